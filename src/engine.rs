@@ -1,0 +1,165 @@
+//! The contract of a backend: it holds the state of all replicas and advances it.
+
+use crate::error::{Error, Result};
+use crate::system::System;
+
+/// Positions and velocities of all replicas.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct State {
+    /// Å, `[n_beads]` over all replicas.
+    pub positions: Vec<[f64; 3]>,
+    /// Å/ps, `[n_beads]`; ignored by the overdamped integrator.
+    pub velocities: Vec<[f64; 3]>,
+    /// Steps done.
+    pub step: u64,
+}
+
+/// The equations of motion.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Integrator {
+    /// Langevin dynamics, BAOAB splitting (Leimkuhler and Matthews 2013). With h = dt,
+    /// c = exp(−friction h): v += h/2 F/m; x += h/2 v; v = c v + √((1−c²)/(β m)) ξ; x += h/2 v;
+    /// F(x); v += h/2 F/m.
+    Langevin {
+        /// 1/ps.
+        friction: f64,
+    },
+    /// Velocity Verlet: v += h/2 F/m; x += h v; F(x); v += h/2 F/m.
+    Nve,
+    /// Brownian dynamics, D = 1/(β friction): x += F D h + √(2 D h) ξ; F(x).
+    Overdamped {
+        /// kcal ps/(mol Å²); the masses play no part.
+        friction: f64,
+    },
+}
+
+impl Integrator {
+    /// Its name on the command line.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Integrator::Langevin { .. } => "langevin",
+            Integrator::Nve => "nve",
+            Integrator::Overdamped { .. } => "overdamped",
+        }
+    }
+}
+
+/// How to move: everything about the dynamics that is not the potential.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dynamics {
+    /// The equations of motion.
+    pub integrator: Integrator,
+    /// Time step, ps.
+    pub dt: f64,
+    /// 1/(k_B T) of each replica, mol/kcal. `[n_replicas]`
+    pub beta: Vec<f64>,
+    /// Key of the random numbers.
+    pub seed: u64,
+    /// The number of each replica in the random numbers' key; a replica computed alone gets the
+    /// same bits as among others if it keeps its number. `[n_replicas]`
+    pub replica_ids: Vec<u32>,
+}
+
+impl Dynamics {
+    /// Checks counts and ranges.
+    pub fn check(&self, system: &System) -> Result<()> {
+        if !(self.dt.is_finite() && self.dt > 0.0) {
+            return Err(Error::invalid("dt", self.dt, "a time step > 0 ps"));
+        }
+        if let Integrator::Langevin { friction } | Integrator::Overdamped { friction } =
+            self.integrator
+            && !(friction.is_finite() && friction > 0.0)
+        {
+            return Err(Error::invalid("friction", friction, "a number > 0"));
+        }
+        let n_replicas = system.n_replicas();
+        for (field, found) in [("beta", self.beta.len()), ("replica_ids", self.replica_ids.len())] {
+            if found != n_replicas {
+                return Err(Error::invalid(field, found, format!("{n_replicas}, one per replica")));
+            }
+        }
+        match self.beta.iter().find(|beta| !(beta.is_finite() && **beta > 0.0)) {
+            Some(beta) => Err(Error::invalid("beta", beta, "a finite inverse temperature > 0")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Which energies and forces to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Terms {
+    /// The sum of all terms.
+    Total,
+    /// The network alone.
+    Network,
+    /// Prior `k` of the model alone.
+    Prior(usize),
+}
+
+/// Energies and forces of all replicas.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Evaluation {
+    /// kcal/mol, `[n_replicas]`.
+    pub energy: Vec<f64>,
+    /// kcal/mol/Å, `[n_beads]` over all replicas; the exact gradient of `energy`, negative.
+    pub forces: Vec<[f64; 3]>,
+    /// The network's energy of each bead, kcal/mol, `[n_beads]`; zero without the network.
+    pub bead_energy: Vec<f64>,
+}
+
+/// Device memory in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Memory {
+    /// What the engine asked for.
+    pub allocated: u64,
+    /// What the allocator took from the device to serve it.
+    pub reserved: u64,
+}
+
+/// A backend at work on one system. All of it stays on the device between calls.
+///
+/// The state is set first; everything else refers to it.
+pub trait Engine {
+    /// What it runs on, in words.
+    fn device(&self) -> String;
+
+    /// Replaces positions, velocities and the step counter.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if a count is wrong or a number is not finite.
+    fn set_state(&mut self, state: &State) -> Result<()>;
+
+    /// Reads the state back.
+    ///
+    /// # Errors
+    /// [`Error::BlowUp`] if a replica left the range of numbers since the last good state, and
+    /// [`Error::TooManyNeighbors`] if the network is not defined for it.
+    fn state(&mut self) -> Result<State>;
+
+    /// Sets how to move. Must be called before the first [`Engine::advance`].
+    fn set_dynamics(&mut self, dynamics: &Dynamics) -> Result<()>;
+
+    /// Moves every replica `n_steps` steps. Errors of the device may surface at the next read.
+    fn advance(&mut self, n_steps: u64) -> Result<()>;
+
+    /// Moves one step with the given standard normal numbers, `[n_beads]`, in place of the
+    /// random generator's.
+    fn advance_with_noise(&mut self, noise: &[[f64; 3]]) -> Result<()>;
+
+    /// Forces added to the potential's in every step until replaced, kcal/mol/Å, `[n_beads]`;
+    /// they do no work in the reported energies. `None` removes them.
+    fn set_external_forces(&mut self, forces: Option<&[[f64; 3]]>) -> Result<()>;
+
+    /// Potential energy of each replica in its present state, kcal/mol.
+    fn potential(&mut self) -> Result<Vec<f64>>;
+
+    /// Energies and forces of the present positions, without the external forces.
+    fn evaluate(&mut self, terms: Terms) -> Result<Evaluation>;
+
+    /// Directed edges of each replica within the cutoff, in its present state. Zero without a
+    /// network.
+    fn n_edges(&mut self) -> Result<Vec<u64>>;
+
+    /// Memory on the device.
+    fn memory(&self) -> Memory;
+}

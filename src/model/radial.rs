@@ -1,0 +1,255 @@
+//! Radial bases and cutoff envelopes: parameters and the one formula behind all of them.
+
+use crate::error::{Error, Result};
+
+/// A cutoff envelope C(d). Distances in Å.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cutoff {
+    /// C = 1 everywhere; `upper` still bounds the neighbor list.
+    Identity {
+        /// Unused by the value.
+        lower: f64,
+        /// Å.
+        upper: f64,
+    },
+    /// ½(cos(π d/upper) + 1) below `upper` when `lower` ≤ 0, else the bump
+    /// ½(cos(π(2(d − lower)/(upper − lower) + 1)) + 1) between both; 0 elsewhere.
+    Cosine {
+        /// Å.
+        lower: f64,
+        /// Å.
+        upper: f64,
+    },
+    /// 1 up to `upper − width`, then ½ + ½cos(π(d − upper + width)/width) up to `upper`; 0 beyond.
+    ShiftedCosine {
+        /// Å.
+        upper: f64,
+        /// Å.
+        width: f64,
+    },
+}
+
+impl Cutoff {
+    /// The distance beyond which the envelope is 0 (or, for `Identity`, not asked for), Å.
+    pub fn upper(&self) -> f64 {
+        match *self {
+            Cutoff::Identity { upper, .. }
+            | Cutoff::Cosine { upper, .. }
+            | Cutoff::ShiftedCosine { upper, .. } => upper,
+        }
+    }
+
+    /// The lower limit, Å; 0 where the kind has none.
+    pub fn lower(&self) -> f64 {
+        match *self {
+            Cutoff::Identity { lower, .. } | Cutoff::Cosine { lower, .. } => lower,
+            Cutoff::ShiftedCosine { .. } => 0.0,
+        }
+    }
+
+    /// The envelope in the form every backend evaluates.
+    ///
+    /// A cosine with no lower limit is the shifted cosine of width `upper`.
+    pub fn envelope(&self) -> Envelope {
+        match *self {
+            Cutoff::Identity { .. } => Envelope { start: f64::INFINITY, ..Envelope::ONE },
+            Cutoff::Cosine { lower, upper } if lower > 0.0 => {
+                let rate = 2.0 / (upper - lower);
+                Envelope { low: lower, start: lower, end: upper, rate, phase: 1.0 }
+            }
+            Cutoff::Cosine { upper, .. } => {
+                Envelope { start: 0.0, end: upper, rate: 1.0 / upper, ..Envelope::ONE }
+            }
+            Cutoff::ShiftedCosine { upper, width } => {
+                Envelope { start: upper - width, end: upper, rate: 1.0 / width, ..Envelope::ONE }
+            }
+        }
+    }
+
+    pub(crate) fn check(&self, field: &str) -> Result<()> {
+        let (lower, upper) = (self.lower(), self.upper());
+        if !(upper.is_finite() && upper > 0.0) {
+            return Err(Error::invalid(format!("{field}.upper"), upper, "a cutoff > 0 Å"));
+        }
+        if !(lower.is_finite() && lower < upper) {
+            return Err(Error::invalid(format!("{field}.lower"), lower, format!("< {upper} Å")));
+        }
+        if let Cutoff::ShiftedCosine { width, .. } = *self
+            && !(width > 0.0 && width <= upper)
+        {
+            return Err(Error::invalid(
+                format!("{field}.smooth_width"),
+                width,
+                format!("> 0 and ≤ {upper} Å"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// All envelopes as one: 0 below `low`, 1 up to `start`, then ½ + ½cos(π((d − start)·rate + phase))
+/// up to `end`, 0 from there on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Envelope {
+    /// 0 at and below this distance, Å.
+    pub low: f64,
+    /// 1 up to this distance, Å.
+    pub start: f64,
+    /// 0 from this distance on, Å.
+    pub end: f64,
+    /// Half periods per Å.
+    pub rate: f64,
+    /// Half periods at `start`.
+    pub phase: f64,
+}
+
+impl Envelope {
+    const ONE: Envelope = Envelope {
+        low: f64::NEG_INFINITY,
+        start: f64::INFINITY,
+        end: f64::INFINITY,
+        rate: 0.0,
+        phase: 0.0,
+    };
+
+    /// C(d) and dC/dd (1/Å).
+    pub fn value_and_slope(&self, d: f64) -> (f64, f64) {
+        if d <= self.low || d >= self.end {
+            return (0.0, 0.0);
+        }
+        if d <= self.start {
+            return (1.0, 0.0);
+        }
+        let angle = std::f64::consts::PI * ((d - self.start) * self.rate + self.phase);
+        let value = 0.5 * (angle.cos() + 1.0);
+        (value, -0.5 * std::f64::consts::PI * self.rate * angle.sin())
+    }
+}
+
+/// The functions of a radial basis, without its envelope. `K` functions each.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RadialFunctions {
+    /// exp(coeff (d − offset_k)²).
+    Gaussian {
+        /// 1/Å², negative.
+        coeff: f64,
+        /// Å, length K.
+        offset: Vec<f64>,
+    },
+    /// exp(−betas_k (exp(alpha (lower − d)) − means_k)²); `lower` is the cutoff's lower limit, or
+    /// the inner one of the extended form.
+    ExpNormal {
+        /// 1/Å.
+        alpha: f64,
+        /// Å.
+        lower: f64,
+        /// Length K.
+        means: Vec<f64>,
+        /// Length K.
+        betas: Vec<f64>,
+    },
+    /// exp(−(d − means_k)²/betas_k).
+    SpacedExp {
+        /// Å, length K.
+        means: Vec<f64>,
+        /// Å², length K.
+        betas: Vec<f64>,
+    },
+}
+
+/// A radial basis: functions of the distance times the basis' own envelope.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RadialBasis {
+    /// The functions.
+    pub functions: RadialFunctions,
+    /// The basis' own cutoff object; its upper limit is the neighbor radius.
+    pub cutoff: Cutoff,
+}
+
+/// Every basis as one: B_k(d) = exp(−sharpness_k (t(d) − center_k)²) with t(d) = d, or
+/// t(d) = exp(alpha (lower − d)) where `warp` holds (alpha, lower).
+#[derive(Debug, Clone, PartialEq)]
+pub struct RadialForm {
+    /// Length K.
+    pub center: Vec<f64>,
+    /// Length K.
+    pub sharpness: Vec<f64>,
+    /// (alpha in 1/Å, lower in Å).
+    pub warp: Option<(f64, f64)>,
+}
+
+impl RadialForm {
+    /// t(d) and dt/dd.
+    pub fn coordinate(&self, d: f64) -> (f64, f64) {
+        match self.warp {
+            None => (d, 1.0),
+            Some((alpha, lower)) => {
+                let t = (alpha * (lower - d)).exp();
+                (t, -alpha * t)
+            }
+        }
+    }
+}
+
+impl RadialBasis {
+    /// The number of functions, K.
+    pub fn n_rbf(&self) -> usize {
+        match &self.functions {
+            RadialFunctions::Gaussian { offset, .. } => offset.len(),
+            RadialFunctions::ExpNormal { means, .. } | RadialFunctions::SpacedExp { means, .. } => {
+                means.len()
+            }
+        }
+    }
+
+    /// The form every backend evaluates.
+    pub fn form(&self) -> RadialForm {
+        match &self.functions {
+            RadialFunctions::Gaussian { coeff, offset } => RadialForm {
+                center: offset.clone(),
+                sharpness: vec![-coeff; offset.len()],
+                warp: None,
+            },
+            RadialFunctions::ExpNormal { alpha, lower, means, betas } => RadialForm {
+                center: means.clone(),
+                sharpness: betas.clone(),
+                warp: Some((*alpha, *lower)),
+            },
+            RadialFunctions::SpacedExp { means, betas } => RadialForm {
+                center: means.clone(),
+                sharpness: betas.iter().map(|beta| 1.0 / beta).collect(),
+                warp: None,
+            },
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        self.cutoff.check("rbf.cutoff")?;
+        if let Cutoff::ShiftedCosine { .. } = self.cutoff {
+            return Err(Error::unsupported(
+                "ShiftedCosineCutoff inside a radial basis",
+                "it is defined for the convolution only",
+            ));
+        }
+        if self.n_rbf() == 0 {
+            return Err(Error::invalid("rbf.num_rbf", 0, "at least one function"));
+        }
+        if let RadialFunctions::ExpNormal { means, betas, .. }
+        | RadialFunctions::SpacedExp { means, betas } = &self.functions
+            && means.len() != betas.len()
+        {
+            return Err(Error::invalid(
+                "rbf.betas",
+                format!("{} values", betas.len()),
+                format!("{} values, as many as rbf.means", means.len()),
+            ));
+        }
+        let form = self.form();
+        let (alpha, lower) = form.warp.unwrap_or_default();
+        let parameters = form.center.iter().chain(&form.sharpness).chain([&alpha, &lower]);
+        match parameters.copied().find(|value| !value.is_finite()) {
+            Some(value) => Err(Error::invalid("rbf parameters", value, "finite numbers")),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! SchNet's hyper-parameters and weights. Matrices are row-major, (out, in): y = W x + b.
+
+use super::radial::{Cutoff, RadialBasis};
+use crate::error::{Error, Result};
+
+/// A linear layer y = W x + b.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Linear {
+    /// Length of x.
+    pub n_in: usize,
+    /// Length of y.
+    pub n_out: usize,
+    /// `[n_out, n_in]`.
+    pub weight: Vec<f64>,
+    /// `[n_out]`.
+    pub bias: Option<Vec<f64>>,
+}
+
+impl Linear {
+    fn check(&self, field: &str, n_in: usize, n_out: Option<usize>, bias: bool) -> Result<()> {
+        let n_out = n_out.unwrap_or(self.n_out);
+        if (self.n_out, self.n_in) != (n_out, n_in) || self.weight.len() != n_out * n_in {
+            return Err(Error::invalid(
+                format!("{field}.weight"),
+                format!("shape ({}, {})", self.n_out, self.n_in),
+                format!("({n_out}, {n_in})"),
+            ));
+        }
+        let found = self.bias.as_ref().map(Vec::len);
+        let expected = bias.then_some(n_out);
+        if found != expected {
+            let say = |n: Option<usize>| n.map_or("none".into(), |n| format!("{n} values"));
+            return Err(Error::invalid(format!("{field}.bias"), say(found), say(expected)));
+        }
+        let mut values = self.weight.iter().chain(self.bias.iter().flatten());
+        match values.find(|value| !value.is_finite()) {
+            Some(value) => Err(Error::invalid(field, value, "finite weights")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The activation shared by the filter networks, the blocks and the readout.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Activation {
+    /// tanh x.
+    Tanh,
+    /// x / (1 + e^−x).
+    Silu,
+    /// ln(1 + e^x) − shift. PyTorch Geometric's shift is ln 2 rounded to single precision; the
+    /// plain softplus has 0.
+    ShiftedSoftplus {
+        /// Subtracted constant.
+        shift: f64,
+    },
+}
+
+impl Activation {
+    /// act(x) and act'(x).
+    pub fn value_and_slope(&self, x: f64) -> (f64, f64) {
+        match *self {
+            Activation::Tanh => {
+                let value = x.tanh();
+                (value, 1.0 - value * value)
+            }
+            Activation::Silu => {
+                let s = 1.0 / (1.0 + (-x).exp());
+                (x * s, s * (1.0 + x * (1.0 - s)))
+            }
+            Activation::ShiftedSoftplus { shift } => {
+                let value = x.max(0.0) + (-x.abs()).exp().ln_1p() - shift;
+                (value, 1.0 / (1.0 + (-x).exp()))
+            }
+        }
+    }
+}
+
+/// One interaction block.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Interaction {
+    /// Filter network, first layer: (F, K) with bias, then the activation.
+    pub filter0: Linear,
+    /// Filter network, second layer: (F, F) without bias.
+    pub filter1: Linear,
+    /// Features to filters: (F, H) without bias.
+    pub lin1: Linear,
+    /// Messages to features: (H, F) with bias, then the activation.
+    pub lin2: Linear,
+    /// Output of the block, added to the features: (H, H) with bias.
+    pub lin: Linear,
+}
+
+/// The SchNet graph network of a CGSchNet model.
+///
+/// ```text
+/// h_i  = embedding[type_i]
+/// per block:  W(d) = C(d) filter1 act(filter0 B(d) + b0)
+///             m_i  = Σ_j (lin1 h_j) ∘ W(d_ij)
+///             h_i += lin act(lin2 m_i + b2) + bl
+/// e_i  = readout(h_i);   E = Σ_i e_i
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct SchNet {
+    /// Rows of the embedding table.
+    pub n_types: usize,
+    /// Width of the features, H.
+    pub n_hidden: usize,
+    /// `[n_types, n_hidden]`.
+    pub embedding: Vec<f64>,
+    /// B(d), with its own envelope inside.
+    pub radial_basis: RadialBasis,
+    /// C(d), applied to the output of the filter networks.
+    pub cutoff: Cutoff,
+    /// Shared by the whole network.
+    pub activation: Activation,
+    /// The interaction blocks.
+    pub interactions: Vec<Interaction>,
+    /// H → … → 1; the activation between layers, a bias on all but the last.
+    pub readout: Vec<Linear>,
+    /// More neighbors than this within the cutoff are an error.
+    pub max_num_neighbors: Option<u32>,
+}
+
+impl SchNet {
+    /// Width of the filters, F.
+    pub fn n_filters(&self) -> usize {
+        self.interactions.first().map_or(0, |block| block.filter1.n_out)
+    }
+
+    /// The radius within which beads are neighbors, Å: the upper cutoff of the radial basis.
+    pub fn neighbor_radius(&self) -> f64 {
+        self.radial_basis.cutoff.upper()
+    }
+
+    /// Checks every shape and value once, so that no backend has to.
+    pub fn check(&self) -> Result<()> {
+        self.radial_basis.check()?;
+        self.cutoff.check("conv.cutoff")?;
+        let (n_hidden, n_rbf) = (self.n_hidden, self.radial_basis.n_rbf());
+        if n_hidden == 0 || self.n_types == 0 || self.embedding.len() != self.n_types * n_hidden {
+            return Err(Error::invalid(
+                "embedding.weight",
+                format!("{} values", self.embedding.len()),
+                format!("({}, {n_hidden}), both > 0", self.n_types),
+            ));
+        }
+        if let Some(value) = self.embedding.iter().find(|value| !value.is_finite()) {
+            return Err(Error::invalid("embedding.weight", value, "finite weights"));
+        }
+        if self.interactions.is_empty() {
+            return Err(Error::invalid("interaction_blocks", "none", "at least one block"));
+        }
+        let n_filters = self.n_filters();
+        for (b, block) in self.interactions.iter().enumerate() {
+            let name = |layer: &str| format!("block{b}.{layer}");
+            block.filter0.check(&name("filter0"), n_rbf, Some(n_filters), true)?;
+            block.filter1.check(&name("filter1"), n_filters, Some(n_filters), false)?;
+            block.lin1.check(&name("lin1"), n_hidden, Some(n_filters), false)?;
+            block.lin2.check(&name("lin2"), n_filters, Some(n_hidden), true)?;
+            block.lin.check(&name("lin"), n_hidden, Some(n_hidden), true)?;
+        }
+        let Some(last) = self.readout.len().checked_sub(1) else {
+            return Err(Error::invalid("output_network", "no layers", "at least one"));
+        };
+        let mut n_in = n_hidden;
+        for (l, layer) in self.readout.iter().enumerate() {
+            let n_out = (l == last).then_some(1);
+            layer.check(&format!("out{l}"), n_in, n_out, l != last)?;
+            n_in = layer.n_out;
+        }
+        Ok(())
+    }
+}

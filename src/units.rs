@@ -1,0 +1,20 @@
+//! Units: Å, kcal/mol, ps, and masses in amu/418.4, so that kcal/mol = mass · Å²/ps².
+
+/// Boltzmann's constant, kcal/(mol K).
+///
+/// The value of the published models' tool chain: β = 4184 / (1.38064852e-23 · 6.022140857e23 · T),
+/// which is 1.67740 mol/kcal at 300 K.
+pub const BOLTZMANN: f64 = 1.380_648_52e-23 * 6.022_140_857e23 / 4184.0;
+
+/// One atomic mass unit in the mass unit of this crate: 1/418.4.
+pub const AMU: f64 = 1.0 / 418.4;
+
+/// β = 1/(k_B T) in mol/kcal for a temperature in K.
+pub fn beta(temperature: f64) -> f64 {
+    1.0 / (BOLTZMANN * temperature)
+}
+
+/// The temperature in K of `kinetic` kcal/mol in `n_beads` free beads: 2 E / (3 N k_B).
+pub fn temperature(kinetic: f64, n_beads: usize) -> f64 {
+    2.0 * kinetic / (3.0 * n_beads as f64 * BOLTZMANN)
+}
