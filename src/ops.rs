@@ -1,0 +1,158 @@
+//! The contract of every kernel: one method, its equation, shapes, units and tolerance.
+//!
+//! Arrays are row-major. Lengths are in Å, energies in kcal/mol. A backend computes in its own
+//! precision; tolerances say how far an f32 backend may be from the f64 reference. They scale with
+//! the largest magnitude in the result, because each is the rounding of a sum of up to a few
+//! hundred f32 terms: about √200 · 2⁻²⁴ ≈ 1e-6 of that magnitude, times a margin of a few.
+
+use crate::engine::{Integrator, State};
+use crate::error::Result;
+use crate::model::RadialBasis;
+use crate::model::schnet::{Activation, Linear, SchNet};
+use crate::system::System;
+
+/// Directed edges j → i in rows of the receiver i, in ascending j. Both directions of a pair are
+/// present, so a row is also the list of the edges that leave i.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Graph {
+    /// First edge of each row, and the total. `[n_beads + 1]`
+    pub row_ptr: Vec<u32>,
+    /// The sender j of each edge. `[n_edges]`
+    pub col: Vec<u32>,
+}
+
+impl Graph {
+    /// The edges of row `i`.
+    pub fn row(&self, i: usize) -> std::ops::Range<usize> {
+        self.row_ptr[i] as usize..self.row_ptr[i + 1] as usize
+    }
+
+    /// The number of rows.
+    pub fn n_beads(&self) -> usize {
+        self.row_ptr.len() - 1
+    }
+}
+
+/// What a linear layer does to its input before and to its output after the product.
+#[derive(Debug, Clone, Copy)]
+pub enum Dense<'a> {
+    /// y = W x + b
+    Linear,
+    /// y = residual + W act(x) + b
+    ActivateAdd(Activation, &'a [f64]),
+    /// y = W act(x) + b
+    Activate(Activation),
+    /// y = Wᵀ x
+    Transposed,
+    /// y = act'(pre) ∘ (Wᵀ x)
+    TransposedSlope(Activation, &'a [f64]),
+    /// y = residual + Wᵀ x
+    TransposedAdd(&'a [f64]),
+}
+
+/// One method per kernel. Implemented by every backend, tested by one body for all of them.
+pub trait Ops {
+    /// Edges shorter than `radius` between beads of the same replica, strictly:
+    /// `j ∈ row i ⇔ i ≠ j, |x_i − x_j| < radius`.
+    ///
+    /// * `positions`: `[n_beads]` of all replicas; `first_bead`: `[n_replicas + 1]`.
+    ///
+    /// Exact, except for pairs within rounding of the radius.
+    fn neighbor_list(
+        &self,
+        positions: &[[f64; 3]],
+        first_bead: &[usize],
+        radius: f64,
+    ) -> Result<Graph>;
+
+    /// Distances, radial functions with their envelope, and slopes of all edges:
+    /// `B_k(d) = C(d) exp(−sharpness_k (t(d) − center_k)²)`, "flash radial basis".
+    ///
+    /// Returns `distance [n_edges]`, `value [n_edges, K]`, `slope [n_edges, K]` in 1/Å.
+    /// Tolerance: 5e-6 of the largest magnitude of each.
+    fn radial_basis(
+        &self,
+        basis: &RadialBasis,
+        graph: &Graph,
+        positions: &[[f64; 3]],
+    ) -> Result<[Vec<f64>; 3]>;
+
+    /// `m_if = Σ_{j ∈ row i} y_jf W_f(d_ij)`, `W = C(d) filter1 act(filter0 B(d) + b0)` of block
+    /// `block`: "flash message passing" and "flash aggregation", summed in the order of the row.
+    ///
+    /// * `y`: `[n_beads, F]`; returns `[n_beads, F]`. Tolerance: 1e-5 of the largest magnitude.
+    fn cfconv_forward(
+        &self,
+        schnet: &SchNet,
+        block: usize,
+        graph: &Graph,
+        positions: &[[f64; 3]],
+        y: &[f64],
+    ) -> Result<Vec<f64>>;
+
+    /// The adjoint of [`Ops::cfconv_forward`] for `grad_m = ∂E/∂m`, by receiver rows only, which
+    /// the symmetry of the graph and of W allows:
+    ///
+    /// `grad_y_i = Σ_j W(d_ij) ∘ grad_m_j`,
+    /// `F_i = −Σ_j r̂_ij Σ_f W'_f(d_ij) (y_jf grad_m_if + y_if grad_m_jf)`, `r̂_ij = (x_i − x_j)/d_ij`.
+    ///
+    /// Returns `grad_y [n_beads, F]` and the force `[n_beads]`. Tolerance: 2e-5 of the largest
+    /// magnitude of each.
+    fn cfconv_backward(
+        &self,
+        schnet: &SchNet,
+        block: usize,
+        graph: &Graph,
+        positions: &[[f64; 3]],
+        y: &[f64],
+        grad_m: &[f64],
+    ) -> Result<(Vec<f64>, Vec<[f64; 3]>)>;
+
+    /// A linear layer applied to every row of `x`, forward or transposed, with its neighbors in
+    /// the network fused: see [`Dense`].
+    ///
+    /// Tolerance: 1e-5 of the largest magnitude.
+    fn dense(&self, layer: &Linear, mode: Dense, x: &[f64]) -> Result<Vec<f64>>;
+
+    /// Bonds, angles and dihedrals of all replicas: energy of each bead `[n_beads]` (a tuple's
+    /// energy belongs to its first bead) and force `[n_beads]`.
+    ///
+    /// Tolerance: 1e-5 of the largest magnitude of each.
+    fn prior_bonded(
+        &self,
+        system: &System,
+        positions: &[[f64; 3]],
+    ) -> Result<(Vec<f64>, Vec<[f64; 3]>)>;
+
+    /// `(σ/r)⁶` over the pairs of all replicas: energy of each bead `[n_beads]` (half of each of
+    /// its pairs) and force `[n_beads]`.
+    ///
+    /// Tolerance: 1e-5 of the largest magnitude of each.
+    fn prior_repulsion(
+        &self,
+        system: &System,
+        positions: &[[f64; 3]],
+    ) -> Result<(Vec<f64>, Vec<[f64; 3]>)>;
+
+    /// The part of a step before the force evaluation, see [`Integrator`]:
+    /// Langevin up to the second half drift, velocity Verlet up to the drift, all of Brownian motion.
+    ///
+    /// * `forces`, `noise`: `[n_beads]`; `beta`: `[n_replicas]`.
+    ///
+    /// Tolerance: 1e-6 of the largest magnitude.
+    #[allow(clippy::too_many_arguments, reason = "a kernel's bindings, in order")]
+    fn integrate(
+        &self,
+        system: &System,
+        integrator: Integrator,
+        dt: f64,
+        beta: &[f64],
+        forces: &[[f64; 3]],
+        noise: &[[f64; 3]],
+        state: &State,
+    ) -> Result<State>;
+
+    /// The standard normal numbers of one step for `n_beads` beads of replica `replica`:
+    /// [`crate::random::normal3`]. Tolerance: 2e-6 absolute (f32 logarithm and cosine).
+    fn noise(&self, seed: u64, replica: u32, step: u64, n_beads: usize) -> Result<Vec<[f64; 3]>>;
+}

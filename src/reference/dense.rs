@@ -1,0 +1,73 @@
+//! Linear layers on rows of features.
+
+use crate::model::schnet::Linear;
+use crate::ops::Dense;
+
+/// `W x (+ b)` for every row of `x`.
+pub(super) fn product(layer: &Linear, x: &[f64], with_bias: bool) -> Vec<f64> {
+    let mut y = Vec::with_capacity(x.len() / layer.n_in * layer.n_out);
+    // Columns of W in memory order let the inner loop run over outputs.
+    let mut columns = vec![0.0; layer.weight.len()];
+    for o in 0..layer.n_out {
+        for k in 0..layer.n_in {
+            columns[k * layer.n_out + o] = layer.weight[o * layer.n_in + k];
+        }
+    }
+    for row in x.chunks_exact(layer.n_in) {
+        let start = y.len();
+        match &layer.bias {
+            Some(bias) if with_bias => y.extend(bias),
+            _ => y.resize(start + layer.n_out, 0.0),
+        }
+        for (value, column) in row.iter().zip(columns.chunks_exact(layer.n_out)) {
+            for (sum, weight) in y[start..].iter_mut().zip(column) {
+                *sum += weight * value;
+            }
+        }
+    }
+    y
+}
+
+/// `Wᵀ x` for every row of `x`.
+fn transposed_product(layer: &Linear, x: &[f64]) -> Vec<f64> {
+    let mut y = Vec::with_capacity(x.len() / layer.n_out * layer.n_in);
+    for row in x.chunks_exact(layer.n_out) {
+        let start = y.len();
+        y.resize(start + layer.n_in, 0.0);
+        for (value, weights) in row.iter().zip(layer.weight.chunks_exact(layer.n_in)) {
+            for (sum, weight) in y[start..].iter_mut().zip(weights) {
+                *sum += weight * value;
+            }
+        }
+    }
+    y
+}
+
+fn add(mut y: Vec<f64>, residual: &[f64]) -> Vec<f64> {
+    for (y, residual) in y.iter_mut().zip(residual) {
+        *y += residual;
+    }
+    y
+}
+
+pub(super) fn dense(layer: &Linear, mode: Dense, x: &[f64]) -> Vec<f64> {
+    let activate = |activation: crate::model::Activation| -> Vec<f64> {
+        x.iter().map(|x| activation.value_and_slope(*x).0).collect()
+    };
+    match mode {
+        Dense::Linear => product(layer, x, true),
+        Dense::Activate(activation) => product(layer, &activate(activation), true),
+        Dense::ActivateAdd(activation, residual) => {
+            add(product(layer, &activate(activation), true), residual)
+        }
+        Dense::Transposed => transposed_product(layer, x),
+        Dense::TransposedAdd(residual) => add(transposed_product(layer, x), residual),
+        Dense::TransposedSlope(activation, pre) => {
+            let mut y = transposed_product(layer, x);
+            for (y, pre) in y.iter_mut().zip(pre) {
+                *y *= activation.value_and_slope(*pre).1;
+            }
+            y
+        }
+    }
+}

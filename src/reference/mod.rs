@@ -1,0 +1,117 @@
+//! The definition of every operation: f64, plain loops, exact filters.
+//!
+//! Nothing here is clever, and nothing here may become so: the other backends are measured
+//! against it.
+
+mod cfconv;
+mod dense;
+mod engine;
+mod integrate;
+mod neighbor;
+mod network;
+mod prior;
+mod radial;
+
+pub use engine::Reference;
+
+use crate::engine::{Integrator, State};
+use crate::error::Result;
+use crate::model::RadialBasis;
+use crate::model::schnet::{Linear, SchNet};
+use crate::ops::{Dense, Graph, Ops};
+use crate::random::{Stream, normal3};
+use crate::system::System;
+
+/// The operations one by one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReferenceOps;
+
+impl Ops for ReferenceOps {
+    fn neighbor_list(
+        &self,
+        positions: &[[f64; 3]],
+        first_bead: &[usize],
+        radius: f64,
+    ) -> Result<Graph> {
+        Ok(neighbor::neighbor_list(positions, first_bead, radius))
+    }
+
+    fn radial_basis(
+        &self,
+        basis: &RadialBasis,
+        graph: &Graph,
+        positions: &[[f64; 3]],
+    ) -> Result<[Vec<f64>; 3]> {
+        let distance = neighbor::distances(graph, positions);
+        let (value, slope) = radial::radial_basis(basis, &distance);
+        Ok([distance, value, slope])
+    }
+
+    fn cfconv_forward(
+        &self,
+        schnet: &SchNet,
+        block: usize,
+        graph: &Graph,
+        positions: &[[f64; 3]],
+        y: &[f64],
+    ) -> Result<Vec<f64>> {
+        let pairs = neighbor::Pairs::new(graph, positions);
+        let filters = radial::filters(schnet, block, &pairs.distance);
+        Ok(cfconv::cfconv_forward(graph, &pairs, &filters, y))
+    }
+
+    fn cfconv_backward(
+        &self,
+        schnet: &SchNet,
+        block: usize,
+        graph: &Graph,
+        positions: &[[f64; 3]],
+        y: &[f64],
+        grad_m: &[f64],
+    ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
+        let pairs = neighbor::Pairs::new(graph, positions);
+        let filters = radial::filters(schnet, block, &pairs.distance);
+        Ok(cfconv::cfconv_backward(graph, &pairs, &filters, positions, y, grad_m))
+    }
+
+    fn dense(&self, layer: &Linear, mode: Dense, x: &[f64]) -> Result<Vec<f64>> {
+        Ok(dense::dense(layer, mode, x))
+    }
+
+    fn prior_bonded(
+        &self,
+        system: &System,
+        positions: &[[f64; 3]],
+    ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
+        Ok(prior::of_all_replicas(system, positions, prior::is_bonded))
+    }
+
+    fn prior_repulsion(
+        &self,
+        system: &System,
+        positions: &[[f64; 3]],
+    ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
+        Ok(prior::of_all_replicas(system, positions, |term| !prior::is_bonded(term)))
+    }
+
+    fn integrate(
+        &self,
+        system: &System,
+        integrator: Integrator,
+        dt: f64,
+        beta: &[f64],
+        forces: &[[f64; 3]],
+        noise: &[[f64; 3]],
+        state: &State,
+    ) -> Result<State> {
+        let mut state = state.clone();
+        integrate::begin(system, integrator, dt, beta, forces, noise, &mut state);
+        Ok(state)
+    }
+
+    fn noise(&self, seed: u64, replica: u32, step: u64, n_beads: usize) -> Result<Vec<[f64; 3]>> {
+        Ok((0..n_beads as u32)
+            .map(|bead| normal3(seed, Stream::Noise, replica, step, bead))
+            .collect())
+    }
+}

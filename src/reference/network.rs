@@ -1,0 +1,81 @@
+//! SchNet forward and backward: the list of operations of one force evaluation.
+
+use super::cfconv::{cfconv_backward, cfconv_forward};
+use super::dense::dense;
+use super::neighbor::{Pairs, neighbor_list};
+use super::radial::filters;
+use crate::error::{Error, Result};
+use crate::model::schnet::SchNet;
+use crate::ops::{Dense, Graph};
+
+/// The directed edges of one replica within the network's radius.
+///
+/// # Errors
+/// [`Error::TooManyNeighbors`] with replica 0, for the caller to fill in.
+pub(super) fn graph(schnet: &SchNet, positions: &[[f64; 3]]) -> Result<Graph> {
+    let graph = neighbor_list(positions, &[0, positions.len()], schnet.neighbor_radius());
+    if let Some(limit) = schnet.max_num_neighbors {
+        for bead in 0..positions.len() {
+            let found = graph.row(bead).len() as u32;
+            if found > limit {
+                let bead = bead as u32;
+                return Err(Error::TooManyNeighbors { replica: 0, bead, found, limit });
+            }
+        }
+    }
+    Ok(graph)
+}
+
+/// The network's energy of each bead and the force on it, for one replica.
+pub(super) fn network(
+    schnet: &SchNet,
+    types: &[u32],
+    positions: &[[f64; 3]],
+) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
+    let graph = graph(schnet, positions)?;
+    let pairs = Pairs::new(&graph, positions);
+    let act = schnet.activation;
+
+    let n_hidden = schnet.n_hidden;
+    let mut h: Vec<f64> = Vec::with_capacity(types.len() * n_hidden);
+    for &bead_type in types {
+        h.extend(&schnet.embedding[bead_type as usize * n_hidden..][..n_hidden]);
+    }
+    // What the backward pass needs again: filters, y and z of each block, inputs of the readout.
+    let mut blocks = Vec::new();
+    for (b, block) in schnet.interactions.iter().enumerate() {
+        let filters = filters(schnet, b, &pairs.distance);
+        let y = dense(&block.lin1, Dense::Linear, &h);
+        let m = cfconv_forward(&graph, &pairs, &filters, &y);
+        let z = dense(&block.lin2, Dense::Linear, &m);
+        h = dense(&block.lin, Dense::ActivateAdd(act, &h), &z);
+        blocks.push((filters, y, z));
+    }
+    let mut inputs: Vec<Vec<f64>> = Vec::new();
+    let mut u = h;
+    for (l, layer) in schnet.readout.iter().enumerate() {
+        let mode = if l == 0 { Dense::Linear } else { Dense::Activate(act) };
+        let next = dense(layer, mode, &u);
+        inputs.push(std::mem::replace(&mut u, next));
+    }
+    let bead_energy = u;
+
+    let mut grad = vec![1.0; bead_energy.len()];
+    for (l, layer) in schnet.readout.iter().enumerate().rev() {
+        let slope = Dense::TransposedSlope(act, &inputs[l]);
+        grad = dense(layer, if l == 0 { Dense::Transposed } else { slope }, &grad);
+    }
+    let mut forces = vec![[0.0; 3]; types.len()];
+    for (block, (filters, y, z)) in schnet.interactions.iter().zip(&blocks).rev() {
+        let grad_z = dense(&block.lin, Dense::TransposedSlope(act, z), &grad);
+        let grad_m = dense(&block.lin2, Dense::Transposed, &grad_z);
+        let (grad_y, force) = cfconv_backward(&graph, &pairs, filters, positions, y, &grad_m);
+        grad = dense(&block.lin1, Dense::TransposedAdd(&grad), &grad_y);
+        for (sum, force) in forces.iter_mut().zip(force) {
+            for (sum, force) in sum.iter_mut().zip(force) {
+                *sum += force;
+            }
+        }
+    }
+    Ok((bead_energy, forces))
+}

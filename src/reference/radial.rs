@@ -1,0 +1,58 @@
+//! Radial bases, and the filters W(d) with their slopes W'(d).
+
+use super::dense::product;
+use crate::model::RadialBasis;
+use crate::model::schnet::SchNet;
+
+/// `B_k(d)` and `dB_k/dd`, `[distance.len(), K]` each.
+pub(super) fn radial_basis(basis: &RadialBasis, distance: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let (form, envelope) = (basis.form(), basis.cutoff.envelope());
+    let (mut value, mut slope) = (Vec::new(), Vec::new());
+    for &d in distance {
+        let (c, dc) = envelope.value_and_slope(d);
+        let (t, dt) = form.coordinate(d);
+        for (center, sharpness) in form.center.iter().zip(&form.sharpness) {
+            let offset = t - center;
+            let bell = (-sharpness * offset * offset).exp();
+            value.push(c * bell);
+            slope.push(dc * bell - c * bell * 2.0 * sharpness * offset * dt);
+        }
+    }
+    (value, slope)
+}
+
+/// A filter and its slope at a number of distances.
+pub(super) struct Filters {
+    /// Channels, F.
+    pub n_filters: usize,
+    /// `W_f(d)`, `[n_distances, F]`.
+    pub value: Vec<f64>,
+    /// `dW_f/dd`, `[n_distances, F]`, 1/Å.
+    pub slope: Vec<f64>,
+}
+
+/// `W = C G`, `G = filter1 act(s)`, `s = filter0 B + b0`; `W' = C' G + C filter1 (act'(s) ∘ filter0 B')`.
+pub(super) fn filters(schnet: &SchNet, block: usize, distance: &[f64]) -> Filters {
+    let block = &schnet.interactions[block];
+    let envelope = schnet.cutoff.envelope();
+    let (basis, basis_slope) = radial_basis(&schnet.radial_basis, distance);
+
+    let mut hidden = product(&block.filter0, &basis, true);
+    let mut hidden_slope = product(&block.filter0, &basis_slope, false);
+    for (s, ds) in hidden.iter_mut().zip(&mut hidden_slope) {
+        let (value, slope) = schnet.activation.value_and_slope(*s);
+        (*s, *ds) = (value, slope * *ds);
+    }
+    let mut value = product(&block.filter1, &hidden, false);
+    let mut slope = product(&block.filter1, &hidden_slope, false);
+
+    let n_filters = schnet.n_filters();
+    let rows = value.chunks_exact_mut(n_filters).zip(slope.chunks_exact_mut(n_filters));
+    for ((value, slope), &d) in rows.zip(distance) {
+        let (c, dc) = envelope.value_and_slope(d);
+        for (g, dg) in value.iter_mut().zip(slope) {
+            (*g, *dg) = (c * *g, dc * *g + c * *dg);
+        }
+    }
+    Filters { n_filters, value, slope }
+}

@@ -1,0 +1,373 @@
+//! Comparison of a backend with reference data, case by case.
+//!
+//! A case passes on the f64 reference if every number agrees within 1e-10 of the rms of its
+//! tensor, and on any other backend within five times the difference that the original
+//! single-precision implementation shows for that tensor (`f32_vs_f64_observed`), plus 1e-6 of the
+//! value for energies.
+
+mod case;
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use self::case::{Case, Tensor};
+use crate::engine::{Dynamics, Engine, Integrator, State, Terms};
+use crate::error::{Error, Result};
+use crate::model::SCHNET;
+use crate::system::System;
+
+/// Makes the engine under test for a system.
+pub type EngineFactory<'a> = dyn Fn(System) -> Result<Box<dyn Engine>> + 'a;
+
+/// How a case ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Everything within tolerance.
+    Pass,
+    /// Something outside, or an error.
+    Fail,
+    /// Needs something this version lacks.
+    NotSupported,
+}
+
+/// One compared tensor: its element furthest outside (or nearest to) its tolerance.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// Name of the tensor, without `out/f64/`.
+    pub tensor: String,
+    /// Index of the worst element, one number per axis.
+    pub place: Vec<usize>,
+    /// Computed.
+    pub found: f64,
+    /// Reference.
+    pub expected: f64,
+    /// |found − expected|.
+    pub error: f64,
+    /// Allowed there.
+    pub tolerance: f64,
+}
+
+/// The result of one case.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The case.
+    pub case: String,
+    /// How it ended.
+    pub status: Status,
+    /// Why, when it did not come to a comparison.
+    pub reason: Option<String>,
+    /// Every tensor compared.
+    pub comparisons: Vec<Comparison>,
+}
+
+impl Report {
+    /// The comparison with the largest error relative to its tolerance.
+    pub fn worst(&self) -> Option<&Comparison> {
+        self.comparisons.iter().max_by(|a, b| a.share().total_cmp(&b.share()))
+    }
+}
+
+impl Comparison {
+    /// Error over tolerance; above 1 is a failure. NaN counts as the worst.
+    pub fn share(&self) -> f64 {
+        let share = self.error / self.tolerance;
+        if self.error == 0.0 {
+            0.0
+        } else if share.is_nan() {
+            f64::INFINITY
+        } else {
+            share
+        }
+    }
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let status = match self.status {
+            Status::Pass => "pass",
+            Status::Fail => "fail",
+            Status::NotSupported => "not supported",
+        };
+        write!(f, "{:<36} {status:<13}", self.case)?;
+        if let Some(reason) = &self.reason {
+            return write!(f, " {reason}");
+        }
+        match self.worst() {
+            Some(worst) => write!(
+                f,
+                " worst {:.2e} of {:.2e} allowed, {}{:?}",
+                worst.error, worst.tolerance, worst.tensor, worst.place
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What to compare, and how closely.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// The backend is the f64 reference.
+    pub exact: bool,
+    /// Stop trajectories after this many steps; their final forces are then not compared.
+    pub max_steps: Option<usize>,
+}
+
+/// The cases at `path`: a case's manifest, or a folder of them (subfolders and other JSON ignored).
+///
+/// # Errors
+/// A missing file, or a folder without cases.
+pub fn cases_at(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = std::fs::read_dir(path).map_err(|error| Error::io(path, error))?;
+    let mut cases = Vec::new();
+    for entry in entries {
+        let file = entry.map_err(|error| Error::io(path, error))?.path();
+        if file.extension().is_some_and(|e| e == "json")
+            && file.is_file()
+            && Case::read_manifest(&file).is_ok_and(|manifest| Case::is_case(&manifest))
+        {
+            cases.push(file);
+        }
+    }
+    cases.sort();
+    if cases.is_empty() {
+        let error = Error::invalid("cases", "none", "JSON files with `file` and `tensors`");
+        return Err(error.of_file(path));
+    }
+    Ok(cases)
+}
+
+/// Runs the case whose manifest is at `path`.
+pub fn verify_file(path: &Path, options: Options, engine: &EngineFactory) -> Report {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    finish(&name, Case::open(path).and_then(|case| compare(&case, options, engine)))
+}
+
+/// Runs the small cases built into the program.
+pub fn verify_built_in(options: Options, engine: &EngineFactory) -> Vec<Report> {
+    macro_rules! built_in {
+        ($($name:literal),*) => {[$((
+            $name,
+            &include_bytes!(concat!("../../tests/data/", $name, ".json"))[..],
+            &include_bytes!(concat!("../../tests/data/", $name, ".safetensors"))[..],
+        )),*]};
+    }
+    built_in!(
+        "cloud_h32_f16_k9_gauss_trainable",
+        "cloud_h40_f24_k11_lowercut_silu",
+        "cloud_variant_extended_exp",
+        "cloud_variant_spaced_shiftedcos"
+    )
+    .map(|(name, manifest, tensors)| {
+        let case = Case::built_in(manifest, tensors);
+        finish(name, case.and_then(|case| compare(&case, options, engine)))
+    })
+    .into()
+}
+
+fn finish(name: &str, result: Result<Vec<Comparison>>) -> Report {
+    let case = name.to_owned();
+    match result {
+        Ok(comparisons) => {
+            let pass = !comparisons.is_empty() && comparisons.iter().all(|c| c.share() <= 1.0);
+            let status = if pass { Status::Pass } else { Status::Fail };
+            Report { case, status, reason: None, comparisons }
+        }
+        Err(error) => {
+            let unsupported = matches!(error, Error::Unsupported { .. });
+            let status = if unsupported { Status::NotSupported } else { Status::Fail };
+            Report { case, status, reason: Some(error.to_string()), comparisons: Vec::new() }
+        }
+    }
+}
+
+fn compare(case: &Case, options: Options, engine: &EngineFactory) -> Result<Vec<Comparison>> {
+    if case.manifest.get("kind").is_some() {
+        trajectory(case, options, engine)
+    } else if case.manifest.get("schnet").is_some() {
+        static_case(case, options, engine)
+    } else if case.manifest.get("terms").is_some() {
+        Err(Error::unsupported("a case of all prior forms", ""))
+    } else if case.manifest.get("cases").is_some() {
+        Err(Error::unsupported("replica exchange", ""))
+    } else {
+        Err(Error::invalid("manifest", "neither schnet nor kind", "a static case or a trajectory"))
+    }
+}
+
+/// Compares values with the tensor `out/f64/{name}`, from its element `start` on.
+fn check(
+    case: &Case,
+    options: Options,
+    name: &str,
+    energy: bool,
+    start: usize,
+    found: &[f64],
+) -> Result<Comparison> {
+    let expected = case.tensor(&format!("out/f64/{name}"))?;
+    let Some(slice) = expected.values.get(start..start + found.len()) else {
+        let (found, shape) = (start + found.len(), format!("shape {:?}", expected.shape));
+        return Err(Error::invalid(format!("out/f64/{name}"), shape, format!("{found} values")));
+    };
+    let absolute = if options.exact {
+        let sum: f64 = expected.values.iter().map(|x| x * x).sum();
+        1e-10 * (sum / expected.values.len().max(1) as f64).sqrt()
+    } else {
+        5.0 * observed(case, name, &expected)?
+    };
+    let relative = if energy && !options.exact { 1e-6 } else { 0.0 };
+    let worst = (0..found.len())
+        .map(|k| Comparison {
+            tensor: name.to_owned(),
+            place: vec![start + k],
+            found: found[k],
+            expected: slice[k],
+            error: (found[k] - slice[k]).abs(),
+            tolerance: absolute + relative * slice[k].abs(),
+        })
+        .max_by(|a, b| a.share().total_cmp(&b.share()));
+    let mut worst = worst
+        .ok_or_else(|| Error::invalid(format!("out/f64/{name}"), "no values", "at least one"))?;
+    let mut rest = worst.place[0];
+    worst.place = vec![0; expected.shape.len()];
+    for (place, length) in worst.place.iter_mut().zip(&expected.shape).rev() {
+        (*place, rest) = (rest % length, rest / length);
+    }
+    Ok(worst)
+}
+
+/// The largest difference between the original's single and double precision for a tensor.
+fn observed(case: &Case, name: &str, expected: &Tensor) -> Result<f64> {
+    let listed = case.number(&["f32_vs_f64_observed", name, "max_abs_err"]);
+    if let Ok(listed) = listed {
+        return Ok(listed);
+    }
+    let single = case.shaped(&format!("out/f32/{name}"), &expected.shape)?;
+    let differences = single.values.iter().zip(&expected.values).map(|(s, d)| (s - d).abs());
+    Ok(differences.fold(0.0, f64::max))
+}
+
+fn flat(vectors: &[[f64; 3]]) -> &[f64] {
+    vectors.as_flattened()
+}
+
+fn static_case(case: &Case, options: Options, engine: &EngineFactory) -> Result<Vec<Comparison>> {
+    let model = case.model()?;
+    let positions = case.tensor("system/pos")?;
+    let structures = Case::structures(case.topology(&model)?, &positions, None)?;
+    let system = System::new(&model, &structures)?;
+    let mut engine = engine(system)?;
+    let positions = positions.vectors();
+    let velocities = vec![[0.0; 3]; positions.len()];
+    engine.set_state(&State { positions, velocities, step: 0 })?;
+
+    let check = |name: &str, energy, found: &[f64]| check(case, options, name, energy, 0, found);
+    let total = engine.evaluate(Terms::Total)?;
+    let mut comparisons = vec![
+        check("energy_total", true, &total.energy)?,
+        check("forces_total", false, flat(&total.forces))?,
+    ];
+    let network = model.schnet.iter().map(|_| (SCHNET, Terms::Network));
+    let priors = model.priors.iter().enumerate().map(|(k, p)| (p.name.as_str(), Terms::Prior(k)));
+    for (name, terms) in network.chain(priors) {
+        let term = engine.evaluate(terms)?;
+        comparisons.push(check(&format!("energy/{name}"), true, &term.energy)?);
+        comparisons.push(check(&format!("forces/{name}"), false, flat(&term.forces))?);
+        if terms == Terms::Network {
+            comparisons.push(check("bead_energy", true, &term.bead_energy)?);
+        }
+    }
+    let edges = case.tensor("out/n_edges")?;
+    // Where the original's own precisions disagree about the edges, a count proves nothing.
+    if case.manifest.get("f32_edge_count_differs") != Some(&Value::Bool(true)) {
+        for (r, found) in engine.n_edges()?.into_iter().enumerate() {
+            let (found, expected) = (found as f64, edges.values.get(r).copied());
+            let expected = expected
+                .ok_or_else(|| Error::invalid("out/n_edges", edges.values.len(), "one each"))?;
+            let (tensor, error) = ("n_edges".to_owned(), (found - expected).abs());
+            let place = vec![r];
+            comparisons.push(Comparison { tensor, place, found, expected, error, tolerance: 0.5 });
+        }
+    }
+    Ok(comparisons)
+}
+
+fn trajectory(case: &Case, options: Options, engine: &EngineFactory) -> Result<Vec<Comparison>> {
+    let settings = case.trajectory()?;
+    let model_case = case.model_case()?;
+    let model = model_case.model()?;
+    let start = case.tensor("input/pos0")?;
+    let overdamped = matches!(settings.integrator, Integrator::Overdamped { .. });
+    let velocities = match overdamped {
+        true => None,
+        false => Some(case.shaped("input/vel0", &start.shape)?),
+    };
+    let mut topology = model_case.topology(&model)?;
+    topology.masses = case.tensor("input/masses")?.values;
+    let masses = topology.masses.clone();
+    let structures = Case::structures(topology, &start, velocities.as_ref())?;
+    let (n_replicas, n_beads) = (structures.len(), masses.len());
+    let n = n_replicas * n_beads;
+    let noise = match settings.integrator {
+        Integrator::Nve => None,
+        _ => Some(case.shaped("input/noise", &[settings.steps, n_replicas, n_beads, 3])?.vectors()),
+    };
+    let mut engine = engine(System::new(&model, &structures)?)?;
+    engine.set_dynamics(&Dynamics {
+        integrator: settings.integrator,
+        dt: settings.dt,
+        beta: case.shaped("input/beta", &[n_replicas])?.values,
+        seed: 0,
+        replica_ids: (0..n_replicas as u32).collect(),
+    })?;
+    let zero = vec![[0.0; 3]; n];
+    let velocities = velocities.map_or_else(|| zero.clone(), |v| v.vectors());
+    engine.set_state(&State { positions: start.vectors(), velocities, step: 0 })?;
+
+    let check = |name: &str, energy, start: usize, found: &[f64]| {
+        check(case, options, name, energy, start, found)
+    };
+    let forces = engine.evaluate(Terms::Total)?.forces;
+    let mut comparisons = vec![
+        check("potential", true, 0, &engine.potential()?)?,
+        check("forces_initial", false, 0, flat(&forces))?,
+    ];
+    let steps = settings.steps.min(options.max_steps.unwrap_or(usize::MAX));
+    for step in 1..=steps {
+        let noise = noise.as_ref().map_or(&zero[..], |noise| &noise[(step - 1) * n..step * n]);
+        engine.advance_with_noise(noise)?;
+        comparisons.push(check("potential", true, step * n_replicas, &engine.potential()?)?);
+        let state = engine.state()?;
+        if !overdamped {
+            let kinetic = kinetic(&masses, &state.velocities);
+            comparisons.push(check("kinetic", true, step * n_replicas, &kinetic)?);
+        }
+        if step % settings.stride == 0 {
+            let at = step / settings.stride * n * 3;
+            comparisons.push(check("pos", false, at, flat(&state.positions))?);
+            if !overdamped {
+                comparisons.push(check("vel", false, at, flat(&state.velocities))?);
+            }
+        }
+    }
+    if steps == settings.steps {
+        let forces = engine.evaluate(Terms::Total)?.forces;
+        comparisons.push(check("forces_final", false, 0, flat(&forces))?);
+    }
+    Ok(comparisons)
+}
+
+/// ½ Σ m v² of each replica.
+fn kinetic(masses: &[f64], velocities: &[[f64; 3]]) -> Vec<f64> {
+    let of_replica = |velocities: &[[f64; 3]]| {
+        let twice =
+            velocities.iter().zip(masses).map(|(v, m)| m * v.iter().map(|v| v * v).sum::<f64>());
+        0.5 * twice.sum::<f64>()
+    };
+    velocities.chunks_exact(masses.len()).map(of_replica).collect()
+}
