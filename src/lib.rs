@@ -2,6 +2,7 @@
 
 pub mod engine;
 pub mod error;
+pub mod gpu;
 pub mod model;
 pub mod ops;
 pub mod random;

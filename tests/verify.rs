@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use flashschnet::Result;
 use flashschnet::engine::Engine;
+use flashschnet::gpu::{Device, Profile, Wgpu};
 use flashschnet::reference::Reference;
 use flashschnet::system::System;
 use flashschnet::verify::{self, Options, Status};
@@ -17,11 +19,7 @@ fn cases() -> Vec<PathBuf> {
     verify::cases_at(&folder).expect("the folder holds cases")
 }
 
-#[test]
-fn reference_agrees_with_the_data() {
-    let engine = |system: System| Ok(Box::new(Reference::new(system)) as Box<dyn Engine>);
-    // Twenty steps of the two large replicas take half a minute in plain f64 loops.
-    let options = Options { exact: true, max_steps: Some(4) };
+fn agrees(options: Options, engine: &dyn Fn(System) -> Result<Box<dyn Engine>>) {
     let mut failed = Vec::new();
     for case in cases() {
         let report = verify::verify_file(&case, options, &engine);
@@ -31,4 +29,19 @@ fn reference_agrees_with_the_data() {
         }
     }
     assert!(failed.is_empty(), "failed: {failed:?}");
+}
+
+#[test]
+fn reference_agrees_with_the_data() {
+    // Twenty steps of the two large replicas take half a minute in plain f64 loops.
+    let options = Options { exact: true, max_steps: Some(4) };
+    agrees(options, &|system| Ok(Box::new(Reference::new(system)) as Box<dyn Engine>));
+}
+
+#[test]
+fn wgpu_agrees_with_the_data() {
+    let device = Device::open(Some("0"), Profile::Full).expect("an adapter");
+    // A step of the large replicas takes seconds on a software adapter.
+    let options = Options { exact: false, max_steps: Some(2) };
+    agrees(options, &|system| Ok(Box::new(Wgpu::new(&device, system)?) as Box<dyn Engine>));
 }

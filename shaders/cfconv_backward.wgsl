@@ -1,0 +1,206 @@
+// cfconv_backward -- the adjoint of cfconv_forward, by receiver rows ("flash aggregation",
+//                    backward)
+//
+//   grad_y_i = sum_j W(d_ij) o grad_m_j
+//   F_i     -= sum_j rhat_ij sum_f W'_f(d_ij) (y_jf grad_m_if + y_if grad_m_jf)
+//
+// with rhat_ij = (x_i - x_j) / d_ij. The graph and W are symmetric, so a row needs no scatter. The
+// sum over channels is taken once per row, not per edge.
+//
+// reads   row [n_beads], col, position [n_beads] Å, y and grad_m [n_beads, N_FILTERS],
+//         weights as in cfconv_forward
+// writes  grad_y [n_beads, N_FILTERS]   overwritten; force [n_beads]   added to
+// grid    one workgroup per bead; an invocation owns its channels over the whole row
+// twin    src/reference/cfconv.rs
+#import params
+#import radial
+#import activation
+
+const WORKGROUP: u32 = 64u;
+const N_FILTERS: u32 = 128u;
+const N_RBF: u32 = 64u;
+// Edges of a tile, in fours; channels of an invocation.
+const QUADS: u32 = 2u;
+const TILE: u32 = 8u;
+const CHANNELS: u32 = 2u;
+const_assert TILE == 4u * QUADS;
+const_assert WORKGROUP * CHANNELS >= N_FILTERS;
+const_assert WORKGROUP >= TILE;
+
+const BIAS: u32 = N_RBF * N_FILTERS;
+const FILTER1: u32 = BIAS + N_FILTERS;
+const FUNCTIONS: u32 = FILTER1 + N_FILTERS * N_FILTERS;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> row: array<vec2<u32>>;
+@group(0) @binding(2) var<storage, read> col: array<u32>;
+@group(0) @binding(3) var<storage, read> position: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> y: array<f32>;
+@group(0) @binding(5) var<storage, read> grad_m: array<f32>;
+@group(0) @binding(6) var<storage, read> weights: array<f32>;
+@group(0) @binding(7) var<storage, read_write> grad_y: array<f32>;
+@group(0) @binding(8) var<storage, read_write> force: array<vec4<f32>>;
+
+var<workgroup> ends: vec2<u32>;
+var<workgroup> edges: array<EdgeBasis, TILE>;
+// C, C'; 0 for what is no neighbor.
+var<workgroup> factor: array<vec2<f32>, TILE>;
+var<workgroup> unit: array<vec3<f32>, TILE>;
+var<workgroup> sender: array<u32, TILE>;
+// Value and slope by turns: [function, 2, edge / 4] and [channel, 2, edge / 4].
+var<workgroup> basis: array<vec4<f32>, N_RBF * 2u * QUADS>;
+var<workgroup> hidden: array<vec4<f32>, N_FILTERS * 2u * QUADS>;
+var<workgroup> part: array<vec3<f32>, WORKGROUP>;
+
+@compute @workgroup_size(WORKGROUP)
+fn cfconv_backward(
+    @builtin(workgroup_id) id: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = workgroup_number(id, grid);
+    if lane == 0u {
+        ends = vec2<u32>(0u);
+        if i < params.n_beads {
+            ends = row[i];
+        }
+    }
+    let here = workgroupUniformLoad(&ends);
+    var mine_y: array<f32, CHANNELS>;
+    var mine_m: array<f32, CHANNELS>;
+    var gradient: array<f32, CHANNELS>;
+    for (var c = 0u; c < CHANNELS; c++) {
+        let f = c * WORKGROUP + lane;
+        if f < N_FILTERS && i < params.n_beads {
+            mine_y[c] = y[i * N_FILTERS + f];
+            mine_m[c] = grad_m[i * N_FILTERS + f];
+        }
+    }
+    var push = vec3<f32>(0.0);
+    for (var tile = here.x; tile < here.y; tile += TILE) {
+        if lane < TILE {
+            factor[lane] = vec2<f32>(0.0);
+            unit[lane] = vec3<f32>(0.0);
+            sender[lane] = i;
+            edges[lane] = EdgeBasis(vec2<f32>(0.0), vec2<f32>(0.0));
+            if tile + lane < here.y {
+                let j = col[tile + lane];
+                let separation = position[i].xyz - position[j].xyz;
+                let d = length_of(separation);
+                if d < RADIUS {
+                    sender[lane] = j;
+                    factor[lane] = conv_envelope(d);
+                    unit[lane] = separation / d;
+                    edges[lane] = edge_basis(d);
+                }
+            }
+        }
+        workgroupBarrier();
+        for (var at = lane; at < N_RBF * QUADS; at += WORKGROUP) {
+            let k = at / QUADS;
+            let q = at % QUADS;
+            let function = vec2<f32>(weights[FUNCTIONS + 2u * k], weights[FUNCTIONS + 2u * k + 1u]);
+            let a = radial_function(edges[q * 4u], function);
+            let b = radial_function(edges[q * 4u + 1u], function);
+            let c = radial_function(edges[q * 4u + 2u], function);
+            let d = radial_function(edges[q * 4u + 3u], function);
+            basis[(k * 2u) * QUADS + q] = vec4<f32>(a.x, b.x, c.x, d.x);
+            basis[(k * 2u + 1u) * QUADS + q] = vec4<f32>(a.y, b.y, c.y, d.y);
+        }
+        workgroupBarrier();
+        // s and s' = filter0 B'
+        var sum: array<vec4<f32>, CHANNELS * QUADS>;
+        var slope: array<vec4<f32>, CHANNELS * QUADS>;
+        for (var c = 0u; c < CHANNELS; c++) {
+            let f = min(c * WORKGROUP + lane, N_FILTERS - 1u);
+            for (var q = 0u; q < QUADS; q++) {
+                sum[c * QUADS + q] = vec4<f32>(weights[BIAS + f]);
+                slope[c * QUADS + q] = vec4<f32>(0.0);
+            }
+        }
+        for (var k = 0u; k < N_RBF; k++) {
+            for (var c = 0u; c < CHANNELS; c++) {
+                let f = min(c * WORKGROUP + lane, N_FILTERS - 1u);
+                let w = vec4<f32>(weights[k * N_FILTERS + f]);
+                for (var q = 0u; q < QUADS; q++) {
+                    let at = c * QUADS + q;
+                    sum[at] = fma(w, basis[(k * 2u) * QUADS + q], sum[at]);
+                    slope[at] = fma(w, basis[(k * 2u + 1u) * QUADS + q], slope[at]);
+                }
+            }
+        }
+        // act(s) and act'(s) s'
+        for (var c = 0u; c < CHANNELS; c++) {
+            let f = c * WORKGROUP + lane;
+            if f < N_FILTERS {
+                for (var q = 0u; q < QUADS; q++) {
+                    let s = sum[c * QUADS + q];
+                    let a = act_and_slope(s.x);
+                    let b = act_and_slope(s.y);
+                    let e = act_and_slope(s.z);
+                    let g = act_and_slope(s.w);
+                    hidden[(f * 2u) * QUADS + q] = vec4<f32>(a.x, b.x, e.x, g.x);
+                    hidden[(f * 2u + 1u) * QUADS + q] =
+                        vec4<f32>(a.y, b.y, e.y, g.y) * slope[c * QUADS + q];
+                }
+            }
+        }
+        workgroupBarrier();
+        // G and G'
+        for (var c = 0u; c < CHANNELS * QUADS; c++) {
+            sum[c] = vec4<f32>(0.0);
+            slope[c] = vec4<f32>(0.0);
+        }
+        for (var k = 0u; k < N_FILTERS; k++) {
+            for (var c = 0u; c < CHANNELS; c++) {
+                let f = min(c * WORKGROUP + lane, N_FILTERS - 1u);
+                let w = vec4<f32>(weights[FILTER1 + k * N_FILTERS + f]);
+                for (var q = 0u; q < QUADS; q++) {
+                    let at = c * QUADS + q;
+                    sum[at] = fma(w, hidden[(k * 2u) * QUADS + q], sum[at]);
+                    slope[at] = fma(w, hidden[(k * 2u + 1u) * QUADS + q], slope[at]);
+                }
+            }
+        }
+        for (var c = 0u; c < CHANNELS; c++) {
+            let f = c * WORKGROUP + lane;
+            if f < N_FILTERS {
+                for (var q = 0u; q < QUADS; q++) {
+                    let g = sum[c * QUADS + q];
+                    let dg = slope[c * QUADS + q];
+                    for (var t = 0u; t < 4u; t++) {
+                        let edge = q * 4u + t;
+                        let envelope = factor[edge];
+                        let w = envelope.x * g[t];
+                        let dw = fma(envelope.y, g[t], envelope.x * dg[t]);
+                        let at = sender[edge] * N_FILTERS + f;
+                        let their_m = grad_m[at];
+                        gradient[c] = fma(w, their_m, gradient[c]);
+                        let pull = dw * fma(y[at], mine_m[c], mine_y[c] * their_m);
+                        push = fma(vec3<f32>(-pull), unit[edge], push);
+                    }
+                }
+            }
+        }
+        workgroupBarrier();
+    }
+    if i < params.n_beads {
+        for (var c = 0u; c < CHANNELS; c++) {
+            let f = c * WORKGROUP + lane;
+            if f < N_FILTERS {
+                grad_y[i * N_FILTERS + f] = gradient[c];
+            }
+        }
+    }
+    part[lane] = push;
+    workgroupBarrier();
+    for (var stride = WORKGROUP / 2u; stride > 0u; stride /= 2u) {
+        if lane < stride {
+            part[lane] += part[lane + stride];
+        }
+        workgroupBarrier();
+    }
+    if lane == 0u && i < params.n_beads {
+        force[i] += vec4<f32>(part[0], 0.0);
+    }
+}

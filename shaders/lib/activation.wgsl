@@ -1,0 +1,31 @@
+#import math
+
+// 0: tanh x, 1: x / (1 + e^-x), 2: ln(1 + e^x) - ACTIVATION_SHIFT.
+const ACTIVATION: u32 = 0u;
+const ACTIVATION_SHIFT: f32 = 0.6931472;
+
+fn sigmoid(x: f32) -> f32 {
+    return 1.0 / (1.0 + exp_of(-x));
+}
+
+fn act(x: f32) -> f32 {
+    if ACTIVATION == 0u {
+        return tanh_of(x);
+    } else if ACTIVATION == 1u {
+        return x * sigmoid(x);
+    }
+    return max(x, 0.0) + log1p_of(exp_of(-abs(x))) - ACTIVATION_SHIFT;
+}
+
+// act(x), act'(x)
+fn act_and_slope(x: f32) -> vec2<f32> {
+    if ACTIVATION == 0u {
+        let t = tanh_of(x);
+        return vec2<f32>(t, fma(-t, t, 1.0));
+    }
+    let s = sigmoid(x);
+    if ACTIVATION == 1u {
+        return vec2<f32>(x * s, s * fma(x, 1.0 - s, 1.0));
+    }
+    return vec2<f32>(act(x), s);
+}

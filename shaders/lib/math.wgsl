@@ -1,0 +1,98 @@
+// Elementary functions of our own: built-in ones differ between drivers by up to 2e-4.
+// Errors are a few units in the last place over the ranges used here.
+
+const PI: f32 = 3.14159265;
+const LN2: f32 = 0.69314718;
+
+// x = n ln 2 + r with ln 2 in two parts (Cody and Waite), then the Taylor series of e^r to r^7.
+fn exp_of(x: f32) -> f32 {
+    let clamped = clamp(x, -87.0, 88.0);
+    let n = round(clamped * 1.44269504);
+    let r = fma(n, 2.12194440e-4, fma(n, -0.693359375, clamped));
+    var p = 1.98412698e-4;
+    p = fma(p, r, 1.38888889e-3);
+    p = fma(p, r, 8.33333333e-3);
+    p = fma(p, r, 4.16666667e-2);
+    p = fma(p, r, 0.166666667);
+    p = fma(p, r, 0.5);
+    p = fma(p, r, 1.0);
+    p = fma(p, r, 1.0);
+    return p * bitcast<f32>(u32(i32(n) + 127) << 23u);
+}
+
+// ln(1 + y) for y in [sqrt(1/2) - 1, 1]: 2 atanh(s), s = y / (2 + y), |s| <= 1/3.
+fn log1p_of(y: f32) -> f32 {
+    let s = y / (2.0 + y);
+    let z = s * s;
+    var p = 6.66666667e-2;
+    p = fma(p, z, 7.69230769e-2);
+    p = fma(p, z, 9.09090909e-2);
+    p = fma(p, z, 0.111111111);
+    p = fma(p, z, 0.142857143);
+    p = fma(p, z, 0.2);
+    p = fma(p, z, 0.333333333);
+    return 2.0 * fma(p * z, s, s);
+}
+
+// ln x for normal x > 0.
+fn log_of(x: f32) -> f32 {
+    let bits = bitcast<u32>(x);
+    var exponent = i32(bits >> 23u) - 127;
+    var mantissa = bitcast<f32>((bits & 0x007fffffu) | 0x3f800000u);
+    if mantissa > 1.41421356 {
+        mantissa = mantissa * 0.5;
+        exponent = exponent + 1;
+    }
+    return fma(f32(exponent), LN2, log1p_of(mantissa - 1.0));
+}
+
+// Below 0.625 an odd polynomial (coefficients of Cephes' tanhf), above through exp.
+fn tanh_of(x: f32) -> f32 {
+    let z = x * x;
+    var p = -5.70498873e-3;
+    p = fma(p, z, 2.06390888e-2);
+    p = fma(p, z, -5.37397156e-2);
+    p = fma(p, z, 0.133314422);
+    p = fma(p, z, -0.333332819);
+    let small = fma(p * z, x, x);
+    let large = 1.0 - 2.0 / (exp_of(2.0 * min(abs(x), 10.0)) + 1.0);
+    return select(select(large, -large, x < 0.0), small, abs(x) < 0.625);
+}
+
+// (cos, sin)(pi x): reduced to |r| <= 1/2, then Taylor series in (pi r)^2.
+fn cos_sin_pi(x: f32) -> vec2<f32> {
+    let n = round(x);
+    let r = (x - n) * PI;
+    let z = r * r;
+    var c = 2.08767570e-9;
+    c = fma(c, z, -2.75573192e-7);
+    c = fma(c, z, 2.48015873e-5);
+    c = fma(c, z, -1.38888889e-3);
+    c = fma(c, z, 4.16666667e-2);
+    c = fma(c, z, -0.5);
+    c = fma(c, z, 1.0);
+    var s = 1.60590438e-10;
+    s = fma(s, z, -2.50521084e-8);
+    s = fma(s, z, 2.75573192e-6);
+    s = fma(s, z, -1.98412698e-4);
+    s = fma(s, z, 8.33333333e-3);
+    s = fma(s, z, -0.166666667);
+    s = fma(s * z, r, r);
+    let odd = (i32(n) & 1) == 1;
+    return select(vec2<f32>(c, s), vec2<f32>(-c, -s), odd);
+}
+
+// The length of v, refined once: a driver's square root may be off by 3 units in the last place.
+fn length_of(v: vec3<f32>) -> f32 {
+    let square = dot(v, v);
+    let root = sqrt(square);
+    if root == 0.0 {
+        return 0.0;
+    }
+    return fma(fma(-root, root, square), 0.5 / root, root);
+}
+
+// NaN and infinity; comparisons with itself do not survive every compiler.
+fn is_broken(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7f800000u) == 0x7f800000u;
+}

@@ -1,0 +1,49 @@
+// neighbor_count -- how many beads lie near each bead of the replicas that rebuild
+//
+//   count_i = |{ j != i : |x_i - x_j| < radius + skin }|
+//
+// reads   replica [n_replicas], bead, position [n_beads] Å
+// writes  count [n_beads]; status: the largest number of neighbors within the radius itself
+// grid    one invocation per bead
+// twin    src/reference/neighbor.rs
+#import params
+
+const WORKGROUP: u32 = 64u;
+// (radius + skin)^2 and radius^2, Å^2
+const LIST2: f32 = 256.0;
+const RADIUS2: f32 = 225.0;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> replica: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> bead: array<Bead>;
+@group(0) @binding(3) var<storage, read> position: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> status: array<atomic<u32>>;
+@group(0) @binding(5) var<storage, read_write> count: array<u32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn neighbor_count(
+    @builtin(workgroup_id) id: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = workgroup_number(id, grid) * WORKGROUP + lane;
+    if i >= params.n_beads {
+        return;
+    }
+    let r = bead[i].replica;
+    if atomicLoad(&status[r * STATUS_WORDS + STATUS_REBUILD]) == 0u {
+        return;
+    }
+    let first = bead[i].first;
+    let x = position[i].xyz;
+    var near = 0u;
+    var within = 0u;
+    for (var j = first; j < first + replica[r].y; j++) {
+        let separation = x - position[j].xyz;
+        let square = dot(separation, separation);
+        near += select(0u, 1u, j != i && square < LIST2);
+        within += select(0u, 1u, j != i && square < RADIUS2);
+    }
+    count[i] = near;
+    atomicMax(&status[r * STATUS_WORDS + STATUS_CROWDED], within);
+}

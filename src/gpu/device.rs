@@ -1,0 +1,268 @@
+//! Adapters and devices: choice, features, limits, and errors turned into ordinary ones.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::kernel::Kernel;
+use crate::error::{Error, Result};
+
+/// An adapter as `info` shows it.
+#[derive(Debug, Clone)]
+pub struct AdapterInfo {
+    /// Its number for `--adapter`.
+    pub index: usize,
+    /// Its name.
+    pub name: String,
+    /// Vulkan, Metal, Dx12 or Gl.
+    pub api: String,
+    /// Driver and version.
+    pub driver: String,
+    /// Runs on the CPU.
+    pub software: bool,
+    /// Can run the plain kernels.
+    pub usable: bool,
+    /// Optional features present, by name.
+    pub features: Vec<String>,
+    /// Limits that matter here, by name.
+    pub limits: Vec<(String, u64)>,
+}
+
+/// What to ask of an adapter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Profile {
+    /// All limits and useful features it has.
+    #[default]
+    Full,
+    /// WebGPU's default limits and no optional feature: what every adapter has.
+    Portable,
+}
+
+/// A device that kernels run on. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Device {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) name: String,
+    /// The first error that no scope caught, and the loss of the device.
+    failure: Arc<Mutex<Option<String>>>,
+    pub(super) allocated: Arc<AtomicU64>,
+    /// Compiled kernels by their text.
+    pub(super) kernels: Arc<Mutex<HashMap<String, Arc<Kernel>>>>,
+}
+
+/// Features that some kernel or the profiler can use.
+fn useful_features() -> wgpu::Features {
+    wgpu::Features::TIMESTAMP_QUERY
+}
+
+fn instance() -> wgpu::Instance {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = wgpu::Backends::PRIMARY | wgpu::Backends::GL;
+    wgpu::Instance::new(descriptor)
+}
+
+/// Adapters, the best first: hardware before software, discrete before integrated, Vulkan, Metal
+/// and DX12 before OpenGL. One that two interfaces show is listed under both.
+fn enumerate() -> Vec<wgpu::Adapter> {
+    let mut adapters = pollster::block_on(instance().enumerate_adapters(wgpu::Backends::all()));
+    adapters.sort_by_key(|adapter| {
+        let info = adapter.get_info();
+        let kind = match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => 0,
+            wgpu::DeviceType::IntegratedGpu => 1,
+            wgpu::DeviceType::VirtualGpu => 2,
+            wgpu::DeviceType::Other => 3,
+            wgpu::DeviceType::Cpu => 4,
+        };
+        (!usable(adapter), kind == 4, info.backend == wgpu::Backend::Gl, kind, info.name)
+    });
+    adapters
+}
+
+/// Whether the plain kernels fit: WebGPU's eight storage buffers, 256 invocations, 16 KiB.
+fn usable(adapter: &wgpu::Adapter) -> bool {
+    let (has, needs) = (adapter.limits(), wgpu::Limits::default());
+    has.max_storage_buffers_per_shader_stage >= needs.max_storage_buffers_per_shader_stage
+        && has.max_compute_invocations_per_workgroup >= needs.max_compute_invocations_per_workgroup
+        && has.max_compute_workgroup_storage_size >= needs.max_compute_workgroup_storage_size
+}
+
+fn is_software(adapter: &wgpu::Adapter) -> bool {
+    adapter.get_info().device_type == wgpu::DeviceType::Cpu
+}
+
+/// All adapters, in the order of their numbers.
+pub fn adapters() -> Vec<AdapterInfo> {
+    let describe = |(index, adapter): (usize, &wgpu::Adapter)| {
+        let (info, limits) = (adapter.get_info(), adapter.limits());
+        let limits = [
+            ("storage buffers per stage", u64::from(limits.max_storage_buffers_per_shader_stage)),
+            ("workgroup memory, bytes", u64::from(limits.max_compute_workgroup_storage_size)),
+            ("invocations per workgroup", u64::from(limits.max_compute_invocations_per_workgroup)),
+            ("bytes per binding", limits.max_storage_buffer_binding_size),
+            ("bytes per buffer", limits.max_buffer_size),
+        ];
+        let interesting = wgpu::Features::SUBGROUP
+            | wgpu::Features::SHADER_F16
+            | wgpu::Features::TIMESTAMP_QUERY
+            | wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+        let features = (adapter.features() & interesting).iter_names();
+        AdapterInfo {
+            index,
+            name: info.name,
+            api: format!("{:?}", info.backend),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+            software: is_software(adapter),
+            usable: usable(adapter),
+            features: features.map(|(name, _)| name.to_owned()).collect(),
+            limits: limits.map(|(name, value)| (name.to_owned(), value)).into(),
+        }
+    };
+    enumerate().iter().enumerate().map(describe).collect()
+}
+
+const ADVICE: &str = "install a Vulkan, Metal or DX12 driver for the GPU \
+     (Debian: mesa-vulkan-drivers, which also brings a software adapter), or use --backend cpu";
+
+impl Device {
+    /// Opens an adapter: the best hardware one, or the one whose number or part of whose name is
+    /// given.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] if there is none such; [`Error::Gpu`] if it cannot be opened.
+    pub fn open(wanted: Option<&str>, profile: Profile) -> Result<Self> {
+        let adapters = enumerate();
+        let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
+        let listed = || match names.is_empty() {
+            true => "none found".to_owned(),
+            false => format!("found {}", names.join(", ")),
+        };
+        let none = |found: String| Error::NoAdapter { found, advice: ADVICE.into() };
+        let chosen = match wanted {
+            None => adapters
+                .iter()
+                .position(|adapter| !is_software(adapter) && usable(adapter))
+                .ok_or_else(|| none(format!("no hardware adapter, {}", listed())))?,
+            Some(wanted) => {
+                let by_name = || {
+                    let lower = wanted.to_lowercase();
+                    names.iter().position(|name| name.to_lowercase().contains(&lower))
+                };
+                let number = wanted.parse().ok().filter(|number| *number < adapters.len());
+                number.or_else(by_name).ok_or_else(|| none(format!("no {wanted}, {}", listed())))?
+            }
+        };
+        let adapter = &adapters[chosen];
+        if !usable(adapter) {
+            let found = format!("{} lacks WebGPU's default limits", names[chosen]);
+            return Err(none(found));
+        }
+        let (required_features, required_limits) = match profile {
+            Profile::Full => (adapter.features() & useful_features(), adapter.limits()),
+            Profile::Portable => (wgpu::Features::empty(), wgpu::Limits::default()),
+        };
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("flashschnet"),
+            required_features,
+            required_limits,
+            ..Default::default()
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+            .map_err(|error| Error::gpu(format!("opening {}", names[chosen]), error))?;
+        let info = adapter.get_info();
+        let name = format!("{} ({:?}, {})", info.name, info.backend, info.driver_info);
+        let failure: Arc<Mutex<Option<String>>> = Arc::default();
+        let keep = |failure: &Arc<Mutex<Option<String>>>| {
+            let failure = Arc::clone(failure);
+            move |message: String| {
+                let mut failure = failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                failure.get_or_insert(message);
+            }
+        };
+        let (on_error, on_loss) = (keep(&failure), keep(&failure));
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| on_error(error.to_string())));
+        device.set_device_lost_callback(move |reason, message| {
+            on_loss(format!("the device was lost ({reason:?}): {message}"));
+        });
+        Ok(Device { failure, ..Device::around(device, queue, name) })
+    }
+
+    /// Uses the device and queue of a host program. Its error callbacks stay its own.
+    pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Self {
+        let info = device.adapter_info();
+        let name = format!("{} ({:?}, {}), of the host", info.name, info.backend, info.driver_info);
+        Device::around(device, queue, name)
+    }
+
+    fn around(device: wgpu::Device, queue: wgpu::Queue, name: String) -> Self {
+        let (failure, allocated, kernels) = (Arc::default(), Arc::default(), Arc::default());
+        Device { device, queue, name, failure, allocated, kernels }
+    }
+
+    /// Name and WGSL text of every kernel compiled so far, sorted.
+    pub fn shaders(&self) -> Vec<(&'static str, String)> {
+        let kernels = self.kernels.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut shaders: Vec<_> =
+            kernels.iter().map(|(text, kernel)| (kernel.name, text.clone())).collect();
+        shaders.sort();
+        shaders
+    }
+
+    /// Name, interface and driver.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Fails if an earlier call did in the background.
+    pub(super) fn check(&self, during: &str) -> Result<()> {
+        let failure = self.failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        match &*failure {
+            Some(message) => Err(Error::gpu(during, message)),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs `make` and turns what the driver says about it into an error.
+    pub(super) fn scoped<T>(&self, during: &str, make: impl FnOnce() -> T) -> Result<T> {
+        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
+        let made = make();
+        let errors = [internal.pop_now(), validation.pop_now(), memory.pop_now()];
+        match errors.into_iter().flatten().next() {
+            Some(error) => Err(Error::gpu(during, error)),
+            None => Ok(made),
+        }
+    }
+
+    /// Waits until everything submitted is done.
+    pub(super) fn wait(&self, during: &str) -> Result<()> {
+        self.device
+            .poll(wgpu::PollType::wait_indefinitely())
+            .map_err(|error| Error::gpu(during, error))?;
+        self.check(during)
+    }
+
+    /// Bytes asked for by the buffers that live.
+    pub(super) fn allocated_bytes(&self) -> u64 {
+        self.allocated.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that the allocator took from the driver.
+    pub(super) fn reserved_bytes(&self) -> u64 {
+        let report = self.device.generate_allocator_report();
+        report.map_or_else(|| self.allocated_bytes(), |report| report.total_reserved_bytes)
+    }
+}
+
+/// Error scopes resolve at once on native devices.
+trait PopNow {
+    fn pop_now(self) -> Option<wgpu::Error>;
+}
+
+impl PopNow for wgpu::ErrorScopeGuard {
+    fn pop_now(self) -> Option<wgpu::Error> {
+        pollster::block_on(self.pop())
+    }
+}

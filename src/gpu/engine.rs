@@ -1,0 +1,706 @@
+//! The GPU engine: state on the device, a step as a list of dispatches, many steps a submission.
+
+use std::time::Instant;
+
+use super::buffer::Buffer;
+use super::device::Device;
+use super::kernel::{Dispatch, Kernel, record, run};
+use super::network::{Network, Surroundings, narrow};
+use super::params::{ALL_TERMS, Bead, NO_TERM, Params, Status};
+use super::priors::GatherLists;
+use super::wgsl::Value;
+use crate::engine::{Dynamics, Engine, Evaluation, Integrator, Memory, State, Terms};
+use crate::error::{Error, Result};
+use crate::system::{System, check_vectors};
+
+/// How far two beads may move together before their replica's list is rebuilt, Å: wide enough
+/// that a list lasts tens of steps, narrow enough that few pairs beyond the cutoff are looked at.
+const SKIN: f64 = 1.0;
+/// Far from any bead, so that every replica's list is rebuilt at the next check.
+const NOWHERE: f32 = 1e9;
+/// Room for edges beyond those counted, so that a list seldom outgrows it.
+const HEADROOM: f64 = 1.2;
+/// A submission should last about this long: long against its cost, short against a watchdog.
+const SUBMISSION_SECONDS: f64 = 0.05;
+/// At most this many steps in a submission.
+const MAX_STEPS: u64 = 256;
+
+/// State, neighbor list and tables, on the device.
+#[derive(Debug)]
+struct Buffers {
+    params: Buffer<Params>,
+    replica: Buffer<[u32; 4]>,
+    bead: Buffer<Bead>,
+    thermal: Buffer<f32>,
+    step_count: Buffer<u32>,
+    status: Buffer<Status>,
+    position: Buffer<[f32; 4]>,
+    velocity: Buffer<[f32; 4]>,
+    force: Buffer<[f32; 4]>,
+    external: Buffer<[f32; 4]>,
+    noise: Buffer<[f32; 4]>,
+    built_at: Buffer<[f32; 4]>,
+    count: Buffer<u32>,
+    row: Buffer<[u32; 2]>,
+    col: Buffer<u32>,
+    bead_energy: Buffer<f32>,
+    energy: Buffer<[f32; 2]>,
+    tuple_row: Buffer<u32>,
+    tuples: Buffer<super::params::Tuple>,
+    values: Buffer<f32>,
+    pair_row: Buffer<u32>,
+    pairs: Buffer<[u32; 2]>,
+    /// Positions, velocities and forces at the start of an advance.
+    kept: [Buffer<[f32; 4]>; 3],
+}
+
+/// The dispatches of a step, by part.
+#[derive(Debug)]
+struct Plan {
+    noise: Dispatch,
+    begin: Dispatch,
+    neighbors: Vec<Dispatch>,
+    priors: Vec<Dispatch>,
+    network: Vec<Dispatch>,
+    end: Dispatch,
+    energy: Dispatch,
+}
+
+impl Plan {
+    fn forces(&self) -> impl Iterator<Item = &Dispatch> {
+        self.neighbors.iter().chain(&self.priors).chain(&self.network)
+    }
+
+    /// One step, top to bottom.
+    fn step(&self, draw_noise: bool) -> impl Iterator<Item = &Dispatch> {
+        let noise = draw_noise.then_some(&self.noise);
+        noise.into_iter().chain([&self.begin]).chain(self.forces()).chain([&self.end])
+    }
+}
+
+/// An [`Engine`] on a GPU through wgpu, in f32.
+#[derive(Debug)]
+pub struct Wgpu {
+    device: Device,
+    system: System,
+    buffers: Buffers,
+    network: Option<Network>,
+    plan: Plan,
+    params: Params,
+    dynamics: Option<Dynamics>,
+    /// Origin of each replica's coordinates on the device, Å: whole numbers near its centroid.
+    centers: Vec<[f64; 3]>,
+    step: u64,
+    last_good: u64,
+    /// Forces and energies on the device belong to its positions and to the present request.
+    forces_valid: bool,
+    has_external: bool,
+    steps_per_submission: u64,
+}
+
+impl Wgpu {
+    /// Puts a system on a device.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] with the number of replicas that would fit, and
+    /// [`Error::Unsupported`] for a network too wide for the adapter.
+    pub fn new(device: &Device, system: System) -> Result<Self> {
+        let replicas = system.n_replicas();
+        // A fifth of all pairs is a start; the list grows to what it needs.
+        let widest = (0..replicas).map(|r| system.molecule(r).n_beads()).max().unwrap_or(1);
+        let capacity = (widest * (widest - 1) / 5).clamp(widest, widest * 32);
+        let buffers =
+            Buffers::new(device, &system, capacity).map_err(|error| with_fit(error, replicas))?;
+        let network = match &system.schnet {
+            Some(schnet) => Some(
+                Network::new(device, schnet, system.n_beads())
+                    .map_err(|error| with_fit(error, replicas))?,
+            ),
+            None => None,
+        };
+        let plan = buffers.plan(device, &system, network.as_ref())?;
+        let params = Params {
+            n_beads: system.n_beads() as u32,
+            n_replicas: replicas as u32,
+            capacity: capacity as u32,
+            term: ALL_TERMS,
+            with_external: 0,
+            seed_low: 0,
+            seed_high: 0,
+            integrator: 0,
+            dt: 0.0,
+            keep: 0.0,
+            refresh: 0.0,
+            mobility: 0.0,
+        };
+        let centers = vec![[0.0; 3]; replicas];
+        Ok(Wgpu {
+            device: device.clone(),
+            system,
+            buffers,
+            network,
+            plan,
+            params,
+            dynamics: None,
+            centers,
+            step: 0,
+            last_good: 0,
+            forces_valid: false,
+            has_external: false,
+            steps_per_submission: 1,
+        })
+    }
+
+    /// Kernels of one step, in order.
+    pub fn kernel_names(&self) -> Vec<&'static str> {
+        self.plan.step(true).map(Dispatch::name).collect()
+    }
+
+    /// Rebuilds of the neighbor list of each replica since its state was set.
+    pub fn neighbor_builds(&self) -> Result<Vec<u32>> {
+        let status = self.buffers.status.read(&self.device)?;
+        Ok(status.iter().map(|status| status.builds).collect())
+    }
+
+    /// Prior energy of each bead at the last evaluation.
+    pub(super) fn prior_energy(&self) -> Result<Vec<f64>> {
+        let force = self.buffers.force.read(&self.device)?;
+        Ok(force.iter().map(|force| f64::from(force[3])).collect())
+    }
+
+    /// The part of a step before the force evaluation, with given forces and noise.
+    pub(super) fn begin_step(&mut self, forces: &[[f64; 3]], noise: &[[f64; 3]]) -> Result<()> {
+        self.write_params(ALL_TERMS, false);
+        self.buffers.force.write(&self.device, &quads(forces));
+        self.buffers.noise.write(&self.device, &quads(noise));
+        run(&self.device, [&self.plan.begin]);
+        self.forces_valid = false;
+        Ok(())
+    }
+
+    fn replica_id(&self, r: usize) -> u32 {
+        self.dynamics.as_ref().map_or(r as u32, |dynamics| dynamics.replica_ids[r])
+    }
+
+    fn write_params(&self, term: u32, external: bool) {
+        let params = Params { term, with_external: u32::from(external), ..self.params };
+        self.buffers.params.write(&self.device, &[params]);
+    }
+
+    /// Has every replica's list rebuilt at the next check.
+    fn forget_lists(&self) {
+        let nowhere = vec![[NOWHERE; 4]; self.system.n_beads()];
+        self.buffers.built_at.write(&self.device, &nowhere);
+    }
+
+    /// Grows the neighbor list if a replica ran out of room; tells whether one did.
+    fn grown(&mut self) -> Result<bool> {
+        let mut status = self.buffers.status.read(&self.device)?;
+        let needed = status.iter().map(|status| status.overflow).max().unwrap_or(0);
+        if needed == 0 {
+            return Ok(false);
+        }
+        let most = (0..self.system.n_replicas()).map(|r| {
+            let n = self.system.molecule(r).n_beads() as u64;
+            n * (n - 1)
+        });
+        let capacity = (f64::from(needed) * HEADROOM) as u64;
+        let capacity = capacity.min(most.max().unwrap_or(0)) as usize;
+        log::info!("neighbor list: room for {capacity} edges per replica");
+        let replicas = self.system.n_replicas();
+        self.buffers.col =
+            Buffer::zeroed(&self.device, "col", 1).map_err(|error| with_fit(error, replicas))?;
+        self.buffers.col = Buffer::zeroed(&self.device, "col", capacity * replicas)
+            .map_err(|error| with_fit(error, replicas))?;
+        self.params.capacity = capacity as u32;
+        for status in &mut status {
+            (status.overflow, status.broken) = (0, 0);
+        }
+        self.buffers.status.write(&self.device, &status);
+        self.plan = self.buffers.plan(&self.device, &self.system, self.network.as_ref())?;
+        self.forget_lists();
+        Ok(true)
+    }
+
+    /// Brings the neighbor list up to date, with room for all its edges.
+    fn update_lists(&mut self) -> Result<()> {
+        loop {
+            self.write_params(ALL_TERMS, false);
+            run(&self.device, &self.plan.neighbors);
+            if !self.grown()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Runs the force evaluation.
+    fn run_forces(&mut self, term: u32, external: bool) -> Result<()> {
+        self.update_lists()?;
+        self.write_params(term, external);
+        run(&self.device, self.plan.forces());
+        Ok(())
+    }
+
+    /// Forces and energies of the present positions, external forces included.
+    fn ensure_forces(&mut self) -> Result<()> {
+        if !self.forces_valid {
+            self.run_forces(ALL_TERMS, self.has_external)?;
+            self.forces_valid = true;
+        }
+        Ok(())
+    }
+
+    fn submit_steps(&mut self, n_steps: u64, draw_noise: bool) -> Result<()> {
+        let mut left = n_steps;
+        while left > 0 {
+            let steps = left.min(self.steps_per_submission);
+            let started = Instant::now();
+            let mut encoder = self.device.device.create_command_encoder(&Default::default());
+            record(&mut encoder, (0..steps).flat_map(|_| self.plan.step(draw_noise)));
+            self.device.queue.submit([encoder.finish()]);
+            left -= steps;
+            if left > 0 {
+                self.device.wait("advancing")?;
+                let seconds = started.elapsed().as_secs_f64();
+                if seconds < SUBMISSION_SECONDS {
+                    self.steps_per_submission = (self.steps_per_submission * 2).min(MAX_STEPS);
+                } else if seconds > 4.0 * SUBMISSION_SECONDS {
+                    self.steps_per_submission = (self.steps_per_submission / 2).max(1);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves `n_steps`, and again from the start if a neighbor list overflowed on the way.
+    fn move_steps(&mut self, n_steps: u64, noise: Option<&[[f64; 3]]>) -> Result<()> {
+        let Some(dynamics) = &self.dynamics else {
+            return Err(Error::invalid("dynamics", "none", "set_dynamics before advance"));
+        };
+        let draw_noise = noise.is_none() && dynamics.integrator != Integrator::Nve;
+        self.ensure_forces()?;
+        if let Some(noise) = noise {
+            self.buffers.noise.write(&self.device, &quads(noise));
+        }
+        self.buffers.keep(&self.device);
+        loop {
+            self.write_params(ALL_TERMS, self.has_external);
+            self.submit_steps(n_steps, draw_noise)?;
+            if !self.grown()? {
+                break;
+            }
+            self.buffers.restore(&self.device);
+            self.buffers.step_count.write(&self.device, &words(self.step));
+        }
+        self.step += n_steps;
+        Ok(())
+    }
+
+    /// Fails if the state on the device is not one of the model.
+    fn check_status(&mut self) -> Result<()> {
+        let status = self.buffers.status.read(&self.device)?;
+        if let Some(r) = status.iter().position(|status| status.broken > 0) {
+            return Err(Error::BlowUp {
+                replica: self.replica_id(r),
+                first_step: self.last_good,
+                last_step: u64::from(status[r].broken),
+                what: "a coordinate is not finite".into(),
+            });
+        }
+        let limit = self.system.schnet.as_ref().and_then(|schnet| schnet.max_num_neighbors);
+        if let Some(limit) = limit
+            && let Some(r) = status.iter().position(|status| status.crowded > limit)
+        {
+            return Err(Error::TooManyNeighbors {
+                replica: self.replica_id(r),
+                bead: self.most_crowded(r)?,
+                found: status[r].crowded,
+                limit,
+            });
+        }
+        self.last_good = self.step;
+        Ok(())
+    }
+
+    /// The bead of replica `r` with the longest row.
+    fn most_crowded(&self, r: usize) -> Result<u32> {
+        let rows = self.buffers.row.read(&self.device)?;
+        let rows = &rows[self.system.beads(r)];
+        let longest = (0..rows.len()).max_by_key(|bead| rows[*bead][1] - rows[*bead][0]);
+        Ok(longest.unwrap_or(0) as u32)
+    }
+
+    fn energies(&self) -> Result<Vec<f64>> {
+        run(&self.device, [&self.plan.energy]);
+        let energy = self.buffers.energy.read(&self.device)?;
+        Ok(energy.iter().map(|[sum, rest]| f64::from(*sum) + f64::from(*rest)).collect())
+    }
+}
+
+impl Buffers {
+    fn new(device: &Device, system: &System, capacity: usize) -> Result<Self> {
+        let (n, replicas) = (system.n_beads(), system.n_replicas());
+        let lists = GatherLists::new(system)?;
+        let mut beads = Vec::with_capacity(n);
+        let mut replica = Vec::with_capacity(replicas);
+        for r in 0..replicas {
+            let first = system.first_bead[r] as u32;
+            let row = lists.first_row[system.molecule_of[r]] as u32;
+            let types = &system.molecule(r).types;
+            replica.push([first, types.len() as u32, r as u32, 0]);
+            beads.extend(types.iter().zip(row..).map(|(bead_type, row)| Bead {
+                replica: r as u32,
+                first,
+                row,
+                bead_type: *bead_type,
+            }));
+        }
+        let vectors = |label| Buffer::zeroed(device, label, n);
+        let edges = if system.schnet.is_some() { capacity * replicas } else { 1 };
+        Ok(Buffers {
+            params: Buffer::uniform(device, "params")?,
+            replica: Buffer::from_slice(device, "replica", &replica)?,
+            bead: Buffer::from_slice(device, "bead", &beads)?,
+            thermal: Buffer::zeroed(device, "thermal", replicas)?,
+            step_count: Buffer::zeroed(device, "step_count", 2)?,
+            status: Buffer::zeroed(device, "status", replicas)?,
+            position: vectors("position")?,
+            velocity: vectors("velocity")?,
+            force: vectors("force")?,
+            external: vectors("external")?,
+            noise: vectors("noise")?,
+            built_at: vectors("built_at")?,
+            count: Buffer::zeroed(device, "count", n)?,
+            row: Buffer::zeroed(device, "row", n)?,
+            col: Buffer::zeroed(device, "col", edges)?,
+            bead_energy: Buffer::zeroed(device, "bead_energy", n)?,
+            energy: Buffer::zeroed(device, "energy", replicas)?,
+            tuple_row: Buffer::from_slice(device, "tuple_row", &lists.tuple_row)?,
+            tuples: Buffer::from_slice(device, "tuples", &lists.tuples)?,
+            values: Buffer::from_slice(device, "values", &lists.values)?,
+            pair_row: Buffer::from_slice(device, "pair_row", &lists.pair_row)?,
+            pairs: Buffer::from_slice(device, "pairs", &lists.pairs)?,
+            kept: [vectors("kept")?, vectors("kept")?, vectors("kept")?],
+        })
+    }
+
+    /// The dispatches of a step.
+    fn plan(&self, device: &Device, system: &System, network: Option<&Network>) -> Result<Plan> {
+        let (n, replicas) = (system.n_beads(), system.n_replicas());
+        let kernel = |name, constants: &[(&str, Value)]| Kernel::new(device, name, constants);
+        let Buffers { params, replica, bead, position, force, status, step_count, .. } = self;
+
+        let square = |x: f64| Value::Real(x * x);
+        let check = kernel("neighbor_check", &[("REACH2", square(0.5 * SKIN))])?;
+        let mut neighbors = vec![check.bind(
+            device,
+            &[params, replica, position, &self.built_at, step_count, status],
+            replicas,
+        )?];
+        if let Some(schnet) = &system.schnet {
+            let radius = schnet.neighbor_radius();
+            let list2 = ("LIST2", square(radius + SKIN));
+            let count = kernel("neighbor_count", &[list2, ("RADIUS2", square(radius))])?;
+            let scan = kernel("neighbor_scan", &[])?;
+            let fill = kernel("neighbor_fill", &[list2])?;
+            let rows = count.groups_for(n);
+            neighbors.extend([
+                count.bind(
+                    device,
+                    &[params, replica, bead, position, status, &self.count],
+                    rows,
+                )?,
+                scan.bind(device, &[params, replica, &self.count, status, &self.row], replicas)?,
+                fill.bind(
+                    device,
+                    &[
+                        params,
+                        replica,
+                        bead,
+                        position,
+                        status,
+                        &self.row,
+                        &self.col,
+                        &self.built_at,
+                    ],
+                    rows,
+                )?,
+            ]);
+        }
+
+        let bonded = kernel("prior_bonded", &[])?;
+        let repulsion = kernel("prior_repulsion", &[])?;
+        let tables = [&self.tuple_row as &dyn super::kernel::Bindable, &self.tuples, &self.values];
+        let [tuple_row, tuples, values] = tables;
+        let mut priors = vec![bonded.bind(
+            device,
+            &[params, bead, position, &self.external, tuple_row, tuples, values, force],
+            bonded.groups_for(n),
+        )?];
+        if self.pairs.len > 0 {
+            let buffers: [&dyn super::kernel::Bindable; 6] =
+                [params, bead, position, &self.pair_row, &self.pairs, force];
+            priors.push(repulsion.bind(device, &buffers, n)?);
+        }
+
+        let network = match (network, &system.schnet) {
+            (Some(network), Some(schnet)) => network.dispatches(
+                device,
+                schnet,
+                &Surroundings {
+                    params,
+                    bead,
+                    position,
+                    row: &self.row,
+                    col: &self.col,
+                    force,
+                    bead_energy: &self.bead_energy,
+                },
+            )?,
+            _ => Vec::new(),
+        };
+
+        let noise = kernel("noise", &[])?;
+        let begin = kernel("integrate_begin", &[])?;
+        let end = kernel("integrate_end", &[])?;
+        let energy = kernel("energy_reduce", &[])?;
+        let groups = noise.groups_for(n);
+        Ok(Plan {
+            noise: noise.bind(device, &[params, replica, bead, step_count, &self.noise], groups)?,
+            begin: begin.bind(
+                device,
+                &[params, bead, force, &self.noise, &self.thermal, position, &self.velocity],
+                groups,
+            )?,
+            neighbors,
+            priors,
+            network,
+            end: end.bind(device, &[params, force, &self.velocity, step_count], groups)?,
+            energy: energy.bind(
+                device,
+                &[params, replica, &self.bead_energy, force, &self.energy],
+                replicas,
+            )?,
+        })
+    }
+
+    fn moving(&self) -> [&Buffer<[f32; 4]>; 3] {
+        [&self.position, &self.velocity, &self.force]
+    }
+
+    /// Copies what a step changes, so that steps can be repeated.
+    fn keep(&self, device: &Device) {
+        copy(device, self.moving(), self.kept.each_ref());
+    }
+
+    /// Undoes the steps since [`Buffers::keep`].
+    fn restore(&self, device: &Device) {
+        copy(device, self.kept.each_ref(), self.moving());
+    }
+}
+
+fn copy(device: &Device, from: [&Buffer<[f32; 4]>; 3], to: [&Buffer<[f32; 4]>; 3]) {
+    let mut encoder = device.device.create_command_encoder(&Default::default());
+    for (from, to) in from.into_iter().zip(to) {
+        encoder.copy_buffer_to_buffer(&from.raw, 0, &to.raw, 0, from.raw.size());
+    }
+    device.queue.submit([encoder.finish()]);
+}
+
+/// Says how many replicas would fit, by proportion.
+fn with_fit(error: Error, replicas: usize) -> Error {
+    match error {
+        Error::OutOfMemory { what, needed, available, .. } => {
+            let fit = (replicas as f64 * available as f64 / needed as f64) as usize;
+            let fit = fit.min(replicas.saturating_sub(1));
+            let advice = match fit {
+                0 => format!("not one of the {replicas} replicas fits; try --backend cpu"),
+                _ => format!("about {fit} of the {replicas} replicas would fit"),
+            };
+            Error::OutOfMemory { what, needed, available, advice }
+        }
+        other => other,
+    }
+}
+
+pub(super) fn quads(vectors: &[[f64; 3]]) -> Vec<[f32; 4]> {
+    vectors.iter().map(|v| [v[0] as f32, v[1] as f32, v[2] as f32, 0.0]).collect()
+}
+
+pub(super) fn triples(quads: &[[f32; 4]]) -> Vec<[f64; 3]> {
+    quads.iter().map(|q| [q[0], q[1], q[2]].map(f64::from)).collect()
+}
+
+fn words(step: u64) -> [u32; 2] {
+    [step as u32, (step >> 32) as u32]
+}
+
+/// The origin for a replica's coordinates: the old one if all of them are exact in f32 there, so
+/// that reading a state and setting it again keeps every bit, else whole numbers near the centroid.
+fn center(positions: &[[f64; 3]], old: [f64; 3]) -> [f64; 3] {
+    let exact = |x: &[f64; 3]| (0..3).all(|c| f64::from((x[c] - old[c]) as f32) == x[c] - old[c]);
+    let near = |x: &[f64; 3]| (0..3).all(|c| (x[c] - old[c]).abs() < 4096.0);
+    if positions.iter().all(|x| exact(x) && near(x)) {
+        let mean = centroid(positions);
+        if (0..3).all(|c| (mean[c] - old[c]).abs() < 64.0) {
+            return old;
+        }
+    }
+    centroid(positions).map(f64::round)
+}
+
+fn centroid(positions: &[[f64; 3]]) -> [f64; 3] {
+    std::array::from_fn(|c| positions.iter().map(|x| x[c]).sum::<f64>() / positions.len() as f64)
+}
+
+impl Engine for Wgpu {
+    fn device(&self) -> String {
+        format!("wgpu: f32, {}", self.device.name())
+    }
+
+    fn set_state(&mut self, state: &State) -> Result<()> {
+        let n = self.system.n_beads();
+        check_vectors("positions", &state.positions, n)?;
+        check_vectors("velocities", &state.velocities, n)?;
+        let masses = self.system.masses();
+        let (mut positions, mut velocities) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        for r in 0..self.system.n_replicas() {
+            let beads = self.system.beads(r);
+            self.centers[r] = center(&state.positions[beads.clone()], self.centers[r]);
+            let origin = self.centers[r];
+            for i in beads {
+                let x: [f64; 3] = std::array::from_fn(|c| state.positions[i][c] - origin[c]);
+                let v = state.velocities[i];
+                positions.push([x[0] as f32, x[1] as f32, x[2] as f32, 0.0]);
+                let inverse_mass = (1.0 / masses[i]) as f32;
+                velocities.push([v[0] as f32, v[1] as f32, v[2] as f32, inverse_mass]);
+            }
+        }
+        self.buffers.position.write(&self.device, &positions);
+        self.buffers.velocity.write(&self.device, &velocities);
+        self.buffers.step_count.write(&self.device, &words(state.step));
+        let status = vec![Status::default(); self.system.n_replicas()];
+        self.buffers.status.write(&self.device, &status);
+        self.forget_lists();
+        (self.step, self.last_good, self.forces_valid) = (state.step, state.step, false);
+        Ok(())
+    }
+
+    fn state(&mut self) -> Result<State> {
+        self.check_status()?;
+        let mut positions = triples(&self.buffers.position.read(&self.device)?);
+        let velocities = triples(&self.buffers.velocity.read(&self.device)?);
+        for r in 0..self.system.n_replicas() {
+            for x in &mut positions[self.system.beads(r)] {
+                for (x, center) in x.iter_mut().zip(self.centers[r]) {
+                    *x += center;
+                }
+            }
+        }
+        Ok(State { positions, velocities, step: self.step })
+    }
+
+    fn set_dynamics(&mut self, dynamics: &Dynamics) -> Result<()> {
+        dynamics.check(&self.system)?;
+        let dt = dynamics.dt;
+        let (integrator, keep, mobility) = match dynamics.integrator {
+            Integrator::Langevin { friction } => (0, (-friction * dt).exp(), 0.0),
+            Integrator::Nve => (1, 1.0, 0.0),
+            Integrator::Overdamped { friction } => (2, 0.0, 1.0 / friction),
+        };
+        self.params = Params {
+            seed_low: dynamics.seed as u32,
+            seed_high: (dynamics.seed >> 32) as u32,
+            integrator,
+            dt: dt as f32,
+            keep: keep as f32,
+            refresh: (1.0 - keep * keep).sqrt() as f32,
+            mobility: mobility as f32,
+            ..self.params
+        };
+        let thermal: Vec<f64> = dynamics.beta.iter().map(|beta| 1.0 / beta).collect();
+        self.buffers.thermal.write(&self.device, &narrow(&thermal));
+        let mut replica = self.buffers.replica.read(&self.device)?;
+        for (replica, id) in replica.iter_mut().zip(&dynamics.replica_ids) {
+            replica[2] = *id;
+        }
+        self.buffers.replica.write(&self.device, &replica);
+        self.dynamics = Some(dynamics.clone());
+        Ok(())
+    }
+
+    fn advance(&mut self, n_steps: u64) -> Result<()> {
+        self.move_steps(n_steps, None)
+    }
+
+    fn advance_with_noise(&mut self, noise: &[[f64; 3]]) -> Result<()> {
+        check_vectors("noise", noise, self.system.n_beads())?;
+        self.move_steps(1, Some(noise))
+    }
+
+    fn set_external_forces(&mut self, forces: Option<&[[f64; 3]]>) -> Result<()> {
+        if let Some(forces) = forces {
+            check_vectors("external forces", forces, self.system.n_beads())?;
+            self.buffers.external.write(&self.device, &quads(forces));
+        }
+        (self.has_external, self.forces_valid) = (forces.is_some(), false);
+        Ok(())
+    }
+
+    fn potential(&mut self) -> Result<Vec<f64>> {
+        self.ensure_forces()?;
+        self.check_status()?;
+        self.energies()
+    }
+
+    fn evaluate(&mut self, terms: Terms) -> Result<Evaluation> {
+        match terms {
+            Terms::Total => self.run_forces(ALL_TERMS, false)?,
+            Terms::Network => self.run_forces(NO_TERM, false)?,
+            Terms::Prior(k) => {
+                self.write_params(k as u32, false);
+                let mut encoder = self.device.device.create_command_encoder(&Default::default());
+                encoder.clear_buffer(&self.buffers.bead_energy.raw, 0, None);
+                record(&mut encoder, &self.plan.priors);
+                self.device.queue.submit([encoder.finish()]);
+            }
+        }
+        self.forces_valid = terms == Terms::Total && !self.has_external;
+        self.check_status()?;
+        Ok(Evaluation {
+            energy: self.energies()?,
+            forces: triples(&self.buffers.force.read(&self.device)?),
+            bead_energy: self
+                .buffers
+                .bead_energy
+                .read(&self.device)?
+                .into_iter()
+                .map(f64::from)
+                .collect(),
+        })
+    }
+
+    fn n_edges(&mut self) -> Result<Vec<u64>> {
+        let Some(schnet) = &self.system.schnet else {
+            return Ok(vec![0; self.system.n_replicas()]);
+        };
+        let radius = schnet.neighbor_radius() as f32;
+        self.update_lists()?;
+        let position = self.buffers.position.read(&self.device)?;
+        let (row, col) =
+            (self.buffers.row.read(&self.device)?, self.buffers.col.read(&self.device)?);
+        let square = |i: usize, j: usize| {
+            (0..3).map(|c| (position[i][c] - position[j][c]).powi(2)).sum::<f32>()
+        };
+        let near = |i: usize| {
+            let senders = &col[row[i][0] as usize..row[i][1] as usize];
+            senders.iter().filter(|j| square(i, **j as usize) < radius * radius).count() as u64
+        };
+        Ok((0..self.system.n_replicas()).map(|r| self.system.beads(r).map(near).sum()).collect())
+    }
+
+    fn memory(&self) -> Memory {
+        let (allocated, reserved) = (self.device.allocated_bytes(), self.device.reserved_bytes());
+        Memory { allocated, reserved }
+    }
+}

@@ -1,0 +1,153 @@
+//! Shader text: imports, constants, and what naga knows of the result. Needs no GPU.
+//!
+//! A shader is one legal WGSL file with real numbers in its constants; a specialisation replaces
+//! the initialisers of some. Imported files hold structs, constants and functions only.
+
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+macro_rules! files {
+    ($($kind:literal: $($name:literal),* $(,)?);* $(;)?) => {
+        &[$($(($name, include_str!(concat!("../../shaders/", $kind, $name, ".wgsl"))),)*)*]
+    };
+}
+
+/// Every kernel, by the name of its file and entry point.
+pub const KERNELS: &[(&str, &str)] = files!("":
+    "neighbor_check", "neighbor_count", "neighbor_scan", "neighbor_fill",
+    "radial_basis", "embedding", "dense", "cfconv_forward", "cfconv_backward",
+    "prior_bonded", "prior_repulsion",
+    "noise", "integrate_begin", "integrate_end", "energy_reduce",
+);
+
+const LIBRARY: &[(&str, &str)] = files!("lib/": "params", "math", "activation", "radial", "random");
+
+/// The value of a constant in a specialisation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value {
+    /// A `u32`.
+    Count(u32),
+    /// An `f32`; infinities become ±3e38.
+    Real(f64),
+    /// A `bool`.
+    Flag(bool),
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Value::Count(n) => write!(f, "{n}u"),
+            Value::Real(x) => write!(f, "{:?}", x.clamp(-3e38, 3e38) as f32),
+            Value::Flag(b) => write!(f, "{b}"),
+        }
+    }
+}
+
+/// Constants to replace.
+pub type Constants = Vec<(&'static str, Value)>;
+
+/// The text of a kernel with its imports in place and the given constants replaced.
+///
+/// # Panics
+/// If the kernel, an import or a constant does not exist: those are mistakes in this crate.
+pub fn compose(name: &str, constants: &[(&str, Value)]) -> String {
+    let source = find(KERNELS, name);
+    let (mut text, mut done) = (String::new(), Vec::new());
+    expand(source, &mut text, &mut done);
+    for (key, value) in constants {
+        let declaration = format!("const {key}: ");
+        let start = text.find(&declaration);
+        let start = start.unwrap_or_else(|| panic!("{name}: no constant {key}"));
+        let equals = start + text[start..].find("= ").expect("a constant has a value") + 2;
+        let end = equals + text[equals..].find(';').expect("a declaration ends");
+        text.replace_range(equals..end, &value.to_string());
+    }
+    text
+}
+
+fn find(files: &'static [(&str, &str)], name: &str) -> &'static str {
+    let file = files.iter().find(|(known, _)| *known == name);
+    file.unwrap_or_else(|| panic!("no shader file {name}")).1
+}
+
+fn expand(source: &'static str, text: &mut String, done: &mut Vec<&'static str>) {
+    for line in source.lines() {
+        match line.strip_prefix("#import ") {
+            Some(import) if done.contains(&import) => {}
+            Some(import) => {
+                done.push(import);
+                expand(find(LIBRARY, import), text, done);
+            }
+            None => {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+    }
+}
+
+/// How a kernel uses a binding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// A uniform block.
+    Uniform,
+    /// A storage buffer that is only read.
+    Read,
+    /// A storage buffer that is written.
+    Write,
+}
+
+/// What naga knows of a kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reflection {
+    /// Of bindings 0, 1, 2 …
+    pub bindings: Vec<Access>,
+    /// Invocations of a workgroup.
+    pub invocations: u32,
+    /// Bytes of workgroup memory.
+    pub workgroup_bytes: u32,
+}
+
+/// Parses and validates a composed kernel.
+///
+/// # Errors
+/// naga's own message, with the line.
+pub fn parse(text: &str) -> Result<(naga::Module, naga::valid::ModuleInfo), String> {
+    let module = naga::front::wgsl::parse_str(text).map_err(|e| e.emit_to_string(text))?;
+    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
+        .validate(&module)
+        .map_err(|e| e.emit_to_string(text))?;
+    Ok((module, info))
+}
+
+/// Reads bindings, workgroup size and workgroup memory off a module with one entry point.
+///
+/// # Panics
+/// If bindings are not dense in group 0.
+pub fn reflect(module: &naga::Module) -> Reflection {
+    let mut bindings = Vec::new();
+    let mut workgroup_bytes = 0;
+    let mut layouter = naga::proc::Layouter::default();
+    layouter.update(module.to_ctx()).expect("a valid module has layouts");
+    for (_, variable) in module.global_variables.iter() {
+        if variable.space == naga::AddressSpace::WorkGroup {
+            workgroup_bytes += layouter[variable.ty].size.next_multiple_of(16);
+        }
+        if let Some(binding) = variable.binding {
+            let access = match variable.space {
+                naga::AddressSpace::Uniform => Access::Uniform,
+                naga::AddressSpace::Storage { access }
+                    if access.contains(naga::StorageAccess::STORE) =>
+                {
+                    Access::Write
+                }
+                _ => Access::Read,
+            };
+            bindings.push((binding.binding as usize, access));
+        }
+    }
+    bindings.sort_by_key(|(number, _)| *number);
+    assert!(bindings.iter().enumerate().all(|(k, (n, _))| k == *n), "bindings must be dense");
+    let bindings = bindings.into_iter().map(|(_, access)| access).collect();
+    let invocations = module.entry_points[0].workgroup_size.iter().product();
+    Reflection { bindings, invocations, workgroup_bytes }
+}
