@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod engine;
 pub mod error;
+pub mod io;
 pub mod model;
 pub mod ops;
 pub mod random;
