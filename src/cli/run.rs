@@ -82,12 +82,12 @@ impl Run {
         let save_interval = self.save_interval()?;
         let inputs = self.inputs.load()?;
         let backend = self.backend.open()?;
+        let mut simulation =
+            Simulation::new(&inputs.model, &inputs.structures, &settings, &backend)?;
         if inputs.structures.len() > self.replicas {
             let (given, replicas) = (inputs.structures.len(), self.replicas);
             log::warn!("{given} structures for {replicas} replicas: the others are not used");
         }
-        let mut simulation =
-            Simulation::new(&inputs.model, &inputs.structures, &settings, &backend)?;
         let n_frames = self.steps / save_interval;
         let options = OutputOptions { npy: self.npy, n_frames };
         let mut output = Output::create(&self.output, &mut simulation, options)?;
@@ -119,7 +119,7 @@ impl Run {
         };
         let seconds = clock.elapsed().as_secs_f64();
         let picoseconds = done as f64 * self.dt;
-        let stopped = if done < self.steps { "stopped early: " } else { "" };
+        let stopped = if done < self.steps { "interrupted: " } else { "" };
         let mut summary = format!(
             "{stopped}{done} steps ({picoseconds} ps) of {} replicas in {seconds:.1} s",
             self.replicas
