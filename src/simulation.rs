@@ -43,6 +43,9 @@ use crate::model::Model;
 use crate::system::{Structure, System};
 use crate::units;
 
+/// Nothing that holds together gets this far from the origin, Å; trajectory files end here too.
+const FARTHEST: f64 = 1e7;
+
 /// Energies of each replica.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Energies {
@@ -186,14 +189,20 @@ impl Simulation {
     ) -> Result<bool> {
         let Energies { potential, kinetic, temperature } = self.energies_of(state)?;
         for (r, energy) in potential.iter().enumerate() {
-            if !energy.is_finite() {
-                return Err(Error::BlowUp {
-                    replica: self.dynamics.replica_ids[r],
-                    first_step: last_good,
-                    last_step: state.step,
-                    what: format!("its potential energy is {energy}"),
-                });
-            }
+            let positions = &state.positions[self.system.beads(r)];
+            // NaN fails the comparison as well.
+            let far = |x: &[f64; 3]| !x.iter().all(|x| x.abs() <= FARTHEST);
+            let what = match positions.iter().position(far) {
+                Some(bead) => format!("bead {bead} is at {:?} Å", positions[bead]),
+                None if energy.is_finite() => continue,
+                None => format!("its potential energy is {energy}"),
+            };
+            return Err(Error::BlowUp {
+                replica: self.dynamics.replica_ids[r],
+                first_step: last_good,
+                last_step: state.step,
+                what,
+            });
         }
         let frame = Frame {
             step: state.step,

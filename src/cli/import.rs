@@ -37,15 +37,8 @@ impl Import {
         let structures_path = with_ending(&self.output, ".structures.safetensors");
         check_free(&model_path)?;
         check_free(&structures_path)?;
-        let (model, own) = match &self.priors {
-            Some(priors) => (inputs::read_model_with_priors(&self.model, priors)?, None),
-            None => inputs::read_model(&self.model)?,
-        };
-        let structures = match &self.structures {
-            Some(path) => Some(inputs::read_structures(path)?),
-            None => own,
-        };
-        model.check()?;
+        let (model, structures) =
+            inputs::load(&self.model, self.priors.as_deref(), self.structures.as_deref())?;
         let mut out = std::io::stdout();
         writeln!(out, "{}", summary(&model))?;
         write_new(&model_path, &inputs::model_bytes(&model)?)?;

@@ -23,10 +23,16 @@ pub(super) fn ns_per_day(steps: f64, dt: f64, seconds: f64) -> f64 {
     steps * dt * 1e-3 * 86_400.0 / seconds
 }
 
+/// A positive number in about three digits.
+pub(super) fn short(x: f64) -> String {
+    let decimals = (2.0 - x.log10().floor()).clamp(0.0, 6.0);
+    format!("{x:.*}", decimals as usize)
+}
+
 impl Progress {
     pub(super) fn new(n_steps: u64, n_replicas: usize, dt: f64) -> Self {
         let bar = ProgressBar::new(n_steps);
-        let style = ProgressStyle::with_template("[{bar:24}] {pos}/{len} steps  {wide_msg}");
+        let style = ProgressStyle::with_template("[{bar:16}] {percent:>3}%  {wide_msg}");
         if let Ok(style) = style {
             bar.set_style(style.progress_chars("=> "));
         }
@@ -89,12 +95,25 @@ impl Progress {
                 let seconds = left / (one / ns_per_day(1.0, self.dt, 1.0));
                 let left = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
                 let left = HumanDuration(Duration::from_secs(left.as_secs()));
-                format!("{one:.3} ns/day per replica, {all:.3} aggregate  ETA {left}")
+                let (one, all) = (short(one), short(all));
+                format!("{one} ns/day per replica, {all} aggregate, ETA {left:#}")
             }
         };
         if self.temperature.is_finite() {
-            text += &format!("  T {:.0} K", self.temperature);
+            text += &format!(", {:.0} K", self.temperature);
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn numbers_are_short() {
+        for (x, expected) in
+            [(12345.6, "12346"), (123.4, "123"), (1.234, "1.23"), (0.0123, "0.0123")]
+        {
+            assert_eq!(super::short(x), expected);
+        }
     }
 }

@@ -11,7 +11,7 @@ use flashschnet::simulation::{Control, Frame, Observer, Settings, Simulation};
 use flashschnet::{Error, Result, units};
 
 use super::inputs::{InputOptions, Inputs};
-use super::progress::Progress;
+use super::progress::{Progress, short};
 use super::signals::Interrupt;
 use super::{BackendOptions, logger};
 
@@ -125,7 +125,8 @@ impl Run {
             self.replicas
         );
         if let Some((one, all)) = speed {
-            summary += &format!("; {one:.3} ns/day per replica, {all:.3} ns/day aggregate");
+            let (one, all) = (short(one), short(all));
+            summary += &format!("; {one} ns/day per replica, {all} ns/day aggregate");
         }
         output.log(&summary)?;
         eprintln!("{summary}");
