@@ -140,6 +140,9 @@ pub trait Engine {
     fn set_dynamics(&mut self, dynamics: &Dynamics) -> Result<()>;
 
     /// Moves every replica `n_steps` steps. Errors of the device may surface at the next read.
+    ///
+    /// How a run is cut into calls, and what is read in between, does not show in a single bit of
+    /// the results: callers cut by the clock.
     fn advance(&mut self, n_steps: u64) -> Result<()>;
 
     /// Moves one step with the given standard normal numbers, `[n_beads]`, in place of the

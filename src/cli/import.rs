@@ -1,0 +1,86 @@
+//! `flashschnet import`: from the field's pickled files to native ones.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use flashschnet::io::{check_free, write_new};
+use flashschnet::model::Model;
+use flashschnet::system::Structure;
+
+use super::inputs;
+
+/// Convert .pt and .ckpt files of mlcg and flashmd to native files.
+///
+/// Writes OUT.model.safetensors and, if there are structures, OUT.structures.safetensors. Nothing
+/// in a pickle is executed. A specialised model brings its own structures.
+#[derive(Args)]
+pub(super) struct Import {
+    /// Model: model_and_prior.pt, a specialised model, a prior-only file, or a .ckpt
+    #[arg(value_name = "MODEL.pt")]
+    model: PathBuf,
+    /// Structures: a list of AtomicData
+    #[arg(value_name = "STRUCTURES.pt")]
+    structures: Option<PathBuf>,
+    /// Prior file to combine with a network that has none
+    #[arg(long, value_name = "PRIOR.pt")]
+    priors: Option<PathBuf>,
+    /// Start of the names of the new files
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+}
+
+impl Import {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let model_path = with_ending(&self.output, ".model.safetensors");
+        let structures_path = with_ending(&self.output, ".structures.safetensors");
+        check_free(&model_path)?;
+        check_free(&structures_path)?;
+        let (model, structures) =
+            inputs::load(&self.model, self.priors.as_deref(), self.structures.as_deref())?;
+        let mut out = std::io::stdout();
+        writeln!(out, "{}", summary(&model))?;
+        write_new(&model_path, &inputs::model_bytes(&model)?)?;
+        if let Some(structures) = &structures {
+            writeln!(out, "{}", summary_of_structures(structures))?;
+            write_new(&structures_path, &inputs::structures_bytes(structures)?)?;
+            writeln!(out, "{}", structures_path.display())?;
+        }
+        writeln!(out, "{}", model_path.display())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+fn summary(model: &Model) -> String {
+    let mut lines = Vec::new();
+    match &model.schnet {
+        Some(schnet) => lines.push(format!(
+            "network: {} blocks, {} channels, {} filters, {} radial functions, cutoff {} Å, {} types",
+            schnet.interactions.len(),
+            schnet.n_hidden,
+            schnet.n_filters(),
+            schnet.radial_basis.n_rbf(),
+            schnet.neighbor_radius(),
+            schnet.n_types
+        )),
+        None => lines.push("network: none".into()),
+    }
+    for prior in &model.priors {
+        lines.push(format!("prior {}: {}", prior.name, prior.form.name()));
+    }
+    lines.join("\n")
+}
+
+fn summary_of_structures(structures: &[Structure]) -> String {
+    let sizes = structures.iter().map(|structure| structure.positions.len());
+    let (least, most) = (sizes.clone().min().unwrap_or(0), sizes.max().unwrap_or(0));
+    let beads = if least == most { format!("{most}") } else { format!("{least} to {most}") };
+    format!("structures: {} of {beads} beads", structures.len())
+}

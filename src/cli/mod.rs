@@ -1,0 +1,96 @@
+//! The command line: one file per subcommand.
+
+mod bench;
+mod energy;
+mod import;
+mod info;
+mod inputs;
+mod logger;
+mod progress;
+mod run;
+mod signals;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use flashschnet::backend::{Backend, Kind};
+
+/// Molecular dynamics of coarse-grained proteins with CGSchNet potentials, many replicas at once.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::Run),
+    Energy(energy::Energy),
+    Verify(verify::Verify),
+    Bench(bench::Bench),
+    Info(info::Info),
+    Import(import::Import),
+}
+
+/// Where to compute.
+#[derive(Args)]
+struct BackendOptions {
+    /// auto takes the best hardware adapter, never a software one, else cpu
+    #[arg(long, value_enum, default_value_t, value_name = "NAME")]
+    backend: BackendName,
+    /// Take the wgpu adapter of this index, or whose name contains this
+    #[arg(long, value_name = "NAME|INDEX")]
+    adapter: Option<String>,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum BackendName {
+    #[default]
+    Auto,
+    Wgpu,
+    Cpu,
+    Reference,
+}
+
+impl BackendOptions {
+    /// Opens the backend; says on stderr what `auto` took when that is worth a line.
+    fn open(&self) -> flashschnet::Result<Backend> {
+        let kind = match self.backend {
+            BackendName::Auto => Kind::Auto,
+            BackendName::Wgpu => Kind::Wgpu,
+            BackendName::Cpu => Kind::Cpu,
+            BackendName::Reference => Kind::Reference,
+        };
+        let backend = Backend::open(kind, self.adapter.as_deref())?;
+        if let Some(reason) = backend.reason() {
+            eprintln!("note: {reason}");
+        }
+        Ok(backend)
+    }
+}
+
+/// Parses the command line and does what it says.
+pub(crate) fn main() -> anyhow::Result<ExitCode> {
+    let cli = Cli::parse();
+    logger::install();
+    match cli.command {
+        Command::Run(command) => command.run(),
+        Command::Energy(command) => command.run(),
+        Command::Verify(command) => command.run(),
+        Command::Bench(command) => command.run(),
+        Command::Info(command) => command.run(),
+        Command::Import(command) => command.run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

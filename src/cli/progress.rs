@@ -1,0 +1,119 @@
+//! How far a run is, and how fast: a bar on a terminal, plain lines elsewhere.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+
+/// Steps and time of one run.
+pub(super) struct Progress {
+    bar: ProgressBar,
+    n_steps: u64,
+    n_replicas: usize,
+    dt: f64,
+    /// Where the clock of the speed starts: after the first piece, which pays for the start-up.
+    origin: Option<(Instant, u64)>,
+    step: u64,
+    temperature: f64,
+    tenths_told: u64,
+    last_told: Instant,
+}
+
+/// Simulated nanoseconds per day of one replica, for steps of `dt` ps.
+pub(super) fn ns_per_day(steps: f64, dt: f64, seconds: f64) -> f64 {
+    steps * dt * 1e-3 * 86_400.0 / seconds
+}
+
+/// A positive number in about three digits.
+pub(super) fn short(x: f64) -> String {
+    let decimals = (2.0 - x.log10().floor()).clamp(0.0, 6.0);
+    format!("{x:.*}", decimals as usize)
+}
+
+impl Progress {
+    pub(super) fn new(n_steps: u64, n_replicas: usize, dt: f64) -> Self {
+        let bar = ProgressBar::new(n_steps);
+        let style = ProgressStyle::with_template("[{bar:16}] {percent:>3}%  {wide_msg}");
+        if let Ok(style) = style {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_message("starting");
+        Progress {
+            bar,
+            n_steps,
+            n_replicas,
+            dt,
+            origin: None,
+            step: 0,
+            temperature: f64::NAN,
+            tenths_told: 0,
+            last_told: Instant::now(),
+        }
+    }
+
+    /// Counts steps.
+    pub(super) fn advance(&mut self, step: u64) {
+        self.step = step;
+        self.origin.get_or_insert_with(|| (Instant::now(), step));
+        self.bar.set_message(self.text());
+        self.bar.set_position(step);
+        let tenths = 10 * step / self.n_steps.max(1);
+        let waited = self.last_told.elapsed() > Duration::from_secs(30);
+        if self.bar.is_hidden() && (tenths > self.tenths_told || waited) {
+            eprintln!("{step}/{} steps  {}", self.n_steps, self.text());
+            (self.tenths_told, self.last_told) = (tenths, Instant::now());
+        }
+    }
+
+    /// Takes the mean temperature of a frame; NaN if there is none.
+    pub(super) fn set_temperature(&mut self, temperature: f64) {
+        self.temperature = temperature;
+    }
+
+    /// Prints a line above the bar.
+    pub(super) fn say(&self, line: &str) {
+        self.bar.suspend(|| eprintln!("{line}"));
+    }
+
+    /// Clears the bar.
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// ns/day of one replica and of all, once there is something to measure.
+    pub(super) fn speed(&self) -> Option<(f64, f64)> {
+        let (start, first_step) = self.origin?;
+        let seconds = start.elapsed().as_secs_f64();
+        let one = ns_per_day((self.step - first_step) as f64, self.dt, seconds);
+        (one > 0.0).then_some((one, one * self.n_replicas as f64))
+    }
+
+    fn text(&self) -> String {
+        let mut text = match self.speed() {
+            None => "measuring".to_owned(),
+            Some((one, all)) => {
+                let left = (self.n_steps.saturating_sub(self.step)) as f64;
+                let seconds = left / (one / ns_per_day(1.0, self.dt, 1.0));
+                let left = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+                let left = HumanDuration(Duration::from_secs(left.as_secs()));
+                let (one, all) = (short(one), short(all));
+                format!("{one} ns/day per replica, {all} aggregate, ETA {left:#}")
+            }
+        };
+        if self.temperature.is_finite() {
+            text += &format!(", {:.0} K", self.temperature);
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn numbers_are_short() {
+        for (x, expected) in
+            [(12345.6, "12346"), (123.4, "123"), (1.234, "1.23"), (0.0123, "0.0123")]
+        {
+            assert_eq!(super::short(x), expected);
+        }
+    }
+}

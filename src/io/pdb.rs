@@ -1,0 +1,142 @@
+//! The topology as a PDB file, so that viewers can open the trajectories.
+
+use std::fmt::Write;
+
+use crate::model::PriorForm;
+use crate::system::Molecule;
+
+/// Residues by bead type, 1 to 20: the one-letter codes in alphabetical order.
+const RESIDUES: [&str; 20] = [
+    "ALA", "CYS", "ASP", "GLU", "PHE", "GLY", "HIS", "ILE", "LYS", "LEU", "MET", "ASN", "PRO",
+    "GLN", "ARG", "SER", "THR", "VAL", "TRP", "TYR",
+];
+const GLYCINE: u32 = 6;
+
+/// A bead as an atom of a residue.
+struct Atom {
+    name: &'static str,
+    residue: usize,
+}
+
+/// Atom names and residues of the beads, from their types; the names of the residues beside.
+///
+/// Five beads per residue have types 21 to 24 for N, CA, C and O, and the residue's own for CB (CA
+/// of glycine). Without those types every bead is the CA of its residue. Types from elsewhere
+/// become residues of one bead, UNK.
+fn atoms(types: &[u32]) -> (Vec<Atom>, Vec<&'static str>) {
+    let backbone = types.iter().any(|t| (21..=24).contains(t));
+    let mut atoms: Vec<Atom> = Vec::with_capacity(types.len());
+    let mut residues: Vec<&'static str> = Vec::new();
+    let mut names_in_residue: Vec<&str> = Vec::new();
+    for bead_type in types {
+        let side = RESIDUES.get((*bead_type as usize).wrapping_sub(1)).copied();
+        let (name, side) = match (bead_type, side) {
+            (21, _) => ("N", None),
+            (22, _) => ("CA", None),
+            (23, _) => ("C", None),
+            (24, _) => ("O", None),
+            (&GLYCINE, side) => ("CA", side),
+            (_, Some(side)) if backbone => ("CB", Some(side)),
+            (_, side) => ("CA", Some(side.unwrap_or("UNK"))),
+        };
+        let alone = !backbone || side == Some("UNK");
+        if residues.is_empty() || alone || name == "N" || names_in_residue.contains(&name) {
+            residues.push("UNK");
+            names_in_residue.clear();
+        }
+        names_in_residue.push(name);
+        let residue = residues.len() - 1;
+        if let Some(side) = side {
+            residues[residue] = side;
+        }
+        atoms.push(Atom { name, residue });
+    }
+    (atoms, residues)
+}
+
+/// A molecule with coordinates in Å as the text of a PDB file: one chain, its harmonic bonds as
+/// CONECT records. Coordinates that do not fit the columns are moved to the origin together.
+pub fn topology_pdb(molecule: &Molecule, positions: &[[f64; 3]]) -> String {
+    let (atoms, residues) = atoms(&molecule.types);
+    let mut text = String::from("REMARK   1 COARSE-GRAINED BEADS, NAMED AFTER THEIR TYPES\n");
+    let fits = |x: f64| x > -999.0 && x < 9999.0;
+    let mut shift = [0.0; 3];
+    if !positions.as_flattened().iter().all(|x| fits(*x)) {
+        for (c, shift) in shift.iter_mut().enumerate() {
+            *shift = positions.iter().map(|x| x[c]).sum::<f64>() / positions.len() as f64;
+        }
+        text += "REMARK   1 MOVED TO THE ORIGIN\n";
+    }
+    for (bead, (atom, position)) in atoms.iter().zip(positions).enumerate() {
+        let mut x = [0.0; 3];
+        for c in 0..3 {
+            x[c] = (position[c] - shift[c]).clamp(-999.0, 9999.0);
+        }
+        // The columns hold five and four digits; beyond, numbers start again, as elsewhere.
+        let (serial, residue) = ((bead + 1) % 100_000, (atom.residue + 1) % 10_000);
+        let (name, element) = (atom.name, &atom.name[..1]);
+        let _ = writeln!(
+            text,
+            "ATOM  {serial:>5}  {name:<3} {:<3} A{residue:>4}    {:8.3}{:8.3}{:8.3}  1.00  0.00          {element:>2}  ",
+            residues[atom.residue], x[0], x[1], x[2],
+        );
+    }
+    text += "TER\n";
+    if atoms.len() < 100_000 {
+        let bonds = molecule.terms.iter().filter(|term| term.form == PriorForm::HarmonicBond);
+        for [i, j, ..] in bonds.flat_map(|term| &term.tuples) {
+            let _ = writeln!(text, "CONECT{:>5}{:>5}", i + 1, j + 1);
+        }
+    }
+    text + "END\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::Term;
+
+    fn names(types: &[u32]) -> Vec<String> {
+        let (atoms, residues) = atoms(types);
+        let say = |atom: &Atom| format!("{}{}:{}", residues[atom.residue], atom.residue, atom.name);
+        atoms.iter().map(say).collect()
+    }
+
+    #[test]
+    fn five_bead_residues_are_recognised_in_any_order() {
+        let expected = ["TYR0:N", "TYR0:CA", "TYR0:CB", "TYR0:C", "TYR0:O"];
+        assert_eq!(names(&[21, 22, 20, 23, 24]), expected);
+        assert_eq!(
+            names(&[21, 6, 23, 24, 21, 22, 23, 24, 3]),
+            [
+                "GLY0:N", "GLY0:CA", "GLY0:C", "GLY0:O", "ASP1:N", "ASP1:CA", "ASP1:C", "ASP1:O",
+                "ASP1:CB"
+            ]
+        );
+    }
+
+    #[test]
+    fn other_beads_are_residues_of_one() {
+        assert_eq!(names(&[1, 6, 20]), ["ALA0:CA", "GLY1:CA", "TYR2:CA"]);
+        assert_eq!(names(&[0, 300]), ["UNK0:CA", "UNK1:CA"]);
+    }
+
+    #[test]
+    fn columns_are_where_readers_look() {
+        let bond = Term {
+            name: "bonds".into(),
+            form: PriorForm::HarmonicBond,
+            tuples: vec![[0, 1, 0, 0]],
+            values: vec![1.0, 3.8, 0.0],
+        };
+        let molecule = Molecule { types: vec![1, 2], masses: vec![1.0; 2], terms: vec![bond] };
+        let text = topology_pdb(&molecule, &[[0.0, -1.5, 250.25], [3.8, 0.0, 0.0]]);
+        let lines: Vec<&str> = text.lines().collect();
+        let expected =
+            "ATOM      1  CA  ALA A   1       0.000  -1.500 250.250  1.00  0.00           C  ";
+        assert_eq!(lines[1], expected);
+        assert_eq!(lines[4], "CONECT    1    2");
+        let far = topology_pdb(&molecule, &[[1e6, 0.0, 0.0], [1e6 + 3.8, 0.0, 0.0]]);
+        assert_eq!(&far.lines().nth(2).unwrap()[30..54], "  -1.900   0.000   0.000");
+    }
+}

@@ -1,0 +1,414 @@
+//! The program as users meet it: files, messages and exit codes.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_flashschnet");
+
+/// Arguments that choose a small system on the reference backend.
+fn small_system() -> Vec<String> {
+    ["--builtin", "--backend", "reference"].map(str::to_owned).into()
+}
+
+fn program(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).args(arguments).output().unwrap()
+}
+
+/// A command with the small system and an output.
+fn with_system(command: &str, arguments: &[&str], output: &Path) -> Command {
+    let mut program = Command::new(PROGRAM);
+    program.arg(command).args(small_system()).args(arguments).arg("-o").arg(output);
+    program
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn xtc(path: &Path) -> Vec<molly::Frame> {
+    molly::XTCReader::open(path).unwrap().read_all_frames().unwrap().into_vec()
+}
+
+fn npy(path: PathBuf) -> (Vec<usize>, Vec<f32>) {
+    let file = npyz::NpyFile::new(std::fs::File::open(path).unwrap()).unwrap();
+    (file.shape().iter().map(|n| *n as usize).collect(), file.into_vec().unwrap())
+}
+
+/// Rows of energies.csv without the header, as numbers.
+fn energies(folder: &Path) -> Vec<Vec<f64>> {
+    let text = std::fs::read_to_string(folder.join("energies.csv")).unwrap();
+    let number = |cell: &str| if cell.is_empty() { f64::NAN } else { cell.parse().unwrap() };
+    text.lines().skip(1).map(|row| row.split(',').map(number).collect()).collect()
+}
+
+#[test]
+fn run_writes_files_that_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("new/run");
+    let arguments = ["--replicas", "3", "--steps", "40", "--save-interval", "10", "--npy"];
+    let output = with_system("run", &arguments, &run).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let said = stderr(&output);
+    for word in ["40/40 steps", "ns/day per replica", "aggregate", "replica_0002.xtc", "run.log"] {
+        assert!(said.contains(word), "{word} is not in {said}");
+    }
+
+    let (shape, coords) = npy(run.join("run_coords_0000.npy"));
+    let n_beads = shape[2];
+    assert_eq!(shape, [3, 4, n_beads, 3]);
+    for r in 0..3 {
+        let frames = xtc(&run.join(format!("replica_{r:04}.xtc")));
+        assert_eq!(frames.len(), 4);
+        for (f, frame) in frames.iter().enumerate() {
+            assert_eq!((frame.step as usize, frame.natoms()), (10 * (f + 1), n_beads));
+            assert!((frame.time - 0.04 * (f + 1) as f32).abs() < 1e-6);
+            let start = (r * 4 + f) * n_beads * 3;
+            for (nm, x) in frame.positions.iter().zip(&coords[start..]) {
+                assert!((10.0 * nm - x).abs() < 0.0051, "{nm} nm is not {x} Å");
+            }
+        }
+    }
+    let rows = energies(&run);
+    assert_eq!(rows.len(), 12);
+    let (shape, potential) = npy(run.join("run_potential_0000.npy"));
+    assert_eq!(shape, [3, 4]);
+    let (_, kinetic) = npy(run.join("run_kineticenergy_0000.npy"));
+    for (k, row) in rows.iter().enumerate() {
+        let (f, r) = (k / 3, k % 3);
+        assert_eq!((row[0], row[2]), (10.0 * (f + 1) as f64, r as f64));
+        assert!((row[3] - f64::from(potential[r * 4 + f])).abs() < 1e-4);
+        assert!((row[4] - f64::from(kinetic[r * 4 + f])).abs() < 1e-4);
+        let kelvin = 2.0 * row[4] / (3.0 * n_beads as f64 * flashschnet::units::BOLTZMANN);
+        assert!((row[5] - kelvin).abs() < 0.01);
+    }
+    let topology = std::fs::read_to_string(run.join("topology.pdb")).unwrap();
+    assert_eq!(topology.lines().filter(|line| line.starts_with("ATOM")).count(), n_beads);
+    let log = std::fs::read_to_string(run.join("run.log")).unwrap();
+    for word in ["flashschnet 0.", "device: ", "seed: 7", "temperature: 300 K", "dt: 0.004 ps"] {
+        assert!(log.contains(word), "{word} is not in {log}");
+    }
+}
+
+#[test]
+fn a_replica_alone_has_the_files_it_has_among_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let (many, alone) = (folder.path().join("many"), folder.path().join("alone"));
+    let arguments = ["--steps", "20", "--save-interval", "5"];
+    let mut command = with_system("run", &arguments, &many);
+    assert!(command.args(["--replicas", "4"]).status().unwrap().success());
+    let mut command = with_system("run", &arguments, &alone);
+    command.args(["--replicas", "1", "--first-replica", "2"]);
+    assert!(command.status().unwrap().success());
+    let read = |folder: &Path| std::fs::read(folder.join("replica_0002.xtc")).unwrap();
+    assert_eq!(read(&many), read(&alone));
+}
+
+#[test]
+fn an_earlier_run_is_not_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let arguments = ["--replicas", "1", "--steps", "2"];
+    assert!(with_system("run", &arguments, &run).status().unwrap().success());
+    let before = std::fs::read(run.join("replica_0000.xtc")).unwrap();
+    let again = with_system("run", &arguments, &run).output().unwrap();
+    assert_eq!(again.status.code(), Some(1));
+    assert!(stderr(&again).contains("already exists"), "{}", stderr(&again));
+    assert_eq!(std::fs::read(run.join("replica_0000.xtc")).unwrap(), before);
+    // One file of it is enough.
+    let part = folder.path().join("part");
+    std::fs::create_dir(&part).unwrap();
+    std::fs::write(part.join("replica_0007.xtc"), "").unwrap();
+    let refused = with_system("run", &arguments, &part).output().unwrap();
+    assert!(stderr(&refused).contains("replica_0007.xtc: already exists"));
+    assert_eq!(std::fs::read_dir(&part).unwrap().count(), 1);
+}
+
+#[test]
+fn overdamped_and_nve_run() {
+    let folder = tempfile::tempdir().unwrap();
+    for (integrator, dt) in [("overdamped", "0.0001"), ("nve", "0.002")] {
+        let run = folder.path().join(integrator);
+        let arguments = ["--integrator", integrator, "--dt", dt, "--replicas", "2", "--npy"];
+        let mut command = with_system("run", &arguments, &run);
+        let output = command.args(["--steps", "10", "--temperature", "300,310"]).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        let rows = energies(&run);
+        assert_eq!(rows.len(), 2);
+        let overdamped = integrator == "overdamped";
+        assert_eq!(rows[0][4].is_nan(), overdamped);
+        assert_eq!(run.join("run_kineticenergy_0000.npy").exists(), !overdamped);
+    }
+}
+
+/// Ctrl-C in the middle of a long run: exit code 0, and every file ends with the same frame.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_leaves_complete_files() {
+    use std::process::Stdio;
+    use std::time::{Duration, Instant};
+
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let arguments = ["--replicas", "2", "--steps", "100000000", "--save-interval", "4", "--npy"];
+    let mut child = with_system("run", &arguments, &run).stderr(Stdio::piped()).spawn().unwrap();
+    let started = Instant::now();
+    while !run.join("energies.csv").exists() || energies_so_far(&run) < 8 {
+        assert!(started.elapsed() < Duration::from_secs(120), "no frames");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // SAFETY: a signal to a child that has not been waited for, so the id is still its own.
+    assert_eq!(unsafe { libc::kill(child.id() as i32, libc::SIGINT) }, 0);
+    let status = child.wait().unwrap();
+    let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("interrupted: "), "{said}");
+    let rows = energies(&run);
+    let n_frames = rows.len() / 2;
+    assert!(n_frames >= 4 && rows.len() == 2 * n_frames);
+    for r in 0..2 {
+        assert_eq!(xtc(&run.join(format!("replica_{r:04}.xtc"))).len(), n_frames);
+    }
+    let mut in_arrays = 0;
+    for block in 0.. {
+        let path = run.join(format!("run_coords_{block:04}.npy"));
+        if !path.exists() {
+            break;
+        }
+        let (shape, values) = npy(path);
+        assert_eq!(values.len(), shape.iter().product::<usize>());
+        in_arrays += shape[1];
+    }
+    assert_eq!(in_arrays, n_frames);
+    let log = std::fs::read_to_string(run.join("run.log")).unwrap();
+    assert!(log.contains("interrupted: "), "{log}");
+}
+
+#[cfg(unix)]
+fn energies_so_far(folder: &Path) -> usize {
+    let text = std::fs::read_to_string(folder.join("energies.csv")).unwrap_or_default();
+    text.lines().count().saturating_sub(1)
+}
+
+#[test]
+fn a_blow_up_keeps_the_frames_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let arguments = ["--replicas", "2", "--steps", "4000", "--save-interval", "2", "--dt", "0.3"];
+    let output = with_system("run", &arguments, &run).arg("--npy").output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let said = stderr(&output);
+    assert!(said.contains("blew up between step"), "{said}");
+    let rows = energies(&run);
+    assert!(rows.iter().flatten().all(|x| x.is_finite()));
+    let (shape, _) = npy(run.join("run_coords_0000.npy"));
+    for r in 0..2 {
+        let frames = xtc(&run.join(format!("replica_{r:04}.xtc")));
+        assert_eq!((frames.len(), shape[1]), (rows.len() / 2, rows.len() / 2));
+    }
+    assert!(std::fs::read_to_string(run.join("run.log")).unwrap().contains("error: "));
+}
+
+#[test]
+fn energy_terms_add_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("energies.safetensors");
+    let output = with_system("energy", &[], &file).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let table = stdout(&output);
+    assert!(table.starts_with("structure") && table.contains("largest force"), "{table}");
+
+    let bytes = std::fs::read(&file).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let values = |name: &str| -> Vec<f64> {
+        let view = tensors.tensor(name).unwrap();
+        assert_eq!(view.dtype(), safetensors::Dtype::F64);
+        view.data().as_chunks::<8>().0.iter().map(|x| f64::from_le_bytes(*x)).collect()
+    };
+    for what in ["energy", "forces"] {
+        let total = values(&format!("{what}_total"));
+        let mut sum = vec![0.0; total.len()];
+        for name in tensors.names() {
+            if name.starts_with(&format!("{what}/")) {
+                sum.iter_mut().zip(values(name)).for_each(|(sum, x)| *sum += x);
+            }
+        }
+        for (sum, total) in sum.iter().zip(&total) {
+            assert!((sum - total).abs() < 1e-9 * (1.0 + total.abs()), "{sum} is not {total}");
+        }
+    }
+    let n_structures = values("energy_total").len();
+    assert_eq!(table.lines().count(), n_structures + 1);
+    let first = table.lines().nth(1).unwrap().split_whitespace().nth(1).unwrap();
+    assert!((first.parse::<f64>().unwrap() - values("energy_total")[0]).abs() < 1e-5);
+    let again = with_system("energy", &[], &file).output().unwrap();
+    assert!(!again.status.success() && stderr(&again).contains("already exists"));
+}
+
+#[test]
+fn verify_tells_pass_from_fail() {
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
+    let built_in = program(&["verify", "--backend", "reference"]);
+    assert_eq!(built_in.status.code(), Some(0));
+    assert!(stdout(&built_in).lines().last().unwrap().contains("4 pass, 0 fail, 0 not supported"));
+
+    let output = program(&["verify", "--backend", "reference", "--json", data]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let reports: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let reports = reports.as_array().unwrap();
+    assert!(reports.len() >= 5);
+    for report in reports {
+        assert_eq!((&report["status"], &report["backend"]), (&"pass".into(), &"reference".into()));
+        assert!(report["device"].as_str().unwrap().starts_with("reference"));
+        assert!(!report["comparisons"].as_array().unwrap().is_empty());
+    }
+
+    // A case whose expected forces are off by a thousandth.
+    let folder = tempfile::tempdir().unwrap();
+    let name = "cloud_h32_f16_k9_gauss_trainable";
+    let copy = |ending: &str| {
+        let (from, to) = (Path::new(data).join(name), folder.path().join(name));
+        let (from, to) = (from.with_extension(ending), to.with_extension(ending));
+        std::fs::copy(from, &to).unwrap();
+        to
+    };
+    let case = copy("json");
+    let tensors = copy("safetensors");
+    let mut bytes = std::fs::read(&tensors).unwrap();
+    let view = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let forces = view.tensor("out/f64/forces_total").unwrap().data();
+    let at = forces.as_ptr() as usize - bytes.as_ptr() as usize;
+    let force = f64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+    bytes[at..at + 8].copy_from_slice(&(force + 1e-3).to_le_bytes());
+    std::fs::write(&tensors, &bytes).unwrap();
+    let output = program(&["verify", "--backend", "reference", case.to_str().unwrap(), data]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = stdout(&output);
+    let line = said.lines().next().unwrap();
+    assert!(line.contains(" fail ") && line.contains("forces_total[0, 0, 0]"), "{line}");
+    assert!(said.lines().last().unwrap().contains("1 fail"), "{said}");
+}
+
+#[test]
+fn bench_prints_one_object_per_size() {
+    let arguments = ["bench", "--backend", "cpu", "--replicas", "1,2", "--steps", "4", "--json"];
+    let output = program(&arguments);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let sizes: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let sizes = sizes.as_array().unwrap();
+    assert_eq!(sizes.len(), 2);
+    for (size, replicas) in sizes.iter().zip([1.0, 2.0]) {
+        let number = |key: &str| size[key].as_f64().unwrap();
+        let mut keys: Vec<&str> = size.as_object().unwrap().keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        let expected = [
+            "edges_per_bead",
+            "gpu_bytes_allocated",
+            "gpu_bytes_reserved",
+            "ms_per_step",
+            "ns_per_day",
+            "replica_steps_per_s",
+            "replicas",
+        ];
+        assert_eq!(keys, expected);
+        assert_eq!(number("replicas"), replicas);
+        let per_second = number("replica_steps_per_s");
+        assert!((per_second * number("ms_per_step") / 1000.0 / replicas - 1.0).abs() < 1e-9);
+        assert!((number("ns_per_day") / (per_second * 4e-6 * 86_400.0) - 1.0).abs() < 1e-9);
+        assert!(number("edges_per_bead") > 0.0);
+    }
+}
+
+#[test]
+fn info_says_what_auto_takes() {
+    let output = program(&["info"]);
+    assert!(output.status.success());
+    let said = stdout(&output);
+    assert!(said.starts_with(concat!("flashschnet ", env!("CARGO_PKG_VERSION"))), "{said}");
+    assert!(said.contains("adapter") && said.contains("auto takes: "), "{said}");
+}
+
+/// Whoever closes the pipe early does not make the program panic.
+#[test]
+fn a_closed_pipe_is_no_error() {
+    use std::process::Stdio;
+    let mut child = Command::new(PROGRAM)
+        .args(["verify", "--backend", "reference"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let status = child.wait().unwrap();
+    let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+    assert_eq!((status.code(), said.as_str()), (Some(0), ""));
+}
+
+/// Bad input: one line that starts with `error: ` and says what is wrong, exit code 1.
+#[test]
+fn bad_input_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let out = out.to_str().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "not a case").unwrap();
+    let file = file.to_str().unwrap();
+    let in_file = format!("{file}/run");
+    let run = |arguments: &str| format!("run --builtin --backend reference -o {out} {arguments}");
+    let table = [
+        (run("--steps 0"), "steps: found 0"),
+        (run("--steps 10 --save-interval 3"), "save-interval: found 3, expected a divisor of"),
+        (run("--steps 10 --save-interval 0"), "save-interval: found 0"),
+        (run("--steps 10 --temperature 0"), "temperature: found 0, expected a temperature > 0 K"),
+        (run("--steps 10 --temperature -5"), "temperature: found -5"),
+        (run("--steps 10 --temperature nan"), "temperature: found NaN"),
+        (run("--steps 10 --temperature 1,2 --replicas 3"), "temperature: found 2 values"),
+        (run("--steps 10 --dt 0"), "dt: found 0"),
+        (run("--steps 10 --dt -0.004"), "dt: found -0.004"),
+        (run("--steps 10 --friction 0"), "friction: found 0"),
+        (run("--steps 10 --replicas 0"), "replicas: found 0"),
+        (run("--steps 10 --replicas 99999999999"), "replicas: found 99999999999"),
+        (run("--steps 10 --first-replica 4294967295"), "replicas: found 64"),
+        (run("--steps 10 --adapter 0"), "adapter: found 0, expected no adapter with"),
+        (format!("run --builtin --steps 1 --backend reference -o {in_file}"), "Not a directory"),
+        (format!("run --builtin --steps 1 --backend reference -o {file}"), "a folder"),
+        (format!("run --model nowhere.pt --steps 1 -o {out}"), "nowhere.pt: No such file"),
+        ("energy --model nowhere.pt".into(), "nowhere.pt: No such file"),
+        (format!("import nowhere.pt -o {out}"), "nowhere.pt: No such file"),
+        ("verify nowhere.json".into(), "nowhere.json: No such file"),
+        (format!("verify {}", folder.path().display()), "expected JSON files with"),
+        ("bench --steps 3".into(), "steps: found 3"),
+        ("bench --steps 4 --backend reference --replicas 0".into(), "replicas: found 0"),
+    ];
+    for (arguments, message) in table {
+        let output = program(&arguments.split(' ').collect::<Vec<_>>());
+        let said = stderr(&output);
+        let errors: Vec<&str> = said.lines().filter(|line| !line.starts_with("note: ")).collect();
+        assert_eq!(output.status.code(), Some(1), "{arguments}: {said}");
+        assert!(errors.len() == 1 && errors[0].starts_with("error: "), "{arguments}: {said}");
+        assert!(errors[0].contains(message), "{arguments}: {said}");
+        assert!(!Path::new(out).exists(), "{arguments}: left a folder behind");
+    }
+    // What does not parse is a matter of usage.
+    for arguments in ["run", "run --steps x", "fly", "energy", "run --builtin --model m --steps 1"]
+    {
+        let output = program(&arguments.split(' ').collect::<Vec<_>>());
+        assert_eq!(output.status.code(), Some(2), "{arguments}");
+    }
+    let output = program(&["verify", "--backend", "reference", file]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("fail"));
+}
+
+/// A folder that may not be written to; root may write everywhere.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_unwritable_output_is_named() {
+    let folder = Path::new("/proc/flashschnet");
+    let output = with_system("run", &["--replicas", "1", "--steps", "1"], folder).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("error: /proc/flashschnet: "), "{}", stderr(&output));
+}

@@ -1,0 +1,331 @@
+//! The library's simulation on the reference engine: bookkeeping, and physics where it is cheap.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flashschnet::backend::{Backend, Kind};
+use flashschnet::engine::{Integrator, State, Terms};
+use flashschnet::model::{Model, Prior, PriorForm, PriorParameters};
+use flashschnet::simulation::{Control, Frame, Observer, Settings, Simulation};
+use flashschnet::system::{Structure, Topology, TupleList};
+use flashschnet::{Error, Result, units};
+
+#[path = "common/small.rs"]
+mod small;
+
+fn reference() -> Backend {
+    Backend::open(Kind::Reference, None).unwrap()
+}
+
+fn chains(settings: Settings) -> Simulation {
+    Simulation::new(&small::model(), &small::structures(), &settings, &reference()).unwrap()
+}
+
+fn replicas(n_replicas: usize) -> Settings {
+    Settings { n_replicas, ..Settings::default() }
+}
+
+/// Pairs of beads with a bond of strength `k` at 3.8 Å; free particles if it is 0.
+fn pairs(k: f64, settings: &Settings) -> Simulation {
+    let parameters = PriorParameters::PerTuple { values: vec![k, 3.8, 0.0] };
+    let bonds = Prior { name: "bonds".into(), form: PriorForm::HarmonicBond, parameters };
+    let list = TupleList { name: "bonds".into(), order: 2, tuples: vec![[0, 1, 0, 0]] };
+    let topology = Topology { types: vec![1; 2], masses: vec![0.3, 0.6], lists: vec![list] };
+    let structure = Structure {
+        topology: Arc::new(topology),
+        positions: vec![[0.0; 3], [3.8, 0.0, 0.0]],
+        velocities: None,
+    };
+    let model = Model { schnet: None, priors: vec![bonds] };
+    Simulation::new(&model, &[structure], settings, &reference()).unwrap()
+}
+
+#[test]
+fn frames_come_at_multiples_of_the_interval() {
+    let mut simulation = chains(replicas(3));
+    let mut seen = Vec::new();
+    let mut note = |frame: &Frame, _: &mut Control| {
+        assert_eq!((frame.positions.len(), frame.potential.len()), (36, 3));
+        assert!((frame.time - 0.004 * frame.step as f64).abs() < 1e-12);
+        seen.push(frame.step);
+        Ok(())
+    };
+    assert_eq!(simulation.run_with(10, 4, &mut note).unwrap(), 10);
+    assert_eq!(simulation.run_with(6, 4, &mut note).unwrap(), 6);
+    assert_eq!((simulation.step(), simulation.run_with(0, 4, &mut note).unwrap()), (16, 0));
+    assert_eq!(seen, [4, 8, 12, 16]);
+    assert!(simulation.run_with(1, 0, &mut |_: &Frame, _: &mut Control| Ok(())).is_err());
+}
+
+/// A frame holds what the simulation says when it is asked at that step.
+#[test]
+fn frames_agree_with_the_state() {
+    let mut simulation = chains(replicas(2));
+    let mut last = (State::default(), Vec::new(), Vec::new());
+    let mut keep = |frame: &Frame, _: &mut Control| {
+        let (positions, velocities) = (frame.positions.to_vec(), frame.velocities.to_vec());
+        let state = State { positions, velocities, step: frame.step };
+        last = (state, frame.potential.to_vec(), frame.kinetic.to_vec());
+        Ok(())
+    };
+    simulation.run_with(9, 9, &mut keep).unwrap();
+    let energies = simulation.energies().unwrap();
+    assert_eq!(last, (simulation.state().unwrap(), energies.potential, energies.kinetic));
+    let temperature = units::temperature(last.2[1], small::N_BEADS as usize);
+    assert_eq!(energies.temperature[1], temperature);
+    let network = simulation.evaluate(Terms::Network).unwrap();
+    let priors = [0, 1].map(|k| simulation.evaluate(Terms::Prior(k)).unwrap().energy[1]);
+    let sum = network.energy[1] + priors[0] + priors[1];
+    assert!((sum - last.1[1]).abs() < 1e-12, "{sum} {}", last.1[1]);
+}
+
+#[derive(Clone, Default)]
+struct Counter(Arc<[AtomicU64; 2]>);
+
+impl Observer for Counter {
+    fn frame(&mut self, _: &Frame, _: &mut Control) -> Result<()> {
+        self.0[0].fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn progress(&mut self, step: u64) {
+        self.0[1].store(step, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn attached_observers_stay_for_all_runs() {
+    let mut simulation = chains(replicas(1));
+    let counter = Counter::default();
+    simulation.attach(5, counter.clone()).unwrap();
+    assert!(simulation.attach(0, counter.clone()).is_err());
+    simulation.run(12).unwrap();
+    simulation.run_with(8, 20, &mut |_: &Frame, _: &mut Control| Ok(())).unwrap();
+    assert_eq!(counter.0[0].load(Ordering::Relaxed), 4);
+    assert_eq!(counter.0[1].load(Ordering::Relaxed), 20);
+}
+
+#[test]
+fn an_observer_stops_the_run_and_an_error_ends_it() {
+    let mut simulation = chains(replicas(1));
+    let mut stop = |frame: &Frame, control: &mut Control| {
+        if frame.step >= 6 {
+            control.stop();
+        }
+        Ok(())
+    };
+    assert_eq!(simulation.run_with(100, 3, &mut stop).unwrap(), 6);
+    let mut fail = |_: &Frame, _: &mut Control| Err(Error::invalid("it", "bad", "good"));
+    assert!(matches!(simulation.run_with(100, 3, &mut fail), Err(Error::Invalid { .. })));
+    assert_eq!(simulation.step(), 9);
+}
+
+/// How a run is cut, by the caller or by frames, does not show in its bits.
+#[test]
+fn cuts_leave_no_trace() {
+    let settings = replicas(2);
+    let mut whole = chains(settings.clone());
+    whole.run(30).unwrap();
+    let mut cut = chains(settings);
+    cut.run(7).unwrap();
+    cut.run_with(23, 5, &mut |_: &Frame, _: &mut Control| Ok(())).unwrap();
+    assert_eq!(whole.state().unwrap(), cut.state().unwrap());
+}
+
+#[test]
+fn a_replica_alone_moves_as_among_others() {
+    let mut many = chains(replicas(5));
+    let mut alone = chains(Settings { first_replica: 3, ..replicas(1) });
+    many.run(20).unwrap();
+    alone.run(20).unwrap();
+    let beads = many.system().beads(3);
+    assert_eq!(many.positions().unwrap()[beads.clone()], alone.positions().unwrap());
+    assert_eq!(many.velocities().unwrap()[beads], alone.velocities().unwrap());
+    let mut other_seed = chains(Settings { seed: 8, ..replicas(5) });
+    other_seed.run(20).unwrap();
+    assert_ne!(many.positions().unwrap(), other_seed.positions().unwrap());
+}
+
+#[test]
+fn structures_are_repeated_in_turn() {
+    let mut structures = small::structures();
+    let velocities = vec![[1.0, 2.0, 3.0]; small::N_BEADS as usize];
+    structures[1].velocities = Some(velocities.clone());
+    let settings = replicas(5);
+    let mut simulation =
+        Simulation::new(&small::model(), &structures, &settings, &reference()).unwrap();
+    let (positions, all) = (simulation.positions().unwrap(), simulation.velocities().unwrap());
+    for r in 0..5 {
+        let beads = simulation.system().beads(r);
+        assert_eq!(positions[beads.clone()], structures[r % 2].positions);
+        assert_eq!(all[beads] == velocities[..], r % 2 == 1);
+    }
+}
+
+#[test]
+fn positions_and_velocities_can_be_replaced() {
+    let mut simulation = chains(replicas(1));
+    simulation.run(3).unwrap();
+    let mut positions = simulation.positions().unwrap();
+    positions[0][0] -= 0.25;
+    simulation.set_positions(&positions).unwrap();
+    simulation.set_velocities(&vec![[0.5; 3]; positions.len()]).unwrap();
+    assert_eq!(simulation.positions().unwrap(), positions);
+    assert_eq!(simulation.velocities().unwrap()[7], [0.5; 3]);
+    assert_eq!(simulation.step(), 3);
+    positions[2][1] = f64::NAN;
+    let error = simulation.set_positions(&positions).unwrap_err().to_string();
+    assert!(error.contains("positions[2]"), "{error}");
+    assert!(simulation.set_velocities(&positions[..4]).is_err());
+}
+
+#[test]
+fn a_blow_up_names_the_replica() {
+    let settings = Settings { dt: 5.0, first_replica: 40, ..replicas(2) };
+    let mut simulation = pairs(1e4, &settings);
+    let error = simulation.run(100_000).unwrap_err();
+    match error {
+        Error::BlowUp { replica, last_step, .. } => {
+            assert!((40..42).contains(&replica) && last_step > 0);
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn wrong_settings_are_named() {
+    let ok = replicas(2);
+    let cases = [
+        (Settings { n_replicas: 0, ..ok.clone() }, "replicas: found 0"),
+        (Settings { n_replicas: 1 << 40, ..ok.clone() }, "replicas: found 1099511627776"),
+        (Settings { first_replica: u32::MAX, ..ok.clone() }, "replicas"),
+        (Settings { dt: 0.0, ..ok.clone() }, "dt: found 0"),
+        (Settings { dt: f64::NAN, ..ok.clone() }, "dt: found NaN"),
+        (Settings { beta: vec![1.0; 3], ..ok.clone() }, "temperature: found 3 values"),
+        (Settings { beta: vec![0.0], ..ok.clone() }, "beta: found 0"),
+        (Settings { integrator: Integrator::Langevin { friction: -1.0 }, ..ok }, "friction"),
+    ];
+    for (settings, message) in cases {
+        let (model, structures) = (small::model(), small::structures());
+        let result = Simulation::new(&model, &structures, &settings, &reference());
+        let error = result.err().expect("is refused").to_string();
+        assert!(error.contains(message), "{error}");
+    }
+    let nothing = Simulation::new(&small::model(), &[], &replicas(1), &reference());
+    assert!(nothing.err().expect("is refused").to_string().starts_with("structures: found none"));
+    let mut structures = small::structures();
+    structures[1].positions[4][2] = f64::NAN;
+    let error = Simulation::new(&small::model(), &structures, &replicas(1), &reference());
+    let error = error.err().expect("is refused").to_string();
+    assert!(error.starts_with("structure 1, positions[4]"), "{error}");
+}
+
+/// β m v² of 14,400 components has mean 1 and variance 2; five standard errors are 6 %.
+#[test]
+fn initial_velocities_are_maxwell_and_boltzmanns() {
+    let mut simulation = chains(Settings { beta: vec![units::beta(350.0)], ..replicas(400) });
+    let masses = simulation.system().masses();
+    let velocities = simulation.velocities().unwrap();
+    let scaled = velocities.iter().zip(masses).flat_map(|(v, m)| v.map(|v| v * m.sqrt()));
+    let scaled: Vec<f64> = scaled.map(|v| v * units::beta(350.0).sqrt()).collect();
+    let n = scaled.len() as f64;
+    let mean = scaled.iter().sum::<f64>() / n;
+    let square = scaled.iter().map(|v| v * v).sum::<f64>() / n;
+    assert!(mean.abs() < 5.0 / n.sqrt(), "mean {mean}");
+    assert!((square - 1.0).abs() < 5.0 * (2.0 / n).sqrt(), "mean square {square}");
+}
+
+/// A constant force in vacuum: velocity Verlet is exact, x = v t + F t²/(2 m). An observer takes
+/// the force away half way.
+#[test]
+fn external_forces_act_until_they_are_removed() {
+    let settings = Settings { integrator: Integrator::Nve, dt: 0.01, ..replicas(1) };
+    let mut simulation = pairs(0.0, &settings);
+    let start = [[0.0; 3], [5.0, 0.0, 0.0]];
+    let velocity = [[0.0, 1.0, 0.0]; 2];
+    let state = State { positions: start.into(), velocities: velocity.into(), step: 0 };
+    simulation.set_state(&state).unwrap();
+    let force = [[0.3, 0.0, 0.0], [0.0, 0.0, -1.2]];
+    simulation.set_external_forces(Some(&force)).unwrap();
+    let mut remove = |_: &Frame, control: &mut Control| {
+        control.set_external_forces(None);
+        Ok(())
+    };
+    simulation.run_with(100, 50, &mut remove).unwrap();
+    // The kick that ends step 50 still has the force; that of step 51 begins without it.
+    let (positions, t) = (simulation.positions().unwrap(), 0.5);
+    for (i, mass) in [0.3, 0.6].into_iter().enumerate() {
+        for c in 0..3 {
+            let a = force[i][c] / mass;
+            let expected = start[i][c] + 2.0 * t * velocity[i][c] + 1.5 * a * t * t;
+            assert!((positions[i][c] - expected).abs() < 1e-9, "bead {i}, axis {c}");
+        }
+    }
+    assert!(simulation.set_external_forces(Some(&force[..1])).is_err());
+}
+
+/// Free overdamped particles: the mean square displacement along an axis is 2 D t, D = kT/friction.
+/// 6000 numbers: five standard errors are 9 %.
+#[test]
+fn overdamped_particles_diffuse() {
+    let (friction, dt, steps) = (2.0, 0.01, 5);
+    let integrator = Integrator::Overdamped { friction };
+    let mut simulation = pairs(0.0, &Settings { integrator, dt, ..replicas(1000) });
+    let start = simulation.positions().unwrap();
+    simulation.run(steps).unwrap();
+    let end = simulation.positions().unwrap();
+    let moved = end.as_flattened().iter().zip(start.as_flattened()).map(|(a, b)| (a - b).powi(2));
+    let n = end.as_flattened().len() as f64;
+    let expected = 2.0 * dt * steps as f64 / (units::beta(300.0) * friction);
+    let ratio = moved.sum::<f64>() / n / expected;
+    assert!((ratio - 1.0).abs() < 5.0 * (2.0 / n).sqrt(), "{ratio}");
+    assert!(simulation.energies().unwrap().kinetic[0].is_nan());
+}
+
+/// BAOAB samples a harmonic bond: k (d − d0)² holds kT/2 on average and every momentum kT/2, each
+/// replica at its own temperature. Frames are 0.5 ps apart at a friction of 5/ps, so nearly
+/// independent. Per temperature, 1600 bonds and 9600 momenta: five standard errors are 18 and 7 %.
+#[test]
+fn langevin_samples_a_harmonic_bond() {
+    let kelvin = [250.0, 400.0];
+    let beta = (0..64).map(|r| units::beta(kelvin[r % 2])).collect();
+    let integrator = Integrator::Langevin { friction: 5.0 };
+    let settings = Settings { integrator, dt: 0.005, beta, ..replicas(64) };
+    let mut simulation = pairs(50.0, &settings);
+    simulation.run(200).unwrap();
+    let (mut potential, mut kinetic, mut frames) = ([0.0; 2], [0.0; 2], 0.0);
+    let mut sum = |frame: &Frame, _: &mut Control| {
+        frames += 1.0;
+        for r in 0..64 {
+            potential[r % 2] += frame.potential[r] / 32.0;
+            kinetic[r % 2] += frame.kinetic[r] / 32.0;
+        }
+        Ok(())
+    };
+    simulation.run_with(5000, 100, &mut sum).unwrap();
+    for (k, kelvin) in kelvin.into_iter().enumerate() {
+        let kt = 1.0 / units::beta(kelvin);
+        let (bond, momenta) =
+            (potential[k] / frames / (0.5 * kt), kinetic[k] / frames / (3.0 * kt));
+        assert!((bond - 1.0).abs() < 5.0 * (2.0_f64 / 1600.0).sqrt(), "{bond} at {kelvin} K");
+        assert!((momenta - 1.0).abs() < 5.0 * (2.0_f64 / 9600.0).sqrt(), "{momenta} at {kelvin} K");
+    }
+}
+
+/// Velocity Verlet keeps the energy of a bond to (ω dt)²/8 or so of its size.
+#[test]
+fn nve_keeps_the_energy() {
+    let settings = Settings { integrator: Integrator::Nve, dt: 0.002, ..replicas(1) };
+    let mut simulation = chains(settings);
+    let total = |simulation: &mut Simulation| {
+        let energies = simulation.energies().unwrap();
+        energies.potential[0] + energies.kinetic[0]
+    };
+    let start = total(&mut simulation);
+    let mut worst: f64 = 0.0;
+    for _ in 0..50 {
+        simulation.run(20).unwrap();
+        worst = worst.max((total(&mut simulation) - start).abs());
+    }
+    assert!(worst < 0.02, "off by {worst} kcal/mol");
+}
