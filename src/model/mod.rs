@@ -1,5 +1,6 @@
 //! A CGSchNet model: a SchNet network plus classical prior terms, and the files that hold it.
 
+pub mod import;
 pub mod pickle;
 pub mod prior;
 pub mod radial;
