@@ -6,7 +6,7 @@ use super::keys;
 use super::view::View;
 use crate::error::{Error, Result};
 use crate::model::pickle::{DenseTensor, Tensor};
-use crate::model::prior::TypeKey;
+use crate::model::prior::{MAX_DEGREE, TypeKey};
 use crate::model::{Prior, PriorForm, PriorParameters};
 
 /// Where each class of prior keeps the parameters of a [`PriorForm`], in its order.
@@ -113,9 +113,6 @@ fn dihedral_table(view: &View) -> Result<(PriorForm, PriorParameters)> {
     table.fill(view, "k2s", 1 + degree)?;
     Ok((form, table.finish(view)?))
 }
-
-/// Far beyond any fit; keeps the rows of a table small.
-const MAX_DEGREE: usize = 64;
 
 /// The rows of a type-keyed prior, collected from its tensors.
 struct Table {

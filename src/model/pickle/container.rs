@@ -182,7 +182,7 @@ impl Member {
             let Some(body) = extra.get(4..4 + length) else { break };
             if extra.starts_with(&1u16.to_le_bytes()) {
                 // The 64-bit values of those fields that are too small for theirs, in order.
-                let wide = sizes.iter_mut().filter(|size| **size == u32::MAX.into());
+                let wide = sizes.iter_mut().filter(|size| **size == u64::from(u32::MAX));
                 for (w, size) in wide.enumerate() {
                     *size = u64_at(body, 8 * w)?;
                 }
@@ -229,7 +229,8 @@ impl Member {
             }
         };
         // Writers that were told to skip checksums leave 0.
-        if self.checksum != 0 && self.checksum != crc32fast::hash(&bytes[range.clone()]).into() {
+        if self.checksum != 0 && self.checksum != u64::from(crc32fast::hash(&bytes[range.clone()]))
+        {
             let field = format!("zip member {name}");
             return Err(Error::invalid(field, "another checksum", "the stored checksum"));
         }
