@@ -1,9 +1,14 @@
 //! A CGSchNet model: a SchNet network plus classical prior terms, and the files that hold it.
 
+pub mod import;
+pub mod load;
+pub mod native;
+pub mod pickle;
 pub mod prior;
 pub mod radial;
 pub mod schnet;
 
+pub use load::{load_model_and_structures, load_structures};
 pub use prior::{Prior, PriorForm, PriorParameters};
 pub use radial::{Cutoff, RadialBasis, RadialFunctions};
 pub use schnet::{Activation, Interaction, Linear, SchNet};

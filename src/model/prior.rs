@@ -52,6 +52,9 @@ impl PriorForm {
     }
 }
 
+/// The largest degree of a dihedral that files may have: far beyond any fit.
+pub(crate) const MAX_DEGREE: usize = 64;
+
 /// Bead types of a tuple; positions beyond the order are 0.
 pub type TypeKey = [u32; 4];
 

@@ -1,0 +1,318 @@
+//! Prior terms: type-keyed tables and the per-tuple parameters of specialized models.
+
+use std::collections::BTreeMap;
+
+use super::keys;
+use super::view::View;
+use crate::error::{Error, Result};
+use crate::model::pickle::{DenseTensor, Tensor};
+use crate::model::prior::{MAX_DEGREE, TypeKey};
+use crate::model::{Prior, PriorForm, PriorParameters};
+
+/// Where each class of prior keeps the parameters of a [`PriorForm`], in its order.
+fn harmonic(class: &str) -> Option<PriorForm> {
+    match class {
+        "HarmonicBonds" | "GeneralBonds" => Some(PriorForm::HarmonicBond),
+        "HarmonicAngles" | "GeneralAngles" => Some(PriorForm::HarmonicAngle),
+        _ => None,
+    }
+}
+
+/// Classes that exist in mlcg but not in this version.
+const LATER: [&str; 10] = [
+    "HarmonicAnglesRaw",
+    "HarmonicImpropers",
+    "ShiftedPeriodicHarmonicImpropers",
+    "FourierSeries",
+    "CutoffRepulsion",
+    "ExpRepulsion",
+    "CutoffExpRepulsion",
+    "QuarticAngles",
+    "QuarticRawAngles",
+    "RestrictedQuartic",
+];
+
+/// The prior that a module stands for. `n_tuples` is the length of the list of the same name in
+/// the structures that came with the model, if any did.
+pub(super) fn prior(view: &View, name: &str, n_tuples: Option<usize>) -> Result<Prior> {
+    if let Some(own) = view.attribute("name")?
+        && !own.is_none()
+        && own.text()? != name
+    {
+        return Err(own.invalid(own.describe(), format!("{name:?}, the name of its entry")));
+    }
+    let class = view.own_class().unwrap_or_default();
+    let stem = class.strip_prefix("Static").unwrap_or(class);
+    if LATER.contains(&stem) {
+        return Err(view.unsupported(
+            &format!("the prior {}", view.describe()),
+            "this version has harmonic bonds and angles, dihedrals and repulsion",
+        ));
+    }
+    let (form, parameters) = match (harmonic(stem), stem, stem.len() < class.len()) {
+        (Some(form), _, false) => (form, harmonic_table(view, form)?),
+        (Some(form), _, true) => (form, PerTuple::harmonic(view)?.one_replica(view, n_tuples)?),
+        (None, "Dihedral", false) => dihedral_table(view)?,
+        (None, "Dihedral", true) => {
+            let (degree, rows) = PerTuple::dihedral(view)?;
+            (PriorForm::Dihedral { degree }, rows.one_replica(view, n_tuples)?)
+        }
+        (None, "Repulsion", false) => {
+            view.only(&[], &["sigma"])?;
+            let mut table = Table::new(view, PriorForm::Repulsion)?;
+            table.fill(view, "sigma", 0)?;
+            (PriorForm::Repulsion, table.finish(view)?)
+        }
+        _ => {
+            let what = format!("the model class {}", view.describe());
+            return Err(view.unsupported(&what, "it is neither a known network nor a known prior"));
+        }
+    };
+    if let Some(order) = view.attribute("order")?
+        && order.number()? != form.order() as f64
+    {
+        return Err(order.invalid(order.describe(), form.order().to_string()));
+    }
+    Ok(Prior { name: name.to_owned(), form, parameters })
+}
+
+fn harmonic_table(view: &View, form: PriorForm) -> Result<PriorParameters> {
+    view.only(&[], &["k", "x_0", "v_0", "V0"])?;
+    let mut table = Table::new(view, form)?;
+    table.fill(view, "k", 0)?;
+    table.fill(view, "x_0", 1)?;
+    // Absent from the priors as published, where it is always 0.
+    for offset in ["v_0", "V0"] {
+        if view.weight(offset)?.is_some() {
+            table.fill(view, offset, 2)?;
+        }
+    }
+    table.finish(view)
+}
+
+fn dihedral_table(view: &View) -> Result<(PriorForm, PriorParameters)> {
+    view.only(&[], &["k1s", "k2s", "v_0"])?;
+    let degree = match view.weight("k1s")?.map(|k1s| k1s.any_tensor()).transpose()?.flatten() {
+        Some(Tensor::Dense(DenseTensor { shape, .. })) => shape.first().copied(),
+        Some(Tensor::Sparse(sparse)) => sparse.shape.first().copied(),
+        None => None,
+    };
+    let Some(degree) = degree.filter(|degree| *degree <= MAX_DEGREE) else {
+        let found = degree.map_or("none".into(), |degree| format!("{degree} terms"));
+        return Err(view.invalid(found, format!("k1s with at most {MAX_DEGREE} terms")));
+    };
+    if let Some(n_degs) = view.attribute("n_degs")?
+        && n_degs.number()? != degree as f64
+    {
+        return Err(n_degs.invalid(n_degs.describe(), format!("{degree}, as k1s has")));
+    }
+    let form = PriorForm::Dihedral { degree };
+    let mut table = Table::new(view, form)?;
+    table.fill(view, "v_0", 0)?;
+    table.fill(view, "k1s", 1)?;
+    table.fill(view, "k2s", 1 + degree)?;
+    Ok((form, table.finish(view)?))
+}
+
+/// The rows of a type-keyed prior, collected from its tensors.
+struct Table {
+    form: PriorForm,
+    rows: BTreeMap<TypeKey, Vec<f64>>,
+}
+
+impl Table {
+    fn new(view: &View, form: PriorForm) -> Result<Self> {
+        let mut table = Table { form, rows: BTreeMap::new() };
+        // Keys that were fitted count as known even where all their parameters are zero.
+        for key in keys::allowed(view, form.order())? {
+            table.row(view, key)?;
+        }
+        Ok(table)
+    }
+
+    fn row(&mut self, view: &View, key: TypeKey) -> Result<&mut Vec<f64>> {
+        use std::collections::btree_map::Entry;
+        match self.rows.entry(key) {
+            Entry::Occupied(row) => Ok(row.into_mut()),
+            Entry::Vacant(row) => {
+                let n = self.form.n_parameters();
+                view.archive.charge(64 + n * size_of::<f64>())?;
+                Ok(row.insert(vec![0.0; n]))
+            }
+        }
+    }
+
+    /// Puts the nonzero entries of a tensor into the rows, from column `first` on. A tensor with
+    /// one axis more than the prior has beads holds the terms of a series along its first.
+    fn fill(&mut self, view: &View, name: &str, first: usize) -> Result<()> {
+        let weight = view.weight(name)?;
+        let Some(weight) = weight else {
+            return Err(view.invalid(format!("no {name}"), format!("a tensor {name}")));
+        };
+        let n_beads = self.form.order();
+        let n_terms = match (self.form, name) {
+            (PriorForm::Dihedral { degree }, "k1s" | "k2s") => Some(degree),
+            _ => None,
+        };
+        let n_axes = n_beads + usize::from(n_terms.is_some());
+        let check = |shape: &[usize]| {
+            let sides = shape.iter().all(|side| u32::try_from(*side).is_ok());
+            if shape.len() != n_axes || n_terms.is_some_and(|n| shape[0] != n) || !sides {
+                let expected = match n_terms {
+                    Some(n) => format!("{n} terms and {n_beads} axes of bead types"),
+                    None => format!("{n_beads} axes of bead types"),
+                };
+                return Err(weight.invalid(format!("shape {shape:?}"), expected));
+            }
+            Ok(())
+        };
+        let mut set = |index: &[usize], value: f64| {
+            let (term, types) = index.split_at(n_axes - n_beads);
+            let mut key = TypeKey::default();
+            for (part, bead_type) in key.iter_mut().zip(types) {
+                // The sides of the table fit into 32 bits.
+                *part = *bead_type as u32;
+            }
+            let column = first + term.first().copied().unwrap_or(0);
+            let cell = &mut self.row(view, key)?[column];
+            if *cell != 0.0 {
+                return Err(weight.invalid("an entry given twice", "a coalesced tensor"));
+            }
+            *cell = value;
+            Ok(())
+        };
+        match weight.any_tensor()? {
+            Some(Tensor::Dense(dense)) => {
+                check(&dense.shape)?;
+                let values = view.archive.numbers(&dense)?;
+                let mut index = vec![0; n_axes];
+                for value in values {
+                    if value != 0.0 {
+                        set(&index, value)?;
+                    }
+                    for axis in (0..n_axes).rev() {
+                        index[axis] += 1;
+                        if index[axis] < dense.shape[axis] {
+                            break;
+                        }
+                        index[axis] = 0;
+                    }
+                }
+            }
+            Some(Tensor::Sparse(sparse)) => {
+                check(&sparse.shape)?;
+                let Some(indices) = view.archive.integers(&sparse.indices)? else {
+                    return Err(weight.invalid("fractional indices", "integers"));
+                };
+                let values = view.archive.numbers(&sparse.values)?;
+                for (i, value) in values.iter().enumerate() {
+                    let index = (0..n_axes).map(|axis| {
+                        let at = usize::try_from(indices[axis * values.len() + i]).ok();
+                        at.filter(|at| *at < sparse.shape[axis])
+                    });
+                    let Some(index) = index.collect::<Option<Vec<_>>>() else {
+                        let expected = format!("indices inside {:?}", sparse.shape);
+                        return Err(weight.invalid(format!("entry {i} outside"), expected));
+                    };
+                    if *value != 0.0 {
+                        set(&index, *value)?;
+                    }
+                }
+            }
+            None => return Err(weight.invalid(weight.describe(), "a tensor")),
+        }
+        Ok(())
+    }
+
+    fn finish(self, view: &View) -> Result<PriorParameters> {
+        let n_values = self.rows.len() * self.form.n_parameters();
+        view.archive.charge(n_values * size_of::<f64>())?;
+        let mut keys = Vec::with_capacity(self.rows.len());
+        let mut values = Vec::with_capacity(n_values);
+        for (key, row) in self.rows {
+            keys.push(key);
+            values.extend(row);
+        }
+        Ok(PriorParameters::Keyed { keys, values })
+    }
+}
+
+/// The rows of a specialized prior: those of all replicas, one replica after the other.
+struct PerTuple {
+    stride: usize,
+    values: Vec<f64>,
+}
+
+impl PerTuple {
+    fn harmonic(view: &View) -> Result<Self> {
+        view.only(&[], &["x0", "k", "V0"])?;
+        let columns = [view.vector("k")?, view.vector("x0")?, view.vector("V0")?];
+        let n = columns[0].len();
+        if let Some(other) = columns.iter().find(|column| column.len() != n) {
+            return Err(view.invalid(format!("{} and {n} rows", other.len()), "equally many rows"));
+        }
+        view.archive.charge(3 * n * size_of::<f64>())?;
+        let row = |i: usize| columns.iter().map(move |column| column[i]);
+        Ok(PerTuple { stride: 3, values: (0..n).flat_map(row).collect() })
+    }
+
+    fn dihedral(view: &View) -> Result<(usize, Self)> {
+        view.only(&[], &["k1s", "k2s", "v_0"])?;
+        let (shape, k1s) = view.require_weight("k1s")?;
+        let (other, k2s) = view.require_weight("k2s")?;
+        let (offset_shape, offsets) = view.require_weight("v_0")?;
+        let ([n, degree], true) = (<[usize; 2]>::try_from(shape.as_slice()).unwrap_or([0; 2]), {
+            shape == other && shape.len() == 2 && (1..=MAX_DEGREE).contains(&shape[1])
+        }) else {
+            let expected = format!("equal shapes (rows, terms), at most {MAX_DEGREE} terms");
+            return Err(view.invalid(format!("k1s {shape:?}, k2s {other:?}"), expected));
+        };
+        // The offset is padded to the width of the series, with the value in column 0.
+        let width = match offset_shape[..] {
+            [rows] if rows == n => 1,
+            [rows, width] if rows == n && width > 0 => width,
+            _ => {
+                let found = format!("v_0 of shape {offset_shape:?}");
+                return Err(view.invalid(found, format!("{n} rows")));
+            }
+        };
+        let stride = 1 + 2 * degree;
+        view.archive.charge(n.saturating_mul(stride * size_of::<f64>()))?;
+        let mut values = Vec::with_capacity(n * stride);
+        for i in 0..n {
+            let offset = &offsets[i * width..(i + 1) * width];
+            if offset[1..].iter().any(|padding| *padding != 0.0) {
+                return Err(view.invalid("v_0 beyond column 0", "zeros"));
+            }
+            values.push(offset[0]);
+            values.extend(&k1s[i * degree..(i + 1) * degree]);
+            values.extend(&k2s[i * degree..(i + 1) * degree]);
+        }
+        Ok((degree, PerTuple { stride, values }))
+    }
+
+    /// The rows of the first replica. All others must have the same: a model holds one molecule's.
+    fn one_replica(mut self, view: &View, n_tuples: Option<usize>) -> Result<PriorParameters> {
+        let Some(n_tuples) = n_tuples else {
+            return Ok(PriorParameters::PerTuple { values: self.values });
+        };
+        let block = n_tuples * self.stride;
+        let n_rows = self.values.len() / self.stride;
+        // No rows belong to no tuples, else a whole number of replicas have theirs.
+        if !n_rows.is_multiple_of(n_tuples) || (n_rows == 0) != (n_tuples == 0) {
+            return Err(Error::invalid(
+                view.path.as_str(),
+                format!("{n_rows} rows of parameters"),
+                format!("a multiple of {n_tuples}, the tuples of a structure"),
+            ));
+        }
+        if block > 0 && self.values.chunks(block).any(|other| *other != self.values[..block]) {
+            return Err(view.unsupported(
+                "a specialized prior with different parameters for different replicas",
+                "import the model before it was specialized",
+            ));
+        }
+        self.values.truncate(block);
+        Ok(PriorParameters::PerTuple { values: self.values })
+    }
+}

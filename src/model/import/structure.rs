@@ -1,0 +1,188 @@
+//! Structures: `AtomicData` of mlcg.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::view::View;
+use crate::error::{Error, Result};
+use crate::model::pickle::NodeId;
+use crate::system::{Structure, Topology, TupleList};
+
+pub(super) fn is_structure(view: &View) -> bool {
+    view.own_class() == Some("AtomicData")
+}
+
+/// Reads structures; those of equal topology share it.
+#[derive(Default)]
+pub(super) struct Reader {
+    /// Topologies by the objects they were read from: types, masses, lists.
+    by_origin: HashMap<[NodeId; 3], Arc<Topology>>,
+    topologies: Vec<Arc<Topology>>,
+}
+
+impl Reader {
+    pub(super) fn read(&mut self, view: &View) -> Result<Structure> {
+        if !is_structure(view) {
+            let what = format!("the structure {}", view.describe());
+            return Err(view.unsupported(&what, "AtomicData of mlcg is"));
+        }
+        let mut data = view.require("_store")?.require("_mapping")?;
+        data.path.clone_from(&view.path);
+        refuse_periodic(&data)?;
+        if let Some(excluded) = present(&data, "exc_pair_index")?
+            && excluded.tensor()?.is_none_or(|pairs| pairs.numel() > 0)
+        {
+            return Err(excluded.unsupported("the exclusion of pairs", ""));
+        }
+
+        let topology = self.topology(&data)?;
+        let n_beads = topology.types.len();
+        if let Some(count) = present(&data, "n_atoms")? {
+            let tensor = count.tensor()?;
+            if tensor.is_some_and(|tensor| tensor.numel() > 1) {
+                return Err(count.unsupported("a batch of structures", "save a list of them"));
+            }
+            if count.number()? != n_beads as f64 {
+                return Err(count.invalid(count.number()?, format!("{n_beads}, as many as types")));
+            }
+        }
+        let positions = vectors(&require(&data, "pos")?, n_beads)?;
+        let velocities = match present(&data, "velocities")? {
+            Some(velocities) => Some(vectors(&velocities, n_beads)?),
+            None => None,
+        };
+        Ok(Structure { topology, positions, velocities })
+    }
+
+    fn topology(&mut self, data: &View) -> Result<Arc<Topology>> {
+        let (types, masses) = (require(data, "atom_types")?, require(data, "masses")?);
+        let lists = present(data, "neighbor_list")?;
+        let origin = [types.id, masses.id, lists.as_ref().map_or(data.id, |lists| lists.id)];
+        if let Some(known) = self.by_origin.get(&origin) {
+            return Ok(known.clone());
+        }
+        let as_type = |value: &i64| {
+            u32::try_from(*value).map_err(|_| types.invalid(value, "a bead type of 0 or more"))
+        };
+        let lists = lists.map_or(Ok(Vec::new()), |lists| tuple_lists(&lists))?;
+        let topology = Topology {
+            types: integers(&types, 1)?.0.iter().map(as_type).collect::<Result<_>>()?,
+            masses: numbers(&masses, 1)?.0,
+            lists,
+        };
+        topology.check().map_err(|error| below(data, error))?;
+        let topology = match self.topologies.iter().find(|known| ***known == topology) {
+            Some(known) => known.clone(),
+            None => {
+                self.topologies.push(Arc::new(topology));
+                self.topologies[self.topologies.len() - 1].clone()
+            }
+        };
+        self.by_origin.insert(origin, topology.clone());
+        Ok(topology)
+    }
+}
+
+/// Says in which structure something is wrong.
+fn below(view: &View, error: Error) -> Error {
+    match error {
+        Error::Invalid { field, found, expected, .. } => {
+            Error::invalid(format!("{}/{field}", view.path), found, expected)
+        }
+        other => other,
+    }
+}
+
+/// An entry that is there and not `None`.
+fn present<'a>(data: &View<'a>, name: &str) -> Result<Option<View<'a>>> {
+    Ok(data.get(name)?.filter(|value| !value.is_none()))
+}
+
+fn require<'a>(data: &View<'a>, name: &str) -> Result<View<'a>> {
+    present(data, name)?.ok_or_else(|| data.invalid(format!("no {name}"), format!("its {name}")))
+}
+
+fn refuse_periodic(data: &View) -> Result<()> {
+    let advice = "only open boundaries are";
+    let pbc = present(data, "pbc")?;
+    let Some(pbc) = pbc else {
+        return match present(data, "cell")? {
+            Some(cell) => Err(cell.unsupported("a cell", advice)),
+            None => Ok(()),
+        };
+    };
+    let flags = match pbc.tensor()? {
+        Some(flags) => data.archive.numbers(&flags)?,
+        None => return Err(pbc.invalid(pbc.describe(), "a tensor of flags")),
+    };
+    match flags.iter().all(|flag| *flag == 0.0) {
+        true => Ok(()),
+        false => Err(pbc.unsupported("a periodic cell", advice)),
+    }
+}
+
+/// The values of a tensor of `n_axes` axes, and its shape.
+fn numbers(view: &View, n_axes: usize) -> Result<(Vec<f64>, Vec<usize>)> {
+    match view.tensor()? {
+        Some(tensor) if tensor.shape.len() == n_axes => {
+            Ok((view.archive.numbers(&tensor)?, tensor.shape))
+        }
+        Some(tensor) => {
+            let found = format!("shape {:?}", tensor.shape);
+            Err(view.invalid(found, format!("a tensor of {n_axes} axes")))
+        }
+        None => Err(view.invalid(view.describe(), "a tensor")),
+    }
+}
+
+fn integers(view: &View, n_axes: usize) -> Result<(Vec<i64>, Vec<usize>)> {
+    match view.tensor()? {
+        Some(tensor) if tensor.shape.len() == n_axes => match view.archive.integers(&tensor)? {
+            Some(values) => Ok((values, tensor.shape)),
+            None => Err(view.invalid(format!("{:?}", tensor.dtype), "integers")),
+        },
+        Some(tensor) => {
+            let found = format!("shape {:?}", tensor.shape);
+            Err(view.invalid(found, format!("a tensor of {n_axes} axes")))
+        }
+        None => Err(view.invalid(view.describe(), "a tensor of integers")),
+    }
+}
+
+fn vectors(view: &View, n_beads: usize) -> Result<Vec<[f64; 3]>> {
+    let (values, shape) = numbers(view, 2)?;
+    if shape != [n_beads, 3] {
+        return Err(view.invalid(format!("shape {shape:?}"), format!("({n_beads}, 3)")));
+    }
+    Ok(values.as_chunks().0.to_vec())
+}
+
+fn tuple_lists(lists: &View) -> Result<Vec<TupleList>> {
+    let mut all = Vec::new();
+    for (name, list) in lists.entries()? {
+        let shifts = present(&list, "cell_shifts")?;
+        if let Some(shifts) = shifts {
+            return Err(shifts.unsupported("a list with cell shifts", "only open boundaries are"));
+        }
+        let mapping = require(&list, "index_mapping")?;
+        let (beads, shape) = integers(&mapping, 2)?;
+        let (order, n_tuples) = (shape[0], shape[1]);
+        if let Some(declared) = present(&list, "order")?
+            && declared.number()? != order as f64
+        {
+            return Err(declared.invalid(declared.describe(), format!("{order}, as index_mapping")));
+        }
+        if !(2..=4).contains(&order) {
+            return Err(mapping.unsupported(&format!("a list of {order}-tuples"), ""));
+        }
+        list.archive.charge(n_tuples.saturating_mul(size_of::<[u32; 4]>()))?;
+        let mut tuples = vec![[0; 4]; n_tuples];
+        for (i, bead) in beads.iter().enumerate() {
+            let bead =
+                u32::try_from(*bead).map_err(|_| mapping.invalid(bead, "a bead of 0 or more"))?;
+            tuples[i % n_tuples][i / n_tuples] = bead;
+        }
+        all.push(TupleList { name: name.to_owned(), order, tuples });
+    }
+    Ok(all)
+}
