@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::simd;
+use super::simd::{self, Layout};
 use crate::model::schnet::{Activation, Linear};
 
 /// Rows per chunk.
@@ -57,13 +57,14 @@ impl Layer {
         Layer { n_in, n_out, weight, transposed, bias: layer.bias.as_deref().map(single) }
     }
 
-    /// `y = W x`, or `y += W x`, for every row of `x`; without the bias.
-    pub(super) fn forward(&self, x: &[f32], y: &mut [f32], add: bool) {
-        simd::product(x, &self.transposed, self.n_in, y, add);
+    /// `y = W x`, or `y += W x`, for every row of `x`, which lies in columns; without the bias.
+    pub(super) fn forward(&self, x: &[f32], y: &mut [f32], layout: Layout, add: bool) {
+        simd::product(x, &self.transposed, self.n_in, y, layout, add);
     }
 
+    /// `y = Wᵀ x`, or `y += Wᵀ x`, for every row of `x`, which lies in columns.
     fn backward(&self, x: &[f32], y: &mut [f32], add: bool) {
-        simd::product(x, &self.weight, self.n_out, y, add);
+        simd::product(x, &self.weight, self.n_out, y, Layout::Rows, add);
     }
 
     /// Bytes held.
@@ -91,21 +92,22 @@ pub(super) fn dense(
         .into_par_iter()
         .enumerate()
         .with_min_len(min_chunks)
-        .for_each_init(Vec::new, |activated, (chunk, (y, x))| match mode {
-            Mode::Linear => {
-                layer.forward(x, y, add);
-                add_bias(layer, y);
-            }
-            Mode::Activate(activation) => {
-                activated.resize(x.len(), 0.0);
-                simd::activate(activation, x, activated);
-                layer.forward(activated, y, add);
-                add_bias(layer, y);
-            }
-            Mode::Transposed => layer.backward(x, y, add),
-            Mode::TransposedSlope(activation, pre) => {
-                layer.backward(x, y, add);
-                simd::multiply_slope(activation, &pre[chunk * size_y..][..y.len()], y);
+        .for_each_init(Vec::new, |columns, (chunk, (y, x))| {
+            columns.resize(x.len(), 0.0);
+            simd::transpose(x, n_x, columns);
+            match mode {
+                Mode::Linear | Mode::Activate(_) => {
+                    if let Mode::Activate(activation) = mode {
+                        simd::activate(activation, columns);
+                    }
+                    layer.forward(columns, y, Layout::Rows, add);
+                    add_bias(layer, y);
+                }
+                Mode::Transposed => layer.backward(columns, y, add),
+                Mode::TransposedSlope(activation, pre) => {
+                    layer.backward(columns, y, add);
+                    simd::multiply_slope(activation, &pre[chunk * size_y..][..y.len()], y);
+                }
             }
         });
 }

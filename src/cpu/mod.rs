@@ -19,7 +19,7 @@ pub use engine::Cpu;
 
 use self::dense::{Layer, Mode, double, single};
 use self::neighbor::{Pairs, Rows, square};
-use self::radial::{Basis, FilterNetwork, PairRadial};
+use self::radial::{Basis, FilterNetwork};
 use crate::engine::{Integrator, State};
 use crate::error::Result;
 use crate::model::radial::Cutoff;
@@ -47,8 +47,8 @@ impl Convolution {
         rows.fill(positions.len(), &pairs.beads);
         let basis = Basis::new(&schnet.radial_basis);
         let envelope = schnet.cutoff.envelope();
-        let of_pair = |s: &[f64; 3]| basis.pair(&envelope, square(*s).sqrt());
-        let radial: Vec<PairRadial> = pairs.separation.iter().map(of_pair).collect();
+        let distances: Vec<f64> = pairs.separation.iter().map(|s| square(*s).sqrt()).collect();
+        let radial = basis.radial(&envelope, &distances);
         let zeros = |columns| vec![0.0; pairs.len() * columns];
         let (mut inputs, mut input_slopes) = (zeros(basis.n_rbf()), zeros(basis.n_rbf()));
         basis.evaluate(&radial, &mut inputs, &mut input_slopes, 1);
@@ -84,10 +84,11 @@ impl Ops for CpuOps {
                 distance.push(square(separation).sqrt());
             }
         }
-        let radial: Vec<PairRadial> = distance.iter().map(|d| basis.pair(&none, *d)).collect();
+        let radial = basis.radial(&none, &distance);
         let n = distance.len() * basis.n_rbf();
         let (mut value, mut slope) = (vec![0.0; n], vec![0.0; n]);
         basis.evaluate(&radial, &mut value, &mut slope, 1);
+        let (value, slope) = (basis.by_pair(&value), basis.by_pair(&slope));
         Ok([distance, double(&value), double(&slope)])
     }
 

@@ -4,14 +4,11 @@ use rayon::prelude::*;
 
 use super::cfconv::{add_forces, cfconv, pair_slopes};
 use super::dense::{Layer, Mode, dense, single};
-use super::neighbor::{Pairs, Rows};
-use super::radial::{Basis, FilterNetwork, PairRadial};
+use super::neighbor::{Pairs, Rows, square};
+use super::radial::{Basis, CHUNK, FilterNetwork, N_RADIAL};
 use crate::error::Result;
 use crate::model::radial::Envelope;
 use crate::model::schnet::{Activation, SchNet};
-
-/// Pairs whose distances are looked at by one thread at a time.
-const PAIRS: usize = 512;
 
 /// The layers of one block.
 #[derive(Debug)]
@@ -44,7 +41,7 @@ pub(super) struct Workspace {
     /// Pairs within the cutoff; set by the caller of [`Network::evaluate`].
     pub pairs: Pairs,
     rows: Rows,
-    radial: Vec<PairRadial>,
+    radial: Vec<f32>,
     basis: [Vec<f32>; 2],
     blocks: Vec<BlockWorkspace>,
     /// The readout's inputs, the network's energies last.
@@ -70,10 +67,11 @@ impl Workspace {
     /// Bytes held, nearly.
     pub(super) fn bytes(&self) -> usize {
         let blocks = self.blocks.iter().flat_map(|b| [&b.value, &b.slope, &b.y, &b.z]);
-        let rest = [&self.h, &self.m].into_iter().chain(&self.basis).chain(&self.grad);
+        let rest =
+            [&self.radial, &self.h, &self.m].into_iter().chain(&self.basis).chain(&self.grad);
         let floats: usize = blocks.chain(rest).chain(&self.readout).map(Vec::capacity).sum();
         let pairs = self.slope.capacity();
-        4 * floats + pairs * (8 + 32 + 16 + size_of::<PairRadial>())
+        4 * floats + pairs * (8 + 32 + 16)
     }
 }
 
@@ -166,15 +164,13 @@ impl Network {
     /// The radial basis of all pairs.
     fn radial(&self, work: &mut Workspace, min_chunks: usize) {
         let n_pairs = work.pairs.len();
-        let radial = room(&mut work.radial, n_pairs);
-        (radial.par_chunks_mut(PAIRS), work.pairs.separation.par_chunks(PAIRS))
+        let radial = room(&mut work.radial, n_pairs * N_RADIAL);
+        (radial.par_chunks_mut(CHUNK * N_RADIAL), work.pairs.separation.par_chunks(CHUNK))
             .into_par_iter()
             .with_min_len(min_chunks)
             .for_each(|(radial, separation)| {
-                for (radial, separation) in radial.iter_mut().zip(separation) {
-                    let distance = super::neighbor::square(*separation).sqrt();
-                    *radial = self.basis.pair(&self.envelope, distance);
-                }
+                let distances = separation.iter().map(|s| square(*s).sqrt());
+                self.basis.fill(&self.envelope, distances, radial);
             });
         let [value, slope] = &mut work.basis;
         let n = n_pairs * self.basis.n_rbf();

@@ -3,26 +3,34 @@
 use rayon::prelude::*;
 
 use super::dense::{Layer, single};
-use super::simd;
+use super::simd::{self, Layout};
 use crate::model::schnet::{Activation, SchNet};
 use crate::model::{RadialBasis, radial::Envelope, radial::RadialForm};
 
 /// Pairs per chunk: enough that packing the weights costs little, few enough that the chunk's
 /// hidden layer stays in the second-level cache.
-const CHUNK: usize = 256;
+pub(super) const CHUNK: usize = 256;
 
-/// What the loops over functions and channels need to know of a pair. Computed in f64, because
-/// sharp functions of the distance multiply its rounding.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct PairRadial {
-    /// t(d), as a number and what its rounding left.
-    pub coordinate: [f32; 2],
-    /// dt/dd, 1/Å.
-    pub coordinate_slope: f32,
-    /// The basis' own envelope and its slope.
-    pub basis_envelope: [f32; 2],
-    /// The convolution's envelope and its slope.
-    pub envelope: [f32; 2],
+/// Numbers that the loops over functions and channels need to know of a pair. Computed in f64,
+/// because sharp functions of the distance multiply its rounding.
+pub(super) const N_RADIAL: usize = 7;
+
+/// The numbers of a chunk of pairs, kind by kind: the coordinate t(d) and what its rounding left,
+/// dt/dd in 1/Å, the basis' own envelope and its slope, the convolution's envelope and its slope.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RadialChunk<'a>(pub &'a [f32]);
+
+impl<'a> RadialChunk<'a> {
+    /// The number of pairs.
+    pub(super) fn len(&self) -> usize {
+        self.0.len() / N_RADIAL
+    }
+
+    /// One slice per kind.
+    pub(super) fn columns(&self) -> [&'a [f32]; N_RADIAL] {
+        let n_pairs = self.len();
+        std::array::from_fn(|kind| &self.0[kind * n_pairs..(kind + 1) * n_pairs])
+    }
 }
 
 /// x as the sum of two f32.
@@ -53,33 +61,64 @@ impl Basis {
         self.center.len()
     }
 
-    /// What the loops need to know of a pair at distance `d`, with the envelope `envelope` of the
-    /// convolution.
-    pub(super) fn pair(&self, envelope: &Envelope, d: f64) -> PairRadial {
-        let both = |(value, slope): (f64, f64)| [value as f32, slope as f32];
-        let (t, dt) = self.form.coordinate(d);
-        PairRadial {
-            coordinate: split(t),
-            coordinate_slope: dt as f32,
-            basis_envelope: both(self.own.value_and_slope(d)),
-            envelope: both(envelope.value_and_slope(d)),
+    /// Writes the numbers of a chunk of pairs; `envelope` is that of the convolution.
+    pub(super) fn fill(
+        &self,
+        envelope: &Envelope,
+        distances: impl Iterator<Item = f64>,
+        chunk: &mut [f32],
+    ) {
+        let n_pairs = chunk.len() / N_RADIAL;
+        for (p, d) in distances.enumerate() {
+            let (t, dt) = self.form.coordinate(d);
+            let [high, low] = split(t);
+            let (own, own_slope) = self.own.value_and_slope(d);
+            let (c, dc) = envelope.value_and_slope(d);
+            let rest = [dt, own, own_slope, c, dc].map(|x| x as f32);
+            for (kind, x) in [high, low].into_iter().chain(rest).enumerate() {
+                chunk[kind * n_pairs + p] = x;
+            }
         }
     }
 
-    /// `B_k(d)` and its slope, `[n_pairs, K]` each; at least `min_chunks` chunks to a thread.
+    /// The numbers of all pairs, chunk by chunk.
+    pub(super) fn radial(&self, envelope: &Envelope, distances: &[f64]) -> Vec<f32> {
+        let mut radial = vec![0.0; distances.len() * N_RADIAL];
+        for (chunk, d) in radial.chunks_mut(CHUNK * N_RADIAL).zip(distances.chunks(CHUNK)) {
+            self.fill(envelope, d.iter().copied(), chunk);
+        }
+        radial
+    }
+
+    /// The result of [`Basis::evaluate`] as `[n_pairs, K]`.
+    pub(super) fn by_pair(&self, values: &[f32]) -> Vec<f32> {
+        let mut rows = vec![0.0; values.len()];
+        let size = CHUNK * self.n_rbf();
+        for (columns, rows) in values.chunks(size).zip(rows.chunks_mut(size)) {
+            simd::transpose(columns, columns.len() / self.n_rbf(), rows);
+        }
+        rows
+    }
+
+    /// `B_k(d)` and its slope, `[K, chunk]` for every chunk of pairs; at least `min_chunks` chunks
+    /// to a thread.
     pub(super) fn evaluate(
         &self,
-        radial: &[PairRadial],
+        radial: &[f32],
         value: &mut [f32],
         slope: &mut [f32],
         min_chunks: usize,
     ) {
         let size = CHUNK * self.n_rbf();
-        (value.par_chunks_mut(size), slope.par_chunks_mut(size), radial.par_chunks(CHUNK))
+        (
+            value.par_chunks_mut(size),
+            slope.par_chunks_mut(size),
+            radial.par_chunks(CHUNK * N_RADIAL),
+        )
             .into_par_iter()
             .with_min_len(min_chunks)
             .for_each(|(value, slope, radial)| {
-                simd::bells(radial, &self.center, &self.sharpness, value, slope);
+                simd::bells(&RadialChunk(radial), &self.center, &self.sharpness, value, slope);
             });
     }
 }
@@ -107,11 +146,11 @@ impl FilterNetwork {
         self.filter0.bytes() + self.filter1.bytes()
     }
 
-    /// `W(d)` and `W'(d)` of all pairs, `[n_pairs, F]` each. The envelope acts on the input of the
+    /// `W(d)` and `W'(d)` of all pairs, `[n_pairs, F]` each, from [`Basis::evaluate`]. The envelope acts on the input of the
     /// second layer: being linear, the layer does not mind.
     pub(super) fn evaluate(
         &self,
-        radial: &[PairRadial],
+        radial: &[f32],
         basis: [&[f32]; 2],
         value: &mut [f32],
         slope: &mut [f32],
@@ -123,7 +162,7 @@ impl FilterNetwork {
         (
             value.par_chunks_mut(outputs),
             slope.par_chunks_mut(outputs),
-            radial.par_chunks(CHUNK),
+            radial.par_chunks(CHUNK * N_RADIAL),
             basis[0].par_chunks(inputs),
             basis[1].par_chunks(inputs),
         )
@@ -135,11 +174,12 @@ impl FilterNetwork {
                     let (hidden, hidden_slope) = hidden.split_at_mut(outputs);
                     let hidden = &mut hidden[..value.len()];
                     let hidden_slope = &mut hidden_slope[..value.len()];
-                    self.filter0.forward(basis, hidden, false);
-                    self.filter0.forward(basis_slope, hidden_slope, false);
-                    simd::activate_filters(self.activation, radial, bias, hidden, hidden_slope);
-                    self.filter1.forward(hidden, value, false);
-                    self.filter1.forward(hidden_slope, slope, false);
+                    self.filter0.forward(basis, hidden, Layout::Columns, false);
+                    self.filter0.forward(basis_slope, hidden_slope, Layout::Columns, false);
+                    let radial = RadialChunk(radial);
+                    simd::activate_filters(self.activation, &radial, bias, hidden, hidden_slope);
+                    self.filter1.forward(hidden, value, Layout::Rows, false);
+                    self.filter1.forward(hidden_slope, slope, Layout::Rows, false);
                 },
             );
     }

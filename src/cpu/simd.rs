@@ -5,7 +5,7 @@
 
 use super::math::{Activate, exp, fused, with_activation};
 use super::neighbor::Edge;
-use super::radial::PairRadial;
+use super::radial::RadialChunk;
 use crate::model::schnet::Activation;
 
 /// Each function in three versions: AVX-512, AVX2 and whatever the target has at least. `FMA` is
@@ -52,60 +52,77 @@ macro_rules! vectorized {
 const LANES: usize = 16;
 
 vectorized! {
-    /// `value[p, k] = c bell_k`, `slope[p, k]` its derivative: see `ops::radial_basis`. Centers
+    /// `value[k, p] = c bell_k`, `slope[k, p]` its derivative: see `ops::radial_basis`. Centers
     /// and coordinates come as a sum of two numbers each, which keeps their difference accurate.
     fn bells(
-        radial: &[PairRadial],
+        radial: &RadialChunk,
         center: &[[f32; 2]],
         sharpness: &[f32],
         value: &mut [f32],
         slope: &mut [f32],
     ) {
-        let n_rbf = center.len();
-        let rows = value.chunks_exact_mut(n_rbf).zip(slope.chunks_exact_mut(n_rbf));
-        for (pair, (value, slope)) in radial.iter().zip(rows) {
-            let [t, t_rest] = pair.coordinate;
-            let [c, dc] = pair.basis_envelope;
-            let columns = value.iter_mut().zip(slope).zip(center).zip(sharpness);
-            for (((value, slope), center), sharpness) in columns {
-                let offset = (t - center[0]) + (t_rest - center[1]);
+        let n_pairs = radial.len();
+        let [t, t_rest, dt, c, dc, ..] = radial.columns();
+        let functions =
+            value.chunks_exact_mut(n_pairs).zip(slope.chunks_exact_mut(n_pairs)).zip(center);
+        for (((value, slope), center), sharpness) in functions.zip(sharpness) {
+            let (value, slope) = (&mut value[..n_pairs], &mut slope[..n_pairs]);
+            for p in 0..n_pairs {
+                let offset = (t[p] - center[0]) + (t_rest[p] - center[1]);
                 let steep = sharpness * offset;
                 let bell = exp::<FMA>(-steep * offset);
-                *value = c * bell;
-                *slope = fused::<FMA>(dc, bell, -2.0 * (c * bell) * steep * pair.coordinate_slope);
+                value[p] = c[p] * bell;
+                slope[p] = fused::<FMA>(dc[p], bell, -2.0 * (c[p] * bell) * steep * dt[p]);
             }
         }
     }
 
     /// Between the layers of the filter network, with the envelope moved in front of the second:
-    /// `hidden ← C act(s)` and `hidden_slope ← C' act(s) + C act'(s) s'`, where s = `hidden + bias`.
+    /// `hidden ← C act(s)` and `hidden_slope ← C' act(s) + C act'(s) s'`, where s = `hidden + bias`,
+    /// `[F, n_pairs]` each.
     fn activate_filters(
         activation: Activation,
-        radial: &[PairRadial],
+        radial: &RadialChunk,
         bias: &[f32],
         hidden: &mut [f32],
         hidden_slope: &mut [f32],
     ) {
         with_activation!(activation, act => {
-            let n_filters = bias.len();
-            let rows =
-                hidden.chunks_exact_mut(n_filters).zip(hidden_slope.chunks_exact_mut(n_filters));
-            for (pair, (hidden, hidden_slope)) in radial.iter().zip(rows) {
-                let [c, dc] = pair.envelope;
-                for ((s, ds), bias) in hidden.iter_mut().zip(hidden_slope).zip(bias) {
+            let n_pairs = radial.len();
+            let [.., c, dc] = radial.columns();
+            let channels =
+                hidden.chunks_exact_mut(n_pairs).zip(hidden_slope.chunks_exact_mut(n_pairs));
+            for ((s, ds), bias) in channels.zip(bias) {
+                for (((s, ds), c), dc) in s.iter_mut().zip(ds).zip(c).zip(dc) {
                     let (value, slope) = act.value_and_slope::<FMA>(*s + bias);
                     *s = c * value;
-                    *ds = fused::<FMA>(dc, value, c * slope * *ds);
+                    *ds = fused::<FMA>(*dc, value, c * slope * *ds);
                 }
             }
         })
     }
 
-    /// `y = act(x)`.
-    fn activate(activation: Activation, x: &[f32], y: &mut [f32]) {
+    /// `y[c, r] = x[r, c]` for `x [n_rows, n_columns]`.
+    fn transpose(x: &[f32], n_columns: usize, y: &mut [f32]) {
+        const TILE: usize = 16;
+        let n_rows = x.len() / n_columns;
+        for first_row in (0..n_rows).step_by(TILE) {
+            let n_tile = TILE.min(n_rows - first_row);
+            let rows = &x[first_row * n_columns..][..n_tile * n_columns];
+            for (column, y) in y.chunks_exact_mut(n_rows).enumerate() {
+                let y = &mut y[first_row..first_row + n_tile];
+                for (y, row) in y.iter_mut().zip(rows.chunks_exact(n_columns)) {
+                    *y = row[column];
+                }
+            }
+        }
+    }
+
+    /// `x ← act(x)`.
+    fn activate(activation: Activation, x: &mut [f32]) {
         with_activation!(activation, act => {
-            for (x, y) in x.iter().zip(y) {
-                *y = act.value_and_slope::<FMA>(*x).0;
+            for x in x {
+                *x = act.value_and_slope::<FMA>(*x).0;
             }
         })
     }
@@ -160,9 +177,19 @@ vectorized! {
     }
 }
 
-/// `y = x w` or, if `add`, `y += x w`, for row-major `x [n_rows, n_in]`, `w [n_in, n_out]` and
-/// `y [n_rows, n_out]`. A row of y depends on its row of x only: not on how many rows there are.
-pub(super) fn product(x: &[f32], w: &[f32], n_in: usize, y: &mut [f32], add: bool) {
+/// How the rows of a matrix `[n_rows, n]` lie in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// One after the other.
+    Rows,
+    /// Interleaved: all first elements, then all second ones.
+    Columns,
+}
+
+/// `y = x w` or, if `add`, `y += x w`, for `x [n_rows, n_in]` in columns, which is how the product
+/// reads it fastest, row-major `w [n_in, n_out]` and `y [n_rows, n_out]` in `layout`. A row of y
+/// depends on its row of x only: not on how many rows there are.
+pub(super) fn product(x: &[f32], w: &[f32], n_in: usize, y: &mut [f32], layout: Layout, add: bool) {
     if n_in == 0 || x.is_empty() || y.is_empty() {
         return;
     }
@@ -171,9 +198,13 @@ pub(super) fn product(x: &[f32], w: &[f32], n_in: usize, y: &mut [f32], add: boo
         x.len() == n_rows * n_in && w.len() == n_in * n_out && y.len() == n_rows * n_out,
         "matrices of matching shapes"
     );
+    let (row_stride, column_stride) = match layout {
+        Layout::Rows => (n_out, 1),
+        Layout::Columns => (1, n_rows),
+    };
     let beta = if add { 1.0 } else { 0.0 };
-    // SAFETY: the three slices hold exactly the elements that the shapes and the row-major strides
-    // address, as just asserted, and y, borrowed mutably, overlaps neither of the others.
+    // SAFETY: the three slices hold exactly the elements that the shapes and the strides address,
+    // as just asserted, and y, borrowed mutably, overlaps neither of the others.
     unsafe {
         matrixmultiply::sgemm(
             n_rows,
@@ -181,15 +212,15 @@ pub(super) fn product(x: &[f32], w: &[f32], n_in: usize, y: &mut [f32], add: boo
             n_out,
             1.0,
             x.as_ptr(),
-            n_in as isize,
             1,
+            n_rows as isize,
             w.as_ptr(),
             n_out as isize,
             1,
             beta,
             y.as_mut_ptr(),
-            n_out as isize,
-            1,
+            row_stride as isize,
+            column_stride as isize,
         );
     }
 }
@@ -203,19 +234,40 @@ mod tests {
         (0..n as u32).map(|k| mix(mix(k)) as f32 / 8_388_608.0 - 1.0).collect()
     }
 
-    /// All parallel splits rest on this: blocks of rows of any size, anywhere, give the same bits.
+    fn transposed(x: &[f32], n_columns: usize) -> Vec<f32> {
+        let mut y = vec![0.0; x.len()];
+        transpose(x, n_columns, &mut y);
+        y
+    }
+
+    #[test]
+    fn transposing_twice_changes_nothing() {
+        for (n_rows, n_columns) in [(1, 7), (16, 16), (33, 5), (50, 64)] {
+            let x = numbers(n_rows * n_columns, 1);
+            let y = transposed(&x, n_columns);
+            assert_eq!(y[(n_columns - 1) * n_rows], x[n_columns - 1]);
+            assert!(transposed(&y, n_rows) == x, "{n_rows} x {n_columns}");
+        }
+    }
+
+    /// All parallel splits rest on this: blocks of rows of any size, anywhere, in either layout,
+    /// give the same bits.
     #[test]
     fn rows_of_a_product_do_not_depend_on_the_other_rows() {
         for (n_rows, n_in, n_out) in [(67, 24, 17), (300, 300, 96), (33, 64, 1), (70, 1, 40)] {
             let (x, w) = (numbers(n_rows * n_in, 1), numbers(n_in * n_out, 2));
+            let start = numbers(n_rows * n_out, 3);
             for add in [false, true] {
-                let mut whole = numbers(n_rows * n_out, 3);
-                let start = whole.clone();
-                product(&x, &w, n_in, &mut whole, add);
+                let mut whole = start.clone();
+                product(&transposed(&x, n_in), &w, n_in, &mut whole, Layout::Rows, add);
                 for block in [1, 3, 16, 50] {
                     let mut parts = start.clone();
                     for (x, y) in x.chunks(block * n_in).zip(parts.chunks_mut(block * n_out)) {
-                        product(x, &w, n_in, y, add);
+                        let x = transposed(x, n_in);
+                        let mut columns = transposed(y, n_out);
+                        product(&x, &w, n_in, y, Layout::Rows, add);
+                        product(&x, &w, n_in, &mut columns, Layout::Columns, add);
+                        assert!(transposed(&columns, y.len() / n_out) == y, "layouts differ");
                     }
                     assert!(parts == whole, "{n_rows} x {n_in} x {n_out} in blocks of {block}");
                 }
