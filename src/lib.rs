@@ -1,6 +1,7 @@
 //! Molecular dynamics of coarse-grained proteins with CGSchNet potentials, many replicas at once.
 
 pub mod backend;
+pub mod cpu;
 pub mod engine;
 pub mod error;
 pub mod gpu;

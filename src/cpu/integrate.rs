@@ -1,0 +1,88 @@
+//! The integrators in f64, one pass over the beads on either side of the force evaluation.
+
+use rayon::prelude::*;
+
+use crate::engine::{Integrator, State};
+use crate::random::{Stream, normal3};
+use crate::system::System;
+
+/// Beads per chunk when random numbers are drawn.
+const CHUNK: usize = 128;
+
+/// The standard normal numbers of one step for the beads of replica `replica`.
+pub(super) fn noise(seed: u64, replica: u32, step: u64, noise: &mut [[f64; 3]]) {
+    noise.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, noise)| {
+        for (bead, noise) in noise.iter_mut().enumerate() {
+            let bead = (chunk * CHUNK + bead) as u32;
+            *noise = normal3(seed, Stream::Noise, replica, step, bead);
+        }
+    });
+}
+
+/// Everything before the force evaluation of a step.
+pub(super) fn begin(
+    system: &System,
+    integrator: Integrator,
+    dt: f64,
+    beta: &[f64],
+    forces: &[[f64; 3]],
+    noise: &[[f64; 3]],
+    state: &mut State,
+) {
+    let half = 0.5 * dt;
+    let keep = match integrator {
+        Integrator::Langevin { friction } => (-friction * dt).exp(),
+        Integrator::Nve | Integrator::Overdamped { .. } => 1.0,
+    };
+    for (r, beta) in beta.iter().enumerate() {
+        let beads = system.beads(r);
+        let positions = &mut state.positions[beads.clone()];
+        let velocities = &mut state.velocities[beads.clone()];
+        let (forces, noise) = (&forces[beads.clone()], &noise[beads]);
+        let masses = &system.molecule(r).masses;
+        for (i, mass) in masses.iter().enumerate() {
+            for c in 0..3 {
+                let (x, v) = (&mut positions[i][c], &mut velocities[i][c]);
+                match integrator {
+                    Integrator::Langevin { .. } => {
+                        let thermal = ((1.0 - keep * keep) / (beta * mass)).sqrt();
+                        *v += half / mass * forces[i][c];
+                        *x += half * *v;
+                        *v = keep * *v + thermal * noise[i][c];
+                        *x += half * *v;
+                    }
+                    Integrator::Nve => {
+                        *v += half / mass * forces[i][c];
+                        *x += dt * *v;
+                    }
+                    Integrator::Overdamped { friction } => {
+                        let mobility = dt / (beta * friction);
+                        *x += mobility * forces[i][c] + (2.0 * mobility).sqrt() * noise[i][c];
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Everything after the force evaluation of a step.
+pub(super) fn end(
+    system: &System,
+    integrator: Integrator,
+    dt: f64,
+    forces: &[[f64; 3]],
+    state: &mut State,
+) {
+    if !matches!(integrator, Integrator::Overdamped { .. }) {
+        for r in 0..system.n_replicas() {
+            let beads = system.beads(r);
+            let moved = state.velocities[beads.clone()].iter_mut().zip(&forces[beads]);
+            for ((v, force), mass) in moved.zip(&system.molecule(r).masses) {
+                for (v, force) in v.iter_mut().zip(force) {
+                    *v += 0.5 * dt / mass * force;
+                }
+            }
+        }
+    }
+    state.step += 1;
+}

@@ -1,0 +1,185 @@
+//! exp, tanh and logarithm without branches or tables, for loops that the compiler vectorizes.
+//!
+//! `FMA` chooses fused multiply-adds; where the processor lacks them they would be slow calls.
+
+/// a b + c.
+#[inline(always)]
+pub(super) fn fused<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
+    if FMA { a.mul_add(b, c) } else { a * b + c }
+}
+
+/// Horner's scheme, highest power first.
+#[inline(always)]
+fn polynomial<const FMA: bool, const N: usize>(x: f32, coefficients: [f32; N]) -> f32 {
+    let mut sum = coefficients[0];
+    for coefficient in &coefficients[1..] {
+        sum = fused::<FMA>(sum, x, *coefficient);
+    }
+    sum
+}
+
+/// e^x to 1e-7 relative between −87 and 88; 0 below, e^88 above, NaN for NaN.
+#[inline(always)]
+pub(super) fn exp<const FMA: bool>(x: f32) -> f32 {
+    const LN_2_HIGH: f32 = 0.693_359_4;
+    const LN_2_LOW: f32 = -2.121_944_4e-4;
+    /// Adding 1.5·2²³ rounds to an integer and leaves it in the lowest bits.
+    const ROUND: f32 = 12_582_912.0;
+    let inside = x.clamp(-87.0, 88.0);
+    let shifted = fused::<FMA>(inside, std::f32::consts::LOG2_E, ROUND);
+    let n = shifted - ROUND;
+    let r = fused::<FMA>(n, -LN_2_LOW, fused::<FMA>(n, -LN_2_HIGH, inside));
+    // Cephes' polynomial for |r| ≤ ln 2 / 2.
+    let tail = polynomial::<FMA, 6>(
+        r,
+        [1.987_569_2e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5],
+    );
+    let mantissa = fused::<FMA>(tail * r, r, r) + 1.0;
+    let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000));
+    if x < -87.0 { 0.0 } else { mantissa * power }
+}
+
+/// tanh x to 1e-7 absolute.
+#[inline(always)]
+pub(super) fn tanh<const FMA: bool>(x: f32) -> f32 {
+    let t = exp::<FMA>(-2.0 * x.abs());
+    ((1.0 - t) / (1.0 + t)).copysign(x)
+}
+
+/// ln(1 + u) for 0 ≤ u ≤ 1: 2 artanh(w), w = u/(2 + u) ≤ 1/3, by its series.
+#[inline(always)]
+fn ln_1p<const FMA: bool>(u: f32) -> f32 {
+    let w = u / (2.0 + u);
+    let series = polynomial::<FMA, 8>(
+        w * w,
+        [1.0 / 15.0, 1.0 / 13.0, 1.0 / 11.0, 1.0 / 9.0, 1.0 / 7.0, 1.0 / 5.0, 1.0 / 3.0, 1.0],
+    );
+    2.0 * w * series
+}
+
+/// An activation as a type, so that loops over it have no branch inside.
+pub(super) trait Activate: Copy {
+    /// act(x) and act'(x).
+    fn value_and_slope<const FMA: bool>(self, x: f32) -> (f32, f32);
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Tanh;
+
+#[derive(Clone, Copy)]
+pub(super) struct Silu;
+
+#[derive(Clone, Copy)]
+pub(super) struct ShiftedSoftplus(pub f32);
+
+impl Activate for Tanh {
+    #[inline(always)]
+    fn value_and_slope<const FMA: bool>(self, x: f32) -> (f32, f32) {
+        let value = tanh::<FMA>(x);
+        (value, fused::<FMA>(-value, value, 1.0))
+    }
+}
+
+/// 1/(1 + e^−x).
+#[inline(always)]
+fn sigmoid<const FMA: bool>(x: f32) -> f32 {
+    1.0 / (1.0 + exp::<FMA>(-x))
+}
+
+impl Activate for Silu {
+    #[inline(always)]
+    fn value_and_slope<const FMA: bool>(self, x: f32) -> (f32, f32) {
+        let s = sigmoid::<FMA>(x);
+        (x * s, s * fused::<FMA>(x, 1.0 - s, 1.0))
+    }
+}
+
+impl Activate for ShiftedSoftplus {
+    #[inline(always)]
+    fn value_and_slope<const FMA: bool>(self, x: f32) -> (f32, f32) {
+        let positive = if x < 0.0 { 0.0 } else { x };
+        let value = positive + ln_1p::<FMA>(exp::<FMA>(-x.abs())) - self.0;
+        (value, sigmoid::<FMA>(x))
+    }
+}
+
+/// Calls `$body` with `$act` bound to the activation's type.
+macro_rules! with_activation {
+    ($activation:expr, $act:ident => $body:expr) => {
+        match $activation {
+            $crate::model::schnet::Activation::Tanh => {
+                let $act = $crate::cpu::math::Tanh;
+                $body
+            }
+            $crate::model::schnet::Activation::Silu => {
+                let $act = $crate::cpu::math::Silu;
+                $body
+            }
+            $crate::model::schnet::Activation::ShiftedSoftplus { shift } => {
+                let $act = $crate::cpu::math::ShiftedSoftplus(shift as f32);
+                $body
+            }
+        }
+    };
+}
+pub(super) use with_activation;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::schnet::Activation;
+
+    /// 200,000 arguments over [−bound, bound].
+    fn arguments(bound: f32) -> impl Iterator<Item = f32> {
+        (0..=200_000).map(move |k| bound * (k as f32 / 100_000.0 - 1.0))
+    }
+
+    fn check<const FMA: bool>() {
+        for x in arguments(86.0) {
+            let expected = f64::from(x).exp();
+            let error = (f64::from(exp::<FMA>(x)) - expected).abs() / expected;
+            assert!(error < 1.5e-7, "exp {x}: relative error {error:e}");
+        }
+        for bound in [0.01, 1.0, 12.0, 100.0] {
+            for x in arguments(bound) {
+                let error = (f64::from(tanh::<FMA>(x)) - f64::from(x).tanh()).abs();
+                assert!(error < 1e-7, "tanh {x}: error {error:e}");
+                let shift = std::f64::consts::LN_2;
+                for activation in
+                    [Activation::Tanh, Activation::Silu, Activation::ShiftedSoftplus { shift }]
+                {
+                    let (value, slope) =
+                        with_activation!(activation, act => act.value_and_slope::<FMA>(x));
+                    let expected = activation.value_and_slope(f64::from(x));
+                    let scale = f64::from(x.abs()).max(1.0);
+                    let errors = [
+                        (f64::from(value) - expected.0).abs() / scale,
+                        (f64::from(slope) - expected.1).abs() / scale,
+                    ];
+                    assert!(errors.iter().all(|e| *e < 3e-7), "{activation:?} {x}: {errors:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn functions_agree_with_double_precision() {
+        check::<true>();
+        check::<false>();
+    }
+
+    #[test]
+    fn ends_of_the_range_are_finite_and_nan_stays() {
+        assert_eq!(exp::<true>(-1000.0), 0.0);
+        assert_eq!(exp::<true>(f32::NEG_INFINITY), 0.0);
+        assert!(exp::<true>(1000.0).is_finite());
+        assert_eq!(tanh::<true>(1e30), 1.0);
+        assert_eq!(tanh::<true>(-1e30), -1.0);
+        for activation in [Activation::Tanh, Activation::Silu] {
+            let (value, slope) =
+                with_activation!(activation, act => act.value_and_slope::<true>(f32::NAN));
+            assert!(value.is_nan() && slope.is_nan(), "{activation:?}");
+        }
+        assert!(ShiftedSoftplus(0.0).value_and_slope::<true>(f32::NAN).0.is_nan());
+    }
+}
