@@ -51,7 +51,9 @@ impl Reader {
             Some(velocities) => Some(vectors(&velocities, n_beads)?),
             None => None,
         };
-        Ok(Structure { topology, positions, velocities })
+        let structure = Structure { topology, positions, velocities };
+        structure.check().map_err(|error| below(view, error))?;
+        Ok(structure)
     }
 
     fn topology(&mut self, data: &View) -> Result<Arc<Topology>> {
@@ -87,7 +89,8 @@ impl Reader {
 fn below(view: &View, error: Error) -> Error {
     match error {
         Error::Invalid { field, found, expected, .. } => {
-            Error::invalid(format!("{}/{field}", view.path), found, expected)
+            let field = if view.path.is_empty() { field } else { format!("{}/{field}", view.path) };
+            Error::invalid(field, found, expected)
         }
         other => other,
     }
