@@ -50,6 +50,18 @@ fn every_kind_of_file_is_taken() {
     let bonds = &structures[0].topology.lists[0];
     assert_eq!((bonds.order, &bonds.tuples[..]), (2, &[[0, 1, 0, 0], [1, 2, 0, 0]][..]));
 
+    // Frames that share their lists, but nothing else.
+    let frames = |n: usize| {
+        let lists = |i: usize| match i {
+            0 => Py::Share(50, Box::new(pt::long_lists(20_000))),
+            _ => Py::Ref(50),
+        };
+        let frame = |i| pt::structure(vec![("neighbor_list", lists(i))]);
+        try_import(&Py::List((0..n).map(frame).collect())).unwrap().structures.unwrap()
+    };
+    let frames = frames(500);
+    assert!(frames.iter().all(|frame| Arc::ptr_eq(&frame.topology, &frames[0].topology)));
+
     let pair = Py::Tuple(vec![pt::sum_out(all), Py::List(vec![pt::structure(vec![])])]);
     let pair = try_import(&pair).unwrap();
     assert_eq!(pair.model, whole.model);

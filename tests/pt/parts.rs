@@ -234,3 +234,10 @@ pub fn keyed_priors() -> Vec<(&'static str, Py)> {
     );
     vec![("bonds", bonds), ("angles", angles)]
 }
+
+/// A list of many pairs of the three beads of [`structure`].
+pub fn long_lists(n: i64) -> Py {
+    let beads = (0..2 * n).map(|i| if i < n { 0 } else { 1 + i % 2 });
+    let list = dict([("order", Py::Int(2)), ("index_mapping", i64s(&[2, n], beads))]);
+    dict([("bonds", list)])
+}
