@@ -14,14 +14,20 @@ pub(super) fn is_structure(view: &View) -> bool {
 
 /// Reads structures; those of equal topology share it.
 #[derive(Default)]
-pub(super) struct Reader {
+pub(super) struct Reader<'a> {
     /// Topologies by the objects they were read from: types, masses, lists.
     by_origin: HashMap<[NodeId; 3], Arc<Topology>>,
-    topologies: Vec<Arc<Topology>>,
+    known: Vec<Known<'a>>,
 }
 
-impl Reader {
-    pub(super) fn read(&mut self, view: &View) -> Result<Structure> {
+/// A topology with the names of its lists and the tensors that these were read from.
+struct Known<'a> {
+    topology: Arc<Topology>,
+    lists: Vec<(&'a str, NodeId)>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn read(&mut self, view: &View<'a>) -> Result<Structure> {
         if !is_structure(view) {
             let what = format!("the structure {}", view.describe());
             return Err(view.unsupported(&what, "AtomicData of mlcg is"));
@@ -51,10 +57,12 @@ impl Reader {
             Some(velocities) => Some(vectors(&velocities, n_beads)?),
             None => None,
         };
-        Ok(Structure { topology, positions, velocities })
+        let structure = Structure { topology, positions, velocities };
+        structure.check().map_err(|error| below(view, error))?;
+        Ok(structure)
     }
 
-    fn topology(&mut self, data: &View) -> Result<Arc<Topology>> {
+    fn topology(&mut self, data: &View<'a>) -> Result<Arc<Topology>> {
         let (types, masses) = (require(data, "atom_types")?, require(data, "masses")?);
         let lists = present(data, "neighbor_list")?;
         let origin = [types.id, masses.id, lists.as_ref().map_or(data.id, |lists| lists.id)];
@@ -64,18 +72,27 @@ impl Reader {
         let as_type = |value: &i64| {
             u32::try_from(*value).map_err(|_| types.invalid(value, "a bead type of 0 or more"))
         };
-        let lists = lists.map_or(Ok(Vec::new()), |lists| tuple_lists(&lists))?;
-        let topology = Topology {
-            types: integers(&types, 1)?.0.iter().map(as_type).collect::<Result<_>>()?,
-            masses: numbers(&masses, 1)?.0,
-            lists,
+        let types = integers(&types, 1)?.0.iter().map(as_type).collect::<Result<Vec<_>>>()?;
+        let masses = numbers(&masses, 1)?.0;
+        let mappings = lists.map_or(Ok(Vec::new()), |lists| mappings(&lists))?;
+        let lists: Vec<_> = mappings.iter().map(|(name, mapping)| (*name, mapping.id)).collect();
+
+        // Frames of a trajectory have the lists in common, often their largest part by far.
+        let same_lists = |known: &&Known| {
+            known.lists == lists && known.topology.types == types && known.topology.masses == masses
         };
-        topology.check().map_err(|error| below(data, error))?;
-        let topology = match self.topologies.iter().find(|known| ***known == topology) {
-            Some(known) => known.clone(),
+        let known = self.known.iter().find(same_lists).map(|known| known.topology.clone());
+        let topology = match known {
+            Some(topology) => topology,
             None => {
-                self.topologies.push(Arc::new(topology));
-                self.topologies[self.topologies.len() - 1].clone()
+                let tuples = mappings.iter().map(|(name, mapping)| tuple_list(name, mapping));
+                let topology = Topology { types, masses, lists: tuples.collect::<Result<_>>()? };
+                topology.check().map_err(|error| below(data, error))?;
+                let equal = self.known.iter().find(|known| *known.topology == topology);
+                let topology =
+                    equal.map_or_else(|| Arc::new(topology), |known| known.topology.clone());
+                self.known.push(Known { topology: topology.clone(), lists });
+                topology
             }
         };
         self.by_origin.insert(origin, topology.clone());
@@ -87,7 +104,8 @@ impl Reader {
 fn below(view: &View, error: Error) -> Error {
     match error {
         Error::Invalid { field, found, expected, .. } => {
-            Error::invalid(format!("{}/{field}", view.path), found, expected)
+            let field = if view.path.is_empty() { field } else { format!("{}/{field}", view.path) };
+            Error::invalid(field, found, expected)
         }
         other => other,
     }
@@ -157,32 +175,38 @@ fn vectors(view: &View, n_beads: usize) -> Result<Vec<[f64; 3]>> {
     Ok(values.as_chunks().0.to_vec())
 }
 
-fn tuple_lists(lists: &View) -> Result<Vec<TupleList>> {
+/// The names and the index tensors of tuple lists.
+fn mappings<'a>(lists: &View<'a>) -> Result<Vec<(&'a str, View<'a>)>> {
     let mut all = Vec::new();
     for (name, list) in lists.entries()? {
-        let shifts = present(&list, "cell_shifts")?;
-        if let Some(shifts) = shifts {
+        if let Some(shifts) = present(&list, "cell_shifts")? {
             return Err(shifts.unsupported("a list with cell shifts", "only open boundaries are"));
         }
         let mapping = require(&list, "index_mapping")?;
-        let (beads, shape) = integers(&mapping, 2)?;
-        let (order, n_tuples) = (shape[0], shape[1]);
         if let Some(declared) = present(&list, "order")?
-            && declared.number()? != order as f64
+            && let Some(tensor) = mapping.tensor()?
+            && declared.number()? != tensor.shape.first().map_or(0.0, |order| *order as f64)
         {
-            return Err(declared.invalid(declared.describe(), format!("{order}, as index_mapping")));
+            let expected = format!("that of index_mapping, {:?}", tensor.shape);
+            return Err(declared.invalid(declared.describe(), expected));
         }
-        if !(2..=4).contains(&order) {
-            return Err(mapping.unsupported(&format!("a list of {order}-tuples"), ""));
-        }
-        list.archive.charge(n_tuples.saturating_mul(size_of::<[u32; 4]>()))?;
-        let mut tuples = vec![[0; 4]; n_tuples];
-        for (i, bead) in beads.iter().enumerate() {
-            let bead =
-                u32::try_from(*bead).map_err(|_| mapping.invalid(bead, "a bead of 0 or more"))?;
-            tuples[i % n_tuples][i / n_tuples] = bead;
-        }
-        all.push(TupleList { name: name.to_owned(), order, tuples });
+        all.push((name, mapping));
     }
     Ok(all)
+}
+
+fn tuple_list(name: &str, mapping: &View) -> Result<TupleList> {
+    let (beads, shape) = integers(mapping, 2)?;
+    let (order, n_tuples) = (shape[0], shape[1]);
+    if !(2..=4).contains(&order) {
+        return Err(mapping.unsupported(&format!("a list of {order}-tuples"), ""));
+    }
+    mapping.archive.charge(n_tuples.saturating_mul(size_of::<[u32; 4]>()))?;
+    let mut tuples = vec![[0; 4]; n_tuples];
+    for (i, bead) in beads.iter().enumerate() {
+        let bead =
+            u32::try_from(*bead).map_err(|_| mapping.invalid(bead, "a bead of 0 or more"))?;
+        tuples[i % n_tuples][i / n_tuples] = bead;
+    }
+    Ok(TupleList { name: name.to_owned(), order, tuples })
 }

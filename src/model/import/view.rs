@@ -172,7 +172,8 @@ impl<'a> View<'a> {
         let Node::Dict(items) = self.node() else {
             return Err(self.invalid(self.describe(), "a dict"));
         };
-        self.archive.charge(items.len().saturating_mul(size_of::<(&str, View)>()))?;
+        let entry_bytes = size_of::<(&str, View)>() + self.path.len();
+        self.archive.charge(items.len().saturating_mul(entry_bytes))?;
         let entry = |(key, value): &(NodeId, NodeId)| match self.archive.str(*key) {
             // Short enough that paths cannot multiply a long name.
             Some(key) if key.len() <= 256 => Ok((key, self.at(*value, key))),
