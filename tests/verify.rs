@@ -1,13 +1,17 @@
 //! The reference data, whole cases, on every backend.
 
+#[macro_use]
+mod common;
+
 use std::path::PathBuf;
 
-use flashschnet::Result;
+use common::Backend;
 use flashschnet::engine::Engine;
-use flashschnet::gpu::{Device, Profile, Wgpu};
 use flashschnet::reference::Reference;
 use flashschnet::system::System;
-use flashschnet::verify::{self, Options, Status};
+use flashschnet::verify::{self, EngineFactory, Options, Status};
+
+on_every_backend!(agrees_with_the_data, agrees_with_the_built_in_cases);
 
 /// The folder of reference cases: `FLASHSCHNET_REFERENCE`, or the cases in `tests/data`.
 fn cases() -> Vec<PathBuf> {
@@ -19,29 +23,39 @@ fn cases() -> Vec<PathBuf> {
     verify::cases_at(&folder).expect("the folder holds cases")
 }
 
-fn agrees(options: Options, engine: &dyn Fn(System) -> Result<Box<dyn Engine>>) {
-    let mut failed = Vec::new();
-    for case in cases() {
-        let report = verify::verify_file(&case, options, &engine);
+fn check(reports: impl IntoIterator<Item = verify::Report>) {
+    let (mut failed, mut passed) = (Vec::new(), 0);
+    for report in reports {
         println!("{report}");
+        passed += usize::from(report.status == Status::Pass);
         if report.status == Status::Fail {
             failed.push(report.case);
         }
     }
-    assert!(failed.is_empty(), "failed: {failed:?}");
+    assert!(failed.is_empty() && passed > 0, "{passed} passed, failed: {failed:?}");
+}
+
+/// The cases of 269 beads take `max_steps` steps at most.
+fn check_files(exact: bool, max_steps: Option<usize>, engine: &EngineFactory) {
+    check(cases().iter().map(|case| {
+        let large = case.to_string_lossy().contains("enh269");
+        let options = Options { exact, max_steps: max_steps.filter(|_| large) };
+        verify::verify_file(case, options, engine)
+    }));
 }
 
 #[test]
 fn reference_agrees_with_the_data() {
+    let engine = |system: System| Ok(Box::new(Reference::new(system)) as Box<dyn Engine>);
     // Twenty steps of the two large replicas take half a minute in plain f64 loops.
-    let options = Options { exact: true, max_steps: Some(4) };
-    agrees(options, &|system| Ok(Box::new(Reference::new(system)) as Box<dyn Engine>));
+    check_files(true, Some(4), &engine);
 }
 
-#[test]
-fn wgpu_agrees_with_the_data() {
-    let device = Device::open(Some("0"), Profile::Full).expect("an adapter");
-    // A step of the large replicas takes seconds on a software adapter.
-    let options = Options { exact: false, max_steps: Some(2) };
-    agrees(options, &|system| Ok(Box::new(Wgpu::new(&device, system)?) as Box<dyn Engine>));
+fn agrees_with_the_data(backend: &Backend) {
+    check_files(false, backend.max_steps, &backend.engine);
+}
+
+fn agrees_with_the_built_in_cases(backend: &Backend) {
+    let options = Options { exact: false, max_steps: None };
+    check(verify::verify_built_in(options, &backend.engine));
 }

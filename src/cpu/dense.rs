@@ -5,8 +5,11 @@ use rayon::prelude::*;
 use super::simd::{self, Layout};
 use crate::model::schnet::{Activation, Linear};
 
-/// Rows per chunk.
-const CHUNK: usize = 64;
+/// Most rows per chunk: the weights are packed once for each.
+const CHUNK: usize = 128;
+
+/// Fewest rows per chunk.
+const MIN_CHUNK: usize = 32;
 
 /// Numbers rounded to f32.
 pub(super) fn single(values: &[f64]) -> Vec<f32> {
@@ -87,7 +90,9 @@ pub(super) fn dense(
         Mode::Linear | Mode::Activate(_) => (layer.n_in, layer.n_out),
         Mode::Transposed | Mode::TransposedSlope(..) => (layer.n_out, layer.n_in),
     };
-    let (size_x, size_y) = (CHUNK * n_x, CHUNK * n_y);
+    let n_threads = if min_chunks == 1 { rayon::current_num_threads() } else { 1 };
+    let n_rows = (x.len() / n_x).div_ceil(n_threads).clamp(MIN_CHUNK, CHUNK);
+    let (size_x, size_y) = (n_rows * n_x, n_rows * n_y);
     (y.par_chunks_mut(size_y), x.par_chunks(size_x))
         .into_par_iter()
         .enumerate()

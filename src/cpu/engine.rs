@@ -108,9 +108,9 @@ impl Cpu {
             forces: vec![[0.0; 3]; n_beads],
             bead_energy: vec![0.0; n_beads],
         };
-        // A few batches per thread level out their different costs.
+        // Two batches per thread level out their different costs.
         let n_threads = rayon::current_num_threads();
-        let limit = n_beads.div_ceil(4 * n_threads).clamp(1, BATCH);
+        let limit = n_beads.div_ceil(2 * n_threads).clamp(1, BATCH);
         let ranges = self.batches(limit);
         let mut lists = std::mem::take(&mut self.candidates);
         let (mut candidates, mut energy) = (&mut lists[..], &mut evaluation.energy[..]);

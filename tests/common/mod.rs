@@ -1,0 +1,278 @@
+//! What the tests share: the backends, comparison, and seeded fixtures.
+//!
+//! Fixtures are rounded to f32, so that every backend sees the same input.
+#![allow(dead_code, unused_macros, reason = "every test file uses a part")]
+
+use std::sync::{Arc, LazyLock};
+
+use flashschnet::engine::{Dynamics, Engine, Integrator, State};
+use flashschnet::error::Result;
+use flashschnet::gpu::{Device, GpuOps, Profile, Wgpu};
+use flashschnet::model::{
+    Activation, Cutoff, Interaction, Linear, Model, Prior, PriorForm, PriorParameters, RadialBasis,
+    RadialFunctions, SchNet,
+};
+use flashschnet::ops::Ops;
+use flashschnet::random::{Stream, uniform4};
+use flashschnet::system::{Structure, System, Topology, TupleList};
+
+/// A backend under test.
+pub(crate) struct Backend {
+    pub(crate) ops: Box<dyn Ops>,
+    pub(crate) engine: fn(System) -> Result<Box<dyn Engine>>,
+    /// Steps of a trajectory of 269 beads, where all of them would take minutes.
+    pub(crate) max_steps: Option<usize>,
+}
+
+pub(crate) fn cpu() -> Backend {
+    Backend {
+        ops: Box::new(flashschnet::cpu::CpuOps),
+        engine: |system| Ok(Box::new(flashschnet::cpu::Cpu::new(system)?)),
+        max_steps: None,
+    }
+}
+
+/// The best adapter there is, a software one included: without any the tests fail.
+fn device(profile: Profile) -> Device {
+    Device::open(Some("0"), profile)
+        .unwrap_or_else(|error| panic!("{error}\n`tests/run` brings a software adapter"))
+}
+
+/// All features and limits of the adapter.
+pub(crate) fn wgpu() -> Backend {
+    static DEVICE: LazyLock<Device> = LazyLock::new(|| device(Profile::Full));
+    Backend {
+        ops: Box::new(GpuOps(DEVICE.clone())),
+        engine: |system| Ok(Box::new(Wgpu::new(&DEVICE, system)?)),
+        max_steps: Some(2),
+    }
+}
+
+/// WebGPU's default limits and no optional feature.
+pub(crate) fn wgpu_portable() -> Backend {
+    static DEVICE: LazyLock<Device> = LazyLock::new(|| device(Profile::Portable));
+    Backend {
+        ops: Box::new(GpuOps(DEVICE.clone())),
+        engine: |system| Ok(Box::new(Wgpu::new(&DEVICE, system)?)),
+        max_steps: Some(2),
+    }
+}
+
+/// One `#[test]` per backend for each function, which takes a `&Backend`.
+macro_rules! on_every_backend {
+    (@ $backend:ident: $($test:ident),*) => {
+        mod $backend {
+            $(#[test]
+            fn $test() {
+                super::$test(&super::common::$backend());
+            })*
+        }
+    };
+    ($($test:ident),* $(,)?) => {
+        on_every_backend!(@ cpu: $($test),*);
+        on_every_backend!(@ wgpu: $($test),*);
+        on_every_backend!(@ wgpu_portable: $($test),*);
+    };
+}
+
+/// Panics unless every |found − expected| is within `tolerance` of the largest |expected|; names
+/// the worst element. No number is close to NaN.
+#[track_caller]
+pub(crate) fn assert_close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
+    assert_eq!(found.len(), expected.len(), "{what}: number of values");
+    let largest = expected.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+    let allowed = tolerance * largest;
+    // NaN orders above every number here, so that a NaN is the worst error.
+    let error = |k: &usize| (found[*k] - expected[*k]).abs();
+    let Some(worst) = (0..found.len()).max_by(|a, b| {
+        error(a).is_nan().cmp(&error(b).is_nan()).then(error(a).total_cmp(&error(b)))
+    }) else {
+        return;
+    };
+    assert!(
+        error(&worst) <= allowed,
+        "{what}[{worst}]: found {:e}, expected {:e}, error {:e} > {allowed:e}",
+        found[worst],
+        expected[worst],
+        error(&worst),
+    );
+}
+
+/// `n` seeded numbers in (−scale, scale).
+pub(crate) fn numbers(seed: u64, n: usize, scale: f64) -> Vec<f64> {
+    let draws = (0..n.div_ceil(4) as u64).flat_map(|k| uniform4(seed, Stream::Model, 0, k, 0));
+    draws.take(n).map(|u| f64::from((scale * (2.0 * u - 1.0)) as f32)).collect()
+}
+
+/// `n` seeded points in a cube of half edge `scale`.
+pub(crate) fn points(seed: u64, n: usize, scale: f64) -> Vec<[f64; 3]> {
+    numbers(seed, 3 * n, scale).chunks_exact(3).map(|x| [x[0], x[1], x[2]]).collect()
+}
+
+pub(crate) fn linear(seed: u64, n_in: usize, n_out: usize, bias: bool) -> Linear {
+    let scale = 1.5 / (n_in as f64).sqrt();
+    let bias = bias.then(|| numbers(seed + 1, n_out, 0.3));
+    Linear { n_in, n_out, weight: numbers(seed, n_in * n_out, scale), bias }
+}
+
+pub(crate) const ACTIVATIONS: [Activation; 3] = [
+    Activation::Tanh,
+    Activation::Silu,
+    Activation::ShiftedSoftplus { shift: 0.693_147_182_464_599_6 },
+];
+
+/// Every basis with every envelope it may have, for a radius of `upper`.
+pub(crate) fn bases(n_rbf: usize, upper: f64) -> Vec<RadialBasis> {
+    let grid = |top: f64| (0..n_rbf).map(|k| top * k as f64 / (n_rbf - 1) as f64).collect();
+    let spacing = upper / (n_rbf - 1) as f64;
+    let functions = [
+        RadialFunctions::Gaussian { coeff: -0.5 / (spacing * spacing), offset: grid(upper) },
+        RadialFunctions::ExpNormal {
+            alpha: 5.0 / upper,
+            lower: 0.5,
+            means: grid(1.0),
+            betas: vec![(n_rbf * n_rbf) as f64 / 4.0; n_rbf],
+        },
+        RadialFunctions::SpacedExp {
+            means: grid(upper),
+            betas: (1..=n_rbf).map(|k| spacing * spacing * (1.0 + 0.1 * k as f64)).collect(),
+        },
+    ];
+    let cutoffs = [
+        Cutoff::Identity { lower: 0.0, upper },
+        Cutoff::Cosine { lower: 0.0, upper },
+        Cutoff::Cosine { lower: 2.0, upper },
+    ];
+    let every = |functions: RadialFunctions| {
+        cutoffs.map(|cutoff| RadialBasis { functions: functions.clone(), cutoff })
+    };
+    functions.into_iter().flat_map(every).collect()
+}
+
+/// Every envelope of a convolution.
+pub(crate) fn cutoffs(upper: f64) -> [Cutoff; 4] {
+    [
+        Cutoff::Cosine { lower: 0.0, upper },
+        Cutoff::Identity { lower: 0.0, upper },
+        Cutoff::Cosine { lower: 1.5, upper },
+        Cutoff::ShiftedCosine { upper, width: 1.5 },
+    ]
+}
+
+/// Sizes of a network: hidden, filters, blocks.
+pub(crate) type Sizes = (usize, usize, usize);
+
+pub(crate) fn schnet(
+    (n_hidden, n_filters, n_blocks): Sizes,
+    radial_basis: RadialBasis,
+    cutoff: Cutoff,
+    activation: Activation,
+) -> SchNet {
+    let n_rbf = radial_basis.n_rbf();
+    let block = |b: u64| Interaction {
+        filter0: linear(100 * b + 10, n_rbf, n_filters, true),
+        filter1: linear(100 * b + 20, n_filters, n_filters, false),
+        lin1: linear(100 * b + 30, n_hidden, n_filters, false),
+        lin2: linear(100 * b + 40, n_filters, n_hidden, true),
+        lin: linear(100 * b + 50, n_hidden, n_hidden, true),
+    };
+    SchNet {
+        n_types: 5,
+        n_hidden,
+        embedding: numbers(5, 5 * n_hidden, 1.0),
+        radial_basis,
+        cutoff,
+        activation,
+        interactions: (0..n_blocks as u64).map(block).collect(),
+        readout: vec![linear(60, n_hidden, 19, true), linear(70, 19, 1, false)],
+        max_num_neighbors: None,
+    }
+}
+
+/// A network with a radius of 7 Å.
+pub(crate) fn small_schnet() -> SchNet {
+    let upper = 7.0;
+    let basis = bases(9, upper).swap_remove(1);
+    schnet((20, 24, 2), basis, Cutoff::Cosine { lower: 0.0, upper }, Activation::Tanh)
+}
+
+/// The priors of a chain of `n` beads: every form, parameters by tuple.
+pub(crate) fn priors(n: usize) -> Vec<Prior> {
+    let forms = [
+        ("bonds", PriorForm::HarmonicBond),
+        ("angles", PriorForm::HarmonicAngle),
+        ("dihedrals", PriorForm::Dihedral { degree: 3 }),
+        ("non_bonded", PriorForm::Repulsion),
+    ];
+    let prior = |(name, form): (&str, PriorForm)| {
+        let parameters = |t: usize| match form {
+            PriorForm::HarmonicBond => vec![40.0 + t as f64, 3.8, 0.25],
+            PriorForm::HarmonicAngle => vec![8.0 + t as f64, -0.125, 0.5],
+            PriorForm::Dihedral { .. } => numbers(200 + t as u64, 7, 1.0),
+            PriorForm::Repulsion => vec![4.0 + 0.0625 * (t % 5) as f64],
+        };
+        let n_tuples = tuples(form, n).len();
+        let values = (0..n_tuples).flat_map(parameters).collect();
+        Prior { name: name.into(), form, parameters: PriorParameters::PerTuple { values } }
+    };
+    forms.into_iter().map(prior).collect()
+}
+
+fn tuples(form: PriorForm, n: usize) -> Vec<[u32; 4]> {
+    let n = n as u32;
+    if form == PriorForm::Repulsion {
+        return (0..n).flat_map(|i| (i + 3..n).map(move |j| [i, j, 0, 0])).collect();
+    }
+    let order = form.order() as u32;
+    (0..(n + 1).saturating_sub(order))
+        .map(|i| std::array::from_fn(|k| if (k as u32) < order { i + k as u32 } else { 0 }))
+        .collect()
+}
+
+/// A chain of `n` beads, a rough helix, about 100 Å from the origin.
+pub(crate) fn chain(n: usize, seed: u64) -> Structure {
+    let jitter = points(seed, n, 0.2);
+    let helix = |(i, jitter): (usize, &[f64; 3])| {
+        let (angle, rise) = (1.7 * i as f64, 1.5 * i as f64);
+        let x = [2.4 * angle.cos() + 100.0, 2.4 * angle.sin() - 60.0, rise];
+        std::array::from_fn(|c| f64::from((x[c] + jitter[c]) as f32))
+    };
+    let lists = priors(n).into_iter().map(|prior| TupleList {
+        tuples: tuples(prior.form, n),
+        order: prior.form.order(),
+        name: prior.name,
+    });
+    let topology = Topology {
+        types: (0..n as u32).map(|i| i % 5).collect(),
+        masses: (0..n).map(|i| (20.0 + i as f64) / 418.4).collect(),
+        lists: lists.collect(),
+    };
+    let positions = jitter.iter().enumerate().map(helix).collect();
+    Structure { topology: Arc::new(topology), positions, velocities: None }
+}
+
+/// `n_replicas` chains of `n` beads with a network and all priors, and their positions at rest.
+pub(crate) fn chains(n: usize, n_replicas: usize) -> (System, State) {
+    let model = Model { schnet: Some(small_schnet()), priors: priors(n) };
+    let mut structures: Vec<Structure> = (0..n_replicas as u64).map(|r| chain(n, 40 + r)).collect();
+    let topology = structures[0].topology.clone();
+    structures.iter_mut().for_each(|structure| structure.topology = topology.clone());
+    let system = System::new(&model, &structures).expect("a valid system");
+    (system, at_rest(structures.into_iter().flat_map(|s| s.positions).collect()))
+}
+
+pub(crate) fn at_rest(positions: Vec<[f64; 3]>) -> State {
+    let velocities = vec![[0.0; 3]; positions.len()];
+    State { positions, velocities, step: 0 }
+}
+
+/// Langevin dynamics at about 1000 K: chains lose their shape within a hundred steps.
+pub(crate) fn hot(n_replicas: usize) -> Dynamics {
+    Dynamics {
+        integrator: Integrator::Langevin { friction: 5.0 },
+        dt: 0.004,
+        beta: vec![0.5; n_replicas],
+        seed: 11,
+        replica_ids: (0..n_replicas as u32).collect(),
+    }
+}

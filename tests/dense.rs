@@ -1,0 +1,34 @@
+//! `dense`: every mode at odd sizes.
+
+#[macro_use]
+mod common;
+
+use common::{ACTIVATIONS, Backend, assert_close, linear, numbers};
+use flashschnet::ops::{Dense, Ops};
+use flashschnet::reference::ReferenceOps;
+
+on_every_backend!(matches_the_reference);
+
+fn matches_the_reference(backend: &Backend) {
+    for (n_rows, n_in, n_out) in [(1, 1, 1), (67, 96, 24), (130, 24, 17), (5, 300, 2), (33, 7, 1)] {
+        for bias in [false, true] {
+            let layer = linear(1, n_in, n_out, bias);
+            let (x, u) = (numbers(2, n_rows * n_in, 2.0), numbers(3, n_rows * n_out, 2.0));
+            let mut cases =
+                vec![(Dense::Linear, &x), (Dense::Transposed, &u), (Dense::TransposedAdd(&x), &u)];
+            for activation in ACTIVATIONS {
+                cases.push((Dense::Activate(activation), &x));
+                cases.push((Dense::ActivateAdd(activation, &u), &x));
+                cases.push((Dense::TransposedSlope(activation, &x), &u));
+            }
+            for (mode, input) in cases {
+                let expected = ReferenceOps.dense(&layer, mode, input).unwrap();
+                let found = backend.ops.dense(&layer, mode, input).unwrap();
+                let name = format!("{mode:?}");
+                let name = name.split(", [").next().unwrap_or_default();
+                let what = format!("{name} {n_rows} x {n_in} -> {n_out}, bias {bias}");
+                assert_close(&what, &found, &expected, 1e-5);
+            }
+        }
+    }
+}

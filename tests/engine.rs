@@ -1,0 +1,194 @@
+//! The contract of an engine: agreement with the reference on a mixed system, and its errors.
+
+#[macro_use]
+mod common;
+
+use std::sync::Arc;
+
+use common::{Backend, assert_close, at_rest, chain, chains, hot, points, priors, small_schnet};
+use flashschnet::engine::{Dynamics, Engine, Integrator, State, Terms};
+use flashschnet::error::Error;
+use flashschnet::model::Model;
+use flashschnet::ops::Ops;
+use flashschnet::reference::{Reference, ReferenceOps};
+use flashschnet::system::{System, Topology};
+
+on_every_backend!(
+    every_term_matches_the_reference,
+    a_short_run_matches_the_reference,
+    external_forces_push_without_doing_work_in_the_energy,
+    too_many_neighbors_are_an_error,
+    a_blow_up_is_an_error_with_the_last_good_step,
+    bad_input_is_refused,
+    priors_need_no_network,
+);
+
+/// A long chain, a single bead and a short chain, with a network and no priors.
+fn mixed() -> (System, State) {
+    let model = Model { schnet: Some(small_schnet()), priors: Vec::new() };
+    let structures = [33, 1, 6].map(|n| {
+        let mut structure = chain(n, n as u64);
+        let topology = Topology { lists: Vec::new(), ..(*structure.topology).clone() };
+        structure.topology = Arc::new(topology);
+        structure
+    });
+    let system = System::new(&model, &structures).unwrap();
+    (system, at_rest(structures.into_iter().flat_map(|s| s.positions).collect()))
+}
+
+/// The backend's engine and the reference's, in the same state.
+fn both(backend: &Backend, system: System, state: &State) -> [Box<dyn Engine>; 2] {
+    let mut engines = [(backend.engine)(system.clone()).unwrap(), Box::new(Reference::new(system))];
+    for engine in &mut engines {
+        engine.set_state(state).unwrap();
+    }
+    engines
+}
+
+fn every_term_matches_the_reference(backend: &Backend) {
+    for (system, state) in [mixed(), chains(15, 3)] {
+        let n_terms = system.molecules[0].terms.len();
+        let [mut found, mut expected] = both(backend, system, &state);
+        assert_eq!(found.n_edges().unwrap(), expected.n_edges().unwrap());
+        for terms in
+            (0..n_terms).map(Terms::Prior).chain([Terms::Network, Terms::Total, Terms::Network])
+        {
+            let (found, expected) =
+                (found.evaluate(terms).unwrap(), expected.evaluate(terms).unwrap());
+            let close = |what: &str, found: &[f64], expected: &[f64]| {
+                assert_close(&format!("{terms:?}: {what}"), found, expected, 1e-5);
+            };
+            close("energy", &found.energy, &expected.energy);
+            close("bead energy", &found.bead_energy, &expected.bead_energy);
+            close("forces", found.forces.as_flattened(), expected.forces.as_flattened());
+        }
+        let expected = expected.potential().unwrap();
+        assert_close("potential", &found.potential().unwrap(), &expected, 1e-5);
+    }
+}
+
+fn a_short_run_matches_the_reference(backend: &Backend) {
+    for integrator in [
+        Integrator::Langevin { friction: 5.0 },
+        Integrator::Nve,
+        Integrator::Overdamped { friction: 20.0 },
+    ] {
+        let (system, state) = chains(11, 3);
+        let dynamics = Dynamics { integrator, dt: 0.002, beta: vec![1.7, 1.0, 0.5], ..hot(3) };
+        let [found, expected] = both(backend, system, &state).map(|mut engine| {
+            engine.set_dynamics(&dynamics).unwrap();
+            engine.advance(20).unwrap();
+            engine.state().unwrap()
+        });
+        assert_eq!(found.step, 20);
+        let close = |what: &str, found: &[[f64; 3]], expected: &[[f64; 3]]| {
+            let what = format!("{integrator:?}: {what}");
+            assert_close(&what, found.as_flattened(), expected.as_flattened(), 1e-5);
+        };
+        close("positions", &found.positions, &expected.positions);
+        close("velocities", &found.velocities, &expected.velocities);
+    }
+}
+
+fn external_forces_push_without_doing_work_in_the_energy(backend: &Backend) {
+    let (system, state) = chains(8, 2);
+    let external = points(9, 16, 20.0);
+    let dynamics = Dynamics { integrator: Integrator::Nve, ..hot(2) };
+    let run = |external: Option<&[[f64; 3]]>, reference: bool| {
+        let [found, expected] = both(backend, system.clone(), &state);
+        let mut engine = if reference { expected } else { found };
+        engine.set_dynamics(&dynamics).unwrap();
+        let before = engine.evaluate(Terms::Total).unwrap();
+        engine.set_external_forces(external).unwrap();
+        assert_eq!(engine.evaluate(Terms::Total).unwrap(), before);
+        engine.advance(10).unwrap();
+        engine.state().unwrap()
+    };
+    let (pushed, free) = (run(Some(&external), false), run(None, false));
+    assert_ne!(pushed.positions, free.positions);
+    let expected = run(Some(&external), true).velocities;
+    assert_close("velocities", pushed.velocities.as_flattened(), expected.as_flattened(), 1e-5);
+}
+
+fn too_many_neighbors_are_an_error(backend: &Backend) {
+    let (mut system, mut state) = chains(14, 3);
+    // Only the last bead of the last replica crowds its neighbors beyond the limit.
+    state.positions[41] = state.positions[35].map(|x| x + 1.0);
+    let (first_bead, radius) = (&system.first_bead, small_schnet().neighbor_radius());
+    let graph = ReferenceOps.neighbor_list(&state.positions, first_bead, radius).unwrap();
+    let degree = |i| graph.row(i).len();
+    let limit = (0..28).map(degree).max().unwrap();
+    assert!((28..42).any(|i| degree(i) > limit));
+    let mut schnet = small_schnet();
+    schnet.max_num_neighbors = Some(limit as u32);
+    system.schnet = Some(Arc::new(schnet));
+    let [mut found, mut expected] = both(backend, system, &state).map(|mut engine| {
+        engine.set_dynamics(&Dynamics { replica_ids: vec![7, 8, 9], ..hot(3) }).unwrap();
+        engine
+    });
+    let expected = expected.potential().unwrap_err().to_string();
+    assert!(expected.starts_with("replica 9, bead "), "{expected}");
+    assert_eq!(found.potential().unwrap_err().to_string(), expected);
+    assert_eq!(found.n_edges().unwrap_err().to_string(), expected);
+    let error = match found.advance(1) {
+        Ok(()) => found.state().map(|_| ()),
+        Err(error) => Err(error),
+    };
+    assert_eq!(error.unwrap_err().to_string(), expected);
+}
+
+fn a_blow_up_is_an_error_with_the_last_good_step(backend: &Backend) {
+    let (system, mut state) = chains(10, 3);
+    state.step = 5;
+    let mut engine = (backend.engine)(system).unwrap();
+    engine.set_dynamics(&Dynamics { replica_ids: vec![7, 8, 9], ..hot(3) }).unwrap();
+    engine.set_state(&state).unwrap();
+    engine.advance(10).unwrap();
+    let good = engine.state().unwrap();
+    // Two beads of the second replica almost in one place: the repulsion knows no limit.
+    let mut broken = good.clone();
+    broken.positions[15] = broken.positions[10].map(|x| x + 1e-4);
+    engine.set_state(&broken).unwrap();
+    engine.advance(20).unwrap();
+    match engine.state() {
+        Err(Error::BlowUp { replica: 8, first_step: 15, last_step: 35, .. }) => {}
+        other => panic!("found {other:?}"),
+    }
+    engine.set_state(&good).unwrap();
+    engine.advance(1).unwrap();
+    assert_eq!(engine.state().unwrap().step, 16);
+}
+
+fn bad_input_is_refused(backend: &Backend) {
+    let (system, state) = chains(10, 2);
+    let mut engine = (backend.engine)(system).unwrap();
+    engine.set_state(&state).unwrap();
+    assert!(matches!(engine.advance(1), Err(Error::Invalid { .. })), "no dynamics");
+    engine.set_dynamics(&hot(2)).unwrap();
+
+    let invalid = |result: flashschnet::Result<()>| matches!(result, Err(Error::Invalid { .. }));
+    assert!(invalid(engine.set_dynamics(&hot(3))));
+    let mut short = state.clone();
+    short.velocities.pop();
+    assert!(invalid(engine.set_state(&short)));
+    let mut wrong = state.clone();
+    wrong.positions[3][1] = f64::NAN;
+    assert!(invalid(engine.set_state(&wrong)));
+    assert!(invalid(engine.advance_with_noise(&state.positions[1..])));
+    assert!(invalid(engine.set_external_forces(Some(&wrong.positions))));
+    assert_eq!(engine.state().unwrap(), state);
+}
+
+fn priors_need_no_network(backend: &Backend) {
+    let model = Model { schnet: None, priors: priors(9) };
+    let structure = chain(9, 1);
+    let state = at_rest(structure.positions.clone());
+    let system = System::new(&model, &[structure]).unwrap();
+    let [mut found, mut expected] = both(backend, system, &state);
+    assert_eq!(found.n_edges().unwrap(), [0]);
+    let (found, expected) =
+        (found.evaluate(Terms::Total).unwrap(), expected.evaluate(Terms::Total).unwrap());
+    assert_close("energy", &found.energy, &expected.energy, 1e-5);
+    assert_close("forces", found.forces.as_flattened(), expected.forces.as_flattened(), 1e-5);
+    assert_eq!(found.bead_energy, [0.0; 9]);
+}

@@ -1,0 +1,41 @@
+//! `radial_basis`: every basis with every envelope.
+
+#[macro_use]
+mod common;
+
+use common::{Backend, assert_close, bases, points};
+use flashschnet::ops::{Graph, Ops};
+use flashschnet::reference::ReferenceOps;
+
+on_every_backend!(matches_the_reference, vanishes_at_the_cutoff, no_edges_give_no_values);
+
+fn matches_the_reference(backend: &Backend) {
+    for n_rbf in [2, 17, 64] {
+        for basis in bases(n_rbf, 9.0) {
+            let positions = points(n_rbf as u64, 41, 7.0);
+            let graph = ReferenceOps.neighbor_list(&positions, &[0, 41], 9.0).unwrap();
+            let expected = ReferenceOps.radial_basis(&basis, &graph, &positions).unwrap();
+            let found = backend.ops.radial_basis(&basis, &graph, &positions).unwrap();
+            for (k, name) in ["distance", "value", "slope"].into_iter().enumerate() {
+                let what = format!("{basis:?}: {name}");
+                assert_close(&what, &found[k], &expected[k], 5e-6);
+            }
+        }
+    }
+}
+
+fn vanishes_at_the_cutoff(backend: &Backend) {
+    let graph = Graph { row_ptr: vec![0, 1, 2], col: vec![1, 0] };
+    for basis in bases(5, 9.0).into_iter().skip(1).step_by(3) {
+        let positions = [[1.0, 2.0, 3.0], [10.0, 2.0, 3.0]];
+        let [_, value, slope] = backend.ops.radial_basis(&basis, &graph, &positions).unwrap();
+        assert!(value.iter().chain(&slope).all(|x| *x == 0.0), "{basis:?}");
+    }
+}
+
+fn no_edges_give_no_values(backend: &Backend) {
+    let graph = Graph { row_ptr: vec![0, 0, 0], col: vec![] };
+    let basis = bases(5, 9.0).swap_remove(0);
+    let found = backend.ops.radial_basis(&basis, &graph, &[[0.0; 3]; 2]).unwrap();
+    assert!(found.iter().all(Vec::is_empty));
+}
