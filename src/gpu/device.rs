@@ -122,8 +122,9 @@ pub fn adapters() -> Vec<AdapterInfo> {
     enumerate().iter().enumerate().map(describe).collect()
 }
 
-const ADVICE: &str = "install a Vulkan, Metal or DX12 driver for the GPU \
-     (Debian: mesa-vulkan-drivers, which also brings a software adapter), or use --backend cpu";
+/// What to do about a machine without an adapter.
+pub const ADVICE: &str = "install the GPU's Vulkan, Metal or DX12 driver (on Debian, `apt install mesa-vulkan-drivers` \
+     also brings a software adapter), or use --backend cpu";
 
 impl Device {
     /// Opens an adapter: the best hardware one, or the one whose number or part of whose name is

@@ -10,6 +10,8 @@ pub mod params;
 mod priors;
 pub mod wgsl;
 
-pub use device::{AdapterInfo, Device, Profile, adapters};
+pub use device::{ADVICE, AdapterInfo, Device, Profile, adapters};
 pub use engine::Wgpu;
 pub use ops::GpuOps;
+/// The version of wgpu whose devices [`Device::from_wgpu`] takes.
+pub use wgpu;
