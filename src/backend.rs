@@ -1,5 +1,6 @@
 //! The choice of a backend.
 
+use crate::cpu::Cpu;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::reference::Reference;
@@ -101,7 +102,8 @@ impl Backend {
     /// [`Error::OutOfMemory`] and [`Error::Gpu`] of the device.
     pub fn engine(&self, system: System) -> Result<Box<dyn Engine>> {
         match self.kind {
-            Kind::Reference | Kind::Cpu => Ok(Box::new(Reference::new(system))),
+            Kind::Reference => Ok(Box::new(Reference::new(system))),
+            Kind::Cpu => Ok(Box::new(Cpu::new(system)?)),
             Kind::Wgpu | Kind::Auto => Err(Error::unsupported("the wgpu backend", "")),
         }
     }
