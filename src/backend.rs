@@ -1,7 +1,9 @@
 //! The choice of a backend.
 
+use crate::cpu::Cpu;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::gpu::{Device, Profile, Wgpu, adapters};
 use crate::reference::Reference;
 use crate::system::System;
 
@@ -31,29 +33,18 @@ impl Kind {
     }
 }
 
-/// An adapter of the machine, in words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Adapter {
-    /// Name as the driver gives it.
-    pub name: String,
-    /// Graphics API, kind of device and driver.
-    pub description: String,
-    /// Whether it computes on the CPU.
-    pub software: bool,
-    /// Features and limits that matter here.
-    pub details: Vec<(String, String)>,
-}
-
-/// The adapters wgpu finds, in the order in which `--adapter` counts them.
-pub fn adapters() -> Vec<Adapter> {
-    Vec::new()
-}
-
 /// A backend ready to make engines.
 #[derive(Debug)]
 pub struct Backend {
-    kind: Kind,
+    on: On,
     reason: Option<String>,
+}
+
+#[derive(Debug)]
+enum On {
+    Reference,
+    Cpu,
+    Wgpu(Device),
 }
 
 impl Backend {
@@ -67,30 +58,47 @@ impl Backend {
                 let expected = format!("no adapter with the {} backend", kind.name());
                 Err(Error::invalid("adapter", adapter, expected))
             }
+            (Kind::Cpu, None) => Ok(Backend { on: On::Cpu, reason: None }),
+            (Kind::Reference, None) => Ok(Backend { on: On::Reference, reason: None }),
             (Kind::Auto, None) => Ok(Self::auto()),
-            (Kind::Auto | Kind::Wgpu, adapter) => Self::wgpu(adapter),
-            (Kind::Cpu | Kind::Reference, None) => Ok(Backend { kind, reason: None }),
+            (Kind::Auto | Kind::Wgpu, Some(_)) => Self::wgpu(adapter),
+            // Asked for by name, a software adapter will do if there is nothing better.
+            (Kind::Wgpu, None) => Self::wgpu((!adapters().is_empty()).then_some("0")),
         }
     }
 
     fn auto() -> Self {
-        let reason = "no hardware adapter was found: computing on the CPU".to_owned();
-        Backend { kind: Kind::Cpu, reason: Some(reason) }
+        let reason = match Device::open(None, Profile::Full) {
+            Ok(device) => return Backend { on: On::Wgpu(device), reason: None },
+            Err(Error::NoAdapter { found, .. }) => found,
+            Err(error) => error.to_string(),
+        };
+        Backend { on: On::Cpu, reason: Some(format!("computing on the CPU: {reason}")) }
     }
 
     fn wgpu(adapter: Option<&str>) -> Result<Self> {
-        Err(Error::NoAdapter {
-            found: format!("none of {} is {}", adapters().len(), adapter.unwrap_or("usable")),
-            advice: ADVICE.into(),
-        })
+        let device = Device::open(adapter, Profile::Full)?;
+        Ok(Backend { on: On::Wgpu(device), reason: None })
     }
 
     /// The backend; never [`Kind::Auto`].
     pub fn kind(&self) -> Kind {
-        self.kind
+        match self.on {
+            On::Reference => Kind::Reference,
+            On::Cpu => Kind::Cpu,
+            On::Wgpu(_) => Kind::Wgpu,
+        }
     }
 
-    /// Why [`Kind::Auto`] chose it, if it did.
+    /// The name of the adapter, if it is one.
+    pub fn adapter(&self) -> Option<&str> {
+        match &self.on {
+            On::Wgpu(device) => Some(device.name()),
+            On::Reference | On::Cpu => None,
+        }
+    }
+
+    /// Why [`Kind::Auto`] did not take an adapter, if so.
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
     }
@@ -100,13 +108,10 @@ impl Backend {
     /// # Errors
     /// [`Error::OutOfMemory`] and [`Error::Gpu`] of the device.
     pub fn engine(&self, system: System) -> Result<Box<dyn Engine>> {
-        match self.kind {
-            Kind::Reference | Kind::Cpu => Ok(Box::new(Reference::new(system))),
-            Kind::Wgpu | Kind::Auto => Err(Error::unsupported("the wgpu backend", "")),
-        }
+        Ok(match &self.on {
+            On::Reference => Box::new(Reference::new(system)),
+            On::Cpu => Box::new(Cpu::new(system)?),
+            On::Wgpu(device) => Box::new(Wgpu::new(device, system)?),
+        })
     }
 }
-
-/// What to do about a machine without an adapter.
-pub const ADVICE: &str = "install the GPU's Vulkan driver, or mesa-vulkan-drivers for software \
-                          Vulkan (apt install mesa-vulkan-drivers), or use --backend cpu";

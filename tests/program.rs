@@ -1,33 +1,12 @@
 //! The program as users meet it: files, messages and exit codes.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_flashschnet");
+#[path = "common/program.rs"]
+mod common;
 
-/// Arguments that choose a small system on the reference backend.
-fn small_system() -> Vec<String> {
-    ["--builtin", "--backend", "reference"].map(str::to_owned).into()
-}
-
-fn program(arguments: &[&str]) -> Output {
-    Command::new(PROGRAM).args(arguments).output().unwrap()
-}
-
-/// A command with the small system and an output.
-fn with_system(command: &str, arguments: &[&str], output: &Path) -> Command {
-    let mut program = Command::new(PROGRAM);
-    program.arg(command).args(small_system()).args(arguments).arg("-o").arg(output);
-    program
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
+use common::{PROGRAM, program, stderr, stdout, with_system};
 
 fn xtc(path: &Path) -> Vec<molly::Frame> {
     molly::XTCReader::open(path).unwrap().read_all_frames().unwrap().into_vec()
@@ -345,70 +324,4 @@ fn a_closed_pipe_is_no_error() {
     let status = child.wait().unwrap();
     let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
     assert_eq!((status.code(), said.as_str()), (Some(0), ""));
-}
-
-/// Bad input: one line that starts with `error: ` and says what is wrong, exit code 1.
-#[test]
-fn bad_input_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("out");
-    let out = out.to_str().unwrap();
-    let file = folder.path().join("file");
-    std::fs::write(&file, "not a case").unwrap();
-    let file = file.to_str().unwrap();
-    let in_file = format!("{file}/run");
-    let run = |arguments: &str| format!("run --builtin --backend reference -o {out} {arguments}");
-    let table = [
-        (run("--steps 0"), "steps: found 0"),
-        (run("--steps 10 --save-interval 3"), "save-interval: found 3, expected a divisor of"),
-        (run("--steps 10 --save-interval 0"), "save-interval: found 0"),
-        (run("--steps 10 --temperature 0"), "temperature: found 0, expected a temperature > 0 K"),
-        (run("--steps 10 --temperature -5"), "temperature: found -5"),
-        (run("--steps 10 --temperature nan"), "temperature: found NaN"),
-        (run("--steps 10 --temperature 1,2 --replicas 3"), "temperature: found 2 values"),
-        (run("--steps 10 --dt 0"), "dt: found 0"),
-        (run("--steps 10 --dt -0.004"), "dt: found -0.004"),
-        (run("--steps 10 --friction 0"), "friction: found 0"),
-        (run("--steps 10 --replicas 0"), "replicas: found 0"),
-        (run("--steps 10 --replicas 99999999999"), "replicas: found 99999999999"),
-        (run("--steps 10 --first-replica 4294967295"), "replicas: found 64"),
-        (run("--steps 10 --adapter 0"), "adapter: found 0, expected no adapter with"),
-        (format!("run --builtin --steps 1 --backend reference -o {in_file}"), "Not a directory"),
-        (format!("run --builtin --steps 1 --backend reference -o {file}"), "a folder"),
-        (format!("run --model nowhere.pt --steps 1 -o {out}"), "nowhere.pt: No such file"),
-        ("energy --model nowhere.pt".into(), "nowhere.pt: No such file"),
-        (format!("import nowhere.pt -o {out}"), "nowhere.pt: No such file"),
-        ("verify nowhere.json".into(), "nowhere.json: No such file"),
-        (format!("verify {}", folder.path().display()), "expected JSON files with"),
-        ("bench --steps 3".into(), "steps: found 3"),
-        ("bench --steps 4 --backend reference --replicas 0".into(), "replicas: found 0"),
-    ];
-    for (arguments, message) in table {
-        let output = program(&arguments.split(' ').collect::<Vec<_>>());
-        let said = stderr(&output);
-        let errors: Vec<&str> = said.lines().filter(|line| !line.starts_with("note: ")).collect();
-        assert_eq!(output.status.code(), Some(1), "{arguments}: {said}");
-        assert!(errors.len() == 1 && errors[0].starts_with("error: "), "{arguments}: {said}");
-        assert!(errors[0].contains(message), "{arguments}: {said}");
-        assert!(!Path::new(out).exists(), "{arguments}: left a folder behind");
-    }
-    // What does not parse is a matter of usage.
-    for arguments in ["run", "run --steps x", "fly", "energy", "run --builtin --model m --steps 1"]
-    {
-        let output = program(&arguments.split(' ').collect::<Vec<_>>());
-        assert_eq!(output.status.code(), Some(2), "{arguments}");
-    }
-    let output = program(&["verify", "--backend", "reference", file]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stdout(&output).contains("fail"));
-}
-
-/// A folder that may not be written to; root may write everywhere.
-#[cfg(target_os = "linux")]
-#[test]
-fn an_unwritable_output_is_named() {
-    let folder = Path::new("/proc/flashschnet");
-    let output = with_system("run", &["--replicas", "1", "--steps", "1"], folder).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("error: /proc/flashschnet: "), "{}", stderr(&output));
 }

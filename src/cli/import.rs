@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use flashschnet::io::{check_free, write_new};
-use flashschnet::model::Model;
+use flashschnet::io::check_free;
+use flashschnet::model::native::{write_model, write_structures};
+use flashschnet::model::{Model, PriorParameters};
 use flashschnet::system::Structure;
 
 use super::inputs;
@@ -41,10 +42,10 @@ impl Import {
             inputs::load(&self.model, self.priors.as_deref(), self.structures.as_deref())?;
         let mut out = std::io::stdout();
         writeln!(out, "{}", summary(&model))?;
-        write_new(&model_path, &inputs::model_bytes(&model)?)?;
+        write_model(&model_path, &model)?;
         if let Some(structures) = &structures {
             writeln!(out, "{}", summary_of_structures(structures))?;
-            write_new(&structures_path, &inputs::structures_bytes(structures)?)?;
+            write_structures(&structures_path, structures)?;
             writeln!(out, "{}", structures_path.display())?;
         }
         writeln!(out, "{}", model_path.display())?;
@@ -73,7 +74,13 @@ fn summary(model: &Model) -> String {
         None => lines.push("network: none".into()),
     }
     for prior in &model.priors {
-        lines.push(format!("prior {}: {}", prior.name, prior.form.name()));
+        let rows = match &prior.parameters {
+            PriorParameters::Keyed { keys, .. } => format!("{} type keys", keys.len()),
+            PriorParameters::PerTuple { values } => {
+                format!("{} tuples", values.len() / prior.form.n_parameters())
+            }
+        };
+        lines.push(format!("prior {}: {}, {rows}", prior.name, prior.form.name()));
     }
     lines.join("\n")
 }

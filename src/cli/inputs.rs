@@ -1,10 +1,12 @@
 //! The one place where models and structures come from.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use flashschnet::error::OfFile;
-use flashschnet::model::Model;
+use flashschnet::model::import::{Import, combine, import};
+use flashschnet::model::{Model, load_structures};
 use flashschnet::system::Structure;
 use flashschnet::{Error, Result};
 
@@ -35,12 +37,6 @@ pub(super) struct Inputs {
     pub(super) source: String,
 }
 
-/// What a file holds.
-pub(super) struct Contents {
-    pub(super) model: Option<Model>,
-    pub(super) structures: Option<Vec<Structure>>,
-}
-
 impl InputOptions {
     pub(super) fn load(&self) -> Result<Inputs> {
         let Some(path) = &self.model else {
@@ -66,48 +62,35 @@ pub(super) fn load(
     priors: Option<&Path>,
     structures: Option<&Path>,
 ) -> Result<(Model, Option<Vec<Structure>>)> {
-    let missing = |path: &Path, what: &str| {
-        Error::invalid(what, "none", format!("a file with a {what}")).of_file(path)
-    };
-    let contents = read(model)?;
-    let own = contents.structures.clone();
-    let network = match priors {
-        Some(priors) => combine(contents, read(priors)?).of_file(priors)?,
-        None => contents.model.ok_or_else(|| missing(model, "model"))?,
+    let mut contents = read(model)?;
+    let own = contents.structures.take();
+    let network = match (priors, contents.model) {
+        (Some(priors), network) => {
+            let network = Import { model: network, structures: None };
+            combine(network, read(priors)?).of_file(priors)?
+        }
+        (None, Some(network)) => network,
+        (None, None) => {
+            return Err(Error::invalid("content", "no model", "a model").of_file(model));
+        }
     };
     network.check().of_file(model)?;
-    let Some(path) = structures else { return Ok((network, own)) };
-    let structures = read(path)?.structures.ok_or_else(|| missing(path, "structure"))?;
-    for structure in &structures {
-        structure.check().of_file(path)?;
+    let structures = structures.map(load_structures).transpose()?;
+    Ok((network, structures.or(own)))
+}
+
+/// A file with a model; those of torch.save may bring structures.
+fn read(path: &Path) -> Result<Import> {
+    let io = |error| Error::io(path, error);
+    let mut start = [0; 2];
+    let length = std::fs::File::open(path).map_err(io)?.read(&mut start).map_err(io)?;
+    match &start[..length] {
+        b"PK" => import(path),
+        _ => Ok(Import { model: Some(Model::load(path)?), structures: None }),
     }
-    Ok((network, Some(structures)))
 }
 
 /// The built-in system.
 pub(super) fn builtin() -> (Model, Vec<Structure>) {
     (small::model(), small::structures())
-}
-
-/// Reads any file with a model, priors or structures.
-fn read(path: &Path) -> Result<Contents> {
-    std::fs::metadata(path).map_err(|error| Error::io(path, error))?;
-    Err(Error::unsupported("reading files", "use --builtin").of_file(path))
-}
-
-/// The network of one file with the priors of another.
-fn combine(network: Contents, priors: Contents) -> Result<Model> {
-    let priors = priors.model.map(|model| model.priors).unwrap_or_default();
-    let schnet = network.model.and_then(|model| model.schnet);
-    Ok(Model { schnet, priors })
-}
-
-/// A model in the native format.
-pub(super) fn model_bytes(_model: &Model) -> Result<Vec<u8>> {
-    Err(Error::unsupported("writing models", ""))
-}
-
-/// Structures in the native format.
-pub(super) fn structures_bytes(_structures: &[Structure]) -> Result<Vec<u8>> {
-    Err(Error::unsupported("writing structures", ""))
 }

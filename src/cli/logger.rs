@@ -29,8 +29,8 @@ impl Log for Logger {
 
 /// Starts logging; `RUST_LOG` overrides what is shown.
 pub(super) fn install() {
-    // The graphics stack warns about things that only its developers can act on.
-    let filter = "warn,wgpu_core=error,wgpu_hal=error,naga=error";
+    // What matters of the graphics stack comes back as errors; the rest is for its developers.
+    let filter = "warn,wgpu_core=off,wgpu_hal=off,naga=off";
     let environment = env_logger::Env::default().default_filter_or(filter);
     let logger = env_logger::Builder::from_env(environment)
         .format(|out, record| {

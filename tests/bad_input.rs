@@ -1,0 +1,160 @@
+//! What the program says to bad input: one line that names it.
+
+use std::path::Path;
+use std::process::Command;
+
+use flashschnet::model::native::write_structures;
+
+#[path = "common/program.rs"]
+mod common;
+
+use common::{PROGRAM, program, small, small_files, small_system, stderr, stdout, with_system};
+
+/// Bad input: one line that starts with `error: ` and says what is wrong, exit code 1.
+#[test]
+fn bad_input_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let out = out.to_str().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "not a case").unwrap();
+    let file = file.to_str().unwrap();
+    let in_file = format!("{file}/run");
+    let system = small_system().join(" ");
+    let run = |arguments: &str| format!("run {system} -o {out} {arguments}");
+    let table = [
+        (run("--steps 0"), "steps: found 0"),
+        (run("--steps 10 --save-interval 3"), "save-interval: found 3, expected a divisor of"),
+        (run("--steps 10 --save-interval 0"), "save-interval: found 0"),
+        (run("--steps 10 --temperature 0"), "temperature: found 0, expected a temperature > 0 K"),
+        (run("--steps 10 --temperature -5"), "temperature: found -5"),
+        (run("--steps 10 --temperature nan"), "temperature: found NaN"),
+        (run("--steps 10 --temperature 1,2 --replicas 3"), "temperature: found 2 values"),
+        (run("--steps 10 --dt 0"), "dt: found 0"),
+        (run("--steps 10 --dt -0.004"), "dt: found -0.004"),
+        (run("--steps 10 --friction 0"), "friction: found 0"),
+        (run("--steps 10 --replicas 0"), "replicas: found 0"),
+        (run("--steps 10 --replicas 99999999999"), "replicas: found 99999999999"),
+        (run("--steps 10 --first-replica 4294967295"), "replicas: found 64"),
+        (run("--steps 10 --adapter 0"), "adapter: found 0, expected no adapter with"),
+        (format!("run {system} --steps 1 -o {in_file}"), "Not a directory"),
+        (format!("run {system} --steps 1 -o {file}"), "a folder"),
+        (format!("run --model nowhere.pt --steps 1 -o {out}"), "nowhere.pt: No such file"),
+        ("energy --model nowhere.pt".into(), "nowhere.pt: No such file"),
+        (format!("import nowhere.pt -o {out}"), "nowhere.pt: No such file"),
+        ("verify nowhere.json".into(), "nowhere.json: No such file"),
+        (format!("verify {}", folder.path().display()), "expected JSON files with"),
+        ("bench --steps 3".into(), "steps: found 3"),
+        ("bench --steps 4 --backend reference --replicas 0".into(), "replicas: found 0"),
+    ];
+    for (arguments, message) in table {
+        let output = program(&arguments.split(' ').collect::<Vec<_>>());
+        let said = stderr(&output);
+        let errors: Vec<&str> = said.lines().filter(|line| !line.starts_with("note: ")).collect();
+        assert_eq!(output.status.code(), Some(1), "{arguments}: {said}");
+        assert!(errors.len() == 1 && errors[0].starts_with("error: "), "{arguments}: {said}");
+        assert!(errors[0].contains(message), "{arguments}: {said}");
+        assert!(!Path::new(out).exists(), "{arguments}: left a folder behind");
+    }
+    // What does not parse is a matter of usage.
+    for arguments in ["run", "run --steps x", "fly", "energy", "run --builtin --model m --steps 1"]
+    {
+        let output = program(&arguments.split(' ').collect::<Vec<_>>());
+        assert_eq!(output.status.code(), Some(2), "{arguments}");
+    }
+    let output = program(&["verify", "--backend", "reference", file]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("fail"));
+}
+
+/// Replaces the first numbers of a tensor of a native file.
+fn damage(from: &Path, to: &Path, tensor: &str, numbers: &[u8]) {
+    let mut bytes = std::fs::read(from).unwrap();
+    let view = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let at = view.tensor(tensor).unwrap().data().as_ptr() as usize - bytes.as_ptr() as usize;
+    bytes[at..at + numbers.len()].copy_from_slice(numbers);
+    std::fs::write(to, bytes).unwrap();
+}
+
+/// Bad files are named, with the place of the damage.
+#[test]
+fn bad_files_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let [model, structures] = small_files();
+    // Positions are stored in single or double precision, whichever holds them exactly.
+    let bytes = std::fs::read(structures).unwrap();
+    let view = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let nan = match view.tensor("positions").unwrap().dtype() {
+        safetensors::Dtype::F32 => f32::NAN.to_le_bytes().to_vec(),
+        _ => f64::NAN.to_le_bytes().to_vec(),
+    };
+    damage(structures, &path("nan"), "positions", &nan);
+    damage(structures, &path("mass"), "topology0.masses", &[0; 8]);
+    damage(structures, &path("type"), "topology0.types", &77_u32.to_le_bytes());
+    damage(structures, &path("tuple"), "topology0.list0", &77_u32.to_le_bytes());
+    std::fs::write(path("text"), "this is not a structure").unwrap();
+    std::fs::write(path("empty"), "").unwrap();
+    std::fs::write(path("short"), &bytes[..bytes.len() - 5]).unwrap();
+    let of_model = std::fs::read(model).unwrap();
+    let text = String::from_utf8_lossy(&of_model).into_owned();
+    assert!(text.contains(r#"\"upper\":8.0"#), "the header holds the cutoffs");
+    // Of the same length, so that the header's own length stays right.
+    let edited: Vec<u8> = replaced(&of_model, br#"\"upper\":8.0"#, br#"\"upper\":0.0"#);
+    std::fs::write(path("cutoff"), edited).unwrap();
+
+    let mut other = small::structures();
+    let topology =
+        flashschnet::system::Topology { lists: Vec::new(), ..(*other[0].topology).clone() };
+    other.truncate(1);
+    other[0].topology = std::sync::Arc::new(topology);
+    write_structures(&path("unlisted"), &other).unwrap();
+
+    let (model, structures) = (model.as_path(), structures.as_path());
+    let table = [
+        (model, path("nan"), "positions"),
+        (model, path("mass"), "masses[0]: found 0, expected a mass > 0"),
+        (model, path("type"), "types[0]: found 77, expected a bead type below 21"),
+        (model, path("tuple"), "expected a bead below 12"),
+        (model, path("text"), "text: content: found first bytes"),
+        (model, path("empty"), "an empty file"),
+        (model, path("short"), "short: "),
+        (model, path("nowhere"), "nowhere: No such file"),
+        (model, model.to_owned(), "flashschnet-model"),
+        (structures, structures.to_owned(), "flashschnet-structures"),
+        (&path("cutoff"), structures.to_owned(), "upper: found 0, expected a cutoff > 0"),
+        (model, path("unlisted"), "prior/bonds: found 11 parameter rows, expected 0"),
+    ];
+    for (model, structures, message) in table {
+        let mut command = Command::new(PROGRAM);
+        command.args(["energy", "--backend", "reference", "--model"]).arg(model);
+        let output = command.arg("--structures").arg(&structures).output().unwrap();
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{message}: {said}");
+        let one_line = said.lines().count() == 1 && said.starts_with("error: ");
+        assert!(one_line && said.contains(message), "{message}: {said}");
+    }
+    let alone = program(&["energy", "--model", model.to_str().unwrap()]);
+    assert!(stderr(&alone).contains("--structures FILE"), "{}", stderr(&alone));
+}
+
+/// The bytes with every `old` replaced by `new`, of the same length.
+fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for at in 0..bytes.len() - old.len() {
+        if bytes[at..].starts_with(old) {
+            bytes[at..at + new.len()].copy_from_slice(new);
+        }
+    }
+    bytes
+}
+
+/// A folder that may not be written to; root may write everywhere.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_unwritable_output_is_named() {
+    let folder = Path::new("/proc/flashschnet");
+    let output = with_system("run", &["--replicas", "1", "--steps", "1"], folder).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("error: /proc/flashschnet: "), "{}", stderr(&output));
+}

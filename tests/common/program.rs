@@ -1,0 +1,50 @@
+//! The program under test, and a small system in native files for it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use flashschnet::model::native::{write_model, write_structures};
+
+#[path = "small.rs"]
+pub(crate) mod small;
+
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_flashschnet");
+
+/// The small system in native files.
+pub(crate) fn small_files() -> &'static [PathBuf; 2] {
+    static FILES: OnceLock<[PathBuf; 2]> = OnceLock::new();
+    FILES.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let model = folder.join("small.model.safetensors");
+        let structures = folder.join("small.structures.safetensors");
+        write_model(&model, &small::model()).unwrap();
+        write_structures(&structures, &small::structures()).unwrap();
+        [model, structures]
+    })
+}
+
+/// Arguments that choose the small system on the reference backend.
+pub(crate) fn small_system() -> Vec<&'static str> {
+    let [model, structures] = small_files().each_ref().map(|file| file.to_str().unwrap());
+    vec!["--model", model, "--structures", structures, "--backend", "reference"]
+}
+
+pub(crate) fn program(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).args(arguments).output().unwrap()
+}
+
+/// A command with the small system and an output.
+pub(crate) fn with_system(command: &str, arguments: &[&str], output: &Path) -> Command {
+    let mut program = Command::new(PROGRAM);
+    program.arg(command).args(small_system()).args(arguments).arg("-o").arg(output);
+    program
+}
+
+pub(crate) fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
