@@ -3,7 +3,9 @@
 #[macro_use]
 mod common;
 
-use common::{Backend, at_rest, chains, hot, points, small_schnet};
+use std::sync::Arc;
+
+use common::{Backend, assert_close, at_rest, chains, hot, points, small_schnet};
 use flashschnet::engine::{Dynamics, Evaluation, Integrator, State, Terms};
 use flashschnet::model::Model;
 use flashschnet::system::{Structure, System, Topology};
@@ -14,6 +16,7 @@ on_every_backend!(
     a_replica_alone_is_the_replica_among_others,
     setting_the_state_that_was_read_changes_nothing,
     the_way_a_run_is_cut_changes_nothing,
+    neighbor_lists_keep_up_with_the_beads,
 );
 
 const STEPS: u64 = 250;
@@ -104,32 +107,66 @@ fn the_way_a_run_is_cut_changes_nothing(backend: &Backend) {
     assert_eq!(run(backend, chains(14, 2), &hot(2), &[1, 7, 0, 52], false), straight);
 }
 
+/// Clouds of free beads, which mix soon.
+fn clouds(sizes: &[usize]) -> (System, State) {
+    let cloud = |n: &usize| Structure {
+        topology: Arc::new(Topology {
+            types: (0..*n as u32).map(|i| i % 5).collect(),
+            masses: vec![0.1; *n],
+            lists: Vec::new(),
+        }),
+        positions: points(*n as u64, *n, 1.2 * (*n as f64).cbrt()),
+        velocities: None,
+    };
+    let structures: Vec<Structure> = sizes.iter().map(cloud).collect();
+    let model = Model { schnet: Some(small_schnet()), priors: Vec::new() };
+    let system = System::new(&model, &structures).unwrap();
+    (system, at_rest(structures.into_iter().flat_map(|s| s.positions).collect()))
+}
+
+/// Edges and forces after a long run, and those of an engine that knows nothing of the run.
+fn after_and_afresh(backend: &Backend) -> [(Vec<u64>, Evaluation); 2] {
+    let (system, start) = clouds(&[30, 45]);
+    let mut old = (backend.engine)(system.clone()).unwrap();
+    old.set_dynamics(&hot(2)).unwrap();
+    old.set_state(&start).unwrap();
+    let edges = old.n_edges().unwrap();
+    old.advance(2 * STEPS).unwrap();
+    let state = old.state().unwrap();
+    let mut new = (backend.engine)(system).unwrap();
+    new.set_state(&state).unwrap();
+    assert_ne!(new.n_edges().unwrap(), edges, "nothing changed on the way");
+    [old, new].map(|mut e| (e.n_edges().unwrap(), e.evaluate(Terms::Total).unwrap()))
+}
+
+fn neighbor_lists_keep_up_with_the_beads(backend: &Backend) {
+    let [(old_edges, old), (new_edges, new)] = after_and_afresh(backend);
+    assert_eq!(old_edges, new_edges);
+    assert_close("energy", &old.energy, &new.energy, 1e-5);
+    assert_close("forces", old.forces.as_flattened(), new.forces.as_flattened(), 1e-5);
+}
+
+/// Where positions are kept in f64, not even a bit tells when the lists were rebuilt.
+#[test]
+fn rebuilds_leave_no_trace() {
+    let [old, new] = after_and_afresh(&common::cpu());
+    assert_eq!(old, new);
+}
+
 /// One large replica and two small ones, so that work is split between and within replicas.
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let cloud = |n: usize, seed| Structure {
-        topology: std::sync::Arc::new(Topology {
-            types: (0..n as u32).map(|i| i % 5).collect(),
-            masses: vec![0.1; n],
-            lists: Vec::new(),
-        }),
-        positions: points(seed, n, 1.2 * (n as f64).cbrt()),
-        velocities: None,
-    };
-    let structures = [cloud(30, 1), cloud(300, 2), cloud(45, 3)];
-    let model = Model { schnet: Some(small_schnet()), priors: Vec::new() };
-    let system = System::new(&model, &structures).unwrap();
-    let state = at_rest(structures.into_iter().flat_map(|s| s.positions).collect());
+    let start = clouds(&[30, 300, 45]);
     let dynamics = Dynamics { dt: 0.001, ..hot(3) };
     let on_threads = |n: usize, start: (System, State), dynamics: &Dynamics, steps| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
         pool.install(|| run(&common::cpu(), start, dynamics, &[steps], false))
     };
-    let clouds = on_threads(1, (system.clone(), state.clone()), &dynamics, 3);
+    let mixed = on_threads(1, start.clone(), &dynamics, 3);
     let many = on_threads(1, chains(14, 20), &hot(20), 30);
     for n in [2, 3, 8] {
-        let found = on_threads(n, (system.clone(), state.clone()), &dynamics, 3);
-        assert_eq!(found, clouds, "{n} threads");
+        let found = on_threads(n, start.clone(), &dynamics, 3);
+        assert_eq!(found, mixed, "{n} threads");
         assert_eq!(on_threads(n, chains(14, 20), &hot(20), 30), many, "{n} threads");
     }
 }
