@@ -1,4 +1,51 @@
 //! Molecular dynamics of coarse-grained proteins with CGSchNet potentials, many replicas at once.
+//!
+//! A potential is a SchNet graph network plus classical prior terms ([`model`]); a [`system`] joins
+//! it with molecules and replicas; a backend ([`engine::Engine`]) holds the state of all replicas
+//! and advances it; a [`simulation::Simulation`] is what a program drives and observes.
+//!
+//! Units: Å, kcal/mol, ps, masses in amu/418.4 ([`units`]).
+//!
+//! # Architecture
+//!
+//! ```text
+//! model files ──► model::Model ─┐
+//!                               ├─► system::System ──► engine::Engine ◄── simulation::Simulation
+//! structure files ─► Structure ─┘                       │   │   │              │
+//!                                             reference ┘  cpu  └ gpu       io, observers
+//! ```
+//!
+//! [`ops::Ops`] is the catalogue of operations: equation, shapes, units and tolerance of each.
+//! One stem names an operation everywhere: in the contract, in [`reference`](mod@reference) (f64
+//! loops, its definition), in [`cpu`] (f32, threads and vector units), in [`gpu`] with
+//! `shaders/<stem>.wgsl`, and in `tests/<stem>.rs`.
+//!
+//! One step on the GPU is a list of dispatches, recorded many steps to a submission and read
+//! nowhere on the way:
+//!
+//! ```text
+//! noise              ξ of this step, counted by (seed, replica, step, bead)
+//! integrate_begin    half kick, half drift, friction and noise, half drift
+//! neighbor_check     did a bead of this replica move more than half the skin?
+//! neighbor_count, neighbor_scan, neighbor_fill        only for the replicas where one did
+//! prior_bonded       forces start here: external, bonds, angles, dihedrals
+//! prior_repulsion    non-bonded pairs
+//! embedding          h = table[type]
+//! per block          dense lin1 → cfconv_forward → dense lin2 → dense lin (h += …)
+//! readout            dense … → energy of each bead
+//! readout backwards  dense …
+//! per block, last to first    dense linᵀ → dense lin2ᵀ → cfconv_backward (force) → dense lin1ᵀ
+//! integrate_end      half kick
+//! ```
+//!
+//! Beads of all replicas are numbered through; nothing but the replica's own number and state
+//! enters its bits. Pairs between the cutoff and the skin contribute exactly zero, so that results
+//! do not depend on when a list was rebuilt. What the device cannot go on with (a full list, a
+//! coordinate that is not finite, more neighbors than the model allows) is a word in the replica's
+//! status, read with the next look: lists are grown and the steps repeated, the rest is an error.
+//!
+//! Where weights will be stored in 16 bits is one place: `gpu::network` narrows them when it
+//! uploads.
 
 pub mod backend;
 pub mod cpu;

@@ -1,5 +1,7 @@
 //! The examples run, and do what they say.
 
+#[path = "../examples/embedding.rs"]
+mod embedding;
 #[path = "../examples/observer.rs"]
 mod observer;
 #[path = "../examples/single_point.rs"]
@@ -17,4 +19,11 @@ fn single_point_adds_up() {
 #[test]
 fn observer_stretches_the_chain() {
     assert!(observer::run().unwrap() > 24.0);
+}
+
+/// Springs that started 0.2 Å too long, at 2 kcal/mol, lost most of that to friction: k_B T/2 is 0.3.
+#[test]
+fn embedding_runs_on_the_hosts_device() {
+    let mean = embedding::run().unwrap();
+    assert!(mean > 0.0 && mean < 1.5, "{mean}");
 }

@@ -1,0 +1,54 @@
+//! Time of a step of the built-in system on every backend there is: `cargo bench --bench step`.
+//!
+//! For each size: a warm-up, then the median and the spread of five runs, one JSON line each.
+
+use std::time::Instant;
+
+use flashschnet::backend::{Backend, Kind};
+use flashschnet::builtin;
+use flashschnet::simulation::{Settings, Simulation};
+
+const RUNS: usize = 5;
+
+fn measure(backend: &Backend, n_replicas: usize, steps: u64) -> flashschnet::Result<()> {
+    let settings = Settings { n_replicas, ..Settings::default() };
+    let mut simulation =
+        Simulation::new(&builtin::model(), &[builtin::structure()], &settings, backend)?;
+    let engine = simulation.engine();
+    engine.advance(steps)?;
+    engine.state()?;
+    let mut milliseconds = Vec::new();
+    for _ in 0..RUNS {
+        let clock = Instant::now();
+        engine.advance(steps)?;
+        // Reading the state waits for the device.
+        engine.state()?;
+        milliseconds.push(1e3 * clock.elapsed().as_secs_f64() / steps as f64);
+    }
+    milliseconds.sort_by(f64::total_cmp);
+    let edges: u64 = engine.n_edges()?.iter().sum();
+    let line = serde_json::json!({
+        "device": engine.device(),
+        "replicas": n_replicas,
+        "edges_per_bead": edges as f64 / simulation.system().n_beads() as f64,
+        "ms_per_step": milliseconds[RUNS / 2],
+        "ms_per_step_least": milliseconds[0],
+        "ms_per_step_most": milliseconds[RUNS - 1],
+    });
+    println!("{line}");
+    Ok(())
+}
+
+fn main() -> flashschnet::Result<()> {
+    let auto = Backend::open(Kind::Auto, None)?;
+    if auto.kind() == Kind::Wgpu {
+        for n_replicas in [1, 8, 64] {
+            measure(&auto, n_replicas, 10)?;
+        }
+    }
+    let cpu = Backend::open(Kind::Cpu, None)?;
+    for n_replicas in [1, 4] {
+        measure(&cpu, n_replicas, 5)?;
+    }
+    Ok(())
+}
