@@ -1,5 +1,6 @@
 //! Molecular dynamics of coarse-grained proteins with CGSchNet potentials, many replicas at once.
 
+pub mod builtin;
 pub mod engine;
 pub mod error;
 pub mod model;
