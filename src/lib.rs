@@ -48,6 +48,7 @@
 //! uploads.
 
 pub mod backend;
+pub mod builtin;
 pub mod cpu;
 pub mod engine;
 pub mod error;

@@ -10,9 +10,6 @@ use flashschnet::model::{Model, load_structures};
 use flashschnet::system::Structure;
 use flashschnet::{Error, Result};
 
-#[path = "../../tests/common/small.rs"]
-mod small;
-
 /// What to simulate.
 #[derive(Args)]
 pub(super) struct InputOptions {
@@ -92,5 +89,5 @@ fn read(path: &Path) -> Result<Import> {
 
 /// The built-in system.
 pub(super) fn builtin() -> (Model, Vec<Structure>) {
-    (small::model(), small::structures())
+    (flashschnet::builtin::model(), vec![flashschnet::builtin::structure()])
 }
