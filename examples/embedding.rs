@@ -35,7 +35,7 @@ fn dumbbell() -> (Model, Structure) {
 }
 
 /// The mean energy of the springs after 2 ps, kcal/mol.
-pub fn run() -> flashschnet::Result<f64> {
+pub(crate) fn run() -> flashschnet::Result<f64> {
     let (device, queue) = host_device()?;
     let device = Device::from_wgpu(device, queue);
     let (model, structure) = dumbbell();
@@ -51,7 +51,7 @@ pub fn run() -> flashschnet::Result<f64> {
     Ok(mean)
 }
 
-#[allow(dead_code, reason = "tests run the example without it")]
+#[allow(dead_code, reason = "the tests call run")]
 fn main() -> flashschnet::Result<()> {
     run().map(|_| ())
 }
