@@ -109,6 +109,7 @@ impl Wgpu {
         // A fifth of all pairs is a start; the list grows to what it needs.
         let widest = (0..replicas).map(|r| system.molecule(r).n_beads()).max().unwrap_or(1);
         let capacity = (widest * (widest - 1) / 5).clamp(widest, widest * 32);
+        check_fit(device, &system, capacity)?;
         let buffers =
             Buffers::new(device, &system, capacity).map_err(|error| with_fit(error, replicas))?;
         let network = match &system.schnet {
@@ -505,6 +506,27 @@ fn copy(device: &Device, from: [&Buffer<[f32; 4]>; 3], to: [&Buffer<[f32; 4]>; 3
         encoder.copy_buffer_to_buffer(&from.raw, 0, &to.raw, 0, from.raw.size());
     }
     device.queue.submit([encoder.finish()]);
+}
+
+/// Refuses a job whose largest buffer no binding of the device can hold, before anything is
+/// allocated.
+fn check_fit(device: &Device, system: &System, capacity: usize) -> Result<()> {
+    let widths = system.schnet.iter().flat_map(|schnet| {
+        let readout = schnet.readout.iter().map(|layer| layer.n_out);
+        [schnet.n_hidden, schnet.n_filters()].into_iter().chain(readout)
+    });
+    // A position, or the widest row of features.
+    let row_bytes = 4 * widths.max().unwrap_or(0).max(4) as u64;
+    let edge_bytes = if system.schnet.is_some() { 4 * capacity * system.n_replicas() } else { 0 };
+    let needed = (row_bytes * system.n_beads() as u64).max(edge_bytes as u64);
+    let limits = device.device.limits();
+    let available = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
+    if needed <= available {
+        return Ok(());
+    }
+    let what = "the largest buffer".to_owned();
+    let error = Error::OutOfMemory { what, needed, available, advice: String::new() };
+    Err(with_fit(error, system.n_replicas()))
 }
 
 /// Says how many replicas would fit, by proportion.
