@@ -48,5 +48,5 @@ fn integrate_begin(
         }
         velocity[i] = vec4<f32>(v, inverse_mass);
     }
-    position[i] = vec4<f32>(x, 0.0);
+    position[i] = vec4<f32>(x, position[i].w);
 }

@@ -1,14 +1,19 @@
-// prior_bonded -- bonds, angles and dihedrals, gathered by bead
+// prior_bonded -- terms of two, three and four bonded beads, gathered by bead
 //
-//   bond      k (r - x0)^2 + v0
-//   angle     k (cos theta - x0)^2 + v0
-//   dihedral  v0 + sum_n k1_n sin(n phi) + k2_n cos(n phi)
+//   bond                k (r - x0)^2 + v0
+//   angle               k (q - x0)^2 + v0,  q = cos theta or theta
+//   quartic angle       v0 + sum_n k_n q^n, n = 1..4
+//   restricted quartic  a c^4 + b c^3 + c' c^2 + d c + k / sin^2 theta + v0,  c = cos theta
+//   improper            k (q - x0)^2 + v0,  q = phi or phi shifted by pi into (-pi, pi]
+//   dihedral            v0 + sum_n k1_n sin(n phi) + k2_n cos(n phi)
 //
 // A bead computes every tuple it is in and keeps its own share of the gradient, so that nothing is
 // scattered. A tuple's energy goes to its first bead. Forces start here: from the external ones
-// where there are any, else from 0.
+// where there are any, else from 0. Denominators have the floors of `model::prior`, so that
+// degenerate geometry gives finite forces.
 //
-// reads   bead, position, external_force [n_beads], tuple_row [rows of all molecules + 1], tuple, values
+// reads   bead, position, external_force [n_beads], tuple_row [rows of all molecules + 1], tuples,
+//         values
 // writes  force [n_beads] kcal/mol/Å, w: prior energy of the bead, kcal/mol   overwritten
 // grid    one invocation per bead
 // twin    src/reference/prior.rs
@@ -16,9 +21,19 @@
 #import math
 
 const WORKGROUP: u32 = 64u;
+// Forms; the host twin is `gpu::priors`.
 const BOND: u32 = 0u;
 const ANGLE: u32 = 1u;
-const DIHEDRAL: u32 = 2u;
+const ANGLE_RAW: u32 = 2u;
+const QUARTIC: u32 = 3u;
+const QUARTIC_RAW: u32 = 4u;
+const RESTRICTED: u32 = 5u;
+const DIHEDRAL: u32 = 6u;
+const IMPROPER: u32 = 7u;
+const IMPROPER_SHIFTED: u32 = 8u;
+// Floors of denominators: sin^2 theta, and a distance in Å.
+const SIN2_FLOOR: f32 = 1e-8;
+const DISTANCE_FLOOR: f32 = 1e-4;
 
 // A tuple as one of its beads sees it.
 struct Tuple {
@@ -47,13 +62,13 @@ struct Tuple {
 @group(0) @binding(6) var<storage, read> values: array<f32>;
 @group(0) @binding(7) var<storage, read_write> force: array<vec4<f32>>;
 
-// Gradient of the tuple's coordinate with respect to its beads, and the coordinate's
-// energy and slope.
+// Energy of a tuple and its gradient with respect to the bead that looks at it.
 struct Share {
     energy: f32,
     gradient: vec3<f32>,
 }
 
+// Energy and slope of k (q - x0)^2 + v0.
 fn harmonic(q: f32, at: u32) -> vec2<f32> {
     let offset = q - values[at + 1u];
     return vec2<f32>(
@@ -62,23 +77,55 @@ fn harmonic(q: f32, at: u32) -> vec2<f32> {
     );
 }
 
+// Energy and slope of v0 + k1 q + k2 q^2 + k3 q^3 + k4 q^4.
+fn quartic(q: f32, v0: f32, k: vec4<f32>) -> vec2<f32> {
+    return vec2<f32>(
+        fma(fma(fma(fma(k.w, q, k.z), q, k.y), q, k.x), q, v0),
+        fma(fma(fma(4.0 * k.w, q, 3.0 * k.z), q, 2.0 * k.y), q, k.x),
+    );
+}
+
 fn bond(t: Tuple, x0: vec3<f32>, x1: vec3<f32>) -> Share {
     let a = x0 - x1;
     let r = length_of(a);
     let e = harmonic(r, t.values);
     let toward = select(-1.0, 1.0, t.slot == 0u);
-    return Share(e.x, (e.y * toward / r) * a);
+    return Share(e.x, (e.y * toward / max(r, DISTANCE_FLOOR)) * a);
 }
 
 fn angle(t: Tuple, x0: vec3<f32>, x1: vec3<f32>, x2: vec3<f32>) -> Share {
     let to0 = x0 - x1;
     let to2 = x2 - x1;
-    let length0 = length_of(to0);
-    let length2 = length_of(to2);
+    let length0 = max(length_of(to0), DISTANCE_FLOOR);
+    let length2 = max(length_of(to2), DISTANCE_FLOOR);
     let a = to0 / length0;
     let b = to2 / length2;
     let c = dot(a, b);
-    let e = harmonic(c, t.values);
+    let normal = cross(a, b);
+    let sin2 = dot(normal, normal);
+    // Energy and slope with respect to c.
+    var e: vec2<f32>;
+    if t.form == ANGLE {
+        e = harmonic(c, t.values);
+    } else if t.form == QUARTIC {
+        e = quartic(c, values[t.values], coefficients(t.values + 1u));
+    } else if t.form == RESTRICTED {
+        let k = values[t.values + 4u];
+        let floored = max(sin2, SIN2_FLOOR);
+        let reversed = coefficients(t.values).wzyx;
+        e = quartic(c, values[t.values + 5u] + k / floored, reversed);
+        // d(1 / sin^2) = 2 c / sin^4 dc
+        e.y += select(0.0, 2.0 * k * c / (floored * floored), sin2 > SIN2_FLOOR);
+    } else {
+        let sine = sqrt(sin2);
+        let theta = atan2_of(sine, c);
+        if t.form == ANGLE_RAW {
+            e = harmonic(theta, t.values);
+        } else {
+            e = quartic(theta, values[t.values], coefficients(t.values + 1u));
+        }
+        e.y /= -max(sine, sqrt(SIN2_FLOOR));
+    }
     let at0 = (b - c * a) / length0;
     let at2 = (a - c * b) / length2;
     var gradient = -at0 - at2;
@@ -90,32 +137,52 @@ fn angle(t: Tuple, x0: vec3<f32>, x1: vec3<f32>, x2: vec3<f32>) -> Share {
     return Share(e.x, e.y * gradient);
 }
 
-// phi and its gradient after Blondel and Karplus (1996); sin(n phi) and cos(n phi) by rotation.
+fn coefficients(at: u32) -> vec4<f32> {
+    return vec4<f32>(values[at], values[at + 1u], values[at + 2u], values[at + 3u]);
+}
+
+// Energy and slope of the Fourier series, by rotation; `rotation` is (cos phi, sin phi).
+fn fourier(t: Tuple, rotation: vec2<f32>) -> vec2<f32> {
+    var e = vec2<f32>(values[t.values], 0.0);
+    var turn = rotation;
+    for (var k = 1u; k <= t.degree; k++) {
+        let k1 = values[t.values + k];
+        let k2 = values[t.values + t.degree + k];
+        e.x += fma(k1, turn.y, k2 * turn.x);
+        e.y += f32(k) * fma(k1, turn.x, -k2 * turn.y);
+        turn = vec2<f32>(
+            fma(turn.x, rotation.x, -turn.y * rotation.y),
+            fma(turn.y, rotation.x, turn.x * rotation.y),
+        );
+    }
+    return e;
+}
+
+// phi and its gradient after Blondel and Karplus (1996).
 fn dihedral(t: Tuple, x0: vec3<f32>, x1: vec3<f32>, x2: vec3<f32>, x3: vec3<f32>) -> Share {
     let b1 = x1 - x0;
     let b2 = x2 - x1;
     let b3 = x3 - x2;
     let m = cross(b1, b2);
     let n = cross(b2, b3);
-    let square_m = dot(m, m);
-    let square_n = dot(n, n);
-    let axis = length_of(b2);
-    let scale = 1.0 / sqrt(square_m * square_n);
-    let one = vec2<f32>(dot(m, n), axis * dot(b1, n)) * scale;
-    // (cos, sin) of unit length, which products of lengths keep only roughly.
-    let rotation = one / length_of(vec3<f32>(one, 0.0));
-    var energy = values[t.values];
-    var slope = 0.0;
-    var turn = rotation;
-    for (var k = 1u; k <= t.degree; k++) {
-        let k1 = values[t.values + k];
-        let k2 = values[t.values + t.degree + k];
-        energy += fma(k1, turn.y, k2 * turn.x);
-        slope += f32(k) * fma(k1, turn.x, -k2 * turn.y);
-        turn = vec2<f32>(
-            fma(turn.x, rotation.x, -turn.y * rotation.y),
-            fma(turn.y, rotation.x, turn.x * rotation.y),
-        );
+    let axis = max(length_of(b2), DISTANCE_FLOOR);
+    let square_m = max(max(dot(m, m), SIN2_FLOOR * dot(b1, b1) * dot(b2, b2)), 1e-30);
+    let square_n = max(max(dot(n, n), SIN2_FLOOR * dot(b2, b2) * dot(b3, b3)), 1e-30);
+    let both = vec2<f32>(dot(m, n), axis * dot(b1, n));
+    let size = length_of(vec3<f32>(both, 0.0));
+    var rotation = vec2<f32>(1.0, 0.0);
+    if size > 0.0 {
+        rotation = both / size;
+    }
+    var e: vec2<f32>;
+    if t.form == DIHEDRAL {
+        e = fourier(t, rotation);
+    } else {
+        var phi = atan2_of(rotation.y, rotation.x);
+        if t.form == IMPROPER_SHIFTED {
+            phi = select(phi, phi + 2.0 * PI, phi < 0.0) - PI;
+        }
+        e = harmonic(phi, t.values);
     }
     let at0 = -axis / square_m;
     let at3 = axis / square_n;
@@ -129,7 +196,7 @@ fn dihedral(t: Tuple, x0: vec3<f32>, x1: vec3<f32>, x2: vec3<f32>, x3: vec3<f32>
     } else if t.slot == 3u {
         gradient = at3 * n;
     }
-    return Share(energy, slope * gradient);
+    return Share(e.x, e.y * gradient);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -155,7 +222,7 @@ fn prior_bonded(
         var share: Share;
         if t.form == BOND {
             share = bond(t, x0, x1);
-        } else if t.form == ANGLE {
+        } else if t.form < DIHEDRAL {
             share = angle(t, x0, x1, position[first + t.beads.z].xyz);
         } else {
             let x2 = position[first + t.beads.z].xyz;

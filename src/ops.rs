@@ -69,7 +69,9 @@ pub trait Ops {
     /// `B_k(d) = C(d) exp(−sharpness_k (t(d) − center_k)²)`, "flash radial basis".
     ///
     /// Returns `distance [n_edges]`, `value [n_edges, K]`, `slope [n_edges, K]` in 1/Å.
-    /// Tolerance: 5e-6 of the largest magnitude of each.
+    /// Tolerance: 5e-6 of the largest magnitude of each; for the slope also what a shift by 1e-6 Å
+    /// changes, because f32 holds distances and centers of some 10 Å no better: 1e-6 Å times
+    /// curvature over slope of a Gaussian, 1.65 √(2 sharpness).
     fn radial_basis(
         &self,
         basis: &RadialBasis,

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use common::{ACTIVATIONS, bases, chains, cutoffs, priors, schnet};
 use flashschnet::engine::Engine;
-use flashschnet::gpu::params::{Bead, Params, Status, Tuple};
+use flashschnet::gpu::params::{Bead, PairRule, Params, Status, Tuple};
 use flashschnet::gpu::wgsl::{Access, KERNELS, compose, parse, reflect};
 use flashschnet::gpu::{Device, GpuOps, Wgpu, wgpu};
 use flashschnet::model::Model;
@@ -130,6 +130,10 @@ fn host_structs_match() {
     });
     assert_eq!(layout_of("embedding", "Params"), params);
     assert_eq!(layout_of("embedding", "Bead"), layout!(Bead { replica, first, row, bead_type }));
+    assert_eq!(
+        layout_of("prior_repulsion", "PairRule"),
+        layout!(PairRule { records, mask_low, mask_high, term })
+    );
     // WGSL has no arrays of words without a stride of their own in storage: three words of padding.
     let (mut members, size) = layout_of("prior_bonded", "Tuple");
     members.retain(|(name, _)| !name.starts_with("padding"));

@@ -82,6 +82,31 @@ fn cos_sin_pi(x: f32) -> vec2<f32> {
     return select(vec2<f32>(c, s), vec2<f32>(-c, -s), odd);
 }
 
+// atan2 in (-pi, pi]: atan of the smaller over the larger magnitude, halved once by
+// atan t = 2 atan(t / (1 + sqrt(1 + t^2))), then its Taylor series for |t| <= 0.4143.
+fn atan2_of(y: f32, x: f32) -> f32 {
+    let large = max(abs(x), abs(y));
+    if large == 0.0 {
+        return 0.0;
+    }
+    let ratio = min(abs(x), abs(y)) / large;
+    let t = ratio / (1.0 + sqrt(fma(ratio, ratio, 1.0)));
+    let z = t * t;
+    var p = 5.26315789e-2;
+    p = fma(p, -z, 5.88235294e-2);
+    p = fma(p, -z, 6.66666667e-2);
+    p = fma(p, -z, 7.69230769e-2);
+    p = fma(p, -z, 9.09090909e-2);
+    p = fma(p, -z, 0.111111111);
+    p = fma(p, -z, 0.142857143);
+    p = fma(p, -z, 0.2);
+    p = fma(p, -z, 0.333333333);
+    var angle = 2.0 * fma(p * -z, t, t);
+    angle = select(angle, 0.5 * PI - angle, abs(y) > abs(x));
+    angle = select(angle, PI - angle, x < 0.0);
+    return select(angle, -angle, y < 0.0);
+}
+
 // The length of v, refined once: a driver's square root may be off by 3 units in the last place.
 fn length_of(v: vec3<f32>) -> f32 {
     let square = dot(v, v);

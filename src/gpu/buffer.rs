@@ -109,7 +109,8 @@ impl<T: Pod> Buffer<T> {
             let _ = sender.send(result);
         });
         device.wait("reading back")?;
-        match receiver.try_recv() {
+        // Another thread's wait may have taken our answer and be about to deliver it.
+        match receiver.recv() {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(Error::gpu("reading back", error)),
             Err(_) => return Err(Error::gpu("reading back", "the device did not answer")),

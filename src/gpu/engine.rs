@@ -6,7 +6,7 @@ use super::buffer::Buffer;
 use super::device::Device;
 use super::kernel::{Dispatch, Kernel, record, run};
 use super::network::{Network, Surroundings, narrow};
-use super::params::{ALL_TERMS, Bead, NO_TERM, Params, Status};
+use super::params::{ALL_TERMS, Bead, NO_TERM, PairRule, Params, Status};
 use super::priors::GatherLists;
 use super::wgsl::Value;
 use crate::engine::{Dynamics, Engine, Evaluation, Integrator, Memory, State, Terms};
@@ -48,8 +48,14 @@ struct Buffers {
     tuple_row: Buffer<u32>,
     tuples: Buffer<super::params::Tuple>,
     values: Buffer<f32>,
+    pair_rule: Buffer<PairRule>,
     pair_row: Buffer<u32>,
     pairs: Buffer<[u32; 2]>,
+    records: Buffer<f32>,
+    /// Numbers of a record; 0 where there are no pairs at all.
+    record_width: usize,
+    /// Of each bead in its molecule's rule, as the fourth number of its position.
+    classes: Vec<f32>,
     /// Positions, velocities and forces at the start of an advance.
     kept: [Buffer<[f32; 4]>; 3],
 }
@@ -312,10 +318,16 @@ impl Wgpu {
         if let Some(limit) = limit
             && let Some(r) = status.iter().position(|status| status.crowded > limit)
         {
+            let beads = self.system.beads(r);
+            let counts = self.neighbor_counts(beads.clone())?;
+            // The beads may have parted since the list was built.
+            let bead = counts.iter().position(|n| *n > limit);
+            let found = bead.map_or(status[r].crowded, |bead| counts[bead]);
+            let bead = bead.unwrap_or(0) as u32;
             return Err(Error::TooManyNeighbors {
                 replica: self.replica_id(r),
-                bead: self.most_crowded(r)?,
-                found: status[r].crowded,
+                bead,
+                found,
                 limit,
             });
         }
@@ -323,12 +335,23 @@ impl Wgpu {
         Ok(())
     }
 
-    /// The bead of replica `r` with the longest row.
-    fn most_crowded(&self, r: usize) -> Result<u32> {
-        let rows = self.buffers.row.read(&self.device)?;
-        let rows = &rows[self.system.beads(r)];
-        let longest = (0..rows.len()).max_by_key(|bead| rows[*bead][1] - rows[*bead][0]);
-        Ok(longest.unwrap_or(0) as u32)
+    /// Neighbors within the cutoff of some beads, by the present list.
+    fn neighbor_counts(&self, beads: std::ops::Range<usize>) -> Result<Vec<u32>> {
+        let Some(schnet) = &self.system.schnet else {
+            return Ok(vec![0; beads.len()]);
+        };
+        let radius = schnet.neighbor_radius() as f32;
+        let position = self.buffers.position.read(&self.device)?;
+        let row = self.buffers.row.read(&self.device)?;
+        let col = self.buffers.col.read(&self.device)?;
+        let square = |i: usize, j: usize| {
+            (0..3).map(|c| (position[i][c] - position[j][c]).powi(2)).sum::<f32>()
+        };
+        let near = |i: usize| {
+            let senders = &col[row[i][0] as usize..row[i][1] as usize];
+            senders.iter().filter(|j| square(i, **j as usize) < radius * radius).count() as u32
+        };
+        Ok(beads.map(near).collect())
     }
 
     fn energies(&self) -> Result<Vec<f64>> {
@@ -356,6 +379,9 @@ impl Buffers {
                 bead_type: *bead_type,
             }));
         }
+        let class = |bead: &Bead| lists.classes[bead.row as usize] as f32;
+        let classes = beads.iter().map(class).collect();
+        let record_width = if lists.has_pairs() { lists.record_width } else { 0 };
         let vectors = |label| Buffer::zeroed(device, label, n);
         let edges = if system.schnet.is_some() { capacity * replicas } else { 1 };
         Ok(Buffers {
@@ -381,6 +407,10 @@ impl Buffers {
             values: Buffer::from_slice(device, "values", &lists.values)?,
             pair_row: Buffer::from_slice(device, "pair_row", &lists.pair_row)?,
             pairs: Buffer::from_slice(device, "pairs", &lists.pairs)?,
+            pair_rule: Buffer::from_slice(device, "pair_rule", &lists.rules)?,
+            records: Buffer::from_slice(device, "records", &lists.records)?,
+            record_width,
+            classes,
             kept: [vectors("kept")?, vectors("kept")?, vectors("kept")?],
         })
     }
@@ -430,7 +460,6 @@ impl Buffers {
         }
 
         let bonded = kernel("prior_bonded", &[])?;
-        let repulsion = kernel("prior_repulsion", &[])?;
         let tables = [&self.tuple_row as &dyn super::kernel::Bindable, &self.tuples, &self.values];
         let [tuple_row, tuples, values] = tables;
         let mut priors = vec![bonded.bind(
@@ -438,10 +467,21 @@ impl Buffers {
             &[params, bead, position, &self.external, tuple_row, tuples, values, force],
             bonded.groups_for(n),
         )?];
-        if self.pairs.len > 0 {
-            let buffers: [&dyn super::kernel::Bindable; 6] =
-                [params, bead, position, &self.pair_row, &self.pairs, force];
-            priors.push(repulsion.bind(device, &buffers, n)?);
+        if self.record_width > 0 {
+            let width = Value::Count(self.record_width as u32);
+            let repulsion = kernel("prior_repulsion", &[("RECORD", width)])?;
+            let tables: [&dyn super::kernel::Bindable; 9] = [
+                params,
+                bead,
+                replica,
+                position,
+                &self.pair_rule,
+                &self.pair_row,
+                &self.pairs,
+                &self.records,
+                force,
+            ];
+            priors.push(repulsion.bind(device, &tables, n)?);
         }
 
         let network = match (network, &system.schnet) {
@@ -593,7 +633,7 @@ impl Engine for Wgpu {
             for i in beads {
                 let x: [f64; 3] = std::array::from_fn(|c| state.positions[i][c] - origin[c]);
                 let v = state.velocities[i];
-                positions.push([x[0] as f32, x[1] as f32, x[2] as f32, 0.0]);
+                positions.push([x[0] as f32, x[1] as f32, x[2] as f32, self.buffers.classes[i]]);
                 let inverse_mass = (1.0 / masses[i]) as f32;
                 velocities.push([v[0] as f32, v[1] as f32, v[2] as f32, inverse_mass]);
             }
@@ -703,22 +743,11 @@ impl Engine for Wgpu {
     }
 
     fn n_edges(&mut self) -> Result<Vec<u64>> {
-        let Some(schnet) = &self.system.schnet else {
-            return Ok(vec![0; self.system.n_replicas()]);
-        };
-        let radius = schnet.neighbor_radius() as f32;
         self.update_lists()?;
-        let position = self.buffers.position.read(&self.device)?;
-        let (row, col) =
-            (self.buffers.row.read(&self.device)?, self.buffers.col.read(&self.device)?);
-        let square = |i: usize, j: usize| {
-            (0..3).map(|c| (position[i][c] - position[j][c]).powi(2)).sum::<f32>()
-        };
-        let near = |i: usize| {
-            let senders = &col[row[i][0] as usize..row[i][1] as usize];
-            senders.iter().filter(|j| square(i, **j as usize) < radius * radius).count() as u64
-        };
-        Ok((0..self.system.n_replicas()).map(|r| self.system.beads(r).map(near).sum()).collect())
+        self.check_status()?;
+        let counts = self.neighbor_counts(0..self.system.n_beads())?;
+        let of_replica = |r| counts[self.system.beads(r)].iter().map(|n| u64::from(*n)).sum();
+        Ok((0..self.system.n_replicas()).map(of_replica).collect())
     }
 
     fn memory(&self) -> Memory {

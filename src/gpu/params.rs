@@ -71,6 +71,23 @@ pub struct Tuple {
     pub padding: [u32; 3],
 }
 
+/// `PairRule` of shaders/prior_repulsion.wgsl.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
+pub struct PairRule {
+    /// First record of the bead's class, or [`NO_RULE`].
+    pub records: u32,
+    /// Exceptions among the beads before it.
+    pub mask_low: u32,
+    /// Itself, and exceptions among the beads after it.
+    pub mask_high: u32,
+    /// Prior term.
+    pub term: u32,
+}
+
+/// The molecule's non-bonded pairs are no rule.
+pub const NO_RULE: u32 = u32::MAX;
+
 /// The status of a replica, by the `STATUS_` words of shaders/lib/params.wgsl.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Default, Pod, Zeroable)]

@@ -1,12 +1,15 @@
-//! Prior terms as the kernels gather them: for every bead of every molecule, the tuples it is in.
+//! Prior terms as the kernels gather them: for every bead of every molecule, the tuples it is in,
+//! and its non-bonded partners as a rule where the list is one.
 
-use super::params::Tuple;
+use std::collections::HashMap;
+
+use super::params::{NO_RULE, PairRule, Tuple};
 use crate::error::{Error, Result};
 use crate::model::PriorForm;
-use crate::system::System;
+use crate::system::{Molecule, System, Term};
 
 /// Gather lists over the beads ("rows") of all molecules.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct GatherLists {
     /// First row of each molecule.
     pub(super) first_row: Vec<usize>,
@@ -14,17 +17,129 @@ pub(super) struct GatherLists {
     pub(super) tuple_row: Vec<u32>,
     pub(super) tuples: Vec<Tuple>,
     pub(super) values: Vec<f32>,
+    /// `[n_rows]`
+    pub(super) rules: Vec<PairRule>,
+    /// Class of each row in its molecule's rule. `[n_rows]`
+    pub(super) classes: Vec<u32>,
     /// `[n_rows + 1]`
     pub(super) pair_row: Vec<u32>,
-    /// (local bead | term << 24, σ⁶ as bits)
+    /// (local bead | term << 24, record)
     pub(super) pairs: Vec<[u32; 2]>,
+    /// `[n_records, record_width]`
+    pub(super) records: Vec<f32>,
+    /// 1 where every pair is (σ/r)⁶, else 6.
+    pub(super) record_width: usize,
 }
 
 const BEAD_BITS: u32 = 24;
+/// p, q, α, a, b, cutoff of shaders/prior_repulsion.wgsl.
+type Record = [f64; 6];
+
+/// The form's number in shaders/prior_bonded.wgsl, and its degree; `None` for pairs.
+fn bonded(form: PriorForm) -> Option<(u32, u32)> {
+    match form {
+        PriorForm::HarmonicBond => Some((0, 0)),
+        PriorForm::HarmonicAngle => Some((1, 0)),
+        PriorForm::Dihedral { degree } => Some((6, degree as u32)),
+        PriorForm::Repulsion => None,
+    }
+}
+
+/// U = p/r⁶ or p exp(α − q r), made to end at the cutoff by a + b r = −U(rc) − (r − rc) U'(rc).
+fn record(form: PriorForm, parameters: &[f64]) -> Record {
+    let shifted = |[p, q, alpha]: [f64; 3], value: f64, slope: f64, cutoff: f64| {
+        [p, q, alpha, cutoff * slope - value, -slope, cutoff]
+    };
+    let never = f64::from(f32::MAX);
+    let _ = &shifted;
+    match form {
+        PriorForm::Repulsion => [parameters[0].powi(6), 0.0, 0.0, 0.0, 0.0, never],
+        _ => unreachable!("only pairs have records"),
+    }
+}
+
+/// All pairs of a molecule but those masked, with one record for each pair of classes.
+struct Rule {
+    term: usize,
+    /// Partners in the window that are not in the list, by bead.
+    masks: Vec<u64>,
+    /// `[n_classes, n_classes]`
+    records: Vec<Record>,
+}
+
+/// Classes of beads: equal types are equal classes.
+fn classes(molecule: &Molecule) -> (Vec<u32>, usize) {
+    let mut number = HashMap::new();
+    let classes = molecule.types.iter().map(|bead_type| {
+        let next = number.len() as u32;
+        *number.entry(*bead_type).or_insert(next)
+    });
+    let classes: Vec<u32> = classes.collect();
+    (classes, number.len())
+}
+
+/// Exceptions per bead up to which a list counts as "all pairs but a few".
+const FEW: usize = 32;
+
+/// The rule behind a list of pairs, if it is one: all pairs but some near in number, and
+/// parameters that depend on the classes only.
+fn rule(molecule: &Molecule, k: usize, classes: &[u32], n_classes: usize) -> Option<Rule> {
+    let (term, n) = (&molecule.terms[k], molecule.n_beads());
+    let all = n * (n - 1) / 2;
+    if bonded(term.form).is_some() || term.tuples.is_empty() || term.tuples.len() + FEW * n < all {
+        return None;
+    }
+    let bit = |i: u32, j: u32| {
+        let offset = i64::from(j) - i64::from(i) + 32;
+        (0..64).contains(&offset).then(|| 1_u64 << offset)
+    };
+    // Every pair in the window is an exception until it is met in the list.
+    let window = |i: u32| (0..n as u32).filter_map(|j| bit(i, j)).fold(0, |mask, bit| mask | bit);
+    let mut masks: Vec<u64> = (0..n as u32).map(window).collect();
+    let mut beyond = std::collections::HashSet::new();
+    let mut records = vec![None; n_classes * n_classes];
+    for (t, [i, j, ..]) in term.tuples.iter().copied().enumerate() {
+        let record = record(term.form, term.parameters(t));
+        for (i, j) in [(i, j), (j, i)] {
+            let (a, b) = (classes[i as usize] as usize, classes[j as usize] as usize);
+            if *records[a * n_classes + b].get_or_insert(record) != record {
+                return None;
+            }
+            match bit(i, j) {
+                // A pair that stands in the list twice is no rule.
+                Some(bit) if masks[i as usize] & bit == 0 => return None,
+                Some(bit) => masks[i as usize] &= !bit,
+                // The window reaches one further down than up.
+                None if !beyond.insert((i, j)) => return None,
+                None => {}
+            }
+        }
+    }
+    let in_windows: usize = (0..n as u32)
+        .map(|i| (0..n as u32).filter(|j| *j != i && bit(i, *j).is_some()).count())
+        .sum();
+    if beyond.len() + in_windows != 2 * all {
+        return None;
+    }
+    let records = records.into_iter().map(Option::unwrap_or_default).collect();
+    Some(Rule { term: k, masks, records })
+}
 
 impl GatherLists {
     pub(super) fn new(system: &System) -> Result<Self> {
-        let mut lists = GatherLists { tuple_row: vec![0], pair_row: vec![0], ..Default::default() };
+        let mut lists = GatherLists {
+            first_row: Vec::new(),
+            tuple_row: vec![0],
+            tuples: Vec::new(),
+            values: Vec::new(),
+            rules: Vec::new(),
+            classes: Vec::new(),
+            pair_row: vec![0],
+            pairs: Vec::new(),
+            records: Vec::new(),
+            record_width: 1,
+        };
+        let mut records = Records::default();
         for molecule in &system.molecules {
             let n_beads = molecule.n_beads();
             if n_beads >= 1 << BEAD_BITS || molecule.terms.len() >= 256 {
@@ -34,37 +149,22 @@ impl GatherLists {
                 ));
             }
             lists.first_row.push(lists.tuple_row.len() - 1);
+            let (classes, n_classes) = classes(molecule);
+            let found =
+                (0..molecule.terms.len()).find_map(|k| rule(molecule, k, &classes, n_classes));
+            lists.push_rules(found.as_ref(), &classes, n_classes, &mut records);
             let mut tuples_of = vec![Vec::new(); n_beads];
             let mut pairs_of = vec![Vec::new(); n_beads];
             for (k, term) in molecule.terms.iter().enumerate() {
-                let (form, degree) = match term.form {
-                    PriorForm::HarmonicBond => (0, 0),
-                    PriorForm::HarmonicAngle => (1, 0),
-                    PriorForm::Dihedral { degree } => (2, degree as u32),
-                    PriorForm::Repulsion => {
-                        for (t, [i, j, ..]) in term.tuples.iter().copied().enumerate() {
-                            let sigma6 = (term.parameters(t)[0].powi(6) as f32).to_bits();
-                            for (bead, partner) in [(i, j), (j, i)] {
-                                let word = partner | (k as u32) << BEAD_BITS;
-                                pairs_of[bead as usize].push([word, sigma6]);
-                            }
+                if let Some((form, degree)) = bonded(term.form) {
+                    lists.gather_tuples(k, term, form, degree, &mut tuples_of);
+                } else if found.as_ref().is_none_or(|rule| rule.term != k) {
+                    for (t, [i, j, ..]) in term.tuples.iter().copied().enumerate() {
+                        let record = records.number(record(term.form, term.parameters(t)));
+                        for (bead, partner) in [(i, j), (j, i)] {
+                            let word = partner | (k as u32) << BEAD_BITS;
+                            pairs_of[bead as usize].push([word, record]);
                         }
-                        continue;
-                    }
-                };
-                for (t, beads) in term.tuples.iter().enumerate() {
-                    let values = lists.values.len() as u32;
-                    lists.values.extend(term.parameters(t).iter().map(|v| *v as f32));
-                    for slot in 0..term.form.order() {
-                        tuples_of[beads[slot] as usize].push(Tuple {
-                            beads: *beads,
-                            form,
-                            slot: slot as u32,
-                            term: k as u32,
-                            degree,
-                            values,
-                            padding: [0; 3],
-                        });
                     }
                 }
             }
@@ -74,7 +174,94 @@ impl GatherLists {
                 lists.pairs.extend(pairs);
                 lists.pair_row.push(lists.pairs.len() as u32);
             }
+            lists.classes.extend(classes);
         }
+        (lists.records, lists.record_width) = records.narrow();
         Ok(lists)
+    }
+
+    /// Whether there is anything for the repulsion kernel to do.
+    pub(super) fn has_pairs(&self) -> bool {
+        !self.pairs.is_empty() || self.rules.iter().any(|rule| rule.records != NO_RULE)
+    }
+
+    fn push_rules(
+        &mut self,
+        rule: Option<&Rule>,
+        classes: &[u32],
+        n_classes: usize,
+        records: &mut Records,
+    ) {
+        let none = PairRule { records: NO_RULE, mask_low: 0, mask_high: 0, term: 0 };
+        let Some(rule) = rule else {
+            self.rules.extend(std::iter::repeat_n(none, classes.len()));
+            return;
+        };
+        let first = records.append(&rule.records);
+        self.rules.extend(classes.iter().zip(&rule.masks).map(|(class, mask)| PairRule {
+            records: first + class * n_classes as u32,
+            mask_low: *mask as u32,
+            mask_high: (mask >> 32) as u32,
+            term: rule.term as u32,
+        }));
+    }
+
+    fn gather_tuples(
+        &mut self,
+        k: usize,
+        term: &Term,
+        form: u32,
+        degree: u32,
+        tuples_of: &mut [Vec<Tuple>],
+    ) {
+        for (t, beads) in term.tuples.iter().enumerate() {
+            let values = self.values.len() as u32;
+            self.values.extend(term.parameters(t).iter().map(|v| *v as f32));
+            for slot in 0..term.form.order() {
+                tuples_of[beads[slot] as usize].push(Tuple {
+                    beads: *beads,
+                    form,
+                    slot: slot as u32,
+                    term: k as u32,
+                    degree,
+                    values,
+                    padding: [0; 3],
+                });
+            }
+        }
+    }
+}
+
+/// Records by number; equal ones of lists share it.
+#[derive(Default)]
+struct Records {
+    all: Vec<Record>,
+    number_of: HashMap<[u64; 6], u32>,
+}
+
+impl Records {
+    fn number(&mut self, record: Record) -> u32 {
+        let next = self.all.len() as u32;
+        let number = *self.number_of.entry(record.map(f64::to_bits)).or_insert(next);
+        if number == next {
+            self.all.push(record);
+        }
+        number
+    }
+
+    /// Adds a table and returns the number of its first record.
+    fn append(&mut self, table: &[Record]) -> u32 {
+        self.all.extend(table);
+        (self.all.len() - table.len()) as u32
+    }
+
+    /// As the kernel reads them: p alone where nothing else matters.
+    fn narrow(&self) -> (Vec<f32>, usize) {
+        let plain = self.all.iter().all(|[p, q, alpha, a, b, cutoff]| {
+            [q, alpha, a, b].iter().all(|x| **x == 0.0)
+                && (*cutoff == f64::from(f32::MAX) || *p == 0.0)
+        });
+        let width = if plain { 1 } else { 6 };
+        (self.all.iter().flat_map(|r| r[..width].iter().map(|x| *x as f32)).collect(), width)
     }
 }
