@@ -44,7 +44,7 @@ const CLOSE: [(usize, f64); 2] = [(0, 0.5), (3, 0.5)];
 /// Where the attraction is steepest, and its width, in beads.
 const PULL: (f64, f64) = (130.0, 100.0);
 /// The same of the repulsion.
-const PUSH: (f64, f64) = (35.0, 15.0);
+const PUSH: (f64, f64) = (34.0, 15.0);
 /// What a block adds to feature 1 at most; small, so that it stays where tanh is nearly linear.
 const STRENGTH: (f64, f64) = (0.0275, 0.075);
 /// Feature 1 starts here, so that its sum stays near 0.
