@@ -51,6 +51,10 @@ impl GatherLists {
                         }
                         continue;
                     }
+                    other => {
+                        let what = format!("the prior form {} on the GPU", other.name());
+                        return Err(Error::unsupported(what, "the CPU backend has it"));
+                    }
                 };
                 for (t, beads) in term.tuples.iter().enumerate() {
                     let values = lists.values.len() as u32;
