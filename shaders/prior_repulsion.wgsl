@@ -55,20 +55,22 @@ fn repulsion(separation: vec3<f32>, record: u32) -> vec4<f32> {
         let energy = records[at] * inverse * inverse * inverse;
         return vec4<f32>((6.0 * energy * inverse) * separation, 0.5 * energy);
     }
-    let r = sqrt(square);
+    let r = length_of(separation);
     if r >= records[at + 5u] {
         return vec4<f32>(0.0);
     }
-    let alpha = records[at + 2u];
+    // What divides has a floor.
+    let divisor = sqrt(square);
+    let rate = records[at + 1u];
     var energy = records[at] / (square * square * square);
-    var slope = -6.0 * energy / r;
-    if alpha != 0.0 {
-        energy = records[at] * exp_of(fma(-records[at + 1u], r, alpha));
-        slope = -records[at + 1u] * energy;
+    var slope = -6.0 * energy / divisor;
+    if rate != 0.0 {
+        energy = records[at] * exp_of(fma(-rate, r, records[at + 2u]));
+        slope = -rate * energy;
     }
     slope += records[at + 4u];
     energy += fma(records[at + 4u], r, records[at + 3u]);
-    return vec4<f32>((-slope / r) * separation, 0.5 * energy);
+    return vec4<f32>((-slope / divisor) * separation, 0.5 * energy);
 }
 
 fn wanted(term: u32) -> bool {

@@ -116,8 +116,8 @@ pub trait Ops {
     /// Tolerance: 1e-5 of the largest magnitude.
     fn dense(&self, layer: &Linear, mode: Dense, x: &[f64]) -> Result<Vec<f64>>;
 
-    /// Bonds, angles and dihedrals of all replicas: energy of each bead `[n_beads]` (a tuple's
-    /// energy belongs to its first bead) and force `[n_beads]`.
+    /// Every [`crate::model::PriorForm`] but the repulsions, of all replicas: energy of each bead
+    /// `[n_beads]` (a tuple's energy belongs to its first bead) and force `[n_beads]`.
     ///
     /// Tolerance: 1e-5 of the largest magnitude of each.
     fn prior_bonded(
@@ -126,8 +126,8 @@ pub trait Ops {
         positions: &[[f64; 3]],
     ) -> Result<(Vec<f64>, Vec<[f64; 3]>)>;
 
-    /// `(σ/r)⁶` over the pairs of all replicas: energy of each bead `[n_beads]` (half of each of
-    /// its pairs) and force `[n_beads]`.
+    /// The repulsions ([`crate::model::PriorForm::is_repulsion`]) over the pairs of all replicas:
+    /// energy of each bead `[n_beads]` (half of each of its pairs) and force `[n_beads]`.
     ///
     /// Tolerance: 1e-5 of the largest magnitude of each.
     fn prior_repulsion(

@@ -22,9 +22,9 @@ use self::neighbor::{Pairs, Rows, square};
 use self::radial::{Basis, FilterNetwork};
 use crate::engine::{Integrator, State};
 use crate::error::Result;
+use crate::model::RadialBasis;
 use crate::model::radial::Cutoff;
 use crate::model::schnet::{Linear, SchNet};
-use crate::model::{PriorForm, RadialBasis};
 use crate::ops::{Dense, Graph, Ops};
 use crate::system::System;
 
@@ -154,7 +154,7 @@ impl Ops for CpuOps {
         system: &System,
         positions: &[[f64; 3]],
     ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
-        Ok(prior::of_all_replicas(system, positions, |term| term.form != PriorForm::Repulsion))
+        Ok(prior::of_all_replicas(system, positions, |term| !term.form.is_repulsion()))
     }
 
     fn prior_repulsion(
@@ -162,7 +162,7 @@ impl Ops for CpuOps {
         system: &System,
         positions: &[[f64; 3]],
     ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
-        Ok(prior::of_all_replicas(system, positions, |term| term.form == PriorForm::Repulsion))
+        Ok(prior::of_all_replicas(system, positions, |term| term.form.is_repulsion()))
     }
 
     fn integrate(

@@ -40,22 +40,46 @@ fn bonded(form: PriorForm) -> Option<(u32, u32)> {
     match form {
         PriorForm::HarmonicBond => Some((0, 0)),
         PriorForm::HarmonicAngle => Some((1, 0)),
+        PriorForm::HarmonicAngleRaw => Some((2, 0)),
+        PriorForm::QuarticAngle => Some((3, 0)),
+        PriorForm::QuarticAngleRaw => Some((4, 0)),
+        PriorForm::RestrictedQuartic => Some((5, 0)),
         PriorForm::Dihedral { degree } => Some((6, degree as u32)),
-        PriorForm::Repulsion => None,
+        PriorForm::HarmonicImproper => Some((7, 0)),
+        PriorForm::ShiftedHarmonicImproper => Some((8, 0)),
+        PriorForm::Repulsion
+        | PriorForm::CutoffRepulsion
+        | PriorForm::ExpRepulsion
+        | PriorForm::CutoffExpRepulsion => None,
     }
 }
 
-/// U = p/r⁶ or p exp(α − q r), made to end at the cutoff by a + b r = −U(rc) − (r − rc) U'(rc).
+/// U = p/r⁶, or p exp(α − q r) where q is not 0; and a, b, cutoff of the force shift, which makes
+/// E = U + a + b r = U − U(rc) − (r − rc) U'(rc) end at the cutoff.
 fn record(form: PriorForm, parameters: &[f64]) -> Record {
-    let shifted = |[p, q, alpha]: [f64; 3], value: f64, slope: f64, cutoff: f64| {
-        [p, q, alpha, cutoff * slope - value, -slope, cutoff]
-    };
+    let power = |sigma: f64| [sigma.powi(6), 0.0, 0.0];
+    let exponential = |alpha: f64, r_0: f64| [6.0 / alpha, alpha / r_0, alpha];
     let never = f64::from(f32::MAX);
-    let _ = &shifted;
-    match form {
-        PriorForm::Repulsion => [parameters[0].powi(6), 0.0, 0.0, 0.0, 0.0, never],
-        _ => unreachable!("only pairs have records"),
+    let ([p, q, alpha], cutoff) = match (form, parameters) {
+        (PriorForm::Repulsion, [sigma]) => (power(*sigma), never),
+        (PriorForm::CutoffRepulsion, [sigma, cutoff]) => (power(*sigma), *cutoff),
+        (PriorForm::ExpRepulsion, [alpha, r_0]) => (exponential(*alpha, *r_0), never),
+        (PriorForm::CutoffExpRepulsion, [alpha, r_0, cutoff]) => {
+            (exponential(*alpha, *r_0), *cutoff)
+        }
+        _ => unreachable!("only pairs have records, and as many parameters as their form"),
+    };
+    if cutoff == never || cutoff <= 0.0 {
+        return [p, q, alpha, 0.0, 0.0, cutoff];
     }
+    let (value, slope) = if q == 0.0 {
+        let value = p / cutoff.powi(6);
+        (value, -6.0 * value / cutoff)
+    } else {
+        let value = p * (alpha - q * cutoff).exp();
+        (value, -q * value)
+    };
+    [p, q, alpha, cutoff * slope - value, -slope, cutoff]
 }
 
 /// All pairs of a molecule but those masked, with one record for each pair of classes.

@@ -83,7 +83,7 @@ impl Ops for ReferenceOps {
         system: &System,
         positions: &[[f64; 3]],
     ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
-        Ok(prior::of_all_replicas(system, positions, prior::is_bonded))
+        Ok(prior::of_all_replicas(system, positions, |term| !term.form.is_repulsion()))
     }
 
     fn prior_repulsion(
@@ -91,7 +91,7 @@ impl Ops for ReferenceOps {
         system: &System,
         positions: &[[f64; 3]],
     ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
-        Ok(prior::of_all_replicas(system, positions, |term| !prior::is_bonded(term)))
+        Ok(prior::of_all_replicas(system, positions, |term| term.form.is_repulsion()))
     }
 
     fn integrate(

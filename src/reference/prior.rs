@@ -1,7 +1,10 @@
 //! Classical terms: energy and gradient of one tuple, and their sums.
 
+use std::f64::consts::PI;
+
 use super::neighbor::{dot, minus};
 use crate::model::PriorForm;
+use crate::model::prior::{MIN_DISTANCE, MIN_SINE};
 use crate::system::{Molecule, System, Term};
 
 fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
@@ -13,32 +16,59 @@ fn combine(s: f64, a: [f64; 3], t: f64, b: [f64; 3]) -> [f64; 3] {
     [s * a[0] + t * b[0], s * a[1] + t * b[1], s * a[2] + t * b[2]]
 }
 
-/// r = |x0 − x1| and its gradient.
-fn distance(x: [[f64; 3]; 4]) -> (f64, [[f64; 3]; 4]) {
-    let a = minus(x[0], x[1]);
-    let r = dot(a, a).sqrt();
-    let gradient = [combine(1.0 / r, a, 0.0, a), combine(-1.0 / r, a, 0.0, a), [0.0; 3], [0.0; 3]];
-    (r, gradient)
+/// The length of a vector as it divides.
+fn length(a: [f64; 3]) -> f64 {
+    dot(a, a).sqrt().max(MIN_DISTANCE)
 }
 
-/// cos θ at x1 and its gradient.
-fn cosine(x: [[f64; 3]; 4]) -> (f64, [[f64; 3]; 4]) {
+/// A coordinate of a tuple and its gradient.
+type Coordinate = (f64, [[f64; 3]; 4]);
+
+/// r = |x0 − x1|.
+fn distance(x: [[f64; 3]; 4]) -> Coordinate {
+    let a = minus(x[0], x[1]);
+    let r = dot(a, a).sqrt();
+    let unit = combine(1.0 / r.max(MIN_DISTANCE), a, 0.0, a);
+    (r, [unit, combine(-1.0, unit, 0.0, unit), [0.0; 3], [0.0; 3]])
+}
+
+/// cos θ at x1.
+fn cosine(x: [[f64; 3]; 4]) -> Coordinate {
     let (a, b) = (minus(x[0], x[1]), minus(x[2], x[1]));
-    let (len_a, len_b) = (dot(a, a).sqrt(), dot(b, b).sqrt());
+    let (len_a, len_b) = (length(a), length(b));
     let c = dot(a, b) / (len_a * len_b);
     let at0 = combine(1.0 / (len_a * len_b), b, -c / (len_a * len_a), a);
     let at2 = combine(1.0 / (len_a * len_b), a, -c / (len_b * len_b), b);
     (c, [at0, combine(-1.0, at0, -1.0, at2), at2, [0.0; 3]])
 }
 
-/// φ in (−π, π] and its gradient (Blondel and Karplus 1996).
-fn dihedral(x: [[f64; 3]; 4]) -> (f64, [[f64; 3]; 4]) {
+/// sin θ at x1, from the cross product, which knows small angles better than the cosine does.
+fn sine(x: [[f64; 3]; 4]) -> f64 {
+    let (a, b) = (minus(x[0], x[1]), minus(x[2], x[1]));
+    let cross = cross(a, b);
+    dot(cross, cross).sqrt() / (length(a) * length(b))
+}
+
+/// θ at x1.
+fn angle(x: [[f64; 3]; 4]) -> Coordinate {
+    let (a, b) = (minus(x[0], x[1]), minus(x[2], x[1]));
+    let cross = cross(a, b);
+    let theta = dot(cross, cross).sqrt().atan2(dot(a, b));
+    let slope = -1.0 / sine(x).max(MIN_SINE);
+    (theta, cosine(x).1.map(|g| combine(slope, g, 0.0, g)))
+}
+
+/// φ in (−π, π] (gradient: Blondel and Karplus 1996).
+fn dihedral(x: [[f64; 3]; 4]) -> Coordinate {
     let (b1, b2, b3) = (minus(x[1], x[0]), minus(x[2], x[1]), minus(x[3], x[2]));
     let (m, n) = (cross(b1, b2), cross(b2, b3));
-    let len = dot(b2, b2).sqrt();
-    let phi = (len * dot(b1, n)).atan2(dot(m, n));
-    let (at0, at3) = (-len / dot(m, m), len / dot(n, n));
-    let (p, q) = (dot(b1, b2) / (dot(m, m) * len), dot(b3, b2) / (dot(n, n) * len));
+    // The sum turns −0, for which atan2 would give −π, into 0.
+    let phi = (dot(b2, b2).sqrt() * dot(b1, n) + 0.0).atan2(dot(m, n));
+    let len = length(b2);
+    let least = |a, b| (MIN_SINE * length(a) * length(b)).powi(2);
+    let (mm, nn) = (dot(m, m).max(least(b1, b2)), dot(n, n).max(least(b2, b3)));
+    let (at0, at3) = (-len / mm, len / nn);
+    let (p, q) = (dot(b1, b2) / (mm * len), dot(b3, b2) / (nn * len));
     let gradient = [
         combine(at0, m, 0.0, n),
         combine(p - at0, m, q, n),
@@ -48,38 +78,89 @@ fn dihedral(x: [[f64; 3]; 4]) -> (f64, [[f64; 3]; 4]) {
     (phi, gradient)
 }
 
-/// Energy of a tuple with bead positions `x` (unused ones are ignored) and its gradient.
-pub(super) fn tuple(form: PriorForm, parameters: &[f64], x: [[f64; 3]; 4]) -> (f64, [[f64; 3]; 4]) {
-    let (energy, slope, gradient) = match form {
-        PriorForm::HarmonicBond | PriorForm::HarmonicAngle => {
-            let [k, x0, v0] = [parameters[0], parameters[1], parameters[2]];
-            let (q, gradient) =
-                if form == PriorForm::HarmonicBond { distance(x) } else { cosine(x) };
-            (k * (q - x0) * (q - x0) + v0, 2.0 * k * (q - x0), gradient)
-        }
-        PriorForm::Dihedral { degree } => {
-            let (phi, gradient) = dihedral(x);
-            let (mut energy, mut slope) = (parameters[0], 0.0);
-            for n in 1..=degree {
-                let (k1, k2, nf) = (parameters[n], parameters[degree + n], n as f64);
-                let (sin, cos) = (nf * phi).sin_cos();
-                energy += k1 * sin + k2 * cos;
-                slope += nf * (k1 * cos - k2 * sin);
-            }
-            (energy, slope, gradient)
-        }
-        PriorForm::Repulsion => {
-            let (r, gradient) = distance(x);
-            let energy = (parameters[0] / r).powi(6);
-            (energy, -6.0 * energy / r, gradient)
-        }
-    };
-    (energy, gradient.map(|g| combine(slope, g, 0.0, g)))
+/// k (q − x0)² + v0 and its slope.
+fn harmonic(parameters: &[f64], q: f64) -> (f64, f64) {
+    let [k, x0, v0] = [parameters[0], parameters[1], parameters[2]];
+    (k * (q - x0) * (q - x0) + v0, 2.0 * k * (q - x0))
 }
 
-/// Whether a term's energy belongs to its first bead (else half to each of a pair).
-pub(super) fn is_bonded(term: &Term) -> bool {
-    term.form != PriorForm::Repulsion
+/// v0 + Σ_n k_n qⁿ and its slope.
+fn polynomial(parameters: &[f64], q: f64) -> (f64, f64) {
+    let terms = parameters.iter().enumerate().skip(1);
+    let slope = terms.map(|(n, k)| n as f64 * k * q.powi(n as i32 - 1)).sum();
+    let powers = parameters.iter().enumerate();
+    (powers.map(|(n, k)| k * q.powi(n as i32)).sum(), slope)
+}
+
+fn fourier(degree: usize, parameters: &[f64], phi: f64) -> (f64, f64) {
+    let (mut energy, mut slope) = (parameters[0], 0.0);
+    for n in 1..=degree {
+        let (k1, k2, nf) = (parameters[n], parameters[degree + n], n as f64);
+        let (sin, cos) = (nf * phi).sin_cos();
+        energy += k1 * sin + k2 * cos;
+        slope += nf * (k1 * cos - k2 * sin);
+    }
+    (energy, slope)
+}
+
+/// Of cos θ, with the sin²θ that belongs to it.
+fn restricted_quartic(parameters: &[f64], cos: f64, sin2: f64) -> (f64, f64) {
+    let [a, b, c, d, k, v0] = std::array::from_fn(|i| parameters[i]);
+    let (energy, slope) = polynomial(&[v0, d, c, b, a], cos);
+    let least = MIN_SINE * MIN_SINE;
+    let wall = if sin2 < least { 0.0 } else { 2.0 * k * cos / (sin2 * sin2) };
+    (energy + k / sin2.max(least), slope + wall)
+}
+
+/// (σ/r)⁶.
+fn power(parameters: &[f64], r: f64) -> (f64, f64) {
+    let r = r.max(MIN_DISTANCE);
+    let energy = (parameters[0] / r).powi(6);
+    (energy, -6.0 * energy / r)
+}
+
+/// (6/α) exp(α (1 − r/r0)).
+fn exponential(parameters: &[f64], r: f64) -> (f64, f64) {
+    let (alpha, r_0) = (parameters[0], parameters[1]);
+    let energy = 6.0 / alpha * (alpha * (1.0 - r / r_0)).exp();
+    (energy, -alpha / r_0 * energy)
+}
+
+/// U(r) − U(rc) − (r − rc) U'(rc) below the cutoff.
+fn force_shifted(u: impl Fn(f64) -> (f64, f64), cutoff: f64, r: f64) -> (f64, f64) {
+    if r < cutoff {
+        let ((energy, slope), (energy_rc, slope_rc)) = (u(r), u(cutoff));
+        (energy - energy_rc - (r - cutoff) * slope_rc, slope - slope_rc)
+    } else {
+        (0.0, 0.0)
+    }
+}
+
+/// Energy of a tuple with bead positions `x` (unused ones are ignored) and its gradient.
+pub(super) fn tuple(form: PriorForm, parameters: &[f64], x: [[f64; 3]; 4]) -> (f64, [[f64; 3]; 4]) {
+    let p = parameters;
+    let (q, gradient) = match form {
+        PriorForm::HarmonicBond => distance(x),
+        form if form.is_repulsion() => distance(x),
+        PriorForm::HarmonicAngleRaw | PriorForm::QuarticAngleRaw => angle(x),
+        form if form.order() == 3 => cosine(x),
+        _ => dihedral(x),
+    };
+    let (energy, slope) = match form {
+        PriorForm::HarmonicBond
+        | PriorForm::HarmonicAngle
+        | PriorForm::HarmonicAngleRaw
+        | PriorForm::HarmonicImproper => harmonic(p, q),
+        PriorForm::ShiftedHarmonicImproper => harmonic(p, if q < 0.0 { q + PI } else { q - PI }),
+        PriorForm::Dihedral { degree } => fourier(degree, p, q),
+        PriorForm::QuarticAngle | PriorForm::QuarticAngleRaw => polynomial(p, q),
+        PriorForm::RestrictedQuartic => restricted_quartic(p, q, sine(x).powi(2)),
+        PriorForm::Repulsion => power(p, q),
+        PriorForm::CutoffRepulsion => force_shifted(|r| power(p, r), p[1], q),
+        PriorForm::ExpRepulsion => exponential(p, q),
+        PriorForm::CutoffExpRepulsion => force_shifted(|r| exponential(p, r), p[2], q),
+    };
+    (energy, gradient.map(|g| combine(slope, g, 0.0, g)))
 }
 
 /// Adds a term's energy, by bead, and forces, for one replica.
@@ -93,11 +174,11 @@ pub(super) fn add_term(
     for (t, beads) in term.tuples.iter().enumerate() {
         let x = beads.map(|bead| positions[bead as usize]);
         let (energy, gradient) = tuple(term.form, term.parameters(t), x);
-        if is_bonded(term) {
-            bead_energy[beads[0] as usize] += energy;
-        } else {
+        if term.form.is_repulsion() {
             bead_energy[beads[0] as usize] += 0.5 * energy;
             bead_energy[beads[1] as usize] += 0.5 * energy;
+        } else {
+            bead_energy[beads[0] as usize] += energy;
         }
         for (bead, gradient) in beads.iter().zip(gradient).take(order) {
             for (force, gradient) in forces[*bead as usize].iter_mut().zip(gradient) {

@@ -1,5 +1,7 @@
 //! A reference case: a JSON manifest and the safetensors file it names.
 
+mod priors;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,10 +11,9 @@ use serde_json::Value;
 use crate::engine::Integrator;
 use crate::error::{Error, OfFile, Result};
 use crate::model::{
-    Activation, Cutoff, Interaction, Linear, Model, Prior, PriorForm, PriorParameters, RadialBasis,
-    RadialFunctions, SchNet,
+    Activation, Cutoff, Interaction, Linear, Model, RadialBasis, RadialFunctions, SchNet,
 };
-use crate::system::{Structure, Topology, TupleList};
+use crate::system::{Structure, Topology};
 
 /// A case as loaded: manifest, tensors, and where they came from.
 pub(crate) struct Case {
@@ -272,65 +273,6 @@ impl Case {
         Ok(Linear { n_in, n_out, weight: weight.values, bias })
     }
 
-    fn priors(&self) -> Result<Vec<Prior>> {
-        let Some(Value::Object(terms)) = self.manifest.get("priors") else {
-            return Ok(Vec::new());
-        };
-        terms.keys().map(|name| self.prior(name)).collect()
-    }
-
-    fn prior(&self, name: &str) -> Result<Prior> {
-        let column = |key: &str| Ok(self.tensor(&format!("prior/{name}/{key}"))?.values);
-        let columns = |keys: &[&str]| -> Result<Vec<f64>> {
-            let columns: Vec<Vec<f64>> =
-                keys.iter().map(|key| column(key)).collect::<Result<_>>()?;
-            interleave(name, &columns)
-        };
-        let (form, values) = match self.text(&["priors", name, "form"])? {
-            "harmonic_distance" => (PriorForm::HarmonicBond, columns(&["k", "x0", "v0"])?),
-            "harmonic_cos_angle" => (PriorForm::HarmonicAngle, columns(&["k", "x0", "v0"])?),
-            "repulsion_pow6" => (PriorForm::Repulsion, columns(&["sigma"])?),
-            "fourier_dihedral" => {
-                let k1s = self.tensor(&format!("prior/{name}/k1s"))?;
-                let degree = k1s.shape.get(1).copied().unwrap_or(0);
-                let rows = k1s.shape.first().copied().unwrap_or(0);
-                let k2s = self.shaped(&format!("prior/{name}/k2s"), &[rows, degree])?;
-                let v0 = self.shaped(&format!("prior/{name}/v0"), &[rows])?;
-                let values = (0..rows).flat_map(|t| {
-                    let row = t * degree..(t + 1) * degree;
-                    [&v0.values[t..=t], &k1s.values[row.clone()], &k2s.values[row]].concat()
-                });
-                (PriorForm::Dihedral { degree }, values.collect())
-            }
-            other => return Err(Error::unsupported(format!("prior form {other}"), "")),
-        };
-        Ok(Prior { name: name.to_owned(), form, parameters: PriorParameters::PerTuple { values } })
-    }
-
-    /// The topology of a static case.
-    pub(crate) fn topology(&self, model: &Model) -> Result<Topology> {
-        let types = self.tensor("system/types")?.values.iter().map(|t| *t as u32).collect();
-        let masses = self.tensor("system/masses")?.values;
-        let lists = model
-            .priors
-            .iter()
-            .map(|prior| {
-                let order = prior.form.order();
-                let index = self.tensor(&format!("prior/{}/index", prior.name))?;
-                let tuples = index.values.chunks_exact(order).map(|beads| {
-                    let mut tuple = [0; 4];
-                    for (slot, bead) in tuple.iter_mut().zip(beads) {
-                        // Out of range stays out of range, for the topology's check to name.
-                        *slot = if *bead >= 0.0 { *bead as u32 } else { u32::MAX };
-                    }
-                    tuple
-                });
-                Ok(TupleList { name: prior.name.clone(), order, tuples: tuples.collect() })
-            })
-            .collect::<Result<_>>()?;
-        Ok(Topology { types, masses, lists })
-    }
-
     /// One structure per replica of `positions` `[R, N, 3]`.
     pub(crate) fn structures(
         topology: Topology,
@@ -371,13 +313,4 @@ impl Case {
 
 fn widen<const N: usize>(data: &[u8], number: impl Fn([u8; N]) -> f64) -> Vec<f64> {
     data.as_chunks::<N>().0.iter().map(|bytes| number(*bytes)).collect()
-}
-
-fn interleave(name: &str, columns: &[Vec<f64>]) -> Result<Vec<f64>> {
-    let rows = columns[0].len();
-    if columns.iter().any(|column| column.len() != rows) {
-        let found = "parameters of different lengths";
-        return Err(Error::invalid(format!("prior/{name}"), found, format!("{rows} each")));
-    }
-    Ok((0..rows).flat_map(|t| columns.iter().map(move |column| column[t])).collect())
 }

@@ -6,6 +6,7 @@
 //! value for energies.
 
 mod case;
+mod trajectory;
 
 use std::path::{Path, PathBuf};
 
@@ -13,9 +14,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use self::case::{Case, Tensor};
-use crate::engine::{Dynamics, Engine, Integrator, State, Terms};
+use crate::engine::{Engine, State, Terms};
 use crate::error::{Error, Result};
-use crate::model::SCHNET;
+use crate::model::{Prior, SCHNET};
 use crate::system::System;
 
 /// Makes the engine under test for a system.
@@ -161,7 +162,8 @@ pub fn verify_built_in(options: Options, engine: &EngineFactory) -> Vec<Report> 
         "cloud_h32_f16_k9_gauss_trainable",
         "cloud_h40_f24_k11_lowercut_silu",
         "cloud_variant_extended_exp",
-        "cloud_variant_spaced_shiftedcos"
+        "cloud_variant_spaced_shiftedcos",
+        "priors_all_forms"
     )
     .map(|(name, manifest, tensors)| {
         let case = Case::built_in(manifest, tensors);
@@ -188,15 +190,15 @@ fn finish(name: &str, result: Result<Vec<Comparison>>) -> Report {
 
 fn compare(case: &Case, options: Options, engine: &EngineFactory) -> Result<Vec<Comparison>> {
     if case.manifest.get("kind").is_some() {
-        trajectory(case, options, engine)
-    } else if case.manifest.get("schnet").is_some() {
-        static_case(case, options, engine)
-    } else if case.manifest.get("terms").is_some() {
-        Err(Error::unsupported("a case of all prior forms", ""))
+        trajectory::trajectory(case, options, engine)
+    } else if ["schnet", "priors", "terms"].iter().any(|key| case.manifest.get(key).is_some()) {
+        let mut comparisons = static_case(case, options, engine)?;
+        comparisons.extend(unspecialised(case, options, engine)?);
+        Ok(comparisons)
     } else if case.manifest.get("cases").is_some() {
         Err(Error::unsupported("replica exchange", ""))
     } else {
-        Err(Error::invalid("manifest", "neither schnet nor kind", "a static case or a trajectory"))
+        Err(Error::invalid("manifest", "neither terms nor kind", "a static case or a trajectory"))
     }
 }
 
@@ -261,10 +263,7 @@ fn static_case(case: &Case, options: Options, engine: &EngineFactory) -> Result<
     let positions = case.tensor("system/pos")?;
     let structures = Case::structures(case.topology(&model)?, &positions, None)?;
     let system = System::new(&model, &structures)?;
-    let mut engine = engine(system)?;
-    let positions = positions.vectors();
-    let velocities = vec![[0.0; 3]; positions.len()];
-    engine.set_state(&State { positions, velocities, step: 0 })?;
+    let mut engine = at_rest(engine, system, &positions)?;
 
     let check = |name: &str, energy, found: &[f64]| check(case, options, name, energy, 0, found);
     let total = engine.evaluate(Terms::Total)?;
@@ -282,92 +281,49 @@ fn static_case(case: &Case, options: Options, engine: &EngineFactory) -> Result<
             comparisons.push(check("bead_energy", true, &term.bead_energy)?);
         }
     }
+    if model.schnet.is_some() {
+        comparisons.extend(edges(case, &mut *engine)?);
+    }
+    Ok(comparisons)
+}
+
+/// The terms as they were before the original merged them, with parameters by bead types.
+fn unspecialised(case: &Case, options: Options, engine: &EngineFactory) -> Result<Vec<Comparison>> {
+    let Some((model, topology)) = case.unspecialised()? else {
+        return Ok(Vec::new());
+    };
+    let positions = case.tensor("system/pos")?;
+    let system = System::new(&model, &Case::structures(topology, &positions, None)?)?;
+    let mut engine = at_rest(engine, system, &positions)?;
+    let compare = |(k, prior): (usize, &Prior)| {
+        let name = format!("unspecialised/energy/{}", prior.name);
+        check(case, options, &name, true, 0, &engine.evaluate(Terms::Prior(k))?.energy)
+    };
+    model.priors.iter().enumerate().map(compare).collect()
+}
+
+fn at_rest(engine: &EngineFactory, system: System, positions: &Tensor) -> Result<Box<dyn Engine>> {
+    let mut engine = engine(system)?;
+    let positions = positions.vectors();
+    let velocities = vec![[0.0; 3]; positions.len()];
+    engine.set_state(&State { positions, velocities, step: 0 })?;
+    Ok(engine)
+}
+
+fn edges(case: &Case, engine: &mut dyn Engine) -> Result<Vec<Comparison>> {
     let edges = case.tensor("out/n_edges")?;
     // Where the original's own precisions disagree about the edges, a count proves nothing.
-    if case.manifest.get("f32_edge_count_differs") != Some(&Value::Bool(true)) {
-        for (r, found) in engine.n_edges()?.into_iter().enumerate() {
-            let (found, expected) = (found as f64, edges.values.get(r).copied());
-            let expected = expected
-                .ok_or_else(|| Error::invalid("out/n_edges", edges.values.len(), "one each"))?;
-            let (tensor, error) = ("n_edges".to_owned(), (found - expected).abs());
-            let place = vec![r];
-            comparisons.push(Comparison { tensor, place, found, expected, error, tolerance: 0.5 });
-        }
+    if case.manifest.get("f32_edge_count_differs") == Some(&Value::Bool(true)) {
+        return Ok(Vec::new());
+    }
+    let mut comparisons = Vec::new();
+    for (r, found) in engine.n_edges()?.into_iter().enumerate() {
+        let (found, expected) = (found as f64, edges.values.get(r).copied());
+        let expected = expected
+            .ok_or_else(|| Error::invalid("out/n_edges", edges.values.len(), "one each"))?;
+        let (tensor, error) = ("n_edges".to_owned(), (found - expected).abs());
+        let place = vec![r];
+        comparisons.push(Comparison { tensor, place, found, expected, error, tolerance: 0.5 });
     }
     Ok(comparisons)
-}
-
-fn trajectory(case: &Case, options: Options, engine: &EngineFactory) -> Result<Vec<Comparison>> {
-    let settings = case.trajectory()?;
-    let model_case = case.model_case()?;
-    let model = model_case.model()?;
-    let start = case.tensor("input/pos0")?;
-    let overdamped = matches!(settings.integrator, Integrator::Overdamped { .. });
-    let velocities = match overdamped {
-        true => None,
-        false => Some(case.shaped("input/vel0", &start.shape)?),
-    };
-    let mut topology = model_case.topology(&model)?;
-    topology.masses = case.tensor("input/masses")?.values;
-    let masses = topology.masses.clone();
-    let structures = Case::structures(topology, &start, velocities.as_ref())?;
-    let (n_replicas, n_beads) = (structures.len(), masses.len());
-    let n = n_replicas * n_beads;
-    let noise = match settings.integrator {
-        Integrator::Nve => None,
-        _ => Some(case.shaped("input/noise", &[settings.steps, n_replicas, n_beads, 3])?.vectors()),
-    };
-    let mut engine = engine(System::new(&model, &structures)?)?;
-    engine.set_dynamics(&Dynamics {
-        integrator: settings.integrator,
-        dt: settings.dt,
-        beta: case.shaped("input/beta", &[n_replicas])?.values,
-        seed: 0,
-        replica_ids: (0..n_replicas as u32).collect(),
-    })?;
-    let zero = vec![[0.0; 3]; n];
-    let velocities = velocities.map_or_else(|| zero.clone(), |v| v.vectors());
-    engine.set_state(&State { positions: start.vectors(), velocities, step: 0 })?;
-
-    let check = |name: &str, energy, start: usize, found: &[f64]| {
-        check(case, options, name, energy, start, found)
-    };
-    let forces = engine.evaluate(Terms::Total)?.forces;
-    let mut comparisons = vec![
-        check("potential", true, 0, &engine.potential()?)?,
-        check("forces_initial", false, 0, flat(&forces))?,
-    ];
-    let steps = settings.steps.min(options.max_steps.unwrap_or(usize::MAX));
-    for step in 1..=steps {
-        let noise = noise.as_ref().map_or(&zero[..], |noise| &noise[(step - 1) * n..step * n]);
-        engine.advance_with_noise(noise)?;
-        comparisons.push(check("potential", true, step * n_replicas, &engine.potential()?)?);
-        let state = engine.state()?;
-        if !overdamped {
-            let kinetic = kinetic(&masses, &state.velocities);
-            comparisons.push(check("kinetic", true, step * n_replicas, &kinetic)?);
-        }
-        if step % settings.stride == 0 {
-            let at = step / settings.stride * n * 3;
-            comparisons.push(check("pos", false, at, flat(&state.positions))?);
-            if !overdamped {
-                comparisons.push(check("vel", false, at, flat(&state.velocities))?);
-            }
-        }
-    }
-    if steps == settings.steps {
-        let forces = engine.evaluate(Terms::Total)?.forces;
-        comparisons.push(check("forces_final", false, 0, flat(&forces))?);
-    }
-    Ok(comparisons)
-}
-
-/// ½ Σ m v² of each replica.
-fn kinetic(masses: &[f64], velocities: &[[f64; 3]]) -> Vec<f64> {
-    let of_replica = |velocities: &[[f64; 3]]| {
-        let twice =
-            velocities.iter().zip(masses).map(|(v, m)| m * v.iter().map(|v| v * v).sum::<f64>());
-        0.5 * twice.sum::<f64>()
-    };
-    velocities.chunks_exact(masses.len()).map(of_replica).collect()
 }

@@ -6,31 +6,8 @@ use super::keys;
 use super::view::View;
 use crate::error::{Error, Result};
 use crate::model::pickle::{DenseTensor, Tensor};
-use crate::model::prior::{MAX_DEGREE, TypeKey};
+use crate::model::prior::{Column, ColumnKind, MAX_DEGREE, TypeKey};
 use crate::model::{Prior, PriorForm, PriorParameters};
-
-/// Where each class of prior keeps the parameters of a [`PriorForm`], in its order.
-fn harmonic(class: &str) -> Option<PriorForm> {
-    match class {
-        "HarmonicBonds" | "GeneralBonds" => Some(PriorForm::HarmonicBond),
-        "HarmonicAngles" | "GeneralAngles" => Some(PriorForm::HarmonicAngle),
-        _ => None,
-    }
-}
-
-/// Classes that exist in mlcg but not in this version.
-const LATER: [&str; 10] = [
-    "HarmonicAnglesRaw",
-    "HarmonicImpropers",
-    "ShiftedPeriodicHarmonicImpropers",
-    "FourierSeries",
-    "CutoffRepulsion",
-    "ExpRepulsion",
-    "CutoffExpRepulsion",
-    "QuarticAngles",
-    "QuarticRawAngles",
-    "RestrictedQuartic",
-];
 
 /// The prior that a module stands for. `n_tuples` is the length of the list of the same name in
 /// the structures that came with the model, if any did.
@@ -42,31 +19,28 @@ pub(super) fn prior(view: &View, name: &str, n_tuples: Option<usize>) -> Result<
         return Err(own.invalid(own.describe(), format!("{name:?}, the name of its entry")));
     }
     let class = view.own_class().unwrap_or_default();
-    let stem = class.strip_prefix("Static").unwrap_or(class);
-    if LATER.contains(&stem) {
-        return Err(view.unsupported(
-            &format!("the prior {}", view.describe()),
-            "this version has harmonic bonds and angles, dihedrals and repulsion",
-        ));
-    }
-    let (form, parameters) = match (harmonic(stem), stem, stem.len() < class.len()) {
-        (Some(form), _, false) => (form, harmonic_table(view, form)?),
-        (Some(form), _, true) => (form, PerTuple::harmonic(view)?.one_replica(view, n_tuples)?),
-        (None, "Dihedral", false) => dihedral_table(view)?,
-        (None, "Dihedral", true) => {
-            let (degree, rows) = PerTuple::dihedral(view)?;
-            (PriorForm::Dihedral { degree }, rows.one_replica(view, n_tuples)?)
-        }
-        (None, "Repulsion", false) => {
-            view.only(&[], &["sigma"])?;
-            let mut table = Table::new(view, PriorForm::Repulsion)?;
-            table.fill(view, "sigma", 0)?;
-            (PriorForm::Repulsion, table.finish(view)?)
-        }
-        _ => {
-            let what = format!("the model class {}", view.describe());
-            return Err(view.unsupported(&what, "it is neither a known network nor a known prior"));
-        }
+    let (form, parameters) = match class.strip_prefix("Static") {
+        None => match PriorForm::of_class(class, 0) {
+            Some(PriorForm::Dihedral { .. }) => {
+                let form = PriorForm::Dihedral { degree: degree(view)? };
+                (form, keyed(view, form)?)
+            }
+            Some(form) => (form, keyed(view, form)?),
+            None => return Err(unknown(view)),
+        },
+        // The classes that the tools specialize.
+        Some(
+            stem @ ("HarmonicBonds" | "GeneralBonds" | "HarmonicAngles" | "GeneralAngles"
+            | "HarmonicImpropers" | "Dihedral"),
+        ) => match PriorForm::of_class(stem, 0) {
+            Some(PriorForm::Dihedral { .. }) => {
+                let (degree, rows) = PerTuple::dihedral(view)?;
+                (PriorForm::Dihedral { degree }, rows.one_replica(view, n_tuples)?)
+            }
+            Some(form) => (form, PerTuple::harmonic(view)?.one_replica(view, n_tuples)?),
+            None => return Err(unknown(view)),
+        },
+        Some(_) => return Err(unknown(view)),
     };
     if let Some(order) = view.attribute("order")?
         && order.number()? != form.order() as f64
@@ -76,42 +50,46 @@ pub(super) fn prior(view: &View, name: &str, n_tuples: Option<usize>) -> Result<
     Ok(Prior { name: name.to_owned(), form, parameters })
 }
 
-fn harmonic_table(view: &View, form: PriorForm) -> Result<PriorParameters> {
-    view.only(&[], &["k", "x_0", "v_0", "V0"])?;
-    let mut table = Table::new(view, form)?;
-    table.fill(view, "k", 0)?;
-    table.fill(view, "x_0", 1)?;
-    // Absent from the priors as published, where it is always 0.
-    for offset in ["v_0", "V0"] {
-        if view.weight(offset)?.is_some() {
-            table.fill(view, offset, 2)?;
-        }
-    }
-    table.finish(view)
+fn unknown(view: &View) -> Error {
+    let what = format!("the model class {}", view.describe());
+    view.unsupported(&what, "it is neither a known network nor a known prior")
 }
 
-fn dihedral_table(view: &View) -> Result<(PriorForm, PriorParameters)> {
-    view.only(&[], &["k1s", "k2s", "v_0"])?;
+/// A type-keyed prior.
+fn keyed(view: &View, form: PriorForm) -> Result<PriorParameters> {
+    let columns = form.columns();
+    let names: Vec<&str> = columns.iter().flat_map(|column| column.names).copied().collect();
+    view.only(&[], &names)?;
+    let mut table = Table::new(view, form)?;
+    let (mut first, mut shared) = (0, Vec::new());
+    for column in &columns {
+        if let Some(n) = column.series
+            && let Some(n_degs) = view.attribute("n_degs")?
+            && n_degs.number()? != n as f64
+        {
+            return Err(n_degs.invalid(n_degs.describe(), format!("{n}, as {}", column.names[0])));
+        }
+        if column.kind == ColumnKind::Shared {
+            shared.push((first, view.scalar(column.names[0])?));
+        } else {
+            table.fill(view, column, first)?;
+        }
+        first += column.series.unwrap_or(1);
+    }
+    table.finish(view, &shared)
+}
+
+/// The number of terms of a Fourier series.
+fn degree(view: &View) -> Result<usize> {
     let degree = match view.weight("k1s")?.map(|k1s| k1s.any_tensor()).transpose()?.flatten() {
         Some(Tensor::Dense(DenseTensor { shape, .. })) => shape.first().copied(),
         Some(Tensor::Sparse(sparse)) => sparse.shape.first().copied(),
         None => None,
     };
-    let Some(degree) = degree.filter(|degree| *degree <= MAX_DEGREE) else {
+    degree.filter(|degree| *degree <= MAX_DEGREE).ok_or_else(|| {
         let found = degree.map_or("none".into(), |degree| format!("{degree} terms"));
-        return Err(view.invalid(found, format!("k1s with at most {MAX_DEGREE} terms")));
-    };
-    if let Some(n_degs) = view.attribute("n_degs")?
-        && n_degs.number()? != degree as f64
-    {
-        return Err(n_degs.invalid(n_degs.describe(), format!("{degree}, as k1s has")));
-    }
-    let form = PriorForm::Dihedral { degree };
-    let mut table = Table::new(view, form)?;
-    table.fill(view, "v_0", 0)?;
-    table.fill(view, "k1s", 1)?;
-    table.fill(view, "k2s", 1 + degree)?;
-    Ok((form, table.finish(view)?))
+        view.invalid(found, format!("k1s with at most {MAX_DEGREE} terms"))
+    })
 }
 
 /// The rows of a type-keyed prior, collected from its tensors.
@@ -144,16 +122,23 @@ impl Table {
 
     /// Puts the nonzero entries of a tensor into the rows, from column `first` on. A tensor with
     /// one axis more than the prior has beads holds the terms of a series along its first.
-    fn fill(&mut self, view: &View, name: &str, first: usize) -> Result<()> {
-        let weight = view.weight(name)?;
+    fn fill(&mut self, view: &View, column: &Column, first: usize) -> Result<()> {
+        let mut weight = None;
+        for name in column.names {
+            if let Some(other) = view.weight(name)?
+                && let Some(earlier) = weight.replace(other)
+            {
+                return Err(earlier.invalid(format!("{name} besides"), "one of the two"));
+            }
+        }
         let Some(weight) = weight else {
+            if column.kind == ColumnKind::Optional {
+                return Ok(());
+            }
+            let name = column.names[0];
             return Err(view.invalid(format!("no {name}"), format!("a tensor {name}")));
         };
-        let n_beads = self.form.order();
-        let n_terms = match (self.form, name) {
-            (PriorForm::Dihedral { degree }, "k1s" | "k2s") => Some(degree),
-            _ => None,
-        };
+        let (n_beads, n_terms) = (self.form.order(), column.series);
         let n_axes = n_beads + usize::from(n_terms.is_some());
         let check = |shape: &[usize]| {
             let sides = shape.iter().all(|side| u32::try_from(*side).is_ok());
@@ -224,12 +209,14 @@ impl Table {
         Ok(())
     }
 
-    fn finish(self, view: &View) -> Result<PriorParameters> {
+    /// The rows, with the columns whose number all of them share.
+    fn finish(self, view: &View, shared: &[(usize, f64)]) -> Result<PriorParameters> {
         let n_values = self.rows.len() * self.form.n_parameters();
         view.archive.charge(n_values * size_of::<f64>())?;
         let mut keys = Vec::with_capacity(self.rows.len());
         let mut values = Vec::with_capacity(n_values);
-        for (key, row) in self.rows {
+        for (key, mut row) in self.rows {
+            shared.iter().for_each(|(column, value)| row[*column] = *value);
             keys.push(key);
             values.extend(row);
         }

@@ -29,9 +29,14 @@
 //! | field | value |
 //! |---|---|
 //! | `name` | of the term, and of the structures' list |
-//! | `form` | `{"kind": "harmonic_bond"}`, `"harmonic_angle"`, `"repulsion"`, or `{"kind": "dihedral", "degree": 3}` |
+//! | `form` | `{"kind": "dihedral", "degree": 3}`, or `{"kind": ...}` of another form below |
 //! | `parameters` | `"keyed"` or `"per_tuple"` |
 //! | `n_rows` | keys or tuples |
+//!
+//! The other forms are `harmonic_bond`, `harmonic_angle`, `harmonic_angle_raw`,
+//! `harmonic_improper`, `shifted_harmonic_improper`, `quartic_angle`, `quartic_angle_raw`,
+//! `restricted_quartic`, `repulsion`, `cutoff_repulsion`, `exp_repulsion` and
+//! `cutoff_exp_repulsion`: [`crate::model::PriorForm::name`].
 //!
 //! | tensor | shape |
 //! |---|---|

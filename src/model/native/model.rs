@@ -80,8 +80,17 @@ struct Term {
 enum Form {
     HarmonicBond {},
     HarmonicAngle {},
+    HarmonicAngleRaw {},
+    HarmonicImproper {},
+    ShiftedHarmonicImproper {},
     Dihedral { degree: usize },
+    QuarticAngle {},
+    QuarticAngleRaw {},
+    RestrictedQuartic {},
     Repulsion {},
+    CutoffRepulsion {},
+    ExpRepulsion {},
+    CutoffExpRepulsion {},
 }
 
 #[derive(Serialize, Deserialize)]
@@ -254,6 +263,15 @@ fn write_prior(writer: &mut Writer, prior: &Prior) -> Term {
         PriorForm::HarmonicAngle => Form::HarmonicAngle {},
         PriorForm::Dihedral { degree } => Form::Dihedral { degree },
         PriorForm::Repulsion => Form::Repulsion {},
+        PriorForm::HarmonicAngleRaw => Form::HarmonicAngleRaw {},
+        PriorForm::HarmonicImproper => Form::HarmonicImproper {},
+        PriorForm::ShiftedHarmonicImproper => Form::ShiftedHarmonicImproper {},
+        PriorForm::QuarticAngle => Form::QuarticAngle {},
+        PriorForm::QuarticAngleRaw => Form::QuarticAngleRaw {},
+        PriorForm::RestrictedQuartic => Form::RestrictedQuartic {},
+        PriorForm::CutoffRepulsion => Form::CutoffRepulsion {},
+        PriorForm::ExpRepulsion => Form::ExpRepulsion {},
+        PriorForm::CutoffExpRepulsion => Form::CutoffExpRepulsion {},
     };
     Term { name: prior.name.clone(), form, parameters, n_rows }
 }
@@ -269,6 +287,15 @@ fn read_prior(reader: &mut Reader, term: Term) -> Result<Prior> {
             return Err(Error::invalid(format!("prior/{name}/degree"), degree, expected));
         }
         Form::Repulsion {} => PriorForm::Repulsion,
+        Form::HarmonicAngleRaw {} => PriorForm::HarmonicAngleRaw,
+        Form::HarmonicImproper {} => PriorForm::HarmonicImproper,
+        Form::ShiftedHarmonicImproper {} => PriorForm::ShiftedHarmonicImproper,
+        Form::QuarticAngle {} => PriorForm::QuarticAngle,
+        Form::QuarticAngleRaw {} => PriorForm::QuarticAngleRaw,
+        Form::RestrictedQuartic {} => PriorForm::RestrictedQuartic,
+        Form::CutoffRepulsion {} => PriorForm::CutoffRepulsion,
+        Form::ExpRepulsion {} => PriorForm::ExpRepulsion,
+        Form::CutoffExpRepulsion {} => PriorForm::CutoffExpRepulsion,
     };
     let (stride, order) = (form.n_parameters(), form.order());
     let values = reader.numbers(&format!("prior/{name}/values"), &[Some(n_rows), Some(stride)])?;
