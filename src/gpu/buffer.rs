@@ -109,7 +109,8 @@ impl<T: Pod> Buffer<T> {
             let _ = sender.send(result);
         });
         device.wait("reading back")?;
-        match receiver.try_recv() {
+        // Another thread, waiting on the same device, may be the one to be told, a little later.
+        match receiver.recv() {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(Error::gpu("reading back", error)),
             Err(_) => return Err(Error::gpu("reading back", "the device did not answer")),
