@@ -48,7 +48,6 @@ impl XtcReader {
     /// [`Error::Invalid`] if the file is damaged or ends within the frame.
     pub fn read(&mut self) -> Result<Option<Vec<[f64; 3]>>> {
         let Some(bytes) = self.frame()? else { return Ok(None) };
-        self.n_read += 1;
         let mut frame = molly::Frame::default();
         // The library asserts what it takes for granted of the coordinates' code.
         let result = caught(|| {
@@ -56,6 +55,7 @@ impl XtcReader {
         });
         match result {
             Some(Ok(positions)) => {
+                self.n_read += 1;
                 let angstrom = |x: &f32| 10.0 * f64::from(*x);
                 let vectors = positions.as_chunks::<3>().0.iter();
                 Ok(Some(vectors.map(|x| x.each_ref().map(angstrom)).collect()))
