@@ -156,6 +156,10 @@ pub trait Engine {
     /// Potential energy of each replica in its present state, kcal/mol.
     fn potential(&mut self) -> Result<Vec<f64>>;
 
+    /// Energy of all terms or of one, of each replica in its present state, kcal/mol: the bits of
+    /// [`Engine::evaluate`] without its work for the forces.
+    fn energies(&mut self, terms: Terms) -> Result<Vec<f64>>;
+
     /// Energies and forces of the present positions, without the external forces.
     fn evaluate(&mut self, terms: Terms) -> Result<Evaluation>;
 

@@ -58,6 +58,7 @@ pub mod model;
 pub mod ops;
 pub mod random;
 pub mod reference;
+pub mod scoring;
 pub mod simulation;
 pub mod system;
 pub mod units;

@@ -89,8 +89,7 @@ impl Simulation {
         settings: &Settings,
         engine: impl FnOnce(System) -> Result<Box<dyn Engine>>,
     ) -> Result<Self> {
-        let structures = start::replicas(structures, settings)?;
-        let system = System::new(model, &structures)?;
+        let (structures, system) = start::replicas(model, structures, settings)?;
         let dynamics = start::dynamics(settings)?;
         dynamics.check(&system)?;
         let state = start::state(&structures, &dynamics);

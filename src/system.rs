@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::model::{Model, PriorForm, SchNet};
+use crate::model::{Model, Prior, PriorForm, PriorParameters, SchNet};
 
 /// A list of bead tuples that a prior term of the same name acts on.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,6 +102,38 @@ pub(crate) fn check_vectors(field: &str, vectors: &[[f64; 3]], n_beads: usize) -
             "finite numbers",
         )),
         None => Ok(()),
+    }
+}
+
+/// Refuses parameters written tuple by tuple for another molecule than the first: they fit that
+/// one only, even where the numbers of tuples agree.
+fn check_specialised(model: &Model, first: &Topology, other: &Topology) -> Result<()> {
+    let list = |of: &Topology, name: &str| {
+        let list = of.lists.iter().find(|list| list.name == name);
+        list.map_or_else(Vec::new, |list| list.tuples.clone())
+    };
+    let keyless = |prior: &&Prior| matches!(&prior.parameters, PriorParameters::PerTuple { values } if !values.is_empty());
+    let differs = |prior: &&Prior| {
+        first.types != other.types || list(first, &prior.name) != list(other, &prior.name)
+    };
+    match model.priors.iter().filter(keyless).find(differs) {
+        Some(prior) => Err(Error::invalid(
+            format!("prior/{}", prior.name),
+            "another molecule than in structure 0",
+            "the same one: these parameters are written tuple by tuple, for one molecule; priors \
+             with bead types as keys fit any",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The same error, said of one structure of several.
+pub(crate) fn in_structure(error: Error, s: usize) -> Error {
+    match error {
+        Error::Invalid { origin, field, found, expected } => {
+            Error::Invalid { origin, field: format!("structure {s}, {field}"), found, expected }
+        }
+        other => other,
     }
 }
 
@@ -214,6 +246,10 @@ pub struct System {
 
 impl System {
     /// Joins a model with the molecules of `structures`, one replica each.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the first value of the model or of a structure that is wrong, such
+    /// as the parameters of priors that were written for the tuples of another molecule.
     pub fn new(model: &Model, structures: &[Structure]) -> Result<Self> {
         model.check()?;
         if structures.is_empty() {
@@ -223,16 +259,21 @@ impl System {
         let mut molecules = Vec::new();
         let mut molecule_of = Vec::with_capacity(structures.len());
         let mut first_bead = vec![0];
-        for structure in structures {
-            structure.check()?;
+        for (s, structure) in structures.iter().enumerate() {
+            structure.check().map_err(|error| in_structure(error, s))?;
             let same = |known: &&Arc<Topology>| {
                 Arc::ptr_eq(known, &structure.topology) || ***known == *structure.topology
             };
             let molecule = match topologies.iter().position(same) {
                 Some(molecule) => molecule,
                 None => {
+                    if let Some(first) = topologies.first() {
+                        check_specialised(model, first, &structure.topology)
+                            .map_err(|error| in_structure(error, s))?;
+                    }
                     topologies.push(&structure.topology);
-                    molecules.push(Molecule::join(model, &structure.topology)?);
+                    let joined = Molecule::join(model, &structure.topology);
+                    molecules.push(joined.map_err(|error| in_structure(error, s))?);
                     molecules.len() - 1
                 }
             };
@@ -241,6 +282,27 @@ impl System {
         }
         let schnet = model.schnet.clone().map(Arc::new);
         Ok(System { schnet, molecules, molecule_of, first_bead })
+    }
+
+    /// A system of copies of the replicas of this one, in the order given.
+    ///
+    /// # Panics
+    /// If there is no replica of a given number.
+    pub fn select(&self, replicas: impl IntoIterator<Item = usize>) -> System {
+        let mut chosen: Vec<usize> = Vec::new();
+        let mut molecule_of = Vec::new();
+        let mut first_bead = vec![0];
+        for r in replicas {
+            let molecule = self.molecule_of[r];
+            let known = chosen.iter().position(|of| *of == molecule);
+            molecule_of.push(known.unwrap_or(chosen.len()));
+            if known.is_none() {
+                chosen.push(molecule);
+            }
+            first_bead.push(first_bead[first_bead.len() - 1] + self.beads(r).len());
+        }
+        let molecules = chosen.into_iter().map(|of| self.molecules[of].clone()).collect();
+        System { schnet: self.schnet.clone(), molecules, molecule_of, first_bead }
     }
 
     /// The number of replicas.

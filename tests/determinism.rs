@@ -5,15 +5,17 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Backend, assert_close, at_rest, chains, hot, points, small_schnet};
+use common::{Backend, assert_close, at_rest, chains, hot, mixture, points, small_schnet};
 use flashschnet::engine::{Dynamics, Evaluation, Integrator, State, Terms};
 use flashschnet::model::Model;
+use flashschnet::reference::Reference;
 use flashschnet::system::{Structure, System, Topology};
 
 on_every_backend!(
     same_seed_gives_same_bits,
     another_seed_gives_another_run,
     a_replica_alone_is_the_replica_among_others,
+    a_molecule_alone_is_the_molecule_in_a_mixture,
     setting_the_state_that_was_read_changes_nothing,
     the_way_a_run_is_cut_changes_nothing,
     neighbor_lists_keep_up_with_the_beads,
@@ -87,6 +89,43 @@ fn a_replica_alone_is_the_replica_among_others(backend: &Backend) {
     assert_eq!(of_one.energy[0], of_many.energy[r]);
     assert_eq!(of_one.forces, of_many.forces[beads.clone()]);
     assert_eq!(of_one.bead_energy, of_many.bead_energy[beads]);
+}
+
+/// Molecules of different sizes, terms and temperatures: each replica alone, with its number, its
+/// temperature and its molecule only, has the bits it has among the others.
+fn a_molecule_alone_is_the_molecule_in_a_mixture(backend: &Backend) {
+    let (model, structures) = mixture();
+    // Some molecules twice, in different places.
+    let order = [0, 1, 2, 3, 4, 1, 0];
+    let structures: Vec<Structure> = order.iter().map(|s| structures[*s].clone()).collect();
+    let system = System::new(&model, &structures).unwrap();
+    assert_eq!(system.molecules.len(), 5);
+    let state = at_rest(structures.iter().flat_map(|s| s.positions.clone()).collect());
+    let n = order.len();
+    let beta: Vec<f64> = (0..n).map(|r| 0.6 + 0.1 * r as f64).collect();
+    let replica_ids: Vec<u32> = (0..n as u32).map(|r| 50 + 3 * r).collect();
+    let dynamics = Dynamics { beta, replica_ids, ..hot(n) };
+    let (many, of_many) = run(backend, (system.clone(), state.clone()), &dynamics, &[30], false);
+    for r in 0..n {
+        let alone = System::new(&model, &structures[r..=r]).unwrap();
+        assert_eq!(alone.molecules, system.select([r]).molecules);
+        let beads = system.beads(r);
+        let start = at_rest(state.positions[beads.clone()].to_vec());
+        let (beta, id) = (vec![dynamics.beta[r]], vec![dynamics.replica_ids[r]]);
+        let dynamics = Dynamics { beta, replica_ids: id, ..hot(1) };
+        let (one, of_one) = run(backend, (alone, start), &dynamics, &[30], false);
+        assert_eq!(one.positions, many.positions[beads.clone()], "replica {r}");
+        assert_eq!(one.velocities, many.velocities[beads.clone()], "replica {r}");
+        assert_eq!(of_one.energy[0], of_many.energy[r], "replica {r}");
+        assert_eq!(of_one.forces, of_many.forces[beads], "replica {r}");
+    }
+}
+
+#[test]
+fn the_reference_mixes_molecules_as_well() {
+    let reference =
+        Backend { engine: |system| Ok(Box::new(Reference::new(system))), ..common::cpu() };
+    a_molecule_alone_is_the_molecule_in_a_mixture(&reference);
 }
 
 fn setting_the_state_that_was_read_changes_nothing(backend: &Backend) {

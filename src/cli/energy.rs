@@ -1,32 +1,51 @@
-//! `flashschnet energy`: energies and forces of structures.
+//! `flashschnet energy`: energies and forces of structures, and of the frames of trajectories.
 
 use std::collections::HashMap;
-use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use flashschnet::engine::{Engine, Evaluation, State, Terms};
-use flashschnet::io::{check_free, write_new};
+use flashschnet::engine::{Evaluation, Terms};
+use flashschnet::io::{Trajectory, check_free, write_new};
+use flashschnet::scoring::Scorer;
 use flashschnet::system::System;
 use flashschnet::{Error, Result};
 use safetensors::{Dtype, tensor::TensorView};
 
 use super::BackendOptions;
-use super::inputs::InputOptions;
+use super::inputs::{InputOptions, Inputs};
+use super::table::{Row, Table};
 
-/// Compute energies and forces of structures, in all and term by term.
+/// Compute energies and forces of structures, in all and term by term, or energies of every frame
+/// of a trajectory.
 ///
-/// Prints a table in kcal/mol, with the largest force on a bead in kcal/mol/Å. The output file
-/// holds f64 tensors: energy_total and energy/TERM (structures), forces_total and forces/TERM
-/// (structures, beads, 3), or (beads of all structures, 3) if the structures differ in size, and
-/// first_bead (structures + 1).
+/// Prints a table in kcal/mol, with the largest force on a bead in kcal/mol/Å where there are
+/// forces: of structures always, of frames with an output file. The output file holds f64 tensors:
+/// energy_total and energy/TERM (structures), forces_total and forces/TERM (structures, beads, 3),
+/// or (beads of all structures, 3) if the structures differ in size, and first_bead
+/// (structures + 1). Frames stand for structures there.
 #[derive(Args)]
 pub(super) struct Energy {
     #[command(flatten)]
     inputs: InputOptions,
     #[command(flatten)]
     backend: BackendOptions,
+    /// Evaluate the frames of an XTC, DCD or .npy file instead; the .npy file holds (frames,
+    /// beads, 3) or (replicas, frames, beads, 3) in Å
+    #[arg(long, value_name = "FILE")]
+    trajectory: Option<PathBuf>,
+    /// The structure whose molecule the trajectory is of
+    #[arg(long, value_name = "K", default_value_t = 0, requires = "trajectory")]
+    structure: usize,
+    /// Take every Nth frame, from the first
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "trajectory")]
+    stride: u64,
+    /// Every term of the frames' energies too
+    #[arg(long, requires = "trajectory")]
+    terms: bool,
+    /// Print comma-separated values, with all digits
+    #[arg(long)]
+    csv: bool,
     /// Also write energies and forces to a new safetensors file
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -37,85 +56,213 @@ impl Energy {
         if let Some(output) = &self.output {
             check_free(output)?;
         }
-        let inputs = self.inputs.load()?;
-        let backend = self.backend.open()?;
-        let system = System::new(&inputs.model, &inputs.structures)?;
-        let mut engine = backend.engine(system.clone())?;
-        let mut state = State::default();
-        for structure in &inputs.structures {
-            state.positions.extend(&structure.positions);
+        if self.stride == 0 {
+            return Err(Error::invalid("stride", 0, "at least 1").into());
         }
-        state.velocities.resize(state.positions.len(), [0.0; 3]);
-        engine.set_state(&state)?;
-        let evaluations = evaluate(&mut *engine, &system)?;
-        table(&system, &evaluations)?;
+        let inputs = self.inputs.load()?;
+        let report = match &self.trajectory {
+            Some(path) => self.score_trajectory(path, &inputs)?,
+            None => self.score_structures(&inputs)?,
+        };
         if let Some(output) = &self.output {
-            write_new(output, &tensors(&system, &evaluations)?)?;
+            write_new(output, &report.tensors()?)?;
             eprintln!("{}", output.display());
         }
         Ok(ExitCode::SUCCESS)
     }
-}
 
-/// The total first, then each term with its name.
-fn evaluate(engine: &mut dyn Engine, system: &System) -> Result<Vec<(String, Evaluation)>> {
-    let mut evaluations = vec![("total".to_owned(), engine.evaluate(Terms::Total)?)];
-    let n_networks = usize::from(system.schnet.is_some());
-    for (k, name) in system.term_names().into_iter().enumerate() {
-        let terms = k.checked_sub(n_networks).map_or(Terms::Network, Terms::Prior);
-        evaluations.push((name, engine.evaluate(terms)?));
-    }
-    Ok(evaluations)
-}
-
-fn table(system: &System, evaluations: &[(String, Evaluation)]) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    let width = evaluations.iter().map(|(name, _)| name.len()).max().unwrap_or_default().max(14);
-    write!(out, "structure")?;
-    for (name, _) in evaluations {
-        write!(out, " {name:>width$}")?;
-    }
-    writeln!(out, " {:>14} {:>7}", "largest force", "on bead")?;
-    for s in 0..system.n_replicas() {
-        write!(out, "{s:>9}")?;
-        for (_, evaluation) in evaluations {
-            write!(out, " {:>width$.6}", evaluation.energy[s])?;
+    fn score_structures(&self, inputs: &Inputs) -> anyhow::Result<Report> {
+        let system = System::new(&inputs.model, &inputs.structures)?;
+        let backend = self.backend.open()?;
+        let mut report = Report::new(self, &system, vec!["structure"], true, true);
+        let mut scorer = Scorer::new(&backend, system);
+        for chunk in (0..inputs.structures.len()).collect::<Vec<_>>().chunks(scorer.batch()) {
+            let labels = chunk.iter().map(|s| vec![*s as u64]).collect();
+            let positions = chunk.iter().map(|s| inputs.structures[*s].positions.clone());
+            report.add(&mut scorer, chunk, labels, positions.collect())?;
         }
-        let forces = &evaluations[0].1.forces[system.beads(s)];
-        let norms = forces.iter().map(|f| f.iter().map(|f| f * f).sum::<f64>().sqrt());
-        let largest = norms.enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
-        let (bead, force) = largest.unwrap_or_default();
-        writeln!(out, " {force:>14.6} {bead:>7}")?;
+        Ok(report)
     }
-    Ok(())
+
+    fn score_trajectory(&self, path: &Path, inputs: &Inputs) -> anyhow::Result<Report> {
+        let Some(structure) = inputs.structures.get(self.structure) else {
+            let expected = format!("one of the {} structures", inputs.structures.len());
+            return Err(Error::invalid("structure", self.structure, expected).into());
+        };
+        let mut trajectory = Trajectory::open(path, structure.positions.len())?;
+        let system = System::new(&inputs.model, std::slice::from_ref(structure))?;
+        let backend = self.backend.open()?;
+        let per_replica = trajectory.frames_per_replica().map(|n| n.max(1));
+        let labels = if per_replica.is_some() { vec!["replica", "frame"] } else { vec!["frame"] };
+        let mut report = Report::new(self, &system, labels, self.terms, self.output.is_some());
+        let mut scorer = Scorer::new(&backend, system);
+        let (mut labels, mut frames) = (Vec::new(), Vec::new());
+        loop {
+            let number = trajectory.frame();
+            let in_replica = per_replica.map_or(number, |n| number % n);
+            let frame = match in_replica.is_multiple_of(self.stride) {
+                true => trajectory.read(),
+                false => match trajectory.skip() {
+                    Ok(true) => continue,
+                    end => end.map(|_| None),
+                },
+            };
+            let more = matches!(frame, Ok(Some(_)));
+            if let Ok(Some(frame)) = &frame {
+                labels.push(per_replica.map_or(vec![number], |n| vec![number / n, number % n]));
+                frames.push(frame.clone());
+            }
+            // What was read before an error is shown before the error is.
+            if frames.len() >= scorer.batch() || (!more && !frames.is_empty()) {
+                let replicas = vec![0; frames.len()];
+                let (labels, frames) = (std::mem::take(&mut labels), std::mem::take(&mut frames));
+                report.add(&mut scorer, &replicas, labels, frames).map_err(|error| match error
+                    .downcast::<Error>()
+                {
+                    Ok(error) => error.of_file(path).into(),
+                    Err(error) => error,
+                })?;
+            }
+            if frame?.is_none() {
+                break;
+            }
+        }
+        match report.sizes.len() {
+            0 => Err(Error::invalid("frames", "none", "at least one").of_file(path).into()),
+            _ => Ok(report),
+        }
+    }
 }
 
-fn tensors(system: &System, evaluations: &[(String, Evaluation)]) -> Result<Vec<u8>> {
-    let n = system.n_replicas();
-    let n_beads = system.beads(0).len();
-    let same_size = (0..n).all(|s| system.beads(s).len() == n_beads);
-    let forces_shape = if same_size { vec![n, n_beads, 3] } else { vec![system.n_beads(), 3] };
-    let first_bead: Vec<u8> =
-        system.first_bead.iter().flat_map(|b| (*b as i64).to_le_bytes()).collect();
-    let mut data = vec![("first_bead".to_owned(), Dtype::I64, vec![n + 1], first_bead)];
-    for (k, (name, evaluation)) in evaluations.iter().enumerate() {
-        let bytes = |x: &[f64]| x.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
-        let separator = if k == 0 { '_' } else { '/' };
-        let mut add = |what: &str, shape: Vec<usize>, values: &[f64]| {
-            let name = format!("{what}{separator}{name}");
-            data.push((name, Dtype::F64, shape, bytes(values)));
-        };
-        add("energy", vec![n], &evaluation.energy);
-        add("forces", forces_shape.clone(), evaluation.forces.as_flattened());
+/// What is printed and, for the output file, kept.
+struct Report {
+    names: Vec<String>,
+    terms: Vec<Terms>,
+    with_forces: bool,
+    keep: bool,
+    table: Table,
+    /// What a row is called in messages.
+    row_name: &'static str,
+    /// For each name, as far as they are kept.
+    evaluations: Vec<Evaluation>,
+    /// Beads of every row.
+    sizes: Vec<usize>,
+}
+
+impl Report {
+    fn new(
+        options: &Energy,
+        system: &System,
+        labels: Vec<&'static str>,
+        with_terms: bool,
+        with_forces: bool,
+    ) -> Self {
+        let mut names = vec!["total".to_owned()];
+        let mut terms = vec![Terms::Total];
+        if with_terms {
+            let n_networks = usize::from(system.schnet.is_some());
+            for (k, name) in system.term_names().into_iter().enumerate() {
+                terms.push(k.checked_sub(n_networks).map_or(Terms::Network, Terms::Prior));
+                names.push(name);
+            }
+        }
+        Report {
+            table: Table::new(options.csv, labels.clone(), names.clone(), with_forces),
+            evaluations: vec![Evaluation::default(); names.len()],
+            names,
+            terms,
+            with_forces,
+            keep: options.output.is_some(),
+            row_name: labels[labels.len() - 1],
+            sizes: Vec::new(),
+        }
     }
-    let failed = |error: safetensors::SafeTensorError| Error::invalid("output", error, "tensors");
-    let mut views = Vec::with_capacity(data.len());
-    for (name, dtype, shape, bytes) in &data {
-        let view = TensorView::new(*dtype, shape.clone(), bytes).map_err(failed)?;
-        views.push((name.as_str(), view));
+
+    /// Evaluates and prints rows; `labels` are their numbers.
+    fn add(
+        &mut self,
+        scorer: &mut Scorer,
+        replicas: &[usize],
+        labels: Vec<Vec<u64>>,
+        positions: Vec<Vec<[f64; 3]>>,
+    ) -> anyhow::Result<()> {
+        let found = scorer.evaluate(replicas, &positions, &self.terms, self.with_forces);
+        let found = found.map_err(|error| match error {
+            Error::TooManyNeighbors { replica, bead, found, limit } => {
+                let number = labels[replica as usize].last().copied().unwrap_or_default();
+                let field = format!("{} {number}, bead {bead}", self.row_name);
+                let expected = format!("at most {limit}, the model's max_num_neighbors");
+                Error::invalid(field, format!("{found} neighbors within the cutoff"), expected)
+            }
+            other => other,
+        })?;
+        let mut rows = Vec::with_capacity(labels.len());
+        let mut first_bead = 0;
+        for (k, (labels, positions)) in labels.into_iter().zip(&positions).enumerate() {
+            let molecule = scorer.system().molecule(replicas[k]);
+            let energy = |(terms, of): (&Terms, &Evaluation)| match terms {
+                Terms::Prior(p) if molecule.terms[*p].tuples.is_empty() => None,
+                _ => Some(of.energy[k]),
+            };
+            let energies: Vec<Option<f64>> = self.terms.iter().zip(&found).map(energy).collect();
+            if let Some(total) = energies[0].filter(|total| !total.is_finite()) {
+                log::warn!("{} {labels:?}: the energy is {total}", self.row_name);
+            }
+            let beads = first_bead..first_bead + positions.len();
+            first_bead = beads.end;
+            let largest_force = self.with_forces.then(|| largest(&found[0].forces[beads]));
+            rows.push(Row { labels, energies, largest_force });
+            self.sizes.push(positions.len());
+        }
+        if self.keep {
+            for (all, found) in self.evaluations.iter_mut().zip(found) {
+                all.energy.extend(found.energy);
+                all.forces.extend(found.forces);
+            }
+        }
+        Ok(self.table.print(&mut std::io::stdout().lock(), &rows)?)
     }
-    let metadata = [("format", "flashschnet energy 1"), ("units", "kcal/mol, kcal/mol/Å")];
-    let metadata: HashMap<String, String> =
-        metadata.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    safetensors::serialize(views, Some(metadata)).map_err(failed)
+
+    fn tensors(&self) -> Result<Vec<u8>> {
+        let n = self.sizes.len();
+        let n_beads = self.sizes[0];
+        let mut first_bead = vec![0_i64];
+        first_bead.extend(self.sizes.iter().scan(0, |sum, size| {
+            *sum += *size as i64;
+            Some(*sum)
+        }));
+        let same_size = self.sizes.iter().all(|size| *size == n_beads);
+        let forces_shape =
+            if same_size { vec![n, n_beads, 3] } else { vec![self.sizes.iter().sum(), 3] };
+        let first_bead: Vec<u8> = first_bead.iter().flat_map(|b| b.to_le_bytes()).collect();
+        let mut data = vec![("first_bead".to_owned(), Dtype::I64, vec![n + 1], first_bead)];
+        for (k, (name, evaluation)) in self.names.iter().zip(&self.evaluations).enumerate() {
+            let bytes = |x: &[f64]| x.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+            let separator = if k == 0 { '_' } else { '/' };
+            let mut add = |what: &str, shape: Vec<usize>, values: &[f64]| {
+                let name = format!("{what}{separator}{name}");
+                data.push((name, Dtype::F64, shape, bytes(values)));
+            };
+            add("energy", vec![n], &evaluation.energy);
+            add("forces", forces_shape.clone(), evaluation.forces.as_flattened());
+        }
+        let failed =
+            |error: safetensors::SafeTensorError| Error::invalid("output", error, "tensors");
+        let mut views = Vec::with_capacity(data.len());
+        for (name, dtype, shape, bytes) in &data {
+            let view = TensorView::new(*dtype, shape.clone(), bytes).map_err(failed)?;
+            views.push((name.as_str(), view));
+        }
+        let metadata = [("format", "flashschnet energy 1"), ("units", "kcal/mol, kcal/mol/Å")];
+        let metadata: HashMap<String, String> =
+            metadata.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        safetensors::serialize(views, Some(metadata)).map_err(failed)
+    }
+}
+
+/// The largest force and its bead.
+fn largest(forces: &[[f64; 3]]) -> (f64, usize) {
+    let norms = forces.iter().map(|f| f.iter().map(|f| f * f).sum::<f64>().sqrt());
+    let largest = norms.enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+    largest.map_or((0.0, 0), |(bead, force)| (force, bead))
 }

@@ -39,7 +39,7 @@ impl Import {
         check_free(&model_path)?;
         check_free(&structures_path)?;
         let (model, structures) =
-            inputs::load(&self.model, self.priors.as_deref(), self.structures.as_deref())?;
+            inputs::load(&self.model, self.priors.as_deref(), self.structures.as_slice())?;
         let mut out = std::io::stdout();
         writeln!(out, "{}", summary(&model))?;
         write_model(&model_path, &model)?;

@@ -16,9 +16,9 @@ pub(super) struct InputOptions {
     /// Model: a native file, or a .pt or .ckpt of mlcg or flashmd
     #[arg(long, value_name = "FILE", required_unless_present = "builtin")]
     model: Option<PathBuf>,
-    /// Structures, unless the model's file brings them
-    #[arg(long, value_name = "FILE", requires = "model")]
-    structures: Option<PathBuf>,
+    /// Structures, unless the model's file brings them; they may be of different molecules
+    #[arg(long, value_name = "FILE", requires = "model", num_args = 1..)]
+    structures: Vec<PathBuf>,
     /// Priors for a model that is only a network
     #[arg(long, value_name = "FILE", requires = "model")]
     priors: Option<PathBuf>,
@@ -40,10 +40,10 @@ impl InputOptions {
             let (model, structures) = builtin();
             return Ok(Inputs { model, structures, source: "built-in system".into() });
         };
-        let files = [Some(path), self.priors.as_ref(), self.structures.as_ref()];
-        let files: Vec<String> = files.iter().flatten().map(|f| f.display().to_string()).collect();
+        let files = [path].into_iter().chain(&self.priors).chain(&self.structures);
+        let files: Vec<String> = files.map(|file| file.display().to_string()).collect();
         let source = files.join(", ");
-        let (model, structures) = load(path, self.priors.as_deref(), self.structures.as_deref())?;
+        let (model, structures) = load(path, self.priors.as_deref(), &self.structures)?;
         let structures = structures.ok_or_else(|| {
             Error::invalid("structures", "none", "a file with structures: --structures FILE")
                 .of_file(path)
@@ -52,12 +52,12 @@ impl InputOptions {
     }
 }
 
-/// A model, its priors from a second file if one is given, and structures: of their own file, or
+/// A model, its priors from a second file if one is given, and structures: of their own files, or
 /// else those that the model's file brings, if it does.
 pub(super) fn load(
     model: &Path,
     priors: Option<&Path>,
-    structures: Option<&Path>,
+    structures: &[PathBuf],
 ) -> Result<(Model, Option<Vec<Structure>>)> {
     let mut contents = read(model)?;
     let own = contents.structures.take();
@@ -72,8 +72,19 @@ pub(super) fn load(
         }
     };
     network.check().of_file(model)?;
-    let structures = structures.map(load_structures).transpose()?;
-    Ok((network, structures.or(own)))
+    if structures.is_empty() {
+        return Ok((network, own));
+    }
+    let mut all = Vec::new();
+    for path in structures {
+        let of_file = load_structures(path)?;
+        if structures.len() > 1 && !of_file.is_empty() {
+            let last = all.len() + of_file.len() - 1;
+            log::info!("{}: structures {} to {last}", path.display(), all.len());
+        }
+        all.extend(of_file);
+    }
+    Ok((network, Some(all)))
 }
 
 /// A file with a model; those of torch.save may bring structures.

@@ -9,6 +9,7 @@ mod logger;
 mod progress;
 mod run;
 mod signals;
+mod table;
 mod verify;
 
 use std::process::ExitCode;

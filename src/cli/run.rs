@@ -17,8 +17,8 @@ use super::{BackendOptions, logger};
 
 /// Run the dynamics of many replicas and write their trajectories.
 ///
-/// Writes replica_0000.xtc and so on, topology.pdb, energies.csv and run.log to the output folder.
-/// Replicas start from the structures in turn, with their velocities or, where they have none,
+/// Writes replica_0000.xtc and so on, topology.pdb (one of each molecule, if they differ),
+/// energies.csv and run.log to the output folder. Replicas start from the structures in turn, with their velocities or, where they have none,
 /// with random ones of the temperature. A frame is saved after every save interval; the start is
 /// not. Ctrl-C stops at the next frame and leaves complete files; a second one stops at once.
 #[derive(Args)]
@@ -201,6 +201,11 @@ impl Run {
         output.log(format!("system: {}", inputs.source))?;
         output.log(format!("structures: {}", inputs.structures.len()))?;
         output.log(format!("replicas: {replicas}"))?;
+        if n_molecules > 1 {
+            for line in output.topologies() {
+                output.log(line)?;
+            }
+        }
         output.log(format!("integrator: {}{friction}", dynamics.integrator.name()))?;
         output.log(format!("dt: {} ps", self.dt))?;
         output.log(format!("temperature: {} K", kelvin.join(", ")))?;

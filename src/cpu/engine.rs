@@ -45,7 +45,8 @@ struct Batch<'a> {
     candidates: &'a mut [Candidates],
     energy: &'a mut [f64],
     bead_energy: &'a mut [f64],
-    forces: &'a mut [[f64; 3]],
+    /// `None` where only energies are asked for.
+    forces: Option<&'a mut [[f64; 3]]>,
 }
 
 /// Cuts the first `n` elements off a slice.
@@ -101,11 +102,12 @@ impl Cpu {
         batches
     }
 
-    fn evaluate_terms(&mut self, terms: Terms) -> Result<Evaluation> {
+    /// Energies by replica and by bead, and forces if they are asked for.
+    fn evaluate_terms(&mut self, terms: Terms, with_forces: bool) -> Result<Evaluation> {
         let (n_replicas, n_beads) = (self.system.n_replicas(), self.system.n_beads());
         let mut evaluation = Evaluation {
             energy: vec![0.0; n_replicas],
-            forces: vec![[0.0; 3]; n_beads],
+            forces: vec![[0.0; 3]; if with_forces { n_beads } else { 0 }],
             bead_energy: vec![0.0; n_beads],
         };
         // Two batches per thread level out their different costs.
@@ -123,7 +125,7 @@ impl Cpu {
                 candidates: take(&mut candidates, replicas.len()),
                 energy: take(&mut energy, replicas.len()),
                 bead_energy: take(&mut bead_energy, beads.len()),
-                forces: take(&mut forces, beads.len()),
+                forces: with_forces.then(|| take(&mut forces, beads.len())),
                 replicas,
                 beads,
             }
@@ -144,10 +146,10 @@ impl Cpu {
         first_error.map_or(Ok(evaluation), Err)
     }
 
-    /// Energies and forces of a batch: on all threads if `min_chunks` is 1, on one if it is
+    /// Energies and perhaps forces of a batch: on all threads if `min_chunks` is 1, on one if it is
     /// `usize::MAX`.
     fn evaluate_batch(&self, batch: Batch, terms: Terms, min_chunks: usize) -> Result<()> {
-        let Batch { replicas, beads, candidates, energy, bead_energy, forces } = batch;
+        let Batch { replicas, beads, candidates, energy, bead_energy, mut forces } = batch;
         let first = beads.start;
         let within = |r: usize| {
             let beads = self.system.beads(r);
@@ -164,6 +166,7 @@ impl Cpu {
                 candidates.within(&positions[beads.clone()], network.radius, beads.start, pairs);
             }
             let types = replicas.clone().flat_map(|r| self.system.molecule(r).types.iter());
+            let forces = forces.as_deref_mut();
             let result =
                 network.evaluate(types.copied(), bead_energy, forces, &mut work, min_chunks);
             self.workspaces().push(work);
@@ -174,8 +177,8 @@ impl Cpu {
             let beads = within(r);
             prior_energy.clear();
             prior_energy.resize(beads.len(), 0.0);
-            let mut sums =
-                Sums { bead_energy: &mut prior_energy, forces: &mut forces[beads.clone()] };
+            let forces = forces.as_deref_mut().map(|forces| &mut forces[beads.clone()]);
+            let mut sums = Sums { bead_energy: &mut prior_energy, forces };
             for (k, term) in self.system.molecule(r).terms.iter().enumerate() {
                 if terms == Terms::Total || terms == Terms::Prior(k) {
                     sums.add(term, &positions[beads.clone()]);
@@ -212,7 +215,7 @@ impl Cpu {
     fn total(&mut self) -> Result<&Evaluation> {
         let total = match self.total.take() {
             Some(total) => total,
-            None => self.evaluate_terms(Terms::Total)?,
+            None => self.evaluate_terms(Terms::Total, true)?,
         };
         Ok(self.total.insert(total))
     }
@@ -315,13 +318,20 @@ impl Engine for Cpu {
     }
 
     fn potential(&mut self) -> Result<Vec<f64>> {
-        Ok(self.total()?.energy.clone())
+        self.energies(Terms::Total)
+    }
+
+    fn energies(&mut self, terms: Terms) -> Result<Vec<f64>> {
+        match (terms, &self.total) {
+            (Terms::Total, Some(total)) => Ok(total.energy.clone()),
+            _ => self.evaluate_terms(terms, false).map(|evaluation| evaluation.energy),
+        }
     }
 
     fn evaluate(&mut self, terms: Terms) -> Result<Evaluation> {
         match terms {
             Terms::Total => self.total().cloned(),
-            Terms::Network | Terms::Prior(_) => self.evaluate_terms(terms),
+            Terms::Network | Terms::Prior(_) => self.evaluate_terms(terms, true),
         }
     }
 

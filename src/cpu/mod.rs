@@ -51,10 +51,11 @@ impl Convolution {
         let radial = basis.radial(&envelope, &distances);
         let zeros = |columns| vec![0.0; pairs.len() * columns];
         let (mut inputs, mut input_slopes) = (zeros(basis.n_rbf()), zeros(basis.n_rbf()));
-        basis.evaluate(&radial, &mut inputs, &mut input_slopes, 1);
+        basis.evaluate(&radial, &mut inputs, Some(&mut input_slopes), 1);
         let (mut value, mut slope) = (zeros(schnet.n_filters()), zeros(schnet.n_filters()));
         let filters = FilterNetwork::new(schnet, block);
-        filters.evaluate(&radial, [&inputs, &input_slopes], &mut value, &mut slope, 1);
+        let slopes = Some((&input_slopes[..], &mut slope[..]));
+        filters.evaluate(&radial, &inputs, &mut value, slopes, 1);
         Convolution { pairs, rows, value, slope }
     }
 }
@@ -87,7 +88,7 @@ impl Ops for CpuOps {
         let radial = basis.radial(&none, &distance);
         let n = distance.len() * basis.n_rbf();
         let (mut value, mut slope) = (vec![0.0; n], vec![0.0; n]);
-        basis.evaluate(&radial, &mut value, &mut slope, 1);
+        basis.evaluate(&radial, &mut value, Some(&mut slope), 1);
         let (value, slope) = (basis.by_pair(&value), basis.by_pair(&slope));
         Ok([distance, double(&value), double(&slope)])
     }

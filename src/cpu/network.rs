@@ -129,7 +129,7 @@ impl Network {
         rows.check(self.max_num_neighbors)
     }
 
-    /// Energies of the beads of a batch, and their forces added to `forces`. The pairs are those
+    /// Energies of the beads of a batch, and their forces, if asked for, added to `forces`. The pairs are those
     /// in `work`; `min_chunks` is 1 to use all threads and `usize::MAX` to stay on one.
     ///
     /// # Errors
@@ -138,7 +138,7 @@ impl Network {
         &self,
         types: impl Iterator<Item = u32>,
         bead_energy: &mut [f64],
-        forces: &mut [[f64; 3]],
+        forces: Option<&mut [[f64; 3]]>,
         work: &mut Workspace,
         min_chunks: usize,
     ) -> Result<()> {
@@ -150,19 +150,21 @@ impl Network {
         for (h, bead_type) in h.chunks_exact_mut(self.n_hidden).zip(types) {
             h.copy_from_slice(&self.embedding[bead_type as usize * self.n_hidden..][..h.len()]);
         }
-        self.radial(work, min_chunks);
-        self.forward(n_beads, work, min_chunks);
+        self.radial(work, forces.is_some(), min_chunks);
+        self.forward(n_beads, work, forces.is_some(), min_chunks);
         let energies = work.readout.last().map_or(&[][..], |energies| energies);
         for (energy, found) in bead_energy.iter_mut().zip(energies) {
             *energy = f64::from(*found);
         }
-        self.backward(n_beads, work, min_chunks);
-        add_forces(&work.pairs, &work.slope, forces);
+        if let Some(forces) = forces {
+            self.backward(n_beads, work, min_chunks);
+            add_forces(&work.pairs, &work.slope, forces);
+        }
         Ok(())
     }
 
-    /// The radial basis of all pairs.
-    fn radial(&self, work: &mut Workspace, min_chunks: usize) {
+    /// The radial basis of all pairs; its slope too if forces are wanted.
+    fn radial(&self, work: &mut Workspace, with_slope: bool, min_chunks: usize) {
         let n_pairs = work.pairs.len();
         let radial = room(&mut work.radial, n_pairs * N_RADIAL);
         (radial.par_chunks_mut(CHUNK * N_RADIAL), work.pairs.separation.par_chunks(CHUNK))
@@ -174,17 +176,19 @@ impl Network {
             });
         let [value, slope] = &mut work.basis;
         let n = n_pairs * self.basis.n_rbf();
-        self.basis.evaluate(radial, room(value, n), room(slope, n), min_chunks);
+        let slope = with_slope.then(|| room(slope, n));
+        self.basis.evaluate(radial, room(value, n), slope, min_chunks);
     }
 
-    fn forward(&self, n_beads: usize, work: &mut Workspace, min_chunks: usize) {
+    fn forward(&self, n_beads: usize, work: &mut Workspace, with_slope: bool, min_chunks: usize) {
         let n_pairs = work.pairs.len();
-        let basis = [&work.basis[0][..], &work.basis[1][..]];
+        let basis = &work.basis[0][..];
         work.blocks.resize_with(self.blocks.len(), BlockWorkspace::default);
         for (block, kept) in self.blocks.iter().zip(&mut work.blocks) {
             let BlockWorkspace { value, slope, y, z } = kept;
             let value = room(value, n_pairs * self.n_filters);
-            let slope = room(slope, n_pairs * self.n_filters);
+            let slope =
+                with_slope.then(|| (&work.basis[1][..], room(slope, n_pairs * self.n_filters)));
             block.filters.evaluate(&work.radial, basis, value, slope, min_chunks);
             let y = room(y, n_beads * self.n_filters);
             dense(&block.lin1, Mode::Linear, &work.h, y, false, min_chunks);

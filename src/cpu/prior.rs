@@ -16,16 +16,18 @@ fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
     [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
 }
 
-/// Energy by bead and forces, to which terms are added.
+/// Energy by bead and, where they are asked for, forces, to which terms are added.
 pub(super) struct Sums<'a> {
     pub bead_energy: &'a mut [f64],
-    pub forces: &'a mut [[f64; 3]],
+    pub forces: Option<&'a mut [[f64; 3]]>,
 }
 
 impl Sums<'_> {
     /// Adds `scale · direction` to the force on a bead.
+    #[inline]
     fn push(&mut self, bead: u32, scale: f64, direction: [f64; 3]) {
-        for (force, x) in self.forces[bead as usize].iter_mut().zip(direction) {
+        let Some(forces) = &mut self.forces else { return };
+        for (force, x) in forces[bead as usize].iter_mut().zip(direction) {
             *force += scale * x;
         }
     }
@@ -249,7 +251,7 @@ pub(super) fn of_all_replicas(
         let molecule: &Molecule = system.molecule(r);
         let mut sums = Sums {
             bead_energy: &mut bead_energy[beads.clone()],
-            forces: &mut forces[beads.clone()],
+            forces: Some(&mut forces[beads.clone()]),
         };
         for term in molecule.terms.iter().filter(|term| chosen(term)) {
             sums.add(term, &positions[beads.clone()]);

@@ -100,16 +100,26 @@ impl Basis {
         rows
     }
 
-    /// `B_k(d)` and its slope, `[K, chunk]` for every chunk of pairs; at least `min_chunks` chunks
-    /// to a thread.
+    /// `B_k(d)` and, where there is room for it, its slope, `[K, chunk]` for every chunk of pairs;
+    /// at least `min_chunks` chunks to a thread.
     pub(super) fn evaluate(
         &self,
         radial: &[f32],
         value: &mut [f32],
-        slope: &mut [f32],
+        slope: Option<&mut [f32]>,
         min_chunks: usize,
     ) {
         let size = CHUNK * self.n_rbf();
+        let Some(slope) = slope else {
+            (value.par_chunks_mut(size), radial.par_chunks(CHUNK * N_RADIAL))
+                .into_par_iter()
+                .with_min_len(min_chunks)
+                .for_each(|(value, radial)| {
+                    let radial = RadialChunk(radial);
+                    simd::bell_values(&radial, &self.center, &self.sharpness, value);
+                });
+            return;
+        };
         (
             value.par_chunks_mut(size),
             slope.par_chunks_mut(size),
@@ -146,25 +156,46 @@ impl FilterNetwork {
         self.filter0.bytes() + self.filter1.bytes()
     }
 
-    /// `W(d)` and `W'(d)` of all pairs, `[n_pairs, F]` each, from [`Basis::evaluate`]. The envelope acts on the input of the
+    /// `W(d)` of all pairs, `[n_pairs, F]`, from the values of [`Basis::evaluate`]; with the
+    /// basis' slopes and room for them `W'(d)` as well. The envelope acts on the input of the
     /// second layer: being linear, the layer does not mind.
     pub(super) fn evaluate(
         &self,
         radial: &[f32],
-        basis: [&[f32]; 2],
+        basis: &[f32],
         value: &mut [f32],
-        slope: &mut [f32],
+        slopes: Option<(&[f32], &mut [f32])>,
         min_chunks: usize,
     ) {
         let (n_rbf, n_filters) = (self.filter0.n_in, self.filter0.n_out);
         let bias = self.filter0.bias.as_deref().unwrap_or_default();
         let (inputs, outputs) = (CHUNK * n_rbf, CHUNK * n_filters);
+        let Some((basis_slope, slope)) = slopes else {
+            (
+                value.par_chunks_mut(outputs),
+                radial.par_chunks(CHUNK * N_RADIAL),
+                basis.par_chunks(inputs),
+            )
+                .into_par_iter()
+                .with_min_len(min_chunks)
+                .for_each_init(
+                    || vec![0.0; outputs],
+                    |hidden, (value, radial, basis)| {
+                        let hidden = &mut hidden[..value.len()];
+                        self.filter0.forward(basis, hidden, Layout::Columns, false);
+                        let radial = RadialChunk(radial);
+                        simd::activate_filter_values(self.activation, &radial, bias, hidden);
+                        self.filter1.forward(hidden, value, Layout::Rows, false);
+                    },
+                );
+            return;
+        };
         (
             value.par_chunks_mut(outputs),
             slope.par_chunks_mut(outputs),
             radial.par_chunks(CHUNK * N_RADIAL),
-            basis[0].par_chunks(inputs),
-            basis[1].par_chunks(inputs),
+            basis.par_chunks(inputs),
+            basis_slope.par_chunks(inputs),
         )
             .into_par_iter()
             .with_min_len(min_chunks)

@@ -77,6 +77,26 @@ vectorized! {
         }
     }
 
+    /// The values of `bells`, bit for bit.
+    fn bell_values(
+        radial: &RadialChunk,
+        center: &[[f32; 2]],
+        sharpness: &[f32],
+        value: &mut [f32],
+    ) {
+        let n_pairs = radial.len();
+        let [t, t_rest, _, c, ..] = radial.columns();
+        let functions = value.chunks_exact_mut(n_pairs).zip(center).zip(sharpness);
+        for ((value, center), sharpness) in functions {
+            let value = &mut value[..n_pairs];
+            for p in 0..n_pairs {
+                let offset = (t[p] - center[0]) + (t_rest[p] - center[1]);
+                let bell = exp::<FMA>(-(sharpness * offset) * offset);
+                value[p] = c[p] * bell;
+            }
+        }
+    }
+
     /// Between the layers of the filter network, with the envelope moved in front of the second:
     /// `hidden ← C act(s)` and `hidden_slope ← C' act(s) + C act'(s) s'`, where s = `hidden + bias`,
     /// `[F, n_pairs]` each.
@@ -97,6 +117,23 @@ vectorized! {
                     let (value, slope) = act.value_and_slope::<FMA>(*s + bias);
                     *s = c * value;
                     *ds = fused::<FMA>(*dc, value, c * slope * *ds);
+                }
+            }
+        })
+    }
+
+    /// The values of `activate_filters`, bit for bit.
+    fn activate_filter_values(
+        activation: Activation,
+        radial: &RadialChunk,
+        bias: &[f32],
+        hidden: &mut [f32],
+    ) {
+        with_activation!(activation, act => {
+            let [.., c, _] = radial.columns();
+            for (s, bias) in hidden.chunks_exact_mut(radial.len()).zip(bias) {
+                for (s, c) in s.iter_mut().zip(c) {
+                    *s = c * act.value_and_slope::<FMA>(*s + bias).0;
                 }
             }
         })

@@ -67,14 +67,21 @@ struct Plan {
     begin: Dispatch,
     neighbors: Vec<Dispatch>,
     priors: Vec<Dispatch>,
-    network: Vec<Dispatch>,
+    /// The network's way to the energies, and its way back to the forces.
+    forward: Vec<Dispatch>,
+    backward: Vec<Dispatch>,
     end: Dispatch,
     energy: Dispatch,
 }
 
 impl Plan {
     fn forces(&self) -> impl Iterator<Item = &Dispatch> {
-        self.neighbors.iter().chain(&self.priors).chain(&self.network)
+        self.neighbors.iter().chain(&self.priors).chain(&self.forward).chain(&self.backward)
+    }
+
+    /// The energies alone, for neighbor lists that are up to date.
+    fn energies(&self) -> impl Iterator<Item = &Dispatch> {
+        self.priors.iter().chain(&self.forward)
     }
 
     /// One step, top to bottom.
@@ -163,6 +170,11 @@ impl Wgpu {
         self.plan.step(true).map(Dispatch::name).collect()
     }
 
+    /// Kernels of [`Engine::energies`] of all terms after the neighbor list, in order.
+    pub fn energy_kernel_names(&self) -> Vec<&'static str> {
+        self.plan.energies().map(Dispatch::name).chain([self.plan.energy.name()]).collect()
+    }
+
     /// Rebuilds of the neighbor list of each replica since its state was set.
     pub fn neighbor_builds(&self) -> Result<Vec<u32>> {
         let status = self.buffers.status.read(&self.device)?;
@@ -246,6 +258,15 @@ impl Wgpu {
         self.write_params(term, external);
         run(&self.device, self.plan.forces());
         Ok(())
+    }
+
+    /// Runs one prior term, with no energy of the network.
+    fn run_prior(&self, k: usize) {
+        self.write_params(k as u32, false);
+        let mut encoder = self.device.device.create_command_encoder(&Default::default());
+        encoder.clear_buffer(&self.buffers.bead_energy.raw, 0, None);
+        record(&mut encoder, &self.plan.priors);
+        self.device.queue.submit([encoder.finish()]);
     }
 
     /// Forces and energies of the present positions, external forces included.
@@ -354,7 +375,8 @@ impl Wgpu {
         Ok(beads.map(near).collect())
     }
 
-    fn energies(&self) -> Result<Vec<f64>> {
+    /// The energies of the last evaluation, summed by replica.
+    fn sum_energies(&self) -> Result<Vec<f64>> {
         run(&self.device, [&self.plan.energy]);
         let energy = self.buffers.energy.read(&self.device)?;
         Ok(energy.iter().map(|[sum, rest]| f64::from(*sum) + f64::from(*rest)).collect())
@@ -484,7 +506,7 @@ impl Buffers {
             priors.push(repulsion.bind(device, &tables, n)?);
         }
 
-        let network = match (network, &system.schnet) {
+        let [forward, backward] = match (network, &system.schnet) {
             (Some(network), Some(schnet)) => network.dispatches(
                 device,
                 schnet,
@@ -498,7 +520,7 @@ impl Buffers {
                     bead_energy: &self.bead_energy,
                 },
             )?,
-            _ => Vec::new(),
+            _ => Default::default(),
         };
 
         let noise = kernel("noise", &[])?;
@@ -515,7 +537,8 @@ impl Buffers {
             )?,
             neighbors,
             priors,
-            network,
+            forward,
+            backward,
             end: end.bind(device, &[params, force, &self.velocity, step_count], groups)?,
             energy: energy.bind(
                 device,
@@ -710,27 +733,35 @@ impl Engine for Wgpu {
     }
 
     fn potential(&mut self) -> Result<Vec<f64>> {
-        self.ensure_forces()?;
+        self.energies(Terms::Total)
+    }
+
+    fn energies(&mut self, terms: Terms) -> Result<Vec<f64>> {
+        if terms != Terms::Total || !self.forces_valid {
+            // The priors' kernels leave energies where forces were.
+            self.forces_valid = false;
+            if let Terms::Prior(k) = terms {
+                self.run_prior(k);
+            } else {
+                self.update_lists()?;
+                self.write_params(if terms == Terms::Total { ALL_TERMS } else { NO_TERM }, false);
+                run(&self.device, self.plan.energies());
+            }
+        }
         self.check_status()?;
-        self.energies()
+        self.sum_energies()
     }
 
     fn evaluate(&mut self, terms: Terms) -> Result<Evaluation> {
         match terms {
             Terms::Total => self.run_forces(ALL_TERMS, false)?,
             Terms::Network => self.run_forces(NO_TERM, false)?,
-            Terms::Prior(k) => {
-                self.write_params(k as u32, false);
-                let mut encoder = self.device.device.create_command_encoder(&Default::default());
-                encoder.clear_buffer(&self.buffers.bead_energy.raw, 0, None);
-                record(&mut encoder, &self.plan.priors);
-                self.device.queue.submit([encoder.finish()]);
-            }
+            Terms::Prior(k) => self.run_prior(k),
         }
         self.forces_valid = terms == Terms::Total && !self.has_external;
         self.check_status()?;
         Ok(Evaluation {
-            energy: self.energies()?,
+            energy: self.sum_energies()?,
             forces: triples(&self.buffers.force.read(&self.device)?),
             bead_energy: self
                 .buffers

@@ -289,14 +289,14 @@ impl Network {
         })
     }
 
-    /// Energy of every bead and force on it, added to what is there: the network read top to
-    /// bottom, then bottom to top.
+    /// Energy of every bead, then the force on it, added to what is there: the network read top
+    /// to bottom, then bottom to top.
     pub(super) fn dispatches(
         &self,
         device: &Device,
         schnet: &SchNet,
         around: &Surroundings,
-    ) -> Result<Vec<Dispatch>> {
+    ) -> Result<[Vec<Dispatch>; 2]> {
         let (n, act) = (around.position.len, schnet.activation);
         let Surroundings { params, bead, position, row, col, force, bead_energy } = *around;
         let memory = device.device.limits().max_compute_workgroup_storage_size;
@@ -332,6 +332,7 @@ impl Network {
             list.push(dense(weights, layer, mode, x, None, out)?);
         }
 
+        let energies = std::mem::take(&mut list);
         for (l, (weights, layer)) in self.readout.iter().zip(&schnet.readout).enumerate().rev() {
             let x = if l == last { &self.ones } else { &self.grad_hidden[l] };
             list.push(match l {
@@ -362,6 +363,6 @@ impl Network {
                 list.push(dense(&b.lin1, &layers.lin1, mode, &self.grad_y, None, &self.grad_h)?);
             }
         }
-        Ok(list)
+        Ok([energies, list])
     }
 }

@@ -1,17 +1,26 @@
-//! Files that a run writes.
+//! Files that a run writes, and trajectories to read.
 //!
 //! Every write leaves files that can be read: trajectories and tables grow by whole frames, and
 //! everything else appears under its name only when it is complete.
 
+mod caught;
+mod dcd;
 mod npy;
+mod npy_reader;
 mod output;
 mod pdb;
+mod trajectory;
 mod xtc;
+mod xtc_reader;
 
+pub use dcd::DcdReader;
 pub use npy::NpyWriter;
+pub use npy_reader::NpyReader;
 pub use output::{Output, OutputOptions};
 pub use pdb::topology_pdb;
+pub use trajectory::Trajectory;
 pub use xtc::XtcWriter;
+pub use xtc_reader::XtcReader;
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;

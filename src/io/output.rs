@@ -18,8 +18,8 @@ pub struct OutputOptions {
     pub n_frames: u64,
 }
 
-/// The files of a run: `replica_0000.xtc` and so on, `topology.pdb`, `energies.csv`, `run.log`,
-/// and `run_coords_0000.npy` and so on. Replicas carry their global numbers.
+/// The files of a run: `replica_0000.xtc` and so on, `topology.pdb` (or, of different molecules,
+/// `topology_0000.pdb` and so on, by their first replicas), `energies.csv`, `run.log`, and `run_coords_0000.npy` and so on. Replicas carry their global numbers.
 #[derive(Debug)]
 pub struct Output {
     folder: PathBuf,
@@ -30,6 +30,7 @@ pub struct Output {
     replica_ids: Vec<u32>,
     first_bead: Vec<usize>,
     topologies: Vec<PathBuf>,
+    molecule_of: Vec<usize>,
 }
 
 impl Output {
@@ -50,6 +51,7 @@ impl Output {
             let entry = entry.map_err(|error| Error::io(folder, error))?;
             let name = entry.file_name().to_string_lossy().into_owned();
             if (name.starts_with("replica_") && name.ends_with(".xtc"))
+                || (name.starts_with("topology_") && name.ends_with(".pdb"))
                 || (name.starts_with("run_") && name.ends_with(".npy"))
             {
                 return Err(Error::Exists(entry.path()));
@@ -114,7 +116,20 @@ impl Output {
             replica_ids,
             first_bead: simulation.system().first_bead.clone(),
             topologies,
+            molecule_of: simulation.system().molecule_of.clone(),
         })
+    }
+
+    /// Which topology belongs to which replicas, a line for each.
+    pub fn topologies(&self) -> Vec<String> {
+        let line = |(m, path): (usize, &PathBuf)| {
+            let ids = self.replica_ids.iter().zip(&self.molecule_of);
+            let ids: Vec<String> =
+                ids.filter(|(_, of)| **of == m).map(|(id, _)| id.to_string()).collect();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            format!("{name}: replicas {}", ids.join(", "))
+        };
+        self.topologies.iter().enumerate().map(line).collect()
     }
 
     /// Adds a line to `run.log`.

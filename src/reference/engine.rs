@@ -26,7 +26,8 @@ impl Reference {
         Reference { system, dynamics, state, external, total, last_good: 0 }
     }
 
-    fn evaluate_terms(&self, terms: Terms) -> Result<Evaluation> {
+    /// Energies by replica and by bead, and forces if they are asked for.
+    fn evaluate_terms(&self, terms: Terms, with_forces: bool) -> Result<Evaluation> {
         let system = &self.system;
         let mut evaluation = Evaluation::default();
         for r in 0..system.n_replicas() {
@@ -43,8 +44,12 @@ impl Reference {
             if let Some(schnet) = &system.schnet
                 && !matches!(terms, Terms::Prior(_))
             {
-                let (energy, force) = network::network(schnet, &molecule.types, positions)
-                    .map_err(|error| self.in_replica(error, r))?;
+                let types = &molecule.types;
+                let found = match with_forces {
+                    true => network::network(schnet, types, positions),
+                    false => network::energies(schnet, types, positions).map(|e| (e, Vec::new())),
+                };
+                let (energy, force) = found.map_err(|error| self.in_replica(error, r))?;
                 bead_energy = energy;
                 for (sum, force) in forces.iter_mut().zip(force) {
                     for (sum, force) in sum.iter_mut().zip(force) {
@@ -77,7 +82,7 @@ impl Reference {
     /// The total, computed once per state.
     fn total(&mut self) -> Result<&Evaluation> {
         if self.total.is_none() {
-            self.total = Some(self.evaluate_terms(Terms::Total)?);
+            self.total = Some(self.evaluate_terms(Terms::Total, true)?);
         }
         Ok(self.total.as_ref().expect("was just computed"))
     }
@@ -176,13 +181,20 @@ impl Engine for Reference {
     }
 
     fn potential(&mut self) -> Result<Vec<f64>> {
-        Ok(self.total()?.energy.clone())
+        self.energies(Terms::Total)
+    }
+
+    fn energies(&mut self, terms: Terms) -> Result<Vec<f64>> {
+        match (terms, &self.total) {
+            (Terms::Total, Some(total)) => Ok(total.energy.clone()),
+            _ => self.evaluate_terms(terms, false).map(|evaluation| evaluation.energy),
+        }
     }
 
     fn evaluate(&mut self, terms: Terms) -> Result<Evaluation> {
         match terms {
             Terms::Total => self.total().cloned(),
-            _ => self.evaluate_terms(terms),
+            _ => self.evaluate_terms(terms, true),
         }
     }
 

@@ -56,7 +56,7 @@ impl Ops for ReferenceOps {
         y: &[f64],
     ) -> Result<Vec<f64>> {
         let pairs = neighbor::Pairs::new(graph, positions);
-        let filters = radial::filters(schnet, block, &pairs.distance);
+        let filters = radial::filters(schnet, block, &pairs.distance, false);
         Ok(cfconv::cfconv_forward(graph, &pairs, &filters, y))
     }
 
@@ -70,7 +70,7 @@ impl Ops for ReferenceOps {
         grad_m: &[f64],
     ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
         let pairs = neighbor::Pairs::new(graph, positions);
-        let filters = radial::filters(schnet, block, &pairs.distance);
+        let filters = radial::filters(schnet, block, &pairs.distance, true);
         Ok(cfconv::cfconv_backward(graph, &pairs, &filters, positions, y, grad_m))
     }
 

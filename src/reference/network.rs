@@ -3,7 +3,7 @@
 use super::cfconv::{cfconv_backward, cfconv_forward};
 use super::dense::dense;
 use super::neighbor::{Pairs, neighbor_list};
-use super::radial::filters;
+use super::radial::{Filters, filters};
 use crate::error::{Error, Result};
 use crate::model::schnet::SchNet;
 use crate::ops::{Dense, Graph};
@@ -26,12 +26,23 @@ pub(super) fn graph(schnet: &SchNet, positions: &[[f64; 3]]) -> Result<Graph> {
     Ok(graph)
 }
 
-/// The network's energy of each bead and the force on it, for one replica.
-pub(super) fn network(
+/// What the backward pass needs again of one replica.
+struct Kept {
+    graph: Graph,
+    pairs: Pairs,
+    /// Filters, y and z of each block.
+    blocks: Vec<(Filters, Vec<f64>, Vec<f64>)>,
+    /// Inputs of the readout's layers.
+    inputs: Vec<Vec<f64>>,
+}
+
+/// The network's energy of each bead of one replica; the filters' slopes are for the way back.
+fn forward(
     schnet: &SchNet,
     types: &[u32],
     positions: &[[f64; 3]],
-) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
+    with_slopes: bool,
+) -> Result<(Vec<f64>, Kept)> {
     let graph = graph(schnet, positions)?;
     let pairs = Pairs::new(&graph, positions);
     let act = schnet.activation;
@@ -41,10 +52,9 @@ pub(super) fn network(
     for &bead_type in types {
         h.extend(&schnet.embedding[bead_type as usize * n_hidden..][..n_hidden]);
     }
-    // What the backward pass needs again: filters, y and z of each block, inputs of the readout.
     let mut blocks = Vec::new();
     for (b, block) in schnet.interactions.iter().enumerate() {
-        let filters = filters(schnet, b, &pairs.distance);
+        let filters = filters(schnet, b, &pairs.distance, with_slopes);
         let y = dense(&block.lin1, Dense::Linear, &h);
         let m = cfconv_forward(&graph, &pairs, &filters, &y);
         let z = dense(&block.lin2, Dense::Linear, &m);
@@ -58,7 +68,23 @@ pub(super) fn network(
         let next = dense(layer, mode, &u);
         inputs.push(std::mem::replace(&mut u, next));
     }
-    let bead_energy = u;
+    Ok((u, Kept { graph, pairs, blocks, inputs }))
+}
+
+/// The network's energy of each bead, for one replica.
+pub(super) fn energies(schnet: &SchNet, types: &[u32], positions: &[[f64; 3]]) -> Result<Vec<f64>> {
+    forward(schnet, types, positions, false).map(|(bead_energy, _)| bead_energy)
+}
+
+/// The network's energy of each bead and the force on it, for one replica.
+pub(super) fn network(
+    schnet: &SchNet,
+    types: &[u32],
+    positions: &[[f64; 3]],
+) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
+    let (bead_energy, kept) = forward(schnet, types, positions, true)?;
+    let Kept { graph, pairs, blocks, inputs } = kept;
+    let act = schnet.activation;
 
     let mut grad = vec![1.0; bead_energy.len()];
     for (l, layer) in schnet.readout.iter().enumerate().rev() {

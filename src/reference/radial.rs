@@ -27,32 +27,46 @@ pub(super) struct Filters {
     pub n_filters: usize,
     /// `W_f(d)`, `[n_distances, F]`.
     pub value: Vec<f64>,
-    /// `dW_f/dd`, `[n_distances, F]`, 1/Å.
+    /// `dW_f/dd`, `[n_distances, F]`, 1/Å; empty where it was not asked for.
     pub slope: Vec<f64>,
 }
 
 /// `W = C G`, `G = filter1 act(s)`, `s = filter0 B + b0`; `W' = C' G + C filter1 (act'(s) ∘ filter0 B')`.
-pub(super) fn filters(schnet: &SchNet, block: usize, distance: &[f64]) -> Filters {
+pub(super) fn filters(
+    schnet: &SchNet,
+    block: usize,
+    distance: &[f64],
+    with_slope: bool,
+) -> Filters {
     let block = &schnet.interactions[block];
     let envelope = schnet.cutoff.envelope();
-    let (basis, basis_slope) = radial_basis(&schnet.radial_basis, distance);
+    let (basis, mut basis_slope) = radial_basis(&schnet.radial_basis, distance);
+    if !with_slope {
+        basis_slope.clear();
+    }
 
     let mut hidden = product(&block.filter0, &basis, true);
     let mut hidden_slope = product(&block.filter0, &basis_slope, false);
-    for (s, ds) in hidden.iter_mut().zip(&mut hidden_slope) {
-        let (value, slope) = schnet.activation.value_and_slope(*s);
-        (*s, *ds) = (value, slope * *ds);
+    for (s, ds) in hidden.iter().zip(&mut hidden_slope) {
+        *ds *= schnet.activation.value_and_slope(*s).1;
+    }
+    for s in &mut hidden {
+        *s = schnet.activation.value_and_slope(*s).0;
     }
     let mut value = product(&block.filter1, &hidden, false);
     let mut slope = product(&block.filter1, &hidden_slope, false);
 
     let n_filters = schnet.n_filters();
-    let rows = value.chunks_exact_mut(n_filters).zip(slope.chunks_exact_mut(n_filters));
+    let rows = value.chunks_exact(n_filters).zip(slope.chunks_exact_mut(n_filters));
     for ((value, slope), &d) in rows.zip(distance) {
         let (c, dc) = envelope.value_and_slope(d);
-        for (g, dg) in value.iter_mut().zip(slope) {
-            (*g, *dg) = (c * *g, dc * *g + c * *dg);
+        for (g, dg) in value.iter().zip(slope) {
+            *dg = dc * g + c * *dg;
         }
+    }
+    for (value, &d) in value.chunks_exact_mut(n_filters).zip(distance) {
+        let (c, _) = envelope.value_and_slope(d);
+        value.iter_mut().for_each(|g| *g *= c);
     }
     Filters { n_filters, value, slope }
 }

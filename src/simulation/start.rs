@@ -2,8 +2,9 @@
 
 use crate::engine::{Dynamics, Integrator, State};
 use crate::error::{Error, Result};
+use crate::model::Model;
 use crate::random::{Stream, normal3};
-use crate::system::Structure;
+use crate::system::{Structure, System, in_structure};
 use crate::units;
 
 /// More beads than this in all replicas together are refused.
@@ -49,18 +50,17 @@ fn replica_ids(settings: &Settings) -> Result<std::ops::Range<u32>> {
     Ok(settings.first_replica..end)
 }
 
-/// The structure of each replica.
-pub(super) fn replicas(structures: &[Structure], settings: &Settings) -> Result<Vec<Structure>> {
+/// The structure of each replica, and the system of them all.
+pub(super) fn replicas(
+    model: &Model,
+    structures: &[Structure],
+    settings: &Settings,
+) -> Result<(Vec<Structure>, System)> {
     if structures.is_empty() {
         return Err(Error::invalid("structures", "none", "at least one"));
     }
     for (s, structure) in structures.iter().enumerate() {
-        structure.check().map_err(|error| match error {
-            Error::Invalid { origin, field, found, expected } => {
-                Error::Invalid { origin, field: format!("structure {s}, {field}"), found, expected }
-            }
-            other => other,
-        })?;
+        structure.check().map_err(|error| in_structure(error, s))?;
     }
     // Beads are numbered in 32 bits on the device, with room for the neighbors of each.
     let most_beads = structures.iter().map(|s| s.positions.len()).max().unwrap_or(1);
@@ -69,8 +69,11 @@ pub(super) fn replicas(structures: &[Structure], settings: &Settings) -> Result<
         let expected = format!("at most {most_replicas} of {most_beads} beads");
         return Err(Error::invalid("replicas", settings.n_replicas, expected));
     }
-    let pick = |id| structures[id as usize % structures.len()].clone();
-    Ok(replica_ids(settings)?.map(pick).collect())
+    let number = |id| id as usize % structures.len();
+    let numbers: Vec<usize> = replica_ids(settings)?.map(number).collect();
+    // Of the structures and not of the replicas, so that errors name what the caller gave.
+    let system = System::new(model, structures)?.select(numbers.iter().copied());
+    Ok((numbers.iter().map(|s| structures[*s].clone()).collect(), system))
 }
 
 /// The dynamics of all replicas.

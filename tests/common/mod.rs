@@ -276,3 +276,51 @@ pub(crate) fn hot(n_replicas: usize) -> Dynamics {
         replica_ids: (0..n_replicas as u32).collect(),
     }
 }
+
+/// Priors of every form with bead types as keys, for any molecule of [`chain`]'s types.
+pub(crate) fn keyed_priors() -> Vec<Prior> {
+    let keyed = |prior: Prior| {
+        let order = prior.form.order();
+        let key = |k: usize| -> [u32; 4] {
+            match prior.form {
+                PriorForm::Repulsion => [k as u32 / 5, k as u32 % 5, 0, 0],
+                _ => std::array::from_fn(|i| if i < order { (k + i) as u32 % 5 } else { 0 }),
+            }
+        };
+        let keys: Vec<_> = (0..if order == 2 { 25 } else { 5 }).map(key).collect();
+        let mut unique = keys.clone();
+        unique.sort_unstable();
+        unique.dedup();
+        let row = |k: usize| match prior.form {
+            PriorForm::HarmonicBond => vec![40.0 + k as f64, 3.8, 0.25],
+            PriorForm::HarmonicAngle => vec![8.0 + k as f64, -0.125, 0.5],
+            PriorForm::Dihedral { .. } => numbers(300 + k as u64, 7, 1.0),
+            PriorForm::Repulsion => vec![4.0 + 0.0625 * (k % 5) as f64],
+        };
+        let values = (0..unique.len()).flat_map(row).collect();
+        Prior { parameters: PriorParameters::Keyed { keys: unique, values }, ..prior }
+    };
+    priors(4).into_iter().map(keyed).collect()
+}
+
+/// Different molecules under one model: a chain, a single bead, a pair, a chain without dihedrals
+/// and repulsion, and a free cloud.
+pub(crate) fn mixture() -> (Model, Vec<Structure>) {
+    let model = Model { schnet: Some(small_schnet()), priors: keyed_priors() };
+    let with_lists = |n: usize, names: &[&str]| {
+        let mut structure = chain(n, n as u64);
+        let mut topology = (*structure.topology).clone();
+        topology.lists.retain(|list| names.contains(&list.name.as_str()));
+        structure.topology = Arc::new(topology);
+        structure
+    };
+    let all = ["bonds", "angles", "dihedrals", "non_bonded"];
+    let structures = vec![
+        with_lists(17, &all),
+        with_lists(1, &all),
+        with_lists(2, &all),
+        with_lists(33, &all[..2]),
+        with_lists(6, &[]),
+    ];
+    (model, structures)
+}

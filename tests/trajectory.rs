@@ -1,0 +1,395 @@
+//! The program on trajectories and on mixtures of molecules.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+use flashschnet::io::XtcWriter;
+use flashschnet::model::native::{write_model, write_structures};
+use flashschnet::model::{Model, PriorForm, PriorParameters};
+use flashschnet::system::{Structure, Topology};
+use npyz::WriterBuilder;
+
+#[path = "common/program.rs"]
+mod common;
+#[path = "common/dcd.rs"]
+mod dcd;
+
+use common::{PROGRAM, program, small, small_files, small_system, stderr, stdout, with_system};
+use dcd::Dcd;
+
+/// Frames of the small chain, wandering off its first structure, as f32 Å.
+fn frames(n: usize) -> Vec<Vec<[f32; 3]>> {
+    let start = small::structures().swap_remove(0).positions;
+    let moved = |f: usize, i: usize, x: [f64; 3]| {
+        std::array::from_fn(|c| {
+            (x[c] + 0.3 * ((f * 7 + i * 3 + c) as f64).sin() * (f > 0) as u8 as f64) as f32
+        })
+    };
+    (0..n).map(|f| start.iter().enumerate().map(|(i, x)| moved(f, i, *x)).collect()).collect()
+}
+
+fn doubles(frame: &[[f32; 3]]) -> Vec<[f64; 3]> {
+    frame.iter().map(|x| x.map(f64::from)).collect()
+}
+
+fn npy(path: &Path, shape: &[u64], fortran: bool, values: &[f64], single: bool) {
+    let order = if fortran { npyz::Order::Fortran } else { npyz::Order::C };
+    let file = std::fs::File::create(path).unwrap();
+    if single {
+        let options = npyz::WriteOptions::new().shape(shape).order(order);
+        let mut writer = options.default_dtype().writer(file).begin_nd().unwrap();
+        writer.extend(values.iter().map(|x| *x as f32)).unwrap();
+        writer.finish().unwrap();
+    } else {
+        let options = npyz::WriteOptions::new().shape(shape).order(order);
+        let mut writer = options.default_dtype().writer(file).begin_nd().unwrap();
+        writer.extend(values.iter().copied()).unwrap();
+        writer.finish().unwrap();
+    }
+}
+
+fn energy(arguments: &[&str]) -> Output {
+    let mut all = vec!["energy"];
+    all.extend(small_system());
+    all.extend(arguments);
+    program(&all)
+}
+
+/// The rows of a CSV, without the header.
+fn rows(output: &Output) -> Vec<Vec<f64>> {
+    assert!(output.status.success(), "{}", stderr(output));
+    let text = stdout(output);
+    text.lines().skip(1).map(|row| row.split(',').map(|x| x.parse().unwrap()).collect()).collect()
+}
+
+/// Energies of frames as structures of a native file.
+fn as_structures(folder: &Path, frames: &[Vec<[f32; 3]>]) -> Vec<Vec<f64>> {
+    let topology = small::structures()[0].topology.clone();
+    let structure = |frame: &Vec<[f32; 3]>| Structure {
+        topology: topology.clone(),
+        positions: doubles(frame),
+        velocities: None,
+    };
+    let path = folder.join("frames.safetensors");
+    write_structures(&path, &frames.iter().map(structure).collect::<Vec<_>>()).unwrap();
+    let model = small_files()[0].to_str().unwrap();
+    let structures = path.to_str().unwrap();
+    let arguments = ["energy", "--model", model, "--structures", structures, "--csv"];
+    rows(&program(&[&arguments[..], &["--backend", "reference"]].concat()))
+}
+
+/// More frames than a batch has room for, of every format, with the bits of structures.
+#[test]
+fn frames_have_the_energies_of_structures() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let frames = frames(70);
+    let expected = as_structures(folder.path(), &frames);
+    let n = small::N_BEADS as u64;
+
+    std::fs::write(path("x.dcd"), Dcd { cell: true, ..Dcd::default() }.bytes(&frames)).unwrap();
+    let numbers: Vec<f64> = frames.iter().flatten().flatten().map(|x| f64::from(*x)).collect();
+    npy(&path("c.npy"), &[70, n, 3], false, &numbers, true);
+    // Fortran's order: the first axis is the fastest.
+    let at = |f: usize, k: usize| numbers[f * 3 * n as usize + k];
+    let scattered: Vec<f64> = (0..3)
+        .flat_map(|c| (0..n as usize).flat_map(move |i| (0..70).map(move |f| (f, 3 * i + c))))
+        .map(|(f, k)| at(f, k))
+        .collect();
+    npy(&path("fortran.npy"), &[70, n, 3], true, &scattered, false);
+    for name in ["x.dcd", "c.npy", "fortran.npy"] {
+        let file = path(name);
+        let found = rows(&energy(&["--trajectory", file.to_str().unwrap(), "--csv", "--terms"]));
+        assert_eq!(found.len(), 70, "{name}");
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(found[..], expected[..found.len()], "{name}");
+        }
+    }
+
+    // XTC rounds to 0.01 Å; its energies are those of what it holds.
+    let mut writer = XtcWriter::create(&path("x.xtc")).unwrap();
+    for (f, frame) in frames.iter().enumerate() {
+        writer.write(f as u64, 0.0, &doubles(frame)).unwrap();
+    }
+    let file = path("x.xtc");
+    let found = rows(&energy(&["--trajectory", file.to_str().unwrap(), "--csv"]));
+    assert_eq!(found.len(), 70);
+    for (found, expected) in found.iter().zip(&expected) {
+        assert_eq!(found.len(), 2);
+        assert!((found[1] - expected[1]).abs() < 0.05 * expected[1].abs().max(10.0), "{found:?}");
+    }
+    let strided = energy(&["--trajectory", file.to_str().unwrap(), "--csv", "--stride", "25"]);
+    let every: Vec<Vec<f64>> = found.iter().step_by(25).cloned().collect();
+    assert_eq!(rows(&strided), every);
+    let table = stdout(&energy(&["--trajectory", file.to_str().unwrap(), "--stride", "69"]));
+    assert_eq!(table.lines().count(), 3, "{table}");
+    assert!(table.trim_start().starts_with("frame") && !table.contains("force"), "{table}");
+}
+
+/// mlcg's arrays: replicas first, and a stride within each.
+#[test]
+fn arrays_of_replicas_are_read_replica_by_replica() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let arguments = ["--replicas", "2", "--steps", "60", "--save-interval", "10", "--npy"];
+    assert!(with_system("run", &arguments, &run).output().unwrap().status.success());
+    let file = run.join("run_coords_0000.npy");
+    let file = file.to_str().unwrap();
+    let found = rows(&energy(&["--trajectory", file, "--csv", "--stride", "4"]));
+    let numbers: Vec<Vec<f64>> = found.iter().map(|row| row[..2].to_vec()).collect();
+    assert_eq!(numbers, [[0.0, 0.0], [0.0, 4.0], [1.0, 0.0], [1.0, 4.0]]);
+    let table = std::fs::read_to_string(run.join("energies.csv")).unwrap();
+    let potential = |step: &str, replica: &str| -> f64 {
+        let row = |line: &&str| line.starts_with(step) && line.split(',').nth(2) == Some(replica);
+        table.lines().find(row).unwrap().split(',').nth(3).unwrap().parse().unwrap()
+    };
+    for (row, expected) in found.iter().zip([
+        potential("10,", "0"),
+        potential("50,", "0"),
+        potential("10,", "1"),
+        potential("50,", "1"),
+    ]) {
+        assert!((row[2] - expected).abs() < 1e-3 * expected.abs().max(1.0), "{row:?} {expected}");
+    }
+}
+
+#[test]
+fn an_output_has_forces_of_every_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out) = (folder.path().join("x.dcd"), folder.path().join("out.safetensors"));
+    std::fs::write(&file, Dcd::default().bytes(&frames(3))).unwrap();
+    let arguments = ["--trajectory", file.to_str().unwrap(), "-o", out.to_str().unwrap()];
+    let output = energy(&arguments);
+    assert!(stdout(&output).contains("largest force"), "{}", stderr(&output));
+    let bytes = std::fs::read(&out).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut names = tensors.names();
+    names.sort_unstable();
+    assert_eq!(names, ["energy_total", "first_bead", "forces_total"]);
+    assert_eq!(tensors.tensor("forces_total").unwrap().shape(), [3, 12, 3]);
+}
+
+#[test]
+fn bad_trajectories_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let frames = frames(3);
+    let mut writer = XtcWriter::create(&path("sound.xtc")).unwrap();
+    let mut starts = Vec::new();
+    for frame in &frames {
+        starts.push(std::fs::metadata(path("sound.xtc")).unwrap().len() as usize);
+        writer.write(0, 0.0, &doubles(frame)).unwrap();
+    }
+    let sound = std::fs::read(path("sound.xtc")).unwrap();
+    std::fs::write(path("cut.xtc"), &sound[..sound.len() - 7]).unwrap();
+    let mut bad = sound.clone();
+    // The index of a size, beyond the table: the decoder panics there.
+    bad[starts[1] + 56 + 28..starts[1] + 56 + 32].fill(0x7f);
+    std::fs::write(path("bad.xtc"), &bad).unwrap();
+    let mut more = sound.clone();
+    more[7] = 200;
+    std::fs::write(path("beads.xtc"), &more).unwrap();
+    let mut other = XtcWriter::create(&path("other.xtc")).unwrap();
+    other.write(0, 0.0, &doubles(&frames[0])[..5]).unwrap();
+    let mut nan = frames.clone();
+    nan[2][4][0] = f32::INFINITY;
+    std::fs::write(path("nan.dcd"), Dcd::default().bytes(&nan)).unwrap();
+    std::fs::write(path("wide.dcd"), Dcd { marker: 8, ..Dcd::default() }.bytes(&frames)).unwrap();
+    std::fs::write(path("empty"), "").unwrap();
+    std::fs::write(path("text"), "frame 1").unwrap();
+    npy(&path("flat.npy"), &[3, 36], false, &[0.0; 108], true);
+    npy(&path("other.npy"), &[2, 5, 3], false, &[0.0; 30], true);
+    npy(&path("none.npy"), &[0, 12, 3], false, &[], true);
+    npy(&path("cut.npy"), &[3, 12, 3], false, &[0.0; 108], true);
+    let cut = std::fs::read(path("cut.npy")).unwrap();
+    std::fs::write(path("cut.npy"), &cut[..cut.len() - 4]).unwrap();
+    let nested = [b"\x93NUMPY\x01\0".to_vec(), vec![0, 8], vec![b'('; 2048]].concat();
+    std::fs::write(path("nested.npy"), nested).unwrap();
+    for (name, message) in [
+        ("cut.xtc", "frame 2: found the end of the file"),
+        ("bad.xtc", "frame 1: found coordinates that do not decode, expected a sound XTC frame"),
+        ("beads.xtc", "frame 0: found 200 beads and 12 beads"),
+        ("other.xtc", "frame 0: found 5 beads, expected 12, those of the structure"),
+        ("nan.dcd", "frame 2, bead 4: found [inf, "),
+        ("wide.dcd", "a DCD file with 64-bit record markers is not supported"),
+        ("empty", "content: found an empty file, expected a trajectory"),
+        ("text", "content: found first bytes"),
+        ("flat.npy", "shape: found [3, 36], expected (frames, beads, 3) or (replicas"),
+        ("other.npy", "frames: found 5 beads, expected 12"),
+        ("none.npy", "frames: found none"),
+        ("cut.npy", "data: found 428 bytes of data"),
+        ("nested.npy", "header: found damage"),
+        ("nowhere.xtc", "No such file"),
+    ] {
+        let file = path(name);
+        let output = energy(&["--trajectory", file.to_str().unwrap()]);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{name}: {said}");
+        let one_line = said.lines().count() == 1 && said.starts_with("error: ");
+        assert!(one_line && said.contains(file.to_str().unwrap()), "{name}: {said}");
+        assert!(said.contains(message), "{name}: {said}");
+    }
+    let file = path("sound.xtc");
+    let file = file.to_str().unwrap();
+    for (arguments, message) in [
+        (["--stride", "0"], "stride: found 0"),
+        (["--structure", "2"], "structure: found 2, expected one of the 2 structures"),
+    ] {
+        let output = energy(&[&["--trajectory", file][..], &arguments].concat());
+        assert!(stderr(&output).contains(message), "{}", stderr(&output));
+    }
+    // Frames before the damage are shown.
+    let bad = path("bad.xtc");
+    let output = energy(&["--trajectory", bad.to_str().unwrap()]);
+    assert_eq!(stdout(&output).lines().count(), 2, "{}", stdout(&output));
+}
+
+/// The small chain's model with bead types as keys, and four molecules for it.
+fn mixture(folder: &Path) -> [PathBuf; 3] {
+    let keyed = |(form, values): (PriorForm, [f64; 3])| {
+        let order = form.order() as u32;
+        let key =
+            |i: u32| std::array::from_fn(|k| if (k as u32) < order { i + k as u32 } else { 0 });
+        let keys: Vec<[u32; 4]> = (1..=13 - order).map(key).collect();
+        PriorParameters::Keyed { values: values.repeat(keys.len()), keys }
+    };
+    let mut model = small::model();
+    model.priors[0].parameters = keyed((PriorForm::HarmonicBond, [50.0, 3.8, 0.0]));
+    model.priors[1].parameters = keyed((PriorForm::HarmonicAngle, [5.0, -0.3, 0.0]));
+    let cut = |n: usize| {
+        let whole = small::structures().swap_remove(1);
+        let mut topology: Topology = (*whole.topology).clone();
+        topology.types.truncate(n);
+        topology.masses.truncate(n);
+        for list in &mut topology.lists {
+            let inside = |tuple: &[u32; 4]| tuple.iter().all(|bead| (*bead as usize) < n);
+            list.tuples.retain(inside);
+        }
+        let positions = whole.positions[..n].to_vec();
+        Structure { topology: Arc::new(topology), positions, velocities: None }
+    };
+    let files = ["keyed.safetensors", "a.safetensors", "b.safetensors"].map(|f| folder.join(f));
+    write_model(&files[0], &model).unwrap();
+    write_structures(&files[1], &[cut(12), cut(1)]).unwrap();
+    write_structures(&files[2], &[cut(2), cut(5)]).unwrap();
+    files
+}
+
+fn mixed(files: &[PathBuf; 3], command: &str, arguments: &[&str]) -> Output {
+    let mut program = Command::new(PROGRAM);
+    program.args([command, "--backend", "cpu", "--model"]).arg(&files[0]);
+    program.arg("--structures").args(&files[1..]).args(arguments).output().unwrap()
+}
+
+/// Four molecules from two files in one run: files of each, and each alone gives the same.
+#[test]
+fn a_mixture_runs_as_its_molecules_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = mixture(folder.path());
+    let out = |name: &str| folder.path().join(name);
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let steps = ["--steps", "20", "--save-interval", "5"];
+    let kelvin: Vec<String> = (0..6).map(|r| (300 + 10 * r).to_string()).collect();
+    let many = out("many");
+    let all = ["--replicas", "6", "--temperature", &kelvin.join(","), "-o", &text(&many)];
+    let output = mixed(&files, "run", &[&steps[..], &all].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let log = std::fs::read_to_string(many.join("run.log")).unwrap();
+    for line in [
+        "6 from number 0, 33 beads, 4 different molecules",
+        "topology_0000.pdb: replicas 0, 4",
+        "topology_0003.pdb: replicas 3",
+        "temperature: 300, 310, 320, 330, 340, 350 K",
+    ] {
+        assert!(log.contains(line), "{line} is not in {log}");
+    }
+    for (m, n_beads) in [12, 1, 2, 5].into_iter().enumerate() {
+        let pdb = std::fs::read_to_string(many.join(format!("topology_{m:04}.pdb"))).unwrap();
+        assert_eq!(pdb.lines().filter(|line| line.starts_with("ATOM")).count(), n_beads);
+    }
+    for r in 0..6 {
+        let alone = out(&format!("alone{r}"));
+        let first = r.to_string();
+        let own = ["--replicas", "1", "--first-replica", &first, "--temperature", &kelvin[r]];
+        let output = mixed(&files, "run", &[&steps[..], &own, &["-o", &text(&alone)]].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        let read = |folder: &Path| std::fs::read(folder.join(format!("replica_{r:04}.xtc")));
+        assert_eq!(read(&many).unwrap(), read(&alone).unwrap(), "replica {r}");
+        let rows = |folder: &Path| -> Vec<String> {
+            let text = std::fs::read_to_string(folder.join("energies.csv")).unwrap();
+            let of_replica = |row: &&str| row.split(',').nth(2) == Some(&first);
+            text.lines().filter(of_replica).map(str::to_owned).collect()
+        };
+        assert_eq!((rows(&many), rows(&many).len()), (rows(&alone), 4));
+    }
+    // An earlier run of a mixture is in the way of the next.
+    std::fs::remove_file(many.join("run.log")).unwrap();
+    std::fs::remove_file(many.join("energies.csv")).unwrap();
+    let again = mixed(&files, "run", &[&steps[..], &all].concat());
+    assert!(stderr(&again).contains("already exists"), "{}", stderr(&again));
+
+    // Its trajectories are scored with the structure they are of.
+    let xtc = text(&many.join("replica_0003.xtc"));
+    let scored = mixed(&files, "energy", &["--trajectory", &xtc, "--structure", "3", "--csv"]);
+    assert_eq!(rows(&scored).len(), 4);
+    let wrong = mixed(&files, "energy", &["--trajectory", &xtc]);
+    assert!(stderr(&wrong).contains("found 5 beads, expected 12"), "{}", stderr(&wrong));
+}
+
+#[test]
+fn a_mixture_is_scored_and_its_limits_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = mixture(folder.path());
+    let output = mixed(&files, "energy", &[]);
+    let table = stdout(&output);
+    assert_eq!(table.lines().count(), 5, "{}", stderr(&output));
+    let cells: Vec<&str> = table.lines().nth(2).unwrap().split_whitespace().collect();
+    // A single bead has no bonds and no angles.
+    assert_eq!((cells[0], cells[3], cells[4]), ("1", "-", "-"), "{table}");
+    let out = folder.path().join("out");
+    let out = out.to_str().unwrap();
+    let npy = mixed(&files, "run", &["--steps", "10", "--replicas", "4", "--npy", "-o", out]);
+    let said = stderr(&npy);
+    assert!(said.contains("an array of molecules of different sizes is not supported"), "{said}");
+
+    // Parameters by tuple fit one molecule.
+    let [specialised, _] = small_files();
+    let files = [specialised.clone(), files[1].clone(), files[2].clone()];
+    for command in [&["energy"][..], &["run", "--steps", "10", "-o", out]] {
+        let output = mixed(&files, command[0], &command[1..]);
+        let said = stderr(&output);
+        let message = "structure 1, prior/bonds: found another molecule than in structure 0";
+        assert!(said.starts_with("error: ") && said.contains(message), "{said}");
+        assert!(!Path::new(out).exists());
+    }
+}
+
+/// Many terms are lines, and those without tuples are marked.
+#[test]
+fn many_terms_are_lines_of_the_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let [_, a, b] = mixture(folder.path());
+    let mut model: Model = small::model();
+    for k in 0..50 {
+        let mut prior = model.priors[0].clone();
+        prior.name = format!("term_{k}");
+        let (keys, values) = (vec![[1, 2, 0, 0]], vec![1.0, 3.8, 0.0]);
+        prior.parameters = PriorParameters::Keyed { keys, values };
+        model.priors.push(prior);
+    }
+    model.priors.drain(..2);
+    let path = folder.path().join("many.safetensors");
+    write_model(&path, &model).unwrap();
+    let output = mixed(&[path, a, b], "energy", &[]);
+    let table = stdout(&output);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let find = |name: &str| -> Vec<&str> {
+        let line = table.lines().find(|line| line.starts_with(name)).unwrap();
+        line[name.len()..].split_whitespace().collect()
+    };
+    assert_eq!(find("structure"), ["0", "1", "2", "3"]);
+    assert_eq!(find("term_49"), ["-"; 4]);
+    assert_eq!(find("total").len(), 4);
+    assert!(table.lines().all(|line| line.len() < 100), "{table}");
+}
