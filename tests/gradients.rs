@@ -7,8 +7,8 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use common::{
-    ACTIVATIONS, assert_close, at_rest, bases, chain, chains, cutoffs, linear, numbers, points,
-    priors, schnet,
+    ACTIVATIONS, assert_close, at_rest, bases, chain, chains, cutoffs, every_prior, linear,
+    numbers, points, schnet,
 };
 use flashschnet::engine::{Engine, Terms};
 use flashschnet::error::Error;
@@ -121,7 +121,7 @@ fn cfconv_backward_is_the_adjoint_of_forward() {
 
 #[test]
 fn prior_forces_are_the_derivatives() {
-    for prior in priors(7) {
+    for prior in every_prior(7) {
         let name = prior.name.clone();
         let structure = chain(7, 5);
         let positions = structure.positions.clone();

@@ -352,12 +352,10 @@ fn what_this_version_does_not_have_is_refused_by_name_and_place() {
             ]),
             "a second network at models/b/model",
         ),
-        (prior("HarmonicImpropers"), "the prior mlcg.nn.prior.HarmonicImpropers at x/model"),
-        (prior("RestrictedQuartic"), "the prior mlcg.nn.prior.RestrictedQuartic at x/model"),
         (prior("Surprise"), "the model class mlcg.nn.prior.Surprise at x/model"),
         (
-            pt::module_dict(vec![("x", pt::static_prior("StaticHarmonicImpropers", vec![]))]),
-            "specialize_prior.StaticHarmonicImpropers at x/model",
+            pt::module_dict(vec![("x", pt::static_prior("StaticQuarticAngles", vec![]))]),
+            "specialize_prior.StaticQuarticAngles at x/model",
         ),
         (
             pt::module_dict(vec![("angles", bonds())]),

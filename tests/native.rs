@@ -62,6 +62,27 @@ fn models_of_every_kind_come_back_equal() {
             parameters: PriorParameters::Keyed { keys: vec![], values: vec![] },
         },
     ]);
+    let forms = [
+        PriorForm::HarmonicBond,
+        PriorForm::HarmonicAngle,
+        PriorForm::HarmonicAngleRaw,
+        PriorForm::HarmonicImproper,
+        PriorForm::ShiftedHarmonicImproper,
+        PriorForm::QuarticAngle,
+        PriorForm::QuarticAngleRaw,
+        PriorForm::RestrictedQuartic,
+        PriorForm::Repulsion,
+        PriorForm::CutoffRepulsion,
+        PriorForm::ExpRepulsion,
+        PriorForm::CutoffExpRepulsion,
+    ];
+    model.priors.extend(forms.map(|form| {
+        let values = (1..=form.n_parameters()).map(|k| k as f64).collect();
+        let mut key = [0; 4];
+        key[..form.order()].copy_from_slice(&[3, 1, 2, 4][..form.order()]);
+        let parameters = PriorParameters::Keyed { keys: vec![key], values };
+        Prior { name: form.name().into(), form, parameters }
+    }));
     assert_eq!(round_trip(&model), model);
     model.schnet.as_mut().unwrap().activation = Activation::Silu;
     model.schnet.as_mut().unwrap().cutoff = Cutoff::Identity { lower: 0.0, upper: 9.5 };

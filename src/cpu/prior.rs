@@ -1,11 +1,9 @@
 //! Classical terms in f64: they cost little next to the network, and stiff bonds would otherwise
 //! set the accuracy of the whole.
 
-use std::f64::consts::PI;
-
 use super::neighbor::{minus, square};
 use crate::model::PriorForm;
-use crate::model::prior::{MIN_DISTANCE, MIN_SINE};
+use crate::model::prior::{MIN_DISTANCE, MIN_SINE, SHIFT};
 use crate::system::{Molecule, System, Term};
 
 fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
@@ -134,7 +132,7 @@ impl Sums<'_> {
         let (energy, slope) = match form {
             PriorForm::HarmonicImproper => harmonic(parameters, y.atan2(x)),
             PriorForm::ShiftedHarmonicImproper => {
-                harmonic(parameters, if y < 0.0 { y.atan2(x) + PI } else { y.atan2(x) - PI })
+                harmonic(parameters, if y < 0.0 { y.atan2(x) + SHIFT } else { y.atan2(x) - SHIFT })
             }
             _ => fourier(parameters, y, x),
         };

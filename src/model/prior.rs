@@ -37,7 +37,8 @@ pub enum PriorForm {
     HarmonicAngleRaw,
     /// k (φ − x0)² + v0, the difference not wrapped; parameters `k, x0, v0`.
     HarmonicImproper,
-    /// k (ψ − x0)² + v0, ψ = φ + π for φ < 0, else φ − π; parameters `k, x0, v0`.
+    /// k (ψ − x0)² + v0, ψ = φ + π for φ < 0, else φ − π; parameters `k, x0, v0`. This π is
+    /// [`SHIFT`], that of mlcg.
     ShiftedHarmonicImproper,
     /// v0 + Σ_n k1_n sin(nφ) + k2_n cos(nφ), n = 1..degree; parameters `v0, k1_1..k1_D, k2_1..k2_D`.
     Dihedral {
@@ -66,6 +67,11 @@ pub const MIN_DISTANCE: f64 = 1e-4;
 
 /// The least sine that divides; its square is the least sin²θ.
 pub const MIN_SINE: f64 = 1e-4;
+
+/// The π of [`PriorForm::ShiftedHarmonicImproper`]: mlcg subtracts π in single precision whatever
+/// the precision of the rest, and published energies contain it. ψ is thereby 8.7e-8 off, with
+/// opposite signs on the two sides of φ = 0; the force is not affected but through ψ.
+pub const SHIFT: f64 = std::f32::consts::PI as f64;
 
 /// Where files keep one parameter of a [`PriorForm`], or several that follow each other.
 pub(crate) struct Column {

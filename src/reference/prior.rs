@@ -1,10 +1,8 @@
 //! Classical terms: energy and gradient of one tuple, and their sums.
 
-use std::f64::consts::PI;
-
 use super::neighbor::{dot, minus};
 use crate::model::PriorForm;
-use crate::model::prior::{MIN_DISTANCE, MIN_SINE};
+use crate::model::prior::{MIN_DISTANCE, MIN_SINE, SHIFT};
 use crate::system::{Molecule, System, Term};
 
 fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
@@ -151,7 +149,9 @@ pub(super) fn tuple(form: PriorForm, parameters: &[f64], x: [[f64; 3]; 4]) -> (f
         | PriorForm::HarmonicAngle
         | PriorForm::HarmonicAngleRaw
         | PriorForm::HarmonicImproper => harmonic(p, q),
-        PriorForm::ShiftedHarmonicImproper => harmonic(p, if q < 0.0 { q + PI } else { q - PI }),
+        PriorForm::ShiftedHarmonicImproper => {
+            harmonic(p, if q < 0.0 { q + SHIFT } else { q - SHIFT })
+        }
         PriorForm::Dihedral { degree } => fourier(degree, p, q),
         PriorForm::QuarticAngle | PriorForm::QuarticAngleRaw => polynomial(p, q),
         PriorForm::RestrictedQuartic => restricted_quartic(p, q, sine(x).powi(2)),

@@ -196,20 +196,46 @@ pub(crate) fn small_schnet() -> SchNet {
     schnet((20, 24, 2), basis, Cutoff::Cosine { lower: 0.0, upper }, Activation::Tanh)
 }
 
-/// The priors of a chain of `n` beads: every form, parameters by tuple.
+/// The priors of a chain of `n` beads that published models have, parameters by tuple.
 pub(crate) fn priors(n: usize) -> Vec<Prior> {
+    every_prior(n).drain(..4).collect()
+}
+
+/// The priors of a chain of `n` beads: every form, parameters by tuple.
+pub(crate) fn every_prior(n: usize) -> Vec<Prior> {
     let forms = [
         ("bonds", PriorForm::HarmonicBond),
         ("angles", PriorForm::HarmonicAngle),
         ("dihedrals", PriorForm::Dihedral { degree: 3 }),
         ("non_bonded", PriorForm::Repulsion),
+        ("raw_angles", PriorForm::HarmonicAngleRaw),
+        ("impropers", PriorForm::HarmonicImproper),
+        ("shifted_impropers", PriorForm::ShiftedHarmonicImproper),
+        ("quartic_angles", PriorForm::QuarticAngle),
+        ("quartic_raw_angles", PriorForm::QuarticAngleRaw),
+        ("restricted_quartic", PriorForm::RestrictedQuartic),
+        ("cutoff_repulsion", PriorForm::CutoffRepulsion),
+        ("exp_repulsion", PriorForm::ExpRepulsion),
+        ("cutoff_exp_repulsion", PriorForm::CutoffExpRepulsion),
     ];
     let prior = |(name, form): (&str, PriorForm)| {
-        let parameters = |t: usize| match form {
-            PriorForm::HarmonicBond => vec![40.0 + t as f64, 3.8, 0.25],
-            PriorForm::HarmonicAngle => vec![8.0 + t as f64, -0.125, 0.5],
-            PriorForm::Dihedral { .. } => numbers(200 + t as u64, 7, 1.0),
-            PriorForm::Repulsion => vec![4.0 + 0.0625 * (t % 5) as f64],
+        let parameters = |t: usize| {
+            let (seed, few) = (200 + t as u64, 0.0625 * (t % 5) as f64);
+            match form {
+                PriorForm::HarmonicBond => vec![40.0 + t as f64, 3.8, 0.25],
+                PriorForm::HarmonicAngle => vec![8.0 + t as f64, -0.125, 0.5],
+                PriorForm::HarmonicAngleRaw => vec![6.0 + t as f64, 1.75, 0.5],
+                PriorForm::HarmonicImproper => vec![3.0 + few, 0.5, -0.25],
+                PriorForm::ShiftedHarmonicImproper => vec![2.5 + few, -0.5, 0.125],
+                PriorForm::Dihedral { .. } => numbers(seed, 7, 1.0),
+                PriorForm::QuarticAngle => numbers(seed, 5, 2.0),
+                PriorForm::QuarticAngleRaw => numbers(seed, 5, 0.5),
+                PriorForm::RestrictedQuartic => numbers(seed, 6, 2.0),
+                PriorForm::Repulsion => vec![4.0 + few],
+                PriorForm::CutoffRepulsion => vec![4.5 + few, 6.5],
+                PriorForm::ExpRepulsion => vec![8.0 + few, 4.5],
+                PriorForm::CutoffExpRepulsion => vec![6.0 + few, 4.75, 7.0],
+            }
         };
         let n_tuples = tuples(form, n).len();
         let values = (0..n_tuples).flat_map(parameters).collect();
@@ -220,7 +246,7 @@ pub(crate) fn priors(n: usize) -> Vec<Prior> {
 
 fn tuples(form: PriorForm, n: usize) -> Vec<[u32; 4]> {
     let n = n as u32;
-    if form == PriorForm::Repulsion {
+    if form.is_repulsion() {
         return (0..n).flat_map(|i| (i + 3..n).map(move |j| [i, j, 0, 0])).collect();
     }
     let order = form.order() as u32;
@@ -237,7 +263,7 @@ pub(crate) fn chain(n: usize, seed: u64) -> Structure {
         let x = [2.4 * angle.cos() + 100.0, 2.4 * angle.sin() - 60.0, rise];
         std::array::from_fn(|c| f64::from((x[c] + jitter[c]) as f32))
     };
-    let lists = priors(n).into_iter().map(|prior| TupleList {
+    let lists = every_prior(n).into_iter().map(|prior| TupleList {
         tuples: tuples(prior.form, n),
         order: prior.form.order(),
         name: prior.name,
