@@ -3,8 +3,6 @@
 //!
 //! `FLASHSCHNET_FUZZ_SECONDS` sets how long the mutation test runs, 20 by default.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -14,54 +12,9 @@ use proptest::prelude::RngExt as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use pt::{Pickle, Py};
 
+#[path = "common/counting.rs"]
+mod counting;
 mod pt;
-
-/// The system's allocator, which also keeps account.
-struct Counting;
-
-thread_local! {
-    // Of the thread, because other tests run in others; the reader uses only one.
-    static LIVE: Cell<usize> = const { Cell::new(0) };
-    static PEAK: Cell<usize> = const { Cell::new(0) };
-}
-
-fn grow(bytes: usize) {
-    let live = LIVE.get().wrapping_add(bytes);
-    LIVE.set(live);
-    // Below zero, where a thread frees what another has made.
-    if live as isize > PEAK.get() as isize {
-        PEAK.set(live);
-    }
-}
-
-fn shrink(bytes: usize) {
-    LIVE.set(LIVE.get().wrapping_sub(bytes));
-}
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        grow(layout.size());
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        shrink(layout.size());
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        grow(size);
-        shrink(layout.size());
-        // SAFETY: the caller's promise.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Reading takes at most so many bytes per byte of the file: a pickle of one-byte opcodes, each of
 /// which makes an object, needs the most.
@@ -84,14 +37,13 @@ struct Outcome {
 fn read(bytes: &[u8]) -> Outcome {
     let path = scratch();
     std::fs::write(&path, bytes).unwrap();
-    let before = LIVE.get();
-    PEAK.set(before);
+    let account = counting::Account::open();
     let model = Model::load(&path).map(|model| model.check().unwrap());
     let structures = load_structures(&path)
         .map(|all| all.iter().for_each(|structure| structure.check().unwrap()));
     let both = load_model_and_structures(&path).map(drop);
     std::fs::remove_file(&path).unwrap();
-    let peak = PEAK.get().wrapping_sub(before);
+    let peak = account.peak();
     let limit = BYTES_PER_BYTE * bytes.len() + BYTES_BASE;
     assert!(peak <= limit, "{} bytes of file took {peak} bytes of memory", bytes.len());
     let errors = [model.err(), structures.err(), both.err()];

@@ -308,10 +308,10 @@ fn a_mixture_runs_as_its_molecules_alone() {
         let pdb = std::fs::read_to_string(many.join(format!("topology_{m:04}.pdb"))).unwrap();
         assert_eq!(pdb.lines().filter(|line| line.starts_with("ATOM")).count(), n_beads);
     }
-    for r in 0..6 {
+    for (r, own_kelvin) in kelvin.iter().enumerate() {
         let alone = out(&format!("alone{r}"));
         let first = r.to_string();
-        let own = ["--replicas", "1", "--first-replica", &first, "--temperature", &kelvin[r]];
+        let own = ["--replicas", "1", "--first-replica", &first, "--temperature", own_kelvin];
         let output = mixed(&files, "run", &[&steps[..], &own, &["-o", &text(&alone)]].concat());
         assert!(output.status.success(), "{}", stderr(&output));
         let read = |folder: &Path| std::fs::read(folder.join(format!("replica_{r:04}.xtc")));

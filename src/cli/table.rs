@@ -3,7 +3,7 @@
 use std::io::{Result, Write};
 
 /// More columns than this are printed as lines.
-const MOST_COLUMNS: usize = 9;
+const MOST_COLUMNS: usize = 12;
 
 /// Structures or frames side by side where terms are lines.
 const SIDE_BY_SIDE: usize = 5;

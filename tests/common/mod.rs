@@ -20,15 +20,25 @@ use flashschnet::system::{Structure, System, Topology, TupleList};
 pub(crate) struct Backend {
     pub(crate) ops: Box<dyn Ops>,
     pub(crate) engine: fn(System) -> Result<Box<dyn Engine>>,
-    /// Steps of a trajectory of 269 beads, where all of them would take minutes.
-    pub(crate) max_steps: Option<usize>,
+    /// What to compute of the reference's cases of 269 beads.
+    pub(crate) large_cases: LargeCases,
+}
+
+/// How much of the cases of 269 beads a backend computes: on a software adapter a step takes seconds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LargeCases {
+    All,
+    /// Trajectories of so many steps.
+    Steps(usize),
+    /// None: another backend computes them with the very same kernels.
+    None,
 }
 
 pub(crate) fn cpu() -> Backend {
     Backend {
         ops: Box::new(flashschnet::cpu::CpuOps),
         engine: |system| Ok(Box::new(flashschnet::cpu::Cpu::new(system)?)),
-        max_steps: None,
+        large_cases: LargeCases::All,
     }
 }
 
@@ -44,7 +54,7 @@ pub(crate) fn wgpu() -> Backend {
     Backend {
         ops: Box::new(GpuOps(DEVICE.clone())),
         engine: |system| Ok(Box::new(Wgpu::new(&DEVICE, system)?)),
-        max_steps: Some(2),
+        large_cases: LargeCases::Steps(2),
     }
 }
 
@@ -54,7 +64,8 @@ pub(crate) fn wgpu_portable() -> Backend {
     Backend {
         ops: Box::new(GpuOps(DEVICE.clone())),
         engine: |system| Ok(Box::new(Wgpu::new(&DEVICE, system)?)),
-        max_steps: Some(2),
+        // At this size the tiles fit WebGPU's limits: full limits change no kernel.
+        large_cases: LargeCases::None,
     }
 }
 
@@ -201,6 +212,26 @@ pub(crate) fn priors(n: usize) -> Vec<Prior> {
     every_prior(n).drain(..4).collect()
 }
 
+/// Parameters of a form, a little different for each `t`.
+fn parameters(form: PriorForm, t: usize) -> Vec<f64> {
+    let (seed, few) = (200 + t as u64, 0.0625 * (t % 5) as f64);
+    match form {
+        PriorForm::HarmonicBond => vec![40.0 + t as f64, 3.8, 0.25],
+        PriorForm::HarmonicAngle => vec![8.0 + t as f64, -0.125, 0.5],
+        PriorForm::HarmonicAngleRaw => vec![6.0 + t as f64, 1.75, 0.5],
+        PriorForm::HarmonicImproper => vec![3.0 + few, 0.5, -0.25],
+        PriorForm::ShiftedHarmonicImproper => vec![2.5 + few, -0.5, 0.125],
+        PriorForm::Dihedral { .. } => numbers(seed, 7, 1.0),
+        PriorForm::QuarticAngle => numbers(seed, 5, 2.0),
+        PriorForm::QuarticAngleRaw => numbers(seed, 5, 0.5),
+        PriorForm::RestrictedQuartic => numbers(seed, 6, 2.0),
+        PriorForm::Repulsion => vec![4.0 + few],
+        PriorForm::CutoffRepulsion => vec![4.5 + few, 6.5],
+        PriorForm::ExpRepulsion => vec![8.0 + few, 4.5],
+        PriorForm::CutoffExpRepulsion => vec![6.0 + few, 4.75, 7.0],
+    }
+}
+
 /// The priors of a chain of `n` beads: every form, parameters by tuple.
 pub(crate) fn every_prior(n: usize) -> Vec<Prior> {
     let forms = [
@@ -219,26 +250,8 @@ pub(crate) fn every_prior(n: usize) -> Vec<Prior> {
         ("cutoff_exp_repulsion", PriorForm::CutoffExpRepulsion),
     ];
     let prior = |(name, form): (&str, PriorForm)| {
-        let parameters = |t: usize| {
-            let (seed, few) = (200 + t as u64, 0.0625 * (t % 5) as f64);
-            match form {
-                PriorForm::HarmonicBond => vec![40.0 + t as f64, 3.8, 0.25],
-                PriorForm::HarmonicAngle => vec![8.0 + t as f64, -0.125, 0.5],
-                PriorForm::HarmonicAngleRaw => vec![6.0 + t as f64, 1.75, 0.5],
-                PriorForm::HarmonicImproper => vec![3.0 + few, 0.5, -0.25],
-                PriorForm::ShiftedHarmonicImproper => vec![2.5 + few, -0.5, 0.125],
-                PriorForm::Dihedral { .. } => numbers(seed, 7, 1.0),
-                PriorForm::QuarticAngle => numbers(seed, 5, 2.0),
-                PriorForm::QuarticAngleRaw => numbers(seed, 5, 0.5),
-                PriorForm::RestrictedQuartic => numbers(seed, 6, 2.0),
-                PriorForm::Repulsion => vec![4.0 + few],
-                PriorForm::CutoffRepulsion => vec![4.5 + few, 6.5],
-                PriorForm::ExpRepulsion => vec![8.0 + few, 4.5],
-                PriorForm::CutoffExpRepulsion => vec![6.0 + few, 4.75, 7.0],
-            }
-        };
         let n_tuples = tuples(form, n).len();
-        let values = (0..n_tuples).flat_map(parameters).collect();
+        let values = (0..n_tuples).flat_map(|t| parameters(form, t)).collect();
         Prior { name: name.into(), form, parameters: PriorParameters::PerTuple { values } }
     };
     forms.into_iter().map(prior).collect()
@@ -317,13 +330,7 @@ pub(crate) fn keyed_priors() -> Vec<Prior> {
         let mut unique = keys.clone();
         unique.sort_unstable();
         unique.dedup();
-        let row = |k: usize| match prior.form {
-            PriorForm::HarmonicBond => vec![40.0 + k as f64, 3.8, 0.25],
-            PriorForm::HarmonicAngle => vec![8.0 + k as f64, -0.125, 0.5],
-            PriorForm::Dihedral { .. } => numbers(300 + k as u64, 7, 1.0),
-            PriorForm::Repulsion => vec![4.0 + 0.0625 * (k % 5) as f64],
-        };
-        let values = (0..unique.len()).flat_map(row).collect();
+        let values = (0..unique.len()).flat_map(|k| parameters(prior.form, k)).collect();
         Prior { parameters: PriorParameters::Keyed { keys: unique, values }, ..prior }
     };
     priors(4).into_iter().map(keyed).collect()
