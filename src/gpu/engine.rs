@@ -620,18 +620,23 @@ fn words(step: u64) -> [u32; 2] {
     [step as u32, (step >> 32) as u32]
 }
 
+/// A replica whose centroid lies this near to the origin keeps its coordinates as they are, Å:
+/// shifting them could only cost digits.
+const NEAR: f64 = 32.0;
+
 /// The origin for a replica's coordinates: the old one if all of them are exact in f32 there, so
-/// that reading a state and setting it again keeps every bit, else whole numbers near the centroid.
+/// that reading a state and setting it again keeps every bit; else 0 for a replica near it, and
+/// whole numbers near the centroid for one far away.
 fn center(positions: &[[f64; 3]], old: [f64; 3]) -> [f64; 3] {
+    let mean = centroid(positions);
     let exact = |x: &[f64; 3]| (0..3).all(|c| f64::from((x[c] - old[c]) as f32) == x[c] - old[c]);
-    let near = |x: &[f64; 3]| (0..3).all(|c| (x[c] - old[c]).abs() < 4096.0);
-    if positions.iter().all(|x| exact(x) && near(x)) {
-        let mean = centroid(positions);
-        if (0..3).all(|c| (mean[c] - old[c]).abs() < 64.0) {
-            return old;
-        }
+    if (0..3).all(|c| (mean[c] - old[c]).abs() < 2.0 * NEAR) && positions.iter().all(exact) {
+        old
+    } else if mean.iter().all(|x| x.abs() < NEAR) {
+        [0.0; 3]
+    } else {
+        mean.map(f64::round)
     }
-    centroid(positions).map(f64::round)
 }
 
 fn centroid(positions: &[[f64; 3]]) -> [f64; 3] {

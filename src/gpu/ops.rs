@@ -71,7 +71,7 @@ impl GpuOps {
         system.schnet = None;
         for molecule in &mut system.molecules {
             for term in &mut molecule.terms {
-                if (term.form == crate::model::PriorForm::Repulsion) != repulsion {
+                if term.form.is_repulsion() != repulsion {
                     term.tuples.clear();
                     term.values.clear();
                 }
