@@ -113,37 +113,28 @@ fn rule(molecule: &Molecule, k: usize, classes: &[u32], n_classes: usize) -> Opt
     if bonded(term.form).is_some() || term.tuples.is_empty() || term.tuples.len() + FEW * n < all {
         return None;
     }
-    let bit = |i: u32, j: u32| {
-        let offset = i64::from(j) - i64::from(i) + 32;
-        (0..64).contains(&offset).then(|| 1_u64 << offset)
-    };
-    // Every pair in the window is an exception until it is met in the list.
-    let window = |i: u32| (0..n as u32).filter_map(|j| bit(i, j)).fold(0, |mask, bit| mask | bit);
-    let mut masks: Vec<u64> = (0..n as u32).map(window).collect();
-    let mut beyond = std::collections::HashSet::new();
+    let mut listed = vec![0_u64; (n * n).div_ceil(64)];
     let mut records = vec![None; n_classes * n_classes];
     for (t, [i, j, ..]) in term.tuples.iter().copied().enumerate() {
         let record = record(term.form, term.parameters(t));
-        for (i, j) in [(i, j), (j, i)] {
-            let (a, b) = (classes[i as usize] as usize, classes[j as usize] as usize);
-            if *records[a * n_classes + b].get_or_insert(record) != record {
+        for (i, j) in [(i as usize, j as usize), (j as usize, i as usize)] {
+            let known = &mut records[classes[i] as usize * n_classes + classes[j] as usize];
+            let (word, bit) = ((i * n + j) / 64, 1 << ((i * n + j) % 64));
+            // A pair that stands in the list twice is no rule either.
+            if *known.get_or_insert(record) != record || listed[word] & bit != 0 {
                 return None;
             }
-            match bit(i, j) {
-                // A pair that stands in the list twice is no rule.
-                Some(bit) if masks[i as usize] & bit == 0 => return None,
-                Some(bit) => masks[i as usize] &= !bit,
-                // The window reaches one further down than up.
-                None if !beyond.insert((i, j)) => return None,
-                None => {}
-            }
+            listed[word] |= bit;
         }
     }
-    let in_windows: usize = (0..n as u32)
-        .map(|i| (0..n as u32).filter(|j| *j != i && bit(i, *j).is_some()).count())
-        .sum();
-    if beyond.len() + in_windows != 2 * all {
-        return None;
+    let mut masks = vec![1_u64 << 32; n];
+    for (i, mask) in masks.iter_mut().enumerate() {
+        for j in (0..n).filter(|j| *j != i) {
+            if listed[(i * n + j) / 64] >> ((i * n + j) % 64) & 1 == 0 {
+                let offset = 32 + j as i64 - i as i64;
+                *mask |= (0..64).contains(&offset).then(|| 1_u64 << offset)?;
+            }
+        }
     }
     let records = records.into_iter().map(Option::unwrap_or_default).collect();
     Some(Rule { term: k, masks, records })
@@ -287,5 +278,60 @@ impl Records {
         });
         let width = if plain { 1 } else { 6 };
         (self.all.iter().flat_map(|r| r[..width].iter().map(|x| *x as f32)).collect(), width)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::builtin;
+
+    /// The built-in system with its non-bonded list changed.
+    fn lists(change: impl FnOnce(&mut Term)) -> GatherLists {
+        let model = builtin::model();
+        let mut system = System::new(&model, &[builtin::structure()]).expect("valid");
+        let terms = &mut system.molecules[0].terms;
+        change(terms.iter_mut().find(|term| term.form == PriorForm::Repulsion).expect("has one"));
+        GatherLists::new(&system).expect("fits")
+    }
+
+    fn is_rule(lists: &GatherLists) -> bool {
+        assert!(lists.has_pairs());
+        let rules = lists.rules.iter().all(|rule| rule.records != NO_RULE);
+        assert_eq!(rules, lists.pairs.is_empty(), "a rule leaves no list");
+        rules
+    }
+
+    #[test]
+    fn the_list_of_a_published_topology_is_a_rule() {
+        let lists = lists(|_| {});
+        assert!(is_rule(&lists));
+        assert_eq!(lists.record_width, 1);
+        let exceptions: u32 = lists
+            .rules
+            .iter()
+            .map(|rule| rule.mask_low.count_ones() + rule.mask_high.count_ones() - 1)
+            .sum();
+        assert_eq!(34_562 + exceptions / 2, 269 * 268 / 2);
+    }
+
+    #[test]
+    fn a_list_that_lacks_a_distant_pair_is_a_list() {
+        let lists = lists(|term| {
+            let distant = term.tuples.iter().position(|[i, j, ..]| j - i > 100).expect("has one");
+            term.tuples.remove(distant);
+            term.values.remove(distant);
+        });
+        assert!(!is_rule(&lists));
+        assert_eq!(lists.pairs.len(), 2 * 34_561);
+    }
+
+    #[test]
+    fn a_pair_given_twice_or_with_parameters_of_its_own_makes_a_list() {
+        assert!(!is_rule(&lists(|term| {
+            term.tuples.push(term.tuples[7]);
+            term.values.push(term.values[7]);
+        })));
+        assert!(!is_rule(&lists(|term| term.values[7] += 0.5)));
     }
 }
