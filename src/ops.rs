@@ -69,9 +69,10 @@ pub trait Ops {
     /// `B_k(d) = C(d) exp(−sharpness_k (t(d) − center_k)²)`, "flash radial basis".
     ///
     /// Returns `distance [n_edges]`, `value [n_edges, K]`, `slope [n_edges, K]` in 1/Å.
-    /// Tolerance: 5e-6 of the largest magnitude of each; for the slope also what a shift by 1e-6 Å
-    /// changes, because f32 holds distances and centers of some 10 Å no better: 1e-6 Å times
-    /// curvature over slope of a Gaussian, 1.65 √(2 sharpness).
+    /// Tolerance: 5e-6 of the largest magnitude of each; for the slope also what a shift of t by the
+    /// error f32 has there changes, the shift times curvature over slope of a Gaussian,
+    /// 1.65 √(2 sharpness): 1e-6 for t = d, distances and centers of some 10 Å, and 1.5e-7 for a
+    /// warped t up to 1, the exponential of a rounded argument.
     fn radial_basis(
         &self,
         basis: &RadialBasis,

@@ -149,10 +149,11 @@ fn a_blow_up_is_an_error_with_the_last_good_step(backend: &Backend) {
     let mut broken = good.clone();
     broken.positions[15] = broken.positions[10].map(|x| x + 1e-4);
     engine.set_state(&broken).unwrap();
-    engine.advance(20).unwrap();
+    // In f64 what flew apart takes a while to leave the numbers.
+    engine.advance(400).unwrap();
     match engine.state() {
         // A backend may know the step better than by the looks at the state.
-        Err(Error::BlowUp { replica: 8, first_step: 15, last_step: 16..=35, .. }) => {}
+        Err(Error::BlowUp { replica: 8, first_step: 15, last_step: 16..=415, .. }) => {}
         other => panic!("found {other:?}"),
     }
     engine.set_state(&good).unwrap();
