@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use flashschnet::Error;
+use flashschnet::engine::Filter;
 use flashschnet::gpu::{Device, Wgpu, wgpu};
 use flashschnet::model::{Model, Prior, PriorForm, PriorParameters};
 use flashschnet::simulation::{Settings, Simulation};
@@ -41,7 +42,7 @@ pub(crate) fn run() -> flashschnet::Result<f64> {
     let (model, structure) = dumbbell();
     let settings = Settings { n_replicas: 16, ..Settings::default() };
     let mut simulation = Simulation::with_engine(&model, &[structure], &settings, |system| {
-        Ok(Box::new(Wgpu::new(&device, system)?))
+        Ok(Box::new(Wgpu::new(&device, system, Filter::Exact)?))
     })?;
     println!("on {}", simulation.engine().device());
     simulation.run(500)?;

@@ -1,7 +1,7 @@
 //! The choice of a backend.
 
 use crate::cpu::Cpu;
-use crate::engine::Engine;
+use crate::engine::{Engine, Filter};
 use crate::error::{Error, Result};
 use crate::gpu::{Device, Profile, Wgpu, adapters};
 use crate::reference::Reference;
@@ -37,6 +37,7 @@ impl Kind {
 #[derive(Debug)]
 pub struct Backend {
     on: On,
+    filter: Filter,
     reason: Option<String>,
 }
 
@@ -58,8 +59,8 @@ impl Backend {
                 let expected = format!("no adapter with the {} backend", kind.name());
                 Err(Error::invalid("adapter", adapter, expected))
             }
-            (Kind::Cpu, None) => Ok(Backend { on: On::Cpu, reason: None }),
-            (Kind::Reference, None) => Ok(Backend { on: On::Reference, reason: None }),
+            (Kind::Cpu, None) => Ok(Self::on(On::Cpu, None)),
+            (Kind::Reference, None) => Ok(Self::on(On::Reference, None)),
             (Kind::Auto, None) => Ok(Self::auto()),
             (Kind::Auto | Kind::Wgpu, Some(_)) => Self::wgpu(adapter),
             // Asked for by name, a software adapter will do if there is nothing better.
@@ -67,18 +68,34 @@ impl Backend {
         }
     }
 
+    fn on(on: On, reason: Option<String>) -> Self {
+        Backend { on, filter: Filter::Exact, reason }
+    }
+
+    /// The same backend with filters of a kind; [`Filter::Exact`] is what a backend opens with.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for tables on another backend than wgpu.
+    pub fn with_filter(self, filter: Filter) -> Result<Self> {
+        if filter != Filter::Exact && self.kind() != Kind::Wgpu {
+            let what = format!("tabulated filters on the {} backend", self.kind().name());
+            return Err(Error::unsupported(what, "use --filter exact, or --backend wgpu"));
+        }
+        Ok(Backend { filter, ..self })
+    }
+
     fn auto() -> Self {
         let reason = match Device::open(None, Profile::Full) {
-            Ok(device) => return Backend { on: On::Wgpu(device), reason: None },
+            Ok(device) => return Self::on(On::Wgpu(device), None),
             Err(Error::NoAdapter { found, .. }) => found,
             Err(error) => error.to_string(),
         };
-        Backend { on: On::Cpu, reason: Some(format!("computing on the CPU: {reason}")) }
+        Self::on(On::Cpu, Some(format!("computing on the CPU: {reason}")))
     }
 
     fn wgpu(adapter: Option<&str>) -> Result<Self> {
         let device = Device::open(adapter, Profile::Full)?;
-        Ok(Backend { on: On::Wgpu(device), reason: None })
+        Ok(Self::on(On::Wgpu(device), None))
     }
 
     /// The backend; never [`Kind::Auto`].
@@ -111,7 +128,7 @@ impl Backend {
         Ok(match &self.on {
             On::Reference => Box::new(Reference::new(system)),
             On::Cpu => Box::new(Cpu::new(system)?),
-            On::Wgpu(device) => Box::new(Wgpu::new(device, system)?),
+            On::Wgpu(device) => Box::new(Wgpu::new(device, system, self.filter)?),
         })
     }
 }

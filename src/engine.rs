@@ -85,6 +85,24 @@ impl Dynamics {
     }
 }
 
+/// How the filters of the network are evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Filter {
+    /// By the filter networks.
+    #[default]
+    Exact,
+    /// From tables of cubic pieces built when the model is loaded ([`crate::model::FilterTable`]).
+    Table {
+        /// Largest error of a slope, relative to the largest slope of its block.
+        tolerance: f64,
+    },
+}
+
+impl Filter {
+    /// Tables that keep every reference case within the tolerances of single precision.
+    pub const TABLE: Filter = Filter::Table { tolerance: 1e-6 };
+}
+
 /// Which energies and forces to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Terms {

@@ -6,7 +6,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{Backend, at_rest, chain, chains, hot, points, small_schnet};
-use flashschnet::engine::{State, Terms};
+use flashschnet::engine::{Filter, State, Terms};
 use flashschnet::error::Error;
 use flashschnet::gpu::{Device, Profile, Wgpu};
 use flashschnet::model::Model;
@@ -114,7 +114,7 @@ fn the_reference_keeps_the_promises() {
 #[test]
 fn scoring_runs_the_forward_kernels_alone() {
     let device = Device::open(Some("0"), Profile::Full).unwrap();
-    let engine = Wgpu::new(&device, chains(9, 2).0).unwrap();
+    let engine = Wgpu::new(&device, chains(9, 2).0, Filter::Exact).unwrap();
     let (step, scoring) = (engine.kernel_names(), engine.energy_kernel_names());
     let count = |names: &[&str], name: &str| names.iter().filter(|found| **found == name).count();
     assert_eq!((count(&scoring, "cfconv_forward"), count(&scoring, "cfconv_backward")), (2, 0));

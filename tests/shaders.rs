@@ -8,7 +8,7 @@ use std::mem::offset_of;
 use std::path::Path;
 
 use common::{ACTIVATIONS, bases, chains, cutoffs, priors, schnet};
-use flashschnet::engine::Engine;
+use flashschnet::engine::{Engine, Filter};
 use flashschnet::gpu::params::{Bead, PairRule, Params, Status, Tuple};
 use flashschnet::gpu::wgsl::{Access, KERNELS, compose, parse, reflect};
 use flashschnet::gpu::{Device, GpuOps, Wgpu, wgpu};
@@ -45,13 +45,15 @@ fn specialisations() -> Vec<(&'static str, String)> {
     for network in networks {
         let model = Model { schnet: Some(network), priors: priors(6) };
         let system = System::new(&model, std::slice::from_ref(&structure)).expect("a valid system");
-        Wgpu::new(&device, system).expect("fits WebGPU's default limits");
+        for filter in [Filter::Exact, Filter::TABLE] {
+            Wgpu::new(&device, system.clone(), filter).expect("fits WebGPU's default limits");
+        }
     }
     // The unfused form stands outside the step. Its device computes nothing, so neither does it.
     for basis in bases(17, 9.0) {
         let graph = flashschnet::ops::Graph { row_ptr: vec![0, 0], col: vec![] };
         // Reading back is all a device without a driver may refuse.
-        let _ = GpuOps(device.clone()).radial_basis(&basis, &graph, &[[0.0; 3]]);
+        let _ = GpuOps(device.clone(), Filter::Exact).radial_basis(&basis, &graph, &[[0.0; 3]]);
     }
     let mut all = device.shaders();
     all.extend(KERNELS.iter().map(|(name, _)| (*name, compose(name, &[]))));
@@ -187,7 +189,7 @@ fn every_file_is_registered_and_says_what_it_is() {
 #[test]
 fn a_host_device_is_taken() {
     let (system, state) = chains(5, 2);
-    let mut engine = Wgpu::new(&no_device(), system).expect("kernels compile");
+    let mut engine = Wgpu::new(&no_device(), system, Filter::Exact).expect("kernels compile");
     engine.set_state(&state).expect("a valid state");
     assert!(engine.device().contains("of the host"));
 }

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use flashschnet::backend::{Backend, Kind};
+use flashschnet::engine::Filter;
 
 /// Molecular dynamics of coarse-grained proteins with CGSchNet potentials, many replicas at once.
 #[derive(Parser)]
@@ -44,6 +45,12 @@ struct BackendOptions {
     /// Take the wgpu adapter of this index, or whose name contains this
     #[arg(long, value_name = "NAME|INDEX")]
     adapter: Option<String>,
+    /// Evaluate the network's filters exactly, or (wgpu) from tables of cubic pieces
+    #[arg(long, value_enum, default_value_t, value_name = "KIND")]
+    filter: FilterName,
+    /// Largest error of a tabulated filter's slope, relative to the largest slope
+    #[arg(long, default_value_t = 1e-6, value_name = "ERROR")]
+    table_tolerance: f64,
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -55,6 +62,13 @@ enum BackendName {
     Reference,
 }
 
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum FilterName {
+    #[default]
+    Exact,
+    Table,
+}
+
 impl BackendOptions {
     /// Opens the backend; says on stderr what `auto` took when that is worth a line.
     fn open(&self) -> flashschnet::Result<Backend> {
@@ -64,7 +78,11 @@ impl BackendOptions {
             BackendName::Cpu => Kind::Cpu,
             BackendName::Reference => Kind::Reference,
         };
-        let backend = Backend::open(kind, self.adapter.as_deref())?;
+        let filter = match self.filter {
+            FilterName::Exact => Filter::Exact,
+            FilterName::Table => Filter::Table { tolerance: self.table_tolerance },
+        };
+        let backend = Backend::open(kind, self.adapter.as_deref())?.with_filter(filter)?;
         if let Some(reason) = backend.reason() {
             eprintln!("note: {reason}");
         }

@@ -9,7 +9,7 @@ use super::network::{Network, Surroundings, narrow};
 use super::params::{ALL_TERMS, Bead, NO_TERM, PairRule, Params, Status};
 use super::priors::GatherLists;
 use super::wgsl::Value;
-use crate::engine::{Dynamics, Engine, Evaluation, Integrator, Memory, State, Terms};
+use crate::engine::{Dynamics, Engine, Evaluation, Filter, Integrator, Memory, State, Terms};
 use crate::error::{Error, Result};
 use crate::system::{System, check_vectors};
 
@@ -117,7 +117,7 @@ impl Wgpu {
     /// # Errors
     /// [`Error::OutOfMemory`] with the number of replicas that would fit, and
     /// [`Error::Unsupported`] for a network too wide for the adapter.
-    pub fn new(device: &Device, system: System) -> Result<Self> {
+    pub fn new(device: &Device, system: System, filter: Filter) -> Result<Self> {
         let replicas = system.n_replicas();
         // A fifth of all pairs is a start; the list grows to what it needs.
         let widest = (0..replicas).map(|r| system.molecule(r).n_beads()).max().unwrap_or(1);
@@ -127,7 +127,7 @@ impl Wgpu {
             Buffers::new(device, &system, capacity).map_err(|error| with_fit(error, replicas))?;
         let network = match &system.schnet {
             Some(schnet) => Some(
-                Network::new(device, schnet, system.n_beads())
+                Network::new(device, schnet, filter, system.n_beads())
                     .map_err(|error| with_fit(error, replicas))?,
             ),
             None => None,

@@ -8,7 +8,9 @@ use super::device::Device;
 use super::kernel::{Dispatch, Kernel};
 use super::params::{Bead, Params};
 use super::wgsl::{Constants, Value};
+use crate::engine::Filter;
 use crate::error::{Error, Result};
+use crate::model::FilterTable;
 use crate::model::radial::Envelope;
 use crate::model::schnet::{Activation, Interaction, Linear, SchNet};
 use crate::ops::Dense;
@@ -164,11 +166,7 @@ impl DenseWeights {
 
 /// Constants of cfconv_forward.wgsl or cfconv_backward.wgsl: the largest tile of edges whose basis
 /// and hidden layer fit into workgroup memory.
-pub(super) fn cfconv_constants(
-    schnet: &SchNet,
-    backward: bool,
-    workgroup_bytes: u32,
-) -> Result<Constants> {
+fn cfconv_constants(schnet: &SchNet, backward: bool, workgroup_bytes: u32) -> Result<Constants> {
     let (n_filters, n_rbf) = (schnet.n_filters(), schnet.radial_basis.n_rbf());
     let (workgroup, channels) = workgroup_for(n_filters);
     let values = if backward { 2 } else { 1 };
@@ -206,12 +204,88 @@ pub(super) fn cfconv_constants(
 
 /// A filter network as cfconv reads it: columns of filter0, its bias, columns of filter1, and the
 /// radial functions.
-pub(super) fn filter_weights(schnet: &SchNet, block: &Interaction) -> Vec<f32> {
+fn filter_weights(schnet: &SchNet, block: &Interaction) -> Vec<f32> {
     let mut weights = columns(&block.filter0);
     weights.extend(narrow(block.filter0.bias.as_deref().unwrap_or(&[])));
     weights.extend(columns(&block.filter1));
     weights.extend(radial_functions(&schnet.radial_basis));
     weights
+}
+
+/// How the filters of a network are evaluated on the device.
+#[derive(Debug)]
+pub(super) enum Filters {
+    /// By their networks, for every edge.
+    Exact,
+    /// From tables.
+    Table(FilterTable),
+}
+
+impl Filters {
+    pub(super) fn new(schnet: &SchNet, filter: Filter) -> Result<Self> {
+        let Filter::Table { tolerance } = filter else { return Ok(Filters::Exact) };
+        let table = FilterTable::new(schnet, tolerance)?;
+        log::info!(
+            "filter tables: {} intervals, errors {:.1e} of the largest value and {:.1e} of the \
+             largest slope",
+            table.n_intervals(),
+            table.value_error,
+            table.slope_error
+        );
+        Ok(Filters::Table(table))
+    }
+
+    /// The kernels forward and backward.
+    pub(super) fn kernels(&self, device: &Device, schnet: &SchNet) -> Result<[Arc<Kernel>; 2]> {
+        let memory = device.device.limits().max_compute_workgroup_storage_size;
+        let exact = |backward| cfconv_constants(schnet, backward, memory);
+        Ok(match self {
+            Filters::Exact => [
+                Kernel::new(device, "cfconv_forward", &exact(false)?)?,
+                Kernel::new(device, "cfconv_backward", &exact(true)?)?,
+            ],
+            Filters::Table(table) => {
+                let constants = table_constants(schnet, table);
+                ["cfconv_forward_table", "cfconv_backward_table"]
+                    .map(|name| Kernel::new(device, name, &constants))
+                    .into_iter()
+                    .collect::<Result<Vec<_>>>()?
+                    .try_into()
+                    .expect("two kernels")
+            }
+        })
+    }
+
+    /// What the kernels read of block `b`.
+    pub(super) fn weights(&self, schnet: &SchNet, b: usize) -> Vec<f32> {
+        match self {
+            Filters::Exact => filter_weights(schnet, &schnet.interactions[b]),
+            Filters::Table(table) => table_weights(table, b),
+        }
+    }
+}
+
+/// Constants of the kernels with tables: an invocation per channel where there are enough.
+fn table_constants(schnet: &SchNet, table: &FilterTable) -> Constants {
+    let n_filters = schnet.n_filters();
+    let workgroup = n_filters.next_power_of_two().clamp(32, 256);
+    vec![
+        ("WORKGROUP", Value::Count(workgroup as u32)),
+        ("CHANNELS", Value::Count(n_filters.div_ceil(workgroup) as u32)),
+        ("N_FILTERS", Value::Count(n_filters as u32)),
+        ("SEGMENTS", Value::Count(table.segments.len() as u32)),
+        ("RADIUS", Value::Real(schnet.neighbor_radius())),
+    ]
+}
+
+/// Segments, then the coefficients of a block, as lib/filter_table.wgsl reads them.
+fn table_weights(table: &FilterTable, b: usize) -> Vec<f32> {
+    let segments = table.segments.iter().flat_map(|segment| {
+        let last = segment.first + segment.n_intervals - 1;
+        [segment.start as f32, segment.rate as f32, segment.first as f32, last as f32]
+    });
+    let coefficients = table.coefficients[b].iter().flatten().map(|c| *c as f32);
+    segments.chain(coefficients).collect()
 }
 
 /// Where the network meets the rest of the engine.
@@ -239,6 +313,7 @@ struct Block {
 /// Weights and activations.
 #[derive(Debug)]
 pub(super) struct Network {
+    filters: Filters,
     embedding: Buffer<f32>,
     blocks: Vec<Block>,
     readout: Vec<DenseWeights>,
@@ -255,12 +330,18 @@ pub(super) struct Network {
 }
 
 impl Network {
-    pub(super) fn new(device: &Device, schnet: &SchNet, n_beads: usize) -> Result<Self> {
+    pub(super) fn new(
+        device: &Device,
+        schnet: &SchNet,
+        filter: Filter,
+        n_beads: usize,
+    ) -> Result<Self> {
+        let filters = Filters::new(schnet, filter)?;
         let (n_hidden, n_filters) = (schnet.n_hidden, schnet.n_filters());
         let rows = |label, width: usize| Buffer::zeroed(device, label, n_beads * width);
-        let block = |block: &Interaction| {
+        let block = |(b, block): (usize, &Interaction)| {
             Ok(Block {
-                filter: Buffer::from_slice(device, "filter", &filter_weights(schnet, block))?,
+                filter: Buffer::from_slice(device, "filter", &filters.weights(schnet, b))?,
                 lin1: DenseWeights::new(device, &block.lin1)?,
                 lin2: DenseWeights::new(device, &block.lin2)?,
                 lin: DenseWeights::new(device, &block.lin)?,
@@ -272,7 +353,7 @@ impl Network {
         let widths = || inner.iter().map(|layer| rows("hidden", layer.n_out));
         Ok(Network {
             embedding: Buffer::from_slice(device, "embedding", &narrow(&schnet.embedding))?,
-            blocks: schnet.interactions.iter().map(block).collect::<Result<_>>()?,
+            blocks: schnet.interactions.iter().enumerate().map(block).collect::<Result<_>>()?,
             readout: schnet
                 .readout
                 .iter()
@@ -286,6 +367,7 @@ impl Network {
             grad_h: rows("grad_h", n_hidden)?,
             grad_z: rows("grad_z", n_hidden)?,
             ones: Buffer::from_slice(device, "ones", &vec![1.0; n_beads])?,
+            filters,
         })
     }
 
@@ -299,10 +381,7 @@ impl Network {
     ) -> Result<[Vec<Dispatch>; 2]> {
         let (n, act) = (around.position.len, schnet.activation);
         let Surroundings { params, bead, position, row, col, force, bead_energy } = *around;
-        let memory = device.device.limits().max_compute_workgroup_storage_size;
-        let constants = |backward| cfconv_constants(schnet, backward, memory);
-        let forward = Kernel::new(device, "cfconv_forward", &constants(false)?)?;
-        let backward = Kernel::new(device, "cfconv_backward", &constants(true)?)?;
+        let [forward, backward] = self.filters.kernels(device, schnet)?;
         let dense = |weights: &DenseWeights, layer: &Linear, mode, x, pre, out| {
             weights.apply(device, layer, mode, params, n, x, pre, out)
         };

@@ -4,12 +4,10 @@ use super::buffer::Buffer;
 use super::device::Device;
 use super::engine::{quads, triples};
 use super::kernel::{Bindable, Kernel, run};
-use super::network::{
-    DenseWeights, cfconv_constants, filter_weights, narrow, radial_constants, radial_functions,
-};
+use super::network::{DenseWeights, Filters, narrow, radial_constants, radial_functions};
 use super::params::{ALL_TERMS, Bead, Params, Status};
 use super::wgsl::Value;
-use crate::engine::{Dynamics, Engine, Integrator, State, Terms};
+use crate::engine::{Dynamics, Engine, Filter, Integrator, State, Terms};
 use crate::error::Result;
 use crate::gpu::Wgpu;
 use crate::model::schnet::{Linear, SchNet};
@@ -17,9 +15,9 @@ use crate::model::{Cutoff, RadialBasis};
 use crate::ops::{Dense, Graph, Ops};
 use crate::system::System;
 
-/// The operations on a device.
+/// The operations on a device, with filters of a kind.
 #[derive(Debug, Clone)]
-pub struct GpuOps(pub Device);
+pub struct GpuOps(pub Device, pub Filter);
 
 fn widen(values: Vec<f32>) -> Vec<f64> {
     values.into_iter().map(f64::from).collect()
@@ -77,7 +75,7 @@ impl GpuOps {
                 }
             }
         }
-        let mut engine = Wgpu::new(&self.0, system)?;
+        let mut engine = Wgpu::new(&self.0, system, self.1)?;
         let velocities = vec![[0.0; 3]; positions.len()];
         engine.set_state(&State { positions: positions.to_vec(), velocities, step: 0 })?;
         let forces = engine.evaluate(Terms::Total)?.forces;
@@ -172,14 +170,12 @@ impl Ops for GpuOps {
         positions: &[[f64; 3]],
         y: &[f64],
     ) -> Result<Vec<f64>> {
-        let memory = self.0.device.limits().max_compute_workgroup_storage_size;
-        let constants = cfconv_constants(schnet, false, memory)?;
-        let kernel = Kernel::new(&self.0, "cfconv_forward", &constants)?;
+        let filters = Filters::new(schnet, self.1)?;
+        let [kernel, _] = filters.kernels(&self.0, schnet)?;
         let params = self.params(params(positions.len(), 1, 0))?;
         let (row, col) = self.rows(graph)?;
         let position = self.upload("position", &quads(positions))?;
-        let weights = filter_weights(schnet, &schnet.interactions[block]);
-        let weights = self.upload("filter", &weights)?;
+        let weights = self.upload("filter", &filters.weights(schnet, block))?;
         let (y, m) = (self.upload("y", &narrow(y))?, self.zeroed::<f32>("m", y.len())?);
         let buffers: [&dyn Bindable; 7] = [&params, &row, &col, &position, &y, &weights, &m];
         self.dispatch(&kernel, &buffers, positions.len())?;
@@ -195,14 +191,12 @@ impl Ops for GpuOps {
         y: &[f64],
         grad_m: &[f64],
     ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
-        let memory = self.0.device.limits().max_compute_workgroup_storage_size;
-        let constants = cfconv_constants(schnet, true, memory)?;
-        let kernel = Kernel::new(&self.0, "cfconv_backward", &constants)?;
+        let filters = Filters::new(schnet, self.1)?;
+        let [_, kernel] = filters.kernels(&self.0, schnet)?;
         let params = self.params(params(positions.len(), 1, 0))?;
         let (row, col) = self.rows(graph)?;
         let position = self.upload("position", &quads(positions))?;
-        let weights = filter_weights(schnet, &schnet.interactions[block]);
-        let weights = self.upload("filter", &weights)?;
+        let weights = self.upload("filter", &filters.weights(schnet, block))?;
         let grad_y = self.zeroed::<f32>("grad_y", y.len())?;
         let (y, grad_m) = (self.upload("y", &narrow(y))?, self.upload("grad_m", &narrow(grad_m))?);
         let force = self.zeroed::<[f32; 4]>("force", positions.len())?;
@@ -262,7 +256,7 @@ impl Ops for GpuOps {
         noise: &[[f64; 3]],
         state: &State,
     ) -> Result<State> {
-        let mut engine = Wgpu::new(&self.0, system.clone())?;
+        let mut engine = Wgpu::new(&self.0, system.clone(), self.1)?;
         engine.set_dynamics(&Dynamics {
             integrator,
             dt,

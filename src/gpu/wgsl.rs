@@ -15,11 +15,13 @@ macro_rules! files {
 pub const KERNELS: &[(&str, &str)] = files!("":
     "neighbor_check", "neighbor_count", "neighbor_scan", "neighbor_fill",
     "radial_basis", "embedding", "dense", "cfconv_forward", "cfconv_backward",
+    "cfconv_forward_table", "cfconv_backward_table",
     "prior_bonded", "prior_repulsion",
     "noise", "integrate_begin", "integrate_end", "energy_reduce",
 );
 
-const LIBRARY: &[(&str, &str)] = files!("lib/": "params", "math", "activation", "radial", "random");
+const LIBRARY: &[(&str, &str)] =
+    files!("lib/": "params", "math", "activation", "radial", "random", "filter_table");
 
 /// The value of a constant in a specialisation.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,5 +1,6 @@
 //! A CGSchNet model: a SchNet network plus classical prior terms, and the files that hold it.
 
+pub mod filter_table;
 pub mod import;
 pub mod load;
 pub mod native;
@@ -8,6 +9,7 @@ pub mod prior;
 pub mod radial;
 pub mod schnet;
 
+pub use filter_table::FilterTable;
 pub use load::{load_model_and_structures, load_structures};
 pub use prior::{Prior, PriorForm, PriorParameters};
 pub use radial::{Cutoff, RadialBasis, RadialFunctions};

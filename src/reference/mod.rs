@@ -13,6 +13,7 @@ mod prior;
 mod radial;
 
 pub use engine::Reference;
+pub(crate) use radial::filters;
 
 use crate::engine::{Integrator, State};
 use crate::error::Result;

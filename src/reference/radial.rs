@@ -22,17 +22,17 @@ pub(super) fn radial_basis(basis: &RadialBasis, distance: &[f64]) -> (Vec<f64>, 
 }
 
 /// A filter and its slope at a number of distances.
-pub(super) struct Filters {
+pub(crate) struct Filters {
     /// Channels, F.
-    pub n_filters: usize,
+    pub(crate) n_filters: usize,
     /// `W_f(d)`, `[n_distances, F]`.
-    pub value: Vec<f64>,
+    pub(crate) value: Vec<f64>,
     /// `dW_f/dd`, `[n_distances, F]`, 1/Å; empty where it was not asked for.
-    pub slope: Vec<f64>,
+    pub(crate) slope: Vec<f64>,
 }
 
 /// `W = C G`, `G = filter1 act(s)`, `s = filter0 B + b0`; `W' = C' G + C filter1 (act'(s) ∘ filter0 B')`.
-pub(super) fn filters(
+pub(crate) fn filters(
     schnet: &SchNet,
     block: usize,
     distance: &[f64],

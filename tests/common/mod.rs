@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use flashschnet::engine::{Dynamics, Engine, Integrator, State};
+use flashschnet::engine::{Dynamics, Engine, Filter, Integrator, State};
 use flashschnet::error::Result;
 use flashschnet::gpu::{Device, GpuOps, Profile, Wgpu};
 use flashschnet::model::{
@@ -52,8 +52,18 @@ fn device(profile: Profile) -> Device {
 pub(crate) fn wgpu() -> Backend {
     static DEVICE: LazyLock<Device> = LazyLock::new(|| device(Profile::Full));
     Backend {
-        ops: Box::new(GpuOps(DEVICE.clone())),
-        engine: |system| Ok(Box::new(Wgpu::new(&DEVICE, system)?)),
+        ops: Box::new(GpuOps(DEVICE.clone(), Filter::Exact)),
+        engine: |system| Ok(Box::new(Wgpu::new(&DEVICE, system, Filter::Exact)?)),
+        large_cases: LargeCases::Steps(2),
+    }
+}
+
+/// Tabulated filters.
+pub(crate) fn wgpu_table() -> Backend {
+    static DEVICE: LazyLock<Device> = LazyLock::new(|| device(Profile::Portable));
+    Backend {
+        ops: Box::new(GpuOps(DEVICE.clone(), Filter::TABLE)),
+        engine: |system| Ok(Box::new(Wgpu::new(&DEVICE, system, Filter::TABLE)?)),
         large_cases: LargeCases::Steps(2),
     }
 }
@@ -62,8 +72,8 @@ pub(crate) fn wgpu() -> Backend {
 pub(crate) fn wgpu_portable() -> Backend {
     static DEVICE: LazyLock<Device> = LazyLock::new(|| device(Profile::Portable));
     Backend {
-        ops: Box::new(GpuOps(DEVICE.clone())),
-        engine: |system| Ok(Box::new(Wgpu::new(&DEVICE, system)?)),
+        ops: Box::new(GpuOps(DEVICE.clone(), Filter::Exact)),
+        engine: |system| Ok(Box::new(Wgpu::new(&DEVICE, system, Filter::Exact)?)),
         // At this size the tiles fit WebGPU's limits: full limits change no kernel.
         large_cases: LargeCases::None,
     }
@@ -83,6 +93,7 @@ macro_rules! on_every_backend {
         on_every_backend!(@ cpu: $($test),*);
         on_every_backend!(@ wgpu: $($test),*);
         on_every_backend!(@ wgpu_portable: $($test),*);
+        on_every_backend!(@ wgpu_table: $($test),*);
     };
 }
 
