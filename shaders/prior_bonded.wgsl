@@ -165,16 +165,19 @@ fn dihedral(t: Tuple, x0: vec3<f32>, x1: vec3<f32>, x2: vec3<f32>, x3: vec3<f32>
     let b3 = x3 - x2;
     let m = cross(b1, b2);
     let n = cross(b2, b3);
-    let axis = max(length_of(b2), DISTANCE_FLOOR);
+    let length2 = length_of(b2);
+    let axis = max(length2, DISTANCE_FLOOR);
     let least = DISTANCE_FLOOR * DISTANCE_FLOOR;
     let squares = max(vec3<f32>(dot(b1, b1), dot(b2, b2), dot(b3, b3)), vec3<f32>(least));
     let square_m = max(dot(m, m), SIN2_FLOOR * squares.x * squares.y);
     let square_n = max(dot(n, n), SIN2_FLOOR * squares.y * squares.z);
-    let both = vec2<f32>(dot(m, n), axis * dot(b1, n));
-    let size = length_of(vec3<f32>(both, 0.0));
+    let both = vec2<f32>(dot(m, n), length2 * dot(b1, n));
+    let size = max(abs(both.x), abs(both.y));
     var rotation = vec2<f32>(1.0, 0.0);
     if size > 0.0 {
-        rotation = both / size;
+        // The squares of short bonds' products are below f32: scale before they are taken.
+        let scaled = both / size;
+        rotation = scaled / length_of(vec3<f32>(scaled, 0.0));
     }
     var e: vec2<f32>;
     if t.form == DIHEDRAL {
