@@ -33,20 +33,23 @@ pub struct FilterTable {
     /// `[n_blocks][n_intervals, n_filters]`
     pub coefficients: Vec<Vec<[f64; 4]>>,
     /// The largest error of a filter's value found inside the intervals, relative to the largest
-    /// value of its block.
+    /// value of its block at the start of the segment or beyond.
     pub value_error: f64,
     /// The same of its slope.
     pub slope_error: f64,
 }
 
-/// Intervals per Å of the first try.
-const COARSEST: f64 = 16.0;
+/// Intervals of a segment at the first try.
+const COARSEST: usize = 8;
 /// Beyond this many intervals a table is no longer small.
 const MOST_INTERVALS: usize = 1 << 15;
+/// Besides the breakpoints of the envelopes, segments end at the radius over 2, 4 … 2^HALVINGS:
+/// radial functions are narrow at short distances and wide at long ones.
+const HALVINGS: i32 = 5;
 
 impl FilterTable {
     /// A table whose slopes are within `tolerance` of the exact ones, relative to the largest slope
-    /// of the block; values are then far within.
+    /// of the block at the same distance or beyond; values are then far within.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a tolerance that is not positive or that no table can meet.
@@ -54,71 +57,42 @@ impl FilterTable {
         if !(tolerance > 0.0 && tolerance.is_finite()) {
             return Err(Error::invalid("table tolerance", tolerance, "a number > 0"));
         }
-        let mut density = COARSEST;
-        loop {
-            let segments = segments(schnet, density);
-            let last = segments[segments.len() - 1];
-            let n_intervals = last.first + last.n_intervals;
-            if n_intervals > MOST_INTERVALS {
-                let expected = format!("one that {MOST_INTERVALS} intervals can meet");
-                return Err(Error::invalid("table tolerance", tolerance, expected));
-            }
-            let table = Self::build(schnet, segments);
-            if table.slope_error <= tolerance {
-                return Ok(table);
-            }
-            // The error of a cubic's slope falls with the third power of the interval.
-            let factor = (table.slope_error / tolerance).cbrt() * 1.05;
-            density *= factor.clamp(1.1, 8.0);
-        }
-    }
-
-    fn build(schnet: &SchNet, segments: Vec<Segment>) -> Self {
-        let n_filters = schnet.n_filters();
-        let mut table =
-            FilterTable { segments, coefficients: Vec::new(), value_error: 0.0, slope_error: 0.0 };
-        for block in 0..schnet.interactions.len() {
-            let mut coefficients = Vec::new();
-            let (mut largest, mut error) = ([0.0_f64; 2], [0.0_f64; 2]);
-            for segment in &table.segments {
-                let width = 1.0 / segment.rate;
-                let knot = |k: usize| segment.start + k as f64 * width;
-                // One-sided limits at both ends: an envelope's derivative may jump there.
-                let inset = 1e-9 * width;
-                let left: Vec<f64> = (0..segment.n_intervals).map(|k| knot(k) + inset).collect();
-                let right: Vec<f64> =
-                    (0..segment.n_intervals).map(|k| knot(k + 1) - inset).collect();
-                let (left, right) =
-                    (filters(schnet, block, &left, true), filters(schnet, block, &right, true));
-                let first = coefficients.len();
-                for at in 0..segment.n_intervals * n_filters {
-                    let (w0, w1) = (left.value[at], right.value[at]);
-                    let (d0, d1) = (left.slope[at] * width, right.slope[at] * width);
-                    let rise = w1 - w0;
-                    coefficients.push([w0, d0, 3.0 * rise - 2.0 * d0 - d1, d0 + d1 - 2.0 * rise]);
-                    largest[0] = largest[0].max(w0.abs());
-                    largest[1] = largest[1].max(left.slope[at].abs());
+        let ends = segment_ends(schnet);
+        let mut pieces = Vec::new();
+        for ends in ends.windows(2) {
+            let largest = largest_beyond(schnet, ends[0]);
+            let mut n_intervals = COARSEST;
+            loop {
+                let piece = Piece::new(schnet, [ends[0], ends[1]], n_intervals, &largest);
+                if piece.error[1] <= tolerance {
+                    pieces.push(piece);
+                    break;
                 }
-                // Where the errors of a cubic's slope and value are largest.
-                for s in [0.211_324_865_405_187_1, 0.5] {
-                    let inside: Vec<f64> =
-                        (0..segment.n_intervals).map(|k| knot(k) + s * width).collect();
-                    let exact = filters(schnet, block, &inside, true);
-                    for (at, c) in coefficients[first..].iter().enumerate() {
-                        let value = ((c[3] * s + c[2]) * s + c[1]) * s + c[0];
-                        let slope = ((3.0 * c[3] * s + 2.0 * c[2]) * s + c[1]) * segment.rate;
-                        error[0] = error[0].max((value - exact.value[at]).abs());
-                        error[1] = error[1].max((slope - exact.slope[at]).abs());
-                    }
+                // The error of a cubic's slope falls with the third power of the interval.
+                let factor = 1.05 * (piece.error[1] / tolerance).cbrt();
+                n_intervals = (n_intervals as f64 * factor.clamp(1.1, 8.0)).ceil() as usize;
+                if n_intervals > MOST_INTERVALS {
+                    let expected = format!("one that {MOST_INTERVALS} intervals can meet");
+                    return Err(Error::invalid("table tolerance", tolerance, expected));
                 }
             }
-            // A filter that is 0 everywhere is 0 in the table.
-            let relative = |k: usize| if error[k] == 0.0 { 0.0 } else { error[k] / largest[k] };
-            table.value_error = table.value_error.max(relative(0));
-            table.slope_error = table.slope_error.max(relative(1));
-            table.coefficients.push(coefficients);
         }
-        table
+        let mut table = FilterTable {
+            segments: Vec::new(),
+            coefficients: vec![Vec::new(); schnet.interactions.len()],
+            value_error: 0.0,
+            slope_error: 0.0,
+        };
+        for piece in pieces {
+            let first = table.n_intervals();
+            table.segments.push(Segment { first, ..piece.segment });
+            for (all, of_piece) in table.coefficients.iter_mut().zip(piece.coefficients) {
+                all.extend(of_piece);
+            }
+            table.value_error = table.value_error.max(piece.error[0]);
+            table.slope_error = table.slope_error.max(piece.error[1]);
+        }
+        Ok(table)
     }
 
     /// Intervals of all segments together.
@@ -127,10 +101,11 @@ impl FilterTable {
     }
 }
 
-/// Segments between 0, the breakpoints of both envelopes, and the neighbor radius.
-fn segments(schnet: &SchNet, density: f64) -> Vec<Segment> {
+/// 0, the breakpoints of both envelopes, powers of two below the radius, and the radius.
+fn segment_ends(schnet: &SchNet) -> Vec<f64> {
     let radius = schnet.neighbor_radius();
     let mut ends = vec![0.0, radius];
+    ends.extend((1..=HALVINGS).map(|k| radius * 0.5_f64.powi(k)));
     for Envelope { low, start, end, .. } in
         [schnet.cutoff.envelope(), schnet.radial_basis.cutoff.envelope()]
     {
@@ -138,14 +113,71 @@ fn segments(schnet: &SchNet, density: f64) -> Vec<Segment> {
     }
     ends.sort_by(f64::total_cmp);
     ends.dedup();
-    let mut first = 0;
-    let segment = |ends: &[f64]| {
-        let length = ends[1] - ends[0];
-        let n_intervals = ((length * density).ceil() as usize).max(4);
-        let rate = n_intervals as f64 / length;
-        let segment = Segment { start: ends[0], rate, first, n_intervals };
-        first += n_intervals;
-        segment
+    ends
+}
+
+/// The largest value and slope of each block's filters at `start` or beyond: at distances so short
+/// that beads never come there, filters may be much steeper than anywhere else.
+fn largest_beyond(schnet: &SchNet, start: f64) -> Vec<[f64; 2]> {
+    let n = 512;
+    let reach = schnet.neighbor_radius() - start;
+    let grid: Vec<f64> = (0..n).map(|k| start + reach * (k as f64 + 0.5) / n as f64).collect();
+    let largest = |values: &[f64]| values.iter().fold(0.0, |a: f64, x| a.max(x.abs()));
+    let of_block = |block| {
+        let filters = filters(schnet, block, &grid, true);
+        [largest(&filters.value), largest(&filters.slope)]
     };
-    ends.windows(2).map(segment).collect()
+    (0..schnet.interactions.len()).map(of_block).collect()
+}
+
+/// A segment of every block's filters.
+struct Piece {
+    segment: Segment,
+    /// `[n_blocks][n_intervals, n_filters]`
+    coefficients: Vec<Vec<[f64; 4]>>,
+    /// Of value and slope, relative to the largest of the block.
+    error: [f64; 2],
+}
+
+impl Piece {
+    fn new(schnet: &SchNet, [start, end]: [f64; 2], n: usize, largest: &[[f64; 2]]) -> Self {
+        let n_filters = schnet.n_filters();
+        let rate = n as f64 / (end - start);
+        let width = 1.0 / rate;
+        let at = |s: f64| (0..n).map(|k| start + (k as f64 + s) * width).collect::<Vec<f64>>();
+        let mut piece = Piece {
+            segment: Segment { start, rate, first: 0, n_intervals: n },
+            coefficients: Vec::new(),
+            error: [0.0; 2],
+        };
+        for (block, largest) in largest.iter().enumerate() {
+            // One-sided limits at both ends: an envelope's derivative may jump there.
+            let inset = 1e-9;
+            let left = filters(schnet, block, &at(inset), true);
+            let right = filters(schnet, block, &at(1.0 - inset), true);
+            let hermite = |k: usize| {
+                let (d0, d1) = (left.slope[k] * width, right.slope[k] * width);
+                let rise = right.value[k] - left.value[k];
+                [left.value[k], d0, 3.0 * rise - 2.0 * d0 - d1, d0 + d1 - 2.0 * rise]
+            };
+            let coefficients: Vec<[f64; 4]> = (0..n * n_filters).map(hermite).collect();
+            // Where the errors of a cubic's slope and value are largest.
+            for s in [0.211_324_865_405_187_1, 0.5] {
+                let exact = filters(schnet, block, &at(s), true);
+                for (k, c) in coefficients.iter().enumerate() {
+                    let value = ((c[3] * s + c[2]) * s + c[1]) * s + c[0];
+                    let slope = ((3.0 * c[3] * s + 2.0 * c[2]) * s + c[1]) * rate;
+                    let errors = [value - exact.value[k], slope - exact.slope[k]];
+                    for ((error, found), largest) in piece.error.iter_mut().zip(errors).zip(largest)
+                    {
+                        // A filter that is 0 everywhere is 0 in the table.
+                        let relative = if found == 0.0 { 0.0 } else { found.abs() / largest };
+                        *error = error.max(relative);
+                    }
+                }
+            }
+            piece.coefficients.push(coefficients);
+        }
+        piece
+    }
 }

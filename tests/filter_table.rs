@@ -1,0 +1,82 @@
+//! Tabulated filters against the networks they stand for.
+
+mod common;
+
+use common::{ACTIVATIONS, bases, cutoffs, schnet};
+use flashschnet::model::FilterTable;
+use flashschnet::ops::{Graph, Ops};
+use flashschnet::reference::ReferenceOps;
+
+/// W_f(d) and W'_f(d) of every channel, by the reference, from a pair of beads at distance d: with
+/// y = 1 the message is W, and with grad_m of one channel the force is −2 W'.
+fn exact(network: &flashschnet::model::SchNet, d: f64, f: usize) -> [f64; 2] {
+    let n_filters = network.n_filters();
+    let graph = Graph { row_ptr: vec![0, 1, 2], col: vec![1, 0] };
+    let positions = [[0.0; 3], [d, 0.0, 0.0]];
+    let ones = vec![1.0; 2 * n_filters];
+    let m = ReferenceOps.cfconv_forward(network, 0, &graph, &positions, &ones).unwrap();
+    let mut grad_m = vec![0.0; 2 * n_filters];
+    grad_m[n_filters + f] = 1.0;
+    let (_, force) =
+        ReferenceOps.cfconv_backward(network, 0, &graph, &positions, &ones, &grad_m).unwrap();
+    [m[f], force[0][0]]
+}
+
+fn tabulated(table: &FilterTable, n_filters: usize, d: f64, f: usize) -> [f64; 2] {
+    let segment = table.segments.iter().rev().find(|segment| segment.start <= d).unwrap();
+    let position = (d - segment.start) * segment.rate;
+    let k = (position.floor() as usize).min(segment.n_intervals - 1);
+    let s = position - k as f64;
+    let [c0, c1, c2, c3] = table.coefficients[0][(segment.first + k) * n_filters + f];
+    [c0 + s * (c1 + s * (c2 + s * c3)), (c1 + s * (2.0 * c2 + s * 3.0 * c3)) * segment.rate]
+}
+
+/// At distances of its own, not those the table measured itself at: with margin 2, because the
+/// largest error of a cubic lies at the points the table looks at only to leading order.
+#[test]
+fn is_within_its_tolerance_everywhere() {
+    for (k, basis) in bases(17, 7.0).into_iter().enumerate() {
+        let network = schnet((8, 5, 1), basis, cutoffs(7.0)[k % 4], ACTIVATIONS[k % 3]);
+        for tolerance in [1e-3, 1e-5] {
+            let table = FilterTable::new(&network, tolerance).unwrap();
+            assert!(table.slope_error <= tolerance);
+            let distances = (0..700).map(|k| 7.0 * (f64::from(k) + 0.37) / 700.0);
+            let (mut error, mut largest) = ([0.0_f64; 2], [0.0_f64; 2]);
+            for d in distances {
+                let (found, expected) = (tabulated(&table, 5, d, 3), exact(&network, d, 3));
+                for c in 0..2 {
+                    error[c] = error[c].max((found[c] - expected[c]).abs());
+                    largest[c] = largest[c].max(expected[c].abs());
+                }
+            }
+            // The largest slope of the block may be another channel's: allow for it.
+            assert!(error[1] <= 20.0 * tolerance * largest[1], "{k}: {error:?} of {largest:?}");
+            assert!(error[0] <= 20.0 * tolerance * largest[0], "{k}: {error:?} of {largest:?}");
+        }
+    }
+}
+
+#[test]
+fn segments_join_and_end_at_the_breakpoints() {
+    let cutoff = cutoffs(7.0)[3];
+    let network = schnet((8, 5, 1), bases(17, 7.0).swap_remove(2), cutoff, ACTIVATIONS[0]);
+    let table = FilterTable::new(&network, 1e-4).unwrap();
+    let mut at = 0.0;
+    for segment in &table.segments {
+        assert!((segment.start - at).abs() < 1e-12, "{segment:?} does not join {at}");
+        at = segment.start + segment.n_intervals as f64 / segment.rate;
+    }
+    assert!((at - 7.0).abs() < 1e-12);
+    // The shifted cosine starts to fall 1.5 Å before the cutoff, the basis' bump starts at 2 Å.
+    for breakpoint in [2.0, 5.5] {
+        assert!(table.segments.iter().any(|segment| (segment.start - breakpoint).abs() < 1e-12));
+    }
+}
+
+#[test]
+fn a_tolerance_no_table_can_meet_is_refused() {
+    let network = common::small_schnet();
+    for tolerance in [0.0, -1.0, f64::NAN, 1e-30] {
+        assert!(FilterTable::new(&network, tolerance).is_err(), "{tolerance}");
+    }
+}
