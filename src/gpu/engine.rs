@@ -1,21 +1,17 @@
-//! The GPU engine: state on the device, a step as a list of dispatches, many steps a submission.
+//! The GPU engine: state on the device, many steps a submission.
 
 use std::time::Instant;
 
 use super::buffer::Buffer;
 use super::device::Device;
-use super::kernel::{Dispatch, Kernel, record, run};
-use super::network::{Network, Surroundings, narrow};
-use super::params::{ALL_TERMS, Bead, NO_TERM, PairRule, Params, Status};
-use super::priors::GatherLists;
-use super::wgsl::Value;
+use super::kernel::{Dispatch, record, run};
+use super::network::{Network, narrow};
+use super::params::{ALL_TERMS, NO_TERM, Params, Status};
+use super::plan::{Buffers, Plan};
 use crate::engine::{Dynamics, Engine, Evaluation, Filter, Integrator, Memory, State, Terms};
 use crate::error::{Error, Result};
 use crate::system::{System, check_vectors};
 
-/// How far two beads may move together before their replica's list is rebuilt, Å: wide enough
-/// that a list lasts tens of steps, narrow enough that few pairs beyond the cutoff are looked at.
-const SKIN: f64 = 1.0;
 /// Far from any bead, so that every replica's list is rebuilt at the next check.
 const NOWHERE: f32 = 1e9;
 /// Room for edges beyond those counted, so that a list seldom outgrows it.
@@ -24,72 +20,6 @@ const HEADROOM: f64 = 1.2;
 const SUBMISSION_SECONDS: f64 = 0.05;
 /// At most this many steps in a submission.
 const MAX_STEPS: u64 = 256;
-
-/// State, neighbor list and tables, on the device.
-#[derive(Debug)]
-struct Buffers {
-    params: Buffer<Params>,
-    replica: Buffer<[u32; 4]>,
-    bead: Buffer<Bead>,
-    thermal: Buffer<f32>,
-    step_count: Buffer<u32>,
-    status: Buffer<Status>,
-    position: Buffer<[f32; 4]>,
-    velocity: Buffer<[f32; 4]>,
-    force: Buffer<[f32; 4]>,
-    external: Buffer<[f32; 4]>,
-    noise: Buffer<[f32; 4]>,
-    built_at: Buffer<[f32; 4]>,
-    count: Buffer<u32>,
-    row: Buffer<[u32; 2]>,
-    col: Buffer<u32>,
-    bead_energy: Buffer<f32>,
-    energy: Buffer<[f32; 2]>,
-    tuple_row: Buffer<u32>,
-    tuples: Buffer<super::params::Tuple>,
-    values: Buffer<f32>,
-    pair_rule: Buffer<PairRule>,
-    pair_row: Buffer<u32>,
-    pairs: Buffer<[u32; 2]>,
-    records: Buffer<f32>,
-    /// Numbers of a record; 0 where there are no pairs at all.
-    record_width: usize,
-    /// Of each bead in its molecule's rule, as the fourth number of its position.
-    classes: Vec<f32>,
-    /// Positions, velocities and forces at the start of an advance.
-    kept: [Buffer<[f32; 4]>; 3],
-}
-
-/// The dispatches of a step, by part.
-#[derive(Debug)]
-struct Plan {
-    noise: Dispatch,
-    begin: Dispatch,
-    neighbors: Vec<Dispatch>,
-    priors: Vec<Dispatch>,
-    /// The network's way to the energies, and its way back to the forces.
-    forward: Vec<Dispatch>,
-    backward: Vec<Dispatch>,
-    end: Dispatch,
-    energy: Dispatch,
-}
-
-impl Plan {
-    fn forces(&self) -> impl Iterator<Item = &Dispatch> {
-        self.neighbors.iter().chain(&self.priors).chain(&self.forward).chain(&self.backward)
-    }
-
-    /// The energies alone, for neighbor lists that are up to date.
-    fn energies(&self) -> impl Iterator<Item = &Dispatch> {
-        self.priors.iter().chain(&self.forward)
-    }
-
-    /// One step, top to bottom.
-    fn step(&self, draw_noise: bool) -> impl Iterator<Item = &Dispatch> {
-        let noise = draw_noise.then_some(&self.noise);
-        noise.into_iter().chain([&self.begin]).chain(self.forces()).chain([&self.end])
-    }
-}
 
 /// An [`Engine`] on a GPU through wgpu, in f32.
 #[derive(Debug)]
@@ -381,194 +311,6 @@ impl Wgpu {
         let energy = self.buffers.energy.read(&self.device)?;
         Ok(energy.iter().map(|[sum, rest]| f64::from(*sum) + f64::from(*rest)).collect())
     }
-}
-
-impl Buffers {
-    fn new(device: &Device, system: &System, capacity: usize) -> Result<Self> {
-        let (n, replicas) = (system.n_beads(), system.n_replicas());
-        let lists = GatherLists::new(system)?;
-        let mut beads = Vec::with_capacity(n);
-        let mut replica = Vec::with_capacity(replicas);
-        for r in 0..replicas {
-            let first = system.first_bead[r] as u32;
-            let row = lists.first_row[system.molecule_of[r]] as u32;
-            let types = &system.molecule(r).types;
-            replica.push([first, types.len() as u32, r as u32, 0]);
-            beads.extend(types.iter().zip(row..).map(|(bead_type, row)| Bead {
-                replica: r as u32,
-                first,
-                row,
-                bead_type: *bead_type,
-            }));
-        }
-        let class = |bead: &Bead| lists.classes[bead.row as usize] as f32;
-        let classes = beads.iter().map(class).collect();
-        let record_width = if lists.has_pairs() { lists.record_width } else { 0 };
-        let vectors = |label| Buffer::zeroed(device, label, n);
-        let edges = if system.schnet.is_some() { capacity * replicas } else { 1 };
-        Ok(Buffers {
-            params: Buffer::uniform(device, "params")?,
-            replica: Buffer::from_slice(device, "replica", &replica)?,
-            bead: Buffer::from_slice(device, "bead", &beads)?,
-            thermal: Buffer::zeroed(device, "thermal", replicas)?,
-            step_count: Buffer::zeroed(device, "step_count", 2)?,
-            status: Buffer::zeroed(device, "status", replicas)?,
-            position: vectors("position")?,
-            velocity: vectors("velocity")?,
-            force: vectors("force")?,
-            external: vectors("external")?,
-            noise: vectors("noise")?,
-            built_at: vectors("built_at")?,
-            count: Buffer::zeroed(device, "count", n)?,
-            row: Buffer::zeroed(device, "row", n)?,
-            col: Buffer::zeroed(device, "col", edges)?,
-            bead_energy: Buffer::zeroed(device, "bead_energy", n)?,
-            energy: Buffer::zeroed(device, "energy", replicas)?,
-            tuple_row: Buffer::from_slice(device, "tuple_row", &lists.tuple_row)?,
-            tuples: Buffer::from_slice(device, "tuples", &lists.tuples)?,
-            values: Buffer::from_slice(device, "values", &lists.values)?,
-            pair_row: Buffer::from_slice(device, "pair_row", &lists.pair_row)?,
-            pairs: Buffer::from_slice(device, "pairs", &lists.pairs)?,
-            pair_rule: Buffer::from_slice(device, "pair_rule", &lists.rules)?,
-            records: Buffer::from_slice(device, "records", &lists.records)?,
-            record_width,
-            classes,
-            kept: [vectors("kept")?, vectors("kept")?, vectors("kept")?],
-        })
-    }
-
-    /// The dispatches of a step.
-    fn plan(&self, device: &Device, system: &System, network: Option<&Network>) -> Result<Plan> {
-        let (n, replicas) = (system.n_beads(), system.n_replicas());
-        let kernel = |name, constants: &[(&str, Value)]| Kernel::new(device, name, constants);
-        let Buffers { params, replica, bead, position, force, status, step_count, .. } = self;
-
-        let square = |x: f64| Value::Real(x * x);
-        let check = kernel("neighbor_check", &[("REACH2", square(0.5 * SKIN))])?;
-        let mut neighbors = vec![check.bind(
-            device,
-            &[params, replica, position, &self.built_at, step_count, status],
-            replicas,
-        )?];
-        if let Some(schnet) = &system.schnet {
-            let radius = schnet.neighbor_radius();
-            let list2 = ("LIST2", square(radius + SKIN));
-            let count = kernel("neighbor_count", &[list2, ("RADIUS2", square(radius))])?;
-            let scan = kernel("neighbor_scan", &[])?;
-            let fill = kernel("neighbor_fill", &[list2])?;
-            let rows = count.groups_for(n);
-            neighbors.extend([
-                count.bind(
-                    device,
-                    &[params, replica, bead, position, status, &self.count],
-                    rows,
-                )?,
-                scan.bind(device, &[params, replica, &self.count, status, &self.row], replicas)?,
-                fill.bind(
-                    device,
-                    &[
-                        params,
-                        replica,
-                        bead,
-                        position,
-                        status,
-                        &self.row,
-                        &self.col,
-                        &self.built_at,
-                    ],
-                    rows,
-                )?,
-            ]);
-        }
-
-        let bonded = kernel("prior_bonded", &[])?;
-        let tables = [&self.tuple_row as &dyn super::kernel::Bindable, &self.tuples, &self.values];
-        let [tuple_row, tuples, values] = tables;
-        let mut priors = vec![bonded.bind(
-            device,
-            &[params, bead, position, &self.external, tuple_row, tuples, values, force],
-            bonded.groups_for(n),
-        )?];
-        if self.record_width > 0 {
-            let width = Value::Count(self.record_width as u32);
-            let repulsion = kernel("prior_repulsion", &[("RECORD", width)])?;
-            let tables: [&dyn super::kernel::Bindable; 9] = [
-                params,
-                bead,
-                replica,
-                position,
-                &self.pair_rule,
-                &self.pair_row,
-                &self.pairs,
-                &self.records,
-                force,
-            ];
-            priors.push(repulsion.bind(device, &tables, n)?);
-        }
-
-        let [forward, backward] = match (network, &system.schnet) {
-            (Some(network), Some(schnet)) => network.dispatches(
-                device,
-                schnet,
-                &Surroundings {
-                    params,
-                    bead,
-                    position,
-                    row: &self.row,
-                    col: &self.col,
-                    force,
-                    bead_energy: &self.bead_energy,
-                },
-            )?,
-            _ => Default::default(),
-        };
-
-        let noise = kernel("noise", &[])?;
-        let begin = kernel("integrate_begin", &[])?;
-        let end = kernel("integrate_end", &[])?;
-        let energy = kernel("energy_reduce", &[])?;
-        let groups = noise.groups_for(n);
-        Ok(Plan {
-            noise: noise.bind(device, &[params, replica, bead, step_count, &self.noise], groups)?,
-            begin: begin.bind(
-                device,
-                &[params, bead, force, &self.noise, &self.thermal, position, &self.velocity],
-                groups,
-            )?,
-            neighbors,
-            priors,
-            forward,
-            backward,
-            end: end.bind(device, &[params, force, &self.velocity, step_count], groups)?,
-            energy: energy.bind(
-                device,
-                &[params, replica, &self.bead_energy, force, &self.energy],
-                replicas,
-            )?,
-        })
-    }
-
-    fn moving(&self) -> [&Buffer<[f32; 4]>; 3] {
-        [&self.position, &self.velocity, &self.force]
-    }
-
-    /// Copies what a step changes, so that steps can be repeated.
-    fn keep(&self, device: &Device) {
-        copy(device, self.moving(), self.kept.each_ref());
-    }
-
-    /// Undoes the steps since [`Buffers::keep`].
-    fn restore(&self, device: &Device) {
-        copy(device, self.kept.each_ref(), self.moving());
-    }
-}
-
-fn copy(device: &Device, from: [&Buffer<[f32; 4]>; 3], to: [&Buffer<[f32; 4]>; 3]) {
-    let mut encoder = device.device.create_command_encoder(&Default::default());
-    for (from, to) in from.into_iter().zip(to) {
-        encoder.copy_buffer_to_buffer(&from.raw, 0, &to.raw, 0, from.raw.size());
-    }
-    device.queue.submit([encoder.finish()]);
 }
 
 /// Refuses a job whose largest buffer no binding of the device can hold, before anything is

@@ -7,6 +7,7 @@ mod kernel;
 mod network;
 mod ops;
 pub mod params;
+mod plan;
 mod priors;
 pub mod wgsl;
 
