@@ -1,19 +1,31 @@
 //! Time of a step of the built-in system on every backend there is: `cargo bench --bench step`.
 //!
-//! For each size: a warm-up, then the median and the spread of five runs, one JSON line each.
+//! With the network, exact and tabulated, and without it: priors, random numbers, integrator and
+//! neighbor check alone. For each: a warm-up, then the median and the spread of five runs, one JSON
+//! line each.
 
 use std::time::Instant;
 
 use flashschnet::backend::{Backend, Kind};
 use flashschnet::builtin;
+use flashschnet::engine::Filter;
 use flashschnet::simulation::{Settings, Simulation};
 
 const RUNS: usize = 5;
+const PRIORS_ONLY: &str = "priors only";
 
-fn measure(backend: &Backend, n_replicas: usize, steps: u64) -> flashschnet::Result<()> {
+fn measure(
+    backend: &Backend,
+    what: &str,
+    n_replicas: usize,
+    steps: u64,
+) -> flashschnet::Result<()> {
     let settings = Settings { n_replicas, ..Settings::default() };
-    let mut simulation =
-        Simulation::new(&builtin::model(), &[builtin::structure()], &settings, backend)?;
+    let mut model = builtin::model();
+    if what == PRIORS_ONLY {
+        model.schnet = None;
+    }
+    let mut simulation = Simulation::new(&model, &[builtin::structure()], &settings, backend)?;
     let engine = simulation.engine();
     engine.advance(steps)?;
     engine.state()?;
@@ -29,6 +41,7 @@ fn measure(backend: &Backend, n_replicas: usize, steps: u64) -> flashschnet::Res
     let edges: u64 = engine.n_edges()?.iter().sum();
     let line = serde_json::json!({
         "device": engine.device(),
+        "what": what,
         "replicas": n_replicas,
         "edges_per_bead": edges as f64 / simulation.system().n_beads() as f64,
         "ms_per_step": milliseconds[RUNS / 2],
@@ -43,12 +56,18 @@ fn main() -> flashschnet::Result<()> {
     let auto = Backend::open(Kind::Auto, None)?;
     if auto.kind() == Kind::Wgpu {
         for n_replicas in [1, 8, 64] {
-            measure(&auto, n_replicas, 10)?;
+            measure(&auto, "exact filters", n_replicas, 10)?;
+            measure(&auto, PRIORS_ONLY, n_replicas, 2000)?;
+        }
+        let tables = auto.with_filter(Filter::TABLE)?;
+        for n_replicas in [1, 8, 64] {
+            measure(&tables, "tabulated filters", n_replicas, 200)?;
         }
     }
     let cpu = Backend::open(Kind::Cpu, None)?;
     for n_replicas in [1, 4] {
-        measure(&cpu, n_replicas, 5)?;
+        measure(&cpu, "exact filters", n_replicas, 5)?;
+        measure(&cpu, PRIORS_ONLY, n_replicas, 100)?;
     }
     Ok(())
 }
