@@ -23,12 +23,10 @@ fn exact(network: &flashschnet::model::SchNet, d: f64, f: usize) -> [f64; 2] {
 }
 
 fn tabulated(table: &FilterTable, n_filters: usize, d: f64, f: usize) -> [f64; 2] {
-    let segment = table.segments.iter().rev().find(|segment| segment.start <= d).unwrap();
-    let position = (d - segment.start) * segment.rate;
-    let k = (position.floor() as usize).min(segment.n_intervals - 1);
-    let s = position - k as f64;
-    let [c0, c1, c2, c3] = table.coefficients[0][(segment.first + k) * n_filters + f];
-    [c0 + s * (c1 + s * (c2 + s * c3)), (c1 + s * (2.0 * c2 + s * 3.0 * c3)) * segment.rate]
+    let at = table.place(d);
+    let s = at.s;
+    let [c0, c1, c2, c3] = table.coefficients[0][at.interval * n_filters + f];
+    [c0 + s * (c1 + s * (c2 + s * c3)), (c1 + s * (2.0 * c2 + s * 3.0 * c3)) * at.rate]
 }
 
 /// At distances of its own, not those the table measured itself at: with margin 2, because the

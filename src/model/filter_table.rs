@@ -24,6 +24,17 @@ pub struct Segment {
     pub n_intervals: usize,
 }
 
+/// A distance in a table.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Place {
+    /// Its interval.
+    pub interval: usize,
+    /// From 0 to 1 within it.
+    pub s: f64,
+    /// Intervals per Å there: `dW/dd = rate dW/ds`.
+    pub rate: f64,
+}
+
 /// The filters of a network from distance 0 to its neighbor radius.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FilterTable {
@@ -93,6 +104,15 @@ impl FilterTable {
             table.slope_error = table.slope_error.max(piece.error[1]);
         }
         Ok(table)
+    }
+
+    /// Where a distance from 0 to the radius lies.
+    pub fn place(&self, d: f64) -> Place {
+        let beyond = self.segments.partition_point(|segment| segment.start <= d);
+        let segment = &self.segments[beyond.max(1) - 1];
+        let position = (d - segment.start) * segment.rate;
+        let k = (position as usize).min(segment.n_intervals - 1);
+        Place { interval: segment.first + k, s: position - k as f64, rate: segment.rate }
     }
 
     /// Intervals of all segments together.
