@@ -7,9 +7,9 @@
 // with rhat_ij = (x_i - x_j) / d_ij. The graph and W are symmetric, so a row needs no scatter. The
 // sum over channels is taken once per row, not per edge.
 //
-// reads   row [n_beads], col, position [n_beads] Å, y and grad_m [n_beads, N_FILTERS],
+// reads   row [n_beads], col, position [n_beads] Å, y and grad_m [n_beads, STRIDE],
 //         weights as in cfconv_forward
-// writes  grad_y [n_beads, N_FILTERS]   overwritten; force [n_beads]   added to
+// writes  grad_y [n_beads, STRIDE]   overwritten; force [n_beads]   added to
 // grid    one workgroup per bead; an invocation owns its channels over the whole row
 // twin    src/reference/cfconv.rs
 #import params
@@ -18,6 +18,8 @@
 
 const WORKGROUP: u32 = 64u;
 const N_FILTERS: u32 = 128u;
+// Channels of a row in memory: whole fours.
+const STRIDE: u32 = 128u;
 const N_RBF: u32 = 64u;
 // Edges of a tile, in fours; channels of an invocation.
 const QUADS: u32 = 2u;
@@ -72,8 +74,8 @@ fn cfconv_backward(
     for (var c = 0u; c < CHANNELS; c++) {
         let f = c * WORKGROUP + lane;
         if f < N_FILTERS && i < params.n_beads {
-            mine_y[c] = y[i * N_FILTERS + f];
-            mine_m[c] = grad_m[i * N_FILTERS + f];
+            mine_y[c] = y[i * STRIDE + f];
+            mine_m[c] = grad_m[i * STRIDE + f];
         }
     }
     var push = vec3<f32>(0.0);
@@ -173,7 +175,7 @@ fn cfconv_backward(
                         let envelope = factor[edge];
                         let w = envelope.x * g[t];
                         let dw = fma(envelope.y, g[t], envelope.x * dg[t]);
-                        let at = sender[edge] * N_FILTERS + f;
+                        let at = sender[edge] * STRIDE + f;
                         let their_m = grad_m[at];
                         gradient[c] = fma(w, their_m, gradient[c]);
                         let pull = dw * fma(y[at], mine_m[c], mine_y[c] * their_m);
@@ -188,7 +190,7 @@ fn cfconv_backward(
         for (var c = 0u; c < CHANNELS; c++) {
             let f = c * WORKGROUP + lane;
             if f < N_FILTERS {
-                grad_y[i * N_FILTERS + f] = gradient[c];
+                grad_y[i * STRIDE + f] = gradient[c];
             }
         }
     }

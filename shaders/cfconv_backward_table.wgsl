@@ -5,33 +5,32 @@
 //
 // W and W' come from the same pieces, so that the force is the gradient of the energy.
 //
-// reads   row [n_beads], col, position [n_beads] Å, y and grad_m [n_beads, N_FILTERS], table
-// writes  grad_y [n_beads, N_FILTERS]   overwritten; force [n_beads]   added to
-// grid    one workgroup per bead; an invocation owns its channels over the whole row
+// reads   reach [n_beads], edge, position [n_beads] Å, y and grad_m [n_beads, QUADS],
+//         table [n_intervals, 4, QUADS]
+// writes  grad_y [n_beads, QUADS]   overwritten, but where WITH_GRAD is false; force [n_beads]
+//         added to
+// grid    SPLIT groups of LANES invocations per row; four channels to an invocation; order of the
+//         sums: lib/row, then over the channels in a tree of fixed shape
 // twin    src/reference/cfconv.rs
 #import params
-#import math
-#import filter_table
+#import row
+#import filter_table_read
 
-const WORKGROUP: u32 = 128u;
-const CHANNELS: u32 = 1u;
-const_assert WORKGROUP * CHANNELS >= N_FILTERS;
+const WORKGROUP: u32 = 256u;
+// Before the first block nothing depends on the positions.
+const WITH_GRAD: bool = true;
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> row: array<vec2<u32>>;
-@group(0) @binding(2) var<storage, read> col: array<u32>;
+@group(0) @binding(1) var<storage, read> reach: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> edge: array<vec2<u32>>;
 @group(0) @binding(3) var<storage, read> position: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> y: array<f32>;
-@group(0) @binding(5) var<storage, read> grad_m: array<f32>;
+@group(0) @binding(4) var<storage, read> y: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> grad_m: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read> table: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read_write> grad_y: array<f32>;
+@group(0) @binding(7) var<storage, read_write> grad_y: array<vec4<f32>>;
 @group(0) @binding(8) var<storage, read_write> force: array<vec4<f32>>;
 
-var<workgroup> ends: vec2<u32>;
-var<workgroup> sender: array<u32, WORKGROUP>;
-var<workgroup> lookups: array<Lookup, WORKGROUP>;
-// Unit vectors of a tile's edges, then the invocations' shares of the force.
-var<workgroup> vectors: array<vec3<f32>, WORKGROUP>;
+var<workgroup> part: array<vec4<f32>, WORKGROUP>;
 
 @compute @workgroup_size(WORKGROUP)
 fn cfconv_backward_table(
@@ -39,87 +38,77 @@ fn cfconv_backward_table(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = workgroup_number(id, grid);
-    if lane == 0u {
-        ends = vec2<u32>(0u);
-        if i < params.n_beads {
-            ends = row[i];
-        }
+    let group = lane / LANES;
+    let i = workgroup_number(id, grid) * ROWS + group / SPLIT;
+    let mine = group % SPLIT;
+    let inside = i < params.n_beads;
+    var here = vec4<u32>(0u);
+    if inside {
+        here = reach[i];
     }
-    let here = workgroupUniformLoad(&ends);
-    var mine_y: array<f32, CHANNELS>;
-    var mine_m: array<f32, CHANNELS>;
-    var gradient: array<f32, CHANNELS>;
-    for (var c = 0u; c < CHANNELS; c++) {
-        let f = c * WORKGROUP + lane;
-        if f < N_FILTERS && i < params.n_beads {
-            mine_y[c] = y[i * N_FILTERS + f];
-            mine_m[c] = grad_m[i * N_FILTERS + f];
-        }
-    }
-    var push = vec3<f32>(0.0);
-    for (var tile = here.x; tile < here.y; tile += WORKGROUP) {
-        sender[lane] = NO_EDGE;
-        if tile + lane < here.y {
-            let j = col[tile + lane];
-            let separation = position[i].xyz - position[j].xyz;
-            let d = length_of(separation);
-            if d < RADIUS {
-                var segment = table[0];
-                for (var k = 1u; k < SEGMENTS; k++) {
-                    if d >= table[k].x {
-                        segment = table[k];
+    var total = vec3<f32>(0.0);
+    for (var slab = 0u; slab < QUADS; slab += LANES) {
+        let q = slab + lane % LANES;
+        var gradient = vec4<f32>(0.0);
+        var push = vec3<f32>(0.0);
+        if inside && q < QUADS {
+            let x = position[i].xyz;
+            let y_i = y[i * QUADS + q];
+            let grad_m_i = grad_m[i * QUADS + q];
+            for (var k = 0u; k < PER_GROUP; k++) {
+                let ends = segment(here, mine * PER_GROUP + k);
+                var sum = vec4<f32>(0.0);
+                var pushed = vec3<f32>(0.0);
+                for (var e = ends.x; e < ends.y; e++) {
+                    let j = sender(here.z, edge[e]);
+                    let w = value_and_slope(coefficients(edge[e], q));
+                    let grad_m_j = grad_m[j * QUADS + q];
+                    let y_j = y[j * QUADS + q];
+                    if WITH_GRAD {
+                        sum = fma(w.value, grad_m_j, sum);
                     }
+                    let separation = x - position[j].xyz;
+                    let square = dot(separation, separation);
+                    let inverse = select(inverseSqrt(square), 0.0, square == 0.0);
+                    let pull = dot(w.slope, fma(y_j, grad_m_i, y_i * grad_m_j)) * inverse;
+                    pushed = fma(vec3<f32>(-pull), separation, pushed);
                 }
-                sender[lane] = j;
-                lookups[lane] = lookup(segment, d);
-                vectors[lane] = separation / d;
+                gradient += sum;
+                push += pushed;
             }
         }
-        workgroupBarrier();
-        let n = min(WORKGROUP, here.y - tile);
-        for (var edge = 0u; edge < n; edge++) {
-            let j = sender[edge];
-            if j != NO_EDGE {
-                let found = lookups[edge];
-                var pull = 0.0;
-                for (var c = 0u; c < CHANNELS; c++) {
-                    let f = c * WORKGROUP + lane;
-                    if f < N_FILTERS {
-                        let at = j * N_FILTERS + f;
-                        let coefficients = table[found.at + f];
-                        let their_m = grad_m[at];
-                        gradient[c] =
-                            fma(table_value(coefficients, found.s), their_m, gradient[c]);
-                        pull = fma(
-                            table_slope(coefficients, found.s, found.rate),
-                            fma(y[at], mine_m[c], mine_y[c] * their_m),
-                            pull,
-                        );
-                    }
+        if WITH_GRAD {
+            part[lane] = gradient;
+            workgroupBarrier();
+            for (var stride = 1u; stride < SPLIT; stride *= 2u) {
+                if mine % (2u * stride) == 0u {
+                    part[lane] += part[lane + stride * LANES];
                 }
-                push = fma(vec3<f32>(-pull), vectors[edge], push);
+                workgroupBarrier();
             }
+            if mine == 0u && q < QUADS && inside {
+                grad_y[i * QUADS + q] = part[lane];
+            }
+            workgroupBarrier();
         }
+        part[lane] = vec4<f32>(push, 0.0);
+        workgroupBarrier();
+        for (var stride = 1u; stride < SPLIT; stride *= 2u) {
+            if mine % (2u * stride) == 0u {
+                part[lane] += part[lane + stride * LANES];
+            }
+            workgroupBarrier();
+        }
+        for (var stride = LANES / 2u; stride > 0u; stride /= 2u) {
+            if mine == 0u && lane % LANES < stride {
+                part[lane] += part[lane + stride];
+            }
+            workgroupBarrier();
+        }
+        total += part[group * LANES].xyz;
         workgroupBarrier();
     }
-    if i < params.n_beads {
-        for (var c = 0u; c < CHANNELS; c++) {
-            let f = c * WORKGROUP + lane;
-            if f < N_FILTERS {
-                grad_y[i * N_FILTERS + f] = gradient[c];
-            }
-        }
-    }
-    vectors[lane] = push;
-    workgroupBarrier();
-    for (var stride = WORKGROUP / 2u; stride > 0u; stride /= 2u) {
-        if lane < stride {
-            vectors[lane] += vectors[lane + stride];
-        }
-        workgroupBarrier();
-    }
-    if lane == 0u && i < params.n_beads {
-        force[i] += vec4<f32>(vectors[0], 0.0);
+    if mine == 0u && lane % LANES == 0u && inside {
+        force[i] += vec4<f32>(total, 0.0);
     }
 }

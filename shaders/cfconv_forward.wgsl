@@ -6,9 +6,9 @@
 // The filter of a tile of edges lives in workgroup memory and registers; no edge has a feature in
 // GPU memory. Weights are given column by column.
 //
-// reads   row [n_beads], col, position [n_beads] Å, y [n_beads, N_FILTERS], weights: columns of
+// reads   row [n_beads], col, position [n_beads] Å, y [n_beads, STRIDE], weights: columns of
 //         filter0, its bias, columns of filter1, (center, sharpness) of the N_RBF functions
-// writes  m [n_beads, N_FILTERS]   overwritten; no atomics; summation order = order of the row
+// writes  m [n_beads, STRIDE]   overwritten; no atomics; summation order = order of the row
 // grid    one workgroup per bead; an invocation owns its channels over the whole row
 // twin    src/reference/cfconv.rs
 #import params
@@ -17,6 +17,8 @@
 
 const WORKGROUP: u32 = 64u;
 const N_FILTERS: u32 = 128u;
+// Channels of a row in memory: whole fours.
+const STRIDE: u32 = 128u;
 const N_RBF: u32 = 64u;
 // Edges of a tile, in fours; channels of an invocation.
 const QUADS: u32 = 4u;
@@ -136,7 +138,7 @@ fn cfconv_forward(
                 for (var t = 0u; t < 4u; t++) {
                     let edge = q * 4u + t;
                     let w = factor[edge] * g[t];
-                    message[c] = fma(w, y[sender[edge] * N_FILTERS + f], message[c]);
+                    message[c] = fma(w, y[sender[edge] * STRIDE + f], message[c]);
                 }
             }
         }
@@ -146,7 +148,7 @@ fn cfconv_forward(
         for (var c = 0u; c < CHANNELS; c++) {
             let f = c * WORKGROUP + lane;
             if f < N_FILTERS {
-                m[i * N_FILTERS + f] = message[c];
+                m[i * STRIDE + f] = message[c];
             }
         }
     }

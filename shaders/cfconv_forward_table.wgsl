@@ -2,32 +2,27 @@
 //
 //   m_if = sum_{j in row i} y_jf W_f(d_ij),  W_f a cubic in each interval of d
 //
-// Per edge and channel one read of four coefficients and one of y_j; nothing of an edge reaches
-// GPU memory. Edges beyond the cutoff are passed over, so that sums do not know of them.
+// Per edge and channel one read of four coefficients and one of y_j; nothing of an edge but its
+// place in the table reaches GPU memory.
 //
-// reads   row [n_beads], col, position [n_beads] Å, y [n_beads, N_FILTERS], table
-// writes  m [n_beads, N_FILTERS]   overwritten; no atomics; summation order = order of the row
-// grid    one workgroup per bead; an invocation owns its channels over the whole row
+// reads   reach [n_beads], edge, y [n_beads, QUADS], table [n_intervals, 4, QUADS]
+// writes  m [n_beads, QUADS]   overwritten; no atomics; order of the sums: lib/row
+// grid    SPLIT groups of LANES invocations per row; four channels to an invocation
 // twin    src/reference/cfconv.rs
 #import params
-#import math
-#import filter_table
+#import row
+#import filter_table_read
 
-const WORKGROUP: u32 = 128u;
-const CHANNELS: u32 = 1u;
-const_assert WORKGROUP * CHANNELS >= N_FILTERS;
+const WORKGROUP: u32 = 256u;
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> row: array<vec2<u32>>;
-@group(0) @binding(2) var<storage, read> col: array<u32>;
-@group(0) @binding(3) var<storage, read> position: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> y: array<f32>;
-@group(0) @binding(5) var<storage, read> table: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> m: array<f32>;
+@group(0) @binding(1) var<storage, read> reach: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> edge: array<vec2<u32>>;
+@group(0) @binding(3) var<storage, read> y: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> table: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> m: array<vec4<f32>>;
 
-var<workgroup> ends: vec2<u32>;
-var<workgroup> sender: array<u32, WORKGROUP>;
-var<workgroup> lookups: array<Lookup, WORKGROUP>;
+var<workgroup> part: array<vec4<f32>, WORKGROUP>;
 
 @compute @workgroup_size(WORKGROUP)
 fn cfconv_forward_table(
@@ -35,54 +30,38 @@ fn cfconv_forward_table(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = workgroup_number(id, grid);
-    if lane == 0u {
-        ends = vec2<u32>(0u);
-        if i < params.n_beads {
-            ends = row[i];
-        }
-    }
-    let here = workgroupUniformLoad(&ends);
-    var message: array<f32, CHANNELS>;
-    for (var tile = here.x; tile < here.y; tile += WORKGROUP) {
-        sender[lane] = NO_EDGE;
-        if tile + lane < here.y {
-            let j = col[tile + lane];
-            let d = length_of(position[i].xyz - position[j].xyz);
-            if d < RADIUS {
-                var segment = table[0];
-                for (var k = 1u; k < SEGMENTS; k++) {
-                    if d >= table[k].x {
-                        segment = table[k];
-                    }
-                }
-                sender[lane] = j;
-                lookups[lane] = lookup(segment, d);
-            }
-        }
-        workgroupBarrier();
-        let n = min(WORKGROUP, here.y - tile);
-        for (var edge = 0u; edge < n; edge++) {
-            let j = sender[edge];
-            if j != NO_EDGE {
-                let found = lookups[edge];
-                for (var c = 0u; c < CHANNELS; c++) {
-                    let f = c * WORKGROUP + lane;
-                    if f < N_FILTERS {
-                        let w = table_value(table[found.at + f], found.s);
-                        message[c] = fma(w, y[j * N_FILTERS + f], message[c]);
-                    }
-                }
-            }
-        }
-        workgroupBarrier();
-    }
+    let group = lane / LANES;
+    let i = workgroup_number(id, grid) * ROWS + group / SPLIT;
+    let mine = group % SPLIT;
+    var here = vec4<u32>(0u);
     if i < params.n_beads {
-        for (var c = 0u; c < CHANNELS; c++) {
-            let f = c * WORKGROUP + lane;
-            if f < N_FILTERS {
-                m[i * N_FILTERS + f] = message[c];
+        here = reach[i];
+    }
+    for (var slab = 0u; slab < QUADS; slab += LANES) {
+        let q = slab + lane % LANES;
+        var message = vec4<f32>(0.0);
+        if q < QUADS {
+            for (var k = 0u; k < PER_GROUP; k++) {
+                let ends = segment(here, mine * PER_GROUP + k);
+                var sum = vec4<f32>(0.0);
+                for (var e = ends.x; e < ends.y; e++) {
+                    let j = sender(here.z, edge[e]);
+                    sum = fma(value(coefficients(edge[e], q)), y[j * QUADS + q], sum);
+                }
+                message += sum;
             }
         }
+        part[lane] = message;
+        workgroupBarrier();
+        for (var stride = 1u; stride < SPLIT; stride *= 2u) {
+            if mine % (2u * stride) == 0u {
+                part[lane] += part[lane + stride * LANES];
+            }
+            workgroupBarrier();
+        }
+        if mine == 0u && q < QUADS && i < params.n_beads {
+            m[i * QUADS + q] = part[lane];
+        }
+        workgroupBarrier();
     }
 }

@@ -55,19 +55,19 @@ fn is_within_its_tolerance_everywhere() {
 }
 
 #[test]
-fn segments_join_and_end_at_the_breakpoints() {
+fn cells_join_and_end_at_the_breakpoints() {
     let cutoff = cutoffs(7.0)[3];
     let network = schnet((8, 5, 1), bases(17, 7.0).swap_remove(2), cutoff, ACTIVATIONS[0]);
     let table = FilterTable::new(&network, 1e-4).unwrap();
     let mut at = 0.0;
-    for segment in &table.segments {
-        assert!((segment.start - at).abs() < 1e-12, "{segment:?} does not join {at}");
-        at = segment.start + segment.n_intervals as f64 / segment.rate;
+    for cell in &table.cells {
+        assert!((cell.start - at).abs() < 1e-12, "{cell:?} does not join {at}");
+        at = cell.start + cell.n_intervals as f64 / cell.rate;
     }
     assert!((at - 7.0).abs() < 1e-12);
     // The shifted cosine starts to fall 1.5 Å before the cutoff, the basis' bump starts at 2 Å.
     for breakpoint in [2.0, 5.5] {
-        assert!(table.segments.iter().any(|segment| (segment.start - breakpoint).abs() < 1e-12));
+        assert!(table.stretches.iter().any(|stretch| (stretch.start - breakpoint).abs() < 1e-12));
     }
 }
 

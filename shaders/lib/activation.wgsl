@@ -29,3 +29,13 @@ fn act_and_slope(x: f32) -> vec2<f32> {
     }
     return vec2<f32>(act(x), s);
 }
+
+fn act4(x: vec4<f32>) -> vec4<f32> {
+    return vec4<f32>(act(x.x), act(x.y), act(x.z), act(x.w));
+}
+
+fn act_slope4(x: vec4<f32>) -> vec4<f32> {
+    return vec4<f32>(
+        act_and_slope(x.x).y, act_and_slope(x.y).y, act_and_slope(x.z).y, act_and_slope(x.w).y,
+    );
+}

@@ -1,35 +1,26 @@
-// Tabulated filters; the host twin is `model::filter_table`. A table begins with its segments
-// (start in Å, intervals per Å, first interval, last interval), then has four coefficients per
-// interval and channel.
+// Tabulated filters; the host twin is `model::filter_table`. A table's head has its stretches
+// (start in Å, cells per Å, first and last cell in the head), then its cells (start in Å, intervals
+// per Å, first and last interval). For each block there are four rows of coefficients per interval.
 
-const SEGMENTS: u32 = 1u;
-const N_FILTERS: u32 = 128u;
+const STRETCHES: u32 = 1u;
 // Beads are neighbors below this distance, Å.
 const RADIUS: f32 = 15.0;
-// In place of a sender: the edge is beyond the cutoff.
-const NO_EDGE: u32 = 0xffffffffu;
-
-// Where an edge finds its filter: first coefficients of the interval, position in it, intervals
-// per Å.
-struct Lookup {
-    at: u32,
-    s: f32,
-    rate: f32,
+// Interval of a distance, and how far it reaches into it, Å.
+struct Place {
+    interval: u32,
+    t: f32,
 }
 
-// `segment` is the last whose start is not beyond d.
-fn lookup(segment: vec4<f32>, d: f32) -> Lookup {
-    let position = (d - segment.x) * segment.y;
-    let k = min(floor(position), segment.w - segment.z);
-    let interval = u32(segment.z + k);
-    return Lookup(SEGMENTS + interval * N_FILTERS, position - k, segment.y);
+// The part of a stretch or cell that d lies in, and how far d reaches into it in parts.
+fn part_at(whole: vec4<f32>, d: f32) -> vec2<f32> {
+    let position = (d - whole.x) * whole.y;
+    let k = clamp(floor(position), 0.0, whole.w - whole.z);
+    return vec2<f32>(whole.z + k, position - k);
 }
 
-fn table_value(c: vec4<f32>, s: f32) -> f32 {
-    return fma(fma(fma(c.w, s, c.z), s, c.y), s, c.x);
-}
-
-// With respect to d.
-fn table_slope(c: vec4<f32>, s: f32, rate: f32) -> f32 {
-    return fma(fma(3.0 * c.w, s, 2.0 * c.z), s, c.y) * rate;
+// `stretch` is the last whose start is not beyond d.
+fn place(stretch: vec4<f32>, d: f32) -> Place {
+    let cell = head[u32(part_at(stretch, d).x)];
+    let part = part_at(cell, d);
+    return Place(u32(part.x), part.y / cell.y);
 }

@@ -57,7 +57,7 @@ impl Wgpu {
             Buffers::new(device, &system, capacity).map_err(|error| with_fit(error, replicas))?;
         let network = match &system.schnet {
             Some(schnet) => Some(
-                Network::new(device, schnet, filter, system.n_beads())
+                Network::new(device, schnet, filter, &system, capacity)
                     .map_err(|error| with_fit(error, replicas))?,
             ),
             None => None,
@@ -161,6 +161,11 @@ impl Wgpu {
             Buffer::zeroed(&self.device, "col", 1).map_err(|error| with_fit(error, replicas))?;
         self.buffers.col = Buffer::zeroed(&self.device, "col", capacity * replicas)
             .map_err(|error| with_fit(error, replicas))?;
+        if let Some(network) = &mut self.network {
+            network
+                .grow(&self.device, capacity * replicas)
+                .map_err(|error| with_fit(error, replicas))?;
+        }
         self.params.capacity = capacity as u32;
         for status in &mut status {
             (status.overflow, status.broken) = (0, 0);

@@ -1,6 +1,8 @@
 //! The GPU backend: WGSL kernels through wgpu, on Vulkan, Metal or DX12.
 
 mod buffer;
+mod cfconv;
+mod dense;
 mod device;
 mod engine;
 mod kernel;

@@ -1,10 +1,12 @@
 //! The operations one by one: upload, dispatch, download. For tests and for looking inside.
 
 use super::buffer::Buffer;
+use super::cfconv::{Convolutions, Surroundings, radial_constants, radial_functions};
+use super::dense::DenseWeights;
 use super::device::Device;
 use super::engine::{quads, triples};
-use super::kernel::{Bindable, Kernel, run};
-use super::network::{DenseWeights, Filters, narrow, radial_constants, radial_functions};
+use super::kernel::{Bindable, Dispatch, Kernel, run};
+use super::network::{self, narrow};
 use super::params::{ALL_TERMS, Bead, Params, Status};
 use super::wgsl::Value;
 use crate::engine::{Dynamics, Engine, Filter, Integrator, State, Terms};
@@ -80,6 +82,70 @@ impl GpuOps {
         engine.set_state(&State { positions: positions.to_vec(), velocities, step: 0 })?;
         let forces = engine.evaluate(Terms::Total)?.forces;
         Ok((engine.prior_energy()?, forces))
+    }
+}
+
+/// Rows of `width` channels with zeros up to whole fours.
+fn pad(values: &[f64], width: usize) -> Vec<f32> {
+    let padding = 4 * network::quads(width) as usize - width;
+    let row = |row: &[f64]| [narrow(row), vec![0.0; padding]].concat();
+    values.chunks_exact(width).flat_map(row).collect()
+}
+
+fn unpad(values: Vec<f32>, width: usize) -> Vec<f64> {
+    let rows = values.chunks_exact(4 * network::quads(width) as usize);
+    rows.flat_map(|row| row[..width].iter().map(|x| f64::from(*x))).collect()
+}
+
+/// A convolution by itself, on a graph of one replica.
+struct Convolution {
+    convolutions: Convolutions,
+    params: Buffer<Params>,
+    bead: Buffer<Bead>,
+    position: Buffer<[f32; 4]>,
+    row: Buffer<[u32; 2]>,
+    col: Buffer<u32>,
+    force: Buffer<[f32; 4]>,
+    edges: Option<Dispatch>,
+}
+
+impl Convolution {
+    fn new(
+        ops: &GpuOps,
+        schnet: &SchNet,
+        graph: &Graph,
+        positions: &[[f64; 3]],
+    ) -> Result<Convolution> {
+        let n = positions.len();
+        let (row, col) = ops.rows(graph)?;
+        let mut convolution = Convolution {
+            convolutions: Convolutions::new(&ops.0, schnet, ops.1, n, n, graph.col.len())?,
+            params: ops.params(params(n, 1, 0))?,
+            bead: ops.zeroed("bead", n)?,
+            position: ops.upload("position", &quads(positions))?,
+            row,
+            col,
+            force: ops.zeroed("force", n)?,
+            edges: None,
+        };
+        convolution.edges =
+            convolution.convolutions.edges(&ops.0, schnet, &convolution.surroundings())?;
+        Ok(convolution)
+    }
+
+    fn surroundings(&self) -> Surroundings<'_> {
+        let Convolution { params, bead, position, row, col, force, .. } = self;
+        Surroundings { params, bead, position, row, col, force }
+    }
+
+    fn run(
+        &self,
+        ops: &GpuOps,
+        kernel: impl FnOnce(&Convolutions, &Surroundings) -> Result<Dispatch>,
+    ) -> Result<()> {
+        let dispatch = kernel(&self.convolutions, &self.surroundings())?;
+        run(&ops.0, self.edges.iter().chain([&dispatch]));
+        Ok(())
     }
 }
 
@@ -170,16 +236,14 @@ impl Ops for GpuOps {
         positions: &[[f64; 3]],
         y: &[f64],
     ) -> Result<Vec<f64>> {
-        let filters = Filters::new(schnet, self.1)?;
-        let [kernel, _] = filters.kernels(&self.0, schnet)?;
-        let params = self.params(params(positions.len(), 1, 0))?;
-        let (row, col) = self.rows(graph)?;
-        let position = self.upload("position", &quads(positions))?;
-        let weights = self.upload("filter", &filters.weights(schnet, block))?;
-        let (y, m) = (self.upload("y", &narrow(y))?, self.zeroed::<f32>("m", y.len())?);
-        let buffers: [&dyn Bindable; 7] = [&params, &row, &col, &position, &y, &weights, &m];
-        self.dispatch(&kernel, &buffers, positions.len())?;
-        Ok(widen(m.read(&self.0)?))
+        let convolution = Convolution::new(self, schnet, graph, positions)?;
+        let n_filters = schnet.n_filters();
+        let y = self.upload("y", &pad(y, n_filters))?;
+        let m = self.zeroed::<f32>("m", y.len)?;
+        convolution.run(self, |convolutions, around| {
+            convolutions.forward(&self.0, schnet, block, around, [&y, &m])
+        })?;
+        Ok(unpad(m.read(&self.0)?, n_filters))
     }
 
     fn cfconv_backward(
@@ -191,19 +255,17 @@ impl Ops for GpuOps {
         y: &[f64],
         grad_m: &[f64],
     ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
-        let filters = Filters::new(schnet, self.1)?;
-        let [_, kernel] = filters.kernels(&self.0, schnet)?;
-        let params = self.params(params(positions.len(), 1, 0))?;
-        let (row, col) = self.rows(graph)?;
-        let position = self.upload("position", &quads(positions))?;
-        let weights = self.upload("filter", &filters.weights(schnet, block))?;
-        let grad_y = self.zeroed::<f32>("grad_y", y.len())?;
-        let (y, grad_m) = (self.upload("y", &narrow(y))?, self.upload("grad_m", &narrow(grad_m))?);
-        let force = self.zeroed::<[f32; 4]>("force", positions.len())?;
-        let buffers: [&dyn Bindable; 9] =
-            [&params, &row, &col, &position, &y, &grad_m, &weights, &grad_y, &force];
-        self.dispatch(&kernel, &buffers, positions.len())?;
-        Ok((widen(grad_y.read(&self.0)?), triples(&force.read(&self.0)?)))
+        let convolution = Convolution::new(self, schnet, graph, positions)?;
+        let n_filters = schnet.n_filters();
+        let y = self.upload("y", &pad(y, n_filters))?;
+        let grad_m = self.upload("grad_m", &pad(grad_m, n_filters))?;
+        let grad_y = self.zeroed::<f32>("grad_y", y.len)?;
+        convolution.run(self, |convolutions, around| {
+            let features = [&y, &grad_m, &grad_y];
+            convolutions.backward(&self.0, schnet, block, around, features, true)
+        })?;
+        let forces = triples(&convolution.force.read(&self.0)?);
+        Ok((unpad(grad_y.read(&self.0)?, n_filters), forces))
     }
 
     fn dense(&self, layer: &Linear, mode: Dense, x: &[f64]) -> Result<Vec<f64>> {

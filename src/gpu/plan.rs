@@ -1,9 +1,10 @@
 //! What lies on the device, and a step as the list of dispatches on it.
 
 use super::buffer::Buffer;
+use super::cfconv::Surroundings;
 use super::device::Device;
 use super::kernel::{Dispatch, Kernel};
-use super::network::{Network, Surroundings};
+use super::network::Network;
 use super::params::{Bead, PairRule, Params, Status, Tuple};
 use super::priors::GatherLists;
 use super::wgsl::Value;
@@ -212,15 +213,8 @@ impl Buffers {
             (Some(network), Some(schnet)) => network.dispatches(
                 device,
                 schnet,
-                &Surroundings {
-                    params,
-                    bead,
-                    position,
-                    row: &self.row,
-                    col: &self.col,
-                    force,
-                    bead_energy: &self.bead_energy,
-                },
+                &Surroundings { params, bead, position, row: &self.row, col: &self.col, force },
+                &self.bead_energy,
             )?,
             _ => Default::default(),
         };

@@ -15,13 +15,16 @@ macro_rules! files {
 pub const KERNELS: &[(&str, &str)] = files!("":
     "neighbor_check", "neighbor_count", "neighbor_scan", "neighbor_fill",
     "radial_basis", "embedding", "dense", "cfconv_forward", "cfconv_backward",
-    "cfconv_forward_table", "cfconv_backward_table",
+    "edges", "cfconv_forward_table", "cfconv_backward_table",
+    "block_forward", "readout", "block_backward",
     "prior_bonded", "prior_repulsion",
     "noise", "integrate_begin", "integrate_end", "energy_reduce",
 );
 
-const LIBRARY: &[(&str, &str)] =
-    files!("lib/": "params", "math", "activation", "radial", "random", "filter_table");
+const LIBRARY: &[(&str, &str)] = files!("lib/":
+    "params", "math", "activation", "radial", "random", "dense", "row", "edge", "filter_table",
+    "filter_table_read",
+);
 
 /// The value of a constant in a specialisation.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -11,9 +11,23 @@ use super::schnet::SchNet;
 use crate::error::{Error, Result};
 use crate::reference::filters;
 
-/// A stretch between breakpoints, cut into equal intervals.
+/// A stretch between breakpoints of the envelopes, cut into equal cells.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Segment {
+pub struct Stretch {
+    /// Å.
+    pub start: f64,
+    /// Cells per Å.
+    pub rate: f64,
+    /// Its first cell.
+    pub first: usize,
+    /// Its number of cells.
+    pub n_cells: usize,
+}
+
+/// A part of a stretch, cut into equal intervals, as many as its tolerance asks for: filters are
+/// steep at short distances and smooth at long ones, where most neighbors are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cell {
     /// Å.
     pub start: f64,
     /// Intervals per Å.
@@ -39,24 +53,25 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq)]
 pub struct FilterTable {
     /// In ascending order, without gaps.
-    pub segments: Vec<Segment>,
+    pub stretches: Vec<Stretch>,
+    /// Those of all stretches, in ascending order, without gaps.
+    pub cells: Vec<Cell>,
     /// Of each block: c0..c3 of `W = c0 + c1 s + c2 s² + c3 s³`, s from 0 to 1 within an interval.
     /// `[n_blocks][n_intervals, n_filters]`
     pub coefficients: Vec<Vec<[f64; 4]>>,
     /// The largest error of a filter's value found inside the intervals, relative to the largest
-    /// value of its block at the start of the segment or beyond.
+    /// value of its block at the start of the cell or beyond.
     pub value_error: f64,
     /// The same of its slope.
     pub slope_error: f64,
 }
 
-/// Intervals of a segment at the first try.
-const COARSEST: usize = 8;
-/// Beyond this many intervals a table is no longer small.
-const MOST_INTERVALS: usize = 1 << 15;
-/// Besides the breakpoints of the envelopes, segments end at the radius over 2, 4 … 2^HALVINGS:
-/// radial functions are narrow at short distances and wide at long ones.
-const HALVINGS: i32 = 5;
+/// Cells across the radius, or a few more: a stretch has a whole number of them.
+const CELLS: f64 = 48.0;
+/// Beyond this many intervals a cell is no longer small.
+const MOST_INTERVALS: usize = 1 << 12;
+/// Distances at which the largest values and slopes are looked for.
+const SURVEY: usize = 2048;
 
 impl FilterTable {
     /// A table whose slopes are within `tolerance` of the exact ones, relative to the largest slope
@@ -68,64 +83,61 @@ impl FilterTable {
         if !(tolerance > 0.0 && tolerance.is_finite()) {
             return Err(Error::invalid("table tolerance", tolerance, "a number > 0"));
         }
-        let ends = segment_ends(schnet);
-        let mut pieces = Vec::new();
-        for ends in ends.windows(2) {
-            let largest = largest_beyond(schnet, ends[0]);
-            let mut n_intervals = COARSEST;
-            loop {
-                let piece = Piece::new(schnet, [ends[0], ends[1]], n_intervals, &largest);
-                if piece.error[1] <= tolerance {
-                    pieces.push(piece);
-                    break;
-                }
-                // The error of a cubic's slope falls with the third power of the interval.
-                let factor = 1.05 * (piece.error[1] / tolerance).cbrt();
-                n_intervals = (n_intervals as f64 * factor.clamp(1.1, 8.0)).ceil() as usize;
-                if n_intervals > MOST_INTERVALS {
-                    let expected = format!("one that {MOST_INTERVALS} intervals can meet");
-                    return Err(Error::invalid("table tolerance", tolerance, expected));
-                }
-            }
-        }
+        let radius = schnet.neighbor_radius();
+        let survey = Survey::new(schnet);
         let mut table = FilterTable {
-            segments: Vec::new(),
+            stretches: Vec::new(),
+            cells: Vec::new(),
             coefficients: vec![Vec::new(); schnet.interactions.len()],
             value_error: 0.0,
             slope_error: 0.0,
         };
-        for piece in pieces {
-            let first = table.n_intervals();
-            table.segments.push(Segment { first, ..piece.segment });
-            for (all, of_piece) in table.coefficients.iter_mut().zip(piece.coefficients) {
-                all.extend(of_piece);
+        for ends in breakpoints(schnet).windows(2) {
+            let length = ends[1] - ends[0];
+            let n_cells = (CELLS * length / radius).ceil() as usize;
+            let rate = n_cells as f64 / length;
+            let first = table.cells.len();
+            table.stretches.push(Stretch { start: ends[0], rate, first, n_cells });
+            let mut guess = 1;
+            for k in 0..n_cells {
+                let at = |k: usize| ends[0] + k as f64 / rate;
+                let piece = Piece::within(schnet, [at(k), at(k + 1)], guess, &survey, tolerance)?;
+                guess = piece.cell.n_intervals;
+                table.push(piece);
             }
-            table.value_error = table.value_error.max(piece.error[0]);
-            table.slope_error = table.slope_error.max(piece.error[1]);
         }
         Ok(table)
     }
 
-    /// Where a distance from 0 to the radius lies.
-    pub fn place(&self, d: f64) -> Place {
-        let beyond = self.segments.partition_point(|segment| segment.start <= d);
-        let segment = &self.segments[beyond.max(1) - 1];
-        let position = (d - segment.start) * segment.rate;
-        let k = (position as usize).min(segment.n_intervals - 1);
-        Place { interval: segment.first + k, s: position - k as f64, rate: segment.rate }
+    fn push(&mut self, piece: Piece) {
+        let first = self.n_intervals();
+        self.cells.push(Cell { first, ..piece.cell });
+        for (all, of_piece) in self.coefficients.iter_mut().zip(piece.coefficients) {
+            all.extend(of_piece);
+        }
+        self.value_error = self.value_error.max(piece.error[0]);
+        self.slope_error = self.slope_error.max(piece.error[1]);
     }
 
-    /// Intervals of all segments together.
+    /// Where a distance from 0 to the radius lies.
+    pub fn place(&self, d: f64) -> Place {
+        let beyond = self.cells.partition_point(|cell| cell.start <= d);
+        let cell = &self.cells[beyond.max(1) - 1];
+        let position = (d - cell.start) * cell.rate;
+        let k = (position as usize).min(cell.n_intervals - 1);
+        Place { interval: cell.first + k, s: position - k as f64, rate: cell.rate }
+    }
+
+    /// Intervals of all cells together.
     pub fn n_intervals(&self) -> usize {
-        self.segments.iter().map(|segment| segment.n_intervals).sum()
+        self.cells.last().map_or(0, |cell| cell.first + cell.n_intervals)
     }
 }
 
-/// 0, the breakpoints of both envelopes, powers of two below the radius, and the radius.
-fn segment_ends(schnet: &SchNet) -> Vec<f64> {
+/// 0, the breakpoints of both envelopes, and the radius.
+fn breakpoints(schnet: &SchNet) -> Vec<f64> {
     let radius = schnet.neighbor_radius();
     let mut ends = vec![0.0, radius];
-    ends.extend((1..=HALVINGS).map(|k| radius * 0.5_f64.powi(k)));
     for Envelope { low, start, end, .. } in
         [schnet.cutoff.envelope(), schnet.radial_basis.cutoff.envelope()]
     {
@@ -136,23 +148,48 @@ fn segment_ends(schnet: &SchNet) -> Vec<f64> {
     ends
 }
 
-/// The largest value and slope of each block's filters at `start` or beyond: at distances so short
-/// that beads never come there, filters may be much steeper than anywhere else.
-fn largest_beyond(schnet: &SchNet, start: f64) -> Vec<[f64; 2]> {
-    let n = 512;
-    let reach = schnet.neighbor_radius() - start;
-    let grid: Vec<f64> = (0..n).map(|k| start + reach * (k as f64 + 0.5) / n as f64).collect();
-    let largest = |values: &[f64]| values.iter().fold(0.0, |a: f64, x| a.max(x.abs()));
-    let of_block = |block| {
-        let filters = filters(schnet, block, &grid, true);
-        [largest(&filters.value), largest(&filters.slope)]
-    };
-    (0..schnet.interactions.len()).map(of_block).collect()
+/// The largest value and slope of each block's filters from some distances on: at distances so
+/// short that beads never come there, filters may be much steeper than anywhere else.
+struct Survey {
+    /// Å, ascending.
+    grid: Vec<f64>,
+    /// `[n_blocks][SURVEY]`
+    largest: Vec<Vec<[f64; 2]>>,
 }
 
-/// A segment of every block's filters.
+impl Survey {
+    fn new(schnet: &SchNet) -> Self {
+        let (radius, n_filters) = (schnet.neighbor_radius(), schnet.n_filters());
+        let grid: Vec<f64> =
+            (0..SURVEY).map(|k| radius * (k as f64 + 0.5) / SURVEY as f64).collect();
+        let of_block = |block| {
+            let filters = filters(schnet, block, &grid, true);
+            let (values, slopes) = (filters.value, filters.slope);
+            let largest = |values: &[f64]| values.iter().fold(0.0, |a: f64, x| a.max(x.abs()));
+            let here = |values: &[f64]| values.chunks(n_filters).map(largest).collect::<Vec<_>>();
+            let mut beyond = [0.0_f64; 2];
+            let mut all: Vec<[f64; 2]> =
+                here(&values).into_iter().zip(here(&slopes)).map(|(v, s)| [v, s]).collect();
+            for here in all.iter_mut().rev() {
+                beyond = [beyond[0].max(here[0]), beyond[1].max(here[1])];
+                *here = beyond;
+            }
+            all
+        };
+        let largest = (0..schnet.interactions.len()).map(of_block).collect();
+        Survey { grid, largest }
+    }
+
+    /// Of each block, at `start` or beyond.
+    fn beyond(&self, start: f64) -> impl Iterator<Item = [f64; 2]> {
+        let k = self.grid.partition_point(|d| *d < start).min(SURVEY - 1);
+        self.largest.iter().map(move |largest| largest[k])
+    }
+}
+
+/// A cell of every block's filters.
 struct Piece {
-    segment: Segment,
+    cell: Cell,
     /// `[n_blocks][n_intervals, n_filters]`
     coefficients: Vec<Vec<[f64; 4]>>,
     /// Of value and slope, relative to the largest of the block.
@@ -160,17 +197,48 @@ struct Piece {
 }
 
 impl Piece {
-    fn new(schnet: &SchNet, [start, end]: [f64; 2], n: usize, largest: &[[f64; 2]]) -> Self {
+    /// The piece of the fewest intervals whose slopes are within the tolerance, found from a guess.
+    fn within(
+        schnet: &SchNet,
+        ends: [f64; 2],
+        guess: usize,
+        survey: &Survey,
+        tolerance: f64,
+    ) -> Result<Self> {
+        let (mut n, mut too_few) = (guess, 0);
+        let mut best: Option<Self> = None;
+        loop {
+            let piece = Piece::new(schnet, ends, n, survey);
+            // The error of a cubic's slope falls with the third power of the interval.
+            let wanted = n as f64 * (piece.error[1] / tolerance).cbrt();
+            if piece.error[1] <= tolerance {
+                n = (wanted as usize).max(too_few + 1);
+                best = Some(piece);
+            } else {
+                too_few = n;
+                n = ((1.02 * wanted.min(8.0 * n as f64)).ceil() as usize).max(n + 1);
+            }
+            if best.as_ref().is_some_and(|best| n >= best.cell.n_intervals) {
+                return Ok(best.expect("just seen"));
+            }
+            if n > MOST_INTERVALS {
+                let expected = format!("one that {MOST_INTERVALS} intervals of a cell can meet");
+                return Err(Error::invalid("table tolerance", tolerance, expected));
+            }
+        }
+    }
+
+    fn new(schnet: &SchNet, [start, end]: [f64; 2], n: usize, survey: &Survey) -> Self {
         let n_filters = schnet.n_filters();
         let rate = n as f64 / (end - start);
         let width = 1.0 / rate;
         let at = |s: f64| (0..n).map(|k| start + (k as f64 + s) * width).collect::<Vec<f64>>();
         let mut piece = Piece {
-            segment: Segment { start, rate, first: 0, n_intervals: n },
+            cell: Cell { start, rate, first: 0, n_intervals: n },
             coefficients: Vec::new(),
             error: [0.0; 2],
         };
-        for (block, largest) in largest.iter().enumerate() {
+        for (block, largest) in survey.beyond(start).enumerate() {
             // One-sided limits at both ends: an envelope's derivative may jump there.
             let inset = 1e-9;
             let left = filters(schnet, block, &at(inset), true);
@@ -188,7 +256,8 @@ impl Piece {
                     let value = ((c[3] * s + c[2]) * s + c[1]) * s + c[0];
                     let slope = ((3.0 * c[3] * s + 2.0 * c[2]) * s + c[1]) * rate;
                     let errors = [value - exact.value[k], slope - exact.slope[k]];
-                    for ((error, found), largest) in piece.error.iter_mut().zip(errors).zip(largest)
+                    for ((error, found), largest) in
+                        piece.error.iter_mut().zip(errors).zip(&largest)
                     {
                         // A filter that is 0 everywhere is 0 in the table.
                         let relative = if found == 0.0 { 0.0 } else { found.abs() / largest };

@@ -1,0 +1,78 @@
+// block_backward -- from the gradient of a block's filtered features to that of the messages before
+//
+//   grad_h += W1^T grad_y of the next block;  grad_m = W2^T (act'(z) o W^T grad_h)
+//
+// The adjoint of block_forward. After the last block there is no grad_y.
+//
+// reads   weight (lin1 of the next block, lin, lin2, all transposed), grad_y [n_beads, FILTERS],
+//         z [n_beads, HIDDEN]
+// writes  grad_h [n_beads, HIDDEN]   added to; grad_m [n_beads, FILTERS]   overwritten
+// grid    one workgroup per tile of rows
+// twin    src/reference/network.rs
+#import params
+#import activation
+#import dense
+
+const WORKGROUP: u32 = 128u;
+const HIDDEN: u32 = 32u;
+const FILTERS: u32 = 32u;
+const LIN1: u32 = 0u;
+const LIN: u32 = 4128u;
+const LIN2: u32 = 8256u;
+const LAST: bool = false;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> grad_y: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> z: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> grad_h: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> grad_m: array<vec4<f32>>;
+
+@compute @workgroup_size(WORKGROUP)
+fn block_backward(
+    @builtin(workgroup_id) id: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let first = workgroup_number(id, grid) * TILE;
+    let mine = first + first_held(lane);
+    let q = lane % LANES;
+    var rows: array<vec4<f32>, HELD>;
+    if LAST {
+        for (var at = lane; at < TILE * HIDDEN; at += WORKGROUP) {
+            let row = min(first + at / HIDDEN, params.n_beads - 1u);
+            tile[at / HIDDEN * WIDTH + at % HIDDEN] = grad_h[row * HIDDEN + at % HIDDEN];
+        }
+        workgroupBarrier();
+    } else {
+        for (var at = lane; at < TILE * FILTERS; at += WORKGROUP) {
+            let row = min(first + at / FILTERS, params.n_beads - 1u);
+            tile[at / FILTERS * WIDTH + at % FILTERS] = grad_y[row * FILTERS + at % FILTERS];
+        }
+        workgroupBarrier();
+        rows = product(LIN1, FILTERS, HIDDEN, lane);
+        for (var r = 0u; r < HELD; r++) {
+            if q < HIDDEN && mine + r < params.n_beads {
+                let at = (mine + r) * HIDDEN + q;
+                rows[r] += grad_h[at];
+                grad_h[at] = rows[r];
+            }
+        }
+        keep(rows, HIDDEN, lane);
+    }
+
+    rows = product(LIN, HIDDEN, HIDDEN, lane);
+    for (var r = 0u; r < HELD; r++) {
+        if q < HIDDEN && mine + r < params.n_beads {
+            rows[r] *= act_slope4(z[(mine + r) * HIDDEN + q]);
+        }
+    }
+    keep(rows, HIDDEN, lane);
+
+    rows = product(LIN2, HIDDEN, FILTERS, lane);
+    for (var r = 0u; r < HELD; r++) {
+        if q < FILTERS && mine + r < params.n_beads {
+            grad_m[(mine + r) * FILTERS + q] = rows[r];
+        }
+    }
+}

@@ -1,0 +1,88 @@
+// readout -- energy of every bead from its features, and the gradient of the energy in their place
+//
+//   x_0 = h;  p_l = W_l x_l + b_l;  x_(l+1) = act(p_l);  E = the last p
+//   grad_h = W_0^T (act'(p_0) o W_1^T (act'(p_1) o ... W_last^T 1))
+//
+// reads   weight, layer [LAYERS]
+// writes  h [n_beads, HIDDEN]   features, then their gradient; hidden [LAYERS - 1, n_beads, INNER]
+//         p before the last; bead_energy [n_beads] kcal/mol
+// grid    one workgroup per tile of rows
+// twin    src/reference/network.rs
+#import params
+#import activation
+#import dense
+
+const WORKGROUP: u32 = 128u;
+const HIDDEN: u32 = 32u;
+const LAYERS: u32 = 2u;
+// Quads of the widest layer between the first and the last.
+const INNER: u32 = 16u;
+
+// Where the weights of a layer begin, and those of its transpose; its widths in quads.
+struct Layer {
+    forward: u32,
+    backward: u32,
+    inputs: u32,
+    outputs: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> layer: array<Layer>;
+@group(0) @binding(3) var<storage, read_write> h: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> hidden: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> bead_energy: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn readout(
+    @builtin(workgroup_id) id: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let first = workgroup_number(id, grid) * TILE;
+    let mine = first + first_held(lane);
+    let q = lane % LANES;
+    for (var at = lane; at < TILE * HIDDEN; at += WORKGROUP) {
+        let row = min(first + at / HIDDEN, params.n_beads - 1u);
+        tile[at / HIDDEN * WIDTH + at % HIDDEN] = h[row * HIDDEN + at % HIDDEN];
+    }
+    workgroupBarrier();
+    var rows: array<vec4<f32>, HELD>;
+    for (var l = 0u; l < LAYERS; l++) {
+        let dims = layer[l];
+        rows = product(dims.forward, dims.inputs, dims.outputs, lane);
+        let bias = bias_of(dims.forward, dims.inputs, dims.outputs, lane);
+        for (var r = 0u; r < HELD; r++) {
+            rows[r] += bias;
+            if l == LAYERS - 1u {
+                if q == 0u && mine + r < params.n_beads {
+                    bead_energy[mine + r] = rows[r].x;
+                }
+                // The gradient of the energy by itself.
+                rows[r] = vec4<f32>(1.0, 0.0, 0.0, 0.0);
+            } else {
+                if q < dims.outputs && mine + r < params.n_beads {
+                    hidden[(l * params.n_beads + mine + r) * INNER + q] = rows[r];
+                }
+                rows[r] = act4(rows[r]);
+            }
+        }
+        keep(rows, dims.outputs, lane);
+    }
+    for (var back = 0u; back < LAYERS; back++) {
+        let l = LAYERS - 1u - back;
+        let dims = layer[l];
+        rows = product(dims.backward, dims.outputs, dims.inputs, lane);
+        for (var r = 0u; r < HELD; r++) {
+            if q < dims.inputs && mine + r < params.n_beads {
+                if l == 0u {
+                    h[(mine + r) * HIDDEN + q] = rows[r];
+                } else {
+                    let at = ((l - 1u) * params.n_beads + mine + r) * INNER + q;
+                    rows[r] *= act_slope4(hidden[at]);
+                }
+            }
+        }
+        keep(rows, dims.inputs, lane);
+    }
+}

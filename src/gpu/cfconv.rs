@@ -1,0 +1,334 @@
+//! Continuous-filter convolutions on the device: filters as weights or tables, and their kernels.
+
+use std::sync::Arc;
+
+use super::buffer::Buffer;
+use super::device::Device;
+use super::kernel::{Bindable, Dispatch, Kernel};
+use super::network::{self, activation_constants, columns, narrow};
+use super::params::{Bead, Params};
+use super::wgsl::{Constants, Value};
+use crate::engine::Filter;
+use crate::error::{Error, Result};
+use crate::model::FilterTable;
+use crate::model::radial::Envelope;
+use crate::model::schnet::{Interaction, SchNet};
+
+/// Constants of lib/radial.wgsl.
+pub(super) fn radial_constants(
+    basis: &crate::model::RadialBasis,
+    conv: &crate::model::Cutoff,
+) -> Constants {
+    let (basis_envelope, conv): (Envelope, Envelope) = (basis.cutoff.envelope(), conv.envelope());
+    let warp = basis.form().warp;
+    let (alpha, lower) = warp.unwrap_or((0.0, 0.0));
+    vec![
+        ("BASIS_LOW", Value::Real(basis_envelope.low)),
+        ("BASIS_START", Value::Real(basis_envelope.start)),
+        ("BASIS_END", Value::Real(basis_envelope.end)),
+        ("BASIS_RATE", Value::Real(basis_envelope.rate)),
+        ("BASIS_PHASE", Value::Real(basis_envelope.phase)),
+        ("CONV_LOW", Value::Real(conv.low)),
+        ("CONV_START", Value::Real(conv.start)),
+        ("CONV_END", Value::Real(conv.end)),
+        ("CONV_RATE", Value::Real(conv.rate)),
+        ("CONV_PHASE", Value::Real(conv.phase)),
+        ("RADIUS", Value::Real(basis.cutoff.upper())),
+        ("WARPED", Value::Flag(warp.is_some())),
+        ("WARP_ALPHA", Value::Real(alpha)),
+        ("WARP_LOWER", Value::Real(lower)),
+    ]
+}
+
+/// (center, sharpness) of every radial function.
+pub(super) fn radial_functions(basis: &crate::model::RadialBasis) -> Vec<f32> {
+    let form = basis.form();
+    form.center.iter().zip(&form.sharpness).flat_map(|(c, s)| [*c as f32, *s as f32]).collect()
+}
+
+/// Invocations and channels of each for `n` channels: whole subgroups, two channels where there
+/// are enough, and a power of two for the tree sums.
+fn workgroup_for(n: usize) -> (u32, u32) {
+    let workgroup = n.div_ceil(2).next_power_of_two().clamp(32, 256);
+    (workgroup as u32, n.div_ceil(workgroup) as u32)
+}
+
+/// Constants of cfconv_forward.wgsl or cfconv_backward.wgsl: the largest tile of edges whose basis
+/// and hidden layer fit into workgroup memory.
+fn cfconv_constants(schnet: &SchNet, backward: bool, workgroup_bytes: u32) -> Result<Constants> {
+    let (n_filters, n_rbf) = (schnet.n_filters(), schnet.radial_basis.n_rbf());
+    let (workgroup, channels) = workgroup_for(n_filters);
+    let values = if backward { 2 } else { 1 };
+    let bytes = |quads: usize| {
+        let per_edge = if backward { 48 } else { 24 };
+        let tree = if backward { 16 * workgroup as usize } else { 0 };
+        (n_rbf + n_filters) * values * quads * 16 + 4 * quads * per_edge + tree + 64
+    };
+    let most = if backward { 2 } else { 4 };
+    let quads = (0..=2).map(|k| most >> k).find(|quads| {
+        *quads > 0 && bytes(*quads) <= workgroup_bytes as usize && 4 * quads <= workgroup as usize
+    });
+    let Some(quads) = quads else {
+        return Err(Error::unsupported(
+            format!("{n_filters} filters and {n_rbf} radial functions on this adapter"),
+            format!(
+                "a tile of 4 edges needs {} bytes of workgroup memory and {workgroup_bytes} are \
+                 there; use --backend cpu",
+                bytes(1)
+            ),
+        ));
+    };
+    let mut constants = radial_constants(&schnet.radial_basis, &schnet.cutoff);
+    constants.extend(activation_constants(schnet.activation));
+    constants.extend([
+        ("WORKGROUP", Value::Count(workgroup)),
+        ("N_FILTERS", Value::Count(n_filters as u32)),
+        ("STRIDE", Value::Count(4 * network::quads(n_filters))),
+        ("N_RBF", Value::Count(n_rbf as u32)),
+        ("QUADS", Value::Count(quads as u32)),
+        ("TILE", Value::Count(4 * quads as u32)),
+        ("CHANNELS", Value::Count(channels)),
+    ]);
+    Ok(constants)
+}
+
+/// A filter network as cfconv reads it: columns of filter0, its bias, columns of filter1, and the
+/// radial functions.
+fn filter_weights(schnet: &SchNet, block: &Interaction) -> Vec<f32> {
+    let mut weights = columns(&block.filter0);
+    weights.extend(narrow(block.filter0.bias.as_deref().unwrap_or(&[])));
+    weights.extend(columns(&block.filter1));
+    weights.extend(radial_functions(&schnet.radial_basis));
+    weights
+}
+
+/// Groups of invocations that share a row: where rows alone fill the device, fewer joins win.
+fn split_for(n_beads: usize) -> u32 {
+    if n_beads < 8192 { 8 } else { 4 }
+}
+
+/// Constants of lib/row.wgsl, and the rows of a workgroup.
+fn row_constants(schnet: &SchNet, split: u32, workgroup: u32) -> (Constants, usize) {
+    let quads = network::quads(schnet.n_filters());
+    let lanes = quads.next_power_of_two().min(workgroup / split);
+    let constants = vec![
+        ("LANES", Value::Count(lanes)),
+        ("SPLIT", Value::Count(split)),
+        ("QUADS", Value::Count(quads)),
+    ];
+    (constants, (workgroup / lanes / split) as usize)
+}
+
+/// Invocations of a workgroup of the kernels with tables.
+const WORKGROUP: u32 = 256;
+
+/// How the filters of a network are evaluated on the device.
+#[derive(Debug)]
+enum Filters {
+    /// By their networks, for every edge.
+    Exact,
+    /// From tables.
+    Table(Places),
+}
+
+/// Where every edge stands in the tables.
+#[derive(Debug)]
+struct Places {
+    n_stretches: usize,
+    bead_bits: u32,
+    head: Buffer<f32>,
+    edge: Buffer<[u32; 2]>,
+    reach: Buffer<[u32; 4]>,
+}
+
+/// The convolutions of all blocks.
+#[derive(Debug)]
+pub(super) struct Convolutions {
+    filters: Filters,
+    /// Of each block, weights or coefficients.
+    weights: Vec<Buffer<f32>>,
+}
+
+/// What convolutions read and write besides features.
+#[derive(Clone, Copy)]
+pub(super) struct Surroundings<'a> {
+    pub(super) params: &'a Buffer<Params>,
+    pub(super) bead: &'a Buffer<Bead>,
+    pub(super) position: &'a Buffer<[f32; 4]>,
+    pub(super) row: &'a Buffer<[u32; 2]>,
+    pub(super) col: &'a Buffer<u32>,
+    pub(super) force: &'a Buffer<[f32; 4]>,
+}
+
+impl Convolutions {
+    /// For replicas of up to `widest` beads and `n_edges` edges altogether.
+    pub(super) fn new(
+        device: &Device,
+        schnet: &SchNet,
+        filter: Filter,
+        n_beads: usize,
+        widest: usize,
+        n_edges: usize,
+    ) -> Result<Self> {
+        let Filter::Table { tolerance } = filter else {
+            let weights = schnet
+                .interactions
+                .iter()
+                .map(|block| Buffer::from_slice(device, "filter", &filter_weights(schnet, block)));
+            return Ok(Convolutions {
+                filters: Filters::Exact,
+                weights: weights.collect::<Result<_>>()?,
+            });
+        };
+        let table = FilterTable::new(schnet, tolerance)?;
+        log::info!(
+            "filter tables: {} intervals, errors {:.1e} of the largest value and {:.1e} of the \
+             largest slope",
+            table.n_intervals(),
+            table.value_error,
+            table.slope_error
+        );
+        let bead_bits = usize::BITS - (widest.max(2) - 1).leading_zeros();
+        if bead_bits >= 32 || table.n_intervals() > 1 << (32 - bead_bits) {
+            let what = format!("{} intervals with {widest} beads", table.n_intervals());
+            return Err(Error::unsupported(what, "a larger --table-tolerance, or --filter exact"));
+        }
+        let weights = (0..schnet.interactions.len())
+            .map(|b| Buffer::from_slice(device, "filter", &coefficients(schnet, &table, b)));
+        Ok(Convolutions {
+            weights: weights.collect::<Result<_>>()?,
+            filters: Filters::Table(Places {
+                n_stretches: table.stretches.len(),
+                bead_bits,
+                head: Buffer::from_slice(device, "head", &head(&table))?,
+                edge: Buffer::zeroed(device, "edge", n_edges)?,
+                reach: Buffer::zeroed(device, "reach", n_beads)?,
+            }),
+        })
+    }
+
+    /// Makes room for more edges.
+    pub(super) fn grow(&mut self, device: &Device, n_edges: usize) -> Result<()> {
+        if let Filters::Table(places) = &mut self.filters {
+            places.edge = Buffer::zeroed(device, "edge", 1)?;
+            places.edge = Buffer::zeroed(device, "edge", n_edges)?;
+        }
+        Ok(())
+    }
+
+    /// What comes before all convolutions of a step.
+    pub(super) fn edges(
+        &self,
+        device: &Device,
+        schnet: &SchNet,
+        around: &Surroundings,
+    ) -> Result<Option<Dispatch>> {
+        let Filters::Table(Places { n_stretches, bead_bits, head, edge, reach }) = &self.filters
+        else {
+            return Ok(None);
+        };
+        let constants = [
+            ("STRETCHES", Value::Count(*n_stretches as u32)),
+            ("RADIUS", Value::Real(schnet.neighbor_radius())),
+            ("BEAD_BITS", Value::Count(*bead_bits)),
+        ];
+        let Surroundings { params, bead, position, row, col, .. } = *around;
+        let buffers: [&dyn Bindable; 8] = [params, row, col, bead, position, head, edge, reach];
+        let kernel = Kernel::new(device, "edges", &constants)?;
+        Ok(Some(kernel.bind(device, &buffers, position.len)?))
+    }
+
+    /// Messages of block `b` from its filtered features.
+    pub(super) fn forward(
+        &self,
+        device: &Device,
+        schnet: &SchNet,
+        b: usize,
+        around: &Surroundings,
+        [y, m]: [&Buffer<f32>; 2],
+    ) -> Result<Dispatch> {
+        let (weights, n) = (&self.weights[b], around.position.len);
+        let Surroundings { params, position, row, col, .. } = *around;
+        match &self.filters {
+            Filters::Exact => {
+                let kernel = exact_kernel(device, schnet, false)?;
+                kernel.bind(device, &[params, row, col, position, y, weights, m], n)
+            }
+            Filters::Table(Places { bead_bits, edge, reach, .. }) => {
+                let (mut constants, rows) = row_constants(schnet, 8, WORKGROUP);
+                constants.push(("BEAD_BITS", Value::Count(*bead_bits)));
+                let kernel = Kernel::new(device, "cfconv_forward_table", &constants)?;
+                let buffers: [&dyn Bindable; 6] = [params, reach, edge, y, weights, m];
+                kernel.bind(device, &buffers, n.div_ceil(rows))
+            }
+        }
+    }
+
+    /// Gradient with respect to the filtered features of block `b`, and forces, from the gradient
+    /// of the messages. The features before the first block do not depend on the positions, so
+    /// that tables leave its `grad_y` as it is.
+    pub(super) fn backward(
+        &self,
+        device: &Device,
+        schnet: &SchNet,
+        b: usize,
+        around: &Surroundings,
+        [y, grad_m, grad_y]: [&Buffer<f32>; 3],
+        with_grad: bool,
+    ) -> Result<Dispatch> {
+        let (weights, n) = (&self.weights[b], around.position.len);
+        let Surroundings { params, position, row, col, force, .. } = *around;
+        match &self.filters {
+            Filters::Exact => {
+                let kernel = exact_kernel(device, schnet, true)?;
+                let buffers: [&dyn Bindable; 9] =
+                    [params, row, col, position, y, grad_m, weights, grad_y, force];
+                kernel.bind(device, &buffers, n)
+            }
+            Filters::Table(Places { bead_bits, edge, reach, .. }) => {
+                let (mut constants, rows) = row_constants(schnet, split_for(n), WORKGROUP);
+                constants.push(("BEAD_BITS", Value::Count(*bead_bits)));
+                constants.push(("WITH_GRAD", Value::Flag(with_grad)));
+                let kernel = Kernel::new(device, "cfconv_backward_table", &constants)?;
+                let buffers: [&dyn Bindable; 9] =
+                    [params, reach, edge, position, y, grad_m, weights, grad_y, force];
+                kernel.bind(device, &buffers, n.div_ceil(rows))
+            }
+        }
+    }
+}
+
+fn exact_kernel(device: &Device, schnet: &SchNet, backward: bool) -> Result<Arc<Kernel>> {
+    let memory = device.device.limits().max_compute_workgroup_storage_size;
+    let name = if backward { "cfconv_backward" } else { "cfconv_forward" };
+    Kernel::new(device, name, &cfconv_constants(schnet, backward, memory)?)
+}
+
+/// The head of lib/filter_table.wgsl: stretches, whose cells come after all of them, then cells.
+fn head(table: &FilterTable) -> Vec<f32> {
+    let n = table.stretches.len();
+    let four = |start: f64, rate: f64, first: usize, length: usize| {
+        [start as f32, rate as f32, first as f32, (first + length - 1) as f32]
+    };
+    let stretches = table.stretches.iter().map(|s| four(s.start, s.rate, n + s.first, s.n_cells));
+    let cells = table.cells.iter().map(|c| four(c.start, c.rate, c.first, c.n_intervals));
+    stretches.chain(cells).flatten().collect()
+}
+
+/// The coefficients of block `b` of powers of t in Å, `[n_intervals, 4, quads of filters]`.
+fn coefficients(schnet: &SchNet, table: &FilterTable, b: usize) -> Vec<f32> {
+    let n_filters = schnet.n_filters();
+    let width = 4 * network::quads(n_filters) as usize;
+    let mut rows = vec![0.0; table.n_intervals() * 4 * width];
+    for cell in &table.cells {
+        let powers = [1.0, cell.rate, cell.rate.powi(2), cell.rate.powi(3)];
+        for k in cell.first..cell.first + cell.n_intervals {
+            for (f, c) in table.coefficients[b][k * n_filters..][..n_filters].iter().enumerate() {
+                for (p, power) in powers.iter().enumerate() {
+                    rows[(4 * k + p) * width + f] = (c[p] * power) as f32;
+                }
+            }
+        }
+    }
+    rows
+}

@@ -1,0 +1,98 @@
+//! One linear layer by itself: the unfused form of what network.rs does in chains, for tests and
+//! ablation.
+
+use std::sync::Arc;
+
+use super::buffer::Buffer;
+use super::device::Device;
+use super::kernel::{Dispatch, Kernel};
+use super::network::{activation_constants, columns, narrow};
+use super::params::Params;
+use super::wgsl::{Constants, Value};
+use crate::error::Result;
+use crate::model::schnet::{Activation, Linear};
+use crate::ops::Dense;
+
+/// A kernel of the family `dense`.
+pub(super) fn dense_kernel(device: &Device, layer: &Linear, mode: &Dense) -> Result<Arc<Kernel>> {
+    Kernel::new(device, "dense", &dense_constants(layer, mode))
+}
+
+/// Constants of dense.wgsl.
+pub(super) fn dense_constants(layer: &Linear, mode: &Dense) -> Constants {
+    let (forward, activate, output, activation) = match *mode {
+        Dense::Linear => (true, false, 0, Activation::Tanh),
+        Dense::Activate(activation) => (true, true, 0, activation),
+        Dense::ActivateAdd(activation, _) => (true, true, 1, activation),
+        Dense::Transposed => (false, false, 0, Activation::Tanh),
+        Dense::TransposedAdd(_) => (false, false, 1, Activation::Tanh),
+        Dense::TransposedSlope(activation, _) => (false, false, 2, activation),
+    };
+    let (n_in, n_out) = if forward { (layer.n_in, layer.n_out) } else { (layer.n_out, layer.n_in) };
+    let workgroup = if n_out > 32 { 64 } else { 32 };
+    let channels = if n_out > 64 { 2 } else { 1 };
+    let out_tile = workgroup * channels;
+    let mut constants = activation_constants(activation);
+    constants.extend([
+        ("WORKGROUP", Value::Count(workgroup)),
+        ("N_IN", Value::Count(n_in as u32)),
+        ("N_OUT", Value::Count(n_out as u32)),
+        ("ACTIVATE_INPUT", Value::Flag(activate)),
+        ("HAS_BIAS", Value::Flag(forward && layer.bias.is_some())),
+        ("OUTPUT", Value::Count(output)),
+        ("CHANNELS", Value::Count(channels)),
+        ("OUT_TILE", Value::Count(out_tile)),
+        ("OUT_TILES", Value::Count((n_out as u32).div_ceil(out_tile))),
+    ]);
+    constants
+}
+
+/// Rows of a dense tile.
+const DENSE_ROWS: usize = 16;
+
+/// A linear layer on the device, both ways.
+#[derive(Debug)]
+pub(super) struct DenseWeights {
+    columns: Buffer<f32>,
+    rows: Buffer<f32>,
+    bias: Buffer<f32>,
+}
+
+impl DenseWeights {
+    pub(super) fn new(device: &Device, layer: &Linear) -> Result<Self> {
+        Ok(DenseWeights {
+            columns: Buffer::from_slice(device, "weights", &columns(layer))?,
+            rows: Buffer::from_slice(device, "weights", &narrow(&layer.weight))?,
+            bias: Buffer::from_slice(
+                device,
+                "bias",
+                &narrow(layer.bias.as_deref().unwrap_or(&[])),
+            )?,
+        })
+    }
+
+    /// One application to every bead. `pre` is the layer's own input before its activation, where
+    /// the mode asks for a slope.
+    #[allow(clippy::too_many_arguments, reason = "a kernel's bindings, in order")]
+    pub(super) fn apply(
+        &self,
+        device: &Device,
+        layer: &Linear,
+        mode: Dense,
+        params: &Buffer<Params>,
+        n_beads: usize,
+        x: &Buffer<f32>,
+        pre: Option<&Buffer<f32>>,
+        out: &Buffer<f32>,
+    ) -> Result<Dispatch> {
+        let kernel = dense_kernel(device, layer, &mode)?;
+        let forward = matches!(mode, Dense::Linear | Dense::Activate(_) | Dense::ActivateAdd(..));
+        let weight = if forward { &self.columns } else { &self.rows };
+        let n_out = if forward { layer.n_out } else { layer.n_in };
+        let out_tile = if n_out > 64 { 128 } else { kernel.workgroup as usize };
+        let groups = n_beads.div_ceil(DENSE_ROWS) * n_out.div_ceil(out_tile);
+        // A binding the mode does not read takes any buffer that is not written.
+        let pre = pre.unwrap_or(&self.bias);
+        kernel.bind(device, &[params, weight, &self.bias, x, pre, out], groups)
+    }
+}
