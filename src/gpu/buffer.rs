@@ -45,6 +45,11 @@ impl<T: Pod> Buffer<T> {
         Self::new(device, label, 1, wgpu::BufferUsages::UNIFORM)
     }
 
+    /// A buffer that queries are resolved into.
+    pub(super) fn of_queries(device: &Device, label: &'static str, len: usize) -> Result<Self> {
+        Self::new(device, label, len, wgpu::BufferUsages::QUERY_RESOLVE)
+    }
+
     fn new(
         device: &Device,
         label: &'static str,

@@ -53,7 +53,7 @@ pub struct Device {
 
 /// Features that some kernel or the profiler can use.
 fn useful_features() -> wgpu::Features {
-    wgpu::Features::TIMESTAMP_QUERY
+    wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES
 }
 
 fn instance() -> wgpu::Instance {

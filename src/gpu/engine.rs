@@ -8,7 +8,10 @@ use super::kernel::{Dispatch, record, run};
 use super::network::{Network, narrow};
 use super::params::{ALL_TERMS, NO_TERM, Params, Status};
 use super::plan::{Buffers, Plan};
-use crate::engine::{Dynamics, Engine, Evaluation, Filter, Integrator, Memory, State, Terms};
+use super::profile::Stopwatch;
+use crate::engine::{
+    Dynamics, Engine, Evaluation, Filter, Integrator, KernelTime, Memory, State, Terms,
+};
 use crate::error::{Error, Result};
 use crate::system::{System, check_vectors};
 
@@ -230,8 +233,29 @@ impl Wgpu {
         Ok(())
     }
 
-    /// Moves `n_steps`, and again from the start if a neighbor list overflowed on the way.
-    fn move_steps(&mut self, n_steps: u64, noise: Option<&[[f64; 3]]>) -> Result<()> {
+    /// [`Wgpu::submit_steps`], each dispatch timed.
+    fn time_steps(&mut self, n_steps: u64, draw_noise: bool) -> Result<Vec<KernelTime>> {
+        let step = || self.plan.step(draw_noise);
+        let mut stopwatch = Stopwatch::new(&self.device, step().count())?;
+        let most = self.steps_per_submission.min(stopwatch.most_steps());
+        let mut left = n_steps;
+        while left > 0 {
+            let steps = left.min(most);
+            stopwatch.run(&self.device, steps, step)?;
+            left -= steps;
+        }
+        let status = self.buffers.status.read(&self.device)?;
+        Ok(stopwatch.times(step(), status.iter().map(|status| u64::from(status.edges)).sum()))
+    }
+
+    /// Moves `n_steps` by `submit`, which is told whether to draw noise; and again from the start
+    /// if a neighbor list overflowed on the way.
+    fn move_steps(
+        &mut self,
+        n_steps: u64,
+        noise: Option<&[[f64; 3]]>,
+        mut submit: impl FnMut(&mut Self, u64, bool) -> Result<()>,
+    ) -> Result<()> {
         let Some(dynamics) = &self.dynamics else {
             return Err(Error::invalid("dynamics", "none", "set_dynamics before advance"));
         };
@@ -243,7 +267,7 @@ impl Wgpu {
         self.buffers.keep(&self.device);
         loop {
             self.write_params(ALL_TERMS, self.has_external);
-            self.submit_steps(n_steps, draw_noise)?;
+            submit(self, n_steps, draw_noise)?;
             if !self.grown()? {
                 break;
             }
@@ -462,12 +486,21 @@ impl Engine for Wgpu {
     }
 
     fn advance(&mut self, n_steps: u64) -> Result<()> {
-        self.move_steps(n_steps, None)
+        self.move_steps(n_steps, None, Self::submit_steps)
     }
 
     fn advance_with_noise(&mut self, noise: &[[f64; 3]]) -> Result<()> {
         check_vectors("noise", noise, self.system.n_beads())?;
-        self.move_steps(1, Some(noise))
+        self.move_steps(1, Some(noise), Self::submit_steps)
+    }
+
+    fn profile(&mut self, n_steps: u64) -> Result<Vec<KernelTime>> {
+        let mut times = Vec::new();
+        self.move_steps(n_steps, None, |engine, n_steps, draw_noise| {
+            times = engine.time_steps(n_steps, draw_noise)?;
+            Ok(())
+        })?;
+        Ok(times)
     }
 
     fn set_external_forces(&mut self, forces: Option<&[[f64; 3]]>) -> Result<()> {

@@ -9,6 +9,7 @@ mod ops;
 pub mod params;
 mod plan;
 mod priors;
+mod profile;
 pub mod wgsl;
 
 pub use device::{ADVICE, AdapterInfo, Device, Profile, adapters};

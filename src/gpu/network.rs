@@ -160,7 +160,10 @@ impl DenseWeights {
         let groups = n_beads.div_ceil(DENSE_ROWS) * n_out.div_ceil(out_tile);
         // A binding the mode does not read takes any buffer that is not written.
         let pre = pre.unwrap_or(&self.bias);
-        kernel.bind(device, &[params, weight, &self.bias, x, pre, out], groups)
+        let dispatch = kernel.bind(device, &[params, weight, &self.bias, x, pre, out], groups)?;
+        let (n_in, tiles) = (layer.n_in + layer.n_out - n_out, n_beads.div_ceil(DENSE_ROWS));
+        let floats = n_beads * (n_in + n_out) + tiles * n_in * n_out;
+        Ok(dispatch.working(4 * floats as u64, (2 * n_beads * n_in * n_out) as u64))
     }
 }
 
@@ -254,6 +257,19 @@ impl Filters {
                     .expect("two kernels")
             }
         })
+    }
+
+    /// Bytes and operations of an edge, forward and backward. What a tile of edges shares, the
+    /// weights of the filter networks above all, is not among the bytes.
+    fn work_per_edge(&self, schnet: &SchNet) -> [[u64; 2]; 2] {
+        let (filters, n_rbf) = (schnet.n_filters() as u64, schnet.radial_basis.n_rbf() as u64);
+        let layers = 2 * (n_rbf + filters);
+        // Of a channel: the features gathered and the coefficients, the value and the sums.
+        match self {
+            Filters::Exact => [[4, layers + 3], [8, 2 * layers + 15]],
+            Filters::Table(_) => [[20, 8], [24, 26]],
+        }
+        .map(|of_channel| of_channel.map(|work| work * filters))
     }
 
     /// What the kernels read of block `b`.
@@ -382,6 +398,7 @@ impl Network {
         let (n, act) = (around.position.len, schnet.activation);
         let Surroundings { params, bead, position, row, col, force, bead_energy } = *around;
         let [forward, backward] = self.filters.kernels(device, schnet)?;
+        let [forward_work, backward_work] = self.filters.work_per_edge(schnet);
         let dense = |weights: &DenseWeights, layer: &Linear, mode, x, pre, out| {
             weights.apply(device, layer, mode, params, n, x, pre, out)
         };
@@ -396,7 +413,8 @@ impl Network {
             let buffers: [&dyn super::kernel::Bindable; 7] =
                 [params, row, col, position, &b.y, &b.filter, &self.m];
             list.push(dense(&b.lin1, &layers.lin1, Dense::Linear, &self.h, None, &b.y)?);
-            list.push(forward.bind(device, &buffers, n)?);
+            let [bytes, flops] = forward_work;
+            list.push(forward.bind(device, &buffers, n)?.working_per_edge(bytes, flops));
             list.push(dense(&b.lin2, &layers.lin2, Dense::Linear, &self.m, None, &b.z)?);
             let mode = Dense::ActivateAdd(act, &[]);
             list.push(dense(&b.lin, &layers.lin, mode, &b.z, None, &self.h)?);
@@ -435,7 +453,8 @@ impl Network {
             )?);
             let buffers: [&dyn super::kernel::Bindable; 9] =
                 [params, row, col, position, &b.y, &self.m, &b.filter, &self.grad_y, force];
-            list.push(backward.bind(device, &buffers, n)?);
+            let [bytes, flops] = backward_work;
+            list.push(backward.bind(device, &buffers, n)?.working_per_edge(bytes, flops));
             // The features before the first block do not depend on the positions.
             if number > 0 {
                 let mode = Dense::TransposedAdd(&[]);
