@@ -4,6 +4,7 @@ mod buffer;
 mod device;
 mod engine;
 mod kernel;
+mod limits;
 mod network;
 mod ops;
 pub mod params;
@@ -14,6 +15,7 @@ pub mod wgsl;
 
 pub use device::{ADVICE, AdapterInfo, Device, Profile, adapters};
 pub use engine::Wgpu;
+pub use limits::Limits;
 pub use ops::GpuOps;
 /// The version of wgpu whose devices [`Device::from_wgpu`] takes.
 pub use wgpu;

@@ -18,6 +18,7 @@ pub const KERNELS: &[(&str, &str)] = files!("":
     "cfconv_forward_table", "cfconv_backward_table",
     "prior_bonded", "prior_repulsion",
     "noise", "integrate_begin", "integrate_end", "energy_reduce",
+    "limit_copy", "limit_fma",
 );
 
 const LIBRARY: &[(&str, &str)] =
