@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use flashschnet::backend::Backend;
+use flashschnet::gpu::Limits;
 use flashschnet::simulation::{Settings, Simulation};
 use flashschnet::{Error, Result};
 use serde::Serialize;
 
+use super::kernels::Profile;
 use super::progress::ns_per_day;
 use super::{BackendOptions, inputs};
 
@@ -29,6 +31,10 @@ pub(super) struct Bench {
     /// Steps of each run
     #[arg(long, default_value_t = 200, value_name = "N")]
     steps: u64,
+    /// Time every kernel of a step on the device (wgpu, where the adapter has timestamps), and
+    /// measure the most bytes and operations per second that the device does
+    #[arg(long)]
+    profile: bool,
     /// Print a JSON array, one object per size
     #[arg(long)]
     json: bool,
@@ -43,10 +49,15 @@ struct Figures {
     edges_per_bead: f64,
     gpu_bytes_allocated: u64,
     gpu_bytes_reserved: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<Profile>,
 }
 
 /// Figures of the built-in system are comparable within this range only.
 const EDGES_PER_BEAD: std::ops::RangeInclusive<f64> = 135.0..=150.0;
+
+/// At most so many steps are profiled.
+const PROFILED_STEPS: u64 = 200;
 
 impl Bench {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
@@ -55,9 +66,10 @@ impl Bench {
             return Err(Error::invalid("steps", self.steps, expected).into());
         }
         let backend = self.backend.open()?;
+        let limits = self.limits(&backend)?;
         let mut all = Vec::new();
         for (k, n_replicas) in self.replicas.iter().enumerate() {
-            let (figures, device) = self.measure(*n_replicas, &backend)?;
+            let (figures, device) = self.measure(*n_replicas, &backend, limits.as_ref())?;
             if !EDGES_PER_BEAD.contains(&figures.edges_per_bead) {
                 log::warn!(
                     "{n_replicas} replicas: {:.1} edges per bead instead of 135 to 150; \
@@ -70,6 +82,9 @@ impl Bench {
                     print_header(&device)?;
                 }
                 print_row(&figures)?;
+                if let Some(profile) = &figures.profile {
+                    profile.print(&mut std::io::stdout())?;
+                }
             }
             all.push(figures);
         }
@@ -79,7 +94,24 @@ impl Bench {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn measure(&self, n_replicas: usize, backend: &Backend) -> Result<(Figures, String)> {
+    /// What the device does at best, where kernels are to be compared with it.
+    fn limits(&self, backend: &Backend) -> Result<Option<Limits>> {
+        match (self.profile, backend.device()) {
+            (false, _) => Ok(None),
+            (true, Some(device)) => Ok(Some(device.measure_limits()?)),
+            (true, None) => {
+                let what = format!("--profile with the {} backend", backend.kind().name());
+                Err(Error::unsupported(what, "use --backend wgpu"))
+            }
+        }
+    }
+
+    fn measure(
+        &self,
+        n_replicas: usize,
+        backend: &Backend,
+        limits: Option<&Limits>,
+    ) -> Result<(Figures, String)> {
         let (model, structures) = inputs::builtin();
         let settings = Settings { n_replicas, ..Settings::default() };
         let mut simulation = Simulation::new(&model, &structures, &settings, backend)?;
@@ -101,7 +133,15 @@ impl Bench {
             edges += engine.n_edges()?.iter().sum::<u64>();
         }
         let seconds = elapsed.as_secs_f64();
-        let (memory, steps) = (engine.memory(), timed as f64);
+        let memory = engine.memory();
+        let profile = match limits {
+            Some(limits) => {
+                let times = engine.profile(timed.min(PROFILED_STEPS))?;
+                Some(Profile::new(&times, 1e6 * seconds / timed as f64, limits))
+            }
+            None => None,
+        };
+        let steps = timed as f64;
         let figures = Figures {
             replicas: n_replicas,
             ms_per_step: 1e3 * seconds / steps,
@@ -110,6 +150,7 @@ impl Bench {
             edges_per_bead: edges as f64 / 3.0 / n_beads,
             gpu_bytes_allocated: memory.allocated,
             gpu_bytes_reserved: memory.reserved,
+            profile,
         };
         Ok((figures, engine.device()))
     }
