@@ -212,4 +212,10 @@ pub trait Engine {
 
     /// Memory on the device.
     fn memory(&self) -> Memory;
+
+    /// Neighbor lists built since the state was set, of all replicas together; `None` on a backend
+    /// that does not count.
+    fn list_builds(&mut self) -> Result<Option<u64>> {
+        Ok(None)
+    }
 }

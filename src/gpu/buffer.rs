@@ -84,6 +84,7 @@ impl<T: Pod> Buffer<T> {
                 other => other,
             })?;
         device.allocated.fetch_add(size, Ordering::Relaxed);
+        device.tally.allocations.fetch_add(1, Ordering::Relaxed);
         Ok(Buffer { raw, len, allocated: Arc::clone(&device.allocated), element: PhantomData })
     }
 
@@ -105,9 +106,10 @@ impl<T: Pod> Buffer<T> {
             mapped_at_creation: false,
         };
         let staging = device.scoped("reading back", || device.device.create_buffer(&descriptor))?;
+        device.tally.allocations.fetch_add(1, Ordering::Relaxed);
         let mut encoder = device.device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(&self.raw, 0, &staging, 0, size);
-        device.queue.submit([encoder.finish()]);
+        device.submit(encoder);
         let (sender, receiver) = std::sync::mpsc::channel();
         staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
             // The receiver is gone only if this read has already failed.

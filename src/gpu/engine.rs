@@ -199,7 +199,7 @@ impl Wgpu {
         let mut encoder = self.device.device.create_command_encoder(&Default::default());
         encoder.clear_buffer(&self.buffers.bead_energy.raw, 0, None);
         record(&mut encoder, &self.plan.priors);
-        self.device.queue.submit([encoder.finish()]);
+        self.device.submit(encoder);
     }
 
     /// Forces and energies of the present positions, external forces included.
@@ -218,7 +218,7 @@ impl Wgpu {
             let started = Instant::now();
             let mut encoder = self.device.device.create_command_encoder(&Default::default());
             record(&mut encoder, (0..steps).flat_map(|_| self.plan.step(draw_noise)));
-            self.device.queue.submit([encoder.finish()]);
+            self.device.submit(encoder);
             left -= steps;
             if left > 0 {
                 self.device.wait("advancing")?;
@@ -564,5 +564,9 @@ impl Engine for Wgpu {
     fn memory(&self) -> Memory {
         let (allocated, reserved) = (self.device.allocated_bytes(), self.device.reserved_bytes());
         Memory { allocated, reserved }
+    }
+
+    fn list_builds(&mut self) -> Result<Option<u64>> {
+        Ok(Some(self.neighbor_builds()?.into_iter().map(u64::from).sum()))
     }
 }

@@ -1,6 +1,8 @@
 //! A kernel ready to be bound and dispatched.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use super::buffer::Buffer;
 use super::device::Device;
@@ -55,7 +57,10 @@ impl Kernel {
         if let Some(kernel) = kernels.get(&text) {
             return Ok(Arc::clone(kernel));
         }
+        let clock = Instant::now();
         let kernel = Arc::new(Self::compile(device, name, &text)?);
+        let nanoseconds = clock.elapsed().as_nanos() as u64;
+        device.tally.compile_nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
         kernels.insert(text, Arc::clone(&kernel));
         Ok(kernel)
     }
@@ -257,5 +262,5 @@ impl Dispatch {
 pub(super) fn run<'a>(device: &Device, dispatches: impl IntoIterator<Item = &'a Dispatch>) {
     let mut encoder = device.device.create_command_encoder(&Default::default());
     record(&mut encoder, dispatches);
-    device.queue.submit([encoder.finish()]);
+    device.submit(encoder);
 }

@@ -13,7 +13,7 @@ mod priors;
 mod profile;
 pub mod wgsl;
 
-pub use device::{ADVICE, AdapterInfo, Device, Profile, adapters};
+pub use device::{ADVICE, AdapterInfo, Counters, Device, Profile, adapters};
 pub use engine::Wgpu;
 pub use limits::Limits;
 pub use ops::GpuOps;

@@ -94,7 +94,7 @@ impl Stopwatch {
             }
         }
         encoder.resolve_query_set(&self.queries, 0..used as u32, &self.ticks.raw, 0);
-        device.queue.submit([encoder.finish()]);
+        device.submit(encoder);
         let ticks = self.ticks.read(device)?;
         let stride = if self.inside_passes { 1 } else { 2 };
         for step in ticks[..used].chunks(self.stamps) {
