@@ -107,12 +107,17 @@ impl Backend {
         }
     }
 
-    /// The name of the adapter, if it is one.
-    pub fn adapter(&self) -> Option<&str> {
+    /// The device, if it is a GPU's.
+    pub fn device(&self) -> Option<&Device> {
         match &self.on {
-            On::Wgpu(device) => Some(device.name()),
+            On::Wgpu(device) => Some(device),
             On::Reference | On::Cpu => None,
         }
+    }
+
+    /// The name of the adapter, if it is one.
+    pub fn adapter(&self) -> Option<&str> {
+        self.device().map(Device::name)
     }
 
     /// Why [`Kind::Auto`] did not take an adapter, if so.

@@ -134,6 +134,21 @@ pub struct Memory {
     pub reserved: u64,
 }
 
+/// Time on the device, and work, of one kernel call of a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KernelTime {
+    /// The kernel.
+    pub kernel: &'static str,
+    /// The call's number in the step, from 0.
+    pub number: usize,
+    /// Mean of the steps timed.
+    pub microseconds: f64,
+    /// Bytes requested of the device's memory or its caches; 0 where that is not known.
+    pub bytes: u64,
+    /// Floating point operations, a fused multiply-add being two; 0 where that is not known.
+    pub flops: u64,
+}
+
 /// A backend at work on one system. All of it stays on the device between calls.
 ///
 /// The state is set first; everything else refers to it.
@@ -167,6 +182,16 @@ pub trait Engine {
     /// random generator's.
     fn advance_with_noise(&mut self, noise: &[[f64; 3]]) -> Result<()>;
 
+    /// [`Engine::advance`], with the time on the device of every kernel call of a step, in order.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] on a backend or device that cannot tell.
+    fn profile(&mut self, n_steps: u64) -> Result<Vec<KernelTime>> {
+        let _ = n_steps;
+        let what = format!("timing kernels on {}", self.device());
+        Err(Error::unsupported(what, "time whole steps"))
+    }
+
     /// Forces added to the potential's in every step until replaced, kcal/mol/Å, `[n_beads]`;
     /// they do no work in the reported energies. `None` removes them.
     fn set_external_forces(&mut self, forces: Option<&[[f64; 3]]>) -> Result<()>;
@@ -187,4 +212,10 @@ pub trait Engine {
 
     /// Memory on the device.
     fn memory(&self) -> Memory;
+
+    /// Neighbor lists built since the state was set, of all replicas together; `None` on a backend
+    /// that does not count.
+    fn list_builds(&mut self) -> Result<Option<u64>> {
+        Ok(None)
+    }
 }

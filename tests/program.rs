@@ -284,13 +284,22 @@ fn bench_prints_one_object_per_size() {
         let mut keys: Vec<&str> = size.as_object().unwrap().keys().map(String::as_str).collect();
         keys.sort_unstable();
         let expected = [
+            "allocations_per_step",
+            "device",
             "edges_per_bead",
             "gpu_bytes_allocated",
             "gpu_bytes_reserved",
+            "list_builds_per_replica_step",
             "ms_per_step",
             "ns_per_day",
             "replica_steps_per_s",
             "replicas",
+            "start_up",
+            "submissions_per_step",
+            "system",
+            "timed_steps",
+            "waits_per_step",
+            "warm_up_steps",
         ];
         assert_eq!(keys, expected);
         assert_eq!(number("replicas"), replicas);

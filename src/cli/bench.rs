@@ -1,4 +1,4 @@
-//! `flashschnet bench`: the speed of the built-in system.
+//! `flashschnet bench`: the speed of a system, and where the time goes.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -6,59 +6,129 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use flashschnet::backend::Backend;
+use flashschnet::engine::Engine;
+use flashschnet::gpu::{Counters, Device, Limits};
 use flashschnet::simulation::{Settings, Simulation};
 use flashschnet::{Error, Result};
 use serde::Serialize;
 
+use super::BackendOptions;
+use super::inputs::{InputOptions, Inputs};
+use super::kernels::Profile;
 use super::progress::ns_per_day;
-use super::{BackendOptions, inputs};
 
-/// Measure the speed of the built-in 269-bead system.
+/// Measure the speed of the built-in 269-bead system, or of one of your own.
 ///
-/// Langevin dynamics in steps of 4 fs. The second half of the steps is timed, with the device
-/// synchronised at both ends. ns_per_day is the aggregate over all replicas. edges_per_bead, the
-/// directed edges within the cutoff, is the mean of the start, the middle and the end of the timed
-/// half, and is counted outside the clock. Bytes are the device's, 0 for the CPU.
+/// Langevin dynamics at 300 K. The steps after the warm-up are timed, with the device synchronised
+/// at both ends. ns_per_day is the aggregate over all replicas. edges_per_bead, the directed edges
+/// within the cutoff, is the mean of the start, the middle and the end of the timed steps, and is
+/// counted outside the clock. Lists are neighbor lists built in a step of one replica; waits for
+/// the device and buffers allocated are those of the timed steps. Bytes are the engine's, on its
+/// device. The start-up ends when the first step is done; sizes after the first find the device open
+/// and most kernels compiled.
 #[derive(Args)]
 pub(super) struct Bench {
+    #[command(flatten)]
+    inputs: InputOptions,
+    /// Leave out the priors
+    #[arg(long)]
+    no_priors: bool,
     #[command(flatten)]
     backend: BackendOptions,
     /// Numbers of replicas, with commas between
     #[arg(long, default_value = "1,64", value_delimiter = ',', value_name = "R,...")]
     replicas: Vec<usize>,
-    /// Steps of each run
-    #[arg(long, default_value_t = 200, value_name = "N")]
-    steps: u64,
+    /// Steps of each run, warm-up included [default: a second's warm-up, and as many again]
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Steps before the clock starts [default: half of the steps]
+    #[arg(long, value_name = "N", requires = "steps")]
+    warm_up: Option<u64>,
+    /// Time step, ps
+    #[arg(long, default_value_t = 0.004, value_name = "PS", allow_negative_numbers = true)]
+    dt: f64,
+    /// Then time every kernel of a step on the device (wgpu, where the adapter has timestamps), and
+    /// compare it with the most that the device copies and multiplies in a second. Bytes are those
+    /// that kernels ask for, from memory or cache: more than a copy moves is no mistake
+    #[arg(long)]
+    profile: bool,
     /// Print a JSON array, one object per size
     #[arg(long)]
     json: bool,
 }
 
+/// What was measured with one number of replicas.
 #[derive(Serialize)]
 struct Figures {
+    system: String,
+    device: String,
     replicas: usize,
+    warm_up_steps: u64,
+    timed_steps: u64,
     ms_per_step: f64,
     replica_steps_per_s: f64,
     ns_per_day: f64,
     edges_per_bead: f64,
     gpu_bytes_allocated: u64,
     gpu_bytes_reserved: u64,
+    list_builds_per_replica_step: Option<f64>,
+    submissions_per_step: Option<f64>,
+    waits_per_step: Option<f64>,
+    allocations_per_step: Option<f64>,
+    start_up: StartUp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<Profile>,
+}
+
+/// Milliseconds from nothing to the first step done.
+#[derive(Clone, Default, Serialize)]
+struct StartUp {
+    /// Reading the model and the structures.
+    load_ms: f64,
+    /// Opening the device.
+    device_ms: f64,
+    /// Compiling kernels.
+    kernels_ms: f64,
+    /// All else: filter tables, lists, buffers.
+    setup_ms: f64,
+    /// The first step, with the forces before it.
+    first_step_ms: f64,
+    total_ms: f64,
 }
 
 /// Figures of the built-in system are comparable within this range only.
 const EDGES_PER_BEAD: std::ops::RangeInclusive<f64> = 135.0..=150.0;
 
+/// A warm-up of no given length lasts this long, and so many steps: clocks have risen, a
+/// submission has found its length, and neighbor lists are being rebuilt.
+const WARM_UP_SECONDS: f64 = 1.0;
+const WARM_UP_STEPS: u64 = 32;
+
+/// At most so many steps are profiled.
+const PROFILED_STEPS: u64 = 200;
+
 impl Bench {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        if self.steps < 4 {
-            let expected = "at least 4, of which the second half is timed";
-            return Err(Error::invalid("steps", self.steps, expected).into());
+        self.check()?;
+        let clock = Instant::now();
+        let mut inputs = self.inputs.load()?;
+        let load_ms = milliseconds(clock.elapsed());
+        if self.no_priors {
+            inputs.model.priors.clear();
+            inputs.source += ", without priors";
         }
+        let clock = Instant::now();
         let backend = self.backend.open()?;
-        let mut all = Vec::new();
+        let device_ms = milliseconds(clock.elapsed());
+        if self.profile && backend.device().is_none() {
+            let what = format!("--profile with the {} backend", backend.kind().name());
+            return Err(Error::unsupported(what, "use --backend wgpu").into());
+        }
+        let (mut all, mut limits) = (Vec::new(), None);
         for (k, n_replicas) in self.replicas.iter().enumerate() {
-            let (figures, device) = self.measure(*n_replicas, &backend)?;
-            if !EDGES_PER_BEAD.contains(&figures.edges_per_bead) {
+            let start_up = StartUp { load_ms, device_ms, ..StartUp::default() };
+            let figures = self.measure(*n_replicas, &inputs, &backend, start_up, &mut limits)?;
+            if inputs.builtin && !EDGES_PER_BEAD.contains(&figures.edges_per_bead) {
                 log::warn!(
                     "{n_replicas} replicas: {:.1} edges per bead instead of 135 to 150; \
                      the figure is void",
@@ -66,10 +136,7 @@ impl Bench {
                 );
             }
             if !self.json {
-                if k == 0 {
-                    print_header(&device)?;
-                }
-                print_row(&figures)?;
+                figures.print(&mut std::io::stdout(), k == 0)?;
             }
             all.push(figures);
         }
@@ -79,68 +146,176 @@ impl Bench {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn measure(&self, n_replicas: usize, backend: &Backend) -> Result<(Figures, String)> {
-        let (model, structures) = inputs::builtin();
-        let settings = Settings { n_replicas, ..Settings::default() };
-        let mut simulation = Simulation::new(&model, &structures, &settings, backend)?;
+    fn check(&self) -> Result<()> {
+        let Some(steps) = self.steps else { return Ok(()) };
+        if steps < 4 {
+            return Err(Error::invalid("steps", steps, "at least 4, a part of which is timed"));
+        }
+        match self.warm_up {
+            Some(warm_up) if !(1..=steps - 2).contains(&warm_up) => {
+                let expected = format!("1 to {}, so that two steps are left", steps - 2);
+                Err(Error::invalid("warm-up", warm_up, expected))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn measure(
+        &self,
+        n_replicas: usize,
+        inputs: &Inputs,
+        backend: &Backend,
+        mut start_up: StartUp,
+        limits: &mut Option<Limits>,
+    ) -> Result<Figures> {
+        let counters = || backend.device().map(Device::counters).unwrap_or_default();
+        let settings = Settings { n_replicas, dt: self.dt, ..Settings::default() };
+
+        let (clock, before) = (Instant::now(), counters());
+        let Inputs { model, structures, .. } = inputs;
+        let mut simulation = Simulation::new(model, structures, &settings, backend)?;
         let n_beads = simulation.system().n_beads() as f64;
         let engine = simulation.engine();
+        let set_up_ms = milliseconds(clock.elapsed());
+        start_up.kernels_ms = milliseconds(counters().compiling - before.compiling);
+        start_up.setup_ms = set_up_ms - start_up.kernels_ms;
+        let clock = Instant::now();
+        engine.advance(1)?;
+        // Reading the state waits for the device.
+        engine.state()?;
+        start_up.first_step_ms = milliseconds(clock.elapsed());
+        start_up.total_ms =
+            start_up.load_ms + start_up.device_ms + set_up_ms + start_up.first_step_ms;
 
-        let warm_up = self.steps / 2;
-        let timed = self.steps - warm_up;
-        engine.advance(warm_up)?;
-        let mut edges = engine.n_edges()?.iter().sum::<u64>();
+        let (warm_up, timed) = self.warm_up(engine)?;
         let mut elapsed = Duration::ZERO;
+        let mut asked = Counters::default();
+        let mut edges = engine.n_edges()?.iter().sum::<u64>();
+        let lists = engine.list_builds()?;
         for steps in [timed / 2, timed - timed / 2] {
-            // Reading the state waits for the device.
             engine.state()?;
-            let clock = Instant::now();
+            let (clock, before) = (Instant::now(), counters());
             engine.advance(steps)?;
+            let after = counters();
             engine.state()?;
             elapsed += clock.elapsed();
+            asked.submissions += after.submissions - before.submissions;
+            asked.waits += after.waits - before.waits;
+            asked.allocations += after.allocations - before.allocations;
             edges += engine.n_edges()?.iter().sum::<u64>();
         }
-        let seconds = elapsed.as_secs_f64();
-        let (memory, steps) = (engine.memory(), timed as f64);
-        let figures = Figures {
+        let lists = engine.list_builds()?.zip(lists).map(|(after, before)| after - before);
+        let (memory, seconds, steps) = (engine.memory(), elapsed.as_secs_f64(), timed as f64);
+        let profile = match (self.profile, backend.device()) {
+            (true, Some(device)) => {
+                let times = engine.profile(timed.min(PROFILED_STEPS))?;
+                let limits = match limits {
+                    Some(limits) => limits,
+                    None => limits.insert(device.measure_limits()?),
+                };
+                Some(Profile::new(&times, 1e6 * seconds / steps, limits))
+            }
+            _ => None,
+        };
+        let per_step = |count: u64| backend.device().map(|_| count as f64 / steps);
+        Ok(Figures {
+            system: inputs.source.clone(),
+            device: engine.device(),
             replicas: n_replicas,
+            warm_up_steps: warm_up,
+            timed_steps: timed,
             ms_per_step: 1e3 * seconds / steps,
             replica_steps_per_s: steps * n_replicas as f64 / seconds,
             ns_per_day: ns_per_day(steps * n_replicas as f64, settings.dt, seconds),
             edges_per_bead: edges as f64 / 3.0 / n_beads,
             gpu_bytes_allocated: memory.allocated,
             gpu_bytes_reserved: memory.reserved,
-        };
-        Ok((figures, engine.device()))
+            list_builds_per_replica_step: lists.map(|n| n as f64 / (steps * n_replicas as f64)),
+            submissions_per_step: per_step(asked.submissions),
+            waits_per_step: per_step(asked.waits),
+            allocations_per_step: per_step(asked.allocations),
+            start_up,
+            profile,
+        })
+    }
+
+    /// Goes on after the first step until figures are steady: steps done, and steps to time.
+    fn warm_up(&self, engine: &mut dyn Engine) -> Result<(u64, u64)> {
+        if let Some(steps) = self.steps {
+            let warm_up = self.warm_up.unwrap_or(steps / 2);
+            engine.advance(warm_up - 1)?;
+            return Ok((warm_up, steps - warm_up));
+        }
+        let (clock, mut done) = (Instant::now(), 1);
+        while done < WARM_UP_STEPS || clock.elapsed().as_secs_f64() < WARM_UP_SECONDS {
+            engine.advance(done)?;
+            engine.state()?;
+            done *= 2;
+        }
+        Ok((done, done))
     }
 }
 
-fn print_header(device: &str) -> std::io::Result<()> {
-    let mut out = std::io::stdout();
-    writeln!(out, "{device}")?;
-    writeln!(
-        out,
-        "{:>8} {:>12} {:>16} {:>18} {:>11} {:>14} {:>14}",
-        "replicas",
-        "ms/step",
-        "replica-steps/s",
-        "aggregate ns/day",
-        "edges/bead",
-        "MB allocated",
-        "MB reserved"
-    )
+fn milliseconds(duration: Duration) -> f64 {
+    1e3 * duration.as_secs_f64()
 }
 
-fn print_row(figures: &Figures) -> std::io::Result<()> {
-    writeln!(
-        std::io::stdout(),
-        "{:>8} {:>12.3} {:>16.1} {:>18.2} {:>11.1} {:>14.1} {:>14.1}",
-        figures.replicas,
-        figures.ms_per_step,
-        figures.replica_steps_per_s,
-        figures.ns_per_day,
-        figures.edges_per_bead,
-        1e-6 * figures.gpu_bytes_allocated as f64,
-        1e-6 * figures.gpu_bytes_reserved as f64
-    )
+/// Heads of the columns and their widths.
+const COLUMNS: [(&str, usize); 10] = [
+    ("replicas", 8),
+    ("ms/step", 10),
+    ("replica-steps/s", 16),
+    ("aggregate ns/day", 17),
+    ("edges/bead", 11),
+    ("MB allocated", 13),
+    ("MB reserved", 12),
+    ("lists/step", 11),
+    ("waits/step", 11),
+    ("buffers/step", 13),
+];
+
+impl Figures {
+    /// Prints a line of the table, and above the first the device, the start-up and the heads.
+    fn print(&self, out: &mut impl Write, first: bool) -> std::io::Result<()> {
+        if first {
+            let StartUp { load_ms, device_ms, kernels_ms, setup_ms, first_step_ms, total_ms } =
+                self.start_up;
+            writeln!(out, "{}; {}", self.device, self.system)?;
+            writeln!(
+                out,
+                "start-up {total_ms:.0} ms: loading {load_ms:.0}, device {device_ms:.0}, \
+                 kernels {kernels_ms:.0}, tables and buffers {setup_ms:.0}, \
+                 first step {first_step_ms:.0}"
+            )?;
+        }
+        if first || self.profile.is_some() {
+            line(out, COLUMNS.map(|(head, _)| head.to_owned()))?;
+        }
+        let megabytes = |bytes: u64| format!("{:.1}", 1e-6 * bytes as f64);
+        let or_dash = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.4}"));
+        line(
+            out,
+            [
+                self.replicas.to_string(),
+                format!("{:.3}", self.ms_per_step),
+                format!("{:.1}", self.replica_steps_per_s),
+                format!("{:.2}", self.ns_per_day),
+                format!("{:.1}", self.edges_per_bead),
+                megabytes(self.gpu_bytes_allocated),
+                megabytes(self.gpu_bytes_reserved),
+                or_dash(self.list_builds_per_replica_step),
+                or_dash(self.waits_per_step),
+                or_dash(self.allocations_per_step),
+            ],
+        )?;
+        match &self.profile {
+            Some(profile) => profile.print(out),
+            None => Ok(()),
+        }
+    }
+}
+
+fn line(out: &mut impl Write, cells: [String; COLUMNS.len()]) -> std::io::Result<()> {
+    let cells = cells.iter().zip(COLUMNS).map(|(cell, (_, width))| format!("{cell:>width$}"));
+    writeln!(out, "{}", cells.collect::<String>())
 }

@@ -13,7 +13,7 @@ use flashschnet::{Error, Result};
 use safetensors::{Dtype, tensor::TensorView};
 
 use super::BackendOptions;
-use super::inputs::{InputOptions, Inputs};
+use super::inputs::{self, InputOptions, Inputs};
 use super::table::{Row, Table};
 
 /// Compute energies and forces of structures, in all and term by term, or energies of every frame
@@ -25,6 +25,7 @@ use super::table::{Row, Table};
 /// or (beads of all structures, 3) if the structures differ in size, and first_bead
 /// (structures + 1). Frames stand for structures there.
 #[derive(Args)]
+#[command(group = inputs::required())]
 pub(super) struct Energy {
     #[command(flatten)]
     inputs: InputOptions,

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use flashschnet::error::OfFile;
 use flashschnet::model::import::{Import, combine, import};
 use flashschnet::model::{Model, load_structures};
@@ -14,7 +14,7 @@ use flashschnet::{Error, Result};
 #[derive(Args)]
 pub(super) struct InputOptions {
     /// Model: a native file, or a .pt or .ckpt of mlcg or flashmd
-    #[arg(long, value_name = "FILE", required_unless_present = "builtin")]
+    #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Structures, unless the model's file brings them; they may be of different molecules
     #[arg(long, value_name = "FILE", requires = "model", num_args = 1..)]
@@ -27,18 +27,25 @@ pub(super) struct InputOptions {
     builtin: bool,
 }
 
+/// The group for commands that do not start from the built-in system unless told to.
+pub(super) fn required() -> ArgGroup {
+    ArgGroup::new("system").args(["model", "builtin"]).required(true)
+}
+
 /// A model with structures, and a name for both.
 pub(super) struct Inputs {
     pub(super) model: Model,
     pub(super) structures: Vec<Structure>,
     pub(super) source: String,
+    pub(super) builtin: bool,
 }
 
 impl InputOptions {
     pub(super) fn load(&self) -> Result<Inputs> {
         let Some(path) = &self.model else {
             let (model, structures) = builtin();
-            return Ok(Inputs { model, structures, source: "built-in system".into() });
+            let source = "built-in system".into();
+            return Ok(Inputs { model, structures, source, builtin: true });
         };
         let files = [path].into_iter().chain(&self.priors).chain(&self.structures);
         let files: Vec<String> = files.map(|file| file.display().to_string()).collect();
@@ -48,7 +55,7 @@ impl InputOptions {
             Error::invalid("structures", "none", "a file with structures: --structures FILE")
                 .of_file(path)
         })?;
-        Ok(Inputs { model, structures, source })
+        Ok(Inputs { model, structures, source, builtin: false })
     }
 }
 

@@ -5,6 +5,7 @@ mod energy;
 mod import;
 mod info;
 mod inputs;
+mod kernels;
 mod logger;
 mod progress;
 mod run;

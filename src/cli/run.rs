@@ -10,7 +10,7 @@ use flashschnet::io::{Output, OutputOptions};
 use flashschnet::simulation::{Control, Frame, Observer, Settings, Simulation};
 use flashschnet::{Error, Result, units};
 
-use super::inputs::{InputOptions, Inputs};
+use super::inputs::{self, InputOptions, Inputs};
 use super::progress::{Progress, short};
 use super::signals::Interrupt;
 use super::{BackendOptions, logger};
@@ -22,6 +22,7 @@ use super::{BackendOptions, logger};
 /// with random ones of the temperature. A frame is saved after every save interval; the start is
 /// not. Ctrl-C stops at the next frame and leaves complete files; a second one stops at once.
 #[derive(Args)]
+#[command(group = inputs::required())]
 pub(super) struct Run {
     #[command(flatten)]
     inputs: InputOptions,

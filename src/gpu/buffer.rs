@@ -45,6 +45,11 @@ impl<T: Pod> Buffer<T> {
         Self::new(device, label, 1, wgpu::BufferUsages::UNIFORM)
     }
 
+    /// A buffer that queries are resolved into.
+    pub(super) fn of_queries(device: &Device, label: &'static str, len: usize) -> Result<Self> {
+        Self::new(device, label, len, wgpu::BufferUsages::QUERY_RESOLVE)
+    }
+
     fn new(
         device: &Device,
         label: &'static str,
@@ -79,6 +84,7 @@ impl<T: Pod> Buffer<T> {
                 other => other,
             })?;
         device.allocated.fetch_add(size, Ordering::Relaxed);
+        device.tally.allocations.fetch_add(1, Ordering::Relaxed);
         Ok(Buffer { raw, len, allocated: Arc::clone(&device.allocated), element: PhantomData })
     }
 
@@ -100,9 +106,10 @@ impl<T: Pod> Buffer<T> {
             mapped_at_creation: false,
         };
         let staging = device.scoped("reading back", || device.device.create_buffer(&descriptor))?;
+        device.tally.allocations.fetch_add(1, Ordering::Relaxed);
         let mut encoder = device.device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(&self.raw, 0, &staging, 0, size);
-        device.queue.submit([encoder.finish()]);
+        device.submit(encoder);
         let (sender, receiver) = std::sync::mpsc::channel();
         staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
             // The receiver is gone only if this read has already failed.

@@ -216,6 +216,19 @@ impl Convolutions {
         Ok(())
     }
 
+    /// Bytes and operations of an edge, forward and backward. What a tile of edges shares, the
+    /// weights of the filter networks above all, is not among the bytes.
+    fn work_per_edge(&self, schnet: &SchNet) -> [[u64; 2]; 2] {
+        let (filters, n_rbf) = (schnet.n_filters() as u64, schnet.radial_basis.n_rbf() as u64);
+        let layers = 2 * (n_rbf + filters);
+        // Of a channel: the features gathered and the coefficients, the value and the sums.
+        match self.filters {
+            Filters::Exact => [[4, layers + 3], [8, 2 * layers + 15]],
+            Filters::Table(_) => [[20, 8], [24, 18]],
+        }
+        .map(|of_channel| of_channel.map(|work| work * filters))
+    }
+
     /// What comes before all convolutions of a step.
     pub(super) fn edges(
         &self,
@@ -235,7 +248,8 @@ impl Convolutions {
         let Surroundings { params, bead, position, row, col, .. } = *around;
         let buffers: [&dyn Bindable; 8] = [params, row, col, bead, position, head, edge, reach];
         let kernel = Kernel::new(device, "edges", &constants)?;
-        Ok(Some(kernel.bind(device, &buffers, position.len)?))
+        let dispatch = kernel.bind(device, &buffers, position.len)?;
+        Ok(Some(dispatch.working_per_edge(4 + 16 + 8, 24)))
     }
 
     /// Messages of block `b` from its filtered features.
@@ -249,7 +263,8 @@ impl Convolutions {
     ) -> Result<Dispatch> {
         let (weights, n) = (&self.weights[b], around.position.len);
         let Surroundings { params, position, row, col, .. } = *around;
-        match &self.filters {
+        let [[bytes, flops], _] = self.work_per_edge(schnet);
+        let dispatch = match &self.filters {
             Filters::Exact => {
                 let kernel = exact_kernel(device, schnet, false)?;
                 kernel.bind(device, &[params, row, col, position, y, weights, m], n)
@@ -261,7 +276,8 @@ impl Convolutions {
                 let buffers: [&dyn Bindable; 6] = [params, reach, edge, y, weights, m];
                 kernel.bind(device, &buffers, n.div_ceil(rows))
             }
-        }
+        }?;
+        Ok(dispatch.working_per_edge(bytes, flops))
     }
 
     /// Gradient with respect to the filtered features of block `b`, and forces, from the gradient
@@ -278,7 +294,8 @@ impl Convolutions {
     ) -> Result<Dispatch> {
         let (weights, n) = (&self.weights[b], around.position.len);
         let Surroundings { params, position, row, col, force, .. } = *around;
-        match &self.filters {
+        let [_, [bytes, flops]] = self.work_per_edge(schnet);
+        let dispatch = match &self.filters {
             Filters::Exact => {
                 let kernel = exact_kernel(device, schnet, true)?;
                 let buffers: [&dyn Bindable; 9] =
@@ -294,7 +311,8 @@ impl Convolutions {
                     [params, reach, edge, position, y, grad_m, weights, grad_y, force];
                 kernel.bind(device, &buffers, n.div_ceil(rows))
             }
-        }
+        }?;
+        Ok(dispatch.working_per_edge(bytes, flops))
     }
 }
 

@@ -93,6 +93,9 @@ impl DenseWeights {
         let groups = n_beads.div_ceil(DENSE_ROWS) * n_out.div_ceil(out_tile);
         // A binding the mode does not read takes any buffer that is not written.
         let pre = pre.unwrap_or(&self.bias);
-        kernel.bind(device, &[params, weight, &self.bias, x, pre, out], groups)
+        let dispatch = kernel.bind(device, &[params, weight, &self.bias, x, pre, out], groups)?;
+        let (n_in, tiles) = (layer.n_in + layer.n_out - n_out, n_beads.div_ceil(DENSE_ROWS));
+        let floats = n_beads * (n_in + n_out) + tiles * n_in * n_out;
+        Ok(dispatch.working(4 * floats as u64, (2 * n_beads * n_in * n_out) as u64))
     }
 }

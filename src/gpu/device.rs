@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::kernel::Kernel;
 use crate::error::{Error, Result};
@@ -47,13 +48,35 @@ pub struct Device {
     /// The first error that no scope caught, and the loss of the device.
     failure: Arc<Mutex<Option<String>>>,
     pub(super) allocated: Arc<AtomicU64>,
+    pub(super) tally: Arc<Tally>,
     /// Compiled kernels by their text.
     pub(super) kernels: Arc<Mutex<HashMap<String, Arc<Kernel>>>>,
 }
 
+/// What a device was asked for so far. The differences tell what steps cost beside computing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Buffers allocated on the device.
+    pub allocations: u64,
+    /// Lists of commands handed to the device.
+    pub submissions: u64,
+    /// Waits for the device.
+    pub waits: u64,
+    /// Time spent on compiling kernels.
+    pub compiling: Duration,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) allocations: AtomicU64,
+    pub(super) compile_nanoseconds: AtomicU64,
+    submissions: AtomicU64,
+    waits: AtomicU64,
+}
+
 /// Features that some kernel or the profiler can use.
 fn useful_features() -> wgpu::Features {
-    wgpu::Features::TIMESTAMP_QUERY
+    wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES
 }
 
 fn instance() -> wgpu::Instance {
@@ -197,8 +220,8 @@ impl Device {
     }
 
     fn around(device: wgpu::Device, queue: wgpu::Queue, name: String) -> Self {
-        let (failure, allocated, kernels) = (Arc::default(), Arc::default(), Arc::default());
-        Device { device, queue, name, failure, allocated, kernels }
+        let (failure, allocated, tally) = (Arc::default(), Arc::default(), Arc::default());
+        Device { device, queue, name, failure, allocated, tally, kernels: Arc::default() }
     }
 
     /// Name and WGSL text of every kernel compiled so far, sorted.
@@ -237,12 +260,30 @@ impl Device {
         }
     }
 
+    /// Hands recorded commands over.
+    pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) {
+        self.tally.submissions.fetch_add(1, Ordering::Relaxed);
+        self.queue.submit([encoder.finish()]);
+    }
+
     /// Waits until everything submitted is done.
     pub(super) fn wait(&self, during: &str) -> Result<()> {
+        self.tally.waits.fetch_add(1, Ordering::Relaxed);
         self.device
             .poll(wgpu::PollType::wait_indefinitely())
             .map_err(|error| Error::gpu(during, error))?;
         self.check(during)
+    }
+
+    /// What was counted so far, by all that share the device.
+    pub fn counters(&self) -> Counters {
+        let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
+        Counters {
+            allocations: count(&self.tally.allocations),
+            submissions: count(&self.tally.submissions),
+            waits: count(&self.tally.waits),
+            compiling: Duration::from_nanos(count(&self.tally.compile_nanoseconds)),
+        }
     }
 
     /// Bytes asked for by the buffers that live.

@@ -8,7 +8,10 @@ use super::kernel::{Dispatch, record, run};
 use super::network::{Network, narrow};
 use super::params::{ALL_TERMS, NO_TERM, Params, Status};
 use super::plan::{Buffers, Plan};
-use crate::engine::{Dynamics, Engine, Evaluation, Filter, Integrator, Memory, State, Terms};
+use super::profile::Stopwatch;
+use crate::engine::{
+    Dynamics, Engine, Evaluation, Filter, Integrator, KernelTime, Memory, State, Terms,
+};
 use crate::error::{Error, Result};
 use crate::system::{System, check_vectors};
 
@@ -201,7 +204,7 @@ impl Wgpu {
         let mut encoder = self.device.device.create_command_encoder(&Default::default());
         encoder.clear_buffer(&self.buffers.bead_energy.raw, 0, None);
         record(&mut encoder, &self.plan.priors);
-        self.device.queue.submit([encoder.finish()]);
+        self.device.submit(encoder);
     }
 
     /// Forces and energies of the present positions, external forces included.
@@ -220,7 +223,7 @@ impl Wgpu {
             let started = Instant::now();
             let mut encoder = self.device.device.create_command_encoder(&Default::default());
             record(&mut encoder, (0..steps).flat_map(|_| self.plan.step(draw_noise)));
-            self.device.queue.submit([encoder.finish()]);
+            self.device.submit(encoder);
             left -= steps;
             if left > 0 {
                 self.device.wait("advancing")?;
@@ -235,8 +238,29 @@ impl Wgpu {
         Ok(())
     }
 
-    /// Moves `n_steps`, and again from the start if a neighbor list overflowed on the way.
-    fn move_steps(&mut self, n_steps: u64, noise: Option<&[[f64; 3]]>) -> Result<()> {
+    /// [`Wgpu::submit_steps`], each dispatch timed.
+    fn time_steps(&mut self, n_steps: u64, draw_noise: bool) -> Result<Vec<KernelTime>> {
+        let step = || self.plan.step(draw_noise);
+        let mut stopwatch = Stopwatch::new(&self.device, step().count())?;
+        let most = self.steps_per_submission.min(stopwatch.most_steps());
+        let mut left = n_steps;
+        while left > 0 {
+            let steps = left.min(most);
+            stopwatch.run(&self.device, steps, step)?;
+            left -= steps;
+        }
+        let status = self.buffers.status.read(&self.device)?;
+        Ok(stopwatch.times(step(), status.iter().map(|status| u64::from(status.edges)).sum()))
+    }
+
+    /// Moves `n_steps` by `submit`, which is told whether to draw noise; and again from the start
+    /// if a neighbor list overflowed on the way.
+    fn move_steps(
+        &mut self,
+        n_steps: u64,
+        noise: Option<&[[f64; 3]]>,
+        mut submit: impl FnMut(&mut Self, u64, bool) -> Result<()>,
+    ) -> Result<()> {
         let Some(dynamics) = &self.dynamics else {
             return Err(Error::invalid("dynamics", "none", "set_dynamics before advance"));
         };
@@ -248,7 +272,7 @@ impl Wgpu {
         self.buffers.keep(&self.device);
         loop {
             self.write_params(ALL_TERMS, self.has_external);
-            self.submit_steps(n_steps, draw_noise)?;
+            submit(self, n_steps, draw_noise)?;
             if !self.grown()? {
                 break;
             }
@@ -467,12 +491,21 @@ impl Engine for Wgpu {
     }
 
     fn advance(&mut self, n_steps: u64) -> Result<()> {
-        self.move_steps(n_steps, None)
+        self.move_steps(n_steps, None, Self::submit_steps)
     }
 
     fn advance_with_noise(&mut self, noise: &[[f64; 3]]) -> Result<()> {
         check_vectors("noise", noise, self.system.n_beads())?;
-        self.move_steps(1, Some(noise))
+        self.move_steps(1, Some(noise), Self::submit_steps)
+    }
+
+    fn profile(&mut self, n_steps: u64) -> Result<Vec<KernelTime>> {
+        let mut times = Vec::new();
+        self.move_steps(n_steps, None, |engine, n_steps, draw_noise| {
+            times = engine.time_steps(n_steps, draw_noise)?;
+            Ok(())
+        })?;
+        Ok(times)
     }
 
     fn set_external_forces(&mut self, forces: Option<&[[f64; 3]]>) -> Result<()> {
@@ -536,5 +569,9 @@ impl Engine for Wgpu {
     fn memory(&self) -> Memory {
         let (allocated, reserved) = (self.device.allocated_bytes(), self.device.reserved_bytes());
         Memory { allocated, reserved }
+    }
+
+    fn list_builds(&mut self) -> Result<Option<u64>> {
+        Ok(Some(self.neighbor_builds()?.into_iter().map(u64::from).sum()))
     }
 }

@@ -1,6 +1,8 @@
 //! A kernel ready to be bound and dispatched.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use super::buffer::Buffer;
 use super::device::Device;
@@ -24,6 +26,17 @@ pub(super) struct Dispatch {
     pipeline: wgpu::ComputePipeline,
     bind_group: wgpu::BindGroup,
     workgroups: [u32; 2],
+    /// In all, and for each edge of the neighbor list.
+    work: [Work; 2],
+}
+
+/// What a dispatch asks of the device; zero where that is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Work {
+    /// Bytes requested of the device's memory or its caches.
+    pub(super) bytes: u64,
+    /// Floating point operations, a fused multiply-add being two.
+    pub(super) flops: u64,
 }
 
 /// Workgroups of a dispatch beyond this number go into y.
@@ -44,7 +57,10 @@ impl Kernel {
         if let Some(kernel) = kernels.get(&text) {
             return Ok(Arc::clone(kernel));
         }
+        let clock = Instant::now();
         let kernel = Arc::new(Self::compile(device, name, &text)?);
+        let nanoseconds = clock.elapsed().as_nanos() as u64;
+        device.tally.compile_nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
         kernels.insert(text, Arc::clone(&kernel));
         Ok(kernel)
     }
@@ -151,7 +167,8 @@ impl Kernel {
             return Err(too_many());
         }
         let (name, pipeline) = (self.name, self.pipeline.clone());
-        Ok(Dispatch { name, pipeline, bind_group, workgroups: [total.div_ceil(y), y] })
+        let (workgroups, work) = ([total.div_ceil(y), y], Default::default());
+        Ok(Dispatch { name, pipeline, bind_group, workgroups, work })
     }
 
     /// Workgroups for one invocation per element.
@@ -195,15 +212,19 @@ pub(super) fn record<'a>(
     encoder: &mut wgpu::CommandEncoder,
     dispatches: impl IntoIterator<Item = &'a Dispatch>,
 ) {
-    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-        label: Some("flashschnet"),
-        timestamp_writes: None,
-    });
+    let mut pass = begin_pass(encoder, None);
     for dispatch in dispatches {
-        pass.set_pipeline(&dispatch.pipeline);
-        pass.set_bind_group(0, &dispatch.bind_group, &[]);
-        pass.dispatch_workgroups(dispatch.workgroups[0], dispatch.workgroups[1], 1);
+        dispatch.record(&mut pass);
     }
+}
+
+/// A compute pass that notes the time where it is told to.
+pub(super) fn begin_pass<'a>(
+    encoder: &'a mut wgpu::CommandEncoder,
+    timestamp_writes: Option<wgpu::ComputePassTimestampWrites>,
+) -> wgpu::ComputePass<'a> {
+    let label = Some("flashschnet");
+    encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes })
 }
 
 impl Dispatch {
@@ -211,11 +232,35 @@ impl Dispatch {
     pub(super) fn name(&self) -> &'static str {
         self.name
     }
+
+    pub(super) fn record(&self, pass: &mut wgpu::ComputePass) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        pass.dispatch_workgroups(self.workgroups[0], self.workgroups[1], 1);
+    }
+
+    /// Says what it asks of the device.
+    pub(super) fn working(mut self, bytes: u64, flops: u64) -> Self {
+        self.work[0] = Work { bytes, flops };
+        self
+    }
+
+    /// Says what it asks of the device for each edge of the neighbor list.
+    pub(super) fn working_per_edge(mut self, bytes: u64, flops: u64) -> Self {
+        self.work[1] = Work { bytes, flops };
+        self
+    }
+
+    /// What it asks of the device with so many edges in the list.
+    pub(super) fn work(&self, edges: u64) -> Work {
+        let [all, each] = self.work;
+        Work { bytes: all.bytes + edges * each.bytes, flops: all.flops + edges * each.flops }
+    }
 }
 
 /// Submits dispatches, in order.
 pub(super) fn run<'a>(device: &Device, dispatches: impl IntoIterator<Item = &'a Dispatch>) {
     let mut encoder = device.device.create_command_encoder(&Default::default());
     record(&mut encoder, dispatches);
-    device.queue.submit([encoder.finish()]);
+    device.submit(encoder);
 }

@@ -6,15 +6,18 @@ mod dense;
 mod device;
 mod engine;
 mod kernel;
+mod limits;
 mod network;
 mod ops;
 pub mod params;
 mod plan;
 mod priors;
+mod profile;
 pub mod wgsl;
 
-pub use device::{ADVICE, AdapterInfo, Device, Profile, adapters};
+pub use device::{ADVICE, AdapterInfo, Counters, Device, Profile, adapters};
 pub use engine::Wgpu;
+pub use limits::Limits;
 pub use ops::GpuOps;
 /// The version of wgpu whose devices [`Device::from_wgpu`] takes.
 pub use wgpu;

@@ -268,6 +268,11 @@ impl Network {
         };
         let last = self.blocks.len() - 1;
         let convolutions = &self.convolutions;
+        // Weights once per tile; rows of features read and written; multiply-adds of the layers.
+        let working = |dispatch: Dispatch, weights: &Buffer<f32>, quads_moved: u32| {
+            let bytes = groups * 4 * weights.len + n * 16 * quads_moved as usize;
+            dispatch.working(bytes as u64, (2 * n * weights.len) as u64)
+        };
 
         let mut energies = Vec::from_iter(convolutions.edges(device, schnet, around)?);
         for (b, block) in self.blocks.iter().enumerate() {
@@ -275,32 +280,34 @@ impl Network {
             let flags = [("FIRST", b == 0), ("LAST", b == last)];
             // After the last block there is no y to write; any buffer not in use takes its place.
             let y = &self.blocks[(b + 1).min(last)].y;
-            energies.push(block_kernel("block_forward", &block.forward_at, &flags)?.bind(
+            let dispatch = block_kernel("block_forward", &block.forward_at, &flags)?.bind(
                 device,
                 &[params, &block.forward, bead, &self.embedding, &self.m, &block.z, &self.h, y],
                 groups,
-            )?);
+            )?;
+            energies.push(working(dispatch, &block.forward, 2 * filters + 3 * hidden));
         }
         let constants = [
             ("LAYERS", Value::Count(schnet.readout.len() as u32)),
             ("INNER", Value::Count(inner_quads(schnet))),
         ];
-        energies.push(kernel("readout", &constants)?.bind(
+        let dispatch = kernel("readout", &constants)?.bind(
             device,
             &[params, &self.readout, &self.layers, &self.h, &self.hidden, bead_energy],
             groups,
-        )?);
+        )?;
+        energies.push(working(dispatch, &self.readout, 2 * hidden));
 
         let mut forces = Vec::new();
         for (b, block) in self.blocks.iter().enumerate().rev() {
             let grad_y = &self.blocks[(b + 1).min(last)].z;
-            forces.push(
-                block_kernel("block_backward", &block.backward_at, &[("LAST", b == last)])?.bind(
-                    device,
-                    &[params, &block.backward, grad_y, &block.z, &self.h, &self.m],
-                    groups,
-                )?,
-            );
+            let flags = [("LAST", b == last)];
+            let dispatch = block_kernel("block_backward", &block.backward_at, &flags)?.bind(
+                device,
+                &[params, &block.backward, grad_y, &block.z, &self.h, &self.m],
+                groups,
+            )?;
+            forces.push(working(dispatch, &block.backward, 2 * filters + 3 * hidden));
             let features = [&block.y, &self.m, &block.z];
             forces.push(convolutions.backward(device, schnet, b, around, features, b > 0)?);
         }

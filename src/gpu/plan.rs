@@ -264,5 +264,5 @@ fn copy(device: &Device, from: [&Buffer<[f32; 4]>; 3], to: [&Buffer<[f32; 4]>; 3
     for (from, to) in from.into_iter().zip(to) {
         encoder.copy_buffer_to_buffer(&from.raw, 0, &to.raw, 0, from.raw.size());
     }
-    device.queue.submit([encoder.finish()]);
+    device.submit(encoder);
 }

@@ -19,6 +19,7 @@ pub const KERNELS: &[(&str, &str)] = files!("":
     "block_forward", "readout", "block_backward",
     "prior_bonded", "prior_repulsion",
     "noise", "integrate_begin", "integrate_end", "energy_reduce",
+    "limit_copy", "limit_fma",
 );
 
 const LIBRARY: &[(&str, &str)] = files!("lib/":

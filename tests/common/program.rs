@@ -1,4 +1,5 @@
 //! The program under test, and a small system in native files for it.
+#![allow(dead_code, reason = "every test file uses a part")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,0 +1,125 @@
+//! What `bench` and the profile behind it report. Speeds are nowhere asserted.
+
+use flashschnet::backend::{Backend, Kind};
+use flashschnet::engine::{Filter, KernelTime};
+use flashschnet::error::Error;
+use flashschnet::gpu::{Device, Profile, Wgpu, wgpu};
+use flashschnet::simulation::{Settings, Simulation};
+use flashschnet::system::System;
+
+#[path = "common/program.rs"]
+mod common;
+
+use common::{program, small, small_files, stderr, stdout};
+
+/// Arguments that choose the small system on the adapter that the tests have.
+fn on_adapter() -> Vec<&'static str> {
+    let [model, structures] = small_files().each_ref().map(|file| file.to_str().unwrap());
+    vec!["bench", "--model", model, "--structures", structures, "--adapter", "0", "--json"]
+}
+
+#[test]
+fn a_profile_lists_every_kernel_of_the_step() {
+    let mut arguments = on_adapter();
+    arguments.extend(["--profile", "--replicas", "3", "--steps", "6", "--warm-up", "2"]);
+    let output = program(&arguments);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let sizes: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let size = &sizes[0];
+    assert_eq!((&size["warm_up_steps"], &size["timed_steps"]), (&2.into(), &4.into()));
+    for rate in ["submissions_per_step", "waits_per_step", "allocations_per_step"] {
+        assert!(size[rate].as_f64().unwrap() > 0.0, "{rate}: the status is read");
+    }
+    assert!(size["list_builds_per_replica_step"].as_f64().unwrap() >= 0.0);
+    let start_up = size["start_up"].as_object().unwrap();
+    let part = |key: &str| start_up[key].as_f64().unwrap();
+    let parts: f64 = start_up.keys().filter(|key| *key != "total_ms").map(|key| part(key)).sum();
+    assert!(part("kernels_ms") > 0.0 && part("first_step_ms") > 0.0);
+    assert!((parts / part("total_ms") - 1.0).abs() < 1e-9);
+
+    let device = Device::open(Some("0"), Profile::Full).unwrap();
+    let system = System::new(&small::model(), &small::structures()).unwrap();
+    let expected = Wgpu::new(&device, system, Filter::Exact).unwrap().kernel_names();
+    let profile = &size["profile"];
+    let mut calls = 0;
+    for kernel in profile["kernels"].as_array().unwrap() {
+        let name = kernel["kernel"].as_str().unwrap();
+        let of_name = expected.iter().filter(|known| **known == name).count();
+        assert_eq!(kernel["calls"], of_name, "{name}");
+        assert_eq!(kernel["us_of_calls"].as_array().unwrap().len(), of_name, "{name}");
+        assert!(kernel["us_per_step"].as_f64().unwrap() > 0.0, "{name}");
+        calls += of_name;
+    }
+    assert_eq!(calls, expected.len());
+    for limit in ["copy_gb_per_s", "fma_gflop_per_s", "kernels_us", "step_us"] {
+        assert!(profile[limit].as_f64().unwrap() > 0.0, "{limit}");
+    }
+}
+
+#[test]
+fn a_profile_needs_a_device_and_a_warm_up_leaves_steps_to_time() {
+    let says = |arguments: &[&str], what: &str| {
+        let output = program(&[&["bench"], arguments].concat());
+        let said = stderr(&output);
+        assert!(!output.status.success() && said.contains(what), "{said}");
+        assert!(!said.contains("panicked"), "{said}");
+    };
+    says(&["--backend", "cpu", "--profile"], "--profile with the cpu backend is not supported");
+    says(&["--backend", "cpu", "--steps", "4", "--warm-up", "3"], "warm-up: found 3");
+    says(&["--backend", "cpu", "--steps", "3"], "steps: found 3");
+    says(&["--backend", "cpu", "--dt", "0"], "dt: found 0");
+}
+
+#[test]
+fn priors_can_be_left_out() {
+    let mut arguments = on_adapter();
+    arguments.extend(["--profile", "--no-priors", "--replicas", "1", "--steps", "4"]);
+    arguments.extend(["--dt", "1e-6"]);
+    let output = program(&arguments);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let sizes: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let kernels = sizes[0]["profile"]["kernels"].as_array().unwrap();
+    assert!(kernels.iter().all(|kernel| kernel["kernel"] != "prior_repulsion"));
+}
+
+/// A device with these features of the tests' adapter.
+fn device_with(required_features: wgpu::Features) -> Device {
+    let instance = wgpu::Instance::default();
+    let adapter = pollster::block_on(instance.request_adapter(&Default::default())).unwrap();
+    let descriptor = wgpu::DeviceDescriptor { required_features, ..Default::default() };
+    let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
+    Device::from_wgpu(device, queue)
+}
+
+fn profile(device: &Device) -> flashschnet::Result<(Vec<KernelTime>, Vec<[f64; 3]>)> {
+    let settings = Settings { n_replicas: 2, ..Settings::default() };
+    let (model, structures) = (small::model(), small::structures());
+    let mut simulation = Simulation::with_engine(&model, &structures, &settings, |system| {
+        Ok(Box::new(Wgpu::new(device, system, Filter::Exact)?))
+    })?;
+    let times = simulation.engine().profile(3)?;
+    Ok((times, simulation.engine().state()?.positions))
+}
+
+/// The steps of a profile are steps like any other, wherever timestamps can be taken.
+#[test]
+fn profiled_steps_are_real_steps() {
+    let between = wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES;
+    let around = wgpu::Features::TIMESTAMP_QUERY;
+    let settings = Settings { n_replicas: 2, ..Settings::default() };
+    let backend = Backend::open(Kind::Wgpu, Some("0")).unwrap();
+    let mut plain =
+        Simulation::new(&small::model(), &small::structures(), &settings, &backend).unwrap();
+    plain.engine().advance(3).unwrap();
+    let expected = plain.engine().state().unwrap().positions;
+    for features in [around, around | between] {
+        let (times, positions) = profile(&device_with(features)).unwrap();
+        assert_eq!(positions, expected);
+        assert!(times.iter().enumerate().all(|(k, time)| time.number == k));
+        assert!(times.iter().all(|time| time.microseconds > 0.0), "{times:?}");
+        let known = times.iter().filter(|time| time.bytes > 0 && time.flops > 0);
+        assert!(known.count() > 4, "dense layers and messages say what they do");
+    }
+    let error = profile(&device_with(wgpu::Features::empty())).unwrap_err();
+    assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+}
