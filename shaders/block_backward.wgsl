@@ -35,9 +35,9 @@ fn block_backward(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let first = workgroup_number(id, grid) * TILE;
-    let mine = first + first_held(lane);
+    let mine = first + lane / LANES * ROWS;
     let q = lane % LANES;
-    var rows: array<vec4<f32>, HELD>;
+    var rows: Held;
     if LAST {
         for (var at = lane; at < TILE * HIDDEN; at += WORKGROUP) {
             let row = min(first + at / HIDDEN, params.n_beads - 1u);
@@ -51,28 +51,33 @@ fn block_backward(
         }
         workgroupBarrier();
         rows = product(LIN1, FILTERS, HIDDEN, lane);
-        for (var r = 0u; r < HELD; r++) {
-            if q < HIDDEN && mine + r < params.n_beads {
-                let at = (mine + r) * HIDDEN + q;
-                rows[r] += grad_h[at];
-                grad_h[at] = rows[r];
+        // unroll
+        for (var r = 0u; r < ROWS; r++) {
+            let row = mine + r;
+            if q < HIDDEN && row < params.n_beads {
+                rows[r] += grad_h[row * HIDDEN + q];
+                grad_h[row * HIDDEN + q] = rows[r];
             }
         }
         keep(rows, HIDDEN, lane);
     }
 
     rows = product(LIN, HIDDEN, HIDDEN, lane);
-    for (var r = 0u; r < HELD; r++) {
-        if q < HIDDEN && mine + r < params.n_beads {
-            rows[r] *= act_slope4(z[(mine + r) * HIDDEN + q]);
+    // unroll
+    for (var r = 0u; r < ROWS; r++) {
+        let row = mine + r;
+        if q < HIDDEN && row < params.n_beads {
+            rows[r] *= act_slope4(z[row * HIDDEN + q]);
         }
     }
     keep(rows, HIDDEN, lane);
 
     rows = product(LIN2, HIDDEN, FILTERS, lane);
-    for (var r = 0u; r < HELD; r++) {
-        if q < FILTERS && mine + r < params.n_beads {
-            grad_m[(mine + r) * FILTERS + q] = rows[r];
+    // unroll
+    for (var r = 0u; r < ROWS; r++) {
+        let row = mine + r;
+        if q < FILTERS && row < params.n_beads {
+            grad_m[row * FILTERS + q] = rows[r];
         }
     }
 }

@@ -40,7 +40,7 @@ fn block_forward(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let first = workgroup_number(id, grid) * TILE;
-    let mine = first + first_held(lane);
+    let mine = first + lane / LANES * ROWS;
     let q = lane % LANES;
     for (var at = lane; at < TILE * FILTERS; at += WORKGROUP) {
         let row = min(first + at / FILTERS, params.n_beads - 1u);
@@ -49,28 +49,30 @@ fn block_forward(
     workgroupBarrier();
 
     var rows = product(LIN2, FILTERS, HIDDEN, lane);
-    let bias2 = bias_of(LIN2, FILTERS, HIDDEN, lane);
-    for (var r = 0u; r < HELD; r++) {
-        rows[r] += bias2;
-        if q < HIDDEN && mine + r < params.n_beads {
-            z[(mine + r) * HIDDEN + q] = rows[r];
+    // unroll
+    for (var r = 0u; r < ROWS; r++) {
+        let row = mine + r;
+        let pre = rows[r] + bias_of(LIN2, FILTERS, HIDDEN, q);
+        if q < HIDDEN && row < params.n_beads {
+            z[row * HIDDEN + q] = pre;
         }
-        rows[r] = act4(rows[r]);
+        rows[r] = act4(pre);
     }
     keep(rows, HIDDEN, lane);
 
     rows = product(LIN, HIDDEN, HIDDEN, lane);
-    let bias = bias_of(LIN, HIDDEN, HIDDEN, lane);
-    for (var r = 0u; r < HELD; r++) {
-        rows[r] += bias;
-        if q < HIDDEN && mine + r < params.n_beads {
-            let at = (mine + r) * HIDDEN + q;
+    // unroll
+    for (var r = 0u; r < ROWS; r++) {
+        let row = mine + r;
+        if q < HIDDEN && row < params.n_beads {
+            var before: vec4<f32>;
             if FIRST {
-                rows[r] += embedding[bead[mine + r].bead_type * HIDDEN + q];
+                before = embedding[bead[row].bead_type * HIDDEN + q];
             } else {
-                rows[r] += h[at];
+                before = h[row * HIDDEN + q];
             }
-            h[at] = rows[r];
+            rows[r] = before + (rows[r] + bias_of(LIN, HIDDEN, HIDDEN, q));
+            h[row * HIDDEN + q] = rows[r];
         }
     }
     if LAST {
@@ -79,10 +81,11 @@ fn block_forward(
     keep(rows, HIDDEN, lane);
 
     rows = product(LIN1, HIDDEN, FILTERS, lane);
-    let bias1 = bias_of(LIN1, HIDDEN, FILTERS, lane);
-    for (var r = 0u; r < HELD; r++) {
-        if q < FILTERS && mine + r < params.n_beads {
-            y[(mine + r) * FILTERS + q] = rows[r] + bias1;
+    // unroll
+    for (var r = 0u; r < ROWS; r++) {
+        let row = mine + r;
+        if q < FILTERS && row < params.n_beads {
+            y[row * FILTERS + q] = rows[r] + bias_of(LIN1, HIDDEN, FILTERS, q);
         }
     }
 }

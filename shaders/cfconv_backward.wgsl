@@ -71,6 +71,7 @@ fn cfconv_backward(
     var mine_y: array<f32, CHANNELS>;
     var mine_m: array<f32, CHANNELS>;
     var gradient: array<f32, CHANNELS>;
+    // unroll
     for (var c = 0u; c < CHANNELS; c++) {
         let f = c * WORKGROUP + lane;
         if f < N_FILTERS && i < params.n_beads {
@@ -113,17 +114,21 @@ fn cfconv_backward(
         // s and s' = filter0 B'
         var sum: array<vec4<f32>, CHANNELS * QUADS>;
         var slope: array<vec4<f32>, CHANNELS * QUADS>;
+        // unroll
         for (var c = 0u; c < CHANNELS; c++) {
             let f = min(c * WORKGROUP + lane, N_FILTERS - 1u);
+            // unroll
             for (var q = 0u; q < QUADS; q++) {
                 sum[c * QUADS + q] = vec4<f32>(weights[BIAS + f]);
                 slope[c * QUADS + q] = vec4<f32>(0.0);
             }
         }
         for (var k = 0u; k < N_RBF; k++) {
+            // unroll
             for (var c = 0u; c < CHANNELS; c++) {
                 let f = min(c * WORKGROUP + lane, N_FILTERS - 1u);
                 let w = vec4<f32>(weights[k * N_FILTERS + f]);
+                // unroll
                 for (var q = 0u; q < QUADS; q++) {
                     let at = c * QUADS + q;
                     sum[at] = fma(w, basis[(k * 2u) * QUADS + q], sum[at]);
@@ -132,9 +137,11 @@ fn cfconv_backward(
             }
         }
         // act(s) and act'(s) s'
+        // unroll
         for (var c = 0u; c < CHANNELS; c++) {
             let f = c * WORKGROUP + lane;
             if f < N_FILTERS {
+                // unroll
                 for (var q = 0u; q < QUADS; q++) {
                     let s = sum[c * QUADS + q];
                     let a = act_and_slope(s.x);
@@ -154,9 +161,11 @@ fn cfconv_backward(
             slope[c] = vec4<f32>(0.0);
         }
         for (var k = 0u; k < N_FILTERS; k++) {
+            // unroll
             for (var c = 0u; c < CHANNELS; c++) {
                 let f = min(c * WORKGROUP + lane, N_FILTERS - 1u);
                 let w = vec4<f32>(weights[FILTER1 + k * N_FILTERS + f]);
+                // unroll
                 for (var q = 0u; q < QUADS; q++) {
                     let at = c * QUADS + q;
                     sum[at] = fma(w, hidden[(k * 2u) * QUADS + q], sum[at]);
@@ -164,9 +173,11 @@ fn cfconv_backward(
                 }
             }
         }
+        // unroll
         for (var c = 0u; c < CHANNELS; c++) {
             let f = c * WORKGROUP + lane;
             if f < N_FILTERS {
+                // unroll
                 for (var q = 0u; q < QUADS; q++) {
                     let g = sum[c * QUADS + q];
                     let dg = slope[c * QUADS + q];
@@ -187,6 +198,7 @@ fn cfconv_backward(
         workgroupBarrier();
     }
     if i < params.n_beads {
+        // unroll
         for (var c = 0u; c < CHANNELS; c++) {
             let f = c * WORKGROUP + lane;
             if f < N_FILTERS {

@@ -6,7 +6,7 @@
 // W and W' come from the same pieces, so that the force is the gradient of the energy.
 //
 // reads   reach [n_beads], edge, position [n_beads] Å, y and grad_m [n_beads, QUADS],
-//         table [n_intervals, 4, QUADS]
+//         table [n_intervals, 3, QUADS]
 // writes  grad_y [n_beads, QUADS]   overwritten, but where WITH_GRAD is false; force [n_beads]
 //         added to
 // grid    SPLIT groups of LANES invocations per row; four channels to an invocation; order of the
@@ -26,11 +26,38 @@ const WITH_GRAD: bool = true;
 @group(0) @binding(3) var<storage, read> position: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> y: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> grad_m: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read> table: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read> table: array<vec4<u32>>;
 @group(0) @binding(7) var<storage, read_write> grad_y: array<vec4<f32>>;
 @group(0) @binding(8) var<storage, read_write> force: array<vec4<f32>>;
 
 var<workgroup> part: array<vec4<f32>, WORKGROUP>;
+
+struct Receiver {
+    x: vec3<f32>,
+    y: vec4<f32>,
+    grad_m: vec4<f32>,
+}
+
+struct Sums {
+    gradient: vec4<f32>,
+    push: vec3<f32>,
+}
+
+fn with_edge(sums: Sums, edge: vec2<u32>, i: Receiver, first: u32, q: u32) -> Sums {
+    let j = sender(first, edge);
+    let w = value_and_slope(coefficients(edge, q));
+    let grad_m_j = grad_m[j * QUADS + q];
+    let y_j = y[j * QUADS + q];
+    let separation = i.x - position[j].xyz;
+    // Beads in one place do not push each other.
+    let inverse = inverseSqrt(max(dot(separation, separation), 1e-30));
+    let pull = dot(w.slope, fma(y_j, i.grad_m, i.y * grad_m_j)) * inverse;
+    var gradient = sums.gradient;
+    if WITH_GRAD {
+        gradient = fma(w.value, grad_m_j, gradient);
+    }
+    return Sums(gradient, fma(vec3<f32>(-pull), separation, sums.push));
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn cfconv_backward_table(
@@ -52,29 +79,23 @@ fn cfconv_backward_table(
         var gradient = vec4<f32>(0.0);
         var push = vec3<f32>(0.0);
         if inside && q < QUADS {
-            let x = position[i].xyz;
-            let y_i = y[i * QUADS + q];
-            let grad_m_i = grad_m[i * QUADS + q];
+            let receiver =
+                Receiver(position[i].xyz, y[i * QUADS + q], grad_m[i * QUADS + q]);
             for (var k = 0u; k < PER_GROUP; k++) {
                 let ends = segment(here, mine * PER_GROUP + k);
-                var sum = vec4<f32>(0.0);
-                var pushed = vec3<f32>(0.0);
-                for (var e = ends.x; e < ends.y; e++) {
-                    let j = sender(here.z, edge[e]);
-                    let w = value_and_slope(coefficients(edge[e], q));
-                    let grad_m_j = grad_m[j * QUADS + q];
-                    let y_j = y[j * QUADS + q];
-                    if WITH_GRAD {
-                        sum = fma(w.value, grad_m_j, sum);
+                var sums = Sums(vec4<f32>(0.0), vec3<f32>(0.0));
+                var e = ends.x;
+                for (; e + TOGETHER <= ends.y; e += TOGETHER) {
+                    // unroll
+                    for (var next = 0u; next < TOGETHER; next++) {
+                        sums = with_edge(sums, edge[e + next], receiver, here.z, q);
                     }
-                    let separation = x - position[j].xyz;
-                    let square = dot(separation, separation);
-                    let inverse = select(inverseSqrt(square), 0.0, square == 0.0);
-                    let pull = dot(w.slope, fma(y_j, grad_m_i, y_i * grad_m_j)) * inverse;
-                    pushed = fma(vec3<f32>(-pull), separation, pushed);
                 }
-                gradient += sum;
-                push += pushed;
+                for (; e < ends.y; e++) {
+                    sums = with_edge(sums, edge[e], receiver, here.z, q);
+                }
+                gradient += sums.gradient;
+                push += sums.push;
             }
         }
         if WITH_GRAD {

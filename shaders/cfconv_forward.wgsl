@@ -94,24 +94,30 @@ fn cfconv_forward(
         }
         workgroupBarrier();
         var sum: array<vec4<f32>, CHANNELS * QUADS>;
+        // unroll
         for (var c = 0u; c < CHANNELS; c++) {
             let f = min(c * WORKGROUP + lane, N_FILTERS - 1u);
+            // unroll
             for (var q = 0u; q < QUADS; q++) {
                 sum[c * QUADS + q] = vec4<f32>(weights[BIAS + f]);
             }
         }
         for (var k = 0u; k < N_RBF; k++) {
+            // unroll
             for (var c = 0u; c < CHANNELS; c++) {
                 let f = min(c * WORKGROUP + lane, N_FILTERS - 1u);
                 let w = vec4<f32>(weights[k * N_FILTERS + f]);
+                // unroll
                 for (var q = 0u; q < QUADS; q++) {
                     sum[c * QUADS + q] = fma(w, basis[k * QUADS + q], sum[c * QUADS + q]);
                 }
             }
         }
+        // unroll
         for (var c = 0u; c < CHANNELS; c++) {
             let f = c * WORKGROUP + lane;
             if f < N_FILTERS {
+                // unroll
                 for (var q = 0u; q < QUADS; q++) {
                     let s = sum[c * QUADS + q];
                     hidden[f * QUADS + q] = vec4<f32>(act(s.x), act(s.y), act(s.z), act(s.w));
@@ -123,16 +129,20 @@ fn cfconv_forward(
             sum[c] = vec4<f32>(0.0);
         }
         for (var k = 0u; k < N_FILTERS; k++) {
+            // unroll
             for (var c = 0u; c < CHANNELS; c++) {
                 let f = min(c * WORKGROUP + lane, N_FILTERS - 1u);
                 let w = vec4<f32>(weights[FILTER1 + k * N_FILTERS + f]);
+                // unroll
                 for (var q = 0u; q < QUADS; q++) {
                     sum[c * QUADS + q] = fma(w, hidden[k * QUADS + q], sum[c * QUADS + q]);
                 }
             }
         }
+        // unroll
         for (var c = 0u; c < CHANNELS; c++) {
             let f = min(c * WORKGROUP + lane, N_FILTERS - 1u);
+            // unroll
             for (var q = 0u; q < QUADS; q++) {
                 let g = sum[c * QUADS + q];
                 for (var t = 0u; t < 4u; t++) {
@@ -145,6 +155,7 @@ fn cfconv_forward(
         workgroupBarrier();
     }
     if i < params.n_beads {
+        // unroll
         for (var c = 0u; c < CHANNELS; c++) {
             let f = c * WORKGROUP + lane;
             if f < N_FILTERS {

@@ -5,7 +5,7 @@
 // Per edge and channel one read of four coefficients and one of y_j; nothing of an edge but its
 // place in the table reaches GPU memory.
 //
-// reads   reach [n_beads], edge, y [n_beads, QUADS], table [n_intervals, 4, QUADS]
+// reads   reach [n_beads], edge, y [n_beads, QUADS], table [n_intervals, 3, QUADS]
 // writes  m [n_beads, QUADS]   overwritten; no atomics; order of the sums: lib/row
 // grid    SPLIT groups of LANES invocations per row; four channels to an invocation
 // twin    src/reference/cfconv.rs
@@ -19,10 +19,14 @@ const WORKGROUP: u32 = 256u;
 @group(0) @binding(1) var<storage, read> reach: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> edge: array<vec2<u32>>;
 @group(0) @binding(3) var<storage, read> y: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> table: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> table: array<vec4<u32>>;
 @group(0) @binding(5) var<storage, read_write> m: array<vec4<f32>>;
 
 var<workgroup> part: array<vec4<f32>, WORKGROUP>;
+
+fn with_edge(sum: vec4<f32>, edge: vec2<u32>, first: u32, q: u32) -> vec4<f32> {
+    return fma(value(coefficients(edge, q)), y[sender(first, edge) * QUADS + q], sum);
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn cfconv_forward_table(
@@ -44,9 +48,15 @@ fn cfconv_forward_table(
             for (var k = 0u; k < PER_GROUP; k++) {
                 let ends = segment(here, mine * PER_GROUP + k);
                 var sum = vec4<f32>(0.0);
-                for (var e = ends.x; e < ends.y; e++) {
-                    let j = sender(here.z, edge[e]);
-                    sum = fma(value(coefficients(edge[e], q)), y[j * QUADS + q], sum);
+                var e = ends.x;
+                for (; e + TOGETHER <= ends.y; e += TOGETHER) {
+                    // unroll
+                    for (var next = 0u; next < TOGETHER; next++) {
+                        sum = with_edge(sum, edge[e + next], here.z, q);
+                    }
+                }
+                for (; e < ends.y; e++) {
+                    sum = with_edge(sum, edge[e], here.z, q);
                 }
                 message += sum;
             }

@@ -1,6 +1,6 @@
 // edges -- the edges within the cutoff, and where their filters stand in the tables
 //
-//   edge = (j, interval; t),  d_ij = start of the interval + t,  for d_ij < radius
+//   edge = (j, interval; t),  d_ij = middle of the interval + t,  for d_ij < radius
 //
 // Once per step: every block reads its filters there. Rows keep the order of the neighbor list,
 // without the pairs between cutoff and skin, so that sums do not know of them.

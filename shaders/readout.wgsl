@@ -40,31 +40,32 @@ fn readout(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let first = workgroup_number(id, grid) * TILE;
-    let mine = first + first_held(lane);
+    let mine = first + lane / LANES * ROWS;
     let q = lane % LANES;
     for (var at = lane; at < TILE * HIDDEN; at += WORKGROUP) {
         let row = min(first + at / HIDDEN, params.n_beads - 1u);
         tile[at / HIDDEN * WIDTH + at % HIDDEN] = h[row * HIDDEN + at % HIDDEN];
     }
     workgroupBarrier();
-    var rows: array<vec4<f32>, HELD>;
+    var rows: Held;
     for (var l = 0u; l < LAYERS; l++) {
         let dims = layer[l];
         rows = product(dims.forward, dims.inputs, dims.outputs, lane);
-        let bias = bias_of(dims.forward, dims.inputs, dims.outputs, lane);
-        for (var r = 0u; r < HELD; r++) {
-            rows[r] += bias;
+        // unroll
+        for (var r = 0u; r < ROWS; r++) {
+            let row = mine + r;
+            let pre = rows[r] + bias_of(dims.forward, dims.inputs, dims.outputs, q);
             if l == LAYERS - 1u {
-                if q == 0u && mine + r < params.n_beads {
-                    bead_energy[mine + r] = rows[r].x;
+                if q == 0u && row < params.n_beads {
+                    bead_energy[row] = pre.x;
                 }
                 // The gradient of the energy by itself.
                 rows[r] = vec4<f32>(1.0, 0.0, 0.0, 0.0);
             } else {
-                if q < dims.outputs && mine + r < params.n_beads {
-                    hidden[(l * params.n_beads + mine + r) * INNER + q] = rows[r];
+                if q < dims.outputs && row < params.n_beads {
+                    hidden[(l * params.n_beads + row) * INNER + q] = pre;
                 }
-                rows[r] = act4(rows[r]);
+                rows[r] = act4(pre);
             }
         }
         keep(rows, dims.outputs, lane);
@@ -73,12 +74,14 @@ fn readout(
         let l = LAYERS - 1u - back;
         let dims = layer[l];
         rows = product(dims.backward, dims.outputs, dims.inputs, lane);
-        for (var r = 0u; r < HELD; r++) {
-            if q < dims.inputs && mine + r < params.n_beads {
+        // unroll
+        for (var r = 0u; r < ROWS; r++) {
+            let row = mine + r;
+            if q < dims.inputs && row < params.n_beads {
                 if l == 0u {
-                    h[(mine + r) * HIDDEN + q] = rows[r];
+                    h[row * HIDDEN + q] = rows[r];
                 } else {
-                    let at = ((l - 1u) * params.n_beads + mine + r) * INNER + q;
+                    let at = ((l - 1u) * params.n_beads + row) * INNER + q;
                     rows[r] *= act_slope4(hidden[at]);
                 }
             }

@@ -1,97 +1,85 @@
-// Linear layers on a tile of rows in workgroup memory, one after the other:
+// Linear layers on a tile of rows in workgroup memory, one after the other: y_o = sum_k W_ok x_k,
+// summed in the order of k.
 //
-//   y = sum over the quarters of the inputs of (sum_k W_ok x_k)
-//
-// Channels are in fours. Weights lie input by input, [4 inputs quads, outputs quads], and the bias
-// behind them. An invocation multiplies four outputs of ROWS rows; where there are few rows, SPLIT
-// invocations share them, a quarter of the inputs each. Either way the sums are those above.
+// Channels are in fours. Weights lie input by input, [4 quads of inputs, quads of outputs], and the
+// bias behind them. They come by chunks of AHEAD quads of inputs: while a chunk is at work in
+// workgroup memory, the next is on its way to registers. Every workgroup reads the same weights at
+// the same time, and what all wait for should be asked for early.
 
-// Quads side by side, and of the widest layer.
+// Invocations side by side, and quads of the widest layer.
 const LANES: u32 = 32u;
 const WIDTH: u32 = 32u;
-const QUARTERS: u32 = 4u;
-// 1 or QUARTERS.
-const SPLIT: u32 = 1u;
-// Rows an invocation multiplies, and of how many it then holds the product.
-const ROWS: u32 = 8u;
-const HELD: u32 = ROWS / SPLIT;
-const TILE: u32 = WORKGROUP / LANES / SPLIT * ROWS;
-// Room for the sums that invocations share.
-const PARTS: u32 = SPLIT / QUARTERS * WORKGROUP * ROWS;
-const_assert WORKGROUP % (LANES * SPLIT) == 0u && ROWS % SPLIT == 0u && LANES >= WIDTH;
+// Rows of an invocation, which has a quad of outputs of each.
+const ROWS: u32 = 4u;
+const AHEAD: u32 = 4u;
+const TILE: u32 = WORKGROUP / LANES * ROWS;
+const CHUNK: u32 = 4u * AHEAD * WIDTH;
+// CHUNK / WORKGROUP, rounded up.
+const FETCHES: u32 = 4u;
+const_assert WORKGROUP % LANES == 0u && LANES >= WIDTH && FETCHES * WORKGROUP >= CHUNK;
 
-var<workgroup> tile: array<vec4<f32>, TILE * WIDTH + PARTS>;
+// What an invocation holds of its rows.
+alias Held = array<vec4<f32>, ROWS>;
 
-// The tile's first row of those that an invocation multiplies, and of those it holds.
-fn first_row(lane: u32) -> u32 {
-    return lane / (LANES * SPLIT) * ROWS;
-}
+var<workgroup> tile: array<vec4<f32>, TILE * WIDTH>;
+var<workgroup> chunk: array<vec4<f32>, CHUNK>;
 
-fn first_held(lane: u32) -> u32 {
-    return first_row(lane) + lane / LANES % SPLIT * HELD;
-}
-
-// What the invocation holds of W x, for layers of n_in to n_out quads.
-fn product(at: u32, n_in: u32, n_out: u32, lane: u32) -> array<vec4<f32>, HELD> {
+// Of W x, for layers of n_in to n_out quads.
+fn product(at: u32, n_in: u32, n_out: u32, lane: u32) -> Held {
+    let first = lane / LANES * ROWS * WIDTH;
     let q = min(lane % LANES, n_out - 1u);
-    let first = first_row(lane);
-    let share = lane / LANES % SPLIT;
-    let length = (n_in + QUARTERS - 1u) / QUARTERS;
-    var total: array<vec4<f32>, ROWS>;
-    for (var quarter = 0u; quarter < QUARTERS; quarter++) {
-        if SPLIT > 1u && quarter != share {
-            continue;
-        }
-        var sums: array<vec4<f32>, ROWS>;
-        let end = min((quarter + 1u) * length, n_in);
-        for (var k = quarter * length; k < end; k++) {
-            let from_k = at + 4u * k * n_out + q;
-            let w0 = weight[from_k];
-            let w1 = weight[from_k + n_out];
-            let w2 = weight[from_k + 2u * n_out];
-            let w3 = weight[from_k + 3u * n_out];
-            for (var r = 0u; r < ROWS; r++) {
-                let x = tile[(first + r) * WIDTH + k];
-                sums[r] = fma(w3, x.wwww, fma(w2, x.zzzz, fma(w1, x.yyyy, fma(w0, x.xxxx, sums[r]))));
-            }
-        }
-        for (var r = 0u; r < ROWS; r++) {
-            total[r] += sums[r];
-        }
+    let size = 4u * AHEAD * n_out;
+    let last = at + 4u * n_in * n_out - 1u;
+    var sums: Held;
+    var next: array<vec4<f32>, FETCHES>;
+    // unroll
+    for (var f = 0u; f < FETCHES; f++) {
+        next[f] = weight[min(at + f * WORKGROUP + lane, last)];
     }
-    var held: array<vec4<f32>, HELD>;
-    if SPLIT == 1u {
-        for (var r = 0u; r < HELD; r++) {
-            held[r] = total[r];
-        }
-    } else {
-        let parts = TILE * WIDTH;
-        for (var r = 0u; r < ROWS; r++) {
-            tile[parts + r * WORKGROUP + lane] = total[r];
+    for (var begin = 0u; begin < n_in; begin += AHEAD) {
+        workgroupBarrier();
+        // unroll
+        for (var f = 0u; f < FETCHES; f++) {
+            if f * WORKGROUP + lane < size {
+                chunk[f * WORKGROUP + lane] = next[f];
+            }
         }
         workgroupBarrier();
-        for (var r = 0u; r < HELD; r++) {
-            let at_row = parts + (share * HELD + r) * WORKGROUP + lane - share * LANES;
-            for (var part = 0u; part < SPLIT; part++) {
-                held[r] += tile[at_row + part * LANES];
+        let after = at + 4u * (begin + AHEAD) * n_out + lane;
+        // unroll
+        for (var f = 0u; f < FETCHES; f++) {
+            next[f] = weight[min(after + f * WORKGROUP, last)];
+        }
+        let end = min(AHEAD, n_in - begin);
+        for (var k = 0u; k < end; k++) {
+            let w0 = chunk[4u * k * n_out + q];
+            let w1 = chunk[(4u * k + 1u) * n_out + q];
+            let w2 = chunk[(4u * k + 2u) * n_out + q];
+            let w3 = chunk[(4u * k + 3u) * n_out + q];
+            // unroll
+            for (var r = 0u; r < ROWS; r++) {
+                let x = tile[first + r * WIDTH + begin + k];
+                let sum = fma(w1, x.yyyy, fma(w0, x.xxxx, sums[r]));
+                sums[r] = fma(w3, x.wwww, fma(w2, x.zzzz, sum));
             }
         }
     }
-    return held;
+    return sums;
 }
 
-// The bias of a layer for the outputs of an invocation.
-fn bias_of(at: u32, n_in: u32, n_out: u32, lane: u32) -> vec4<f32> {
-    return weight[at + 4u * n_in * n_out + min(lane % LANES, n_out - 1u)];
+// Quad q of the bias of a layer.
+fn bias_of(at: u32, n_in: u32, n_out: u32, q: u32) -> vec4<f32> {
+    return weight[at + 4u * n_in * n_out + min(q, n_out - 1u)];
 }
 
 // Puts what the invocation holds in place of the tile's rows, for the next layer.
-fn keep(held: array<vec4<f32>, HELD>, n_out: u32, lane: u32) {
+fn keep(held: Held, n_out: u32, lane: u32) {
     workgroupBarrier();
-    var rows = held;
-    if lane % LANES < n_out {
-        for (var r = 0u; r < HELD; r++) {
-            tile[(first_held(lane) + r) * WIDTH + lane % LANES] = rows[r];
+    let q = lane % LANES;
+    if q < n_out {
+        // unroll
+        for (var r = 0u; r < ROWS; r++) {
+            tile[(lane / LANES * ROWS + r) * WIDTH + q] = held[r];
         }
     }
     workgroupBarrier();

@@ -1,11 +1,11 @@
 // Tabulated filters; the host twin is `model::filter_table`. A table's head has its stretches
 // (start in Å, cells per Å, first and last cell in the head), then its cells (start in Å, intervals
-// per Å, first and last interval). For each block there are four rows of coefficients per interval.
+// per Å, first and last interval).
 
 const STRETCHES: u32 = 1u;
 // Beads are neighbors below this distance, Å.
 const RADIUS: f32 = 15.0;
-// Interval of a distance, and how far it reaches into it, Å.
+// Interval of a distance, and how far it is from its middle, Å.
 struct Place {
     interval: u32,
     t: f32,
@@ -22,5 +22,5 @@ fn part_at(whole: vec4<f32>, d: f32) -> vec2<f32> {
 fn place(stretch: vec4<f32>, d: f32) -> Place {
     let cell = head[u32(part_at(stretch, d).x)];
     let part = part_at(cell, d);
-    return Place(u32(part.x), part.y / cell.y);
+    return Place(u32(part.x), (part.y - 0.5) / cell.y);
 }

@@ -1,29 +1,41 @@
-// Filters of an edge from the table of a block: four rows of coefficients of powers of t in Å.
-
+// Filters of an edge from the table of a block, t being the distance from the middle of the
+// interval in Å: for each interval a row of coefficients of 1, one of t, and one of t^2 and t^3
+// together. These two are floats of 14 and of 8 significant bits with five of exponent each, so
+// that shifts make f32 of them, in parts of HIGHER.
 #import edge
+
+const HIGHER: f32 = 5.1922969e33;
 
 struct Cubic {
     c0: vec4<f32>,
     c1: vec4<f32>,
+    // In parts of HIGHER.
     c2: vec4<f32>,
     c3: vec4<f32>,
     t: vec4<f32>,
 }
 
+// Sign and fields of floats that begin at the top of a word, moved to where f32 has them.
+fn float_of(word: vec4<u32>, mask: u32) -> vec4<f32> {
+    let moved = bitcast<vec4<u32>>(bitcast<vec4<i32>>(word) >> vec4<u32>(3u));
+    return bitcast<vec4<f32>>(moved & vec4<u32>(mask));
+}
+
 // Of four channels.
 fn coefficients(edge: vec2<u32>, q: u32) -> Cubic {
-    let at = interval(edge) * 4u * QUADS + q;
+    let at = interval(edge) * 3u * QUADS + q;
+    let both = table[at + 2u * QUADS];
     return Cubic(
-        table[at],
-        table[at + QUADS],
-        table[at + 2u * QUADS],
-        table[at + 3u * QUADS],
+        bitcast<vec4<f32>>(table[at]),
+        bitcast<vec4<f32>>(table[at + QUADS]),
+        float_of(both, 0x8ffffc00u),
+        float_of(both << vec4<u32>(19u), 0x8fff0000u),
         vec4<f32>(bitcast<f32>(edge.y)),
     );
 }
 
 fn value(c: Cubic) -> vec4<f32> {
-    return fma(fma(fma(c.c3, c.t, c.c2), c.t, c.c1), c.t, c.c0);
+    return fma(fma(fma(c.c3, c.t, c.c2), HIGHER * c.t, c.c1), c.t, c.c0);
 }
 
 // Value and slope with respect to d, by one Horner scheme.
@@ -34,7 +46,7 @@ struct Jet {
 
 fn value_and_slope(c: Cubic) -> Jet {
     let w2 = fma(c.c3, c.t, c.c2);
-    let w1 = fma(w2, c.t, c.c1);
-    let slope = fma(fma(c.c3, c.t, w2), c.t, w1);
+    let w1 = fma(w2, HIGHER * c.t, c.c1);
+    let slope = fma(fma(c.c3, c.t, w2), HIGHER * c.t, w1);
     return Jet(fma(w1, c.t, c.c0), slope);
 }

@@ -11,6 +11,7 @@ use super::wgsl::{Constants, Value};
 use crate::engine::Filter;
 use crate::error::{Error, Result};
 use crate::model::FilterTable;
+use crate::model::filter_table::{CUBE_BITS, SQUARE_BITS, to_middle};
 use crate::model::radial::Envelope;
 use crate::model::schnet::{Interaction, SchNet};
 
@@ -102,25 +103,22 @@ fn filter_weights(schnet: &SchNet, block: &Interaction) -> Vec<f32> {
     weights
 }
 
-/// Groups of invocations that share a row: where rows alone fill the device, fewer joins win.
-fn split_for(n_beads: usize) -> u32 {
-    if n_beads < 8192 { 8 } else { 4 }
-}
-
-/// Constants of lib/row.wgsl, and the rows of a workgroup.
-fn row_constants(schnet: &SchNet, split: u32, workgroup: u32) -> (Constants, usize) {
+/// Constants of lib/row.wgsl, and the rows of a workgroup. Few rows are shared by as many groups of
+/// invocations as a row has segments; many rows by fewer, with more rows to a workgroup, for they
+/// have senders in common.
+fn row_constants(device: &Device, schnet: &SchNet, n_beads: usize) -> (Constants, usize) {
     let quads = network::quads(schnet.n_filters());
-    let lanes = quads.next_power_of_two().min(workgroup / split);
+    let most = device.device.limits().max_compute_invocations_per_workgroup;
+    let (split, workgroup) = if n_beads < 8192 { (8, 256) } else { (4, most.min(512)) };
+    let lanes = quads.next_power_of_two().min(32);
     let constants = vec![
+        ("WORKGROUP", Value::Count(workgroup)),
         ("LANES", Value::Count(lanes)),
         ("SPLIT", Value::Count(split)),
         ("QUADS", Value::Count(quads)),
     ];
     (constants, (workgroup / lanes / split) as usize)
 }
-
-/// Invocations of a workgroup of the kernels with tables.
-const WORKGROUP: u32 = 256;
 
 /// How the filters of a network are evaluated on the device.
 #[derive(Debug)]
@@ -136,6 +134,7 @@ enum Filters {
 struct Places {
     n_stretches: usize,
     bead_bits: u32,
+    exponent: i32,
     head: Buffer<f32>,
     edge: Buffer<[u32; 2]>,
     reach: Buffer<[u32; 4]>,
@@ -145,8 +144,8 @@ struct Places {
 #[derive(Debug)]
 pub(super) struct Convolutions {
     filters: Filters,
-    /// Of each block, weights or coefficients.
-    weights: Vec<Buffer<f32>>,
+    /// Of each block, the bits of weights or coefficients.
+    weights: Vec<Buffer<u32>>,
 }
 
 /// What convolutions read and write besides features.
@@ -171,10 +170,10 @@ impl Convolutions {
         n_edges: usize,
     ) -> Result<Self> {
         let Filter::Table { tolerance } = filter else {
-            let weights = schnet
-                .interactions
-                .iter()
-                .map(|block| Buffer::from_slice(device, "filter", &filter_weights(schnet, block)));
+            let weights = schnet.interactions.iter().map(|block| {
+                let bits: Vec<u32> = bytemuck::cast_vec(filter_weights(schnet, block));
+                Buffer::from_slice(device, "filter", &bits)
+            });
             return Ok(Convolutions {
                 filters: Filters::Exact,
                 weights: weights.collect::<Result<_>>()?,
@@ -193,13 +192,16 @@ impl Convolutions {
             let what = format!("{} intervals with {widest} beads", table.n_intervals());
             return Err(Error::unsupported(what, "a larger --table-tolerance, or --filter exact"));
         }
-        let weights = (0..schnet.interactions.len())
-            .map(|b| Buffer::from_slice(device, "filter", &coefficients(schnet, &table, b)));
+        let exponent = exponent(&table);
+        let weights = (0..schnet.interactions.len()).map(|b| {
+            Buffer::from_slice(device, "filter", &coefficients(schnet, &table, b, exponent))
+        });
         Ok(Convolutions {
             weights: weights.collect::<Result<_>>()?,
             filters: Filters::Table(Places {
                 n_stretches: table.stretches.len(),
                 bead_bits,
+                exponent,
                 head: Buffer::from_slice(device, "head", &head(&table))?,
                 edge: Buffer::zeroed(device, "edge", n_edges)?,
                 reach: Buffer::zeroed(device, "reach", n_beads)?,
@@ -224,7 +226,7 @@ impl Convolutions {
         // Of a channel: the features gathered and the coefficients, the value and the sums.
         match self.filters {
             Filters::Exact => [[4, layers + 3], [8, 2 * layers + 15]],
-            Filters::Table(_) => [[20, 8], [24, 18]],
+            Filters::Table(_) => [[16, 8], [20, 18]],
         }
         .map(|of_channel| of_channel.map(|work| work * filters))
     }
@@ -236,7 +238,8 @@ impl Convolutions {
         schnet: &SchNet,
         around: &Surroundings,
     ) -> Result<Option<Dispatch>> {
-        let Filters::Table(Places { n_stretches, bead_bits, head, edge, reach }) = &self.filters
+        let Filters::Table(Places { n_stretches, bead_bits, head, edge, reach, .. }) =
+            &self.filters
         else {
             return Ok(None);
         };
@@ -269,9 +272,10 @@ impl Convolutions {
                 let kernel = exact_kernel(device, schnet, false)?;
                 kernel.bind(device, &[params, row, col, position, y, weights, m], n)
             }
-            Filters::Table(Places { bead_bits, edge, reach, .. }) => {
-                let (mut constants, rows) = row_constants(schnet, 8, WORKGROUP);
+            Filters::Table(Places { bead_bits, exponent, edge, reach, .. }) => {
+                let (mut constants, rows) = row_constants(device, schnet, n);
                 constants.push(("BEAD_BITS", Value::Count(*bead_bits)));
+                constants.push(("HIGHER", higher(*exponent)));
                 let kernel = Kernel::new(device, "cfconv_forward_table", &constants)?;
                 let buffers: [&dyn Bindable; 6] = [params, reach, edge, y, weights, m];
                 kernel.bind(device, &buffers, n.div_ceil(rows))
@@ -302,9 +306,10 @@ impl Convolutions {
                     [params, row, col, position, y, grad_m, weights, grad_y, force];
                 kernel.bind(device, &buffers, n)
             }
-            Filters::Table(Places { bead_bits, edge, reach, .. }) => {
-                let (mut constants, rows) = row_constants(schnet, split_for(n), WORKGROUP);
+            Filters::Table(Places { bead_bits, exponent, edge, reach, .. }) => {
+                let (mut constants, rows) = row_constants(device, schnet, n);
                 constants.push(("BEAD_BITS", Value::Count(*bead_bits)));
+                constants.push(("HIGHER", higher(*exponent)));
                 constants.push(("WITH_GRAD", Value::Flag(with_grad)));
                 let kernel = Kernel::new(device, "cfconv_backward_table", &constants)?;
                 let buffers: [&dyn Bindable; 9] =
@@ -333,17 +338,56 @@ fn head(table: &FilterTable) -> Vec<f32> {
     stretches.chain(cells).flatten().collect()
 }
 
-/// The coefficients of block `b` of powers of t in Å, `[n_intervals, 4, quads of filters]`.
-fn coefficients(schnet: &SchNet, table: &FilterTable, b: usize) -> Vec<f32> {
+/// The power of two that third and fourth coefficients are stored in parts of: the largest of them
+/// has the largest exponent that five bits hold.
+fn exponent(table: &FilterTable) -> i32 {
+    let mut largest = 0.0_f64;
+    for block in &table.coefficients {
+        let per_interval = block.len() / table.n_intervals();
+        for cell in &table.cells {
+            let of_cell = &block[cell.first * per_interval..][..cell.n_intervals * per_interval];
+            let higher = of_cell.iter().map(|c| to_middle(*c, cell.rate));
+            largest = higher.fold(largest, |a, [.., c2, c3]| a.max(c2.abs()).max(c3.abs()));
+        }
+    }
+    // f32 holds 2^-126 to 2^-96 with exponents 1 to 31.
+    largest.log2().floor().clamp(-96.0, 24.0) as i32 + 96
+}
+
+/// HIGHER of lib/filter_table_read.wgsl.
+fn higher(exponent: i32) -> Value {
+    Value::Real(2.0_f64.powi(exponent))
+}
+
+/// A float with `bits` significant bits and five of exponent, from the right: mantissa, exponent,
+/// sign.
+fn short_float(x: f64, exponent: i32, bits: u32) -> u32 {
+    let whole = ((x * 2.0_f64.powi(-exponent)) as f32).to_bits();
+    let (sign, rest) = (whole >> 31, whole & (u32::MAX >> 1));
+    // Too small for an exponent is 0, too large cannot be.
+    let rest = if rest >> 23 == 0 { 0 } else { rest >> (24 - bits) };
+    rest | (sign << (bits + 4))
+}
+
+/// The coefficients of block `b` of powers of t, from the middle of an interval: rows of the first,
+/// of the second, and of the third and fourth in one word, `[n_intervals, 3, quads of filters]`.
+fn coefficients(schnet: &SchNet, table: &FilterTable, b: usize, exponent: i32) -> Vec<u32> {
     let n_filters = schnet.n_filters();
     let width = 4 * network::quads(n_filters) as usize;
-    let mut rows = vec![0.0; table.n_intervals() * 4 * width];
+    let mut rows = vec![0; table.n_intervals() * 3 * width];
     for cell in &table.cells {
-        let powers = [1.0, cell.rate, cell.rate.powi(2), cell.rate.powi(3)];
         for k in cell.first..cell.first + cell.n_intervals {
             for (f, c) in table.coefficients[b][k * n_filters..][..n_filters].iter().enumerate() {
-                for (p, power) in powers.iter().enumerate() {
-                    rows[(4 * k + p) * width + f] = (c[p] * power) as f32;
+                let [c0, c1, c2, c3] = to_middle(*c, cell.rate);
+                let square = short_float(c2, exponent, SQUARE_BITS);
+                let cube = short_float(c3, exponent, CUBE_BITS);
+                let words = [
+                    (c0 as f32).to_bits(),
+                    (c1 as f32).to_bits(),
+                    (square << (CUBE_BITS + 5)) | cube,
+                ];
+                for (row, word) in words.into_iter().enumerate() {
+                    rows[(3 * k + row) * width + f] = word;
                 }
             }
         }

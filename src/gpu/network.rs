@@ -75,36 +75,34 @@ impl Chain {
 }
 
 /// Constants of lib/dense.wgsl for layers of up to `widest` channels, and the rows of a tile. The
-/// fewer the rows, the smaller the tiles that still fill a device, and the fewer inputs to an
-/// invocation.
+/// fewer the rows of all, the fewer of a tile, so that all of a device works on them, and the more
+/// of the weights that such a tile waits for are fetched at once.
 fn tile_constants(device: &Device, widest: usize, n_beads: usize) -> Result<(Constants, usize)> {
     let width = quads(widest);
     let lanes = width.next_power_of_two();
     let workgroup = lanes.max(128);
+    let most: [u32; 2] = match n_beads {
+        0..2_500 => [1, 16],
+        2_500..10_000 => [2, 4],
+        _ => [4, 4],
+    };
     let memory = device.device.limits().max_compute_workgroup_storage_size;
-    let shapes: &[[u32; 2]] = match n_beads {
-        0..2_500 => &[[4, 4], [1, 4], [1, 2], [1, 1]],
-        2_500..10_000 => &[[1, 4], [1, 2], [1, 1]],
-        _ => &[[1, 8], [1, 4], [1, 2], [1, 1]],
-    };
-    let tile = |split: u32, rows: u32| workgroup / lanes / split * rows;
-    let fits = |[split, rows]: &[u32; 2]| {
-        let parts = if *split > 1 { workgroup * rows } else { 0 };
-        lanes * split <= workgroup && (tile(*split, *rows) * width + parts) * 16 <= memory
-    };
-    let Some([split, rows]) = shapes.iter().find(|shape| fits(shape)).filter(|_| lanes <= 256)
-    else {
+    let tile = |rows: u32| workgroup / lanes * rows;
+    let fits = |[rows, ahead]: &[u32; 2]| 16 * width * (tile(*rows) + 4 * ahead) <= memory;
+    let halved = (0..5).map(|k| most.map(|most| (most >> k).max(1)));
+    let Some([rows, ahead]) = halved.into_iter().find(fits).filter(|_| lanes <= 256) else {
         let what = format!("a network {widest} channels wide on this adapter");
-        return Err(Error::unsupported(what, "1,024 at most; use --backend cpu"));
+        return Err(Error::unsupported(what, "use --backend cpu"));
     };
     let constants = vec![
         ("WORKGROUP", Value::Count(workgroup)),
         ("LANES", Value::Count(lanes)),
         ("WIDTH", Value::Count(width)),
-        ("SPLIT", Value::Count(*split)),
-        ("ROWS", Value::Count(*rows)),
+        ("ROWS", Value::Count(rows)),
+        ("AHEAD", Value::Count(ahead)),
+        ("FETCHES", Value::Count((4 * ahead * width).div_ceil(workgroup))),
     ];
-    Ok((constants, tile(*split, *rows) as usize))
+    Ok((constants, tile(rows) as usize))
 }
 
 /// A block's weights on the way forward and back, and what its backward pass needs again.

@@ -67,7 +67,68 @@ pub fn compose(name: &str, constants: &[(&str, Value)]) -> String {
         let end = equals + text[equals..].find(';').expect("a declaration ends");
         text.replace_range(equals..end, &value.to_string());
     }
+    unroll(text)
+}
+
+/// What stands before a loop that is written out: the elements of an array are registers only
+/// where every index is a constant, and drivers do not see to that themselves.
+const UNROLL: &str = "// unroll\n";
+
+/// Writes out the loops marked with [`UNROLL`]: `for (var r = 0u; r < N; r++) { … }`, where N is a
+/// number or a constant with a number.
+fn unroll(mut text: String) -> String {
+    while let Some(start) = text.find(UNROLL) {
+        let header = &text[start + UNROLL.len()..];
+        let open = start + UNROLL.len() + header.find('{').expect("a loop has a body");
+        let words: Vec<&str> = text[start + UNROLL.len()..open].split_whitespace().collect();
+        let ["for", "(var", name, "=", "0u;", _, "<", bound, _] = words[..] else {
+            panic!("not a loop to unroll: {words:?}");
+        };
+        let (name, bound) = (name.to_owned(), bound.trim_end_matches(';'));
+        let count = number(&text, bound).unwrap_or_else(|| panic!("{bound} is not a number"));
+        let close = open + closing(&text[open..]);
+        let body = text[open..=close].to_owned();
+        let copies = (0..count).map(|k| replace_word(&body, &name, &format!("{k}u")));
+        let copies = copies.collect::<Vec<_>>().join("\n");
+        text.replace_range(start..=close, &copies);
+    }
     text
+}
+
+/// The value of a literal, or of a constant that is one.
+fn number(text: &str, word: &str) -> Option<u32> {
+    let literal = |word: &str| word.strip_suffix('u')?.parse().ok();
+    literal(word).or_else(|| {
+        let declaration = format!("const {word}: u32 = ");
+        let value = &text[text.find(&declaration)? + declaration.len()..];
+        literal(&value[..value.find(';')?])
+    })
+}
+
+/// Where the brace closes that opens at the start of `text`.
+fn closing(text: &str) -> usize {
+    let mut depth = 0;
+    let closes = |c: char| {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        depth == 0
+    };
+    text.find(closes).expect("braces match")
+}
+
+/// `text` with an identifier replaced wherever it stands by itself.
+fn replace_word(text: &str, word: &str, by: &str) -> String {
+    let in_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut replaced = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(word) {
+        let (before, after) = (&rest[..at], &rest[at + word.len()..]);
+        // A member of a struct is not the variable of that name.
+        let alone = !before.ends_with(|c| in_word(c) || c == '.') && !after.starts_with(in_word);
+        replaced.push_str(before);
+        replaced.push_str(if alone { by } else { word });
+        rest = after;
+    }
+    replaced + rest
 }
 
 fn find(files: &'static [(&str, &str)], name: &str) -> &'static str {

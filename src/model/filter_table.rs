@@ -3,8 +3,11 @@
 //! A filter depends on the distance alone, so it is evaluated once, in f64, when a model is put on
 //! a device. Every interval has its own four coefficients, rounded only after they are computed:
 //! knots with values and slopes would divide the rounding of the values by the spacing of the
-//! knots. Intervals end at every breakpoint of the envelopes, where a derivative jumps. Energy and
+//! knots. The coefficients of t² and t³, t from the middle of a short interval, add little to a
+//! filter: few digits do for them, and they share a word. Intervals end at every breakpoint of the envelopes, where a derivative jumps. Energy and
 //! force use the same pieces, so that forces stay the gradient of the energy that is evaluated.
+
+use rayon::prelude::*;
 
 use super::radial::Envelope;
 use super::schnet::SchNet;
@@ -57,7 +60,8 @@ pub struct FilterTable {
     /// Those of all stretches, in ascending order, without gaps.
     pub cells: Vec<Cell>,
     /// Of each block: c0..c3 of `W = c0 + c1 s + c2 s² + c3 s³`, s from 0 to 1 within an interval.
-    /// `[n_blocks][n_intervals, n_filters]`
+    /// About the middle of the interval ([`to_middle`]) the first two have the precision of f32, the
+    /// others [`SQUARE_BITS`] and [`CUBE_BITS`]. `[n_blocks][n_intervals, n_filters]`
     pub coefficients: Vec<Vec<[f64; 4]>>,
     /// The largest error of a filter's value found inside the intervals, relative to the largest
     /// value of its block at the start of the cell or beyond.
@@ -75,7 +79,8 @@ const SURVEY: usize = 2048;
 
 impl FilterTable {
     /// A table whose slopes are within `tolerance` of the exact ones, relative to the largest slope
-    /// of the block at the same distance or beyond; values are then far within.
+    /// of the block at the same distance (at most a third of the radius) or beyond; values are then
+    /// far within.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a tolerance that is not positive or that no table can meet.
@@ -98,13 +103,11 @@ impl FilterTable {
             let rate = n_cells as f64 / length;
             let first = table.cells.len();
             table.stretches.push(Stretch { start: ends[0], rate, first, n_cells });
-            let mut guess = 1;
-            for k in 0..n_cells {
-                let at = |k: usize| ends[0] + k as f64 / rate;
-                let piece = Piece::within(schnet, [at(k), at(k + 1)], guess, &survey, tolerance)?;
-                guess = piece.cell.n_intervals;
-                table.push(piece);
-            }
+            let at = |k: usize| ends[0] + k as f64 / rate;
+            let piece = |k| Piece::within(schnet, [at(k), at(k + 1)], &survey, tolerance);
+            let pieces: Vec<Piece> =
+                (0..n_cells).into_par_iter().map(piece).collect::<Result<_>>()?;
+            pieces.into_iter().for_each(|piece| table.push(piece));
         }
         Ok(table)
     }
@@ -132,6 +135,40 @@ impl FilterTable {
     pub fn n_intervals(&self) -> usize {
         self.cells.last().map_or(0, |cell| cell.first + cell.n_intervals)
     }
+}
+
+/// The coefficients of powers of the distance from the middle of the interval, in Å: there the
+/// higher ones count least, so that fewer digits of them do.
+pub fn to_middle([c0, c1, c2, c3]: [f64; 4], rate: f64) -> [f64; 4] {
+    [
+        c0 + 0.5 * c1 + 0.25 * c2 + 0.125 * c3,
+        (c1 + c2 + 0.75 * c3) * rate,
+        (c2 + 1.5 * c3) * rate.powi(2),
+        c3 * rate.powi(3),
+    ]
+}
+
+/// The inverse of [`to_middle`].
+fn from_middle(c: [f64; 4], rate: f64) -> [f64; 4] {
+    let [c0, c1, c2, c3] = [c[0], c[1] / rate, c[2] / rate.powi(2), c[3] / rate.powi(3)];
+    [c0 - 0.5 * c1 + 0.25 * c2 - 0.125 * c3, c1 - c2 + 0.75 * c3, c2 - 1.5 * c3, c3]
+}
+
+/// Significant bits of the coefficient of t², and of that of t³: with signs and exponents they share
+/// a word.
+pub const SQUARE_BITS: u32 = 14;
+/// See [`SQUARE_BITS`].
+pub const CUBE_BITS: u32 = 8;
+
+/// Coefficients about the middle as they are stored.
+fn as_stored([c0, c1, c2, c3]: [f64; 4]) -> [f64; 4] {
+    [f64::from(c0 as f32), f64::from(c1 as f32), to_bits(c2, SQUARE_BITS), to_bits(c3, CUBE_BITS)]
+}
+
+/// `x` with so many significant bits, to nearest.
+fn to_bits(x: f64, bits: u32) -> f64 {
+    let dropped = 53 - bits;
+    f64::from_bits((x.to_bits() + (1 << (dropped - 1))) >> dropped << dropped)
 }
 
 /// 0, the breakpoints of both envelopes, and the radius.
@@ -180,8 +217,10 @@ impl Survey {
         Survey { grid, largest }
     }
 
-    /// Of each block, at `start` or beyond.
+    /// Of each block, at `start` or beyond, but never only the last two thirds of the radius: where
+    /// an envelope makes filters flat, what they add to a force is small beside the rest.
     fn beyond(&self, start: f64) -> impl Iterator<Item = [f64; 2]> {
+        let start = start.min(self.grid[SURVEY - 1] / 3.0);
         let k = self.grid.partition_point(|d| *d < start).min(SURVEY - 1);
         self.largest.iter().map(move |largest| largest[k])
     }
@@ -197,15 +236,9 @@ struct Piece {
 }
 
 impl Piece {
-    /// The piece of the fewest intervals whose slopes are within the tolerance, found from a guess.
-    fn within(
-        schnet: &SchNet,
-        ends: [f64; 2],
-        guess: usize,
-        survey: &Survey,
-        tolerance: f64,
-    ) -> Result<Self> {
-        let (mut n, mut too_few) = (guess, 0);
+    /// The piece of the fewest intervals whose slopes are within the tolerance.
+    fn within(schnet: &SchNet, ends: [f64; 2], survey: &Survey, tolerance: f64) -> Result<Self> {
+        let (mut n, mut too_few) = (8, 0);
         let mut best: Option<Self> = None;
         loop {
             let piece = Piece::new(schnet, ends, n, survey);
@@ -248,7 +281,9 @@ impl Piece {
                 let rise = right.value[k] - left.value[k];
                 [left.value[k], d0, 3.0 * rise - 2.0 * d0 - d1, d0 + d1 - 2.0 * rise]
             };
-            let coefficients: Vec<[f64; 4]> = (0..n * n_filters).map(hermite).collect();
+            let coefficients: Vec<[f64; 4]> = (0..n * n_filters)
+                .map(|k| from_middle(as_stored(to_middle(hermite(k), rate)), rate))
+                .collect();
             // Where the errors of a cubic's slope and value are largest.
             for s in [0.211_324_865_405_187_1, 0.5] {
                 let exact = filters(schnet, block, &at(s), true);
