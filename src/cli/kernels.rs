@@ -75,7 +75,7 @@ impl Profile {
         let mut line = |cells: [&str; 10]| {
             let [kernel, numbers @ ..] = cells;
             let mut line = format!("  {kernel:<22}");
-            for (number, width) in numbers.iter().zip([6, 11, 8, 10, 10, 7, 10, 10, 7]) {
+            for (number, width) in numbers.iter().zip([6, 11, 9, 10, 8, 9, 9, 9, 8]) {
                 line += &format!("{number:>width$}");
             }
             writeln!(out, "{}", line.trim_end())
@@ -84,8 +84,8 @@ impl Profile {
         // What is not known is left out.
         let unless_zero = |known: bool, text: String| if known { text } else { String::new() };
         line([
-            "kernel", "calls", "µs/step", "of step", "MB", "GB/s", "limit", "MFLOP", "GFLOP/s",
-            "limit",
+            "kernel", "calls", "µs/step", "of step", "MB", "GB/s", "of copy", "MFLOP", "GFLOP/s",
+            "of fma",
         ])?;
         for kernel in &self.kernels {
             let (bytes, flops) = (kernel.bytes > 0, kernel.flops > 0);
