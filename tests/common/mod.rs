@@ -120,6 +120,13 @@ pub(crate) fn assert_close(what: &str, found: &[f64], expected: &[f64], toleranc
     );
 }
 
+/// The largest |x − y|, relative to the largest |y|.
+pub(crate) fn farthest_apart(x: &[f64], y: &[f64]) -> f64 {
+    let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, f64::max);
+    largest(&mut x.iter().zip(y).map(|(x, y)| (x - y).abs()))
+        / largest(&mut y.iter().map(|y| y.abs()))
+}
+
 /// `n` seeded numbers in (−scale, scale).
 pub(crate) fn numbers(seed: u64, n: usize, scale: f64) -> Vec<f64> {
     let draws = (0..n.div_ceil(4) as u64).flat_map(|k| uniform4(seed, Stream::Model, 0, k, 0));
