@@ -59,7 +59,7 @@ fn main() -> flashschnet::Result<()> {
             measure(&auto, "exact filters", n_replicas, 10)?;
             measure(&auto, PRIORS_ONLY, n_replicas, 2000)?;
         }
-        let tables = auto.with_filter(Filter::TABLE)?;
+        let tables = auto.with_filter(Filter::TABLE);
         for n_replicas in [1, 8, 64] {
             measure(&tables, "tabulated filters", n_replicas, 200)?;
         }

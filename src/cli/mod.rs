@@ -46,7 +46,7 @@ struct BackendOptions {
     /// Take the wgpu adapter of this index, or whose name contains this
     #[arg(long, value_name = "NAME|INDEX")]
     adapter: Option<String>,
-    /// Evaluate the network's filters exactly, or (wgpu) from tables of cubic pieces
+    /// Evaluate the network's filters exactly, or from tables of cubic pieces
     #[arg(long, value_enum, default_value_t, value_name = "KIND")]
     filter: FilterName,
     /// Largest error of a tabulated filter's slope, relative to the largest slope
@@ -83,7 +83,7 @@ impl BackendOptions {
             FilterName::Exact => Filter::Exact,
             FilterName::Table => Filter::Table { tolerance: self.table_tolerance },
         };
-        let backend = Backend::open(kind, self.adapter.as_deref())?.with_filter(filter)?;
+        let backend = Backend::open(kind, self.adapter.as_deref())?.with_filter(filter);
         if let Some(reason) = backend.reason() {
             eprintln!("note: {reason}");
         }

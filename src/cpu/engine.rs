@@ -9,7 +9,7 @@ use super::integrate;
 use super::neighbor::{Candidates, Pairs};
 use super::network::{Network, Workspace};
 use super::prior::Sums;
-use crate::engine::{Dynamics, Engine, Evaluation, Integrator, Memory, State, Terms};
+use crate::engine::{Dynamics, Engine, Evaluation, Filter, Integrator, Memory, State, Terms};
 use crate::error::{Error, Result};
 use crate::system::{System, check_vectors};
 
@@ -57,17 +57,21 @@ fn take<'a, T>(slice: &mut &'a mut [T], n: usize) -> &'a mut [T] {
 }
 
 impl Cpu {
-    /// An engine for `system`.
+    /// An engine for `system` with filters of a kind.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a network without filters or hidden channels.
-    pub fn new(system: System) -> Result<Self> {
+    /// [`Error::Unsupported`] for a network without filters or hidden channels, [`Error::Invalid`]
+    /// for a tolerance that no table can meet.
+    pub fn new(system: System, filter: Filter) -> Result<Self> {
         if let Some(schnet) = &system.schnet
             && (schnet.n_filters() == 0 || schnet.readout.iter().any(|layer| layer.n_out == 0))
         {
             return Err(Error::unsupported("a network with a layer of no channels", ""));
         }
-        let network = system.schnet.as_deref().map(Network::new);
+        let network = match &system.schnet {
+            Some(schnet) => Some(Network::new(schnet, filter)?),
+            None => None,
+        };
         let zero = vec![[0.0; 3]; system.n_beads()];
         Ok(Cpu {
             network,
@@ -165,10 +169,9 @@ impl Cpu {
                 let (beads, pairs) = (within(r), &mut work.pairs);
                 candidates.within(&positions[beads.clone()], network.radius, beads.start, pairs);
             }
-            let types = replicas.clone().flat_map(|r| self.system.molecule(r).types.iter());
+            let types = replicas.clone().flat_map(|r| &self.system.molecule(r).types).copied();
             let forces = forces.as_deref_mut();
-            let result =
-                network.evaluate(types.copied(), bead_energy, forces, &mut work, min_chunks);
+            let result = network.evaluate(types, bead_energy, forces, &mut work, min_chunks);
             self.workspaces().push(work);
             result.map_err(|error| self.locate(error, first))?;
         }
@@ -346,7 +349,7 @@ impl Engine for Cpu {
             let positions = &self.state.positions[beads.clone()];
             pairs.clear();
             self.candidates[r].within(positions, network.radius, 0, &mut pairs);
-            network.check(&pairs, positions.len()).map_err(|e| self.locate(e, beads.start))?;
+            network.check(&pairs).map_err(|e| self.locate(e, beads.start))?;
             counts.push(2 * pairs.len() as u64);
         }
         Ok(counts)
