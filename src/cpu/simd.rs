@@ -105,8 +105,7 @@ fn exchange<const FMA: bool>([i, j]: [u32; 2], filter: Lanes, y: &[Lanes], m: &m
     m[j] = times_plus::<FMA>(filter, y[i], m[j]);
 }
 
-/// The channels' pulls `slope ∘ (y_j grad_m_i + y_i grad_m_j)`, added to four sums, which keeps
-/// vectors whole.
+/// The channels' pulls `slope ∘ (y_j grad_m_i + y_i grad_m_j)`, added to four sums.
 #[inline(always)]
 fn add_pull<const FMA: bool>(
     [i, j]: [u32; 2],
@@ -117,7 +116,8 @@ fn add_pull<const FMA: bool>(
 ) {
     let [i, j] = [i as usize, j as usize];
     let both = times_plus::<FMA>(y[j], grad_m[i], times(y[i], grad_m[j]));
-    let Lanes(all) = times(slope, both);
+    // Without the box the compiler takes everything above apart into four short vectors.
+    let Lanes(all) = std::hint::black_box(times(slope, both));
     for (k, pull) in pull.iter_mut().enumerate() {
         *pull += (all[k] + all[k + 4]) + (all[k + 8] + all[k + 12]);
     }
