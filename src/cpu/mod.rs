@@ -3,6 +3,13 @@
 //! The network runs in f32; positions, distances, priors and the integrators stay in f64, where
 //! they cost little. Work is split into pieces that do not depend on the number of threads, and
 //! whose results are combined in a fixed order: the same seed gives the same bits on one machine.
+//!
+//! Replicas are computed side by side, a thread each, as long as there are enough of them; inside a
+//! replica a thread takes sixteen channels at a time (`slab`). For them it walks all pairs, each
+//! once for both directions, with features that stay in its first-level cache. Pairs are sorted by
+//! the intervals of the filter table, which is then read from front to back, once forward and once
+//! backward: what limits a step is that reading, and after it the multiply-adds, 15 for a channel
+//! of a pair in each block.
 
 mod cfconv;
 mod dense;
