@@ -69,10 +69,15 @@ impl Backend {
     }
 
     fn on(on: On, reason: Option<String>) -> Self {
-        Backend { on, filter: Filter::Exact, reason }
+        let filter = match on {
+            On::Reference => Filter::Exact,
+            On::Cpu | On::Wgpu(_) => Filter::default(),
+        };
+        Backend { on, filter, reason }
     }
 
-    /// The same backend with filters of a kind; [`Filter::Exact`] is what a backend opens with.
+    /// The same backend with filters of a kind. The reference opens with [`Filter::Exact`], every
+    /// other backend with [`Filter::TABLE`].
     pub fn with_filter(self, filter: Filter) -> Self {
         Backend { filter, ..self }
     }

@@ -87,16 +87,21 @@ impl Dynamics {
 }
 
 /// How the filters of the network are evaluated.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Filter {
     /// By the filter networks.
-    #[default]
     Exact,
     /// From tables of cubic pieces built when the model is loaded ([`crate::model::FilterTable`]).
     Table {
         /// Largest error of a slope, relative to the largest slope of its block.
         tolerance: f64,
     },
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Filter::TABLE
+    }
 }
 
 impl Filter {
