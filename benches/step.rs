@@ -53,21 +53,25 @@ fn measure(
 }
 
 fn main() -> flashschnet::Result<()> {
-    let auto = Backend::open(Kind::Auto, None)?;
+    let auto = Backend::open(Kind::Auto, None)?.with_filter(Filter::Exact);
     if auto.kind() == Kind::Wgpu {
         for n_replicas in [1, 8, 64] {
             measure(&auto, "exact filters", n_replicas, 10)?;
             measure(&auto, PRIORS_ONLY, n_replicas, 2000)?;
         }
-        let tables = auto.with_filter(Filter::TABLE)?;
+        let tables = auto.with_filter(Filter::TABLE);
         for n_replicas in [1, 8, 64] {
             measure(&tables, "tabulated filters", n_replicas, 200)?;
         }
     }
-    let cpu = Backend::open(Kind::Cpu, None)?;
+    let cpu = Backend::open(Kind::Cpu, None)?.with_filter(Filter::Exact);
     for n_replicas in [1, 4] {
         measure(&cpu, "exact filters", n_replicas, 5)?;
         measure(&cpu, PRIORS_ONLY, n_replicas, 100)?;
+    }
+    let tables = cpu.with_filter(Filter::TABLE);
+    for n_replicas in [1, 4] {
+        measure(&tables, "tabulated filters", n_replicas, 50)?;
     }
     Ok(())
 }

@@ -42,7 +42,7 @@ pub(crate) fn run() -> flashschnet::Result<f64> {
     let (model, structure) = dumbbell();
     let settings = Settings { n_replicas: 16, ..Settings::default() };
     let mut simulation = Simulation::with_engine(&model, &[structure], &settings, |system| {
-        Ok(Box::new(Wgpu::new(&device, system, Filter::Exact)?))
+        Ok(Box::new(Wgpu::new(&device, system, Filter::default())?))
     })?;
     println!("on {}", simulation.engine().device());
     simulation.run(500)?;

@@ -69,19 +69,22 @@ impl Backend {
     }
 
     fn on(on: On, reason: Option<String>) -> Self {
-        Backend { on, filter: Filter::Exact, reason }
+        let filter = match on {
+            On::Reference => Filter::Exact,
+            On::Cpu | On::Wgpu(_) => Filter::default(),
+        };
+        Backend { on, filter, reason }
     }
 
-    /// The same backend with filters of a kind; [`Filter::Exact`] is what a backend opens with.
-    ///
-    /// # Errors
-    /// [`Error::Unsupported`] for tables on another backend than wgpu.
-    pub fn with_filter(self, filter: Filter) -> Result<Self> {
-        if filter != Filter::Exact && self.kind() != Kind::Wgpu {
-            let what = format!("tabulated filters on the {} backend", self.kind().name());
-            return Err(Error::unsupported(what, "use --filter exact, or --backend wgpu"));
-        }
-        Ok(Backend { filter, ..self })
+    /// The same backend with filters of a kind. The reference opens with [`Filter::Exact`], every
+    /// other backend with [`Filter::TABLE`].
+    pub fn with_filter(self, filter: Filter) -> Self {
+        Backend { filter, ..self }
+    }
+
+    /// The filters of its engines.
+    pub fn filter(&self) -> Filter {
+        self.filter
     }
 
     fn auto() -> Self {
@@ -128,11 +131,12 @@ impl Backend {
     /// Sets up an engine for `system`.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] and [`Error::Gpu`] of the device.
+    /// [`Error::OutOfMemory`] and [`Error::Gpu`] of the device, [`Error::Invalid`] for a tolerance
+    /// that no table can meet.
     pub fn engine(&self, system: System) -> Result<Box<dyn Engine>> {
         Ok(match &self.on {
-            On::Reference => Box::new(Reference::new(system)),
-            On::Cpu => Box::new(Cpu::new(system)?),
+            On::Reference => Box::new(Reference::with_filter(system, self.filter)?),
+            On::Cpu => Box::new(Cpu::new(system, self.filter)?),
             On::Wgpu(device) => Box::new(Wgpu::new(device, system, self.filter)?),
         })
     }

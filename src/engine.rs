@@ -1,6 +1,7 @@
 //! The contract of a backend: it holds the state of all replicas and advances it.
 
 use crate::error::{Error, Result};
+use crate::model::{FilterTable, SchNet};
 use crate::system::System;
 
 /// Positions and velocities of all replicas.
@@ -86,10 +87,9 @@ impl Dynamics {
 }
 
 /// How the filters of the network are evaluated.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Filter {
     /// By the filter networks.
-    #[default]
     Exact,
     /// From tables of cubic pieces built when the model is loaded ([`crate::model::FilterTable`]).
     Table {
@@ -98,9 +98,29 @@ pub enum Filter {
     },
 }
 
+impl Default for Filter {
+    fn default() -> Self {
+        Filter::TABLE
+    }
+}
+
 impl Filter {
     /// Tables that keep every reference case within the tolerances of single precision.
     pub const TABLE: Filter = Filter::Table { tolerance: 1e-6 };
+
+    /// The tables of a network, if these are tables.
+    pub(crate) fn table(self, schnet: &SchNet) -> Result<Option<FilterTable>> {
+        let Filter::Table { tolerance } = self else { return Ok(None) };
+        let table = FilterTable::new(schnet, tolerance)?;
+        log::info!(
+            "filter tables: {} intervals, errors {:.1e} of the largest value and {:.1e} of the \
+             largest slope",
+            table.n_intervals(),
+            table.value_error,
+            table.slope_error
+        );
+        Ok(Some(table))
+    }
 }
 
 /// Which energies and forces to compute.

@@ -44,8 +44,8 @@
 //! coordinate that is not finite, more neighbors than the model allows) is a word in the replica's
 //! status, read with the next look: lists are grown and the steps repeated, the rest is an error.
 //!
-//! With tabulated filters ([`model::FilterTable`]) the two cfconv dispatches are their `_table`
-//! variants; nothing else changes.
+//! Filters are tabulated ([`model::FilterTable`]) unless exact ones are asked for: the two cfconv
+//! dispatches are then their `_table` variants; nothing else changes.
 //!
 //! Where weights will be stored in 16 bits is one place: `gpu::network` narrows them when it
 //! uploads.

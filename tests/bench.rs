@@ -39,7 +39,7 @@ fn a_profile_lists_every_kernel_of_the_step() {
 
     let device = Device::open(Some("0"), Profile::Full).unwrap();
     let system = System::new(&small::model(), &small::structures()).unwrap();
-    let expected = Wgpu::new(&device, system, Filter::Exact).unwrap().kernel_names();
+    let expected = Wgpu::new(&device, system, Filter::default()).unwrap().kernel_names();
     let profile = &size["profile"];
     let mut calls = 0;
     for kernel in profile["kernels"].as_array().unwrap() {

@@ -6,7 +6,8 @@ mod common;
 use std::sync::Arc;
 
 use common::{Backend, assert_close, at_rest, chains, hot, mixture, points, small_schnet};
-use flashschnet::engine::{Dynamics, Evaluation, Integrator, State, Terms};
+use flashschnet::engine::{Dynamics, Engine, Evaluation, Integrator, State, Terms};
+use flashschnet::error::Result;
 use flashschnet::model::Model;
 use flashschnet::reference::Reference;
 use flashschnet::system::{Structure, System, Topology};
@@ -23,15 +24,18 @@ on_every_backend!(
 
 const STEPS: u64 = 250;
 
+/// Makes the engine of a backend.
+type EngineOf = fn(System) -> Result<Box<dyn Engine>>;
+
 /// Runs in pieces; with `reset`, the state is read and set again after each.
 fn run(
-    backend: &Backend,
+    engine: EngineOf,
     (system, state): (System, State),
     dynamics: &Dynamics,
     pieces: &[u64],
     reset: bool,
 ) -> (State, Evaluation) {
-    let mut engine = (backend.engine)(system).unwrap();
+    let mut engine = engine(system).unwrap();
     engine.set_dynamics(dynamics).unwrap();
     engine.set_state(&state).unwrap();
     for steps in pieces {
@@ -54,16 +58,16 @@ fn farthest(from: &State, to: &State) -> f64 {
 
 fn same_seed_gives_same_bits(backend: &Backend) {
     let start = chains(14, 3);
-    let first = run(backend, start.clone(), &hot(3), &[STEPS], false);
+    let first = run(backend.engine, start.clone(), &hot(3), &[STEPS], false);
     // Beads move several times any skin, so that lists were rebuilt on the way.
     assert!(farthest(&start.1, &first.0) > 4.0, "{}", farthest(&start.1, &first.0));
-    assert_eq!(run(backend, start, &hot(3), &[STEPS], false), first);
+    assert_eq!(run(backend.engine, start, &hot(3), &[STEPS], false), first);
 }
 
 fn another_seed_gives_another_run(backend: &Backend) {
-    let (first, _) = run(backend, chains(14, 2), &hot(2), &[5], false);
+    let (first, _) = run(backend.engine, chains(14, 2), &hot(2), &[5], false);
     let dynamics = Dynamics { seed: 12, ..hot(2) };
-    let (second, _) = run(backend, chains(14, 2), &dynamics, &[5], false);
+    let (second, _) = run(backend.engine, chains(14, 2), &dynamics, &[5], false);
     let replicas: Vec<_> = first.positions.chunks(14).chain(second.positions.chunks(14)).collect();
     for k in 0..4 {
         assert!(!replicas[..k].contains(&replicas[k]));
@@ -81,9 +85,9 @@ fn a_replica_alone_is_the_replica_among_others(backend: &Backend) {
     let alone_dynamics = Dynamics { replica_ids: vec![100 + r as u32], ..hot(1) };
 
     let start = state.clone();
-    let (many, of_many) = run(backend, (system, state), &dynamics, &[STEPS], false);
+    let (many, of_many) = run(backend.engine, (system, state), &dynamics, &[STEPS], false);
     assert!(farthest(&start, &many) > 4.0);
-    let (one, of_one) = run(backend, (alone, alone_state), &alone_dynamics, &[STEPS], false);
+    let (one, of_one) = run(backend.engine, (alone, alone_state), &alone_dynamics, &[STEPS], false);
     assert_eq!(one.positions, many.positions[beads.clone()]);
     assert_eq!(one.velocities, many.velocities[beads.clone()]);
     assert_eq!(of_one.energy[0], of_many.energy[r]);
@@ -105,7 +109,8 @@ fn a_molecule_alone_is_the_molecule_in_a_mixture(backend: &Backend) {
     let beta: Vec<f64> = (0..n).map(|r| 0.6 + 0.1 * r as f64).collect();
     let replica_ids: Vec<u32> = (0..n as u32).map(|r| 50 + 3 * r).collect();
     let dynamics = Dynamics { beta, replica_ids, ..hot(n) };
-    let (many, of_many) = run(backend, (system.clone(), state.clone()), &dynamics, &[30], false);
+    let (many, of_many) =
+        run(backend.engine, (system.clone(), state.clone()), &dynamics, &[30], false);
     for r in 0..n {
         let alone = System::new(&model, &structures[r..=r]).unwrap();
         assert_eq!(alone.molecules, system.select([r]).molecules);
@@ -113,7 +118,7 @@ fn a_molecule_alone_is_the_molecule_in_a_mixture(backend: &Backend) {
         let start = at_rest(state.positions[beads.clone()].to_vec());
         let (beta, id) = (vec![dynamics.beta[r]], vec![dynamics.replica_ids[r]]);
         let dynamics = Dynamics { beta, replica_ids: id, ..hot(1) };
-        let (one, of_one) = run(backend, (alone, start), &dynamics, &[30], false);
+        let (one, of_one) = run(backend.engine, (alone, start), &dynamics, &[30], false);
         assert_eq!(one.positions, many.positions[beads.clone()], "replica {r}");
         assert_eq!(one.velocities, many.velocities[beads.clone()], "replica {r}");
         assert_eq!(of_one.energy[0], of_many.energy[r], "replica {r}");
@@ -135,15 +140,15 @@ fn setting_the_state_that_was_read_changes_nothing(backend: &Backend) {
         Integrator::Overdamped { friction: 20.0 },
     ] {
         let dynamics = Dynamics { integrator, dt: 0.002, ..hot(2) };
-        let straight = run(backend, chains(14, 2), &dynamics, &[120], false);
+        let straight = run(backend.engine, chains(14, 2), &dynamics, &[120], false);
         let pieces = [1, 40, 1, 1, 77];
-        assert_eq!(run(backend, chains(14, 2), &dynamics, &pieces, true), straight);
+        assert_eq!(run(backend.engine, chains(14, 2), &dynamics, &pieces, true), straight);
     }
 }
 
 fn the_way_a_run_is_cut_changes_nothing(backend: &Backend) {
-    let straight = run(backend, chains(14, 2), &hot(2), &[60], false);
-    assert_eq!(run(backend, chains(14, 2), &hot(2), &[1, 7, 0, 52], false), straight);
+    let straight = run(backend.engine, chains(14, 2), &hot(2), &[60], false);
+    assert_eq!(run(backend.engine, chains(14, 2), &hot(2), &[1, 7, 0, 52], false), straight);
 }
 
 /// Clouds of free beads, which mix soon.
@@ -188,8 +193,10 @@ fn neighbor_lists_keep_up_with_the_beads(backend: &Backend) {
 /// Where positions are kept in f64, not even a bit tells when the lists were rebuilt.
 #[test]
 fn rebuilds_leave_no_trace() {
-    let [old, new] = after_and_afresh(&common::cpu());
-    assert_eq!(old, new);
+    for backend in [common::cpu(), common::cpu_table()] {
+        let [old, new] = after_and_afresh(&backend);
+        assert_eq!(old, new);
+    }
 }
 
 /// One large replica and two small ones, so that work is split between and within replicas.
@@ -197,15 +204,18 @@ fn rebuilds_leave_no_trace() {
 fn any_number_of_threads_gives_the_same_bits() {
     let start = clouds(&[30, 300, 45]);
     let dynamics = Dynamics { dt: 0.001, ..hot(3) };
-    let on_threads = |n: usize, start: (System, State), dynamics: &Dynamics, steps| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
-        pool.install(|| run(&common::cpu(), start, dynamics, &[steps], false))
-    };
-    let mixed = on_threads(1, start.clone(), &dynamics, 3);
-    let many = on_threads(1, chains(14, 20), &hot(20), 30);
-    for n in [2, 3, 8] {
-        let found = on_threads(n, start.clone(), &dynamics, 3);
-        assert_eq!(found, mixed, "{n} threads");
-        assert_eq!(on_threads(n, chains(14, 20), &hot(20), 30), many, "{n} threads");
+    for backend in [common::cpu(), common::cpu_table()] {
+        let on_threads = |n: usize, start: (System, State), dynamics: &Dynamics, steps| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
+            let engine = backend.engine;
+            pool.install(|| run(engine, start, dynamics, &[steps], false))
+        };
+        let mixed = on_threads(1, start.clone(), &dynamics, 3);
+        let many = on_threads(1, chains(14, 20), &hot(20), 30);
+        for n in [2, 3, 8] {
+            let found = on_threads(n, start.clone(), &dynamics, 3);
+            assert_eq!(found, mixed, "{n} threads");
+            assert_eq!(on_threads(n, chains(14, 20), &hot(20), 30), many, "{n} threads");
+        }
     }
 }

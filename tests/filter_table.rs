@@ -2,10 +2,12 @@
 
 mod common;
 
-use common::{ACTIVATIONS, bases, cutoffs, schnet};
+use common::{ACTIVATIONS, assert_close, bases, chains, cutoffs, farthest_apart, schnet};
+use flashschnet::cpu::Cpu;
+use flashschnet::engine::{Engine, Filter, Terms};
 use flashschnet::model::FilterTable;
 use flashschnet::ops::{Graph, Ops};
-use flashschnet::reference::ReferenceOps;
+use flashschnet::reference::{Reference, ReferenceOps};
 
 /// W_f(d) and W'_f(d) of every channel, by the reference, from a pair of beads at distance d: with
 /// y = 1 the message is W, and with grad_m of one channel the force is −2 W'.
@@ -52,6 +54,27 @@ fn is_within_its_tolerance_everywhere() {
             assert!(error[0] <= 20.0 * tolerance * largest[0], "{k}: {error:?} of {largest:?}");
         }
     }
+}
+
+/// A table so coarse that nothing but the same pieces agrees within single precision.
+#[test]
+fn the_cpu_computes_what_the_reference_computes_from_the_same_table() {
+    let (system, state) = chains(40, 2);
+    let filter = Filter::Table { tolerance: 1.0 };
+    let mut cpu = Cpu::new(system.clone(), filter).unwrap();
+    let mut reference = Reference::with_filter(system.clone(), filter).unwrap();
+    let mut exact = Reference::new(system);
+    let mut evaluate = |engine: &mut dyn Engine| {
+        engine.set_state(&state).unwrap();
+        engine.evaluate(Terms::Network).unwrap()
+    };
+    let [found, expected, exact] =
+        [&mut cpu as &mut dyn Engine, &mut reference, &mut exact].map(&mut evaluate);
+    assert_close("bead energy", &found.bead_energy, &expected.bead_energy, 1e-5);
+    let [found, expected, exact] = [found, expected, exact].map(|e| e.forces);
+    assert_close("forces", found.as_flattened(), expected.as_flattened(), 2e-5);
+    let apart = farthest_apart(exact.as_flattened(), expected.as_flattened());
+    assert!(apart > 1e-4, "{apart:e}");
 }
 
 #[test]

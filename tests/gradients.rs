@@ -7,10 +7,10 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use common::{
-    ACTIVATIONS, assert_close, at_rest, bases, chain, chains, cutoffs, every_prior, linear,
-    numbers, points, schnet,
+    ACTIVATIONS, assert_close, at_rest, bases, chain, chains, cutoffs, every_prior, farthest_apart,
+    linear, numbers, points, schnet,
 };
-use flashschnet::engine::{Engine, Terms};
+use flashschnet::engine::{Engine, Filter, Terms};
 use flashschnet::error::Error;
 use flashschnet::model::Model;
 use flashschnet::ops::{Dense, Ops};
@@ -145,7 +145,10 @@ fn prior_forces_are_the_derivatives() {
 
 /// Forces of a whole system along `n_directions` random directions.
 fn check_system(name: &str, system: System, positions: &[[f64; 3]], n_directions: u64) {
-    let mut engine = Reference::new(system);
+    check_engine(name, Reference::new(system), positions, n_directions);
+}
+
+fn check_engine(name: &str, mut engine: Reference, positions: &[[f64; 3]], n_directions: u64) {
     let mut at = |x: &[[f64; 3]]| {
         engine.set_state(&at_rest(x.to_vec())).unwrap();
         engine.evaluate(Terms::Total).unwrap()
@@ -167,6 +170,20 @@ fn check_system(name: &str, system: System, positions: &[[f64; 3]], n_directions
 fn forces_of_a_chain_with_a_network_and_priors_are_the_derivatives() {
     let (system, state) = chains(12, 2);
     check_system("chains", system, &state.positions, 6);
+}
+
+/// From a table so coarse that its forces are not the network's by far more than the tolerance.
+#[test]
+fn forces_from_a_coarse_table_are_the_derivatives() {
+    let (system, state) = chains(12, 2);
+    let coarse = Reference::with_filter(system.clone(), Filter::Table { tolerance: 1.0 }).unwrap();
+    check_engine("coarse table", coarse.clone(), &state.positions, 6);
+    let [found, exact] = [coarse, Reference::new(system)].map(|mut engine| {
+        engine.set_state(&state).unwrap();
+        engine.evaluate(Terms::Network).unwrap().forces
+    });
+    let apart = farthest_apart(found.as_flattened(), exact.as_flattened());
+    assert!(apart > 100.0 * TOLERANCE, "{apart:e}");
 }
 
 #[test]

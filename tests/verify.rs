@@ -6,7 +6,7 @@ mod common;
 use std::path::PathBuf;
 
 use common::{Backend, LargeCases};
-use flashschnet::engine::Engine;
+use flashschnet::engine::{Engine, Filter};
 use flashschnet::reference::Reference;
 use flashschnet::system::System;
 use flashschnet::verify::{self, EngineFactory, Options, Status};
@@ -55,6 +55,15 @@ fn reference_agrees_with_the_data() {
     let engine = |system: System| Ok(Box::new(Reference::new(system)) as Box<dyn Engine>);
     // Twenty steps of the two large replicas take half a minute in plain f64 loops.
     check_files(true, LargeCases::Steps(4), &engine);
+}
+
+/// Tables are as far from the networks as single precision is.
+#[test]
+fn reference_with_tables_agrees_with_the_data() {
+    let engine = |system: System| {
+        Ok(Box::new(Reference::with_filter(system, Filter::TABLE)?) as Box<dyn Engine>)
+    };
+    check_files(false, LargeCases::Steps(1), &engine);
 }
 
 fn agrees_with_the_data(backend: &Backend) {

@@ -46,9 +46,10 @@ struct BackendOptions {
     /// Take the wgpu adapter of this index, or whose name contains this
     #[arg(long, value_name = "NAME|INDEX")]
     adapter: Option<String>,
-    /// Evaluate the network's filters exactly, or (wgpu) from tables of cubic pieces
-    #[arg(long, value_enum, default_value_t, value_name = "KIND")]
-    filter: FilterName,
+    /// Take the network's filters from tables of cubic pieces, or evaluate them exactly for every
+    /// edge [default: table, and exact with the reference backend]
+    #[arg(long, value_enum, value_name = "KIND")]
+    filter: Option<FilterName>,
     /// Largest error of a tabulated filter's slope, relative to the largest slope
     #[arg(long, default_value_t = 1e-6, value_name = "ERROR")]
     table_tolerance: f64,
@@ -63,9 +64,8 @@ enum BackendName {
     Reference,
 }
 
-#[derive(Clone, Copy, Default, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum)]
 enum FilterName {
-    #[default]
     Exact,
     Table,
 }
@@ -79,11 +79,12 @@ impl BackendOptions {
             BackendName::Cpu => Kind::Cpu,
             BackendName::Reference => Kind::Reference,
         };
-        let filter = match self.filter {
-            FilterName::Exact => Filter::Exact,
-            FilterName::Table => Filter::Table { tolerance: self.table_tolerance },
+        let backend = Backend::open(kind, self.adapter.as_deref())?;
+        let filter = match (self.filter, backend.filter()) {
+            (Some(FilterName::Exact), _) | (None, Filter::Exact) => Filter::Exact,
+            _ => Filter::Table { tolerance: self.table_tolerance },
         };
-        let backend = Backend::open(kind, self.adapter.as_deref())?.with_filter(filter)?;
+        let backend = backend.with_filter(filter);
         if let Some(reason) = backend.reason() {
             eprintln!("note: {reason}");
         }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use flashschnet::backend::Kind;
 use flashschnet::engine::Engine;
+use flashschnet::engine::Filter;
 use flashschnet::system::System;
 use flashschnet::verify::{Options, Report, Status, cases_at, verify_built_in, verify_file};
 use flashschnet::{Error, Result};
@@ -58,7 +59,7 @@ impl Verify {
             device.replace(engine.device());
             Ok(engine)
         };
-        let exact = backend.kind() == Kind::Reference;
+        let exact = backend.kind() == Kind::Reference && backend.filter() == Filter::Exact;
         let options = Options { exact, max_steps: self.max_steps };
 
         let mut entries = Vec::new();

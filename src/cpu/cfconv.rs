@@ -1,71 +1,138 @@
-//! Continuous-filter convolution: gather, multiply, sum by receiver.
+//! Continuous-filter convolution by pairs: both directions of a pair share its filter, messages
+//! are summed in the order of the pairs, and every slab of channels is summed by one thread.
 
 use rayon::prelude::*;
 
-use super::neighbor::{Pairs, Rows, square};
+use super::radial::CHUNK;
 use super::simd;
+use super::slab::Lanes;
+use super::table::PlacedPair;
 
-/// Beads per chunk.
-const ROWS: usize = 8;
+/// Pairs per chunk when pulls are summed.
+const PULLS: usize = 1024;
 
-/// Pairs per chunk.
-const PAIRS: usize = 256;
-
-/// `m_i = Σ_j y_j ∘ W(d_ij)`; with ∂E/∂m for `y` it gives ∂E/∂y, the graph and W being symmetric.
-/// `filter`: `[n_pairs, F]`; `y`, `m`: `[n_beads, F]`; at least `min_chunks` chunks to a thread.
-pub(super) fn cfconv(
-    rows: &Rows,
-    filter: &[f32],
-    y: &[f32],
-    m: &mut [f32],
-    n_filters: usize,
-    min_chunks: usize,
-) {
-    m.par_chunks_mut(ROWS * n_filters).enumerate().with_min_len(min_chunks).for_each(
-        |(chunk, m)| {
-            for (i, m) in m.chunks_exact_mut(n_filters).enumerate() {
-                simd::gather(rows.row(chunk * ROWS + i), filter, y, m);
-            }
-        },
-    );
+/// A block's filters, and the pairs in the order in which they are summed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum PairFilters<'a> {
+    /// Values and slopes of all pairs, `[F/16, CHUNK]` for every chunk; no slopes where only
+    /// energies are asked for.
+    Exact { pairs: &'a [[u32; 2]], value: &'a [Lanes], slope: &'a [Lanes] },
+    /// Pieces `[F/16, n_intervals]` and pairs in their order.
+    Table { pairs: &'a [PlacedPair], pieces: &'a [[Lanes; 4]] },
 }
 
-/// Adds dE/dd of every pair to `slope`, kcal/mol/Å: both directions of
-/// `Σ_f W'_f (y_jf grad_m_if + y_if grad_m_jf)` are one number.
-pub(super) fn pair_slopes(
-    pairs: &Pairs,
-    filter_slope: &[f32],
-    y: &[f32],
-    grad_m: &[f32],
-    slope: &mut [f64],
+/// The rows of one slab in every chunk of pairs.
+fn slab_of(chunks: &[Lanes], slab: usize, n_slabs: usize) -> impl Iterator<Item = &[Lanes]> {
+    chunks.chunks(CHUNK * n_slabs).map(move |chunk| {
+        let n_pairs = chunk.len() / n_slabs;
+        &chunk[slab * n_pairs..][..n_pairs]
+    })
+}
+
+/// `m_i = Σ_j y_j ∘ W(d_ij)`; y, m: `[F/16, n_beads]`; at least `min_chunks` slabs to a thread.
+pub(super) fn cfconv_forward(
+    filters: PairFilters,
+    n_beads: usize,
+    y: &[Lanes],
+    m: &mut [Lanes],
     min_chunks: usize,
 ) {
-    let Some(n_filters) = filter_slope.len().checked_div(pairs.len()) else { return };
-    (
-        slope.par_chunks_mut(PAIRS),
-        pairs.beads.par_chunks(PAIRS),
-        filter_slope.par_chunks(PAIRS * n_filters),
-    )
+    let n_slabs = y.len() / n_beads;
+    (m.par_chunks_mut(n_beads), y.par_chunks(n_beads))
         .into_par_iter()
+        .enumerate()
         .with_min_len(min_chunks)
-        .for_each(|(slope, beads, filter_slope)| {
-            let pairs = slope.iter_mut().zip(beads).zip(filter_slope.chunks_exact(n_filters));
-            for ((slope, beads), filter_slope) in pairs {
-                let start = beads.map(|bead| bead as usize * n_filters);
-                let y = start.map(|start| &y[start..start + n_filters]);
-                let grad_m = start.map(|start| &grad_m[start..start + n_filters]);
-                *slope += f64::from(simd::pair_slope(filter_slope, y, grad_m));
+        .for_each(|(slab, (m, y))| {
+            m.fill(Lanes::ZERO);
+            match filters {
+                PairFilters::Exact { pairs, value, .. } => {
+                    let value = slab_of(value, slab, n_slabs);
+                    for (pairs, value) in pairs.chunks(CHUNK).zip(value) {
+                        simd::convolve(pairs, value, y, m);
+                    }
+                }
+                PairFilters::Table { pairs, pieces } => {
+                    let n_intervals = pieces.len() / n_slabs;
+                    let pieces = &pieces[slab * n_intervals..][..n_intervals];
+                    simd::convolve_table(pairs, pieces, y, m);
+                }
             }
         });
 }
 
-/// Adds `∓ dE/dd (x_i − x_j)/d` to the forces on the beads of every pair, in the order of the pairs.
-pub(super) fn add_forces(pairs: &Pairs, slope: &[f64], forces: &mut [[f64; 3]]) {
-    for ((beads, separation), slope) in pairs.beads.iter().zip(&pairs.separation).zip(slope) {
-        let scale = slope / square(*separation).sqrt();
-        for (c, x) in separation.iter().enumerate() {
-            forces[beads[0] as usize][c] -= scale * x;
-            forces[beads[1] as usize][c] += scale * x;
+/// `grad_y_i = Σ_j W(d_ij) ∘ grad_m_j`, and adds the pull along every pair, dE/dd (from a table
+/// dE/ds), to `pull`: four parts of it for every slab, `[F/16, n_pairs]`, see [`add_forces`].
+#[allow(clippy::too_many_arguments, reason = "the operation's inputs, then its outputs")]
+pub(super) fn cfconv_backward(
+    filters: PairFilters,
+    n_beads: usize,
+    y: &[Lanes],
+    grad_m: &[Lanes],
+    grad_y: &mut [Lanes],
+    pull: &mut [[f32; 4]],
+    min_chunks: usize,
+) {
+    let n_slabs = y.len() / n_beads;
+    let n_pairs = pull.len() / n_slabs;
+    if n_pairs == 0 {
+        grad_y.fill(Lanes::ZERO);
+        return;
+    }
+    (
+        grad_y.par_chunks_mut(n_beads),
+        pull.par_chunks_mut(n_pairs),
+        y.par_chunks(n_beads),
+        grad_m.par_chunks(n_beads),
+    )
+        .into_par_iter()
+        .enumerate()
+        .with_min_len(min_chunks)
+        .for_each(|(slab, (grad_y, pull, y, grad_m))| {
+            grad_y.fill(Lanes::ZERO);
+            match filters {
+                PairFilters::Exact { pairs, value, slope } => {
+                    let filters = slab_of(value, slab, n_slabs).zip(slab_of(slope, slab, n_slabs));
+                    let chunks = pairs.chunks(CHUNK).zip(pull.chunks_mut(CHUNK));
+                    for ((pairs, pull), (value, slope)) in chunks.zip(filters) {
+                        simd::convolve_back(pairs, value, slope, y, grad_m, grad_y, pull);
+                    }
+                }
+                PairFilters::Table { pairs, pieces } => {
+                    let n_intervals = pieces.len() / n_slabs;
+                    let pieces = &pieces[slab * n_intervals..][..n_intervals];
+                    simd::convolve_back_table(pairs, pieces, y, grad_m, grad_y, pull);
+                }
+            }
+        });
+}
+
+/// Adds `∓ pull · gradient` to the forces on the beads of every pair, in the order of the pairs.
+/// `gradient` is that of the coordinate the pull is the slope by; `total`: room for `[n_pairs]`.
+pub(super) fn add_forces(
+    pairs: impl Iterator<Item = [u32; 2]>,
+    gradient: &[[f64; 3]],
+    pull: &[[f32; 4]],
+    total: &mut [f64],
+    forces: &mut [[f64; 3]],
+    min_chunks: usize,
+) {
+    let n_pairs = total.len();
+    total.par_chunks_mut(PULLS).enumerate().with_min_len(min_chunks).for_each(|(chunk, total)| {
+        let first = chunk * PULLS;
+        for (k, total) in total.iter_mut().enumerate() {
+            let mut sum = [0.0; 4];
+            for of_slab in pull[first + k..].iter().step_by(n_pairs) {
+                for (sum, pull) in sum.iter_mut().zip(of_slab) {
+                    *sum += pull;
+                }
+            }
+            *total = f64::from((sum[0] + sum[1]) + (sum[2] + sum[3]));
+        }
+    });
+    for ((beads, gradient), total) in pairs.zip(gradient).zip(total) {
+        for (c, x) in gradient.iter().enumerate() {
+            forces[beads[0] as usize][c] -= *total * x;
+            forces[beads[1] as usize][c] += *total * x;
         }
     }
 }

@@ -9,12 +9,12 @@ use super::integrate;
 use super::neighbor::{Candidates, Pairs};
 use super::network::{Network, Workspace};
 use super::prior::Sums;
-use crate::engine::{Dynamics, Engine, Evaluation, Integrator, Memory, State, Terms};
+use crate::engine::{Dynamics, Engine, Evaluation, Filter, Integrator, Memory, State, Terms};
 use crate::error::{Error, Result};
 use crate::system::{System, check_vectors};
 
 /// Replicas are joined into batches of up to this many beads, so that the matrix products of small
-/// molecules have enough rows. Batches beyond it get all threads, one batch after the other.
+/// molecules have enough rows.
 const BATCH: usize = 256;
 
 /// An [`Engine`] on the threads of the CPU: the network in f32, priors, integration and all sums
@@ -28,134 +28,149 @@ pub struct Cpu {
     network: Option<Network>,
     dynamics: Option<Dynamics>,
     state: State,
+    /// The state before a step, in case it fails.
+    before: State,
     external: Option<Vec<[f64; 3]>>,
     noise: Vec<[f64; 3]>,
-    candidates: Vec<Candidates>,
-    /// Of the present positions; `None` until asked for.
-    total: Option<Evaluation>,
+    batches: Vec<Batch>,
+    /// Of the present positions, if `is_current`.
+    total: Evaluation,
+    is_current: bool,
+    /// The total's and the external ones.
+    forces: Vec<[f64; 3]>,
     last_good: u64,
     /// Workspaces not in use.
     idle: Mutex<Vec<Workspace>>,
 }
 
-/// A batch of replicas, and where its results go.
-struct Batch<'a> {
+/// Consecutive replicas computed together, and their results.
+#[derive(Debug)]
+struct Batch {
     replicas: Range<usize>,
     beads: Range<usize>,
-    candidates: &'a mut [Candidates],
-    energy: &'a mut [f64],
-    bead_energy: &'a mut [f64],
-    /// `None` where only energies are asked for.
-    forces: Option<&'a mut [[f64; 3]]>,
+    candidates: Vec<Candidates>,
+    energy: Vec<f64>,
+    bead_energy: Vec<f64>,
+    prior_energy: Vec<f64>,
+    forces: Vec<[f64; 3]>,
 }
 
-/// Cuts the first `n` elements off a slice.
-fn take<'a, T>(slice: &mut &'a mut [T], n: usize) -> &'a mut [T] {
-    let (first, rest) = std::mem::take(slice).split_at_mut(n);
-    *slice = rest;
-    first
+/// Consecutive replicas of up to `limit` beads together, or one larger replica.
+fn batches(system: &System, limit: usize) -> Vec<Batch> {
+    let first_bead = &system.first_bead;
+    let mut batches = Vec::new();
+    let mut start = 0;
+    for r in 1..=system.n_replicas() {
+        if first_bead.get(r + 1).is_none_or(|next| next - first_bead[start] > limit) {
+            let beads = first_bead[start]..first_bead[r];
+            batches.push(Batch {
+                replicas: start..r,
+                candidates: vec![Candidates::default(); r - start],
+                energy: vec![0.0; r - start],
+                bead_energy: vec![0.0; beads.len()],
+                prior_energy: vec![0.0; beads.len()],
+                forces: vec![[0.0; 3]; beads.len()],
+                beads,
+            });
+            start = r;
+        }
+    }
+    batches
 }
 
 impl Cpu {
-    /// An engine for `system`.
+    /// An engine for `system` with filters of a kind.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a network without filters or hidden channels.
-    pub fn new(system: System) -> Result<Self> {
+    /// [`Error::Unsupported`] for a network without filters or hidden channels, [`Error::Invalid`]
+    /// for a tolerance that no table can meet.
+    pub fn new(system: System, filter: Filter) -> Result<Self> {
         if let Some(schnet) = &system.schnet
             && (schnet.n_filters() == 0 || schnet.readout.iter().any(|layer| layer.n_out == 0))
         {
             return Err(Error::unsupported("a network with a layer of no channels", ""));
         }
-        let network = system.schnet.as_deref().map(Network::new);
-        let zero = vec![[0.0; 3]; system.n_beads()];
+        let network = match &system.schnet {
+            Some(schnet) => Some(Network::new(schnet, filter)?),
+            None => None,
+        };
+        let n_beads = system.n_beads();
+        let zero = vec![[0.0; 3]; n_beads];
+        let state = State { positions: zero.clone(), velocities: zero.clone(), step: 0 };
+        // Two batches per thread level out their different costs.
+        let limit = n_beads.div_ceil(2 * rayon::current_num_threads()).clamp(1, BATCH);
         Ok(Cpu {
             network,
             dynamics: None,
-            state: State { positions: zero.clone(), velocities: zero.clone(), step: 0 },
+            before: state.clone(),
+            state,
             external: None,
-            noise: zero,
-            candidates: vec![Candidates::default(); system.n_replicas()],
-            total: None,
+            noise: zero.clone(),
+            batches: batches(&system, limit),
+            total: Evaluation::default(),
+            is_current: false,
+            forces: zero,
             last_good: 0,
             idle: Mutex::default(),
             system,
         })
     }
 
-    /// Consecutive replicas of up to `limit` beads together, or one larger replica.
-    fn batches(&self, limit: usize) -> Vec<Range<usize>> {
-        let first_bead = &self.system.first_bead;
-        let mut batches = Vec::new();
-        let mut start = 0;
-        for r in 1..=self.system.n_replicas() {
-            let full = self
-                .system
-                .first_bead
-                .get(r + 1)
-                .is_none_or(|next| next - first_bead[start] > limit);
-            if full {
-                batches.push(start..r);
-                start = r;
+    /// Energies by replica and by bead, and forces if they are asked for.
+    fn evaluate_terms(
+        &mut self,
+        terms: Terms,
+        with_forces: bool,
+        evaluation: &mut Evaluation,
+    ) -> Result<()> {
+        let mut batches = std::mem::take(&mut self.batches);
+        // As many batches as fill all threads go to one thread each, the rest get all threads one
+        // after the other.
+        let n_threads = rayon::current_num_threads();
+        let n_full = batches.len() / n_threads * n_threads;
+        let (full, rest) = batches.split_at_mut(n_full);
+        let evaluate = |batch: &mut Batch, min_chunks| {
+            self.evaluate_batch(batch, terms, with_forces, min_chunks)
+        };
+        let found = (full.par_iter_mut().with_max_len(1))
+            .map(|batch| evaluate(batch, usize::MAX))
+            .reduce(|| Ok(()), Result::and)
+            .and_then(|()| rest.iter_mut().try_for_each(|batch| evaluate(batch, 1)));
+        let Evaluation { energy, forces, bead_energy } = evaluation;
+        energy.clear();
+        forces.clear();
+        bead_energy.clear();
+        for batch in &batches {
+            energy.extend(&batch.energy);
+            bead_energy.extend(&batch.bead_energy);
+            if with_forces {
+                forces.extend(&batch.forces);
             }
         }
-        batches
-    }
-
-    /// Energies by replica and by bead, and forces if they are asked for.
-    fn evaluate_terms(&mut self, terms: Terms, with_forces: bool) -> Result<Evaluation> {
-        let (n_replicas, n_beads) = (self.system.n_replicas(), self.system.n_beads());
-        let mut evaluation = Evaluation {
-            energy: vec![0.0; n_replicas],
-            forces: vec![[0.0; 3]; if with_forces { n_beads } else { 0 }],
-            bead_energy: vec![0.0; n_beads],
-        };
-        // Two batches per thread level out their different costs.
-        let n_threads = rayon::current_num_threads();
-        let limit = n_beads.div_ceil(2 * n_threads).clamp(1, BATCH);
-        let ranges = self.batches(limit);
-        let mut lists = std::mem::take(&mut self.candidates);
-        let (mut candidates, mut energy) = (&mut lists[..], &mut evaluation.energy[..]);
-        let mut bead_energy = &mut evaluation.bead_energy[..];
-        let mut forces = &mut evaluation.forces[..];
-        let batches = ranges.into_iter().map(|replicas| {
-            let first_bead = &self.system.first_bead;
-            let beads = first_bead[replicas.start]..first_bead[replicas.end];
-            Batch {
-                candidates: take(&mut candidates, replicas.len()),
-                energy: take(&mut energy, replicas.len()),
-                bead_energy: take(&mut bead_energy, beads.len()),
-                forces: with_forces.then(|| take(&mut forces, beads.len())),
-                replicas,
-                beads,
-            }
-        });
-        let (small, large): (Vec<_>, Vec<_>) =
-            batches.partition(|batch| batch.beads.len() <= BATCH);
-        let one_each = small.len() >= n_threads;
-        let min_chunks = if one_each { usize::MAX } else { 1 };
-        let of_small = small
-            .into_par_iter()
-            .with_max_len(1)
-            .with_min_len(if one_each { 1 } else { usize::MAX })
-            .map(|batch| self.evaluate_batch(batch, terms, min_chunks))
-            .collect::<Vec<_>>();
-        let of_large = large.into_iter().map(|batch| self.evaluate_batch(batch, terms, 1));
-        let first_error = of_small.into_iter().chain(of_large).find_map(Result::err);
-        self.candidates = lists;
-        first_error.map_or(Ok(evaluation), Err)
+        self.batches = batches;
+        found
     }
 
     /// Energies and perhaps forces of a batch: on all threads if `min_chunks` is 1, on one if it is
     /// `usize::MAX`.
-    fn evaluate_batch(&self, batch: Batch, terms: Terms, min_chunks: usize) -> Result<()> {
-        let Batch { replicas, beads, candidates, energy, bead_energy, mut forces } = batch;
+    fn evaluate_batch(
+        &self,
+        batch: &mut Batch,
+        terms: Terms,
+        with_forces: bool,
+        min_chunks: usize,
+    ) -> Result<()> {
+        let Batch { replicas, beads, candidates, energy, bead_energy, prior_energy, forces } =
+            batch;
         let first = beads.start;
         let within = |r: usize| {
             let beads = self.system.beads(r);
             beads.start - first..beads.end - first
         };
-        let positions = &self.state.positions[beads];
+        let positions = &self.state.positions[beads.clone()];
+        bead_energy.fill(0.0);
+        prior_energy.fill(0.0);
+        forces.fill([0.0; 3]);
         if let Some(network) = &self.network
             && !matches!(terms, Terms::Prior(_))
         {
@@ -165,26 +180,25 @@ impl Cpu {
                 let (beads, pairs) = (within(r), &mut work.pairs);
                 candidates.within(&positions[beads.clone()], network.radius, beads.start, pairs);
             }
-            let types = replicas.clone().flat_map(|r| self.system.molecule(r).types.iter());
-            let forces = forces.as_deref_mut();
-            let result =
-                network.evaluate(types.copied(), bead_energy, forces, &mut work, min_chunks);
+            let types = replicas.clone().flat_map(|r| &self.system.molecule(r).types).copied();
+            let forces = with_forces.then_some(&mut forces[..]);
+            let result = network.evaluate(types, bead_energy, forces, &mut work, min_chunks);
             self.workspaces().push(work);
             result.map_err(|error| self.locate(error, first))?;
         }
-        let mut prior_energy = Vec::new();
-        for (r, energy) in replicas.zip(energy) {
+        for (r, energy) in replicas.clone().zip(energy) {
             let beads = within(r);
-            prior_energy.clear();
-            prior_energy.resize(beads.len(), 0.0);
-            let forces = forces.as_deref_mut().map(|forces| &mut forces[beads.clone()]);
-            let mut sums = Sums { bead_energy: &mut prior_energy, forces };
+            let mut sums = Sums {
+                bead_energy: &mut prior_energy[beads.clone()],
+                forces: with_forces.then_some(&mut forces[beads.clone()]),
+            };
             for (k, term) in self.system.molecule(r).terms.iter().enumerate() {
                 if terms == Terms::Total || terms == Terms::Prior(k) {
                     sums.add(term, &positions[beads.clone()]);
                 }
             }
-            *energy = prior_energy.iter().sum::<f64>() + bead_energy[beads].iter().sum::<f64>();
+            let of = |energy: &[f64]| energy[beads.clone()].iter().sum::<f64>();
+            *energy = of(prior_energy) + of(bead_energy);
         }
         Ok(())
     }
@@ -211,44 +225,55 @@ impl Cpu {
         }
     }
 
-    /// The total, computed once per state.
-    fn total(&mut self) -> Result<&Evaluation> {
-        let total = match self.total.take() {
-            Some(total) => total,
-            None => self.evaluate_terms(Terms::Total, true)?,
-        };
-        Ok(self.total.insert(total))
-    }
-
-    fn forces(&mut self) -> Result<Vec<[f64; 3]>> {
-        let mut forces = self.total()?.forces.clone();
+    /// Computes the total and the forces on the beads, once per state.
+    fn update(&mut self) -> Result<()> {
+        if !self.is_current {
+            let mut total = std::mem::take(&mut self.total);
+            let found = self.evaluate_terms(Terms::Total, true, &mut total);
+            self.total = total;
+            found?;
+            self.is_current = true;
+        }
+        self.forces.copy_from_slice(&self.total.forces);
         let external = self.external.iter().flatten().flatten();
-        for (force, external) in forces.as_flattened_mut().iter_mut().zip(external) {
+        for (force, external) in self.forces.as_flattened_mut().iter_mut().zip(external) {
             *force += external;
         }
-        Ok(forces)
+        Ok(())
     }
 
     /// One step with the numbers in `self.noise`; on an error the state stays as it was.
     fn step(&mut self) -> Result<()> {
-        let Some(Dynamics { integrator, dt, beta, .. }) = self.dynamics.clone() else {
+        self.update()?;
+        let Cpu { system, dynamics, state, forces, noise, .. } = self;
+        let Some(dynamics) = dynamics else {
             return Err(Error::invalid("dynamics", "none", "set_dynamics before advance"));
         };
-        let forces = self.forces()?;
-        let before = self.state.clone();
-        let (system, state) = (&self.system, &mut self.state);
-        integrate::begin(system, integrator, dt, &beta, &forces, &self.noise, state);
-        self.total = None;
-        match self.forces() {
-            Ok(forces) => {
-                integrate::end(&self.system, integrator, dt, &forces, &mut self.state);
-                Ok(())
-            }
-            Err(error) => {
-                self.state = before;
-                Err(error)
-            }
+        let (integrator, dt) = (dynamics.integrator, dynamics.dt);
+        self.before.clone_from(state);
+        integrate::begin(system, integrator, dt, &dynamics.beta, forces, noise, state);
+        self.is_current = false;
+        if let Err(error) = self.update() {
+            std::mem::swap(&mut self.state, &mut self.before);
+            return Err(error);
         }
+        integrate::end(&self.system, integrator, dt, &self.forces, &mut self.state);
+        Ok(())
+    }
+
+    fn steps(&mut self, n_steps: u64) -> Result<()> {
+        for _ in 0..n_steps {
+            if let Some(dynamics) = &self.dynamics
+                && dynamics.integrator != Integrator::Nve
+            {
+                for (r, id) in dynamics.replica_ids.iter().enumerate() {
+                    let noise = &mut self.noise[self.system.beads(r)];
+                    integrate::noise(dynamics.seed, *id, self.state.step, noise);
+                }
+            }
+            self.step()?;
+        }
+        Ok(())
     }
 }
 
@@ -260,7 +285,8 @@ impl Engine for Cpu {
     fn set_state(&mut self, state: &State) -> Result<()> {
         check_vectors("positions", &state.positions, self.system.n_beads())?;
         check_vectors("velocities", &state.velocities, self.system.n_beads())?;
-        (self.state, self.total, self.last_good) = (state.clone(), None, state.step);
+        (self.is_current, self.last_good) = (false, state.step);
+        self.state.clone_from(state);
         Ok(())
     }
 
@@ -289,18 +315,8 @@ impl Engine for Cpu {
     }
 
     fn advance(&mut self, n_steps: u64) -> Result<()> {
-        for _ in 0..n_steps {
-            if let Some(dynamics) = &self.dynamics
-                && dynamics.integrator != Integrator::Nve
-            {
-                for (r, id) in dynamics.replica_ids.iter().enumerate() {
-                    let noise = &mut self.noise[self.system.beads(r)];
-                    integrate::noise(dynamics.seed, *id, self.state.step, noise);
-                }
-            }
-            self.step()?;
-        }
-        Ok(())
+        // On a thread of the pool, so that handing out work wakes nobody to do so.
+        rayon::scope(|_| self.steps(n_steps))
     }
 
     fn advance_with_noise(&mut self, noise: &[[f64; 3]]) -> Result<()> {
@@ -322,17 +338,22 @@ impl Engine for Cpu {
     }
 
     fn energies(&mut self, terms: Terms) -> Result<Vec<f64>> {
-        match (terms, &self.total) {
-            (Terms::Total, Some(total)) => Ok(total.energy.clone()),
-            _ => self.evaluate_terms(terms, false).map(|evaluation| evaluation.energy),
+        if terms == Terms::Total && self.is_current {
+            return Ok(self.total.energy.clone());
         }
+        let mut evaluation = Evaluation::default();
+        self.evaluate_terms(terms, false, &mut evaluation)?;
+        Ok(evaluation.energy)
     }
 
     fn evaluate(&mut self, terms: Terms) -> Result<Evaluation> {
-        match terms {
-            Terms::Total => self.total().cloned(),
-            Terms::Network | Terms::Prior(_) => self.evaluate_terms(terms, true),
+        if terms == Terms::Total {
+            self.update()?;
+            return Ok(self.total.clone());
         }
+        let mut evaluation = Evaluation::default();
+        self.evaluate_terms(terms, true, &mut evaluation)?;
+        Ok(evaluation)
     }
 
     fn n_edges(&mut self) -> Result<Vec<u64>> {
@@ -340,23 +361,28 @@ impl Engine for Cpu {
             return Ok(vec![0; self.system.n_replicas()]);
         };
         let mut pairs = Pairs::default();
-        let mut counts = Vec::with_capacity(self.candidates.len());
-        for r in 0..self.candidates.len() {
-            let beads = self.system.beads(r);
-            let positions = &self.state.positions[beads.clone()];
-            pairs.clear();
-            self.candidates[r].within(positions, network.radius, 0, &mut pairs);
-            network.check(&pairs, positions.len()).map_err(|e| self.locate(e, beads.start))?;
-            counts.push(2 * pairs.len() as u64);
+        let mut counts = Vec::with_capacity(self.system.n_replicas());
+        for batch in &mut self.batches {
+            for (r, candidates) in batch.replicas.clone().zip(&mut batch.candidates) {
+                let positions = &self.state.positions[self.system.beads(r)];
+                pairs.clear();
+                candidates.within(positions, network.radius, 0, &mut pairs);
+                if let Err(error) = network.check(&pairs) {
+                    return Err(self.locate(error, self.system.first_bead[r]));
+                }
+                counts.push(2 * pairs.len() as u64);
+            }
         }
         Ok(counts)
     }
 
     fn memory(&self) -> Memory {
         let beads = self.system.n_beads();
-        // Positions, velocities, forces, noise; energies of beads and of the external forces.
-        let vectors = 24 * (4 + usize::from(self.external.is_some())) * beads + 8 * beads;
-        let lists: usize = self.candidates.iter().map(Candidates::bytes).sum();
+        // Positions and velocities twice, noise; forces three times, energies of beads.
+        let vectors = 5 + 3 + usize::from(self.external.is_some());
+        let lists: usize =
+            self.batches.iter().flat_map(|batch| &batch.candidates).map(Candidates::bytes).sum();
+        let vectors = (24 * vectors + 8 * 3) * beads;
         let work: usize = self.workspaces().iter().map(Workspace::bytes).sum();
         let weights = self.network.as_ref().map_or(0, Network::bytes);
         let allocated = (vectors + lists + work + weights) as u64;

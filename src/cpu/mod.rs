@@ -3,10 +3,18 @@
 //! The network runs in f32; positions, distances, priors and the integrators stay in f64, where
 //! they cost little. Work is split into pieces that do not depend on the number of threads, and
 //! whose results are combined in a fixed order: the same seed gives the same bits on one machine.
+//!
+//! Replicas are computed side by side, a thread each, as long as there are enough of them; inside a
+//! replica a thread takes sixteen channels at a time (`slab`). For them it walks all pairs, each
+//! once for both directions, with features that stay in its first-level cache. Pairs are sorted by
+//! the intervals of the filter table, which is then read from front to back, once forward and once
+//! backward: what limits a step is that reading, and after it the multiply-adds, 15 for a channel
+//! of a pair in each block.
 
 mod cfconv;
 mod dense;
 mod engine;
+mod filter;
 mod integrate;
 mod math;
 mod neighbor;
@@ -14,13 +22,17 @@ mod network;
 mod prior;
 mod radial;
 mod simd;
+mod slab;
+mod table;
 
 pub use engine::Cpu;
 
-use self::dense::{Layer, Mode, double, single};
-use self::neighbor::{Pairs, Rows, square};
-use self::radial::{Basis, FilterNetwork};
-use crate::engine::{Integrator, State};
+use self::dense::Layer;
+use self::filter::{FilterWorkspace, Filters};
+use self::neighbor::{Pairs, square};
+use self::radial::Basis;
+use self::slab::{Lanes, from_slabs, n_slabs, to_slabs};
+use crate::engine::{Filter, Integrator, State};
 use crate::error::Result;
 use crate::model::RadialBasis;
 use crate::model::radial::Cutoff;
@@ -28,35 +40,31 @@ use crate::model::schnet::{Linear, SchNet};
 use crate::ops::{Dense, Graph, Ops};
 use crate::system::System;
 
-/// The operations one by one.
+/// The operations one by one, with filters of a kind.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct CpuOps;
+pub struct CpuOps(pub Filter);
 
 /// A graph's pairs and the filters of one block for them.
 struct Convolution {
     pairs: Pairs,
-    rows: Rows,
-    value: Vec<f32>,
-    slope: Vec<f32>,
+    filters: Filters,
+    work: FilterWorkspace,
 }
 
 impl Convolution {
-    fn new(schnet: &SchNet, block: usize, graph: &Graph, positions: &[[f64; 3]]) -> Self {
+    fn new(
+        schnet: &SchNet,
+        filter: Filter,
+        block: usize,
+        graph: &Graph,
+        positions: &[[f64; 3]],
+    ) -> Result<Self> {
         let pairs = Pairs::of_graph(graph, positions);
-        let mut rows = Rows::default();
-        rows.fill(positions.len(), &pairs.beads);
-        let basis = Basis::new(&schnet.radial_basis);
-        let envelope = schnet.cutoff.envelope();
-        let distances: Vec<f64> = pairs.separation.iter().map(|s| square(*s).sqrt()).collect();
-        let radial = basis.radial(&envelope, &distances);
-        let zeros = |columns| vec![0.0; pairs.len() * columns];
-        let (mut inputs, mut input_slopes) = (zeros(basis.n_rbf()), zeros(basis.n_rbf()));
-        basis.evaluate(&radial, &mut inputs, Some(&mut input_slopes), 1);
-        let (mut value, mut slope) = (zeros(schnet.n_filters()), zeros(schnet.n_filters()));
-        let filters = FilterNetwork::new(schnet, block);
-        let slopes = Some((&input_slopes[..], &mut slope[..]));
-        filters.evaluate(&radial, &inputs, &mut value, slopes, 1);
-        Convolution { pairs, rows, value, slope }
+        let filters = Filters::new(schnet, filter)?;
+        let mut work = FilterWorkspace::default();
+        filters.prepare(&pairs, &mut work, true, 1);
+        filters.evaluate(block, &mut work, true, 1);
+        Ok(Convolution { pairs, filters, work })
     }
 }
 
@@ -85,12 +93,16 @@ impl Ops for CpuOps {
                 distance.push(square(separation).sqrt());
             }
         }
-        let radial = basis.radial(&none, &distance);
-        let n = distance.len() * basis.n_rbf();
-        let (mut value, mut slope) = (vec![0.0; n], vec![0.0; n]);
+        let radial: Vec<_> = distance.iter().map(|d| basis.radial(&none, *d)).collect();
+        let n = distance.len() * basis.n_slabs();
+        let (mut value, mut slope) = (vec![Lanes::ZERO; n], vec![Lanes::ZERO; n]);
         basis.evaluate(&radial, &mut value, Some(&mut slope), 1);
-        let (value, slope) = (basis.by_pair(&value), basis.by_pair(&slope));
-        Ok([distance, double(&value), double(&slope)])
+        let by_pair = |chunks: &[Lanes]| -> Vec<f64> {
+            let chunks = chunks.chunks(radial::CHUNK * basis.n_slabs());
+            chunks.flat_map(|chunk| from_slabs(chunk, basis.n_rbf())).collect()
+        };
+        let (value, slope) = (by_pair(&value), by_pair(&slope));
+        Ok([distance, value, slope])
     }
 
     fn cfconv_forward(
@@ -101,10 +113,13 @@ impl Ops for CpuOps {
         positions: &[[f64; 3]],
         y: &[f64],
     ) -> Result<Vec<f64>> {
-        let conv = Convolution::new(schnet, block, graph, positions);
-        let mut m = vec![0.0; y.len()];
-        cfconv::cfconv(&conv.rows, &conv.value, &single(y), &mut m, schnet.n_filters(), 1);
-        Ok(double(&m))
+        let Convolution { pairs, filters, work } =
+            Convolution::new(schnet, self.0, block, graph, positions)?;
+        let y = to_slabs(y, schnet.n_filters());
+        let mut m = vec![Lanes::ZERO; y.len()];
+        let filters = filters.of_block(block, &pairs, &work);
+        cfconv::cfconv_forward(filters, positions.len(), &y, &mut m, 1);
+        Ok(from_slabs(&m, schnet.n_filters()))
     }
 
     fn cfconv_backward(
@@ -116,38 +131,48 @@ impl Ops for CpuOps {
         y: &[f64],
         grad_m: &[f64],
     ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
-        let conv = Convolution::new(schnet, block, graph, positions);
-        let (y, grad_m) = (single(y), single(grad_m));
-        let mut grad_y = vec![0.0; y.len()];
-        cfconv::cfconv(&conv.rows, &conv.value, &grad_m, &mut grad_y, schnet.n_filters(), 1);
-        let mut slope = vec![0.0; conv.pairs.len()];
-        cfconv::pair_slopes(&conv.pairs, &conv.slope, &y, &grad_m, &mut slope, 1);
-        let mut forces = vec![[0.0; 3]; positions.len()];
-        cfconv::add_forces(&conv.pairs, &slope, &mut forces);
-        Ok((double(&grad_y), forces))
+        let Convolution { pairs, filters, work } =
+            Convolution::new(schnet, self.0, block, graph, positions)?;
+        let n_beads = positions.len();
+        let (y, grad_m) = (to_slabs(y, schnet.n_filters()), to_slabs(grad_m, schnet.n_filters()));
+        let mut grad_y = vec![Lanes::ZERO; y.len()];
+        let mut pull = vec![[0.0; 4]; y.len() / n_beads * pairs.len()];
+        let of_block = filters.of_block(block, &pairs, &work);
+        cfconv::cfconv_backward(of_block, n_beads, &y, &grad_m, &mut grad_y, &mut pull, 1);
+        let (mut total, mut forces) = (vec![0.0; pairs.len()], vec![[0.0; 3]; n_beads]);
+        filters.add_forces(&pairs, &work, &pull, &mut total, &mut forces, 1);
+        Ok((from_slabs(&grad_y, schnet.n_filters()), forces))
     }
 
     fn dense(&self, layer: &Linear, mode: Dense, x: &[f64]) -> Result<Vec<f64>> {
-        let (layer, x) = (Layer::new(layer), single(x));
-        let pre = match mode {
-            Dense::TransposedSlope(_, pre) => single(pre),
-            _ => Vec::new(),
+        let forward = matches!(mode, Dense::Linear | Dense::Activate(_) | Dense::ActivateAdd(..));
+        let (n_in, n_out) =
+            if forward { (layer.n_in, layer.n_out) } else { (layer.n_out, layer.n_in) };
+        let (layer, mut x) = (Layer::new(layer), to_slabs(x, n_in));
+        let n_rows = x.len() / n_slabs(n_in);
+        if let Dense::Activate(activation) | Dense::ActivateAdd(activation, _) = mode {
+            let pre = x.clone();
+            dense::activate(activation, &pre, &mut x, n_rows, 1);
+        }
+        let (mut y, add) = match mode {
+            Dense::ActivateAdd(_, residual) | Dense::TransposedAdd(residual) => {
+                (to_slabs(residual, n_out), true)
+            }
+            _ => (vec![Lanes::ZERO; n_slabs(n_out) * n_rows], false),
         };
-        let (mode, residual) = match mode {
-            Dense::Linear => (Mode::Linear, None),
-            Dense::Activate(act) => (Mode::Activate(act), None),
-            Dense::ActivateAdd(act, residual) => (Mode::Activate(act), Some(residual)),
-            Dense::Transposed => (Mode::Transposed, None),
-            Dense::TransposedAdd(residual) => (Mode::Transposed, Some(residual)),
-            Dense::TransposedSlope(act, _) => (Mode::TransposedSlope(act, &pre), None),
-        };
-        let (n_x, n_y) = match mode {
-            Mode::Linear | Mode::Activate(_) => (layer.n_in, layer.n_out),
-            Mode::Transposed | Mode::TransposedSlope(..) => (layer.n_out, layer.n_in),
-        };
-        let mut y = residual.map_or_else(|| vec![0.0; x.len() / n_x * n_y], single);
-        dense::dense(&layer, mode, &x, &mut y, residual.is_some(), 1);
-        Ok(double(&y))
+        match mode {
+            Dense::Linear | Dense::Activate(_) | Dense::ActivateAdd(..) => {
+                layer.forward(&x, &mut y, add, 1);
+            }
+            Dense::Transposed | Dense::TransposedAdd(_) => {
+                layer.backward(&x, &mut y, add, None, 1);
+            }
+            Dense::TransposedSlope(activation, pre) => {
+                let pre = to_slabs(pre, n_out);
+                layer.backward(&x, &mut y, add, Some((activation, &pre)), 1);
+            }
+        }
+        Ok(from_slabs(&y, n_out))
     }
 
     fn prior_bonded(

@@ -1,4 +1,4 @@
-//! Neighbor lists: candidates with a skin, the pairs among them within the cutoff, and their rows.
+//! Neighbor lists: candidates with a skin, and the pairs among them within the cutoff.
 
 use crate::error::{Error, Result};
 use crate::ops::Graph;
@@ -58,11 +58,11 @@ impl Candidates {
         pairs: &mut Pairs,
     ) {
         self.update(positions, radius);
+        pairs.n_neighbors.resize(first_bead + positions.len(), 0);
         for &[i, j] in &self.pairs {
             let separation = minus(positions[i as usize], positions[j as usize]);
             if square(separation) < radius * radius {
-                pairs.beads.push([i, j].map(|bead| bead + first_bead as u32));
-                pairs.separation.push(separation);
+                pairs.push([i, j].map(|bead| bead + first_bead as u32), separation);
             }
         }
     }
@@ -80,98 +80,82 @@ pub(super) struct Pairs {
     pub beads: Vec<[u32; 2]>,
     /// x_i − x_j, Å. `[n_pairs]`
     pub separation: Vec<[f64; 3]>,
+    /// `[n_beads]`
+    n_neighbors: Vec<u32>,
 }
 
 impl Pairs {
     /// The pairs of a symmetric graph.
     pub(super) fn of_graph(graph: &Graph, positions: &[[f64; 3]]) -> Self {
-        let mut pairs = Pairs::default();
+        let mut pairs = Pairs { n_neighbors: vec![0; graph.n_beads()], ..Pairs::default() };
         for i in 0..graph.n_beads() {
             for &j in &graph.col[graph.row(i)] {
                 if i < j as usize {
-                    pairs.beads.push([i as u32, j]);
-                    pairs.separation.push(minus(positions[i], positions[j as usize]));
+                    pairs.push([i as u32, j], minus(positions[i], positions[j as usize]));
                 }
             }
         }
         pairs
     }
 
+    fn push(&mut self, beads: [u32; 2], separation: [f64; 3]) {
+        self.beads.push(beads);
+        self.separation.push(separation);
+        for bead in beads {
+            self.n_neighbors[bead as usize] += 1;
+        }
+    }
+
     /// Empties the lists but keeps their memory.
     pub(super) fn clear(&mut self) {
         self.beads.clear();
         self.separation.clear();
+        self.n_neighbors.clear();
     }
 
     /// The number of pairs.
     pub(super) fn len(&self) -> usize {
         self.beads.len()
     }
-}
 
-/// One direction of a pair.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Edge {
-    /// The bead it comes from.
-    pub sender: u32,
-    /// The pair it belongs to.
-    pub pair: u32,
-}
-
-/// Both directions of all pairs, in rows of the receiver, in ascending order of the sender.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Rows {
-    /// First edge of each row, and the total. `[n_beads + 1]`
-    first: Vec<u32>,
-    edges: Vec<Edge>,
-}
-
-impl Rows {
-    /// Sorts the edges of `pairs` into rows, reusing memory.
-    pub(super) fn fill(&mut self, n_beads: usize, pairs: &[[u32; 2]]) {
-        // Counts are kept two places ahead, so that filling the rows leaves `first` right.
-        self.first.clear();
-        self.first.resize(n_beads + 2, 0);
-        for bead in pairs.as_flattened() {
-            self.first[*bead as usize + 2] += 1;
-        }
-        for row in 2..n_beads + 2 {
-            self.first[row] += self.first[row - 1];
-        }
-        self.edges.clear();
-        self.edges.resize(2 * pairs.len(), Edge::default());
-        // In ascending pairs, every sender below a bead comes before every sender above it.
-        for (pair, &[i, j]) in pairs.iter().enumerate() {
-            for (receiver, sender) in [(i, j), (j, i)] {
-                let next = &mut self.first[receiver as usize + 1];
-                self.edges[*next as usize] = Edge { sender, pair: pair as u32 };
-                *next += 1;
-            }
-        }
-        self.first.truncate(n_beads + 1);
-    }
-
-    /// The edges into bead `i`.
-    pub(super) fn row(&self, i: usize) -> &[Edge] {
-        &self.edges[self.first[i] as usize..self.first[i + 1] as usize]
-    }
-
-    /// The first bead with more than `limit` edges, and their number.
+    /// Checks the number of neighbors of every bead.
+    ///
+    /// # Errors
+    /// [`Error::TooManyNeighbors`] of replica 0.
     pub(super) fn check(&self, limit: Option<u32>) -> Result<()> {
         let Some(limit) = limit else { return Ok(()) };
-        let counts = self.first.windows(2).map(|first| first[1] - first[0]);
-        match counts.enumerate().find(|(_, found)| *found > limit) {
-            Some((bead, found)) => {
+        match self.n_neighbors.iter().enumerate().find(|(_, found)| **found > limit) {
+            Some((bead, &found)) => {
                 Err(Error::TooManyNeighbors { replica: 0, bead: bead as u32, found, limit })
             }
             None => Ok(()),
         }
     }
 
-    /// As the graph of the public contract.
-    fn graph(self) -> Graph {
-        let col = self.edges.iter().map(|edge| edge.sender).collect();
-        Graph { row_ptr: self.first, col }
+    /// Both directions of every pair, in rows of the receiver.
+    fn graph(&self) -> Graph {
+        let mut next = vec![0];
+        next.extend(self.n_neighbors.iter().scan(0, |sum, n| {
+            *sum += n;
+            Some(*sum)
+        }));
+        let mut graph = Graph { row_ptr: next.clone(), col: vec![0; 2 * self.len()] };
+        // In ascending pairs, every sender below a bead comes before every sender above it.
+        for &[i, j] in &self.beads {
+            for (receiver, sender) in [(i, j), (j, i)] {
+                let next = &mut next[receiver as usize];
+                graph.col[*next as usize] = sender;
+                *next += 1;
+            }
+        }
+        graph
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        8 * self.beads.capacity()
+            + 24 * self.separation.capacity()
+            + 4 * self.n_neighbors.capacity()
     }
 }
 
@@ -182,7 +166,5 @@ pub(super) fn neighbor_list(positions: &[[f64; 3]], first_bead: &[usize], radius
         let positions = &positions[replica[0]..replica[1]];
         Candidates::default().within(positions, radius, replica[0], &mut pairs);
     }
-    let mut rows = Rows::default();
-    rows.fill(positions.len(), &pairs.beads);
-    rows.graph()
+    pairs.graph()
 }

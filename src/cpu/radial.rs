@@ -2,35 +2,35 @@
 
 use rayon::prelude::*;
 
-use super::dense::{Layer, single};
-use super::simd::{self, Layout};
+use super::dense::Layer;
+use super::simd;
+use super::slab::{Lanes, n_slabs, to_slabs};
 use crate::model::schnet::{Activation, SchNet};
 use crate::model::{RadialBasis, radial::Envelope, radial::RadialForm};
 
-/// Pairs per chunk: enough that packing the weights costs little, few enough that the chunk's
-/// hidden layer stays in the second-level cache.
+/// Pairs per chunk: few enough that its basis and its hidden layer stay in the second-level cache.
 pub(super) const CHUNK: usize = 256;
 
-/// Numbers that the loops over functions and channels need to know of a pair. Computed in f64,
-/// because sharp functions of the distance multiply its rounding.
-pub(super) const N_RADIAL: usize = 7;
+/// What the loops over functions and channels need to know of a pair. Computed in f64, because
+/// sharp functions of the distance multiply its rounding.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Radial {
+    /// The coordinate t(d), and what its rounding left.
+    pub t: [f32; 2],
+    /// dt/dd, 1/Å.
+    pub dt: f32,
+    /// The basis' own envelope and its slope.
+    pub own: [f32; 2],
+    /// The convolution's envelope and its slope.
+    pub envelope: [f32; 2],
+}
 
-/// The numbers of a chunk of pairs, kind by kind: the coordinate t(d) and what its rounding left,
-/// dt/dd in 1/Å, the basis' own envelope and its slope, the convolution's envelope and its slope.
+/// Sixteen radial functions.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct RadialChunk<'a>(pub &'a [f32]);
-
-impl<'a> RadialChunk<'a> {
-    /// The number of pairs.
-    pub(super) fn len(&self) -> usize {
-        self.0.len() / N_RADIAL
-    }
-
-    /// One slice per kind.
-    pub(super) fn columns(&self) -> [&'a [f32]; N_RADIAL] {
-        let n_pairs = self.len();
-        std::array::from_fn(|kind| &self.0[kind * n_pairs..(kind + 1) * n_pairs])
-    }
+pub(super) struct Bells {
+    /// Centers, and what their rounding left.
+    pub center: [Lanes; 2],
+    pub sharpness: Lanes,
 }
 
 /// x as the sum of two f32.
@@ -44,92 +44,66 @@ fn split(x: f64) -> [f32; 2] {
 pub(super) struct Basis {
     form: RadialForm,
     own: Envelope,
-    center: Vec<[f32; 2]>,
-    sharpness: Vec<f32>,
+    /// `[K/16]`
+    bells: Vec<Bells>,
 }
 
 impl Basis {
     pub(super) fn new(basis: &RadialBasis) -> Self {
         let (form, own) = (basis.form(), basis.cutoff.envelope());
-        let center = form.center.iter().copied().map(split).collect();
-        let sharpness = single(&form.sharpness);
-        Basis { form, own, center, sharpness }
+        let n_rbf = form.center.len();
+        let rest: Vec<f64> = form.center.iter().map(|c| f64::from(split(*c)[1])).collect();
+        let lanes = |values: &[f64]| to_slabs(values, n_rbf);
+        let (center, rest, sharpness) = (lanes(&form.center), lanes(&rest), lanes(&form.sharpness));
+        let bells = (0..n_slabs(n_rbf))
+            .map(|k| Bells { center: [center[k], rest[k]], sharpness: sharpness[k] })
+            .collect();
+        Basis { form, own, bells }
     }
 
     /// The number of functions.
     pub(super) fn n_rbf(&self) -> usize {
-        self.center.len()
+        self.form.center.len()
     }
 
-    /// Writes the numbers of a chunk of pairs; `envelope` is that of the convolution.
-    pub(super) fn fill(
-        &self,
-        envelope: &Envelope,
-        distances: impl Iterator<Item = f64>,
-        chunk: &mut [f32],
-    ) {
-        let n_pairs = chunk.len() / N_RADIAL;
-        for (p, d) in distances.enumerate() {
-            let (t, dt) = self.form.coordinate(d);
-            let [high, low] = split(t);
-            let (own, own_slope) = self.own.value_and_slope(d);
-            let (c, dc) = envelope.value_and_slope(d);
-            let rest = [dt, own, own_slope, c, dc].map(|x| x as f32);
-            for (kind, x) in [high, low].into_iter().chain(rest).enumerate() {
-                chunk[kind * n_pairs + p] = x;
-            }
+    /// Slabs of its values.
+    pub(super) fn n_slabs(&self) -> usize {
+        self.bells.len()
+    }
+
+    /// The numbers of a pair; `envelope` is that of the convolution.
+    pub(super) fn radial(&self, envelope: &Envelope, d: f64) -> Radial {
+        let (t, dt) = self.form.coordinate(d);
+        let single = |(value, slope): (f64, f64)| [value as f32, slope as f32];
+        Radial {
+            t: split(t),
+            dt: dt as f32,
+            own: single(self.own.value_and_slope(d)),
+            envelope: single(envelope.value_and_slope(d)),
         }
     }
 
-    /// The numbers of all pairs, chunk by chunk.
-    pub(super) fn radial(&self, envelope: &Envelope, distances: &[f64]) -> Vec<f32> {
-        let mut radial = vec![0.0; distances.len() * N_RADIAL];
-        for (chunk, d) in radial.chunks_mut(CHUNK * N_RADIAL).zip(distances.chunks(CHUNK)) {
-            self.fill(envelope, d.iter().copied(), chunk);
-        }
-        radial
-    }
-
-    /// The result of [`Basis::evaluate`] as `[n_pairs, K]`.
-    pub(super) fn by_pair(&self, values: &[f32]) -> Vec<f32> {
-        let mut rows = vec![0.0; values.len()];
-        let size = CHUNK * self.n_rbf();
-        for (columns, rows) in values.chunks(size).zip(rows.chunks_mut(size)) {
-            simd::transpose(columns, columns.len() / self.n_rbf(), rows);
-        }
-        rows
-    }
-
-    /// `B_k(d)` and, where there is room for it, its slope, `[K, chunk]` for every chunk of pairs;
+    /// `B_k(d)` and, where there is room for it, its slope, `[K/16, CHUNK]` for every chunk of pairs;
     /// at least `min_chunks` chunks to a thread.
     pub(super) fn evaluate(
         &self,
-        radial: &[f32],
-        value: &mut [f32],
-        slope: Option<&mut [f32]>,
+        radial: &[Radial],
+        value: &mut [Lanes],
+        slope: Option<&mut [Lanes]>,
         min_chunks: usize,
     ) {
-        let size = CHUNK * self.n_rbf();
+        let size = CHUNK * self.n_slabs();
         let Some(slope) = slope else {
-            (value.par_chunks_mut(size), radial.par_chunks(CHUNK * N_RADIAL))
+            (value.par_chunks_mut(size), radial.par_chunks(CHUNK))
                 .into_par_iter()
                 .with_min_len(min_chunks)
-                .for_each(|(value, radial)| {
-                    let radial = RadialChunk(radial);
-                    simd::bell_values(&radial, &self.center, &self.sharpness, value);
-                });
+                .for_each(|(value, radial)| simd::bell_values(radial, &self.bells, value));
             return;
         };
-        (
-            value.par_chunks_mut(size),
-            slope.par_chunks_mut(size),
-            radial.par_chunks(CHUNK * N_RADIAL),
-        )
+        (value.par_chunks_mut(size), slope.par_chunks_mut(size), radial.par_chunks(CHUNK))
             .into_par_iter()
             .with_min_len(min_chunks)
-            .for_each(|(value, slope, radial)| {
-                simd::bells(&RadialChunk(radial), &self.center, &self.sharpness, value, slope);
-            });
+            .for_each(|(value, slope, radial)| simd::bells(radial, &self.bells, value, slope));
     }
 }
 
@@ -151,41 +125,42 @@ impl FilterNetwork {
         }
     }
 
+    /// Slabs of its filters.
+    pub(super) fn n_slabs(&self) -> usize {
+        n_slabs(self.filter1.n_out)
+    }
+
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
         self.filter0.bytes() + self.filter1.bytes()
     }
 
-    /// `W(d)` of all pairs, `[n_pairs, F]`, from the values of [`Basis::evaluate`]; with the
-    /// basis' slopes and room for them `W'(d)` as well. The envelope acts on the input of the
-    /// second layer: being linear, the layer does not mind.
+    /// `W(d)` of all pairs, `[F/16, CHUNK]` for every chunk, from the values of [`Basis::evaluate`];
+    /// with the basis' slopes and room for them `W'(d)` as well. The envelope acts on the input of
+    /// the second layer: being linear, the layer does not mind.
     pub(super) fn evaluate(
         &self,
-        radial: &[f32],
-        basis: &[f32],
-        value: &mut [f32],
-        slopes: Option<(&[f32], &mut [f32])>,
+        radial: &[Radial],
+        basis: &[Lanes],
+        value: &mut [Lanes],
+        slopes: Option<(&[Lanes], &mut [Lanes])>,
         min_chunks: usize,
     ) {
-        let (n_rbf, n_filters) = (self.filter0.n_in, self.filter0.n_out);
-        let bias = self.filter0.bias.as_deref().unwrap_or_default();
-        let (inputs, outputs) = (CHUNK * n_rbf, CHUNK * n_filters);
+        let (inputs, outputs) =
+            (CHUNK * n_slabs(self.filter0.n_in), CHUNK * n_slabs(self.filter0.n_out));
+        // Inside a chunk everything is on one thread.
+        let one = usize::MAX;
         let Some((basis_slope, slope)) = slopes else {
-            (
-                value.par_chunks_mut(outputs),
-                radial.par_chunks(CHUNK * N_RADIAL),
-                basis.par_chunks(inputs),
-            )
+            (value.par_chunks_mut(outputs), radial.par_chunks(CHUNK), basis.par_chunks(inputs))
                 .into_par_iter()
                 .with_min_len(min_chunks)
                 .for_each_init(
-                    || vec![0.0; outputs],
+                    || vec![Lanes::ZERO; outputs],
                     |hidden, (value, radial, basis)| {
                         let hidden = &mut hidden[..value.len()];
-                        self.filter0.forward(basis, hidden, Layout::Columns, false);
-                        let radial = RadialChunk(radial);
-                        simd::activate_filter_values(self.activation, &radial, bias, hidden);
-                        self.filter1.forward(hidden, value, Layout::Rows, false);
+                        self.filter0.forward(basis, hidden, false, one);
+                        simd::activate_filter_values(self.activation, radial, hidden);
+                        self.filter1.forward(hidden, value, false, one);
                     },
                 );
             return;
@@ -193,24 +168,23 @@ impl FilterNetwork {
         (
             value.par_chunks_mut(outputs),
             slope.par_chunks_mut(outputs),
-            radial.par_chunks(CHUNK * N_RADIAL),
+            radial.par_chunks(CHUNK),
             basis.par_chunks(inputs),
             basis_slope.par_chunks(inputs),
         )
             .into_par_iter()
             .with_min_len(min_chunks)
             .for_each_init(
-                || vec![0.0; 2 * outputs],
+                || vec![Lanes::ZERO; 2 * outputs],
                 |hidden, (value, slope, radial, basis, basis_slope)| {
                     let (hidden, hidden_slope) = hidden.split_at_mut(outputs);
                     let hidden = &mut hidden[..value.len()];
                     let hidden_slope = &mut hidden_slope[..value.len()];
-                    self.filter0.forward(basis, hidden, Layout::Columns, false);
-                    self.filter0.forward(basis_slope, hidden_slope, Layout::Columns, false);
-                    let radial = RadialChunk(radial);
-                    simd::activate_filters(self.activation, &radial, bias, hidden, hidden_slope);
-                    self.filter1.forward(hidden, value, Layout::Rows, false);
-                    self.filter1.forward(hidden_slope, slope, Layout::Rows, false);
+                    self.filter0.forward(basis, hidden, false, one);
+                    self.filter0.tangent(basis_slope, hidden_slope, one);
+                    simd::activate_filters(self.activation, radial, hidden, hidden_slope);
+                    self.filter1.forward(hidden, value, false, one);
+                    self.filter1.forward(hidden_slope, slope, false, one);
                 },
             );
     }

@@ -169,7 +169,7 @@ impl Convolutions {
         widest: usize,
         n_edges: usize,
     ) -> Result<Self> {
-        let Filter::Table { tolerance } = filter else {
+        let Some(table) = filter.table(schnet)? else {
             let weights = schnet.interactions.iter().map(|block| {
                 let bits: Vec<u32> = bytemuck::cast_vec(filter_weights(schnet, block));
                 Buffer::from_slice(device, "filter", &bits)
@@ -179,14 +179,6 @@ impl Convolutions {
                 weights: weights.collect::<Result<_>>()?,
             });
         };
-        let table = FilterTable::new(schnet, tolerance)?;
-        log::info!(
-            "filter tables: {} intervals, errors {:.1e} of the largest value and {:.1e} of the \
-             largest slope",
-            table.n_intervals(),
-            table.value_error,
-            table.slope_error
-        );
         let bead_bits = usize::BITS - (widest.max(2) - 1).leading_zeros();
         if bead_bits >= 32 || table.n_intervals() > 1 << (32 - bead_bits) {
             let what = format!("{} intervals with {widest} beads", table.n_intervals());

@@ -1,15 +1,18 @@
 //! The reference engine: the operations in order, replica by replica.
 
 use super::{integrate, network, prior};
-use crate::engine::{Dynamics, Engine, Evaluation, Integrator, Memory, State, Terms};
+use crate::engine::{Dynamics, Engine, Evaluation, Filter, Integrator, Memory, State, Terms};
 use crate::error::{Error, Result};
+use crate::model::FilterTable;
 use crate::random::{Stream, normal3};
 use crate::system::{System, check_vectors};
 
 /// An [`Engine`] in f64 on one thread.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Reference {
     system: System,
+    /// `None` for exact filters.
+    table: Option<FilterTable>,
     dynamics: Option<Dynamics>,
     state: State,
     external: Vec<[f64; 3]>,
@@ -19,11 +22,24 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// An engine for `system`.
+    /// An engine for `system` with exact filters: the definition of every result.
     pub fn new(system: System) -> Self {
         let external = vec![[0.0; 3]; system.n_beads()];
-        let (dynamics, state, total) = (None, State::default(), None);
-        Reference { system, dynamics, state, external, total, last_good: 0 }
+        let (table, dynamics, state, total) = (None, None, State::default(), None);
+        Reference { system, table, dynamics, state, external, total, last_good: 0 }
+    }
+
+    /// An engine for `system` with filters of a kind: with tables, the definition of what tables
+    /// compute.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a tolerance that no table can meet.
+    pub fn with_filter(system: System, filter: Filter) -> Result<Self> {
+        let table = match &system.schnet {
+            Some(schnet) => filter.table(schnet)?,
+            None => None,
+        };
+        Ok(Reference { table, ..Reference::new(system) })
     }
 
     /// Energies by replica and by bead, and forces if they are asked for.
@@ -44,10 +60,11 @@ impl Reference {
             if let Some(schnet) = &system.schnet
                 && !matches!(terms, Terms::Prior(_))
             {
-                let types = &molecule.types;
+                let (table, types) = (self.table.as_ref(), &molecule.types);
                 let found = match with_forces {
-                    true => network::network(schnet, types, positions),
-                    false => network::energies(schnet, types, positions).map(|e| (e, Vec::new())),
+                    true => network::network(schnet, table, types, positions),
+                    false => network::energies(schnet, table, types, positions)
+                        .map(|energy| (energy, Vec::new())),
                 };
                 let (energy, force) = found.map_err(|error| self.in_replica(error, r))?;
                 bead_energy = energy;

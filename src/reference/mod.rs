@@ -1,4 +1,5 @@
-//! The definition of every operation: f64, plain loops, exact filters.
+//! The definition of every operation: f64, plain loops, and exact filters unless tables are asked
+//! for.
 //!
 //! Nothing here is clever, and nothing here may become so: the other backends are measured
 //! against it.

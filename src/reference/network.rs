@@ -3,8 +3,9 @@
 use super::cfconv::{cfconv_backward, cfconv_forward};
 use super::dense::dense;
 use super::neighbor::{Pairs, neighbor_list};
-use super::radial::{Filters, filters};
+use super::radial::{Filters, filters, tabulated_filters};
 use crate::error::{Error, Result};
+use crate::model::FilterTable;
 use crate::model::schnet::SchNet;
 use crate::ops::{Dense, Graph};
 
@@ -36,9 +37,11 @@ struct Kept {
     inputs: Vec<Vec<f64>>,
 }
 
-/// The network's energy of each bead of one replica; the filters' slopes are for the way back.
+/// The network's energy of each bead of one replica; the filters, of a table if there is one, have
+/// slopes for the way back.
 fn forward(
     schnet: &SchNet,
+    table: Option<&FilterTable>,
     types: &[u32],
     positions: &[[f64; 3]],
     with_slopes: bool,
@@ -54,7 +57,10 @@ fn forward(
     }
     let mut blocks = Vec::new();
     for (b, block) in schnet.interactions.iter().enumerate() {
-        let filters = filters(schnet, b, &pairs.distance, with_slopes);
+        let filters = match table {
+            Some(table) => tabulated_filters(table, schnet.n_filters(), b, &pairs.distance),
+            None => filters(schnet, b, &pairs.distance, with_slopes),
+        };
         let y = dense(&block.lin1, Dense::Linear, &h);
         let m = cfconv_forward(&graph, &pairs, &filters, &y);
         let z = dense(&block.lin2, Dense::Linear, &m);
@@ -72,17 +78,23 @@ fn forward(
 }
 
 /// The network's energy of each bead, for one replica.
-pub(super) fn energies(schnet: &SchNet, types: &[u32], positions: &[[f64; 3]]) -> Result<Vec<f64>> {
-    forward(schnet, types, positions, false).map(|(bead_energy, _)| bead_energy)
+pub(super) fn energies(
+    schnet: &SchNet,
+    table: Option<&FilterTable>,
+    types: &[u32],
+    positions: &[[f64; 3]],
+) -> Result<Vec<f64>> {
+    forward(schnet, table, types, positions, false).map(|(bead_energy, _)| bead_energy)
 }
 
 /// The network's energy of each bead and the force on it, for one replica.
 pub(super) fn network(
     schnet: &SchNet,
+    table: Option<&FilterTable>,
     types: &[u32],
     positions: &[[f64; 3]],
 ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
-    let (bead_energy, kept) = forward(schnet, types, positions, true)?;
+    let (bead_energy, kept) = forward(schnet, table, types, positions, true)?;
     let Kept { graph, pairs, blocks, inputs } = kept;
     let act = schnet.activation;
 

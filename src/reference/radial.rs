@@ -1,8 +1,8 @@
 //! Radial bases, and the filters W(d) with their slopes W'(d).
 
 use super::dense::product;
-use crate::model::RadialBasis;
 use crate::model::schnet::SchNet;
+use crate::model::{FilterTable, RadialBasis};
 
 /// `B_k(d)` and `dB_k/dd`, `[distance.len(), K]` each.
 pub(super) fn radial_basis(basis: &RadialBasis, distance: &[f64]) -> (Vec<f64>, Vec<f64>) {
@@ -67,6 +67,27 @@ pub(crate) fn filters(
     for (value, &d) in value.chunks_exact_mut(n_filters).zip(distance) {
         let (c, _) = envelope.value_and_slope(d);
         value.iter_mut().for_each(|g| *g *= c);
+    }
+    Filters { n_filters, value, slope }
+}
+
+/// The same from a table: `W = c0 + c1 s + c2 s² + c3 s³` and its derivative, for s(d) from 0 to 1
+/// within the interval of d.
+pub(super) fn tabulated_filters(
+    table: &FilterTable,
+    n_filters: usize,
+    block: usize,
+    distance: &[f64],
+) -> Filters {
+    let (mut value, mut slope) = (Vec::new(), Vec::new());
+    for &d in distance {
+        let place = table.place(d);
+        let s = place.s;
+        let pieces = &table.coefficients[block][place.interval * n_filters..][..n_filters];
+        for [c0, c1, c2, c3] in pieces {
+            value.push(c0 + s * (c1 + s * (c2 + s * c3)));
+            slope.push(place.rate * (c1 + s * (2.0 * c2 + s * 3.0 * c3)));
+        }
     }
     Filters { n_filters, value, slope }
 }

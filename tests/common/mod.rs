@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use flashschnet::cpu::{Cpu, CpuOps};
 use flashschnet::engine::{Dynamics, Engine, Filter, Integrator, State};
 use flashschnet::error::Result;
 use flashschnet::gpu::{Device, GpuOps, Profile, Wgpu};
@@ -36,8 +37,17 @@ pub(crate) enum LargeCases {
 
 pub(crate) fn cpu() -> Backend {
     Backend {
-        ops: Box::new(flashschnet::cpu::CpuOps),
-        engine: |system| Ok(Box::new(flashschnet::cpu::Cpu::new(system)?)),
+        ops: Box::new(CpuOps(Filter::Exact)),
+        engine: |system| Ok(Box::new(Cpu::new(system, Filter::Exact)?)),
+        large_cases: LargeCases::All,
+    }
+}
+
+/// Tabulated filters.
+pub(crate) fn cpu_table() -> Backend {
+    Backend {
+        ops: Box::new(CpuOps(Filter::TABLE)),
+        engine: |system| Ok(Box::new(Cpu::new(system, Filter::TABLE)?)),
         large_cases: LargeCases::All,
     }
 }
@@ -91,6 +101,7 @@ macro_rules! on_every_backend {
     };
     ($($test:ident),* $(,)?) => {
         on_every_backend!(@ cpu: $($test),*);
+        on_every_backend!(@ cpu_table: $($test),*);
         on_every_backend!(@ wgpu: $($test),*);
         on_every_backend!(@ wgpu_portable: $($test),*);
         on_every_backend!(@ wgpu_table: $($test),*);
@@ -118,6 +129,13 @@ pub(crate) fn assert_close(what: &str, found: &[f64], expected: &[f64], toleranc
         expected[worst],
         error(&worst),
     );
+}
+
+/// The largest |x − y|, relative to the largest |y|.
+pub(crate) fn farthest_apart(x: &[f64], y: &[f64]) -> f64 {
+    let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, f64::max);
+    largest(&mut x.iter().zip(y).map(|(x, y)| (x - y).abs()))
+        / largest(&mut y.iter().map(|y| y.abs()))
 }
 
 /// `n` seeded numbers in (−scale, scale).

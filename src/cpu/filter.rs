@@ -1,0 +1,165 @@
+//! The filters of all blocks at the pairs of a batch: by their networks, or from tables.
+
+use rayon::prelude::*;
+
+use super::cfconv::{PairFilters, add_forces};
+use super::neighbor::{Pairs, square};
+use super::radial::{Basis, CHUNK, FilterNetwork, Radial};
+use super::slab::{Lanes, room};
+use super::table::{PlacedPairs, Table};
+use crate::engine::Filter;
+use crate::error::Result;
+use crate::model::radial::Envelope;
+use crate::model::schnet::SchNet;
+
+/// How filters are evaluated.
+#[derive(Debug)]
+pub(super) enum Filters {
+    /// By the network of each block.
+    Exact { basis: Basis, envelope: Envelope, networks: Vec<FilterNetwork> },
+    /// From tables.
+    Table(Table),
+}
+
+/// What depends on the filters of a batch's pairs. Kept between evaluations for its memory.
+#[derive(Debug, Default)]
+pub(super) struct FilterWorkspace {
+    placed: PlacedPairs,
+    radial: Vec<Radial>,
+    /// dd/dx_i of exact filters. `[n_pairs]`
+    gradient: Vec<[f64; 3]>,
+    basis: [Vec<Lanes>; 2],
+    /// Values and slopes of exact filters, block by block.
+    blocks: Vec<[Vec<Lanes>; 2]>,
+}
+
+impl FilterWorkspace {
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        let lanes = self.basis.iter().chain(self.blocks.iter().flatten());
+        lanes.map(|lanes| lanes.capacity() * size_of::<Lanes>()).sum::<usize>()
+            + self.placed.bytes()
+            + self.radial.capacity() * size_of::<Radial>()
+            + self.gradient.capacity() * size_of::<[f64; 3]>()
+    }
+}
+
+impl Filters {
+    /// # Errors
+    /// [`crate::Error::Invalid`] for a tolerance that no table can meet.
+    pub(super) fn new(schnet: &SchNet, filter: Filter) -> Result<Self> {
+        if let Some(table) = filter.table(schnet)? {
+            return Ok(Filters::Table(Table::new(table, schnet.n_filters())));
+        }
+        Ok(Filters::Exact {
+            basis: Basis::new(&schnet.radial_basis),
+            envelope: schnet.cutoff.envelope(),
+            networks: (0..schnet.interactions.len())
+                .map(|block| FilterNetwork::new(schnet, block))
+                .collect(),
+        })
+    }
+
+    /// Whatever all blocks need to know of the pairs.
+    pub(super) fn prepare(
+        &self,
+        pairs: &Pairs,
+        work: &mut FilterWorkspace,
+        with_slopes: bool,
+        min_chunks: usize,
+    ) {
+        let (basis, envelope) = match self {
+            Filters::Table(table) => return table.place(pairs, &mut work.placed, min_chunks),
+            Filters::Exact { basis, envelope, .. } => (basis, envelope),
+        };
+        let radial = room(&mut work.radial, pairs.len());
+        let gradient = room(&mut work.gradient, pairs.len());
+        (
+            radial.par_chunks_mut(CHUNK),
+            gradient.par_chunks_mut(CHUNK),
+            pairs.separation.par_chunks(CHUNK),
+        )
+            .into_par_iter()
+            .with_min_len(min_chunks)
+            .for_each(|(radial, gradient, separation)| {
+                for ((radial, gradient), x) in radial.iter_mut().zip(gradient).zip(separation) {
+                    let d = square(*x).sqrt();
+                    *radial = basis.radial(envelope, d);
+                    *gradient = x.map(|x| x / d);
+                }
+            });
+        let [value, slope] = &mut work.basis;
+        let n = pairs.len() * basis.n_slabs();
+        let slope = with_slopes.then(|| room(slope, n));
+        basis.evaluate(radial, room(value, n), slope, min_chunks);
+    }
+
+    /// The filters of a block for the pairs that were prepared.
+    pub(super) fn evaluate(
+        &self,
+        block: usize,
+        work: &mut FilterWorkspace,
+        with_slopes: bool,
+        min_chunks: usize,
+    ) {
+        let Filters::Exact { networks, .. } = self else { return };
+        if work.blocks.len() <= block {
+            work.blocks.resize_with(block + 1, Default::default);
+        }
+        let network = &networks[block];
+        let n = work.radial.len() * network.n_slabs();
+        let [value, slope] = &mut work.blocks[block];
+        let slopes = with_slopes.then(|| (&work.basis[1][..], room(slope, n)));
+        network.evaluate(&work.radial, &work.basis[0], room(value, n), slopes, min_chunks);
+    }
+
+    /// The filters of a block as the convolutions take them.
+    pub(super) fn of_block<'a>(
+        &'a self,
+        block: usize,
+        pairs: &'a Pairs,
+        work: &'a FilterWorkspace,
+    ) -> PairFilters<'a> {
+        match self {
+            Filters::Exact { .. } => {
+                let [value, slope] = &work.blocks[block];
+                PairFilters::Exact { pairs: &pairs.beads, value, slope }
+            }
+            Filters::Table(table) => {
+                let (pairs, pieces) = (&work.placed.pairs, &table.pieces[block]);
+                PairFilters::Table { pairs, pieces }
+            }
+        }
+    }
+
+    /// [`add_forces`] for pulls in the order of the convolutions.
+    pub(super) fn add_forces(
+        &self,
+        pairs: &Pairs,
+        work: &FilterWorkspace,
+        pull: &[[f32; 4]],
+        total: &mut [f64],
+        forces: &mut [[f64; 3]],
+        min_chunks: usize,
+    ) {
+        match self {
+            Filters::Exact { .. } => {
+                let beads = pairs.beads.iter().copied();
+                add_forces(beads, &work.gradient, pull, total, forces, min_chunks);
+            }
+            Filters::Table(_) => {
+                let PlacedPairs { pairs, gradient, .. } = &work.placed;
+                let beads = pairs.iter().map(|pair| pair.beads);
+                add_forces(beads, gradient, pull, total, forces, min_chunks);
+            }
+        }
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Filters::Exact { networks, .. } => networks.iter().map(FilterNetwork::bytes).sum(),
+            Filters::Table(table) => table.bytes(),
+        }
+    }
+}
