@@ -159,13 +159,8 @@ impl Buffers {
             let count = kernel("neighbor_count", &[list2, ("RADIUS2", square(radius))])?;
             let scan = kernel("neighbor_scan", &[])?;
             let fill = kernel("neighbor_fill", &[list2])?;
-            let rows = count.groups_for(n);
             neighbors.extend([
-                count.bind(
-                    device,
-                    &[params, replica, bead, position, status, &self.count],
-                    rows,
-                )?,
+                count.bind(device, &[params, replica, bead, position, status, &self.count], n)?,
                 scan.bind(device, &[params, replica, &self.count, status, &self.row], replicas)?,
                 fill.bind(
                     device,
@@ -179,7 +174,7 @@ impl Buffers {
                         &self.col,
                         &self.built_at,
                     ],
-                    rows,
+                    n,
                 )?,
             ]);
         }
