@@ -4,11 +4,11 @@
 //
 // reads   replica [n_replicas], bead, position [n_beads] Å
 // writes  count [n_beads]; status: the largest number of neighbors within the radius itself
-// grid    one invocation per bead
+// grid    one workgroup per bead; whole numbers, so that the order of the sums does not matter
 // twin    src/reference/neighbor.rs
 #import params
 
-const WORKGROUP: u32 = 64u;
+const WORKGROUP: u32 = 32u;
 // (radius + skin)^2 and radius^2, Å^2
 const LIST2: f32 = 256.0;
 const RADIUS2: f32 = 225.0;
@@ -20,30 +20,49 @@ const RADIUS2: f32 = 225.0;
 @group(0) @binding(4) var<storage, read_write> status: array<atomic<u32>>;
 @group(0) @binding(5) var<storage, read_write> count: array<u32>;
 
+// Beads to look at: those of the replica, or none where it does not rebuild.
+var<workgroup> beads: u32;
+var<workgroup> near: atomic<u32>;
+var<workgroup> within: atomic<u32>;
+
 @compute @workgroup_size(WORKGROUP)
 fn neighbor_count(
     @builtin(workgroup_id) id: vec3<u32>,
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = workgroup_number(id, grid) * WORKGROUP + lane;
-    if i >= params.n_beads {
+    let i = workgroup_number(id, grid);
+    if lane == 0u {
+        beads = 0u;
+        if i < params.n_beads {
+            let r = bead[i].replica;
+            if atomicLoad(&status[r * STATUS_WORDS + STATUS_REBUILD]) != 0u {
+                beads = replica[r].y;
+            }
+        }
+        atomicStore(&near, 0u);
+        atomicStore(&within, 0u);
+    }
+    let n = workgroupUniformLoad(&beads);
+    if n == 0u {
         return;
     }
-    let r = bead[i].replica;
-    if atomicLoad(&status[r * STATUS_WORDS + STATUS_REBUILD]) == 0u {
-        return;
-    }
-    let first = bead[i].first;
+    let me = bead[i];
     let x = position[i].xyz;
-    var near = 0u;
-    var within = 0u;
-    for (var j = first; j < first + replica[r].y; j++) {
+    var my_near = 0u;
+    var my_within = 0u;
+    for (var j = me.first + lane; j < me.first + n; j += WORKGROUP) {
         let separation = x - position[j].xyz;
         let square = dot(separation, separation);
-        near += select(0u, 1u, j != i && square < LIST2);
-        within += select(0u, 1u, j != i && square < RADIUS2);
+        my_near += select(0u, 1u, j != i && square < LIST2);
+        my_within += select(0u, 1u, j != i && square < RADIUS2);
     }
-    count[i] = near;
-    atomicMax(&status[r * STATUS_WORDS + STATUS_CROWDED], within);
+    atomicAdd(&near, my_near);
+    atomicAdd(&within, my_within);
+    workgroupBarrier();
+    if lane == 0u {
+        count[i] = atomicLoad(&near);
+        let crowd = atomicLoad(&within);
+        atomicMax(&status[me.replica * STATUS_WORDS + STATUS_CROWDED], crowd);
+    }
 }

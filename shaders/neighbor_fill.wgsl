@@ -4,11 +4,15 @@
 //
 // reads   replica [n_replicas], bead, position [n_beads] Å, row [n_beads], status [n_replicas]
 // writes  col [n_replicas, capacity], built_at [n_beads] Å   of the replicas that rebuild
-// grid    one invocation per bead
+// grid    one workgroup per bead; a tile of beads at a time
 // twin    src/reference/neighbor.rs
 #import params
 
-const WORKGROUP: u32 = 64u;
+// The bits of a word: what the workgroup finds at once.
+const WORKGROUP: u32 = 32u;
+// Words of a tile, one for each invocation to clear.
+const WORDS: u32 = WORKGROUP;
+const TILE: u32 = WORDS * WORKGROUP;
 // (radius + skin)^2, Å^2
 const LIST2: f32 = 256.0;
 
@@ -21,29 +25,61 @@ const LIST2: f32 = 256.0;
 @group(0) @binding(6) var<storage, read_write> col: array<u32>;
 @group(0) @binding(7) var<storage, read_write> built_at: array<vec4<f32>>;
 
+// Beads to look at: those of the replica, or none where it does not rebuild.
+var<workgroup> beads: u32;
+// A bit for each bead of the tile that is near.
+var<workgroup> near: array<atomic<u32>, WORDS>;
+
 @compute @workgroup_size(WORKGROUP)
 fn neighbor_fill(
     @builtin(workgroup_id) id: vec3<u32>,
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = workgroup_number(id, grid) * WORKGROUP + lane;
-    if i >= params.n_beads {
-        return;
+    let i = workgroup_number(id, grid);
+    if lane == 0u {
+        beads = 0u;
+        if i < params.n_beads {
+            let r = bead[i].replica;
+            if status[r * STATUS_WORDS + STATUS_REBUILD] != 0u {
+                beads = replica[r].y;
+            }
+        }
     }
-    let r = bead[i].replica;
-    if status[r * STATUS_WORDS + STATUS_REBUILD] == 0u {
+    let n = workgroupUniformLoad(&beads);
+    if n == 0u {
         return;
     }
     let first = bead[i].first;
     let x = position[i].xyz;
-    built_at[i] = position[i];
-    var at = row[i].x;
-    for (var j = first; j < first + replica[r].y; j++) {
-        let separation = x - position[j].xyz;
-        if j != i && dot(separation, separation) < LIST2 && at < row[i].y {
-            col[at] = j;
-            at += 1u;
+    let end = row[i].y;
+    var start = row[i].x;
+    for (var tile = 0u; tile < n; tile += TILE) {
+        let words = min((n - tile + WORKGROUP - 1u) / WORKGROUP, WORDS);
+        atomicStore(&near[lane], 0u);
+        workgroupBarrier();
+        for (var word = 0u; word < words; word++) {
+            let k = tile + word * WORKGROUP + lane;
+            if k < n && first + k != i {
+                let separation = x - position[first + k].xyz;
+                if dot(separation, separation) < LIST2 {
+                    atomicOr(&near[word], 1u << lane);
+                }
+            }
         }
+        workgroupBarrier();
+        // A bead's place is the number of bits before its own.
+        for (var word = 0u; word < words; word++) {
+            let bits = atomicLoad(&near[word]);
+            let at = start + countOneBits(bits & ((1u << lane) - 1u));
+            if ((bits >> lane) & 1u) == 1u && at < end {
+                col[at] = first + tile + word * WORKGROUP + lane;
+            }
+            start += countOneBits(bits);
+        }
+        workgroupBarrier();
+    }
+    if lane == 0u {
+        built_at[i] = position[i];
     }
 }

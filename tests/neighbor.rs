@@ -7,7 +7,12 @@ use common::{Backend, points};
 use flashschnet::ops::Ops;
 use flashschnet::reference::ReferenceOps;
 
-on_every_backend!(finds_the_same_edges, replicas_do_not_see_each_other, the_radius_is_excluded);
+on_every_backend!(
+    finds_the_same_edges,
+    replicas_of_any_size_have_whole_rows,
+    replicas_do_not_see_each_other,
+    the_radius_is_excluded
+);
 
 fn finds_the_same_edges(backend: &Backend) {
     // From no neighbors at all to everyone; replicas of one bead, few and many.
@@ -21,6 +26,20 @@ fn finds_the_same_edges(backend: &Backend) {
         degrees.extend((0..100).map(|i| found.row(i).len()));
     }
     assert_eq!((degrees.iter().min(), degrees.iter().max()), (Some(&0), Some(&60)));
+}
+
+/// Sizes about those of the words and tiles in which the beads of a replica are looked at.
+fn replicas_of_any_size_have_whole_rows(backend: &Backend) {
+    let mut first_bead = vec![0];
+    for n in [31, 32, 33, 64, 65, 1023, 1024, 1025, 1060] {
+        first_bead.push(first_bead[first_bead.len() - 1] + n);
+    }
+    let positions = points(11, first_bead[first_bead.len() - 1], 10.0);
+    for radius in [4.0, 100.0] {
+        let expected = ReferenceOps.neighbor_list(&positions, &first_bead, radius).unwrap();
+        let found = backend.ops.neighbor_list(&positions, &first_bead, radius).unwrap();
+        assert!(found == expected, "radius {radius}");
+    }
 }
 
 fn replicas_do_not_see_each_other(backend: &Backend) {

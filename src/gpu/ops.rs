@@ -182,14 +182,13 @@ impl Ops for GpuOps {
             Kernel::new(&self.0, "neighbor_count", &[("LIST2", square), ("RADIUS2", square)])?;
         let scanning = Kernel::new(&self.0, "neighbor_scan", &[])?;
         let filling = Kernel::new(&self.0, "neighbor_fill", &[("LIST2", square)])?;
-        let groups = counting.groups_for(n);
         let buffers: [&dyn Bindable; 6] = [&params, &replica, &bead, &position, &status, &count];
-        self.dispatch(&counting, &buffers, groups)?;
+        self.dispatch(&counting, &buffers, n)?;
         let buffers: [&dyn Bindable; 5] = [&params, &replica, &count, &status, &row];
         self.dispatch(&scanning, &buffers, replicas.len())?;
         let buffers: [&dyn Bindable; 8] =
             [&params, &replica, &bead, &position, &status, &row, &col, &built_at];
-        self.dispatch(&filling, &buffers, groups)?;
+        self.dispatch(&filling, &buffers, n)?;
 
         let (rows, cols) = (row.read(&self.0)?, col.read(&self.0)?);
         let mut graph = Graph { row_ptr: vec![0], col: Vec::new() };

@@ -15,6 +15,9 @@ use crate::system::System;
 /// that a list lasts tens of steps, narrow enough that few pairs beyond the cutoff are looked at.
 const SKIN: f64 = 1.0;
 
+/// Invocations that share the tuples of a bead: a chain has about twenty to a bead.
+const BONDED_LANES: usize = 8;
+
 /// State, neighbor list and tables, on the device.
 #[derive(Debug)]
 pub(super) struct Buffers {
@@ -159,13 +162,8 @@ impl Buffers {
             let count = kernel("neighbor_count", &[list2, ("RADIUS2", square(radius))])?;
             let scan = kernel("neighbor_scan", &[])?;
             let fill = kernel("neighbor_fill", &[list2])?;
-            let rows = count.groups_for(n);
             neighbors.extend([
-                count.bind(
-                    device,
-                    &[params, replica, bead, position, status, &self.count],
-                    rows,
-                )?,
+                count.bind(device, &[params, replica, bead, position, status, &self.count], n)?,
                 scan.bind(device, &[params, replica, &self.count, status, &self.row], replicas)?,
                 fill.bind(
                     device,
@@ -179,18 +177,19 @@ impl Buffers {
                         &self.col,
                         &self.built_at,
                     ],
-                    rows,
+                    n,
                 )?,
             ]);
         }
 
-        let bonded = kernel("prior_bonded", &[])?;
+        let lanes = ("LANES", Value::Count(BONDED_LANES as u32));
+        let bonded = kernel("prior_bonded", &[lanes])?;
         let tables = [&self.tuple_row as &dyn super::kernel::Bindable, &self.tuples, &self.values];
         let [tuple_row, tuples, values] = tables;
         let mut priors = vec![bonded.bind(
             device,
             &[params, bead, position, &self.external, tuple_row, tuples, values, force],
-            bonded.groups_for(n),
+            bonded.groups_for(BONDED_LANES * n),
         )?];
         if self.record_width > 0 {
             let width = Value::Count(self.record_width as u32);
