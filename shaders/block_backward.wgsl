@@ -2,7 +2,7 @@
 //
 //   grad_h += W1^T grad_y of the next block;  grad_m = W2^T (act'(z) o W^T grad_h)
 //
-// The adjoint of block_forward. After the last block there is no grad_y.
+// The adjoint of block_forward.
 //
 // reads   weight (lin1 of the next block, lin, lin2, all transposed), grad_y [n_beads, FILTERS],
 //         z [n_beads, HIDDEN]
@@ -19,7 +19,6 @@ const FILTERS: u32 = 32u;
 const LIN1: u32 = 0u;
 const LIN: u32 = 4128u;
 const LIN2: u32 = 8256u;
-const LAST: bool = false;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;
@@ -37,30 +36,22 @@ fn block_backward(
     let first = workgroup_number(id, grid) * TILE;
     let mine = first + lane / LANES * ROWS;
     let q = lane % LANES;
-    var rows: Held;
-    if LAST {
-        for (var at = lane; at < TILE * HIDDEN; at += WORKGROUP) {
-            let row = min(first + at / HIDDEN, params.n_beads - 1u);
-            tile[at / HIDDEN * WIDTH + at % HIDDEN] = grad_h[row * HIDDEN + at % HIDDEN];
-        }
-        workgroupBarrier();
-    } else {
-        for (var at = lane; at < TILE * FILTERS; at += WORKGROUP) {
-            let row = min(first + at / FILTERS, params.n_beads - 1u);
-            tile[at / FILTERS * WIDTH + at % FILTERS] = grad_y[row * FILTERS + at % FILTERS];
-        }
-        workgroupBarrier();
-        rows = product(LIN1, FILTERS, HIDDEN, lane);
-        // unroll
-        for (var r = 0u; r < ROWS; r++) {
-            let row = mine + r;
-            if q < HIDDEN && row < params.n_beads {
-                rows[r] += grad_h[row * HIDDEN + q];
-                grad_h[row * HIDDEN + q] = rows[r];
-            }
-        }
-        keep(rows, HIDDEN, lane);
+    for (var at = lane; at < TILE * FILTERS; at += WORKGROUP) {
+        let row = min(first + at / FILTERS, params.n_beads - 1u);
+        tile[at / FILTERS * WIDTH + at % FILTERS] = grad_y[row * FILTERS + at % FILTERS];
     }
+    workgroupBarrier();
+
+    var rows = product(LIN1, FILTERS, HIDDEN, lane);
+    // unroll
+    for (var r = 0u; r < ROWS; r++) {
+        let row = mine + r;
+        if q < HIDDEN && row < params.n_beads {
+            rows[r] += grad_h[row * HIDDEN + q];
+            grad_h[row * HIDDEN + q] = rows[r];
+        }
+    }
+    keep(rows, HIDDEN, lane);
 
     rows = product(LIN, HIDDEN, HIDDEN, lane);
     // unroll

@@ -8,7 +8,7 @@
 // reads   weight (lin2, lin, lin1 of the next block), bead, embedding [n_types, HIDDEN],
 //         m [n_beads, FILTERS]
 // writes  z, h [n_beads, HIDDEN], y [n_beads, FILTERS]   overwritten; in the first block h starts
-//         from the embedding; after the last there is no y
+//         from the embedding. What follows the last block is readout
 // grid    one workgroup per tile of rows
 // twin    src/reference/network.rs
 #import params
@@ -22,7 +22,6 @@ const LIN2: u32 = 0u;
 const LIN: u32 = 4128u;
 const LIN1: u32 = 8256u;
 const FIRST: bool = false;
-const LAST: bool = false;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;
@@ -74,9 +73,6 @@ fn block_forward(
             rows[r] = before + (rows[r] + bias_of(LIN, HIDDEN, HIDDEN, q));
             h[row * HIDDEN + q] = rows[r];
         }
-    }
-    if LAST {
-        return;
     }
     keep(rows, HIDDEN, lane);
 

@@ -32,7 +32,8 @@ const WITH_GRAD: bool = true;
 
 var<workgroup> part: array<vec4<f32>, WORKGROUP>;
 
-struct Receiver {
+// A bead, and four of its channels.
+struct Bead4 {
     x: vec3<f32>,
     y: vec4<f32>,
     grad_m: vec4<f32>,
@@ -43,18 +44,15 @@ struct Sums {
     push: vec3<f32>,
 }
 
-fn with_edge(sums: Sums, edge: vec2<u32>, i: Receiver, first: u32, q: u32) -> Sums {
-    let j = sender(first, edge);
-    let w = value_and_slope(coefficients(edge, q));
-    let grad_m_j = grad_m[j * QUADS + q];
-    let y_j = y[j * QUADS + q];
-    let separation = i.x - position[j].xyz;
+fn with_edge(sums: Sums, filter_of: Cubic, i: Bead4, j: Bead4) -> Sums {
+    let w = value_and_slope(filter_of);
+    let separation = i.x - j.x;
     // Beads in one place do not push each other.
     let inverse = inverseSqrt(max(dot(separation, separation), 1e-30));
-    let pull = dot(w.slope, fma(y_j, i.grad_m, i.y * grad_m_j)) * inverse;
+    let pull = dot(w.slope, fma(j.y, i.grad_m, i.y * j.grad_m)) * inverse;
     var gradient = sums.gradient;
     if WITH_GRAD {
-        gradient = fma(w.value, grad_m_j, gradient);
+        gradient = fma(w.value, j.grad_m, gradient);
     }
     return Sums(gradient, fma(vec3<f32>(-pull), separation, sums.push));
 }
@@ -79,20 +77,25 @@ fn cfconv_backward_table(
         var gradient = vec4<f32>(0.0);
         var push = vec3<f32>(0.0);
         if inside && q < QUADS {
-            let receiver =
-                Receiver(position[i].xyz, y[i * QUADS + q], grad_m[i * QUADS + q]);
+            let receiving = Bead4(position[i].xyz, y[i * QUADS + q], grad_m[i * QUADS + q]);
             for (var k = 0u; k < PER_GROUP; k++) {
                 let ends = segment(here, mine * PER_GROUP + k);
                 var sums = Sums(vec4<f32>(0.0), vec3<f32>(0.0));
-                var e = ends.x;
-                for (; e + TOGETHER <= ends.y; e += TOGETHER) {
+                for (var e = ends.x; e < ends.y; e += TOGETHER) {
                     // unroll
                     for (var next = 0u; next < TOGETHER; next++) {
-                        sums = with_edge(sums, edge[e + next], receiver, here.z, q);
+                        let found = edge[min(e + next, ends.y - 1u)];
+                        let bead = sender(here.z, found);
+                        let at = bead * QUADS + q;
+                        // What stands in for edges beyond the end adds 0.
+                        let is_edge = e + next < ends.y;
+                        let sending = Bead4(
+                            position[bead].xyz,
+                            select(vec4<f32>(0.0), y[at], is_edge),
+                            select(vec4<f32>(0.0), grad_m[at], is_edge),
+                        );
+                        sums = with_edge(sums, coefficients(found, q), receiving, sending);
                     }
-                }
-                for (; e < ends.y; e++) {
-                    sums = with_edge(sums, edge[e], receiver, here.z, q);
                 }
                 gradient += sums.gradient;
                 push += sums.push;

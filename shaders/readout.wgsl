@@ -1,11 +1,16 @@
-// readout -- energy of every bead from its features, and the gradient of the energy in their place
+// readout -- the layers after the last messages, the energy of every bead, and the way back
 //
-//   x_0 = h;  p_l = W_l x_l + b_l;  x_(l+1) = act(p_l);  E = the last p
+//   z = W2 m + b2;  x_0 = h + W act(z) + b                                 of the last block
+//   p_l = W_l x_l + b_l;  x_(l+1) = act(p_l);  E = the last p
 //   grad_h = W_0^T (act'(p_0) o W_1^T (act'(p_1) o ... W_last^T 1))
+//   grad_m = W2^T (act'(z) o W^T grad_h)
 //
-// reads   weight, layer [LAYERS]
-// writes  h [n_beads, HIDDEN]   features, then their gradient; hidden [LAYERS - 1, n_beads, INNER]
-//         p before the last; bead_energy [n_beads] kcal/mol
+// Where the way forward ends the way back begins, so that what lies at the turn stays on chip.
+//
+// reads   weight, layer [LAYERS], bead, embedding [n_types, HIDDEN]
+// writes  m [n_beads, FILTERS]   messages, then their gradient; h [n_beads, HIDDEN]   features, then
+//         their gradient; hidden [LAYERS - 1, n_beads, INNER] p before the last; bead_energy
+//         [n_beads] kcal/mol
 // grid    one workgroup per tile of rows
 // twin    src/reference/network.rs
 #import params
@@ -14,9 +19,17 @@
 
 const WORKGROUP: u32 = 128u;
 const HIDDEN: u32 = 32u;
+const FILTERS: u32 = 32u;
 const LAYERS: u32 = 2u;
 // Quads of the widest layer between the first and the last.
 const INNER: u32 = 16u;
+// Where the weights of the last block begin, and those of the transposes.
+const LIN2: u32 = 0u;
+const LIN: u32 = 4128u;
+const LIN_BACK: u32 = 8256u;
+const LIN2_BACK: u32 = 12352u;
+// The last block is the first, too.
+const FIRST: bool = false;
 
 // Where the weights of a layer begin, and those of its transpose; its widths in quads.
 struct Layer {
@@ -29,9 +42,12 @@ struct Layer {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> layer: array<Layer>;
-@group(0) @binding(3) var<storage, read_write> h: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> hidden: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> bead_energy: array<f32>;
+@group(0) @binding(3) var<storage, read> bead: array<Bead>;
+@group(0) @binding(4) var<storage, read> embedding: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> m: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> h: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> hidden: array<vec4<f32>>;
+@group(0) @binding(8) var<storage, read_write> bead_energy: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)
 fn readout(
@@ -42,12 +58,36 @@ fn readout(
     let first = workgroup_number(id, grid) * TILE;
     let mine = first + lane / LANES * ROWS;
     let q = lane % LANES;
-    for (var at = lane; at < TILE * HIDDEN; at += WORKGROUP) {
-        let row = min(first + at / HIDDEN, params.n_beads - 1u);
-        tile[at / HIDDEN * WIDTH + at % HIDDEN] = h[row * HIDDEN + at % HIDDEN];
+    for (var at = lane; at < TILE * FILTERS; at += WORKGROUP) {
+        let row = min(first + at / FILTERS, params.n_beads - 1u);
+        tile[at / FILTERS * WIDTH + at % FILTERS] = m[row * FILTERS + at % FILTERS];
     }
     workgroupBarrier();
+
+    var z = product(LIN2, FILTERS, HIDDEN, lane);
     var rows: Held;
+    // unroll
+    for (var r = 0u; r < ROWS; r++) {
+        z[r] += bias_of(LIN2, FILTERS, HIDDEN, q);
+        rows[r] = act4(z[r]);
+    }
+    keep(rows, HIDDEN, lane);
+    rows = product(LIN, HIDDEN, HIDDEN, lane);
+    // unroll
+    for (var r = 0u; r < ROWS; r++) {
+        let row = mine + r;
+        if q < HIDDEN && row < params.n_beads {
+            var before: vec4<f32>;
+            if FIRST {
+                before = embedding[bead[row].bead_type * HIDDEN + q];
+            } else {
+                before = h[row * HIDDEN + q];
+            }
+            rows[r] = before + (rows[r] + bias_of(LIN, HIDDEN, HIDDEN, q));
+        }
+    }
+    keep(rows, HIDDEN, lane);
+
     for (var l = 0u; l < LAYERS; l++) {
         let dims = layer[l];
         rows = product(dims.forward, dims.inputs, dims.outputs, lane);
@@ -87,5 +127,20 @@ fn readout(
             }
         }
         keep(rows, dims.inputs, lane);
+    }
+
+    rows = product(LIN_BACK, HIDDEN, HIDDEN, lane);
+    // unroll
+    for (var r = 0u; r < ROWS; r++) {
+        rows[r] *= act_slope4(z[r]);
+    }
+    keep(rows, HIDDEN, lane);
+    rows = product(LIN2_BACK, HIDDEN, FILTERS, lane);
+    // unroll
+    for (var r = 0u; r < ROWS; r++) {
+        let row = mine + r;
+        if q < FILTERS && row < params.n_beads {
+            m[row * FILTERS + q] = rows[r];
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::kernel::{Dispatch, Kernel};
 use super::wgsl::{Constants, Value};
 use crate::engine::Filter;
 use crate::error::{Error, Result};
-use crate::model::schnet::{Activation, Linear, SchNet};
+use crate::model::schnet::{Activation, Interaction, Linear, SchNet};
 use crate::system::System;
 
 /// Narrows to f32.
@@ -105,17 +105,34 @@ fn tile_constants(device: &Device, widest: usize, n_beads: usize) -> Result<(Con
     Ok((constants, tile(rows) as usize))
 }
 
-/// A block's weights on the way forward and back, and what its backward pass needs again.
+/// What a block has, and what its backward pass needs again.
 #[derive(Debug)]
 struct Block {
-    forward: Buffer<f32>,
-    backward: Buffer<f32>,
-    /// Where its layers begin.
-    forward_at: Constants,
-    backward_at: Constants,
+    /// Layers between this block's messages and the next block, there and back; none after the
+    /// last block.
+    between: Option<[Layers; 2]>,
     y: Buffer<f32>,
     /// On the way back, when it is not needed any more, the gradient with respect to `y`.
     z: Buffer<f32>,
+}
+
+/// Weights of a kernel, and the constants that say where its layers begin.
+#[derive(Debug)]
+struct Layers {
+    weights: Buffer<f32>,
+    at: Constants,
+}
+
+impl Layers {
+    /// Layers by the names of their constants; `true` for the transpose.
+    fn new(device: &Device, layers: &[(&'static str, &Linear, bool)]) -> Result<Self> {
+        let mut chain = Chain::default();
+        let at = layers
+            .iter()
+            .map(|(name, layer, transposed)| (*name, Value::Count(chain.push(layer, *transposed))))
+            .collect();
+        Ok(Layers { weights: chain.upload(device)?, at })
+    }
 }
 
 /// Weights and activations.
@@ -124,7 +141,7 @@ pub(super) struct Network {
     convolutions: Convolutions,
     embedding: Buffer<f32>,
     blocks: Vec<Block>,
-    readout: Buffer<f32>,
+    readout: Layers,
     /// Where the readout's layers begin, forward and back, and their widths.
     layers: Buffer<[u32; 4]>,
     /// Features forward, their gradient backward.
@@ -176,42 +193,43 @@ impl Network {
         let rows = |label, quads: u32| Buffer::zeroed(device, label, n_beads * 4 * quads as usize);
         let mut blocks = Vec::new();
         for (b, layers) in schnet.interactions.iter().enumerate() {
-            let next = schnet.interactions.get(b + 1);
-            let (mut forward, mut backward) = (Chain::default(), Chain::default());
-            let mut forward_at = vec![
-                ("LIN2", Value::Count(forward.push(&layers.lin2, false))),
-                ("LIN", Value::Count(forward.push(&layers.lin, false))),
-            ];
-            let mut backward_at = vec![
-                ("LIN", Value::Count(backward.push(&layers.lin, true))),
-                ("LIN2", Value::Count(backward.push(&layers.lin2, true))),
-            ];
-            if let Some(next) = next {
-                forward_at.push(("LIN1", Value::Count(forward.push(&next.lin1, false))));
-                backward_at.push(("LIN1", Value::Count(backward.push(&next.lin1, true))));
-            }
+            let between = |next: &Interaction| {
+                let forward = [
+                    ("LIN2", &layers.lin2, false),
+                    ("LIN", &layers.lin, false),
+                    ("LIN1", &next.lin1, false),
+                ];
+                let backward = forward.map(|(name, layer, _)| (name, layer, true));
+                Ok([Layers::new(device, &forward)?, Layers::new(device, &backward)?])
+            };
             let y = match b {
                 0 => Buffer::from_slice(device, "y", &first_features(schnet, system))?,
                 _ => rows("y", filters)?,
             };
             blocks.push(Block {
-                forward: forward.upload(device)?,
-                backward: backward.upload(device)?,
-                forward_at,
-                backward_at,
+                between: schnet.interactions.get(b + 1).map(between).transpose()?,
                 y,
                 z: rows("z", hidden.max(filters))?,
             });
         }
-        let mut readout = Chain::default();
+        let last = schnet.interactions.last().expect("a network has blocks");
+        let mut chain = Chain::default();
+        let at = [
+            ("LIN2", &last.lin2, false),
+            ("LIN", &last.lin, false),
+            ("LIN_BACK", &last.lin, true),
+            ("LIN2_BACK", &last.lin2, true),
+        ]
+        .map(|(name, layer, transposed)| (name, Value::Count(chain.push(layer, transposed))));
         let layers: Vec<[u32; 4]> = schnet
             .readout
             .iter()
             .map(|layer| {
-                let at = [false, true].map(|transposed| readout.push(layer, transposed));
+                let at = [false, true].map(|transposed| chain.push(layer, transposed));
                 [at[0], at[1], quads(layer.n_in), quads(layer.n_out)]
             })
             .collect();
+        let readout = Layers { weights: chain.upload(device)?, at: at.into() };
         let width = 4 * hidden as usize;
         let mut embedding = vec![0.0; schnet.embedding.len() / schnet.n_hidden * width];
         for (row, of_type) in
@@ -223,7 +241,7 @@ impl Network {
             convolutions,
             embedding: Buffer::from_slice(device, "embedding", &embedding)?,
             blocks,
-            readout: readout.upload(device)?,
+            readout,
             layers: Buffer::from_slice(device, "layers", &layers)?,
             h: rows("h", hidden)?,
             m: rows("m", filters)?,
@@ -252,60 +270,77 @@ impl Network {
         let widest = widest.max(schnet.n_hidden).max(schnet.n_filters());
         let (tile, rows) = tile_constants(device, widest, n)?;
         let groups = n.div_ceil(rows);
-        let kernel = |name, constants: &[(&'static str, Value)]| {
+        let kernel = |name, at: &Constants, more: &[(&'static str, Value)]| {
             let mut all = activation_constants(schnet.activation);
-            all.extend(tile.iter().chain(constants));
+            all.extend(tile.iter().chain(at).chain(more));
             all.push(("HIDDEN", Value::Count(hidden)));
+            all.push(("FILTERS", Value::Count(filters)));
             Kernel::new(device, name, &all)
         };
-        let block_kernel = |name, at: &Constants, flags: &[(&'static str, bool)]| {
-            let mut all = at.clone();
-            all.push(("FILTERS", Value::Count(filters)));
-            all.extend(flags.iter().map(|(flag, value)| (*flag, Value::Flag(*value))));
-            kernel(name, &all)
-        };
-        let last = self.blocks.len() - 1;
-        let convolutions = &self.convolutions;
         // Weights once per tile; rows of features read and written; multiply-adds of the layers.
-        let working = |dispatch: Dispatch, weights: &Buffer<f32>, quads_moved: u32| {
-            let bytes = groups * 4 * weights.len + n * 16 * quads_moved as usize;
-            dispatch.working(bytes as u64, (2 * n * weights.len) as u64)
+        let working = |dispatch: Dispatch, layers: &Layers, quads_moved: u32| {
+            let n_weights = layers.weights.len;
+            let bytes = groups * 4 * n_weights + n * 16 * quads_moved as usize;
+            dispatch.working(bytes as u64, (2 * n * n_weights) as u64)
         };
+        let convolutions = &self.convolutions;
 
         let mut energies = Vec::from_iter(convolutions.edges(device, schnet, around)?);
         for (b, block) in self.blocks.iter().enumerate() {
             energies.push(convolutions.forward(device, schnet, b, around, [&block.y, &self.m])?);
-            let flags = [("FIRST", b == 0), ("LAST", b == last)];
-            // After the last block there is no y to write; any buffer not in use takes its place.
-            let y = &self.blocks[(b + 1).min(last)].y;
-            let dispatch = block_kernel("block_forward", &block.forward_at, &flags)?.bind(
-                device,
-                &[params, &block.forward, bead, &self.embedding, &self.m, &block.z, &self.h, y],
-                groups,
-            )?;
-            energies.push(working(dispatch, &block.forward, 2 * filters + 3 * hidden));
+            if let Some([layers, _]) = &block.between {
+                let y = &self.blocks[b + 1].y;
+                let dispatch =
+                    kernel("block_forward", &layers.at, &[("FIRST", Value::Flag(b == 0))])?.bind(
+                        device,
+                        &[
+                            params,
+                            &layers.weights,
+                            bead,
+                            &self.embedding,
+                            &self.m,
+                            &block.z,
+                            &self.h,
+                            y,
+                        ],
+                        groups,
+                    )?;
+                energies.push(working(dispatch, layers, 2 * filters + 3 * hidden));
+            }
         }
         let constants = [
             ("LAYERS", Value::Count(schnet.readout.len() as u32)),
             ("INNER", Value::Count(inner_quads(schnet))),
+            ("FIRST", Value::Flag(self.blocks.len() == 1)),
         ];
-        let dispatch = kernel("readout", &constants)?.bind(
+        let dispatch = kernel("readout", &self.readout.at, &constants)?.bind(
             device,
-            &[params, &self.readout, &self.layers, &self.h, &self.hidden, bead_energy],
+            &[
+                params,
+                &self.readout.weights,
+                &self.layers,
+                bead,
+                &self.embedding,
+                &self.m,
+                &self.h,
+                &self.hidden,
+                bead_energy,
+            ],
             groups,
         )?;
-        energies.push(working(dispatch, &self.readout, 2 * hidden));
+        energies.push(working(dispatch, &self.readout, 2 * filters + 2 * hidden));
 
         let mut forces = Vec::new();
         for (b, block) in self.blocks.iter().enumerate().rev() {
-            let grad_y = &self.blocks[(b + 1).min(last)].z;
-            let flags = [("LAST", b == last)];
-            let dispatch = block_kernel("block_backward", &block.backward_at, &flags)?.bind(
-                device,
-                &[params, &block.backward, grad_y, &block.z, &self.h, &self.m],
-                groups,
-            )?;
-            forces.push(working(dispatch, &block.backward, 2 * filters + 3 * hidden));
+            if let Some([_, layers]) = &block.between {
+                let grad_y = &self.blocks[b + 1].z;
+                let dispatch = kernel("block_backward", &layers.at, &[])?.bind(
+                    device,
+                    &[params, &layers.weights, grad_y, &block.z, &self.h, &self.m],
+                    groups,
+                )?;
+                forces.push(working(dispatch, layers, 2 * filters + 3 * hidden));
+            }
             let features = [&block.y, &self.m, &block.z];
             forces.push(convolutions.backward(device, schnet, b, around, features, b > 0)?);
         }

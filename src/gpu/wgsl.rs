@@ -14,7 +14,7 @@ macro_rules! files {
 /// Every kernel, by the name of its file and entry point.
 pub const KERNELS: &[(&str, &str)] = files!("":
     "neighbor_check", "neighbor_count", "neighbor_scan", "neighbor_fill",
-    "radial_basis", "embedding", "dense", "cfconv_forward", "cfconv_backward",
+    "radial_basis", "dense", "cfconv_forward", "cfconv_backward",
     "edges", "cfconv_forward_table", "cfconv_backward_table",
     "block_forward", "readout", "block_backward",
     "prior_bonded", "prior_repulsion",
