@@ -15,12 +15,14 @@
 // reads   bead, position, external_force [n_beads], tuple_row [rows of all molecules + 1], tuples,
 //         values
 // writes  force [n_beads] kcal/mol/Å, w: prior energy of the bead, kcal/mol   overwritten
-// grid    one invocation per bead
+// grid    LANES invocations per bead; partial sums joined in a tree of fixed shape
 // twin    src/reference/prior.rs
 #import params
 #import math
 
 const WORKGROUP: u32 = 64u;
+// Invocations that share the tuples of a bead; a power of 2.
+const LANES: u32 = 8u;
 // Forms; the host twin is `gpu::priors`.
 const BOND: u32 = 0u;
 const ANGLE: u32 = 1u;
@@ -61,6 +63,8 @@ struct Tuple {
 @group(0) @binding(5) var<storage, read> tuples: array<Tuple>;
 @group(0) @binding(6) var<storage, read> values: array<f32>;
 @group(0) @binding(7) var<storage, read_write> force: array<vec4<f32>>;
+
+var<workgroup> part: array<vec4<f32>, WORKGROUP>;
 
 // Energy of a tuple and its gradient with respect to the bead that looks at it.
 struct Share {
@@ -210,34 +214,46 @@ fn prior_bonded(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = workgroup_number(id, grid) * WORKGROUP + lane;
-    if i >= params.n_beads {
-        return;
-    }
-    let first = bead[i].first;
+    let i = workgroup_number(id, grid) * (WORKGROUP / LANES) + lane / LANES;
+    let mine = lane % LANES;
     var sum = vec3<f32>(0.0);
     var energy = 0.0;
-    for (var k = tuple_row[bead[i].row]; k < tuple_row[bead[i].row + 1u]; k++) {
-        let t = tuples[k];
-        if params.term != ALL_TERMS && params.term != t.term {
-            continue;
+    if i < params.n_beads {
+        let me = bead[i];
+        let end = tuple_row[me.row + 1u];
+        for (var k = tuple_row[me.row] + mine; k < end; k += LANES) {
+            let t = tuples[k];
+            if params.term != ALL_TERMS && params.term != t.term {
+                continue;
+            }
+            let x0 = position[me.first + t.beads.x].xyz;
+            let x1 = position[me.first + t.beads.y].xyz;
+            var share: Share;
+            if t.form == BOND {
+                share = bond(t, x0, x1);
+            } else if t.form < DIHEDRAL {
+                share = angle(t, x0, x1, position[me.first + t.beads.z].xyz);
+            } else {
+                let x2 = position[me.first + t.beads.z].xyz;
+                share = dihedral(t, x0, x1, x2, position[me.first + t.beads.w].xyz);
+            }
+            sum -= share.gradient;
+            energy += select(0.0, share.energy, t.slot == 0u);
         }
-        let x0 = position[first + t.beads.x].xyz;
-        let x1 = position[first + t.beads.y].xyz;
-        var share: Share;
-        if t.form == BOND {
-            share = bond(t, x0, x1);
-        } else if t.form < DIHEDRAL {
-            share = angle(t, x0, x1, position[first + t.beads.z].xyz);
-        } else {
-            let x2 = position[first + t.beads.z].xyz;
-            share = dihedral(t, x0, x1, x2, position[first + t.beads.w].xyz);
+    }
+    part[lane] = vec4<f32>(sum, energy);
+    workgroupBarrier();
+    for (var stride = LANES / 2u; stride > 0u; stride /= 2u) {
+        if mine < stride {
+            part[lane] += part[lane + stride];
         }
-        sum -= share.gradient;
-        energy += select(0.0, share.energy, t.slot == 0u);
+        workgroupBarrier();
     }
-    if params.with_external == 1u {
-        sum += external_force[i].xyz;
+    if mine == 0u && i < params.n_beads {
+        var total = part[lane];
+        if params.with_external == 1u {
+            total += vec4<f32>(external_force[i].xyz, 0.0);
+        }
+        force[i] = total;
     }
-    force[i] = vec4<f32>(sum, energy);
 }

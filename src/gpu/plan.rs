@@ -15,6 +15,9 @@ use crate::system::System;
 /// that a list lasts tens of steps, narrow enough that few pairs beyond the cutoff are looked at.
 const SKIN: f64 = 1.0;
 
+/// Invocations that share the tuples of a bead: a bead of a protein has 4 to 15.
+const BONDED_LANES: usize = 8;
+
 /// State, neighbor list and tables, on the device.
 #[derive(Debug)]
 pub(super) struct Buffers {
@@ -179,13 +182,14 @@ impl Buffers {
             ]);
         }
 
-        let bonded = kernel("prior_bonded", &[])?;
+        let lanes = ("LANES", Value::Count(BONDED_LANES as u32));
+        let bonded = kernel("prior_bonded", &[lanes])?;
         let tables = [&self.tuple_row as &dyn super::kernel::Bindable, &self.tuples, &self.values];
         let [tuple_row, tuples, values] = tables;
         let mut priors = vec![bonded.bind(
             device,
             &[params, bead, position, &self.external, tuple_row, tuples, values, force],
-            bonded.groups_for(n),
+            bonded.groups_for(BONDED_LANES * n),
         )?];
         if self.record_width > 0 {
             let width = Value::Count(self.record_width as u32);
