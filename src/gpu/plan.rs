@@ -15,7 +15,7 @@ use crate::system::System;
 /// that a list lasts tens of steps, narrow enough that few pairs beyond the cutoff are looked at.
 const SKIN: f64 = 1.0;
 
-/// Invocations that share the tuples of a bead: a chain has about twenty to a bead.
+/// Invocations that share the tuples of a bead: a bead of a protein has 4 to 15.
 const BONDED_LANES: usize = 8;
 
 /// State, neighbor list and tables, on the device.
