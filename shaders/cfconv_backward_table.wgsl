@@ -17,6 +17,8 @@
 #import filter_table_read
 
 const WORKGROUP: u32 = 256u;
+// Edges that are fetched together: more hide more of the wait, and take more registers.
+const TOGETHER: u32 = 3u;
 // Before the first block nothing depends on the positions.
 const WITH_GRAD: bool = true;
 

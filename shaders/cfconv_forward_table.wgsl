@@ -14,6 +14,8 @@
 #import filter_table_read
 
 const WORKGROUP: u32 = 256u;
+// Edges that are fetched together: more hide more of the wait, and take more registers.
+const TOGETHER: u32 = 2u;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> reach: array<vec4<u32>>;

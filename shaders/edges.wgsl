@@ -14,7 +14,7 @@
 #import filter_table
 #import edge
 
-const WORKGROUP: u32 = 256u;
+const WORKGROUP: u32 = 64u;
 const WORDS: u32 = WORKGROUP / 32u;
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -4,11 +4,13 @@
 //
 // reads   replica [n_replicas], bead, position [n_beads] Å
 // writes  count [n_beads]; status: the largest number of neighbors within the radius itself
-// grid    one workgroup per bead; whole numbers, so that the order of the sums does not matter
+// grid    one workgroup for ROWS beads; whole numbers, so that the order of the sums does not matter
 // twin    src/reference/neighbor.rs
 #import params
 
 const WORKGROUP: u32 = 32u;
+// Beads of a workgroup, one after the other: most workgroups have nothing to do.
+const ROWS: u32 = 1u;
 // (radius + skin)^2 and radius^2, Å^2
 const LIST2: f32 = 256.0;
 const RADIUS2: f32 = 225.0;
@@ -31,38 +33,40 @@ fn neighbor_count(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = workgroup_number(id, grid);
-    if lane == 0u {
-        beads = 0u;
-        if i < params.n_beads {
-            let r = bead[i].replica;
-            if atomicLoad(&status[r * STATUS_WORDS + STATUS_REBUILD]) != 0u {
-                beads = replica[r].y;
+    for (var k = 0u; k < ROWS; k++) {
+        let i = workgroup_number(id, grid) * ROWS + k;
+        if lane == 0u {
+            beads = 0u;
+            if i < params.n_beads {
+                let r = bead[i].replica;
+                if atomicLoad(&status[r * STATUS_WORDS + STATUS_REBUILD]) != 0u {
+                    beads = replica[r].y;
+                }
             }
+            atomicStore(&near, 0u);
+            atomicStore(&within, 0u);
         }
-        atomicStore(&near, 0u);
-        atomicStore(&within, 0u);
-    }
-    let n = workgroupUniformLoad(&beads);
-    if n == 0u {
-        return;
-    }
-    let me = bead[i];
-    let x = position[i].xyz;
-    var my_near = 0u;
-    var my_within = 0u;
-    for (var j = me.first + lane; j < me.first + n; j += WORKGROUP) {
-        let separation = x - position[j].xyz;
-        let square = dot(separation, separation);
-        my_near += select(0u, 1u, j != i && square < LIST2);
-        my_within += select(0u, 1u, j != i && square < RADIUS2);
-    }
-    atomicAdd(&near, my_near);
-    atomicAdd(&within, my_within);
-    workgroupBarrier();
-    if lane == 0u {
-        count[i] = atomicLoad(&near);
-        let crowd = atomicLoad(&within);
-        atomicMax(&status[me.replica * STATUS_WORDS + STATUS_CROWDED], crowd);
+        let n = workgroupUniformLoad(&beads);
+        if n == 0u {
+            continue;
+        }
+        let me = bead[i];
+        let x = position[i].xyz;
+        var my_near = 0u;
+        var my_within = 0u;
+        for (var j = me.first + lane; j < me.first + n; j += WORKGROUP) {
+            let separation = x - position[j].xyz;
+            let square = dot(separation, separation);
+            my_near += select(0u, 1u, j != i && square < LIST2);
+            my_within += select(0u, 1u, j != i && square < RADIUS2);
+        }
+        atomicAdd(&near, my_near);
+        atomicAdd(&within, my_within);
+        workgroupBarrier();
+        if lane == 0u {
+            count[i] = atomicLoad(&near);
+            let crowd = atomicLoad(&within);
+            atomicMax(&status[me.replica * STATUS_WORDS + STATUS_CROWDED], crowd);
+        }
     }
 }

@@ -4,12 +4,14 @@
 //
 // reads   replica [n_replicas], bead, position [n_beads] Å, row [n_beads], status [n_replicas]
 // writes  col [n_replicas, capacity], built_at [n_beads] Å   of the replicas that rebuild
-// grid    one workgroup per bead; a tile of beads at a time
+// grid    one workgroup for ROWS beads; a tile of beads at a time
 // twin    src/reference/neighbor.rs
 #import params
 
 // The bits of a word: what the workgroup finds at once.
 const WORKGROUP: u32 = 32u;
+// Beads of a workgroup, one after the other: most workgroups have nothing to do.
+const ROWS: u32 = 1u;
 // Words of a tile, one for each invocation to clear.
 const WORDS: u32 = WORKGROUP;
 const TILE: u32 = WORDS * WORKGROUP;
@@ -36,50 +38,52 @@ fn neighbor_fill(
     @builtin(num_workgroups) grid: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = workgroup_number(id, grid);
-    if lane == 0u {
-        beads = 0u;
-        if i < params.n_beads {
-            let r = bead[i].replica;
-            if status[r * STATUS_WORDS + STATUS_REBUILD] != 0u {
-                beads = replica[r].y;
-            }
-        }
-    }
-    let n = workgroupUniformLoad(&beads);
-    if n == 0u {
-        return;
-    }
-    let first = bead[i].first;
-    let x = position[i].xyz;
-    let end = row[i].y;
-    var start = row[i].x;
-    for (var tile = 0u; tile < n; tile += TILE) {
-        let words = min((n - tile + WORKGROUP - 1u) / WORKGROUP, WORDS);
-        atomicStore(&near[lane], 0u);
-        workgroupBarrier();
-        for (var word = 0u; word < words; word++) {
-            let k = tile + word * WORKGROUP + lane;
-            if k < n && first + k != i {
-                let separation = x - position[first + k].xyz;
-                if dot(separation, separation) < LIST2 {
-                    atomicOr(&near[word], 1u << lane);
+    for (var k = 0u; k < ROWS; k++) {
+        let i = workgroup_number(id, grid) * ROWS + k;
+        if lane == 0u {
+            beads = 0u;
+            if i < params.n_beads {
+                let r = bead[i].replica;
+                if status[r * STATUS_WORDS + STATUS_REBUILD] != 0u {
+                    beads = replica[r].y;
                 }
             }
         }
-        workgroupBarrier();
-        // A bead's place is the number of bits before its own.
-        for (var word = 0u; word < words; word++) {
-            let bits = atomicLoad(&near[word]);
-            let at = start + countOneBits(bits & ((1u << lane) - 1u));
-            if ((bits >> lane) & 1u) == 1u && at < end {
-                col[at] = first + tile + word * WORKGROUP + lane;
-            }
-            start += countOneBits(bits);
+        let n = workgroupUniformLoad(&beads);
+        if n == 0u {
+            continue;
         }
-        workgroupBarrier();
-    }
-    if lane == 0u {
-        built_at[i] = position[i];
+        let first = bead[i].first;
+        let x = position[i].xyz;
+        let end = row[i].y;
+        var start = row[i].x;
+        for (var tile = 0u; tile < n; tile += TILE) {
+            let words = min((n - tile + WORKGROUP - 1u) / WORKGROUP, WORDS);
+            atomicStore(&near[lane], 0u);
+            workgroupBarrier();
+            for (var word = 0u; word < words; word++) {
+                let other = tile + word * WORKGROUP + lane;
+                if other < n && first + other != i {
+                    let separation = x - position[first + other].xyz;
+                    if dot(separation, separation) < LIST2 {
+                        atomicOr(&near[word], 1u << lane);
+                    }
+                }
+            }
+            workgroupBarrier();
+            // A bead's place is the number of bits before its own.
+            for (var word = 0u; word < words; word++) {
+                let bits = atomicLoad(&near[word]);
+                let at = start + countOneBits(bits & ((1u << lane) - 1u));
+                if ((bits >> lane) & 1u) == 1u && at < end {
+                    col[at] = first + tile + word * WORKGROUP + lane;
+                }
+                start += countOneBits(bits);
+            }
+            workgroupBarrier();
+        }
+        if lane == 0u {
+            built_at[i] = position[i];
+        }
     }
 }

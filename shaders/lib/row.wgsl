@@ -3,8 +3,6 @@
 // computes exactly that.
 
 const SEGMENTS: u32 = 8u;
-// Edges that are fetched together.
-const TOGETHER: u32 = 3u;
 // Invocations that walk along the edges together, each with four channels of its own.
 const LANES: u32 = 32u;
 // Groups of such invocations that share a row, each with consecutive segments.

@@ -13,7 +13,7 @@ use crate::system::System;
 
 /// How far two beads may move together before their replica's list is rebuilt, Å: wide enough
 /// that a list lasts tens of steps, narrow enough that few pairs beyond the cutoff are looked at.
-const SKIN: f64 = 1.0;
+const SKIN: f64 = 1.4;
 
 /// Invocations that share the tuples of a bead: a bead of a protein has 4 to 15.
 const BONDED_LANES: usize = 8;
@@ -159,11 +159,19 @@ impl Buffers {
         if let Some(schnet) = &system.schnet {
             let radius = schnet.neighbor_radius();
             let list2 = ("LIST2", square(radius + SKIN));
-            let count = kernel("neighbor_count", &[list2, ("RADIUS2", square(radius))])?;
+            // Most replicas keep their lists, and many workgroups that end at once take time.
+            let rows_of_one: usize = if n < 8192 { 1 } else { 4 };
+            let rows = ("ROWS", Value::Count(rows_of_one as u32));
+            let count = kernel("neighbor_count", &[list2, ("RADIUS2", square(radius)), rows])?;
             let scan = kernel("neighbor_scan", &[])?;
-            let fill = kernel("neighbor_fill", &[list2])?;
+            let fill = kernel("neighbor_fill", &[list2, rows])?;
+            let groups = n.div_ceil(rows_of_one);
             neighbors.extend([
-                count.bind(device, &[params, replica, bead, position, status, &self.count], n)?,
+                count.bind(
+                    device,
+                    &[params, replica, bead, position, status, &self.count],
+                    groups,
+                )?,
                 scan.bind(device, &[params, replica, &self.count, status, &self.row], replicas)?,
                 fill.bind(
                     device,
@@ -177,7 +185,7 @@ impl Buffers {
                         &self.col,
                         &self.built_at,
                     ],
-                    n,
+                    groups,
                 )?,
             ]);
         }
