@@ -261,9 +261,17 @@ impl Device {
     }
 
     /// Hands recorded commands over.
-    pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) {
+    pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
         self.tally.submissions.fetch_add(1, Ordering::Relaxed);
-        self.queue.submit([encoder.finish()]);
+        self.queue.submit([encoder.finish()])
+    }
+
+    /// Waits until a submission is done; what was submitted after it goes on.
+    pub(super) fn wait_for(&self, submission: wgpu::SubmissionIndex, during: &str) -> Result<()> {
+        self.device
+            .poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None })
+            .map_err(|error| Error::gpu(during, error))?;
+        self.check(during)
     }
 
     /// Waits until everything submitted is done.

@@ -216,18 +216,22 @@ impl Wgpu {
         Ok(())
     }
 
+    /// Encodes one submission while another is at work, so that the device never waits, and waits
+    /// for the earlier one, so that no more than two are under way.
     fn submit_steps(&mut self, n_steps: u64, draw_noise: bool) -> Result<()> {
         let mut left = n_steps;
+        let mut earlier = None;
+        let mut clock = Instant::now();
         while left > 0 {
             let steps = left.min(self.steps_per_submission);
-            let started = Instant::now();
             let mut encoder = self.device.device.create_command_encoder(&Default::default());
             record(&mut encoder, (0..steps).flat_map(|_| self.plan.step(draw_noise)));
-            self.device.submit(encoder);
+            let submission = self.device.submit(encoder);
             left -= steps;
-            if left > 0 {
-                self.device.wait("advancing")?;
-                let seconds = started.elapsed().as_secs_f64();
+            if let Some(earlier) = earlier.replace(submission) {
+                self.device.wait_for(earlier, "advancing")?;
+                let seconds = clock.elapsed().as_secs_f64();
+                clock = Instant::now();
                 if seconds < SUBMISSION_SECONDS {
                     self.steps_per_submission = (self.steps_per_submission * 2).min(MAX_STEPS);
                 } else if seconds > 4.0 * SUBMISSION_SECONDS {
