@@ -5,8 +5,7 @@
 //
 // W and W' come from the same pieces, so that the force is the gradient of the energy.
 //
-// reads   reach [n_beads], edge, position [n_beads] Å, y and grad_m [n_beads, QUADS], y in the first
-//         block as lib/row has it,
+// reads   reach [n_beads], edge, position [n_beads] Å, y and grad_m [n_beads, QUADS],
 //         table [n_intervals, 3, QUADS]
 // writes  grad_y [n_beads, QUADS]   overwritten, but where WITH_GRAD is false; force [n_beads]
 //         added to
@@ -80,11 +79,7 @@ fn cfconv_backward_table(
         var gradient = vec4<f32>(0.0);
         var push = vec3<f32>(0.0);
         if inside && q < QUADS {
-            let receiving = Bead4(
-                position[i].xyz,
-                y[row_of(i) * QUADS + q],
-                grad_m[i * QUADS + q],
-            );
+            let receiving = Bead4(position[i].xyz, y[i * QUADS + q], grad_m[i * QUADS + q]);
             for (var k = 0u; k < PER_GROUP; k++) {
                 let ends = segment(here, mine * PER_GROUP + k);
                 var sums = Sums(vec4<f32>(0.0), vec3<f32>(0.0));
@@ -93,12 +88,13 @@ fn cfconv_backward_table(
                     for (var next = 0u; next < TOGETHER; next++) {
                         let found = edge[min(e + next, ends.y - 1u)];
                         let bead = sender(here.z, found);
+                        let at = bead * QUADS + q;
                         // What stands in for edges beyond the end adds 0.
                         let is_edge = e + next < ends.y;
                         let sending = Bead4(
                             position[bead].xyz,
-                            select(vec4<f32>(0.0), y[row_of(bead) * QUADS + q], is_edge),
-                            select(vec4<f32>(0.0), grad_m[bead * QUADS + q], is_edge),
+                            select(vec4<f32>(0.0), y[at], is_edge),
+                            select(vec4<f32>(0.0), grad_m[at], is_edge),
                         );
                         sums = with_edge(sums, coefficients(found, q), receiving, sending);
                     }

@@ -5,7 +5,7 @@
 // Per edge and channel one read of four coefficients and one of y_j; nothing of an edge but its
 // place in the table reaches GPU memory.
 //
-// reads   reach [n_beads], edge, y [n_beads, QUADS] or as lib/row has it, table [n_intervals, 3, QUADS]
+// reads   reach [n_beads], edge, y [n_beads, QUADS], table [n_intervals, 3, QUADS]
 // writes  m [n_beads, QUADS]   overwritten; no atomics; order of the sums: lib/row
 // grid    SPLIT groups of LANES invocations per row; four channels to an invocation
 // twin    src/reference/cfconv.rs
@@ -50,7 +50,7 @@ fn cfconv_forward_table(
                     // unroll
                     for (var next = 0u; next < TOGETHER; next++) {
                         let found = edge[min(e + next, ends.y - 1u)];
-                        let y_j = y[row_of(sender(here.z, found)) * QUADS + q];
+                        let y_j = y[sender(here.z, found) * QUADS + q];
                         // What stands in for edges beyond the end adds 0.
                         let filtered = select(vec4<f32>(0.0), y_j, e + next < ends.y);
                         sum = fma(value(coefficients(found, q)), filtered, sum);

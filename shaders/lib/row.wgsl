@@ -19,16 +19,3 @@ fn segment(reach: vec4<u32>, k: u32) -> vec2<u32> {
     let length = (reach.y - reach.x + SEGMENTS - 1u) / SEGMENTS;
     return min(reach.x + vec2<u32>(k, k + 1u) * length, reach.yy);
 }
-
-// Before the first block a feature depends on the type of a bead alone: then y has a row for each
-// of N_TYPES types, and behind them the type of every bead, four to a quad.
-const BY_TYPE: bool = false;
-const N_TYPES: u32 = 1u;
-
-// The row of y that belongs to a bead.
-fn row_of(bead: u32) -> u32 {
-    if BY_TYPE {
-        return bitcast<u32>(y[N_TYPES * QUADS + bead / 4u][bead % 4u]);
-    }
-    return bead;
-}

@@ -106,12 +106,7 @@ fn filter_weights(schnet: &SchNet, block: &Interaction) -> Vec<f32> {
 /// Constants of lib/row.wgsl, and the rows of a workgroup. Few rows are shared by as many groups of
 /// invocations as a row has segments; many rows by fewer, with more rows to a workgroup, for they
 /// have senders in common.
-fn row_constants(
-    device: &Device,
-    schnet: &SchNet,
-    n_beads: usize,
-    n_types: Option<usize>,
-) -> (Constants, usize) {
+fn row_constants(device: &Device, schnet: &SchNet, n_beads: usize) -> (Constants, usize) {
     let quads = network::quads(schnet.n_filters());
     let most = device.device.limits().max_compute_invocations_per_workgroup;
     let (split, workgroup) = if n_beads < 8192 { (8, 256) } else { (4, most.min(512)) };
@@ -121,8 +116,6 @@ fn row_constants(
         ("LANES", Value::Count(lanes)),
         ("SPLIT", Value::Count(split)),
         ("QUADS", Value::Count(quads)),
-        ("BY_TYPE", Value::Flag(n_types.is_some())),
-        ("N_TYPES", Value::Count(n_types.unwrap_or(1) as u32)),
     ];
     (constants, (workgroup / lanes / split) as usize)
 }
@@ -254,13 +247,7 @@ impl Convolutions {
         Ok(Some(dispatch.working_per_edge(4 + 16 + 8, 24)))
     }
 
-    /// Whether the features of the first block come by type (lib/row.wgsl).
-    pub(super) fn takes_types(&self) -> bool {
-        matches!(self.filters, Filters::Table(_))
-    }
-
-    /// Messages of block `b` from its filtered features, which come by type if there is a number
-    /// of types.
+    /// Messages of block `b` from its filtered features.
     pub(super) fn forward(
         &self,
         device: &Device,
@@ -268,7 +255,6 @@ impl Convolutions {
         b: usize,
         around: &Surroundings,
         [y, m]: [&Buffer<f32>; 2],
-        n_types: Option<usize>,
     ) -> Result<Dispatch> {
         let (weights, n) = (&self.weights[b], around.position.len);
         let Surroundings { params, position, row, col, .. } = *around;
@@ -279,7 +265,7 @@ impl Convolutions {
                 kernel.bind(device, &[params, row, col, position, y, weights, m], n)
             }
             Filters::Table(Places { bead_bits, exponent, edge, reach, .. }) => {
-                let (mut constants, rows) = row_constants(device, schnet, n, n_types);
+                let (mut constants, rows) = row_constants(device, schnet, n);
                 constants.push(("BEAD_BITS", Value::Count(*bead_bits)));
                 constants.push(("HIGHER", higher(*exponent)));
                 let kernel = Kernel::new(device, "cfconv_forward_table", &constants)?;
@@ -291,8 +277,8 @@ impl Convolutions {
     }
 
     /// Gradient with respect to the filtered features of block `b`, and forces, from the gradient
-    /// of the messages. Features that come by type do not depend on the positions, so that their
-    /// `grad_y` stays as it is.
+    /// of the messages. The features before the first block do not depend on the positions, so
+    /// that tables leave its `grad_y` as it is.
     pub(super) fn backward(
         &self,
         device: &Device,
@@ -300,7 +286,7 @@ impl Convolutions {
         b: usize,
         around: &Surroundings,
         [y, grad_m, grad_y]: [&Buffer<f32>; 3],
-        n_types: Option<usize>,
+        with_grad: bool,
     ) -> Result<Dispatch> {
         let (weights, n) = (&self.weights[b], around.position.len);
         let Surroundings { params, position, row, col, force, .. } = *around;
@@ -313,10 +299,10 @@ impl Convolutions {
                 kernel.bind(device, &buffers, n)
             }
             Filters::Table(Places { bead_bits, exponent, edge, reach, .. }) => {
-                let (mut constants, rows) = row_constants(device, schnet, n, n_types);
+                let (mut constants, rows) = row_constants(device, schnet, n);
                 constants.push(("BEAD_BITS", Value::Count(*bead_bits)));
                 constants.push(("HIGHER", higher(*exponent)));
-                constants.push(("WITH_GRAD", Value::Flag(n_types.is_none())));
+                constants.push(("WITH_GRAD", Value::Flag(with_grad)));
                 let kernel = Kernel::new(device, "cfconv_backward_table", &constants)?;
                 let buffers: [&dyn Bindable; 9] =
                     [params, reach, edge, position, y, grad_m, weights, grad_y, force];

@@ -157,9 +157,8 @@ fn inner_quads(schnet: &SchNet) -> u32 {
     inner.iter().map(|layer| quads(layer.n_out)).max().unwrap_or(1)
 }
 
-/// What lin1 of the first block makes of the embedding, which depends on the type of a bead alone:
-/// for every bead, or for every type with the types of the beads behind.
-fn first_features(schnet: &SchNet, system: &System, by_type: bool) -> Vec<f32> {
+/// What lin1 of the first block makes of the embedding: it depends on the type of a bead alone.
+fn first_features(schnet: &SchNet, system: &System) -> Vec<f32> {
     let (lin1, n_hidden) = (&schnet.interactions[0].lin1, schnet.n_hidden);
     let width = 4 * quads(lin1.n_out) as usize;
     let of_type = |embedding: &[f64]| {
@@ -174,11 +173,6 @@ fn first_features(schnet: &SchNet, system: &System, by_type: bool) -> Vec<f32> {
     };
     let table: Vec<Vec<f32>> = schnet.embedding.chunks_exact(n_hidden).map(of_type).collect();
     let types = (0..system.n_replicas()).flat_map(|r| &system.molecule(r).types);
-    if by_type {
-        let types: Vec<f32> = types.map(|bead_type| f32::from_bits(*bead_type)).collect();
-        let padding = vec![0.0; types.len().next_multiple_of(4) - types.len()];
-        return table.into_iter().flatten().chain(types).chain(padding).collect();
-    }
     types.flat_map(|bead_type| table[*bead_type as usize].iter().copied()).collect()
 }
 
@@ -209,10 +203,7 @@ impl Network {
                 Ok([Layers::new(device, &forward)?, Layers::new(device, &backward)?])
             };
             let y = match b {
-                0 => {
-                    let features = first_features(schnet, system, convolutions.takes_types());
-                    Buffer::from_slice(device, "y", &features)?
-                }
+                0 => Buffer::from_slice(device, "y", &first_features(schnet, system))?,
                 _ => rows("y", filters)?,
             };
             blocks.push(Block {
@@ -293,14 +284,10 @@ impl Network {
             dispatch.working(bytes as u64, (2 * n * n_weights) as u64)
         };
         let convolutions = &self.convolutions;
-        let n_types = schnet.embedding.len() / schnet.n_hidden;
-        let types_of = |b: usize| (b == 0 && convolutions.takes_types()).then_some(n_types);
 
         let mut energies = Vec::from_iter(convolutions.edges(device, schnet, around)?);
         for (b, block) in self.blocks.iter().enumerate() {
-            let features = [&block.y, &self.m];
-            let types = types_of(b);
-            energies.push(convolutions.forward(device, schnet, b, around, features, types)?);
+            energies.push(convolutions.forward(device, schnet, b, around, [&block.y, &self.m])?);
             if let Some([layers, _]) = &block.between {
                 let y = &self.blocks[b + 1].y;
                 let dispatch =
@@ -355,8 +342,7 @@ impl Network {
                 forces.push(working(dispatch, layers, 2 * filters + 3 * hidden));
             }
             let features = [&block.y, &self.m, &block.z];
-            let types = types_of(b);
-            forces.push(convolutions.backward(device, schnet, b, around, features, types)?);
+            forces.push(convolutions.backward(device, schnet, b, around, features, b > 0)?);
         }
         Ok([energies, forces])
     }

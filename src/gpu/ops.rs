@@ -240,7 +240,7 @@ impl Ops for GpuOps {
         let y = self.upload("y", &pad(y, n_filters))?;
         let m = self.zeroed::<f32>("m", y.len)?;
         convolution.run(self, |convolutions, around| {
-            convolutions.forward(&self.0, schnet, block, around, [&y, &m], None)
+            convolutions.forward(&self.0, schnet, block, around, [&y, &m])
         })?;
         Ok(unpad(m.read(&self.0)?, n_filters))
     }
@@ -261,7 +261,7 @@ impl Ops for GpuOps {
         let grad_y = self.zeroed::<f32>("grad_y", y.len)?;
         convolution.run(self, |convolutions, around| {
             let features = [&y, &grad_m, &grad_y];
-            convolutions.backward(&self.0, schnet, block, around, features, None)
+            convolutions.backward(&self.0, schnet, block, around, features, true)
         })?;
         let forces = triples(&convolution.force.read(&self.0)?);
         Ok((unpad(grad_y.read(&self.0)?, n_filters), forces))
