@@ -15,6 +15,9 @@ use crate::system::System;
 /// that a list lasts tens of steps, narrow enough that few pairs beyond the cutoff are looked at.
 const SKIN: f64 = 1.0;
 
+/// Buffers that a step changes and that cannot be computed again.
+const MOVING: usize = 4;
+
 /// State, neighbor list and tables, on the device.
 #[derive(Debug)]
 pub(super) struct Buffers {
@@ -25,6 +28,8 @@ pub(super) struct Buffers {
     pub(super) step_count: Buffer<u32>,
     pub(super) status: Buffer<Status>,
     pub(super) position: Buffer<[f32; 4]>,
+    /// What the positions are beyond the digits of f32; the fourth number is 0.
+    pub(super) position_low: Buffer<[f32; 4]>,
     pub(super) velocity: Buffer<[f32; 4]>,
     pub(super) force: Buffer<[f32; 4]>,
     pub(super) external: Buffer<[f32; 4]>,
@@ -47,7 +52,7 @@ pub(super) struct Buffers {
     /// Of each bead in its molecule's rule, as the fourth number of its position.
     pub(super) classes: Vec<f32>,
     /// Positions, velocities and forces at the start of an advance.
-    pub(super) kept: [Buffer<[f32; 4]>; 3],
+    pub(super) kept: [Buffer<[f32; 4]>; MOVING],
 }
 
 /// The dispatches of a step, by part.
@@ -112,6 +117,7 @@ impl Buffers {
             step_count: Buffer::zeroed(device, "step_count", 2)?,
             status: Buffer::zeroed(device, "status", replicas)?,
             position: vectors("position")?,
+            position_low: vectors("position_low")?,
             velocity: vectors("velocity")?,
             force: vectors("force")?,
             external: vectors("external")?,
@@ -131,7 +137,7 @@ impl Buffers {
             records: Buffer::from_slice(device, "records", &lists.records)?,
             record_width,
             classes,
-            kept: [vectors("kept")?, vectors("kept")?, vectors("kept")?],
+            kept: [vectors("kept")?, vectors("kept")?, vectors("kept")?, vectors("kept")?],
         })
     }
 
@@ -228,7 +234,16 @@ impl Buffers {
             noise: noise.bind(device, &[params, replica, bead, step_count, &self.noise], groups)?,
             begin: begin.bind(
                 device,
-                &[params, bead, force, &self.noise, &self.thermal, position, &self.velocity],
+                &[
+                    params,
+                    bead,
+                    force,
+                    &self.noise,
+                    &self.thermal,
+                    position,
+                    &self.position_low,
+                    &self.velocity,
+                ],
                 groups,
             )?,
             neighbors,
@@ -244,8 +259,8 @@ impl Buffers {
         })
     }
 
-    pub(super) fn moving(&self) -> [&Buffer<[f32; 4]>; 3] {
-        [&self.position, &self.velocity, &self.force]
+    pub(super) fn moving(&self) -> [&Buffer<[f32; 4]>; MOVING] {
+        [&self.position, &self.position_low, &self.velocity, &self.force]
     }
 
     /// Copies what a step changes, so that steps can be repeated.
@@ -259,7 +274,7 @@ impl Buffers {
     }
 }
 
-fn copy(device: &Device, from: [&Buffer<[f32; 4]>; 3], to: [&Buffer<[f32; 4]>; 3]) {
+fn copy(device: &Device, from: [&Buffer<[f32; 4]>; MOVING], to: [&Buffer<[f32; 4]>; MOVING]) {
     let mut encoder = device.device.create_command_encoder(&Default::default());
     for (from, to) in from.into_iter().zip(to) {
         encoder.copy_buffer_to_buffer(&from.raw, 0, &to.raw, 0, from.raw.size());
