@@ -8,24 +8,39 @@
 // wanders with them. All other kernels look at the high number. Both are multiples of 2^-32 Å, so
 // that their sum is exact in the host's f64.
 //
-// reads   bead, force, xi [n_beads], thermal [n_replicas] = 1/beta kcal/mol
+// xi is drawn as in noise.wgsl, or given.
+//
+// reads   replica [n_replicas] (first bead, beads, number, bits of 1/beta kcal/mol), bead, force,
+//         xi [n_beads], step_count
 // writes  position [n_beads] Å, position_low [n_beads] Å, w: 0, velocity [n_beads] Å/ps, w: 1/mass
 // grid    one invocation per bead
 // twin    src/reference/integrate.rs
 #import params
+#import random
 
 const WORKGROUP: u32 = 64u;
+// Whether xi is drawn here.
+const DRAWN: bool = true;
 // 1/Å
 const GRID: f32 = 4294967296.0;
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> bead: array<Bead>;
-@group(0) @binding(2) var<storage, read> force: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> xi: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> thermal: array<f32>;
-@group(0) @binding(5) var<storage, read_write> position: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> position_low: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read_write> velocity: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> replica: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> bead: array<Bead>;
+@group(0) @binding(3) var<storage, read> force: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> xi: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> step_count: array<u32>;
+@group(0) @binding(6) var<storage, read_write> position: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> position_low: array<vec4<f32>>;
+@group(0) @binding(8) var<storage, read_write> velocity: array<vec4<f32>>;
+
+fn noise_of(i: u32, number: u32) -> vec3<f32> {
+    if !DRAWN {
+        return xi[i].xyz;
+    }
+    let counter = vec4<u32>(i - bead[i].first, number, step_count[0], step_count[1]);
+    return normal3(counter, vec2<u32>(params.seed_low, params.seed_high));
+}
 
 // x, by way of a zero that the compiler does not know. It may otherwise take (a + b) - a for b, as
 // some do, and so the rounding that we are after for zero.
@@ -44,17 +59,18 @@ fn integrate_begin(
         return;
     }
     let h = params.dt;
-    let kt = thermal[bead[i].replica];
+    let own = replica[bead[i].replica];
+    let kt = bitcast<f32>(own.w);
     var way: vec3<f32>;
     if params.integrator == OVERDAMPED {
         let reach = params.mobility * kt * h;
-        way = force[i].xyz * reach + sqrt(2.0 * reach) * xi[i].xyz;
+        way = force[i].xyz * reach + sqrt(2.0 * reach) * noise_of(i, own.z);
     } else {
         let inverse_mass = velocity[i].w;
         var v = velocity[i].xyz + (0.5 * h * inverse_mass) * force[i].xyz;
         if params.integrator == LANGEVIN {
             way = (0.5 * h) * v;
-            v = params.keep * v + (params.refresh * sqrt(kt * inverse_mass)) * xi[i].xyz;
+            v = params.keep * v + (params.refresh * sqrt(kt * inverse_mass)) * noise_of(i, own.z);
             way += (0.5 * h) * v;
         } else {
             way = h * v;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::buffer::Buffer;
 use super::device::Device;
 use super::kernel::{Dispatch, record, run};
-use super::network::{Network, narrow};
+use super::network::Network;
 use super::params::{ALL_TERMS, NO_TERM, Params, Status};
 use super::plan::{Buffers, Plan};
 use super::profile::Stopwatch;
@@ -125,7 +125,7 @@ impl Wgpu {
         self.write_params(ALL_TERMS, false);
         self.buffers.force.write(&self.device, &quads(forces));
         self.buffers.noise.write(&self.device, &quads(noise));
-        run(&self.device, [&self.plan.begin]);
+        run(&self.device, [&self.plan.begin_given]);
         self.forces_valid = false;
         Ok(())
     }
@@ -261,10 +261,9 @@ impl Wgpu {
         noise: Option<&[[f64; 3]]>,
         mut submit: impl FnMut(&mut Self, u64, bool) -> Result<()>,
     ) -> Result<()> {
-        let Some(dynamics) = &self.dynamics else {
+        if self.dynamics.is_none() {
             return Err(Error::invalid("dynamics", "none", "set_dynamics before advance"));
-        };
-        let draw_noise = noise.is_none() && dynamics.integrator != Integrator::Nve;
+        }
         self.ensure_forces()?;
         if let Some(noise) = noise {
             self.buffers.noise.write(&self.device, &quads(noise));
@@ -272,7 +271,7 @@ impl Wgpu {
         self.buffers.keep(&self.device);
         loop {
             self.write_params(ALL_TERMS, self.has_external);
-            submit(self, n_steps, draw_noise)?;
+            submit(self, n_steps, noise.is_none())?;
             if !self.grown()? {
                 break;
             }
@@ -495,11 +494,10 @@ impl Engine for Wgpu {
             mobility: mobility as f32,
             ..self.params
         };
-        let thermal: Vec<f64> = dynamics.beta.iter().map(|beta| 1.0 / beta).collect();
-        self.buffers.thermal.write(&self.device, &narrow(&thermal));
         let mut replica = self.buffers.replica.read(&self.device)?;
-        for (replica, id) in replica.iter_mut().zip(&dynamics.replica_ids) {
-            replica[2] = *id;
+        for (r, replica) in replica.iter_mut().enumerate() {
+            replica[2] = dynamics.replica_ids[r];
+            replica[3] = ((1.0 / dynamics.beta[r]) as f32).to_bits();
         }
         self.buffers.replica.write(&self.device, &replica);
         self.dynamics = Some(dynamics.clone());

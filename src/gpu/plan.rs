@@ -22,9 +22,9 @@ const MOVING: usize = 4;
 #[derive(Debug)]
 pub(super) struct Buffers {
     pub(super) params: Buffer<Params>,
+    /// First bead, beads, number, bits of 1/β.
     pub(super) replica: Buffer<[u32; 4]>,
     pub(super) bead: Buffer<Bead>,
-    pub(super) thermal: Buffer<f32>,
     pub(super) step_count: Buffer<u32>,
     pub(super) status: Buffer<Status>,
     pub(super) position: Buffer<[f32; 4]>,
@@ -58,8 +58,9 @@ pub(super) struct Buffers {
 /// The dispatches of a step, by part.
 #[derive(Debug)]
 pub(super) struct Plan {
-    pub(super) noise: Dispatch,
     pub(super) begin: Dispatch,
+    /// The same with noise that is given.
+    pub(super) begin_given: Dispatch,
     pub(super) neighbors: Vec<Dispatch>,
     pub(super) priors: Vec<Dispatch>,
     /// The network's way to the energies, and its way back to the forces.
@@ -81,8 +82,8 @@ impl Plan {
 
     /// One step, top to bottom.
     pub(super) fn step(&self, draw_noise: bool) -> impl Iterator<Item = &Dispatch> {
-        let noise = draw_noise.then_some(&self.noise);
-        noise.into_iter().chain([&self.begin]).chain(self.forces()).chain([&self.end])
+        let begin = if draw_noise { &self.begin } else { &self.begin_given };
+        [begin].into_iter().chain(self.forces()).chain([&self.end])
     }
 }
 
@@ -113,7 +114,6 @@ impl Buffers {
             params: Buffer::uniform(device, "params")?,
             replica: Buffer::from_slice(device, "replica", &replica)?,
             bead: Buffer::from_slice(device, "bead", &beads)?,
-            thermal: Buffer::zeroed(device, "thermal", replicas)?,
             step_count: Buffer::zeroed(device, "step_count", 2)?,
             status: Buffer::zeroed(device, "status", replicas)?,
             position: vectors("position")?,
@@ -225,27 +225,27 @@ impl Buffers {
             _ => Default::default(),
         };
 
-        let noise = kernel("noise", &[])?;
-        let begin = kernel("integrate_begin", &[])?;
+        let begin = |drawn| {
+            let begin = kernel("integrate_begin", &[("DRAWN", Value::Flag(drawn))])?;
+            let state: [&dyn super::kernel::Bindable; 9] = [
+                params,
+                replica,
+                bead,
+                force,
+                &self.noise,
+                step_count,
+                position,
+                &self.position_low,
+                &self.velocity,
+            ];
+            begin.bind(device, &state, begin.groups_for(n))
+        };
         let end = kernel("integrate_end", &[])?;
         let energy = kernel("energy_reduce", &[])?;
-        let groups = noise.groups_for(n);
+        let groups = end.groups_for(n);
         Ok(Plan {
-            noise: noise.bind(device, &[params, replica, bead, step_count, &self.noise], groups)?,
-            begin: begin.bind(
-                device,
-                &[
-                    params,
-                    bead,
-                    force,
-                    &self.noise,
-                    &self.thermal,
-                    position,
-                    &self.position_low,
-                    &self.velocity,
-                ],
-                groups,
-            )?,
+            begin: begin(true)?,
+            begin_given: begin(false)?,
             neighbors,
             priors,
             forward,
