@@ -24,8 +24,8 @@
 //! nowhere on the way:
 //!
 //! ```text
-//! noise              ξ of this step, counted by (seed, replica, step, bead)
-//! integrate_begin    half kick, half drift, friction and noise, half drift
+//! integrate_begin    half kick, half drift, friction and noise, half drift; the noise is drawn here,
+//!                    counted by (seed, replica, step, bead)
 //! neighbor_check     did a bead of this replica move more than half the skin?
 //! neighbor_count, neighbor_scan, neighbor_fill        only for the replicas where one did
 //! prior_bonded       forces start here: external, bonds, angles, dihedrals

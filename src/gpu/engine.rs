@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::buffer::Buffer;
 use super::device::Device;
 use super::kernel::{Dispatch, record, run};
-use super::network::{Network, narrow};
+use super::network::Network;
 use super::params::{ALL_TERMS, NO_TERM, Params, Status};
 use super::plan::{Buffers, Plan};
 use super::profile::Stopwatch;
@@ -125,7 +125,7 @@ impl Wgpu {
         self.write_params(ALL_TERMS, false);
         self.buffers.force.write(&self.device, &quads(forces));
         self.buffers.noise.write(&self.device, &quads(noise));
-        run(&self.device, [&self.plan.begin]);
+        run(&self.device, [&self.plan.begin_given]);
         self.forces_valid = false;
         Ok(())
     }
@@ -265,10 +265,9 @@ impl Wgpu {
         noise: Option<&[[f64; 3]]>,
         mut submit: impl FnMut(&mut Self, u64, bool) -> Result<()>,
     ) -> Result<()> {
-        let Some(dynamics) = &self.dynamics else {
+        if self.dynamics.is_none() {
             return Err(Error::invalid("dynamics", "none", "set_dynamics before advance"));
-        };
-        let draw_noise = noise.is_none() && dynamics.integrator != Integrator::Nve;
+        }
         self.ensure_forces()?;
         if let Some(noise) = noise {
             self.buffers.noise.write(&self.device, &quads(noise));
@@ -276,7 +275,7 @@ impl Wgpu {
         self.buffers.keep(&self.device);
         loop {
             self.write_params(ALL_TERMS, self.has_external);
-            submit(self, n_steps, draw_noise)?;
+            submit(self, n_steps, noise.is_none())?;
             if !self.grown()? {
                 break;
             }
@@ -384,7 +383,11 @@ fn with_fit(error: Error, replicas: usize) -> Error {
 }
 
 pub(super) fn quads(vectors: &[[f64; 3]]) -> Vec<[f32; 4]> {
-    vectors.iter().map(|v| [v[0] as f32, v[1] as f32, v[2] as f32, 0.0]).collect()
+    vectors.iter().map(|v| quad(*v, 0.0)).collect()
+}
+
+fn quad(v: [f64; 3], fourth: f32) -> [f32; 4] {
+    [v[0] as f32, v[1] as f32, v[2] as f32, fourth]
 }
 
 pub(super) fn triples(quads: &[[f32; 4]]) -> Vec<[f64; 3]> {
@@ -399,12 +402,21 @@ fn words(step: u64) -> [u32; 2] {
 /// shifting them could only cost digits.
 const NEAR: f64 = 32.0;
 
-/// The origin for a replica's coordinates: the old one if all of them are exact in f32 there, so
+/// Positions on the device are multiples of 1/GRID Å, in two numbers: so that an origin in whole
+/// numbers and both of them have an exact sum in f64.
+const GRID: f64 = 4_294_967_296.0;
+
+/// The nearest position that the device can hold.
+fn on_grid(x: f64) -> f64 {
+    (x * GRID).round() / GRID
+}
+
+/// The origin for a replica's coordinates: the old one if all of them are exact on the device, so
 /// that reading a state and setting it again keeps every bit; else 0 for a replica near it, and
 /// whole numbers near the centroid for one far away.
 fn center(positions: &[[f64; 3]], old: [f64; 3]) -> [f64; 3] {
     let mean = centroid(positions);
-    let exact = |x: &[f64; 3]| (0..3).all(|c| f64::from((x[c] - old[c]) as f32) == x[c] - old[c]);
+    let exact = |x: &[f64; 3]| x.iter().all(|x| on_grid(*x) == *x);
     if (0..3).all(|c| (mean[c] - old[c]).abs() < 2.0 * NEAR) && positions.iter().all(exact) {
         old
     } else if mean.iter().all(|x| x.abs() < NEAR) {
@@ -428,20 +440,22 @@ impl Engine for Wgpu {
         check_vectors("positions", &state.positions, n)?;
         check_vectors("velocities", &state.velocities, n)?;
         let masses = self.system.masses();
-        let (mut positions, mut velocities) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        let (mut positions, mut positions_low) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        let mut velocities = Vec::with_capacity(n);
         for r in 0..self.system.n_replicas() {
             let beads = self.system.beads(r);
             self.centers[r] = center(&state.positions[beads.clone()], self.centers[r]);
             let origin = self.centers[r];
             for i in beads {
-                let x: [f64; 3] = std::array::from_fn(|c| state.positions[i][c] - origin[c]);
-                let v = state.velocities[i];
-                positions.push([x[0] as f32, x[1] as f32, x[2] as f32, self.buffers.classes[i]]);
-                let inverse_mass = (1.0 / masses[i]) as f32;
-                velocities.push([v[0] as f32, v[1] as f32, v[2] as f32, inverse_mass]);
+                let x: [f64; 3] =
+                    std::array::from_fn(|c| on_grid(state.positions[i][c] - origin[c]));
+                positions.push(quad(x, self.buffers.classes[i]));
+                positions_low.push(quad(x.map(|x| x - f64::from(x as f32)), 0.0));
+                velocities.push(quad(state.velocities[i], (1.0 / masses[i]) as f32));
             }
         }
         self.buffers.position.write(&self.device, &positions);
+        self.buffers.position_low.write(&self.device, &positions_low);
         self.buffers.velocity.write(&self.device, &velocities);
         self.buffers.step_count.write(&self.device, &words(state.step));
         let status = vec![Status::default(); self.system.n_replicas()];
@@ -454,11 +468,12 @@ impl Engine for Wgpu {
     fn state(&mut self) -> Result<State> {
         self.check_status()?;
         let mut positions = triples(&self.buffers.position.read(&self.device)?);
+        let positions_low = triples(&self.buffers.position_low.read(&self.device)?);
         let velocities = triples(&self.buffers.velocity.read(&self.device)?);
         for r in 0..self.system.n_replicas() {
-            for x in &mut positions[self.system.beads(r)] {
-                for (x, center) in x.iter_mut().zip(self.centers[r]) {
-                    *x += center;
+            for i in self.system.beads(r) {
+                for c in 0..3 {
+                    positions[i][c] += positions_low[i][c] + self.centers[r][c];
                 }
             }
         }
@@ -483,11 +498,10 @@ impl Engine for Wgpu {
             mobility: mobility as f32,
             ..self.params
         };
-        let thermal: Vec<f64> = dynamics.beta.iter().map(|beta| 1.0 / beta).collect();
-        self.buffers.thermal.write(&self.device, &narrow(&thermal));
         let mut replica = self.buffers.replica.read(&self.device)?;
-        for (replica, id) in replica.iter_mut().zip(&dynamics.replica_ids) {
-            replica[2] = *id;
+        for (r, replica) in replica.iter_mut().enumerate() {
+            replica[2] = dynamics.replica_ids[r];
+            replica[3] = ((1.0 / dynamics.beta[r]) as f32).to_bits();
         }
         self.buffers.replica.write(&self.device, &replica);
         self.dynamics = Some(dynamics.clone());

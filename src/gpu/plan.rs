@@ -18,16 +18,21 @@ const SKIN: f64 = 1.4;
 /// Invocations that share the tuples of a bead: a bead of a protein has 4 to 15.
 const BONDED_LANES: usize = 8;
 
+/// Buffers that a step changes and that cannot be computed again.
+const MOVING: usize = 4;
+
 /// State, neighbor list and tables, on the device.
 #[derive(Debug)]
 pub(super) struct Buffers {
     pub(super) params: Buffer<Params>,
+    /// First bead, beads, number, bits of 1/β.
     pub(super) replica: Buffer<[u32; 4]>,
     pub(super) bead: Buffer<Bead>,
-    pub(super) thermal: Buffer<f32>,
     pub(super) step_count: Buffer<u32>,
     pub(super) status: Buffer<Status>,
     pub(super) position: Buffer<[f32; 4]>,
+    /// What the positions are beyond the digits of f32; the fourth number is 0.
+    pub(super) position_low: Buffer<[f32; 4]>,
     pub(super) velocity: Buffer<[f32; 4]>,
     pub(super) force: Buffer<[f32; 4]>,
     pub(super) external: Buffer<[f32; 4]>,
@@ -50,14 +55,15 @@ pub(super) struct Buffers {
     /// Of each bead in its molecule's rule, as the fourth number of its position.
     pub(super) classes: Vec<f32>,
     /// Positions, velocities and forces at the start of an advance.
-    pub(super) kept: [Buffer<[f32; 4]>; 3],
+    pub(super) kept: [Buffer<[f32; 4]>; MOVING],
 }
 
 /// The dispatches of a step, by part.
 #[derive(Debug)]
 pub(super) struct Plan {
-    pub(super) noise: Dispatch,
     pub(super) begin: Dispatch,
+    /// The same with noise that is given.
+    pub(super) begin_given: Dispatch,
     pub(super) neighbors: Vec<Dispatch>,
     pub(super) priors: Vec<Dispatch>,
     /// The network's way to the energies, and its way back to the forces.
@@ -79,8 +85,8 @@ impl Plan {
 
     /// One step, top to bottom.
     pub(super) fn step(&self, draw_noise: bool) -> impl Iterator<Item = &Dispatch> {
-        let noise = draw_noise.then_some(&self.noise);
-        noise.into_iter().chain([&self.begin]).chain(self.forces()).chain([&self.end])
+        let begin = if draw_noise { &self.begin } else { &self.begin_given };
+        [begin].into_iter().chain(self.forces()).chain([&self.end])
     }
 }
 
@@ -111,10 +117,10 @@ impl Buffers {
             params: Buffer::uniform(device, "params")?,
             replica: Buffer::from_slice(device, "replica", &replica)?,
             bead: Buffer::from_slice(device, "bead", &beads)?,
-            thermal: Buffer::zeroed(device, "thermal", replicas)?,
             step_count: Buffer::zeroed(device, "step_count", 2)?,
             status: Buffer::zeroed(device, "status", replicas)?,
             position: vectors("position")?,
+            position_low: vectors("position_low")?,
             velocity: vectors("velocity")?,
             force: vectors("force")?,
             external: vectors("external")?,
@@ -134,7 +140,7 @@ impl Buffers {
             records: Buffer::from_slice(device, "records", &lists.records)?,
             record_width,
             classes,
-            kept: [vectors("kept")?, vectors("kept")?, vectors("kept")?],
+            kept: [vectors("kept")?, vectors("kept")?, vectors("kept")?, vectors("kept")?],
         })
     }
 
@@ -226,18 +232,27 @@ impl Buffers {
             _ => Default::default(),
         };
 
-        let noise = kernel("noise", &[])?;
-        let begin = kernel("integrate_begin", &[])?;
+        let begin = |drawn| {
+            let begin = kernel("integrate_begin", &[("DRAWN", Value::Flag(drawn))])?;
+            let state: [&dyn super::kernel::Bindable; 9] = [
+                params,
+                replica,
+                bead,
+                force,
+                &self.noise,
+                step_count,
+                position,
+                &self.position_low,
+                &self.velocity,
+            ];
+            begin.bind(device, &state, begin.groups_for(n))
+        };
         let end = kernel("integrate_end", &[])?;
         let energy = kernel("energy_reduce", &[])?;
-        let groups = noise.groups_for(n);
+        let groups = end.groups_for(n);
         Ok(Plan {
-            noise: noise.bind(device, &[params, replica, bead, step_count, &self.noise], groups)?,
-            begin: begin.bind(
-                device,
-                &[params, bead, force, &self.noise, &self.thermal, position, &self.velocity],
-                groups,
-            )?,
+            begin: begin(true)?,
+            begin_given: begin(false)?,
             neighbors,
             priors,
             forward,
@@ -251,8 +266,8 @@ impl Buffers {
         })
     }
 
-    pub(super) fn moving(&self) -> [&Buffer<[f32; 4]>; 3] {
-        [&self.position, &self.velocity, &self.force]
+    pub(super) fn moving(&self) -> [&Buffer<[f32; 4]>; MOVING] {
+        [&self.position, &self.position_low, &self.velocity, &self.force]
     }
 
     /// Copies what a step changes, so that steps can be repeated.
@@ -266,7 +281,7 @@ impl Buffers {
     }
 }
 
-fn copy(device: &Device, from: [&Buffer<[f32; 4]>; 3], to: [&Buffer<[f32; 4]>; 3]) {
+fn copy(device: &Device, from: [&Buffer<[f32; 4]>; MOVING], to: [&Buffer<[f32; 4]>; MOVING]) {
     let mut encoder = device.device.create_command_encoder(&Default::default());
     for (from, to) in from.into_iter().zip(to) {
         encoder.copy_buffer_to_buffer(&from.raw, 0, &to.raw, 0, from.raw.size());
