@@ -30,11 +30,11 @@
 //! neighbor_count, neighbor_scan, neighbor_fill        only for the replicas where one did
 //! prior_bonded       forces start here: external, bonds, angles, dihedrals
 //! prior_repulsion    non-bonded pairs
-//! embedding          h = table[type]
-//! per block          dense lin1 → cfconv_forward → dense lin2 → dense lin (h += …)
-//! readout            dense … → energy of each bead
-//! readout backwards  dense …
-//! per block, last to first    dense linᵀ → dense lin2ᵀ → cfconv_backward (force) → dense lin1ᵀ
+//! edges              where each edge within the cutoff stands in the filter tables
+//! per block          cfconv_forward; block_forward: lin2, lin (h += …), lin1 of the next block
+//! readout            after the last messages: lin2, lin, energy of each bead, and all the way back
+//!                    to the gradient of those messages
+//! per block, last to first    cfconv_backward (force); block_backward: lin1ᵀ, linᵀ, lin2ᵀ
 //! integrate_end      half kick
 //! ```
 //!
@@ -44,8 +44,10 @@
 //! coordinate that is not finite, more neighbors than the model allows) is a word in the replica's
 //! status, read with the next look: lists are grown and the steps repeated, the rest is an error.
 //!
-//! Filters are tabulated ([`model::FilterTable`]) unless exact ones are asked for: the two cfconv
-//! dispatches are then their `_table` variants; nothing else changes.
+//! Linear layers that follow each other are one dispatch: a tile of rows stays in workgroup memory
+//! from one layer to the next. Filters are tabulated ([`model::FilterTable`]); where exact ones are
+//! asked for, there is no `edges`, and the cfconv dispatches are those without `_table`. How
+//! invocations share rows is chosen by their number; the order of every sum is not.
 //!
 //! Where weights will be stored in 16 bits is one place: `gpu::network` narrows them when it
 //! uploads.
