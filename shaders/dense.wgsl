@@ -4,7 +4,9 @@
 //   y     = W x' + b, or W x'                   HAS_BIAS
 //   out   = y, out + y, or act'(pre) y          OUTPUT
 //
-// W is given column by column, so that the same kernel serves W and its transpose.
+// W is given column by column, so that the same kernel serves W and its transpose. This is the
+// unfused form, for tests and ablation; the step has lib/dense.wgsl in block_forward, readout and
+// block_backward.
 //
 // reads   weight [N_IN, N_OUT], bias [N_OUT], x [n_beads, N_IN], pre [n_beads, N_OUT]
 // writes  out [n_beads, N_OUT]

@@ -255,7 +255,9 @@ impl Piece {
                 return Ok(best.expect("just seen"));
             }
             if n > MOST_INTERVALS {
-                let expected = format!("one that {MOST_INTERVALS} intervals of a cell can meet");
+                let expected = format!(
+                    "one that {MOST_INTERVALS} intervals of a cell can meet, or --filter exact"
+                );
                 return Err(Error::invalid("table tolerance", tolerance, expected));
             }
         }
