@@ -1,0 +1,192 @@
+//! Energy drift of the built-in system: `cargo bench --bench drift`, with
+//! `-- [--ns 1] [--dt 0.002] [--equilibration 20] [--exact] [--priors] [--adapter NAME]
+//! [--backend auto|wgpu|cpu|reference] [--csv FILE]`.
+//!
+//! One replica, 20 ps of Langevin dynamics at 300 K and then velocity Verlet alone. The potential
+//! energy and the kinetic one of the same full step, summed in f64, are read about every 0.2 ps, which
+//! leaves the run as it is. Filters are tabulated on wgpu, unless `--exact`; `--priors` leaves out
+//! the network. `--csv` writes the averages of the blocks.
+//!
+//! The drift is the slope of a line through the averages of 40 blocks. A block is to be longer than
+//! the energy's memory: then the scatter of the blocks about the line gives the slope's standard
+//! error. `correlation`, of one block's residual with the next, tells whether it is: far from 0,
+//! against 1/√40, the energy wanders, and the error is larger than it says.
+
+use std::time::Instant;
+
+use flashschnet::backend::{Backend, Kind};
+use flashschnet::builtin;
+use flashschnet::engine::{Dynamics, Filter, Integrator};
+use flashschnet::simulation::{Settings, Simulation};
+use flashschnet::units;
+
+const TEMPERATURE: f64 = 300.0;
+const SAMPLE_PS: f64 = 0.2;
+const BLOCKS: usize = 40;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+struct Options {
+    ns: f64,
+    dt: f64,
+    /// ps
+    equilibration: f64,
+    exact: bool,
+    priors: bool,
+    kind: Kind,
+    adapter: Option<String>,
+    csv: Option<String>,
+}
+
+impl Options {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
+        let mut options = Options {
+            ns: 1.0,
+            dt: 0.002,
+            equilibration: 20.0,
+            exact: false,
+            priors: false,
+            kind: Kind::Auto,
+            adapter: None,
+            csv: None,
+        };
+        while let Some(name) = arguments.next() {
+            let mut value = || arguments.next().ok_or(format!("{name} needs a value"));
+            match name.as_str() {
+                "--ns" => options.ns = positive(&name, &value()?)?,
+                "--dt" => options.dt = positive(&name, &value()?)?,
+                "--equilibration" => options.equilibration = positive(&name, &value()?)?,
+                "--exact" => options.exact = true,
+                "--priors" => options.priors = true,
+                "--backend" => {
+                    let value = value()?;
+                    let kinds = [Kind::Auto, Kind::Wgpu, Kind::Cpu, Kind::Reference];
+                    let kind = kinds.into_iter().find(|kind| kind.name() == value);
+                    options.kind = kind.ok_or(format!("no backend {value}"))?;
+                }
+                "--adapter" => options.adapter = Some(value()?),
+                "--csv" => options.csv = Some(value()?),
+                // Cargo's own.
+                "--bench" => {}
+                _ => return Err(format!("no option {name}: see benches/drift.rs").into()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+fn positive(name: &str, text: &str) -> Result<f64> {
+    match text.parse() {
+        Ok(number) if number > 0.0 => Ok(number),
+        _ => Err(format!("{name} {text}: not a number above 0").into()),
+    }
+}
+
+/// A line fitted to block averages.
+struct Line {
+    slope: f64,
+    slope_error: f64,
+    /// Of neighboring residuals.
+    correlation: f64,
+    middle: [f64; 2],
+}
+
+impl Line {
+    fn through(points: &[[f64; 2]]) -> Line {
+        let n = points.len() as f64;
+        let middle = [0, 1].map(|k| points.iter().map(|p| p[k]).sum::<f64>() / n);
+        let moment =
+            |k: usize| points.iter().map(|p| (p[0] - middle[0]) * (p[k] - middle[k])).sum::<f64>();
+        let slope = moment(1) / moment(0);
+        let mut line = Line { slope, slope_error: 0.0, correlation: 0.0, middle };
+        let rest: Vec<f64> = points.iter().map(|p| line.residual(p)).collect();
+        let square: f64 = rest.iter().map(|r| r * r).sum();
+        line.slope_error = (square / (n - 2.0) / moment(0)).sqrt();
+        line.correlation = rest.windows(2).map(|r| r[0] * r[1]).sum::<f64>() / square;
+        line
+    }
+
+    fn residual(&self, point: &[f64; 2]) -> f64 {
+        point[1] - self.middle[1] - self.slope * (point[0] - self.middle[0])
+    }
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse(std::env::args().skip(1))?;
+    let mut backend = Backend::open(options.kind, options.adapter.as_deref())?;
+    let tabulated = backend.kind() == Kind::Wgpu && !options.exact && !options.priors;
+    if tabulated {
+        backend = backend.with_filter(Filter::TABLE)?;
+    }
+    let mut model = builtin::model();
+    if options.priors {
+        model.schnet = None;
+    }
+    let dt = options.dt;
+    let settings = Settings { dt, beta: vec![units::beta(TEMPERATURE)], ..Settings::default() };
+    let mut simulation = Simulation::new(&model, &[builtin::structure()], &settings, &backend)?;
+    let steps = |ps: f64| (ps / dt).round().max(1.0) as u64;
+    simulation.run(steps(options.equilibration))?;
+    let nve = Dynamics { integrator: Integrator::Nve, ..simulation.dynamics().clone() };
+    simulation.engine().set_dynamics(&nve)?;
+
+    // Energies are in kT for each degree of freedom: of those that are left without the motion of
+    // the whole.
+    let dof = 3 * simulation.system().n_beads() - 6;
+    let scale = settings.beta[0] / dof as f64;
+    let block_ps = 1e3 * options.ns / BLOCKS as f64;
+    let in_block = (block_ps / SAMPLE_PS).round().max(1.0) as usize;
+    let every = steps(block_ps / in_block as f64);
+    let clock = Instant::now();
+    let (mut samples, mut temperature) = (Vec::new(), 0.0);
+    for sample in 1..=BLOCKS * in_block {
+        simulation.engine().advance(every)?;
+        let energies = simulation.energies()?;
+        let ns = 1e-3 * dt * (sample as u64 * every) as f64;
+        samples.push([ns, scale * (energies.potential[0] + energies.kinetic[0])]);
+        temperature += energies.temperature[0];
+    }
+    let seconds = clock.elapsed().as_secs_f64();
+
+    let mean = |block: &[[f64; 2]]| {
+        [0, 1].map(|k| block.iter().map(|p| p[k]).sum::<f64>() / block.len() as f64)
+    };
+    let blocks: Vec<[f64; 2]> = samples.chunks_exact(in_block).map(mean).collect();
+    let line = Line::through(&blocks);
+    let square: f64 = samples.iter().map(|sample| line.residual(sample).powi(2)).sum();
+    let fluctuation = (square / samples.len() as f64).sqrt();
+    let ms_per_step = 1e3 * seconds / (samples.len() as u64 * every) as f64;
+    temperature /= samples.len() as f64;
+    if let Some(path) = &options.csv {
+        let row = |[ns, energy]: &[f64; 2]| format!("{ns},{energy}\n");
+        let rows: String = blocks.iter().map(row).collect();
+        std::fs::write(path, format!("ns,kt_per_dof\n{rows}"))?;
+    }
+    println!("{}", simulation.engine().device());
+    println!(
+        "drift        {:.2e} ± {:.2e} kT/ns per degree of freedom (3 n − 6 = {dof}), kT of 300 K",
+        line.slope, line.slope_error
+    );
+    println!("correlation  {:.2} of neighboring blocks' residuals", line.correlation);
+    println!("fluctuation  {fluctuation:.2e} kT per degree of freedom, root mean square");
+    println!("mean         {temperature:.1} K, {ms_per_step:.4} ms/step with the looks at it");
+    let line = serde_json::json!({
+        "device": simulation.engine().device(),
+        "what": match (options.priors, tabulated) {
+            (true, _) => "priors only",
+            (_, true) => "tabulated filters",
+            _ => "exact filters",
+        },
+        "ns": samples[samples.len() - 1][0],
+        "dt_ps": dt,
+        "dof": dof,
+        "drift_kt_per_ns_dof": line.slope,
+        "drift_error": line.slope_error,
+        "correlation": line.correlation,
+        "fluctuation_kt_per_dof": fluctuation,
+        "temperature_k": temperature,
+        "ms_per_step": ms_per_step,
+    });
+    println!("{line}");
+    Ok(())
+}
