@@ -4,7 +4,7 @@
 //!
 //! One replica, 20 ps of Langevin dynamics at 300 K and then velocity Verlet alone. The potential
 //! energy and the kinetic one of the same full step, summed in f64, are read about every 0.2 ps, which
-//! leaves the run as it is. Filters are tabulated on wgpu, unless `--exact`; `--priors` leaves out
+//! leaves the run as it is. Filters are tabulated unless `--exact`; `--priors` leaves out
 //! the network. `--csv` writes the averages of the blocks.
 //!
 //! The drift is the slope of a line through the averages of 40 blocks. A block is to be longer than
@@ -114,10 +114,10 @@ impl Line {
 fn main() -> Result<()> {
     let options = Options::parse(std::env::args().skip(1))?;
     let mut backend = Backend::open(options.kind, options.adapter.as_deref())?;
-    let tabulated = backend.kind() == Kind::Wgpu && !options.exact && !options.priors;
-    if tabulated {
-        backend = backend.with_filter(Filter::TABLE)?;
+    if options.exact {
+        backend = backend.with_filter(Filter::Exact);
     }
+    let tabulated = !options.exact && !options.priors;
     let mut model = builtin::model();
     if options.priors {
         model.schnet = None;

@@ -81,10 +81,11 @@ fn integrate_begin(
     // Every line has one operation, or a product that is exact, so that contraction changes nothing.
     let x = position[i];
     let low = position_low[i];
+    let from_grid = round(x.xyz * GRID) * (1.0 / GRID);
     let moved = low.xyz + round(way * GRID) * (1.0 / GRID);
-    let swap = abs(moved) > abs(x.xyz);
-    let large = select(x.xyz, moved, swap);
-    let small = select(moved, x.xyz, swap);
+    let swap = abs(moved) > abs(from_grid);
+    let large = select(from_grid, moved, swap);
+    let small = select(moved, from_grid, swap);
     let high = hidden(large + small, low.w);
     let taken = hidden(high - large, low.w);
     position[i] = vec4<f32>(high, x.w);

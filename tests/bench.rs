@@ -119,7 +119,7 @@ fn profiled_steps_are_real_steps() {
         assert!(times.iter().enumerate().all(|(k, time)| time.number == k));
         assert!(times.iter().all(|time| time.microseconds > 0.0), "{times:?}");
         let known = times.iter().filter(|time| time.bytes > 0 && time.flops > 0);
-        assert!(known.count() > 4, "dense layers and messages say what they do");
+        assert!(known.count() > 2, "layers and messages say what they do");
     }
     let error = profile(&device_with(wgpu::Features::empty())).unwrap_err();
     assert!(matches!(error, Error::Unsupported { .. }), "{error}");

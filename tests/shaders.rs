@@ -130,8 +130,11 @@ fn host_structs_match() {
         refresh,
         mobility,
     });
-    assert_eq!(layout_of("embedding", "Params"), params);
-    assert_eq!(layout_of("embedding", "Bead"), layout!(Bead { replica, first, row, bead_type }));
+    assert_eq!(layout_of("block_forward", "Params"), params);
+    assert_eq!(
+        layout_of("block_forward", "Bead"),
+        layout!(Bead { replica, first, row, bead_type })
+    );
     assert_eq!(
         layout_of("prior_repulsion", "PairRule"),
         layout!(PairRule { records, mask_low, mask_high, term })

@@ -402,8 +402,9 @@ fn words(step: u64) -> [u32; 2] {
 /// shifting them could only cost digits.
 const NEAR: f64 = 32.0;
 
-/// Positions on the device are multiples of 1/GRID Å, in two numbers: so that an origin in whole
-/// numbers and both of them have an exact sum in f64.
+/// Moving beads have positions that are multiples of 1/GRID Å, in two numbers: so that an origin in
+/// whole numbers and both of them have an exact sum in f64. Single numbers nearer to 0 than that
+/// are left as they are given.
 const GRID: f64 = 4_294_967_296.0;
 
 /// The nearest position that the device can hold.
@@ -447,10 +448,9 @@ impl Engine for Wgpu {
             self.centers[r] = center(&state.positions[beads.clone()], self.centers[r]);
             let origin = self.centers[r];
             for i in beads {
-                let x: [f64; 3] =
-                    std::array::from_fn(|c| on_grid(state.positions[i][c] - origin[c]));
+                let x: [f64; 3] = std::array::from_fn(|c| state.positions[i][c] - origin[c]);
                 positions.push(quad(x, self.buffers.classes[i]));
-                positions_low.push(quad(x.map(|x| x - f64::from(x as f32)), 0.0));
+                positions_low.push(quad(x.map(|x| on_grid(x - f64::from(x as f32))), 0.0));
                 velocities.push(quad(state.velocities[i], (1.0 / masses[i]) as f32));
             }
         }
