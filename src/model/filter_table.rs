@@ -74,13 +74,16 @@ pub struct FilterTable {
 const CELLS: f64 = 48.0;
 /// Beyond this many intervals a cell is no longer small.
 const MOST_INTERVALS: usize = 1 << 12;
+/// Most beads of a coarse-grained protein keep this distance, Å: what a filter does below it must
+/// not set the scale for those above.
+pub const NEAREST: f64 = 4.0;
 /// Distances at which the largest values and slopes are looked for.
 const SURVEY: usize = 2048;
 
 impl FilterTable {
     /// A table whose slopes are within `tolerance` of the exact ones, relative to the largest slope
-    /// of the block at the same distance (at most a third of the radius) or beyond; values are then
-    /// far within.
+    /// of the block at the same distance (but at most a third of the radius or [`NEAREST`],
+    /// whichever is more) or beyond; values are then far within.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a tolerance that is not positive or that no table can meet.
@@ -217,10 +220,10 @@ impl Survey {
         Survey { grid, largest }
     }
 
-    /// Of each block, at `start` or beyond, but never only the last two thirds of the radius: where
-    /// an envelope makes filters flat, what they add to a force is small beside the rest.
+    /// Of each block, at `start` or beyond, but not of the far parts alone: where an envelope makes
+    /// filters flat, what they add to a force is small beside the rest.
     fn beyond(&self, start: f64) -> impl Iterator<Item = [f64; 2]> {
-        let start = start.min(self.grid[SURVEY - 1] / 3.0);
+        let start = start.min((self.grid[SURVEY - 1] / 3.0).max(NEAREST));
         let k = self.grid.partition_point(|d| *d < start).min(SURVEY - 1);
         self.largest.iter().map(move |largest| largest[k])
     }
