@@ -16,6 +16,7 @@ on_every_backend!(
     same_seed_gives_same_bits,
     another_seed_gives_another_run,
     a_replica_alone_is_the_replica_among_others,
+    the_number_of_beads_does_not_show,
     a_molecule_alone_is_the_molecule_in_a_mixture,
     setting_the_state_that_was_read_changes_nothing,
     the_way_a_run_is_cut_changes_nothing,
@@ -72,6 +73,23 @@ fn another_seed_gives_another_run(backend: &Backend) {
     for k in 0..4 {
         assert!(!replicas[..k].contains(&replicas[k]));
     }
+}
+
+/// 14 beads, 2,520 and 11,060: kernels share the work out in other ways the more beads there are.
+fn the_number_of_beads_does_not_show(backend: &Backend) {
+    let n = 14;
+    let step = |replicas: usize, r: usize| {
+        let (system, state) = chains(n, replicas);
+        let beads = r * n..(r + 1) * n;
+        let (state, found) = run(backend.engine, (system, state), &hot(replicas), &[2], false);
+        let of = |values: &[[f64; 3]]| values[beads.clone()].to_vec();
+        (of(&state.positions), of(&state.velocities), of(&found.forces), found.energy[r])
+    };
+    let alone = step(1, 0);
+    for replicas in [180, 790] {
+        assert!(step(replicas, 0) == alone, "among {replicas}");
+    }
+    assert!(step(180, 179) == step(790, 179), "the last of 180");
 }
 
 /// 40 replicas of 14 beads, each with its own number, and replica 17 of them.

@@ -24,7 +24,7 @@ use super::progress::ns_per_day;
 /// at both ends. ns_per_day is the aggregate over all replicas. edges_per_bead, the directed edges
 /// within the cutoff, is the mean of the start, the middle and the end of the timed steps, and is
 /// counted outside the clock. Lists are neighbor lists built in a step of one replica; waits for
-/// the device and buffers allocated are those of the timed steps. Bytes are the engine's, on its
+/// all the device has to do and buffers allocated are those of the timed steps. Bytes are the engine's, on its
 /// device. The start-up ends when the first step is done; sizes after the first find the device open
 /// and most kernels compiled.
 #[derive(Args)]

@@ -60,7 +60,8 @@ pub struct Counters {
     pub allocations: u64,
     /// Lists of commands handed to the device.
     pub submissions: u64,
-    /// Waits for the device.
+    /// Waits for all that was submitted; not those for an earlier submission while a later one is
+    /// under way.
     pub waits: u64,
     /// Time spent on compiling kernels.
     pub compiling: Duration,
