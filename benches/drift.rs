@@ -1,16 +1,17 @@
 //! Energy drift of the built-in system: `cargo bench --bench drift`, with
-//! `-- [--ns 1] [--dt 0.002] [--equilibration 20] [--exact] [--priors] [--adapter NAME]
-//! [--backend auto|wgpu|cpu|reference] [--csv FILE]`.
+//! `-- [--ns 1] [--replicas 1] [--dt 0.002] [--equilibration 100] [--exact] [--priors]
+//! [--adapter NAME] [--backend auto|wgpu|cpu|reference] [--csv FILE]`.
 //!
-//! One replica, 20 ps of Langevin dynamics at 300 K and then velocity Verlet alone. The potential
-//! energy and the kinetic one of the same full step, summed in f64, are read about every 0.2 ps, which
-//! leaves the run as it is. Filters are tabulated unless `--exact`; `--priors` leaves out
-//! the network. `--csv` writes the averages of the blocks.
+//! 100 ps of Langevin dynamics at 300 K and then velocity Verlet alone. The potential energy and the
+//! kinetic one of the same full step, summed in f64, are read about every 0.2 ps, which leaves the
+//! run as it is. Filters are tabulated unless `--exact`; `--priors` leaves out the network. `--csv`
+//! writes the averages of the blocks.
 //!
-//! The drift is the slope of a line through the averages of 40 blocks. A block is to be longer than
-//! the energy's memory: then the scatter of the blocks about the line gives the slope's standard
-//! error. `correlation`, of one block's residual with the next, tells whether it is: far from 0,
-//! against 1/√40, the energy wanders, and the error is larger than it says.
+//! The drift is the slope of a line through the averages of 40 blocks. The scatter of the blocks
+//! about the line gives the slope's standard error if a block is longer than the energy's memory.
+//! `correlation`, of one block's residual with the next, tells whether it is: far from 0, against
+//! 1/√40, the energy wanders, and the error is larger than it says. The slopes of several replicas
+//! need no such care: their mean is given with the standard error that their scatter has.
 
 use std::time::Instant;
 
@@ -28,6 +29,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 struct Options {
     ns: f64,
+    replicas: usize,
     dt: f64,
     /// ps
     equilibration: f64,
@@ -42,8 +44,9 @@ impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
         let mut options = Options {
             ns: 1.0,
+            replicas: 1,
             dt: 0.002,
-            equilibration: 20.0,
+            equilibration: 100.0,
             exact: false,
             priors: false,
             kind: Kind::Auto,
@@ -54,6 +57,7 @@ impl Options {
             let mut value = || arguments.next().ok_or(format!("{name} needs a value"));
             match name.as_str() {
                 "--ns" => options.ns = positive(&name, &value()?)?,
+                "--replicas" => options.replicas = positive(&name, &value()?)? as usize,
                 "--dt" => options.dt = positive(&name, &value()?)?,
                 "--equilibration" => options.equilibration = positive(&name, &value()?)?,
                 "--exact" => options.exact = true,
@@ -73,6 +77,11 @@ impl Options {
         }
         Ok(options)
     }
+}
+
+fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let n = values.len() as f64;
+    values.sum::<f64>() / n
 }
 
 fn positive(name: &str, text: &str) -> Result<f64> {
@@ -122,8 +131,13 @@ fn main() -> Result<()> {
     if options.priors {
         model.schnet = None;
     }
-    let dt = options.dt;
-    let settings = Settings { dt, beta: vec![units::beta(TEMPERATURE)], ..Settings::default() };
+    let (dt, replicas) = (options.dt, options.replicas);
+    let settings = Settings {
+        dt,
+        n_replicas: replicas,
+        beta: vec![units::beta(TEMPERATURE)],
+        ..Settings::default()
+    };
     let mut simulation = Simulation::new(&model, &[builtin::structure()], &settings, &backend)?;
     let steps = |ps: f64| (ps / dt).round().max(1.0) as u64;
     simulation.run(steps(options.equilibration))?;
@@ -132,42 +146,61 @@ fn main() -> Result<()> {
 
     // Energies are in kT for each degree of freedom: of those that are left without the motion of
     // the whole.
-    let dof = 3 * simulation.system().n_beads() - 6;
+    let dof = 3 * simulation.system().n_beads() / replicas - 6;
     let scale = settings.beta[0] / dof as f64;
     let block_ps = 1e3 * options.ns / BLOCKS as f64;
     let in_block = (block_ps / SAMPLE_PS).round().max(1.0) as usize;
     let every = steps(block_ps / in_block as f64);
+    let n_samples = BLOCKS * in_block;
     let clock = Instant::now();
-    let (mut samples, mut temperature) = (Vec::new(), 0.0);
-    for sample in 1..=BLOCKS * in_block {
+    let (mut samples, mut temperature) = (vec![Vec::new(); replicas], 0.0);
+    for sample in 1..=n_samples {
         simulation.engine().advance(every)?;
         let energies = simulation.energies()?;
         let ns = 1e-3 * dt * (sample as u64 * every) as f64;
-        samples.push([ns, scale * (energies.potential[0] + energies.kinetic[0])]);
-        temperature += energies.temperature[0];
+        for (r, samples) in samples.iter_mut().enumerate() {
+            samples.push([ns, scale * (energies.potential[r] + energies.kinetic[r])]);
+            temperature += energies.temperature[r];
+        }
     }
     let seconds = clock.elapsed().as_secs_f64();
 
-    let mean = |block: &[[f64; 2]]| {
-        [0, 1].map(|k| block.iter().map(|p| p[k]).sum::<f64>() / block.len() as f64)
+    let average = |block: &[[f64; 2]]| [0, 1].map(|k| mean(block.iter().map(|p| p[k])));
+    let blocks: Vec<Vec<[f64; 2]>> = samples
+        .iter()
+        .map(|samples| samples.chunks_exact(in_block).map(average).collect())
+        .collect();
+    let lines: Vec<Line> = blocks.iter().map(|blocks| Line::through(blocks)).collect();
+    let slope = mean(lines.iter().map(|line| line.slope));
+    let slope_error = match lines.as_slice() {
+        [line] => line.slope_error,
+        lines => {
+            let n = replicas as f64;
+            (mean(lines.iter().map(|line| (line.slope - slope).powi(2))) / (n - 1.0)).sqrt()
+        }
     };
-    let blocks: Vec<[f64; 2]> = samples.chunks_exact(in_block).map(mean).collect();
-    let line = Line::through(&blocks);
-    let square: f64 = samples.iter().map(|sample| line.residual(sample).powi(2)).sum();
-    let fluctuation = (square / samples.len() as f64).sqrt();
-    let ms_per_step = 1e3 * seconds / (samples.len() as u64 * every) as f64;
-    temperature /= samples.len() as f64;
+    let correlation = mean(lines.iter().map(|line| line.correlation));
+    let square = |(line, samples): (&Line, &Vec<[f64; 2]>)| {
+        mean(samples.iter().map(|sample| line.residual(sample).powi(2)))
+    };
+    let fluctuation = mean(lines.iter().zip(&samples).map(square)).sqrt();
+    let ms_per_step = 1e3 * seconds / (n_samples as u64 * every) as f64;
+    temperature /= (n_samples * replicas) as f64;
     if let Some(path) = &options.csv {
-        let row = |[ns, energy]: &[f64; 2]| format!("{ns},{energy}\n");
-        let rows: String = blocks.iter().map(row).collect();
-        std::fs::write(path, format!("ns,kt_per_dof\n{rows}"))?;
+        let row = |[ns, energy]: &[f64; 2]| format!(",{ns},{energy}\n");
+        let rows: String = blocks
+            .iter()
+            .enumerate()
+            .flat_map(|(r, blocks)| blocks.iter().map(move |b| format!("{r}{}", row(b))))
+            .collect();
+        std::fs::write(path, format!("replica,ns,kt_per_dof\n{rows}"))?;
     }
     println!("{}", simulation.engine().device());
     println!(
-        "drift        {:.2e} ± {:.2e} kT/ns per degree of freedom (3 n − 6 = {dof}), kT of 300 K",
-        line.slope, line.slope_error
+        "drift        {slope:.2e} ± {slope_error:.2e} kT/ns per degree of freedom (3 n − 6 = {dof}), \
+         kT of 300 K"
     );
-    println!("correlation  {:.2} of neighboring blocks' residuals", line.correlation);
+    println!("correlation  {correlation:.2} of neighboring blocks' residuals");
     println!("fluctuation  {fluctuation:.2e} kT per degree of freedom, root mean square");
     println!("mean         {temperature:.1} K, {ms_per_step:.4} ms/step with the looks at it");
     let line = serde_json::json!({
@@ -177,12 +210,14 @@ fn main() -> Result<()> {
             (_, true) => "tabulated filters",
             _ => "exact filters",
         },
-        "ns": samples[samples.len() - 1][0],
+        "ns": samples[0][n_samples - 1][0],
+        "replicas": replicas,
         "dt_ps": dt,
         "dof": dof,
-        "drift_kt_per_ns_dof": line.slope,
-        "drift_error": line.slope_error,
-        "correlation": line.correlation,
+        "drift_kt_per_ns_dof": slope,
+        "drift_error": slope_error,
+        "slopes": lines.iter().map(|line| line.slope).collect::<Vec<_>>(),
+        "correlation": correlation,
         "fluctuation_kt_per_dof": fluctuation,
         "temperature_k": temperature,
         "ms_per_step": ms_per_step,

@@ -12,8 +12,11 @@
 // where there are any, else from 0. Denominators have the floors of `model::prior`, so that
 // degenerate geometry gives finite forces.
 //
-// reads   bead, position, external_force [n_beads], tuple_row [rows of all molecules + 1], tuples,
-//         values
+// Bonds are stiff: positions rounded to f32 would shake them, and heat a long run. So the beads of a
+// tuple are seen from one another, with both numbers of a position.
+//
+// reads   bead, position, position_low [n_beads] Å, external_force [n_beads], tuple_row [rows of all
+//         molecules + 1], tuples, values
 // writes  force [n_beads] kcal/mol/Å, w: prior energy of the bead, kcal/mol   overwritten
 // grid    LANES invocations per bead; partial sums joined in a tree of fixed shape
 // twin    src/reference/prior.rs
@@ -58,11 +61,12 @@ struct Tuple {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> bead: array<Bead>;
 @group(0) @binding(2) var<storage, read> position: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> external_force: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> tuple_row: array<u32>;
-@group(0) @binding(5) var<storage, read> tuples: array<Tuple>;
-@group(0) @binding(6) var<storage, read> values: array<f32>;
-@group(0) @binding(7) var<storage, read_write> force: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> position_low: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> external_force: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> tuple_row: array<u32>;
+@group(0) @binding(6) var<storage, read> tuples: array<Tuple>;
+@group(0) @binding(7) var<storage, read> values: array<f32>;
+@group(0) @binding(8) var<storage, read_write> force: array<vec4<f32>>;
 
 var<workgroup> part: array<vec4<f32>, WORKGROUP>;
 
@@ -70,6 +74,21 @@ var<workgroup> part: array<vec4<f32>, WORKGROUP>;
 struct Share {
     energy: f32,
     gradient: vec3<f32>,
+}
+
+// A position in two numbers.
+struct Place {
+    high: vec3<f32>,
+    low: vec3<f32>,
+}
+
+fn place(i: u32) -> Place {
+    return Place(position[i].xyz, position_low[i].xyz);
+}
+
+// From `b` to `a`, Å.
+fn apart(a: Place, b: Place) -> vec3<f32> {
+    return (a.high - b.high) + (a.low - b.low);
 }
 
 // Energy and slope of k (q - x0)^2 + v0.
@@ -89,17 +108,17 @@ fn quartic(q: f32, v0: f32, k: vec4<f32>) -> vec2<f32> {
     );
 }
 
-fn bond(t: Tuple, x0: vec3<f32>, x1: vec3<f32>) -> Share {
-    let a = x0 - x1;
+fn bond(t: Tuple, x0: Place, x1: Place) -> Share {
+    let a = apart(x0, x1);
     let r = length_of(a);
     let e = harmonic(r, t.values);
     let toward = select(-1.0, 1.0, t.slot == 0u);
     return Share(e.x, (e.y * toward / max(r, DISTANCE_FLOOR)) * a);
 }
 
-fn angle(t: Tuple, x0: vec3<f32>, x1: vec3<f32>, x2: vec3<f32>) -> Share {
-    let to0 = x0 - x1;
-    let to2 = x2 - x1;
+fn angle(t: Tuple, x0: Place, x1: Place, x2: Place) -> Share {
+    let to0 = apart(x0, x1);
+    let to2 = apart(x2, x1);
     let length0 = max(length_of(to0), DISTANCE_FLOOR);
     let length2 = max(length_of(to2), DISTANCE_FLOOR);
     let a = to0 / length0;
@@ -163,10 +182,10 @@ fn fourier(t: Tuple, rotation: vec2<f32>) -> vec2<f32> {
 }
 
 // phi and its gradient after Blondel and Karplus (1996).
-fn dihedral(t: Tuple, x0: vec3<f32>, x1: vec3<f32>, x2: vec3<f32>, x3: vec3<f32>) -> Share {
-    let b1 = x1 - x0;
-    let b2 = x2 - x1;
-    let b3 = x3 - x2;
+fn dihedral(t: Tuple, x0: Place, x1: Place, x2: Place, x3: Place) -> Share {
+    let b1 = apart(x1, x0);
+    let b2 = apart(x2, x1);
+    let b3 = apart(x3, x2);
     let m = cross(b1, b2);
     let n = cross(b2, b3);
     let length2 = length_of(b2);
@@ -226,16 +245,16 @@ fn prior_bonded(
             if params.term != ALL_TERMS && params.term != t.term {
                 continue;
             }
-            let x0 = position[me.first + t.beads.x].xyz;
-            let x1 = position[me.first + t.beads.y].xyz;
+            let x0 = place(me.first + t.beads.x);
+            let x1 = place(me.first + t.beads.y);
             var share: Share;
             if t.form == BOND {
                 share = bond(t, x0, x1);
             } else if t.form < DIHEDRAL {
-                share = angle(t, x0, x1, position[me.first + t.beads.z].xyz);
+                share = angle(t, x0, x1, place(me.first + t.beads.z));
             } else {
-                let x2 = position[me.first + t.beads.z].xyz;
-                share = dihedral(t, x0, x1, x2, position[me.first + t.beads.w].xyz);
+                let x2 = place(me.first + t.beads.z);
+                share = dihedral(t, x0, x1, x2, place(me.first + t.beads.w));
             }
             sum -= share.gradient;
             energy += select(0.0, share.energy, t.slot == 0u);

@@ -198,13 +198,18 @@ impl Buffers {
 
         let lanes = ("LANES", Value::Count(BONDED_LANES as u32));
         let bonded = kernel("prior_bonded", &[lanes])?;
-        let tables = [&self.tuple_row as &dyn super::kernel::Bindable, &self.tuples, &self.values];
-        let [tuple_row, tuples, values] = tables;
-        let mut priors = vec![bonded.bind(
-            device,
-            &[params, bead, position, &self.external, tuple_row, tuples, values, force],
-            bonded.groups_for(BONDED_LANES * n),
-        )?];
+        let state: [&dyn super::kernel::Bindable; 9] = [
+            params,
+            bead,
+            position,
+            &self.position_low,
+            &self.external,
+            &self.tuple_row,
+            &self.tuples,
+            &self.values,
+            force,
+        ];
+        let mut priors = vec![bonded.bind(device, &state, bonded.groups_for(BONDED_LANES * n))?];
         if self.record_width > 0 {
             let width = Value::Count(self.record_width as u32);
             let repulsion = kernel("prior_repulsion", &[("RECORD", width)])?;
