@@ -36,13 +36,14 @@ fn block_backward(
     let first = workgroup_number(id, grid) * TILE;
     let mine = first + lane / LANES * ROWS;
     let q = lane % LANES;
-    for (var at = lane; at < TILE * FILTERS; at += WORKGROUP) {
-        let row = min(first + at / FILTERS, params.n_beads - 1u);
-        tile[at / FILTERS * WIDTH + at % FILTERS] = grad_y[row * FILTERS + at % FILTERS];
+    var rows: Held;
+    // unroll
+    for (var r = 0u; r < ROWS; r++) {
+        rows[r] = grad_y[min(mine + r, params.n_beads - 1u) * FILTERS + min(q, FILTERS - 1u)];
     }
-    workgroupBarrier();
+    keep(rows, FILTERS, lane);
 
-    var rows = product(LIN1, FILTERS, HIDDEN, lane);
+    rows = product(LIN1, FILTERS, HIDDEN, lane);
     // unroll
     for (var r = 0u; r < ROWS; r++) {
         let row = mine + r;

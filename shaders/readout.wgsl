@@ -58,14 +58,14 @@ fn readout(
     let first = workgroup_number(id, grid) * TILE;
     let mine = first + lane / LANES * ROWS;
     let q = lane % LANES;
-    for (var at = lane; at < TILE * FILTERS; at += WORKGROUP) {
-        let row = min(first + at / FILTERS, params.n_beads - 1u);
-        tile[at / FILTERS * WIDTH + at % FILTERS] = m[row * FILTERS + at % FILTERS];
+    var rows: Held;
+    // unroll
+    for (var r = 0u; r < ROWS; r++) {
+        rows[r] = m[min(mine + r, params.n_beads - 1u) * FILTERS + min(q, FILTERS - 1u)];
     }
-    workgroupBarrier();
+    keep(rows, FILTERS, lane);
 
     var z = product(LIN2, FILTERS, HIDDEN, lane);
-    var rows: Held;
     // unroll
     for (var r = 0u; r < ROWS; r++) {
         z[r] += bias_of(LIN2, FILTERS, HIDDEN, q);

@@ -54,6 +54,14 @@ impl Backend {
     /// # Errors
     /// [`Error::NoAdapter`] if wgpu is asked for and there is none, or none of that name.
     pub fn open(kind: Kind, adapter: Option<&str>) -> Result<Self> {
+        Self::open_with(kind, adapter, Profile::Full)
+    }
+
+    /// The same, with what `profile` asks of an adapter.
+    ///
+    /// # Errors
+    /// See [`Backend::open`].
+    pub fn open_with(kind: Kind, adapter: Option<&str>, profile: Profile) -> Result<Self> {
         match (kind, adapter) {
             (Kind::Cpu | Kind::Reference, Some(adapter)) => {
                 let expected = format!("no adapter with the {} backend", kind.name());
@@ -61,10 +69,10 @@ impl Backend {
             }
             (Kind::Cpu, None) => Ok(Self::on(On::Cpu, None)),
             (Kind::Reference, None) => Ok(Self::on(On::Reference, None)),
-            (Kind::Auto, None) => Ok(Self::auto()),
-            (Kind::Auto | Kind::Wgpu, Some(_)) => Self::wgpu(adapter),
+            (Kind::Auto, None) => Ok(Self::auto(profile)),
+            (Kind::Auto | Kind::Wgpu, Some(_)) => Self::wgpu(adapter, profile),
             // Asked for by name, a software adapter will do if there is nothing better.
-            (Kind::Wgpu, None) => Self::wgpu((!adapters().is_empty()).then_some("0")),
+            (Kind::Wgpu, None) => Self::wgpu((!adapters().is_empty()).then_some("0"), profile),
         }
     }
 
@@ -87,8 +95,8 @@ impl Backend {
         self.filter
     }
 
-    fn auto() -> Self {
-        let reason = match Device::open(None, Profile::Full) {
+    fn auto(profile: Profile) -> Self {
+        let reason = match Device::open(None, profile) {
             Ok(device) => return Self::on(On::Wgpu(device), None),
             Err(Error::NoAdapter { found, .. }) => found,
             Err(error) => error.to_string(),
@@ -96,8 +104,8 @@ impl Backend {
         Self::on(On::Cpu, Some(format!("computing on the CPU: {reason}")))
     }
 
-    fn wgpu(adapter: Option<&str>) -> Result<Self> {
-        let device = Device::open(adapter, Profile::Full)?;
+    fn wgpu(adapter: Option<&str>, profile: Profile) -> Result<Self> {
+        let device = Device::open(adapter, profile)?;
         Ok(Self::on(On::Wgpu(device), None))
     }
 

@@ -45,7 +45,8 @@
 //! status, read with the next look: lists are grown and the steps repeated, the rest is an error.
 //!
 //! Linear layers that follow each other are one dispatch: a tile of rows stays in workgroup memory
-//! from one layer to the next. Filters are tabulated ([`model::FilterTable`]); where exact ones are
+//! from one layer to the next, and where a device has matrix units they multiply it (`lib/dense` and
+//! `lib/dense_matrix` have the same functions). Filters are tabulated ([`model::FilterTable`]); where exact ones are
 //! asked for, there is no `edges`, and the cfconv dispatches are those without `_table`. How
 //! invocations share rows is chosen by their number; the order of every sum is not.
 //!

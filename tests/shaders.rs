@@ -10,7 +10,7 @@ use std::path::Path;
 use common::{ACTIVATIONS, bases, chains, cutoffs, priors, schnet};
 use flashschnet::engine::{Engine, Filter};
 use flashschnet::gpu::params::{Bead, PairRule, Params, Status, Tuple};
-use flashschnet::gpu::wgsl::{Access, KERNELS, compose, parse, reflect};
+use flashschnet::gpu::wgsl::{Access, KERNELS, Value, compose, parse, reflect};
 use flashschnet::gpu::{Device, GpuOps, Wgpu, wgpu};
 use flashschnet::model::Model;
 use flashschnet::ops::Ops;
@@ -77,6 +77,29 @@ fn every_specialisation_translates_and_keeps_to_the_default_limits() {
         assert_eq!(module.entry_points.len(), 1, "{name}");
         assert_eq!(module.entry_points[0].name, *name);
         translate(name, &module, &info);
+    }
+}
+
+/// The form of the linear layers for matrix units, which no_device and software drivers lack.
+#[test]
+fn layers_on_matrix_units_translate() {
+    for (workgroup, width) in [(256, 32), (512, 32), (512, 12)] {
+        for (name, bindings) in [("block_forward", 9), ("readout", 10), ("block_backward", 7)] {
+            let constants = [
+                ("dense", Value::File("dense_matrix")),
+                ("WORKGROUP", Value::Count(workgroup)),
+                ("ROWS", Value::Count(2)),
+                ("WIDTH", Value::Count(width)),
+                ("HALVES", Value::Count(bindings - 1)),
+            ];
+            let (module, info) =
+                parse(&compose(name, &constants)).unwrap_or_else(|e| panic!("{e}"));
+            let reflection = reflect(&module);
+            assert_eq!(reflection.bindings.len(), bindings as usize, "{name}");
+            assert!(reflection.workgroup_bytes <= 36_864, "{name}");
+            let spirv = naga::back::spv::write_vec(&module, &info, &Default::default(), None);
+            assert!(!spirv.unwrap_or_else(|e| panic!("{name}: {e}")).is_empty());
+        }
     }
 }
 

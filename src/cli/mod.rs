@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use flashschnet::backend::{Backend, Kind};
 use flashschnet::engine::Filter;
+use flashschnet::gpu::Profile;
 
 /// Molecular dynamics of coarse-grained proteins with CGSchNet potentials, many replicas at once.
 #[derive(Parser)]
@@ -46,6 +47,9 @@ struct BackendOptions {
     /// Take the wgpu adapter of this index, or whose name contains this
     #[arg(long, value_name = "NAME|INDEX")]
     adapter: Option<String>,
+    /// Ask of the adapter what every adapter has: no optional feature, WebGPU's default limits
+    #[arg(long)]
+    portable: bool,
     /// Take the network's filters from tables of cubic pieces, or evaluate them exactly for every
     /// edge [default: table, and exact with the reference backend]
     #[arg(long, value_enum, value_name = "KIND")]
@@ -79,7 +83,8 @@ impl BackendOptions {
             BackendName::Cpu => Kind::Cpu,
             BackendName::Reference => Kind::Reference,
         };
-        let backend = Backend::open(kind, self.adapter.as_deref())?;
+        let profile = if self.portable { Profile::Portable } else { Profile::Full };
+        let backend = Backend::open_with(kind, self.adapter.as_deref(), profile)?;
         let filter = match (self.filter, backend.filter()) {
             (Some(FilterName::Exact), _) | (None, Filter::Exact) => Filter::Exact,
             _ => Filter::Table { tolerance: self.table_tolerance },

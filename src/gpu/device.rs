@@ -45,6 +45,8 @@ pub struct Device {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     pub(super) name: String,
+    /// Whether it multiplies matrices of 16 by 16 16-bit floats in subgroups of 32.
+    pub(super) matrices: bool,
     /// The first error that no scope caught, and the loss of the device.
     failure: Arc<Mutex<Option<String>>>,
     pub(super) allocated: Arc<AtomicU64>,
@@ -77,7 +79,30 @@ pub(super) struct Tally {
 
 /// Features that some kernel or the profiler can use.
 fn useful_features() -> wgpu::Features {
-    wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES
+    wgpu::Features::TIMESTAMP_QUERY
+        | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES
+        | matrix_features()
+}
+
+/// What lib/dense_matrix.wgsl needs.
+fn matrix_features() -> wgpu::Features {
+    wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX
+        | wgpu::Features::SHADER_F16
+        | wgpu::Features::SUBGROUP
+}
+
+/// Whether an adapter has matrices as lib/dense_matrix.wgsl uses them, and the workgroups to do it.
+fn has_matrices(adapter: &wgpu::Adapter) -> bool {
+    use wgpu::CooperativeScalarType::{F16, F32};
+    let (info, limits) = (adapter.get_info(), adapter.limits());
+    adapter.features().contains(matrix_features())
+        && limits.max_compute_invocations_per_workgroup >= 512
+        && limits.max_compute_workgroup_storage_size >= 36_864
+        && [info.subgroup_min_size, info.subgroup_max_size] == [32, 32]
+        && adapter.cooperative_matrix_properties().iter().any(|matrix| {
+            [matrix.m_size, matrix.n_size, matrix.k_size] == [16; 3]
+                && (matrix.ab_type, matrix.cr_type) == (F16, F32)
+        })
 }
 
 fn instance() -> wgpu::Instance {
@@ -183,14 +208,27 @@ impl Device {
             let found = format!("{} lacks WebGPU's default limits", names[chosen]);
             return Err(none(found));
         }
-        let (required_features, required_limits) = match profile {
+        let matrices = profile == Profile::Full && has_matrices(adapter);
+        let (mut required_features, required_limits) = match profile {
             Profile::Full => (adapter.features() & useful_features(), adapter.limits()),
             Profile::Portable => (wgpu::Features::empty(), wgpu::Limits::default()),
         };
+        let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
+        if matrices {
+            // SAFETY: what is asked of the implementation is that it be free of faults. One kernel
+            // uses it, in the way that wgpu's own example does, and its results are tested.
+            #[allow(unsafe_code, reason = "wgpu has no other way to the matrix units")]
+            unsafe {
+                experimental_features = wgpu::ExperimentalFeatures::enabled();
+            }
+        } else {
+            required_features.remove(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
+        }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("flashschnet"),
             required_features,
             required_limits,
+            experimental_features,
             ..Default::default()
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
@@ -210,7 +248,7 @@ impl Device {
         device.set_device_lost_callback(move |reason, message| {
             on_loss(format!("the device was lost ({reason:?}): {message}"));
         });
-        Ok(Device { failure, ..Device::around(device, queue, name) })
+        Ok(Device { failure, matrices, ..Device::around(device, queue, name) })
     }
 
     /// Uses the device and queue of a host program. Its error callbacks stay its own.
@@ -222,7 +260,8 @@ impl Device {
 
     fn around(device: wgpu::Device, queue: wgpu::Queue, name: String) -> Self {
         let (failure, allocated, tally) = (Arc::default(), Arc::default(), Arc::default());
-        Device { device, queue, name, failure, allocated, tally, kernels: Arc::default() }
+        let (matrices, kernels) = (false, Arc::default());
+        Device { device, queue, name, matrices, failure, allocated, tally, kernels }
     }
 
     /// Name and WGSL text of every kernel compiled so far, sorted.

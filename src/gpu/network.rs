@@ -1,10 +1,12 @@
 //! The network on the device: weights, activations, and the list of dispatches of a force
 //! evaluation.
 
+use half::f16;
+
 use super::buffer::Buffer;
 use super::cfconv::{Convolutions, Surroundings};
 use super::device::Device;
-use super::kernel::{Dispatch, Kernel};
+use super::kernel::{Bindable, Dispatch, Kernel};
 use super::wgsl::{Constants, Value};
 use crate::engine::Filter;
 use crate::error::{Error, Result};
@@ -43,18 +45,26 @@ pub(super) fn activation_constants(activation: Activation) -> Constants {
 }
 
 /// Layers as lib/dense.wgsl reads them, one after the other.
-#[derive(Default)]
 struct Chain {
+    /// Widths are whole multiples of it: 4, or 16 for the matrix units.
+    granule: usize,
     weights: Vec<f32>,
+    /// The same, matrices of 16 x 16 one after the other, each column by column.
+    matrices: Vec<f32>,
 }
 
 impl Chain {
+    fn new(tiles: &Tiles) -> Self {
+        let granule = if tiles.matrices { 16 } else { 4 };
+        Chain { granule, weights: Vec::new(), matrices: Vec::new() }
+    }
+
     /// Adds W and its bias, or the transpose of W; returns where it begins, in fours.
     fn push(&mut self, layer: &Linear, transposed: bool) -> u32 {
         let at = (self.weights.len() / 4) as u32;
         let (n_in, n_out) =
             if transposed { (layer.n_out, layer.n_in) } else { (layer.n_in, layer.n_out) };
-        let (height, width) = (4 * quads(n_in) as usize, 4 * quads(n_out) as usize);
+        let [height, width] = [n_in, n_out].map(|n| n.next_multiple_of(self.granule));
         let mut block = vec![0.0; height * width + if transposed { 0 } else { width }];
         for k in 0..n_in {
             for o in 0..n_out {
@@ -65,44 +75,103 @@ impl Chain {
         if let (Some(bias), false) = (&layer.bias, transposed) {
             block[height * width..][..n_out].copy_from_slice(&narrow(bias));
         }
+        if self.granule == 16 {
+            for (k, o) in (0..height * width).map(|at| (at / width, at % width)) {
+                // The units take a column of weights, consecutive inputs, at once.
+                let matrix = k / 16 * (width / 16) + o / 16;
+                self.matrices.resize(self.weights.len() + block.len(), 0.0);
+                self.matrices[self.weights.len() + 256 * matrix + o % 16 * 16 + k % 16] =
+                    block[k * width + o];
+            }
+        }
         self.weights.extend(block);
         at
     }
 
-    fn upload(&self, device: &Device) -> Result<Buffer<f32>> {
-        Buffer::from_slice(device, "weights", &self.weights)
+    /// On the device, with the constants that say where layers begin.
+    fn upload(self, device: &Device, mut at: Constants) -> Result<Layers> {
+        let weights = Buffer::from_slice(device, "weights", &self.weights)?;
+        if self.granule == 4 {
+            return Ok(Layers { weights, halves: None, at });
+        }
+        let (halves, scale) = split(&self.matrices);
+        at.push(("dense", Value::File("dense_matrix")));
+        at.push(("LOW_AT", Value::Count((self.weights.len() / 4) as u32)));
+        at.push(("UNSCALE", Value::Real(scale.recip())));
+        Ok(Layers { weights, halves: Some(Buffer::from_slice(device, "halves", &halves)?), at })
     }
 }
 
-/// Constants of lib/dense.wgsl for layers of up to `widest` channels, and the rows of a tile. The
-/// fewer the rows of all, the fewer of a tile, so that all of a device works on them, and the more
-/// of the weights that such a tile waits for are fetched at once.
-fn tile_constants(device: &Device, widest: usize, n_beads: usize) -> Result<(Constants, usize)> {
-    let width = quads(widest);
-    let lanes = width.next_power_of_two();
-    let workgroup = lanes.max(128);
-    let most: [u32; 2] = match n_beads {
-        0..2_500 => [1, 16],
-        2_500..10_000 => [2, 4],
-        _ => [4, 4],
-    };
-    let memory = device.device.limits().max_compute_workgroup_storage_size;
-    let tile = |rows: u32| workgroup / lanes * rows;
-    let fits = |[rows, ahead]: &[u32; 2]| 16 * width * (tile(*rows) + 4 * ahead) <= memory;
-    let halved = (0..5).map(|k| most.map(|most| (most >> k).max(1)));
-    let Some([rows, ahead]) = halved.into_iter().find(fits).filter(|_| lanes <= 256) else {
-        let what = format!("a network {widest} channels wide on this adapter");
-        return Err(Error::unsupported(what, "use --backend cpu"));
-    };
-    let constants = vec![
-        ("WORKGROUP", Value::Count(workgroup)),
-        ("LANES", Value::Count(lanes)),
-        ("WIDTH", Value::Count(width)),
-        ("ROWS", Value::Count(rows)),
-        ("AHEAD", Value::Count(ahead)),
-        ("FETCHES", Value::Count((4 * ahead * width).div_ceil(workgroup))),
-    ];
-    Ok((constants, tile(rows) as usize))
+/// Two 16-bit floats each whose sum is a weight times a power of two: all the higher ones, then all
+/// the lower ones, and the power of two, which takes the largest weight to 2^14 or somewhat more.
+fn split(weights: &[f32]) -> (Vec<u16>, f64) {
+    let largest = weights.iter().fold(f32::MIN_POSITIVE, |a, w| a.max(w.abs()));
+    let scale = 2.0_f64.powf(14.0 - f64::from(largest).log2().floor());
+    let scaled = || weights.iter().map(|w| f64::from(*w) * scale);
+    let low = scaled().map(|w| f16::from_f64(w - f16::from_f64(w).to_f64()));
+    (scaled().map(f16::from_f64).chain(low).map(f16::to_bits).collect(), scale)
+}
+
+/// How linear layers are shared among workgroups.
+#[derive(Debug)]
+struct Tiles {
+    /// Constants of lib/dense.wgsl or lib/dense_matrix.wgsl.
+    constants: Constants,
+    /// Rows of a tile.
+    rows: usize,
+    /// Whether the matrix units work on them.
+    matrices: bool,
+}
+
+impl Tiles {
+    /// For layers of up to `widest` channels.
+    fn new(device: &Device, widest: usize, n_beads: usize) -> Result<Self> {
+        match device.matrices && widest <= 128 {
+            true => Ok(Tiles::of_matrices(widest, n_beads)),
+            false => Tiles::of_lanes(device, widest, n_beads),
+        }
+    }
+
+    /// Two matrices high where there are rows enough for all of a device.
+    fn of_matrices(widest: usize, n_beads: usize) -> Self {
+        let (workgroup, rows) = if n_beads < 4096 { (256, 16) } else { (512, 32) };
+        let constants = vec![
+            ("WORKGROUP", Value::Count(workgroup)),
+            ("WIDTH", Value::Count(quads(widest.next_multiple_of(16)))),
+            ("ROWS", Value::Count(32 * rows / workgroup)),
+        ];
+        Tiles { constants, rows: rows as usize, matrices: true }
+    }
+
+    /// The fewer the rows of all, the fewer of a tile, so that all of a device works on them, and
+    /// the more of the weights that such a tile waits for are fetched at once.
+    fn of_lanes(device: &Device, widest: usize, n_beads: usize) -> Result<Self> {
+        let width = quads(widest);
+        let lanes = width.next_power_of_two();
+        let workgroup = lanes.max(128);
+        let most: [u32; 2] = match n_beads {
+            0..2_500 => [1, 16],
+            2_500..10_000 => [2, 4],
+            _ => [4, 4],
+        };
+        let memory = device.device.limits().max_compute_workgroup_storage_size;
+        let tile = |rows: u32| workgroup / lanes * rows;
+        let fits = |[rows, ahead]: &[u32; 2]| 16 * width * (tile(*rows) + 4 * ahead) <= memory;
+        let halved = (0..5).map(|k| most.map(|most| (most >> k).max(1)));
+        let Some([rows, ahead]) = halved.into_iter().find(fits).filter(|_| lanes <= 256) else {
+            let what = format!("a network {widest} channels wide on this adapter");
+            return Err(Error::unsupported(what, "use --backend cpu"));
+        };
+        let constants = vec![
+            ("WORKGROUP", Value::Count(workgroup)),
+            ("LANES", Value::Count(lanes)),
+            ("WIDTH", Value::Count(width)),
+            ("ROWS", Value::Count(rows)),
+            ("AHEAD", Value::Count(ahead)),
+            ("FETCHES", Value::Count((4 * ahead * width).div_ceil(workgroup))),
+        ];
+        Ok(Tiles { constants, rows: tile(rows) as usize, matrices: false })
+    }
 }
 
 /// What a block has, and what its backward pass needs again.
@@ -120,18 +189,24 @@ struct Block {
 #[derive(Debug)]
 struct Layers {
     weights: Buffer<f32>,
+    /// The same for the matrix units, which find only biases among the weights.
+    halves: Option<Buffer<u16>>,
     at: Constants,
 }
 
 impl Layers {
     /// Layers by the names of their constants; `true` for the transpose.
-    fn new(device: &Device, layers: &[(&'static str, &Linear, bool)]) -> Result<Self> {
-        let mut chain = Chain::default();
+    fn new(
+        device: &Device,
+        tiles: &Tiles,
+        layers: &[(&'static str, &Linear, bool)],
+    ) -> Result<Self> {
+        let mut chain = Chain::new(tiles);
         let at = layers
             .iter()
             .map(|(name, layer, transposed)| (*name, Value::Count(chain.push(layer, *transposed))))
             .collect();
-        Ok(Layers { weights: chain.upload(device)?, at })
+        chain.upload(device, at)
     }
 }
 
@@ -139,6 +214,7 @@ impl Layers {
 #[derive(Debug)]
 pub(super) struct Network {
     convolutions: Convolutions,
+    tiles: Tiles,
     embedding: Buffer<f32>,
     blocks: Vec<Block>,
     readout: Layers,
@@ -189,6 +265,9 @@ impl Network {
         let widest = (0..replicas).map(|r| system.molecule(r).n_beads()).max().unwrap_or(1);
         let convolutions =
             Convolutions::new(device, schnet, filter, n_beads, widest, capacity * replicas)?;
+        let widest = schnet.readout.iter().map(|layer| layer.n_out).max().unwrap_or(1);
+        let widest = widest.max(schnet.n_hidden).max(schnet.n_filters());
+        let tiles = Tiles::new(device, widest, n_beads)?;
         let (hidden, filters) = (quads(schnet.n_hidden), quads(schnet.n_filters()));
         let rows = |label, quads: u32| Buffer::zeroed(device, label, n_beads * 4 * quads as usize);
         let mut blocks = Vec::new();
@@ -200,7 +279,10 @@ impl Network {
                     ("LIN1", &next.lin1, false),
                 ];
                 let backward = forward.map(|(name, layer, _)| (name, layer, true));
-                Ok([Layers::new(device, &forward)?, Layers::new(device, &backward)?])
+                Ok([
+                    Layers::new(device, &tiles, &forward)?,
+                    Layers::new(device, &tiles, &backward)?,
+                ])
             };
             let y = match b {
                 0 => Buffer::from_slice(device, "y", &first_features(schnet, system))?,
@@ -213,7 +295,7 @@ impl Network {
             });
         }
         let last = schnet.interactions.last().expect("a network has blocks");
-        let mut chain = Chain::default();
+        let mut chain = Chain::new(&tiles);
         let at = [
             ("LIN2", &last.lin2, false),
             ("LIN", &last.lin, false),
@@ -229,7 +311,7 @@ impl Network {
                 [at[0], at[1], quads(layer.n_in), quads(layer.n_out)]
             })
             .collect();
-        let readout = Layers { weights: chain.upload(device)?, at: at.into() };
+        let readout = chain.upload(device, at.into())?;
         let width = 4 * hidden as usize;
         let mut embedding = vec![0.0; schnet.embedding.len() / schnet.n_hidden * width];
         for (row, of_type) in
@@ -239,6 +321,7 @@ impl Network {
         }
         Ok(Network {
             convolutions,
+            tiles,
             embedding: Buffer::from_slice(device, "embedding", &embedding)?,
             blocks,
             readout,
@@ -266,22 +349,24 @@ impl Network {
         let n = around.position.len;
         let Surroundings { params, bead, .. } = *around;
         let (hidden, filters) = (quads(schnet.n_hidden), quads(schnet.n_filters()));
-        let widest = schnet.readout.iter().map(|layer| layer.n_out).max().unwrap_or(1);
-        let widest = widest.max(schnet.n_hidden).max(schnet.n_filters());
-        let (tile, rows) = tile_constants(device, widest, n)?;
-        let groups = n.div_ceil(rows);
-        let kernel = |name, at: &Constants, more: &[(&'static str, Value)]| {
-            let mut all = activation_constants(schnet.activation);
-            all.extend(tile.iter().chain(at).chain(more));
-            all.push(("HIDDEN", Value::Count(hidden)));
-            all.push(("FILTERS", Value::Count(filters)));
-            Kernel::new(device, name, &all)
-        };
-        // Weights once per tile; rows of features read and written; multiply-adds of the layers.
-        let working = |dispatch: Dispatch, layers: &Layers, quads_moved: u32| {
-            let n_weights = layers.weights.len;
-            let bytes = groups * 4 * n_weights + n * 16 * quads_moved as usize;
-            dispatch.working(bytes as u64, (2 * n * n_weights) as u64)
+        let groups = n.div_ceil(self.tiles.rows);
+        // A kernel of linear layers, which reads and writes so many quads of features of a row.
+        let bind = |name, layers: &Layers, more: &[_], buffers: &[&dyn Bindable], moved: u32| {
+            let mut constants = activation_constants(schnet.activation);
+            constants.extend(self.tiles.constants.iter().chain(&layers.at).chain(more));
+            constants.push(("HIDDEN", Value::Count(hidden)));
+            constants.push(("FILTERS", Value::Count(filters)));
+            let mut bytes_of_weights = 4 * layers.weights.len;
+            let mut buffers = buffers.to_vec();
+            if let Some(halves) = &layers.halves {
+                bytes_of_weights = 2 * halves.len;
+                constants.push(("HALVES", Value::Count(buffers.len() as u32)));
+                buffers.push(halves);
+            }
+            let dispatch = Kernel::new(device, name, &constants)?.bind(device, &buffers, groups)?;
+            // Weights once per tile; multiply-adds of the layers.
+            let bytes = groups * bytes_of_weights + n * 16 * moved as usize;
+            Ok::<_, Error>(dispatch.working(bytes as u64, (2 * n * layers.weights.len) as u64))
         };
         let convolutions = &self.convolutions;
 
@@ -290,22 +375,11 @@ impl Network {
             energies.push(convolutions.forward(device, schnet, b, around, [&block.y, &self.m])?);
             if let Some([layers, _]) = &block.between {
                 let y = &self.blocks[b + 1].y;
-                let dispatch =
-                    kernel("block_forward", &layers.at, &[("FIRST", Value::Flag(b == 0))])?.bind(
-                        device,
-                        &[
-                            params,
-                            &layers.weights,
-                            bead,
-                            &self.embedding,
-                            &self.m,
-                            &block.z,
-                            &self.h,
-                            y,
-                        ],
-                        groups,
-                    )?;
-                energies.push(working(dispatch, layers, 2 * filters + 3 * hidden));
+                let buffers: [&dyn Bindable; 8] =
+                    [params, &layers.weights, bead, &self.embedding, &self.m, &block.z, &self.h, y];
+                let first = [("FIRST", Value::Flag(b == 0))];
+                let moved = 2 * filters + 3 * hidden;
+                energies.push(bind("block_forward", layers, &first, &buffers, moved)?);
             }
         }
         let constants = [
@@ -313,33 +387,28 @@ impl Network {
             ("INNER", Value::Count(inner_quads(schnet))),
             ("FIRST", Value::Flag(self.blocks.len() == 1)),
         ];
-        let dispatch = kernel("readout", &self.readout.at, &constants)?.bind(
-            device,
-            &[
-                params,
-                &self.readout.weights,
-                &self.layers,
-                bead,
-                &self.embedding,
-                &self.m,
-                &self.h,
-                &self.hidden,
-                bead_energy,
-            ],
-            groups,
-        )?;
-        energies.push(working(dispatch, &self.readout, 2 * filters + 2 * hidden));
+        let buffers: [&dyn Bindable; 9] = [
+            params,
+            &self.readout.weights,
+            &self.layers,
+            bead,
+            &self.embedding,
+            &self.m,
+            &self.h,
+            &self.hidden,
+            bead_energy,
+        ];
+        let moved = 2 * filters + 2 * hidden;
+        energies.push(bind("readout", &self.readout, &constants, &buffers, moved)?);
 
         let mut forces = Vec::new();
         for (b, block) in self.blocks.iter().enumerate().rev() {
             if let Some([_, layers]) = &block.between {
                 let grad_y = &self.blocks[b + 1].z;
-                let dispatch = kernel("block_backward", &layers.at, &[])?.bind(
-                    device,
-                    &[params, &layers.weights, grad_y, &block.z, &self.h, &self.m],
-                    groups,
-                )?;
-                forces.push(working(dispatch, layers, 2 * filters + 3 * hidden));
+                let buffers: [&dyn Bindable; 6] =
+                    [params, &layers.weights, grad_y, &block.z, &self.h, &self.m];
+                let moved = 2 * filters + 3 * hidden;
+                forces.push(bind("block_backward", layers, &[], &buffers, moved)?);
             }
             let features = [&block.y, &self.m, &block.z];
             forces.push(convolutions.backward(device, schnet, b, around, features, b > 0)?);

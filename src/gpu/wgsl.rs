@@ -23,8 +23,8 @@ pub const KERNELS: &[(&str, &str)] = files!("":
 );
 
 const LIBRARY: &[(&str, &str)] = files!("lib/":
-    "params", "math", "activation", "radial", "random", "dense", "row", "edge", "filter_table",
-    "filter_table_read",
+    "params", "math", "activation", "radial", "random", "dense", "dense_matrix", "row", "edge",
+    "filter_table", "filter_table_read",
 );
 
 /// The value of a constant in a specialisation.
@@ -36,6 +36,8 @@ pub enum Value {
     Real(f64),
     /// A `bool`.
     Flag(bool),
+    /// No constant, but another file to import in place of the named one.
+    File(&'static str),
 }
 
 impl std::fmt::Display for Value {
@@ -44,6 +46,7 @@ impl std::fmt::Display for Value {
             Value::Count(n) => write!(f, "{n}u"),
             Value::Real(x) => write!(f, "{:?}", x.clamp(-3e38, 3e38) as f32),
             Value::Flag(b) => write!(f, "{b}"),
+            Value::File(name) => write!(f, "{name}"),
         }
     }
 }
@@ -58,8 +61,12 @@ pub type Constants = Vec<(&'static str, Value)>;
 pub fn compose(name: &str, constants: &[(&str, Value)]) -> String {
     let source = find(KERNELS, name);
     let (mut text, mut done) = (String::new(), Vec::new());
-    expand(source, &mut text, &mut done);
-    for (key, value) in constants {
+    let place_of = |import: &'static str| match constants.iter().find(|(key, _)| *key == import) {
+        Some((_, Value::File(other))) => *other,
+        _ => import,
+    };
+    expand(source, &place_of, &mut text, &mut done);
+    for (key, value) in constants.iter().filter(|(_, value)| !matches!(value, Value::File(_))) {
         let declaration = format!("const {key}: ");
         let start = text.find(&declaration);
         let start = start.unwrap_or_else(|| panic!("{name}: no constant {key}"));
@@ -67,7 +74,14 @@ pub fn compose(name: &str, constants: &[(&str, Value)]) -> String {
         let end = equals + text[equals..].find(';').expect("a declaration ends");
         text.replace_range(equals..end, &value.to_string());
     }
-    unroll(text)
+    unroll(enables_first(&text))
+}
+
+/// Directives stand before everything else, wherever they were imported.
+fn enables_first(text: &str) -> String {
+    let enables = |line: &&str| line.starts_with("enable ");
+    let (first, rest): (Vec<&str>, Vec<&str>) = text.lines().partition(enables);
+    first.into_iter().chain(rest).flat_map(|line| [line, "\n"]).collect()
 }
 
 /// What stands before a loop that is written out: the elements of an array are registers only
@@ -136,13 +150,18 @@ fn find(files: &'static [(&str, &str)], name: &str) -> &'static str {
     file.unwrap_or_else(|| panic!("no shader file {name}")).1
 }
 
-fn expand(source: &'static str, text: &mut String, done: &mut Vec<&'static str>) {
+fn expand(
+    source: &'static str,
+    place_of: &impl Fn(&'static str) -> &'static str,
+    text: &mut String,
+    done: &mut Vec<&'static str>,
+) {
     for line in source.lines() {
-        match line.strip_prefix("#import ") {
+        match line.strip_prefix("#import ").map(place_of) {
             Some(import) if done.contains(&import) => {}
             Some(import) => {
                 done.push(import);
-                expand(find(LIBRARY, import), text, done);
+                expand(find(LIBRARY, import), place_of, text, done);
             }
             None => {
                 text.push_str(line);
@@ -174,13 +193,18 @@ pub struct Reflection {
     pub workgroup_bytes: u32,
 }
 
+/// What the kernels for detected features use, and wgpu lets pass only where they are there.
+const CAPABILITIES: Capabilities = Capabilities::SHADER_FLOAT16
+    .union(Capabilities::SUBGROUP)
+    .union(Capabilities::COOPERATIVE_MATRIX);
+
 /// Parses and validates a composed kernel.
 ///
 /// # Errors
 /// naga's own message, with the line.
 pub fn parse(text: &str) -> Result<(naga::Module, naga::valid::ModuleInfo), String> {
     let module = naga::front::wgsl::parse_str(text).map_err(|e| e.emit_to_string(text))?;
-    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
+    let info = Validator::new(ValidationFlags::all(), CAPABILITIES)
         .validate(&module)
         .map_err(|e| e.emit_to_string(text))?;
     Ok((module, info))

@@ -1,0 +1,125 @@
+// lib/dense on the matrix units: the same functions, for tiles of whole matrices of 16 x 16.
+//
+// The units multiply 16-bit floats and add f32. An operand is the sum of two of them, so that with
+// the three larger of the four products a layer is as exact as in f32:
+//   W x = (W_high x_high + W_high x_low + W_low x_high) / scale
+// Every row of inputs is scaled by a power of two of its own, the weights by one for all, so that
+// neither leaves the range of 16-bit floats; a row's digits do not depend on the rows around it.
+//
+// Weights lie as in lib/dense, with widths that are multiples of 16; their halves in matrices of
+// 16 x 16, each column by column.
+enable f16;
+enable wgpu_cooperative_matrix;
+
+// A subgroup walks along the columns of a row; its invocations have a quad of them each.
+const LANES: u32 = 32u;
+const WIDTH: u32 = 32u;
+// Rows of an invocation.
+const ROWS: u32 = 4u;
+const SUBGROUPS: u32 = WORKGROUP / LANES;
+const TILE: u32 = SUBGROUPS * ROWS;
+// Fours of numbers from one row to the next: rows begin in different banks of the memory.
+const STRIDE: u32 = WIDTH + 2u;
+const SUM_STRIDE: u32 = WIDTH + 1u;
+// Where a second matrix of rows begins.
+const SECOND: u32 = (TILE - 16u) * STRIDE;
+// Whether operands have a lower part.
+const LOW: bool = true;
+// Where the lower parts of the weights begin, in fours.
+const LOW_AT: u32 = 0u;
+// 1 / scale of the weights.
+const UNSCALE: f32 = 1.0;
+// Number of the binding.
+const HALVES: u32 = 8u;
+const_assert LANES >= WIDTH && (TILE == 16u || TILE == 32u);
+
+@group(0) @binding(HALVES) var<storage, read> halves: array<vec4<f16>>;
+
+// What an invocation holds of its rows.
+alias Held = array<vec4<f32>, ROWS>;
+
+var<workgroup> high: array<vec4<f16>, TILE * STRIDE>;
+var<workgroup> low: array<vec4<f16>, TILE * STRIDE>;
+var<workgroup> sums: array<vec4<f32>, TILE * SUM_STRIDE>;
+// 1 / scale of the rows of the invocation.
+var<private> unscale: Held;
+
+// Quads, in whole matrices.
+fn whole(n: u32) -> u32 {
+    return (n + 3u) / 4u * 4u;
+}
+
+// Of W x.
+fn product(at: u32, n_in: u32, n_out: u32, lane: u32) -> Held {
+    let width = whole(n_out);
+    for (var c = lane / LANES * 4u; c < width; c += 4u * SUBGROUPS) {
+        // The units cut off what they add to a large sum: only products of a lower part, which are
+        // small, are summed there.
+        var upper: coop_mat16x16<f32, C>;
+        var upper2: coop_mat16x16<f32, C>;
+        var lower: coop_mat16x16<f32, C>;
+        var lower2: coop_mat16x16<f32, C>;
+        for (var k = 0u; k < whole(n_in); k += 4u) {
+            let matrix = at + 4u * k * width + 16u * c;
+            let w = coopLoad<coop_mat16x16<f16, B>>(&halves[matrix], 4u);
+            let x = coopLoadT<coop_mat16x16<f16, A>>(&high[k], STRIDE);
+            let x2 = coopLoadT<coop_mat16x16<f16, A>>(&high[SECOND + k], STRIDE);
+            upper += coopMultiplyAdd(x, w, coop_mat16x16<f32, C>());
+            if TILE > 16u {
+                upper2 += coopMultiplyAdd(x2, w, coop_mat16x16<f32, C>());
+            }
+            if LOW {
+                let w_low = coopLoad<coop_mat16x16<f16, B>>(&halves[LOW_AT + matrix], 4u);
+                let x_low = coopLoadT<coop_mat16x16<f16, A>>(&low[k], STRIDE);
+                lower = coopMultiplyAdd(x_low, w, coopMultiplyAdd(x, w_low, lower));
+                if TILE > 16u {
+                    let x2_low = coopLoadT<coop_mat16x16<f16, A>>(&low[SECOND + k], STRIDE);
+                    lower2 = coopMultiplyAdd(x2_low, w, coopMultiplyAdd(x2, w_low, lower2));
+                }
+            }
+        }
+        coopStoreT(upper + lower, &sums[c], SUM_STRIDE);
+        if TILE > 16u {
+            coopStoreT(upper2 + lower2, &sums[16u * SUM_STRIDE + c], SUM_STRIDE);
+        }
+    }
+    workgroupBarrier();
+    let q = min(lane % LANES, width - 1u);
+    var held: Held;
+    // unroll
+    for (var r = 0u; r < ROWS; r++) {
+        held[r] = unscale[r] * sums[(lane / LANES * ROWS + r) * SUM_STRIDE + q];
+    }
+    return held;
+}
+
+// Quad q of the bias of a layer.
+fn bias_of(at: u32, n_in: u32, n_out: u32, q: u32) -> vec4<f32> {
+    return weight[at + 4u * whole(n_in) * whole(n_out) + min(q, n_out - 1u)];
+}
+
+// Puts what the invocation holds in place of the tile's rows, for the next layer.
+fn keep(held: Held, n_out: u32, lane: u32) {
+    let q = lane % LANES;
+    // unroll
+    for (var r = 0u; r < ROWS; r++) {
+        let x = select(vec4<f32>(0.0), held[r], q < n_out);
+        let two = max(abs(x.xy), abs(x.zw));
+        let largest = subgroupMax(max(two.x, two.y));
+        // The power of two that takes it to 2^14 or somewhat more.
+        let exponent = max(bitcast<u32>(largest) >> 23u, 15u);
+        let scaled = bitcast<f32>((268u - exponent) << 23u) * x;
+        unscale[r] = vec4<f32>(UNSCALE * bitcast<f32>((exponent - 14u) << 23u));
+        let at = (lane / LANES * ROWS + r) * STRIDE + q;
+        // The digits that the higher part has. Some compilers take a rounding for none.
+        let digits = bitcast<vec4<u32>>(scaled) & vec4<u32>(0xffffe000u);
+        let near = bitcast<vec4<f32>>(digits);
+        if q < WIDTH {
+            high[at] = vec4<f16>(near);
+            if LOW {
+                low[at] = vec4<f16>(scaled - near);
+            }
+        }
+    }
+    workgroupBarrier();
+}
