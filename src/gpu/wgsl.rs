@@ -59,17 +59,30 @@ pub type Constants = Vec<(&'static str, Value)>;
 /// # Panics
 /// If the kernel, an import or a constant does not exist: those are mistakes in this crate.
 pub fn compose(name: &str, constants: &[(&str, Value)]) -> String {
-    let source = find(KERNELS, name);
+    let files = constants.iter().filter_map(|(import, value)| match value {
+        Value::File(other) => Some((*import, find(LIBRARY, other))),
+        _ => None,
+    });
+    compose_source(find(KERNELS, name), &files.collect::<Vec<_>>(), constants)
+}
+
+/// The same for the text of a kernel that is not ours, which may import files of its own by name
+/// beside or in place of ours.
+///
+/// # Panics
+/// If an import or a constant does not exist.
+pub fn compose_source(
+    source: &str,
+    library: &[(&str, &str)],
+    constants: &[(&str, Value)],
+) -> String {
     let (mut text, mut done) = (String::new(), Vec::new());
-    let place_of = |import: &'static str| match constants.iter().find(|(key, _)| *key == import) {
-        Some((_, Value::File(other))) => *other,
-        _ => import,
-    };
-    expand(source, &place_of, &mut text, &mut done);
+    expand(source, library, &mut text, &mut done);
     for (key, value) in constants.iter().filter(|(_, value)| !matches!(value, Value::File(_))) {
         let declaration = format!("const {key}: ");
         let start = text.find(&declaration);
-        let start = start.unwrap_or_else(|| panic!("{name}: no constant {key}"));
+        let title = source.lines().next().unwrap_or_default();
+        let start = start.unwrap_or_else(|| panic!("{title}: no constant {key}"));
         let equals = start + text[start..].find("= ").expect("a constant has a value") + 2;
         let end = equals + text[equals..].find(';').expect("a declaration ends");
         text.replace_range(equals..end, &value.to_string());
@@ -150,18 +163,20 @@ fn find(files: &'static [(&str, &str)], name: &str) -> &'static str {
     file.unwrap_or_else(|| panic!("no shader file {name}")).1
 }
 
-fn expand(
-    source: &'static str,
-    place_of: &impl Fn(&'static str) -> &'static str,
+fn expand<'a>(
+    source: &'a str,
+    library: &[(&str, &'a str)],
     text: &mut String,
-    done: &mut Vec<&'static str>,
+    done: &mut Vec<&'a str>,
 ) {
     for line in source.lines() {
-        match line.strip_prefix("#import ").map(place_of) {
+        match line.strip_prefix("#import ") {
             Some(import) if done.contains(&import) => {}
             Some(import) => {
                 done.push(import);
-                expand(find(LIBRARY, import), place_of, text, done);
+                let own = library.iter().find(|(name, _)| *name == import);
+                let found = own.map_or_else(|| find(LIBRARY, import), |(_, source)| *source);
+                expand(found, library, text, done);
             }
             None => {
                 text.push_str(line);

@@ -1,0 +1,21 @@
+#import common
+#import add
+
+var<workgroup> channel: array<f32, 4u * WORKGROUP>;
+
+// Adds four channels of every invocation to row i of the sums. Neighboring invocations add to
+// neighboring channels, which takes fewer transactions than four in a row by each.
+fn add_to_row(lane: u32, inside: bool, i: u32, x: vec4<f32>) {
+    channel[4u * lane] = x.x;
+    channel[4u * lane + 1u] = x.y;
+    channel[4u * lane + 2u] = x.z;
+    channel[4u * lane + 3u] = x.w;
+    workgroupBarrier();
+    let q = lane % QUADS;
+    let first = 4u * (lane - q);
+    if inside {
+        for (var c = q; c < 4u * QUADS; c += QUADS) {
+            add(i * 4u * QUADS + c, channel[first + c]);
+        }
+    }
+}

@@ -1,0 +1,16 @@
+#import common
+
+var<workgroup> addend: array<f32, WORKGROUP>;
+
+// The sum of x over the QUADS invocations of an edge, for the first of them.
+fn edge_sum(lane: u32, x: f32) -> f32 {
+    addend[lane] = x;
+    workgroupBarrier();
+    for (var stride = QUADS / 2u; stride > 0u; stride /= 2u) {
+        if lane % QUADS < stride {
+            addend[lane] += addend[lane + stride];
+        }
+        workgroupBarrier();
+    }
+    return addend[lane];
+}
