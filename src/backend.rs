@@ -1,7 +1,7 @@
 //! The choice of a backend.
 
 use crate::cpu::Cpu;
-use crate::engine::{Engine, Filter};
+use crate::engine::{Engine, Filter, Numerics, Precision};
 use crate::error::{Error, Result};
 use crate::gpu::{Device, Profile, Wgpu, adapters};
 use crate::reference::Reference;
@@ -37,7 +37,7 @@ impl Kind {
 #[derive(Debug)]
 pub struct Backend {
     on: On,
-    filter: Filter,
+    numerics: Numerics,
     reason: Option<String>,
 }
 
@@ -81,18 +81,35 @@ impl Backend {
             On::Reference => Filter::Exact,
             On::Cpu | On::Wgpu(_) => Filter::default(),
         };
-        Backend { on, filter, reason }
+        Backend { on, numerics: filter.into(), reason }
     }
 
     /// The same backend with filters of a kind. The reference opens with [`Filter::Exact`], every
     /// other backend with [`Filter::TABLE`].
     pub fn with_filter(self, filter: Filter) -> Self {
-        Backend { filter, ..self }
+        Backend { numerics: Numerics { filter, ..self.numerics }, ..self }
+    }
+
+    /// The same backend with the network in a precision.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for [`Precision::Mixed`] where the backend is not a GPU's.
+    pub fn with_precision(self, precision: Precision) -> Result<Self> {
+        if precision == Precision::Mixed && self.device().is_none() {
+            let expected = format!("f32 with the {} backend", self.kind().name());
+            return Err(Error::invalid("precision", precision.name(), expected));
+        }
+        Ok(Backend { numerics: Numerics { precision, ..self.numerics }, ..self })
+    }
+
+    /// What its engines store the network in.
+    pub fn precision(&self) -> Precision {
+        self.numerics.precision
     }
 
     /// The filters of its engines.
     pub fn filter(&self) -> Filter {
-        self.filter
+        self.numerics.filter
     }
 
     fn auto(profile: Profile) -> Self {
@@ -143,9 +160,9 @@ impl Backend {
     /// that no table can meet.
     pub fn engine(&self, system: System) -> Result<Box<dyn Engine>> {
         Ok(match &self.on {
-            On::Reference => Box::new(Reference::with_filter(system, self.filter)?),
-            On::Cpu => Box::new(Cpu::new(system, self.filter)?),
-            On::Wgpu(device) => Box::new(Wgpu::new(device, system, self.filter)?),
+            On::Reference => Box::new(Reference::with_filter(system, self.numerics.filter)?),
+            On::Cpu => Box::new(Cpu::new(system, self.numerics.filter)?),
+            On::Wgpu(device) => Box::new(Wgpu::new(device, system, self.numerics)?),
         })
     }
 }

@@ -123,6 +123,50 @@ impl Filter {
     }
 }
 
+/// What the network's weights and features are stored in; all sums are f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// f32, and nothing else.
+    #[default]
+    F32,
+    /// 16-bit floats with a scale per channel, for half the bytes: forces of the network within
+    /// 1e-3 of their root mean square. A GPU's alone.
+    Mixed,
+}
+
+impl Precision {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::Mixed => "mixed",
+        }
+    }
+
+    /// Tables of filters as close as the precision is.
+    pub fn table(self) -> Filter {
+        match self {
+            Precision::F32 => Filter::TABLE,
+            Precision::Mixed => Filter::Table { tolerance: 1e-4 },
+        }
+    }
+}
+
+/// How a backend evaluates the network.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Numerics {
+    /// How its filters are evaluated.
+    pub filter: Filter,
+    /// What it is stored in.
+    pub precision: Precision,
+}
+
+impl From<Filter> for Numerics {
+    fn from(filter: Filter) -> Self {
+        Numerics { filter, precision: Precision::F32 }
+    }
+}
+
 /// Which energies and forces to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Terms {

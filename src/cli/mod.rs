@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use flashschnet::backend::{Backend, Kind};
-use flashschnet::engine::Filter;
+use flashschnet::engine::{Filter, Precision};
 use flashschnet::gpu::Profile;
 
 /// Molecular dynamics of coarse-grained proteins with CGSchNet potentials, many replicas at once.
@@ -54,9 +54,13 @@ struct BackendOptions {
     /// edge [default: table, and exact with the reference backend]
     #[arg(long, value_enum, value_name = "KIND")]
     filter: Option<FilterName>,
-    /// Largest error of a tabulated filter's slope, relative to the largest slope
-    #[arg(long, default_value_t = 1e-6, value_name = "ERROR")]
-    table_tolerance: f64,
+    /// Largest error of a tabulated filter's slope, relative to the largest slope [default: 1e-6,
+    /// and 1e-4 with mixed precision]
+    #[arg(long, value_name = "ERROR")]
+    table_tolerance: Option<f64>,
+    /// Store the network's weights and features in f32, or in 16-bit floats where that is enough
+    #[arg(long, value_enum, default_value_t, value_name = "KIND")]
+    precision: PrecisionName,
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -66,6 +70,13 @@ enum BackendName {
     Wgpu,
     Cpu,
     Reference,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum PrecisionName {
+    #[default]
+    F32,
+    Mixed,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -85,9 +96,15 @@ impl BackendOptions {
         };
         let profile = if self.portable { Profile::Portable } else { Profile::Full };
         let backend = Backend::open_with(kind, self.adapter.as_deref(), profile)?;
-        let filter = match (self.filter, backend.filter()) {
-            (Some(FilterName::Exact), _) | (None, Filter::Exact) => Filter::Exact,
-            _ => Filter::Table { tolerance: self.table_tolerance },
+        let precision = match self.precision {
+            PrecisionName::F32 => Precision::F32,
+            PrecisionName::Mixed => Precision::Mixed,
+        };
+        let backend = backend.with_precision(precision)?;
+        let filter = match (self.filter, backend.filter(), self.table_tolerance) {
+            (Some(FilterName::Exact), ..) | (None, Filter::Exact, _) => Filter::Exact,
+            (.., Some(tolerance)) => Filter::Table { tolerance },
+            (.., None) => precision.table(),
         };
         let backend = backend.with_filter(filter);
         if let Some(reason) = backend.reason() {

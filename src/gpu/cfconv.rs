@@ -8,7 +8,7 @@ use super::kernel::{Bindable, Dispatch, Kernel};
 use super::network::{self, activation_constants, columns, narrow};
 use super::params::{Bead, Params};
 use super::wgsl::{Constants, Value};
-use crate::engine::Filter;
+use crate::engine::Numerics;
 use crate::error::{Error, Result};
 use crate::model::FilterTable;
 use crate::model::filter_table::{CUBE_BITS, SQUARE_BITS, to_middle};
@@ -164,12 +164,12 @@ impl Convolutions {
     pub(super) fn new(
         device: &Device,
         schnet: &SchNet,
-        filter: Filter,
+        numerics: Numerics,
         n_beads: usize,
         widest: usize,
         n_edges: usize,
     ) -> Result<Self> {
-        let Some(table) = filter.table(schnet)? else {
+        let Some(table) = numerics.filter.table(schnet)? else {
             let weights = schnet.interactions.iter().map(|block| {
                 let bits: Vec<u32> = bytemuck::cast_vec(filter_weights(schnet, block));
                 Buffer::from_slice(device, "filter", &bits)

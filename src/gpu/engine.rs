@@ -10,7 +10,7 @@ use super::params::{ALL_TERMS, NO_TERM, Params, Status};
 use super::plan::{Buffers, Plan};
 use super::profile::Stopwatch;
 use crate::engine::{
-    Dynamics, Engine, Evaluation, Filter, Integrator, KernelTime, Memory, State, Terms,
+    Dynamics, Engine, Evaluation, Integrator, KernelTime, Memory, Numerics, State, Terms,
 };
 use crate::error::{Error, Result};
 use crate::system::{System, check_vectors};
@@ -50,7 +50,12 @@ impl Wgpu {
     /// # Errors
     /// [`Error::OutOfMemory`] with the number of replicas that would fit, and
     /// [`Error::Unsupported`] for a network too wide for the adapter.
-    pub fn new(device: &Device, system: System, filter: Filter) -> Result<Self> {
+    pub fn new(
+        device: &Device,
+        system: System,
+        numerics: impl Into<Numerics>,
+    ) -> Result<Self> {
+        let numerics = numerics.into();
         let replicas = system.n_replicas();
         // A fifth of all pairs is a start; the list grows to what it needs.
         let widest = (0..replicas).map(|r| system.molecule(r).n_beads()).max().unwrap_or(1);
@@ -60,7 +65,7 @@ impl Wgpu {
             Buffers::new(device, &system, capacity).map_err(|error| with_fit(error, replicas))?;
         let network = match &system.schnet {
             Some(schnet) => Some(
-                Network::new(device, schnet, filter, &system, capacity)
+                Network::new(device, schnet, numerics, &system, capacity)
                     .map_err(|error| with_fit(error, replicas))?,
             ),
             None => None,

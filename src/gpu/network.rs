@@ -8,7 +8,7 @@ use super::cfconv::{Convolutions, Surroundings};
 use super::device::Device;
 use super::kernel::{Bindable, Dispatch, Kernel};
 use super::wgsl::{Constants, Value};
-use crate::engine::Filter;
+use crate::engine::Numerics;
 use crate::error::{Error, Result};
 use crate::model::schnet::{Activation, Interaction, Linear, SchNet};
 use crate::system::System;
@@ -257,14 +257,14 @@ impl Network {
     pub(super) fn new(
         device: &Device,
         schnet: &SchNet,
-        filter: Filter,
+        numerics: Numerics,
         system: &System,
         capacity: usize,
     ) -> Result<Self> {
         let (n_beads, replicas) = (system.n_beads(), system.n_replicas());
         let widest = (0..replicas).map(|r| system.molecule(r).n_beads()).max().unwrap_or(1);
         let convolutions =
-            Convolutions::new(device, schnet, filter, n_beads, widest, capacity * replicas)?;
+            Convolutions::new(device, schnet, numerics, n_beads, widest, capacity * replicas)?;
         let widest = schnet.readout.iter().map(|layer| layer.n_out).max().unwrap_or(1);
         let widest = widest.max(schnet.n_hidden).max(schnet.n_filters());
         let tiles = Tiles::new(device, widest, n_beads)?;

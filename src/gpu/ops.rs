@@ -9,7 +9,7 @@ use super::kernel::{Bindable, Dispatch, Kernel, run};
 use super::network::{self, narrow};
 use super::params::{ALL_TERMS, Bead, Params, Status};
 use super::wgsl::Value;
-use crate::engine::{Dynamics, Engine, Filter, Integrator, State, Terms};
+use crate::engine::{Dynamics, Engine, Integrator, Numerics, State, Terms};
 use crate::error::Result;
 use crate::gpu::Wgpu;
 use crate::model::schnet::{Linear, SchNet};
@@ -17,9 +17,9 @@ use crate::model::{Cutoff, RadialBasis};
 use crate::ops::{Dense, Graph, Ops};
 use crate::system::System;
 
-/// The operations on a device, with filters of a kind.
+/// The operations on a device.
 #[derive(Debug, Clone)]
-pub struct GpuOps(pub Device, pub Filter);
+pub struct GpuOps(pub Device, pub Numerics);
 
 fn widen(values: Vec<f32>) -> Vec<f64> {
     values.into_iter().map(f64::from).collect()

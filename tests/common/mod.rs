@@ -62,7 +62,7 @@ fn device(profile: Profile) -> Device {
 pub(crate) fn wgpu() -> Backend {
     static DEVICE: LazyLock<Device> = LazyLock::new(|| device(Profile::Full));
     Backend {
-        ops: Box::new(GpuOps(DEVICE.clone(), Filter::Exact)),
+        ops: Box::new(GpuOps(DEVICE.clone(), Filter::Exact.into())),
         engine: |system| Ok(Box::new(Wgpu::new(&DEVICE, system, Filter::Exact)?)),
         large_cases: LargeCases::Steps(2),
     }
@@ -72,7 +72,7 @@ pub(crate) fn wgpu() -> Backend {
 pub(crate) fn wgpu_table() -> Backend {
     static DEVICE: LazyLock<Device> = LazyLock::new(|| device(Profile::Portable));
     Backend {
-        ops: Box::new(GpuOps(DEVICE.clone(), Filter::TABLE)),
+        ops: Box::new(GpuOps(DEVICE.clone(), Filter::TABLE.into())),
         engine: |system| Ok(Box::new(Wgpu::new(&DEVICE, system, Filter::TABLE)?)),
         large_cases: LargeCases::Steps(2),
     }
@@ -82,7 +82,7 @@ pub(crate) fn wgpu_table() -> Backend {
 pub(crate) fn wgpu_portable() -> Backend {
     static DEVICE: LazyLock<Device> = LazyLock::new(|| device(Profile::Portable));
     Backend {
-        ops: Box::new(GpuOps(DEVICE.clone(), Filter::Exact)),
+        ops: Box::new(GpuOps(DEVICE.clone(), Filter::Exact.into())),
         engine: |system| Ok(Box::new(Wgpu::new(&DEVICE, system, Filter::Exact)?)),
         // At this size the tiles fit WebGPU's limits: full limits change no kernel.
         large_cases: LargeCases::None,
