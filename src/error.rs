@@ -119,15 +119,15 @@ impl Error {
     ) -> Self {
         Error::Invalid {
             origin: String::new(),
-            field: field.into(),
-            found: found.to_string(),
+            field: tame(field.into()),
+            found: tame(found.to_string()),
             expected: expected.into(),
         }
     }
 
     /// A legal thing that this version does not do.
     pub fn unsupported(what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Error::Unsupported { origin: String::new(), what: what.into(), advice: advice.into() }
+        Error::Unsupported { origin: String::new(), what: tame(what.into()), advice: advice.into() }
     }
 
     /// A failed file operation.
@@ -151,6 +151,22 @@ impl Error {
     }
 }
 
+/// More characters of what a file says than this tell no one more.
+const MOST: usize = 600;
+
+/// Text as it may be shown: what comes from a file may be long, and may speak to a terminal.
+fn tame(text: String) -> String {
+    if text.chars().count() <= MOST && !text.contains(char::is_control) {
+        return text;
+    }
+    let escaped = text.chars().take(MOST).map(|c| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    });
+    let end = if text.chars().nth(MOST).is_some() { "…" } else { "" };
+    escaped.collect::<String>() + end
+}
+
 /// Names the file in the error of a result.
 pub trait OfFile {
     /// See [`Error::of_file`].
@@ -160,5 +176,20 @@ pub trait OfFile {
 impl<T> OfFile for Result<T> {
     fn of_file(self, path: &Path) -> Self {
         self.map_err(|error| error.of_file(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_says_is_cut_and_cannot_speak_to_a_terminal() {
+        let long = Error::unsupported("é\u{1b}[2J".repeat(200), "").to_string();
+        assert!(long.len() < 4000, "{long}");
+        assert!(
+            !long.contains(char::is_control) && long.contains("é\\u{1b}[2J") && long.contains('…')
+        );
+        assert_eq!(tame("zip member a/b".into()), "zip member a/b");
     }
 }

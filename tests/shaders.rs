@@ -53,7 +53,8 @@ fn specialisations() -> Vec<(&'static str, String)> {
     for basis in bases(17, 9.0) {
         let graph = flashschnet::ops::Graph { row_ptr: vec![0, 0], col: vec![] };
         // Reading back is all a device without a driver may refuse.
-        let _ = GpuOps(device.clone(), Filter::Exact.into()).radial_basis(&basis, &graph, &[[0.0; 3]]);
+        let _ =
+            GpuOps(device.clone(), Filter::Exact.into()).radial_basis(&basis, &graph, &[[0.0; 3]]);
     }
     let mut all = device.shaders();
     all.extend(KERNELS.iter().map(|(name, _)| (*name, compose(name, &[]))));

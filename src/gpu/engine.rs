@@ -50,11 +50,7 @@ impl Wgpu {
     /// # Errors
     /// [`Error::OutOfMemory`] with the number of replicas that would fit, and
     /// [`Error::Unsupported`] for a network too wide for the adapter.
-    pub fn new(
-        device: &Device,
-        system: System,
-        numerics: impl Into<Numerics>,
-    ) -> Result<Self> {
+    pub fn new(device: &Device, system: System, numerics: impl Into<Numerics>) -> Result<Self> {
         let numerics = numerics.into();
         let replicas = system.n_replicas();
         // A fifth of all pairs is a start; the list grows to what it needs.
