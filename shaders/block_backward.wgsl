@@ -12,6 +12,7 @@
 #import params
 #import activation
 #import dense
+#import stored
 
 const WORKGROUP: u32 = 128u;
 const HIDDEN: u32 = 32u;
@@ -23,9 +24,9 @@ const LIN2: u32 = 8256u;
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> grad_y: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> z: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> z: array<Stored>;
 @group(0) @binding(4) var<storage, read_write> grad_h: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> grad_m: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> grad_m: array<Stored>;
 
 @compute @workgroup_size(WORKGROUP)
 fn block_backward(
@@ -59,7 +60,7 @@ fn block_backward(
     for (var r = 0u; r < ROWS; r++) {
         let row = mine + r;
         if q < HIDDEN && row < params.n_beads {
-            rows[r] *= act_slope4(z[row * HIDDEN + q]);
+            rows[r] *= act_slope4(widened(loaded(z[row * HIDDEN + q])));
         }
     }
     keep(rows, HIDDEN, lane);
@@ -69,7 +70,7 @@ fn block_backward(
     for (var r = 0u; r < ROWS; r++) {
         let row = mine + r;
         if q < FILTERS && row < params.n_beads {
-            grad_m[row * FILTERS + q] = rows[r];
+            grad_m[row * FILTERS + q] = stored(rows[r]);
         }
     }
 }

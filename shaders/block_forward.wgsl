@@ -14,6 +14,7 @@
 #import params
 #import activation
 #import dense
+#import stored
 
 const WORKGROUP: u32 = 128u;
 const HIDDEN: u32 = 32u;
@@ -28,9 +29,9 @@ const FIRST: bool = false;
 @group(0) @binding(2) var<storage, read> bead: array<Bead>;
 @group(0) @binding(3) var<storage, read> embedding: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> m: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> z: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> z: array<Stored>;
 @group(0) @binding(6) var<storage, read_write> h: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> y: array<Stored>;
 
 @compute @workgroup_size(WORKGROUP)
 fn block_forward(
@@ -54,7 +55,7 @@ fn block_forward(
         let row = mine + r;
         let pre = rows[r] + bias_of(LIN2, FILTERS, HIDDEN, q);
         if q < HIDDEN && row < params.n_beads {
-            z[row * HIDDEN + q] = pre;
+            z[row * HIDDEN + q] = stored(pre);
         }
         rows[r] = act4(pre);
     }
@@ -82,7 +83,7 @@ fn block_forward(
     for (var r = 0u; r < ROWS; r++) {
         let row = mine + r;
         if q < FILTERS && row < params.n_beads {
-            y[row * FILTERS + q] = rows[r] + bias_of(LIN1, HIDDEN, FILTERS, q);
+            y[row * FILTERS + q] = stored(rows[r] + bias_of(LIN1, HIDDEN, FILTERS, q));
         }
     }
 }

@@ -19,6 +19,8 @@
 const WORKGROUP: u32 = 256u;
 // Edges that are fetched together: more hide more of the wait, and take more registers.
 const TOGETHER: u32 = 3u;
+// Gradients of features come in parts of it.
+const GRADIENT_UNIT: f32 = 1.0;
 // Before the first block nothing depends on the positions.
 const WITH_GRAD: bool = true;
 
@@ -26,9 +28,9 @@ const WITH_GRAD: bool = true;
 @group(0) @binding(1) var<storage, read> reach: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> edge: array<vec2<u32>>;
 @group(0) @binding(3) var<storage, read> position: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> y: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> grad_m: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read> table: array<vec4<u32>>;
+@group(0) @binding(4) var<storage, read> y: array<Stored>;
+@group(0) @binding(5) var<storage, read> grad_m: array<Stored>;
+@group(0) @binding(6) var<storage, read> table: array<Coefficients>;
 @group(0) @binding(7) var<storage, read_write> grad_y: array<vec4<f32>>;
 @group(0) @binding(8) var<storage, read_write> force: array<vec4<f32>>;
 
@@ -37,8 +39,8 @@ var<workgroup> part: array<vec4<f32>, WORKGROUP>;
 // A bead, and four of its channels.
 struct Bead4 {
     x: vec3<f32>,
-    y: vec4<f32>,
-    grad_m: vec4<f32>,
+    y: Real4,
+    grad_m: Real4,
 }
 
 struct Sums {
@@ -51,10 +53,10 @@ fn with_edge(sums: Sums, filter_of: Cubic, i: Bead4, j: Bead4) -> Sums {
     let separation = i.x - j.x;
     // Beads in one place do not push each other.
     let inverse = inverseSqrt(max(dot(separation, separation), 1e-30));
-    let pull = dot(w.slope, fma(j.y, i.grad_m, i.y * j.grad_m)) * inverse;
+    let pull = dot_of(w.slope, fma(j.y, i.grad_m, i.y * j.grad_m)) * inverse;
     var gradient = sums.gradient;
     if WITH_GRAD {
-        gradient = fma(w.value, j.grad_m, gradient);
+        gradient = add_product(gradient, w.value, j.grad_m);
     }
     return Sums(gradient, fma(vec3<f32>(-pull), separation, sums.push));
 }
@@ -79,7 +81,8 @@ fn cfconv_backward_table(
         var gradient = vec4<f32>(0.0);
         var push = vec3<f32>(0.0);
         if inside && q < QUADS {
-            let receiving = Bead4(position[i].xyz, y[i * QUADS + q], grad_m[i * QUADS + q]);
+            let receiving =
+                Bead4(position[i].xyz, loaded(y[i * QUADS + q]), loaded(grad_m[i * QUADS + q]));
             for (var k = 0u; k < PER_GROUP; k++) {
                 let ends = segment(here, mine * PER_GROUP + k);
                 var sums = Sums(vec4<f32>(0.0), vec3<f32>(0.0));
@@ -93,8 +96,8 @@ fn cfconv_backward_table(
                         let is_edge = e + next < ends.y;
                         let sending = Bead4(
                             position[bead].xyz,
-                            select(vec4<f32>(0.0), y[at], is_edge),
-                            select(vec4<f32>(0.0), grad_m[at], is_edge),
+                            select(Real4(), loaded(y[at]), is_edge),
+                            select(Real4(), loaded(grad_m[at]), is_edge),
                         );
                         sums = with_edge(sums, coefficients(found, q), receiving, sending);
                     }
@@ -135,6 +138,6 @@ fn cfconv_backward_table(
         workgroupBarrier();
     }
     if mine == 0u && lane % LANES == 0u && inside {
-        force[i] += vec4<f32>(total, 0.0);
+        force[i] += vec4<f32>(GRADIENT_UNIT * total, 0.0);
     }
 }

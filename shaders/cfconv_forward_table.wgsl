@@ -20,8 +20,8 @@ const TOGETHER: u32 = 2u;
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> reach: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> edge: array<vec2<u32>>;
-@group(0) @binding(3) var<storage, read> y: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> table: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read> y: array<Stored>;
+@group(0) @binding(4) var<storage, read> table: array<Coefficients>;
 @group(0) @binding(5) var<storage, read_write> m: array<vec4<f32>>;
 
 var<workgroup> part: array<vec4<f32>, WORKGROUP>;
@@ -50,10 +50,10 @@ fn cfconv_forward_table(
                     // unroll
                     for (var next = 0u; next < TOGETHER; next++) {
                         let found = edge[min(e + next, ends.y - 1u)];
-                        let y_j = y[sender(here.z, found) * QUADS + q];
+                        let y_j = loaded(y[sender(here.z, found) * QUADS + q]);
                         // What stands in for edges beyond the end adds 0.
-                        let filtered = select(vec4<f32>(0.0), y_j, e + next < ends.y);
-                        sum = fma(value(coefficients(found, q)), filtered, sum);
+                        let filtered = select(Real4(), y_j, e + next < ends.y);
+                        sum = add_product(sum, value(coefficients(found, q)), filtered);
                     }
                 }
                 message += sum;

@@ -7,15 +7,16 @@
 //
 // Where the way forward ends the way back begins, so that what lies at the turn stays on chip.
 //
-// reads   weight, layer [LAYERS], bead, embedding [n_types, HIDDEN]
-// writes  m [n_beads, FILTERS]   messages, then their gradient; h [n_beads, HIDDEN]   features, then
-//         their gradient; hidden [LAYERS - 1, n_beads, INNER] p before the last; bead_energy
+// reads   weight, and in the same buffer the numbers of the layers; bead, embedding
+//         [n_types, HIDDEN], m [n_beads, FILTERS]
+// writes  grad_m [n_beads, FILTERS]; h [n_beads, HIDDEN]   features, then their gradient; hidden [LAYERS - 1, n_beads, INNER] p before the last; bead_energy
 //         [n_beads] kcal/mol
 // grid    one workgroup per tile of rows
 // twin    src/reference/network.rs
 #import params
 #import activation
 #import dense
+#import stored
 
 const WORKGROUP: u32 = 128u;
 const HIDDEN: u32 = 32u;
@@ -28,6 +29,11 @@ const LIN2: u32 = 0u;
 const LIN: u32 = 4128u;
 const LIN_BACK: u32 = 8256u;
 const LIN2_BACK: u32 = 12352u;
+// Where the numbers of the layers begin.
+const LAYERS_AT: u32 = 0u;
+// The gradient of the energy by itself: it takes those of the messages to the middle of the range
+// of what they are stored in.
+const SEED: f32 = 1.0;
 // The last block is the first, too.
 const FIRST: bool = false;
 
@@ -41,13 +47,18 @@ struct Layer {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> layer: array<Layer>;
-@group(0) @binding(3) var<storage, read> bead: array<Bead>;
-@group(0) @binding(4) var<storage, read> embedding: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> m: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> bead: array<Bead>;
+@group(0) @binding(3) var<storage, read> embedding: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> m: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> grad_m: array<Stored>;
 @group(0) @binding(6) var<storage, read_write> h: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> hidden: array<vec4<f32>>;
 @group(0) @binding(8) var<storage, read_write> bead_energy: array<f32>;
+
+fn layer(l: u32) -> Layer {
+    let numbers = vec4<u32>(weight[LAYERS_AT + l]);
+    return Layer(numbers.x, numbers.y, numbers.z, numbers.w);
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn readout(
@@ -89,7 +100,7 @@ fn readout(
     keep(rows, HIDDEN, lane);
 
     for (var l = 0u; l < LAYERS; l++) {
-        let dims = layer[l];
+        let dims = layer(l);
         rows = product(dims.forward, dims.inputs, dims.outputs, lane);
         // unroll
         for (var r = 0u; r < ROWS; r++) {
@@ -99,8 +110,7 @@ fn readout(
                 if q == 0u && row < params.n_beads {
                     bead_energy[row] = pre.x;
                 }
-                // The gradient of the energy by itself.
-                rows[r] = vec4<f32>(1.0, 0.0, 0.0, 0.0);
+                rows[r] = vec4<f32>(SEED, 0.0, 0.0, 0.0);
             } else {
                 if q < dims.outputs && row < params.n_beads {
                     hidden[(l * params.n_beads + row) * INNER + q] = pre;
@@ -112,7 +122,7 @@ fn readout(
     }
     for (var back = 0u; back < LAYERS; back++) {
         let l = LAYERS - 1u - back;
-        let dims = layer[l];
+        let dims = layer(l);
         rows = product(dims.backward, dims.outputs, dims.inputs, lane);
         // unroll
         for (var r = 0u; r < ROWS; r++) {
@@ -140,7 +150,7 @@ fn readout(
     for (var r = 0u; r < ROWS; r++) {
         let row = mine + r;
         if q < FILTERS && row < params.n_beads {
-            m[row * FILTERS + q] = rows[r];
+            grad_m[row * FILTERS + q] = stored(rows[r]);
         }
     }
 }

@@ -46,7 +46,7 @@ fn check_files(exact: bool, large_cases: LargeCases, engine: &EngineFactory) {
                 return None;
             }
         };
-        Some(verify::verify_file(case, Options { exact, max_steps }, engine))
+        Some(verify::verify_file(case, Options { exact, max_steps, ..Options::default() }, engine))
     }));
 }
 
@@ -71,6 +71,6 @@ fn agrees_with_the_data(backend: &Backend) {
 }
 
 fn agrees_with_the_built_in_cases(backend: &Backend) {
-    let options = Options { exact: false, max_steps: None };
+    let options = Options::default();
     check(verify::verify_built_in(options, &backend.engine));
 }

@@ -3,6 +3,9 @@
 // together. These two are floats of 14 and of 8 significant bits with five of exponent each, so
 // that shifts make f32 of them, in parts of HIGHER.
 #import edge
+#import stored
+
+alias Coefficients = vec4<u32>;
 
 const HIGHER: f32 = 5.1922969e33;
 

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use flashschnet::backend::Kind;
 use flashschnet::engine::Engine;
-use flashschnet::engine::Filter;
+use flashschnet::engine::{Filter, Precision};
 use flashschnet::system::System;
 use flashschnet::verify::{Options, Report, Status, cases_at, verify_built_in, verify_file};
 use flashschnet::{Error, Result};
@@ -60,7 +60,8 @@ impl Verify {
             Ok(engine)
         };
         let exact = backend.kind() == Kind::Reference && backend.filter() == Filter::Exact;
-        let options = Options { exact, max_steps: self.max_steps };
+        let mixed = backend.precision() == Precision::Mixed;
+        let options = Options { exact, mixed, max_steps: self.max_steps };
 
         let mut entries = Vec::new();
         let mut finish = |report: Report| {

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use half::f16;
+
 use super::buffer::Buffer;
 use super::device::Device;
 use super::kernel::{Bindable, Dispatch, Kernel};
 use super::network::{self, activation_constants, columns, narrow};
 use super::params::{Bead, Params};
 use super::wgsl::{Constants, Value};
-use crate::engine::Numerics;
+use crate::engine::{Filter, Numerics, Precision};
 use crate::error::{Error, Result};
 use crate::model::FilterTable;
 use crate::model::filter_table::{CUBE_BITS, SQUARE_BITS, to_middle};
@@ -120,6 +122,59 @@ fn row_constants(device: &Device, schnet: &SchNet, n_beads: usize) -> (Constants
     (constants, (workgroup / lanes / split) as usize)
 }
 
+/// What features and tables are stored in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stored {
+    F32,
+    /// 16-bit floats, and products in f32.
+    Half,
+    /// 16-bit floats, and products in them.
+    F16,
+}
+
+impl Stored {
+    fn new(device: &Device, numerics: Numerics) -> Self {
+        // Exact filters are computed from f32 and in f32.
+        match (numerics.precision, numerics.filter) {
+            (Precision::Mixed, Filter::Table { .. }) if device.halves => Stored::F16,
+            (Precision::Mixed, Filter::Table { .. }) => Stored::Half,
+            _ => Stored::F32,
+        }
+    }
+
+    /// Words of four channels.
+    pub(super) fn words(self) -> usize {
+        if self == Stored::F32 { 4 } else { 2 }
+    }
+
+    /// The files of shaders/lib in which kernels find it.
+    pub(super) fn files(self) -> Constants {
+        let file = match self {
+            Stored::F32 => return Vec::new(),
+            Stored::Half => "stored_half",
+            Stored::F16 => "stored_f16",
+        };
+        vec![
+            ("stored", Value::File(file)),
+            ("filter_table_read", Value::File("filter_table_read_half")),
+        ]
+    }
+
+    /// Features, in fours of channels, as they lie in memory.
+    pub(super) fn pack(self, features: &[f32]) -> Vec<u32> {
+        match self {
+            Stored::F32 => features.iter().map(|x| x.to_bits()).collect(),
+            _ => features.chunks_exact(2).map(|two| pack_halves([two[0], two[1]])).collect(),
+        }
+    }
+}
+
+/// Two 16-bit floats in a word.
+fn pack_halves(two: [f32; 2]) -> u32 {
+    let [low, high] = two.map(|x| u32::from(f16::from_f32(x).to_bits()));
+    low | high << 16
+}
+
 /// How the filters of a network are evaluated on the device.
 #[derive(Debug)]
 enum Filters {
@@ -144,6 +199,10 @@ struct Places {
 #[derive(Debug)]
 pub(super) struct Convolutions {
     filters: Filters,
+    pub(super) stored: Stored,
+    /// Of each block, the powers of two that filters are stored in parts of, and that features
+    /// therefore have in them. Empty where filters are stored as they are.
+    pub(super) scales: Vec<Vec<f64>>,
     /// Of each block, the bits of weights or coefficients.
     weights: Vec<Buffer<u32>>,
 }
@@ -169,6 +228,7 @@ impl Convolutions {
         widest: usize,
         n_edges: usize,
     ) -> Result<Self> {
+        let stored = Stored::new(device, numerics);
         let Some(table) = numerics.filter.table(schnet)? else {
             let weights = schnet.interactions.iter().map(|block| {
                 let bits: Vec<u32> = bytemuck::cast_vec(filter_weights(schnet, block));
@@ -176,6 +236,8 @@ impl Convolutions {
             });
             return Ok(Convolutions {
                 filters: Filters::Exact,
+                stored,
+                scales: Vec::new(),
                 weights: weights.collect::<Result<_>>()?,
             });
         };
@@ -184,12 +246,22 @@ impl Convolutions {
             let what = format!("{} intervals with {widest} beads", table.n_intervals());
             return Err(Error::unsupported(what, "a larger --table-tolerance, or --filter exact"));
         }
-        let exponent = exponent(&table);
+        let exponent = exponent(schnet, &table);
+        let scales: Vec<Vec<f64>> = match stored {
+            Stored::F32 => Vec::new(),
+            _ => (0..schnet.interactions.len()).map(|b| scales(schnet, &table, b)).collect(),
+        };
         let weights = (0..schnet.interactions.len()).map(|b| {
-            Buffer::from_slice(device, "filter", &coefficients(schnet, &table, b, exponent))
+            let words = match scales.get(b) {
+                None => coefficients(schnet, &table, b, exponent),
+                Some(scales) => half_coefficients(schnet, &table, b, scales),
+            };
+            Buffer::from_slice(device, "filter", &words)
         });
         Ok(Convolutions {
             weights: weights.collect::<Result<_>>()?,
+            stored,
+            scales,
             filters: Filters::Table(Places {
                 n_stretches: table.stretches.len(),
                 bead_bits,
@@ -218,7 +290,8 @@ impl Convolutions {
         // Of a channel: the features gathered and the coefficients, the value and the sums.
         match self.filters {
             Filters::Exact => [[4, layers + 3], [8, 2 * layers + 15]],
-            Filters::Table(_) => [[16, 8], [20, 18]],
+            Filters::Table(_) if self.stored == Stored::F32 => [[16, 8], [20, 18]],
+            Filters::Table(_) => [[10, 8], [12, 18]],
         }
         .map(|of_channel| of_channel.map(|work| work * filters))
     }
@@ -254,7 +327,8 @@ impl Convolutions {
         schnet: &SchNet,
         b: usize,
         around: &Surroundings,
-        [y, m]: [&Buffer<f32>; 2],
+        y: &Buffer<u32>,
+        m: &Buffer<f32>,
     ) -> Result<Dispatch> {
         let (weights, n) = (&self.weights[b], around.position.len);
         let Surroundings { params, position, row, col, .. } = *around;
@@ -267,7 +341,10 @@ impl Convolutions {
             Filters::Table(Places { bead_bits, exponent, edge, reach, .. }) => {
                 let (mut constants, rows) = row_constants(device, schnet, n);
                 constants.push(("BEAD_BITS", Value::Count(*bead_bits)));
-                constants.push(("HIGHER", higher(*exponent)));
+                constants.extend(self.stored.files());
+                if self.stored == Stored::F32 {
+                    constants.push(("HIGHER", higher(*exponent)));
+                }
                 let kernel = Kernel::new(device, "cfconv_forward_table", &constants)?;
                 let buffers: [&dyn Bindable; 6] = [params, reach, edge, y, weights, m];
                 kernel.bind(device, &buffers, n.div_ceil(rows))
@@ -279,14 +356,17 @@ impl Convolutions {
     /// Gradient with respect to the filtered features of block `b`, and forces, from the gradient
     /// of the messages. The features before the first block do not depend on the positions, so
     /// that tables leave its `grad_y` as it is.
+    #[allow(clippy::too_many_arguments, reason = "a kernel's bindings, in order")]
     pub(super) fn backward(
         &self,
         device: &Device,
         schnet: &SchNet,
         b: usize,
         around: &Surroundings,
-        [y, grad_m, grad_y]: [&Buffer<f32>; 3],
+        [y, grad_m]: [&Buffer<u32>; 2],
+        grad_y: &Buffer<f32>,
         with_grad: bool,
+        seed: f64,
     ) -> Result<Dispatch> {
         let (weights, n) = (&self.weights[b], around.position.len);
         let Surroundings { params, position, row, col, force, .. } = *around;
@@ -301,7 +381,11 @@ impl Convolutions {
             Filters::Table(Places { bead_bits, exponent, edge, reach, .. }) => {
                 let (mut constants, rows) = row_constants(device, schnet, n);
                 constants.push(("BEAD_BITS", Value::Count(*bead_bits)));
-                constants.push(("HIGHER", higher(*exponent)));
+                constants.extend(self.stored.files());
+                if self.stored == Stored::F32 {
+                    constants.push(("HIGHER", higher(*exponent)));
+                }
+                constants.push(("GRADIENT_UNIT", Value::Real(seed.recip())));
                 constants.push(("WITH_GRAD", Value::Flag(with_grad)));
                 let kernel = Kernel::new(device, "cfconv_backward_table", &constants)?;
                 let buffers: [&dyn Bindable; 9] =
@@ -332,16 +416,9 @@ fn head(table: &FilterTable) -> Vec<f32> {
 
 /// The power of two that third and fourth coefficients are stored in parts of: the largest of them
 /// has the largest exponent that five bits hold.
-fn exponent(table: &FilterTable) -> i32 {
-    let mut largest = 0.0_f64;
-    for block in &table.coefficients {
-        let per_interval = block.len() / table.n_intervals();
-        for cell in &table.cells {
-            let of_cell = &block[cell.first * per_interval..][..cell.n_intervals * per_interval];
-            let higher = of_cell.iter().map(|c| to_middle(*c, cell.rate));
-            largest = higher.fold(largest, |a, [.., c2, c3]| a.max(c2.abs()).max(c3.abs()));
-        }
-    }
+fn exponent(schnet: &SchNet, table: &FilterTable) -> i32 {
+    let all = (0..schnet.interactions.len()).flat_map(|b| cubics(schnet, table, b));
+    let largest = all.fold(0.0_f64, |a, (.., [_, _, c2, c3])| a.max(c2.abs()).max(c3.abs()));
     // f32 holds 2^-126 to 2^-96 with exponents 1 to 31.
     largest.log2().floor().clamp(-96.0, 24.0) as i32 + 96
 }
@@ -349,6 +426,50 @@ fn exponent(table: &FilterTable) -> i32 {
 /// HIGHER of lib/filter_table_read.wgsl.
 fn higher(exponent: i32) -> Value {
     Value::Real(2.0_f64.powi(exponent))
+}
+
+/// The cubics of block `b` about the middles of their intervals, with interval and filter.
+fn cubics(
+    schnet: &SchNet,
+    table: &FilterTable,
+    b: usize,
+) -> impl Iterator<Item = (usize, usize, [f64; 4])> {
+    let n_filters = schnet.n_filters();
+    table.cells.iter().flat_map(move |cell| {
+        let intervals = cell.first..cell.first + cell.n_intervals;
+        intervals.flat_map(move |k| {
+            let of_interval = &table.coefficients[b][k * n_filters..][..n_filters];
+            let to_middle = move |(f, c): (usize, &[f64; 4])| (k, f, to_middle(*c, cell.rate));
+            of_interval.iter().enumerate().map(to_middle)
+        })
+    })
+}
+
+/// What the coefficients of 1, t, t² and t³ have room for in 16-bit floats, in parts of the scale of
+/// a filter: the higher ones are larger, and count less.
+const ROOM: [f64; 4] = [1.0, 64.0, 1024.0, 16384.0];
+
+/// A power of two for each filter of block `b`, at least as large as its values.
+fn scales(schnet: &SchNet, table: &FilterTable, b: usize) -> Vec<f64> {
+    let mut largest = vec![0.0_f64; schnet.n_filters()];
+    for (_, f, c) in cubics(schnet, table, b) {
+        largest[f] = c.iter().zip(ROOM).fold(largest[f], |a, (c, room)| a.max(c.abs() / room));
+    }
+    let power = |x: f64| if x > 0.0 { 2.0_f64.powf(x.log2().ceil()) } else { 1.0 };
+    largest.into_iter().map(power).collect()
+}
+
+/// The coefficients of block `b` as lib/filter_table_read_half.wgsl reads them,
+/// `[n_intervals, 4, quads of filters]`.
+fn half_coefficients(schnet: &SchNet, table: &FilterTable, b: usize, scales: &[f64]) -> Vec<u32> {
+    let width = 4 * network::quads(schnet.n_filters()) as usize;
+    let mut halves = vec![0.0_f32; table.n_intervals() * 4 * width];
+    for (k, f, c) in cubics(schnet, table, b) {
+        for (power, c) in c.into_iter().enumerate() {
+            halves[(4 * k + power) * width + f] = (c / scales[f]) as f32;
+        }
+    }
+    Stored::Half.pack(&halves)
 }
 
 /// A float with `bits` significant bits and five of exponent, from the right: mantissa, exponent,
@@ -364,24 +485,15 @@ fn short_float(x: f64, exponent: i32, bits: u32) -> u32 {
 /// The coefficients of block `b` of powers of t, from the middle of an interval: rows of the first,
 /// of the second, and of the third and fourth in one word, `[n_intervals, 3, quads of filters]`.
 fn coefficients(schnet: &SchNet, table: &FilterTable, b: usize, exponent: i32) -> Vec<u32> {
-    let n_filters = schnet.n_filters();
-    let width = 4 * network::quads(n_filters) as usize;
+    let width = 4 * network::quads(schnet.n_filters()) as usize;
     let mut rows = vec![0; table.n_intervals() * 3 * width];
-    for cell in &table.cells {
-        for k in cell.first..cell.first + cell.n_intervals {
-            for (f, c) in table.coefficients[b][k * n_filters..][..n_filters].iter().enumerate() {
-                let [c0, c1, c2, c3] = to_middle(*c, cell.rate);
-                let square = short_float(c2, exponent, SQUARE_BITS);
-                let cube = short_float(c3, exponent, CUBE_BITS);
-                let words = [
-                    (c0 as f32).to_bits(),
-                    (c1 as f32).to_bits(),
-                    (square << (CUBE_BITS + 5)) | cube,
-                ];
-                for (row, word) in words.into_iter().enumerate() {
-                    rows[(3 * k + row) * width + f] = word;
-                }
-            }
+    for (k, f, [c0, c1, c2, c3]) in cubics(schnet, table, b) {
+        let square = short_float(c2, exponent, SQUARE_BITS);
+        let cube = short_float(c3, exponent, CUBE_BITS);
+        let words =
+            [(c0 as f32).to_bits(), (c1 as f32).to_bits(), (square << (CUBE_BITS + 5)) | cube];
+        for (row, word) in words.into_iter().enumerate() {
+            rows[(3 * k + row) * width + f] = word;
         }
     }
     rows

@@ -47,6 +47,8 @@ pub struct Device {
     pub(super) name: String,
     /// Whether it multiplies matrices of 16 by 16 16-bit floats in subgroups of 32.
     pub(super) matrices: bool,
+    /// Whether it computes with 16-bit floats.
+    pub(super) halves: bool,
     /// The first error that no scope caught, and the loss of the device.
     failure: Arc<Mutex<Option<String>>>,
     pub(super) allocated: Arc<AtomicU64>,
@@ -261,7 +263,8 @@ impl Device {
     fn around(device: wgpu::Device, queue: wgpu::Queue, name: String) -> Self {
         let (failure, allocated, tally) = (Arc::default(), Arc::default(), Arc::default());
         let (matrices, kernels) = (false, Arc::default());
-        Device { device, queue, name, matrices, failure, allocated, tally, kernels }
+        let halves = device.features().contains(wgpu::Features::SHADER_F16);
+        Device { device, queue, name, matrices, halves, failure, allocated, tally, kernels }
     }
 
     /// Name and WGSL text of every kernel compiled so far, sorted.

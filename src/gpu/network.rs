@@ -4,13 +4,13 @@
 use half::f16;
 
 use super::buffer::Buffer;
-use super::cfconv::{Convolutions, Surroundings};
+use super::cfconv::{Convolutions, Stored, Surroundings};
 use super::device::Device;
 use super::kernel::{Bindable, Dispatch, Kernel};
 use super::wgsl::{Constants, Value};
-use crate::engine::Numerics;
+use crate::engine::{Numerics, Precision};
 use crate::error::{Error, Result};
-use crate::model::schnet::{Activation, Interaction, Linear, SchNet};
+use crate::model::schnet::{Activation, Linear, SchNet};
 use crate::system::System;
 
 /// Narrows to f32.
@@ -46,8 +46,8 @@ pub(super) fn activation_constants(activation: Activation) -> Constants {
 
 /// Layers as lib/dense.wgsl reads them, one after the other.
 struct Chain {
-    /// Widths are whole multiples of it: 4, or 16 for the matrix units.
-    granule: usize,
+    /// The parts of an operand on the matrix units, if there are any.
+    parts: Option<usize>,
     weights: Vec<f32>,
     /// The same, matrices of 16 x 16 one after the other, each column by column.
     matrices: Vec<f32>,
@@ -55,8 +55,7 @@ struct Chain {
 
 impl Chain {
     fn new(tiles: &Tiles) -> Self {
-        let granule = if tiles.matrices { 16 } else { 4 };
-        Chain { granule, weights: Vec::new(), matrices: Vec::new() }
+        Chain { parts: tiles.parts, weights: Vec::new(), matrices: Vec::new() }
     }
 
     /// Adds W and its bias, or the transpose of W; returns where it begins, in fours.
@@ -64,7 +63,8 @@ impl Chain {
         let at = (self.weights.len() / 4) as u32;
         let (n_in, n_out) =
             if transposed { (layer.n_out, layer.n_in) } else { (layer.n_in, layer.n_out) };
-        let [height, width] = [n_in, n_out].map(|n| n.next_multiple_of(self.granule));
+        let granule = if self.parts.is_some() { 16 } else { 4 };
+        let [height, width] = [n_in, n_out].map(|n| n.next_multiple_of(granule));
         let mut block = vec![0.0; height * width + if transposed { 0 } else { width }];
         for k in 0..n_in {
             for o in 0..n_out {
@@ -75,7 +75,7 @@ impl Chain {
         if let (Some(bias), false) = (&layer.bias, transposed) {
             block[height * width..][..n_out].copy_from_slice(&narrow(bias));
         }
-        if self.granule == 16 {
+        if self.parts.is_some() {
             for (k, o) in (0..height * width).map(|at| (at / width, at % width)) {
                 // The units take a column of weights, consecutive inputs, at once.
                 let matrix = k / 16 * (width / 16) + o / 16;
@@ -88,15 +88,23 @@ impl Chain {
         at
     }
 
+    /// Adds whole numbers, which f32 holds up to 2^24; returns where they begin, in fours.
+    fn push_numbers(&mut self, numbers: &[[u32; 4]]) -> u32 {
+        let at = (self.weights.len() / 4) as u32;
+        self.weights.extend(numbers.iter().flatten().map(|number| *number as f32));
+        at
+    }
+
     /// On the device, with the constants that say where layers begin.
     fn upload(self, device: &Device, mut at: Constants) -> Result<Layers> {
         let weights = Buffer::from_slice(device, "weights", &self.weights)?;
-        if self.granule == 4 {
+        let Some(parts) = self.parts else {
             return Ok(Layers { weights, halves: None, at });
-        }
-        let (halves, scale) = split(&self.matrices);
+        };
+        let (mut halves, scale) = split(&self.matrices);
+        halves.truncate(parts * self.matrices.len());
         at.push(("dense", Value::File("dense_matrix")));
-        at.push(("LOW_AT", Value::Count((self.weights.len() / 4) as u32)));
+        at.push(("LOW_AT", Value::Count((self.matrices.len() / 4) as u32)));
         at.push(("UNSCALE", Value::Real(scale.recip())));
         Ok(Layers { weights, halves: Some(Buffer::from_slice(device, "halves", &halves)?), at })
     }
@@ -119,28 +127,30 @@ struct Tiles {
     constants: Constants,
     /// Rows of a tile.
     rows: usize,
-    /// Whether the matrix units work on them.
-    matrices: bool,
+    /// The parts of an operand on the matrix units, if they work on them.
+    parts: Option<usize>,
 }
 
 impl Tiles {
     /// For layers of up to `widest` channels.
-    fn new(device: &Device, widest: usize, n_beads: usize) -> Result<Self> {
+    fn new(device: &Device, precision: Precision, widest: usize, n_beads: usize) -> Result<Self> {
         match device.matrices && widest <= 128 {
-            true => Ok(Tiles::of_matrices(widest, n_beads)),
+            true => Ok(Tiles::of_matrices(precision, widest, n_beads)),
             false => Tiles::of_lanes(device, widest, n_beads),
         }
     }
 
-    /// Two matrices high where there are rows enough for all of a device.
-    fn of_matrices(widest: usize, n_beads: usize) -> Self {
-        let (workgroup, rows) = if n_beads < 4096 { (256, 16) } else { (512, 32) };
+    /// Two matrices high where there are rows enough for all of a device and two parts to multiply.
+    fn of_matrices(precision: Precision, widest: usize, n_beads: usize) -> Self {
+        let low = precision == Precision::F32;
+        let (workgroup, rows) = if low && n_beads >= 4096 { (512, 32) } else { (256, 16) };
         let constants = vec![
             ("WORKGROUP", Value::Count(workgroup)),
             ("WIDTH", Value::Count(quads(widest.next_multiple_of(16)))),
             ("ROWS", Value::Count(32 * rows / workgroup)),
+            ("LOW", Value::Flag(low)),
         ];
-        Tiles { constants, rows: rows as usize, matrices: true }
+        Tiles { constants, rows: rows as usize, parts: Some(if low { 2 } else { 1 }) }
     }
 
     /// The fewer the rows of all, the fewer of a tile, so that all of a device works on them, and
@@ -170,19 +180,25 @@ impl Tiles {
             ("AHEAD", Value::Count(ahead)),
             ("FETCHES", Value::Count((4 * ahead * width).div_ceil(workgroup))),
         ];
-        Ok(Tiles { constants, rows: tile(rows) as usize, matrices: false })
+        Ok(Tiles { constants, rows: tile(rows) as usize, parts: None })
     }
 }
 
 /// What a block has, and what its backward pass needs again.
 #[derive(Debug)]
 struct Block {
-    /// Layers between this block's messages and the next block, there and back; none after the
-    /// last block.
-    between: Option<[Layers; 2]>,
-    y: Buffer<f32>,
-    /// On the way back, when it is not needed any more, the gradient with respect to `y`.
-    z: Buffer<f32>,
+    /// What is between this block's messages and the next block; nothing after the last block.
+    between: Option<Between>,
+    /// [`Stored`], as `z` is.
+    y: Buffer<u32>,
+}
+
+/// Layers, there and back, and the pre-activation that the way back needs again.
+#[derive(Debug)]
+struct Between {
+    forward: Layers,
+    backward: Layers,
+    z: Buffer<u32>,
 }
 
 /// Weights of a kernel, and the constants that say where its layers begin.
@@ -218,12 +234,14 @@ pub(super) struct Network {
     embedding: Buffer<f32>,
     blocks: Vec<Block>,
     readout: Layers,
-    /// Where the readout's layers begin, forward and back, and their widths.
-    layers: Buffer<[u32; 4]>,
+    /// What the gradient begins with.
+    seed: f64,
     /// Features forward, their gradient backward.
     h: Buffer<f32>,
-    /// Messages forward, their gradient backward.
+    /// Messages forward, the gradient of filtered features backward.
     m: Buffer<f32>,
+    /// [`Stored`].
+    grad_m: Buffer<u32>,
     hidden: Buffer<f32>,
 }
 
@@ -233,9 +251,37 @@ fn inner_quads(schnet: &SchNet) -> u32 {
     inner.iter().map(|layer| quads(layer.n_out)).max().unwrap_or(1)
 }
 
+/// A layer whose outputs are multiplied by factors, if there are any.
+fn scaled(layer: &Linear, factors: Option<&Vec<f64>>) -> Linear {
+    let mut layer = layer.clone();
+    for (o, factor) in factors.into_iter().flatten().enumerate() {
+        layer.weight[o * layer.n_in..][..layer.n_in].iter_mut().for_each(|w| *w *= factor);
+        layer.bias.iter_mut().for_each(|bias| bias[o] *= factor);
+    }
+    layer
+}
+
+/// A power of two that takes the gradients of messages to about 1, where 16-bit floats have most of
+/// their range on both sides: what one step back through the network makes of 1 at its end, where
+/// every activation has a slope of 1/2.
+fn seed(schnet: &SchNet) -> f64 {
+    let back = |layer: &Linear, gradient: &[f64]| -> Vec<f64> {
+        let column = |k: usize| {
+            let weights = (0..layer.n_out).map(|o| layer.weight[o * layer.n_in + k]);
+            weights.zip(gradient).map(|(w, g)| 0.5 * w * g).sum()
+        };
+        (0..layer.n_in).map(column).collect()
+    };
+    let last = schnet.interactions.last().expect("a network has blocks");
+    let layers = schnet.readout.iter().rev().chain([&last.lin, &last.lin2]);
+    let gradient = layers.fold(vec![1.0], |gradient, layer| back(layer, &gradient));
+    let largest = gradient.into_iter().fold(0.0_f64, |a, g| a.max(g.abs()));
+    if largest > 0.0 { 2.0_f64.powf(-largest.log2().round()) } else { 1.0 }
+}
+
 /// What lin1 of the first block makes of the embedding: it depends on the type of a bead alone.
-fn first_features(schnet: &SchNet, system: &System) -> Vec<f32> {
-    let (lin1, n_hidden) = (&schnet.interactions[0].lin1, schnet.n_hidden);
+fn first_features(schnet: &SchNet, lin1: &Linear, system: &System) -> Vec<f32> {
+    let n_hidden = schnet.n_hidden;
     let width = 4 * quads(lin1.n_out) as usize;
     let of_type = |embedding: &[f64]| {
         let mut y = vec![0.0; width];
@@ -267,32 +313,40 @@ impl Network {
             Convolutions::new(device, schnet, numerics, n_beads, widest, capacity * replicas)?;
         let widest = schnet.readout.iter().map(|layer| layer.n_out).max().unwrap_or(1);
         let widest = widest.max(schnet.n_hidden).max(schnet.n_filters());
-        let tiles = Tiles::new(device, widest, n_beads)?;
+        let tiles = Tiles::new(device, numerics.precision, widest, n_beads)?;
         let (hidden, filters) = (quads(schnet.n_hidden), quads(schnet.n_filters()));
         let rows = |label, quads: u32| Buffer::zeroed(device, label, n_beads * 4 * quads as usize);
+        let stored = convolutions.stored;
+        let packed = |label, quads: u32| {
+            Buffer::zeroed(device, label, n_beads * stored.words() * quads as usize)
+        };
+        let lin1: Vec<Linear> = (0..schnet.interactions.len())
+            .map(|b| scaled(&schnet.interactions[b].lin1, convolutions.scales.get(b)))
+            .collect();
         let mut blocks = Vec::new();
         for (b, layers) in schnet.interactions.iter().enumerate() {
-            let between = |next: &Interaction| {
+            let between = |lin1: &Linear| {
                 let forward = [
                     ("LIN2", &layers.lin2, false),
                     ("LIN", &layers.lin, false),
-                    ("LIN1", &next.lin1, false),
+                    ("LIN1", lin1, false),
                 ];
                 let backward = forward.map(|(name, layer, _)| (name, layer, true));
-                Ok([
-                    Layers::new(device, &tiles, &forward)?,
-                    Layers::new(device, &tiles, &backward)?,
-                ])
+                Ok(Between {
+                    forward: Layers::new(device, &tiles, &forward)?,
+                    backward: Layers::new(device, &tiles, &backward)?,
+                    z: packed("z", hidden)?,
+                })
             };
             let y = match b {
-                0 => Buffer::from_slice(device, "y", &first_features(schnet, system))?,
-                _ => rows("y", filters)?,
+                0 => {
+                    let features = first_features(schnet, &lin1[0], system);
+                    Buffer::from_slice(device, "y", &stored.pack(&features))?
+                }
+                _ => packed("y", filters)?,
             };
-            blocks.push(Block {
-                between: schnet.interactions.get(b + 1).map(between).transpose()?,
-                y,
-                z: rows("z", hidden.max(filters))?,
-            });
+            let between = lin1.get(b + 1).map(between).transpose()?;
+            blocks.push(Block { between, y });
         }
         let last = schnet.interactions.last().expect("a network has blocks");
         let mut chain = Chain::new(&tiles);
@@ -311,7 +365,10 @@ impl Network {
                 [at[0], at[1], quads(layer.n_in), quads(layer.n_out)]
             })
             .collect();
-        let readout = chain.upload(device, at.into())?;
+        let mut at = Constants::from(at);
+        at.push(("LAYERS_AT", Value::Count(chain.push_numbers(&layers))));
+        let readout = chain.upload(device, at)?;
+        let seed = if stored == Stored::F32 { 1.0 } else { seed(schnet) };
         let width = 4 * hidden as usize;
         let mut embedding = vec![0.0; schnet.embedding.len() / schnet.n_hidden * width];
         for (row, of_type) in
@@ -325,9 +382,10 @@ impl Network {
             embedding: Buffer::from_slice(device, "embedding", &embedding)?,
             blocks,
             readout,
-            layers: Buffer::from_slice(device, "layers", &layers)?,
+            seed,
             h: rows("h", hidden)?,
             m: rows("m", filters)?,
+            grad_m: packed("grad_m", filters)?,
             hidden: rows("hidden", inner_quads(schnet) * (layers.len() as u32 - 1))?,
         })
     }
@@ -350,10 +408,12 @@ impl Network {
         let Surroundings { params, bead, .. } = *around;
         let (hidden, filters) = (quads(schnet.n_hidden), quads(schnet.n_filters()));
         let groups = n.div_ceil(self.tiles.rows);
+        let (convolutions, stored) = (&self.convolutions, self.convolutions.stored);
         // A kernel of linear layers, which reads and writes so many quads of features of a row.
         let bind = |name, layers: &Layers, more: &[_], buffers: &[&dyn Bindable], moved: u32| {
             let mut constants = activation_constants(schnet.activation);
             constants.extend(self.tiles.constants.iter().chain(&layers.at).chain(more));
+            constants.extend(stored.files().into_iter().take(1));
             constants.push(("HIDDEN", Value::Count(hidden)));
             constants.push(("FILTERS", Value::Count(filters)));
             let mut bytes_of_weights = 4 * layers.weights.len;
@@ -368,15 +428,13 @@ impl Network {
             let bytes = groups * bytes_of_weights + n * 16 * moved as usize;
             Ok::<_, Error>(dispatch.working(bytes as u64, (2 * n * layers.weights.len) as u64))
         };
-        let convolutions = &self.convolutions;
-
         let mut energies = Vec::from_iter(convolutions.edges(device, schnet, around)?);
         for (b, block) in self.blocks.iter().enumerate() {
-            energies.push(convolutions.forward(device, schnet, b, around, [&block.y, &self.m])?);
-            if let Some([layers, _]) = &block.between {
+            energies.push(convolutions.forward(device, schnet, b, around, &block.y, &self.m)?);
+            if let Some(Between { forward: layers, z, .. }) = &block.between {
                 let y = &self.blocks[b + 1].y;
                 let buffers: [&dyn Bindable; 8] =
-                    [params, &layers.weights, bead, &self.embedding, &self.m, &block.z, &self.h, y];
+                    [params, &layers.weights, bead, &self.embedding, &self.m, z, &self.h, y];
                 let first = [("FIRST", Value::Flag(b == 0))];
                 let moved = 2 * filters + 3 * hidden;
                 energies.push(bind("block_forward", layers, &first, &buffers, moved)?);
@@ -386,14 +444,15 @@ impl Network {
             ("LAYERS", Value::Count(schnet.readout.len() as u32)),
             ("INNER", Value::Count(inner_quads(schnet))),
             ("FIRST", Value::Flag(self.blocks.len() == 1)),
+            ("SEED", Value::Real(self.seed)),
         ];
         let buffers: [&dyn Bindable; 9] = [
             params,
             &self.readout.weights,
-            &self.layers,
             bead,
             &self.embedding,
             &self.m,
+            &self.grad_m,
             &self.h,
             &self.hidden,
             bead_energy,
@@ -403,15 +462,18 @@ impl Network {
 
         let mut forces = Vec::new();
         for (b, block) in self.blocks.iter().enumerate().rev() {
-            if let Some([_, layers]) = &block.between {
-                let grad_y = &self.blocks[b + 1].z;
+            if let Some(Between { backward: layers, z, .. }) = &block.between {
                 let buffers: [&dyn Bindable; 6] =
-                    [params, &layers.weights, grad_y, &block.z, &self.h, &self.m];
+                    [params, &layers.weights, &self.m, z, &self.h, &self.grad_m];
                 let moved = 2 * filters + 3 * hidden;
                 forces.push(bind("block_backward", layers, &[], &buffers, moved)?);
             }
-            let features = [&block.y, &self.m, &block.z];
-            forces.push(convolutions.backward(device, schnet, b, around, features, b > 0)?);
+            let gathered = [&block.y, &self.grad_m];
+            let with_grad = b > 0;
+            forces
+                .push(convolutions.backward(
+                    device, schnet, b, around, gathered, &self.m, with_grad, self.seed,
+                )?);
         }
         Ok([energies, forces])
     }

@@ -133,6 +133,18 @@ impl Convolution {
         Ok(convolution)
     }
 
+    /// Rows of filters times the scales that those of a block are stored in parts of.
+    fn in_scale(&self, values: &[f64], n_filters: usize, block: usize) -> Vec<f64> {
+        let ones = vec![1.0; n_filters];
+        let scales = self.convolutions.scales.get(block).unwrap_or(&ones);
+        values.iter().zip(scales.iter().cycle()).map(|(value, scale)| value * scale).collect()
+    }
+
+    /// Features as the kernels gather them.
+    fn gathered(&self, ops: &GpuOps, values: &[f64], n_filters: usize) -> Result<Buffer<u32>> {
+        ops.upload("gathered", &self.convolutions.stored.pack(&pad(values, n_filters)))
+    }
+
     fn surroundings(&self) -> Surroundings<'_> {
         let Convolution { params, bead, position, row, col, force, .. } = self;
         Surroundings { params, bead, position, row, col, force }
@@ -237,10 +249,11 @@ impl Ops for GpuOps {
     ) -> Result<Vec<f64>> {
         let convolution = Convolution::new(self, schnet, graph, positions)?;
         let n_filters = schnet.n_filters();
-        let y = self.upload("y", &pad(y, n_filters))?;
-        let m = self.zeroed::<f32>("m", y.len)?;
+        let y = convolution.in_scale(y, n_filters, block);
+        let y = convolution.gathered(self, &y, n_filters)?;
+        let m = self.zeroed::<f32>("m", graph.n_beads() * n_filters.next_multiple_of(4))?;
         convolution.run(self, |convolutions, around| {
-            convolutions.forward(&self.0, schnet, block, around, [&y, &m])
+            convolutions.forward(&self.0, schnet, block, around, &y, &m)
         })?;
         Ok(unpad(m.read(&self.0)?, n_filters))
     }
@@ -256,15 +269,18 @@ impl Ops for GpuOps {
     ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
         let convolution = Convolution::new(self, schnet, graph, positions)?;
         let n_filters = schnet.n_filters();
-        let y = self.upload("y", &pad(y, n_filters))?;
-        let grad_m = self.upload("grad_m", &pad(grad_m, n_filters))?;
-        let grad_y = self.zeroed::<f32>("grad_y", y.len)?;
+        let y = convolution.in_scale(y, n_filters, block);
+        let gathered = [&y, grad_m].map(|values| convolution.gathered(self, values, n_filters));
+        let [y, grad_m] = gathered;
+        let gathered = [&y?, &grad_m?];
+        let grad_y =
+            self.zeroed::<f32>("grad_y", graph.n_beads() * n_filters.next_multiple_of(4))?;
         convolution.run(self, |convolutions, around| {
-            let features = [&y, &grad_m, &grad_y];
-            convolutions.backward(&self.0, schnet, block, around, features, true)
+            convolutions.backward(&self.0, schnet, block, around, gathered, &grad_y, true, 1.0)
         })?;
         let forces = triples(&convolution.force.read(&self.0)?);
-        Ok((unpad(grad_y.read(&self.0)?, n_filters), forces))
+        let grad_y = unpad(grad_y.read(&self.0)?, n_filters);
+        Ok((convolution.in_scale(&grad_y, n_filters, block), forces))
     }
 
     fn dense(&self, layer: &Linear, mode: Dense, x: &[f64]) -> Result<Vec<f64>> {

@@ -24,7 +24,8 @@ pub const KERNELS: &[(&str, &str)] = files!("":
 
 const LIBRARY: &[(&str, &str)] = files!("lib/":
     "params", "math", "activation", "radial", "random", "dense", "dense_matrix", "row", "edge",
-    "filter_table", "filter_table_read",
+    "filter_table", "filter_table_read", "filter_table_read_half", "stored", "stored_half",
+    "stored_f16",
 );
 
 /// The value of a constant in a specialisation.
@@ -209,7 +210,8 @@ pub struct Reflection {
 }
 
 /// What the kernels for detected features use, and wgpu lets pass only where they are there.
-const CAPABILITIES: Capabilities = Capabilities::SHADER_FLOAT16
+const CAPABILITIES: Capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32
+    .union(Capabilities::SHADER_FLOAT16)
     .union(Capabilities::SUBGROUP)
     .union(Capabilities::COOPERATIVE_MATRIX);
 

@@ -1,7 +1,7 @@
 //! Trajectories whose random numbers are given.
 
 use super::case::Case;
-use super::{Comparison, EngineFactory, Options, check, flat};
+use super::{EngineFactory, Findings, Options, check, check_mixed, flat};
 use crate::engine::{Dynamics, Integrator, State, Terms};
 use crate::error::Result;
 use crate::system::System;
@@ -10,7 +10,7 @@ pub(super) fn trajectory(
     case: &Case,
     options: Options,
     engine: &EngineFactory,
-) -> Result<Vec<Comparison>> {
+) -> Result<Findings> {
     let settings = case.trajectory()?;
     let model_case = case.model_case()?;
     let model = model_case.model()?;
@@ -46,6 +46,12 @@ pub(super) fn trajectory(
         check(case, options, name, energy, start, found)
     };
     let forces = engine.evaluate(Terms::Total)?.forces;
+    if options.mixed && model.schnet.is_some() {
+        let network = engine.evaluate(Terms::Network)?.forces;
+        let energies = engine.potential()?;
+        let energies = ("potential", energies.as_slice());
+        return check_mixed(case, "forces_initial", flat(&forces), flat(&network), energies);
+    }
     let mut comparisons = vec![
         check("potential", true, 0, &engine.potential()?)?,
         check("forces_initial", false, 0, flat(&forces))?,
@@ -72,7 +78,7 @@ pub(super) fn trajectory(
         let forces = engine.evaluate(Terms::Total)?.forces;
         comparisons.push(check("forces_final", false, 0, flat(&forces))?);
     }
-    Ok(comparisons)
+    Ok(Findings { comparisons, mixed: None })
 }
 
 /// ½ Σ m v² of each replica.

@@ -1,0 +1,27 @@
+// lib/stored with 16-bit floats in memory and in products; sums of many are f32.
+enable f16;
+
+alias Stored = vec4<f16>;
+alias Real = f16;
+alias Real4 = vec4<f16>;
+
+fn loaded(x: Stored) -> Real4 {
+    return x;
+}
+
+fn stored(x: vec4<f32>) -> Stored {
+    return vec4<f16>(x);
+}
+
+fn widened(x: Real4) -> vec4<f32> {
+    return vec4<f32>(x);
+}
+
+fn add_product(sum: vec4<f32>, a: Real4, b: Real4) -> vec4<f32> {
+    return sum + vec4<f32>(a * b);
+}
+
+fn dot_of(a: Real4, b: Real4) -> f32 {
+    let two = fma(a.zw, b.zw, a.xy * b.xy);
+    return f32(two.x) + f32(two.y);
+}
