@@ -107,6 +107,7 @@ struct Variant {
 struct Stage<'a> {
     gpu: &'a Gpu,
     higher: Value,
+    nothing: Value,
     n_replicas: usize,
     n_beads: usize,
     n_edges: usize,
@@ -146,7 +147,15 @@ impl<'a> Stage<'a> {
             ("force", sums.part(rows, forces)),
             ("sums", sums),
         ]);
-        Stage { gpu, higher: scene.higher, n_replicas, n_beads, n_edges, buffers }
+        Stage {
+            gpu,
+            higher: scene.higher,
+            nothing: scene.nothing,
+            n_replicas,
+            n_beads,
+            n_edges,
+            buffers,
+        }
     }
 
     /// Adds what unfused variants need; none where that does not fit.
@@ -185,6 +194,7 @@ impl<'a> Stage<'a> {
             ("WORKGROUP", Value::Count(workgroup)),
             ("SPLIT", Value::Count(split)),
             ("HIGHER", self.higher),
+            ("NOTHING", self.nothing),
         ];
         let rows = workgroup as usize * 4 / CHANNELS / split as usize;
         let work = |name: &str| {

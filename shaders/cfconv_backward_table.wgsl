@@ -19,7 +19,7 @@
 const WORKGROUP: u32 = 256u;
 // Edges that are fetched together: more hide more of the wait, and take more registers.
 const TOGETHER: u32 = 3u;
-// Gradients of features come in parts of it.
+// Gradients and slopes come in parts of it.
 const GRADIENT_UNIT: f32 = 1.0;
 // Before the first block nothing depends on the positions.
 const WITH_GRAD: bool = true;
@@ -33,33 +33,6 @@ const WITH_GRAD: bool = true;
 @group(0) @binding(6) var<storage, read> table: array<Coefficients>;
 @group(0) @binding(7) var<storage, read_write> grad_y: array<vec4<f32>>;
 @group(0) @binding(8) var<storage, read_write> force: array<vec4<f32>>;
-
-var<workgroup> part: array<vec4<f32>, WORKGROUP>;
-
-// A bead, and four of its channels.
-struct Bead4 {
-    x: vec3<f32>,
-    y: Real4,
-    grad_m: Real4,
-}
-
-struct Sums {
-    gradient: vec4<f32>,
-    push: vec3<f32>,
-}
-
-fn with_edge(sums: Sums, filter_of: Cubic, i: Bead4, j: Bead4) -> Sums {
-    let w = value_and_slope(filter_of);
-    let separation = i.x - j.x;
-    // Beads in one place do not push each other.
-    let inverse = inverseSqrt(max(dot(separation, separation), 1e-30));
-    let pull = dot_of(w.slope, fma(j.y, i.grad_m, i.y * j.grad_m)) * inverse;
-    var gradient = sums.gradient;
-    if WITH_GRAD {
-        gradient = add_product(gradient, w.value, j.grad_m);
-    }
-    return Sums(gradient, fma(vec3<f32>(-pull), separation, sums.push));
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn cfconv_backward_table(
@@ -81,53 +54,43 @@ fn cfconv_backward_table(
         var gradient = vec4<f32>(0.0);
         var push = vec3<f32>(0.0);
         if inside && q < QUADS {
-            let receiving =
-                Bead4(position[i].xyz, loaded(y[i * QUADS + q]), loaded(grad_m[i * QUADS + q]));
+            let x = position[i].xyz;
+            let y_i = loaded(y[i * QUADS + q]);
+            let grad_i = loaded(grad_m[i * QUADS + q]);
             for (var k = 0u; k < PER_GROUP; k++) {
                 let ends = segment(here, mine * PER_GROUP + k);
-                var sums = Sums(vec4<f32>(0.0), vec3<f32>(0.0));
+                var gradients = vec4<f32>(0.0);
+                var pushes = vec3<f32>(0.0);
                 for (var e = ends.x; e < ends.y; e += TOGETHER) {
                     // unroll
                     for (var next = 0u; next < TOGETHER; next++) {
-                        let found = edge[min(e + next, ends.y - 1u)];
-                        let bead = sender(here.z, found);
-                        let at = bead * QUADS + q;
-                        // What stands in for edges beyond the end adds 0.
-                        let is_edge = e + next < ends.y;
-                        let sending = Bead4(
-                            position[bead].xyz,
-                            select(Real4(), loaded(y[at]), is_edge),
-                            select(Real4(), loaded(grad_m[at]), is_edge),
-                        );
-                        sums = with_edge(sums, coefficients(found, q), receiving, sending);
+                        let found = edge_or_nothing(e + next, ends.y);
+                        let j = sender(here.z, found);
+                        let y_j = loaded(y[j * QUADS + q]);
+                        let grad_j = loaded(grad_m[j * QUADS + q]);
+                        let w = value_and_slope(coefficients(found, q));
+                        let separation = x - position[j].xyz;
+                        // Beads in one place do not push each other.
+                        let inverse = inverseSqrt(max(dot(separation, separation), 1e-30));
+                        let pull = dot_of(w.slope, fma(y_j, grad_i, y_i * grad_j)) * inverse;
+                        pushes = fma(vec3<f32>(-pull), separation, pushes);
+                        if WITH_GRAD {
+                            gradients = add_product(gradients, w.value, grad_j);
+                        }
                     }
                 }
-                gradient += sums.gradient;
-                push += sums.push;
+                gradient += gradients;
+                push += pushes;
             }
         }
         if WITH_GRAD {
-            part[lane] = gradient;
-            workgroupBarrier();
-            for (var stride = 1u; stride < SPLIT; stride *= 2u) {
-                if mine % (2u * stride) == 0u {
-                    part[lane] += part[lane + stride * LANES];
-                }
-                workgroupBarrier();
-            }
+            let sum = joined(gradient, lane, mine);
             if mine == 0u && q < QUADS && inside {
-                grad_y[i * QUADS + q] = part[lane];
+                grad_y[i * QUADS + q] = sum;
             }
-            workgroupBarrier();
         }
-        part[lane] = vec4<f32>(push, 0.0);
+        part[lane] = joined(vec4<f32>(push, 0.0), lane, mine);
         workgroupBarrier();
-        for (var stride = 1u; stride < SPLIT; stride *= 2u) {
-            if mine % (2u * stride) == 0u {
-                part[lane] += part[lane + stride * LANES];
-            }
-            workgroupBarrier();
-        }
         for (var stride = LANES / 2u; stride > 0u; stride /= 2u) {
             if mine == 0u && lane % LANES < stride {
                 part[lane] += part[lane + stride];
@@ -135,7 +98,6 @@ fn cfconv_backward_table(
             workgroupBarrier();
         }
         total += part[group * LANES].xyz;
-        workgroupBarrier();
     }
     if mine == 0u && lane % LANES == 0u && inside {
         force[i] += vec4<f32>(GRADIENT_UNIT * total, 0.0);

@@ -24,8 +24,6 @@ const TOGETHER: u32 = 2u;
 @group(0) @binding(4) var<storage, read> table: array<Coefficients>;
 @group(0) @binding(5) var<storage, read_write> m: array<vec4<f32>>;
 
-var<workgroup> part: array<vec4<f32>, WORKGROUP>;
-
 @compute @workgroup_size(WORKGROUP)
 fn cfconv_forward_table(
     @builtin(workgroup_id) id: vec3<u32>,
@@ -49,27 +47,17 @@ fn cfconv_forward_table(
                 for (var e = ends.x; e < ends.y; e += TOGETHER) {
                     // unroll
                     for (var next = 0u; next < TOGETHER; next++) {
-                        let found = edge[min(e + next, ends.y - 1u)];
+                        let found = edge_or_nothing(e + next, ends.y);
                         let y_j = loaded(y[sender(here.z, found) * QUADS + q]);
-                        // What stands in for edges beyond the end adds 0.
-                        let filtered = select(Real4(), y_j, e + next < ends.y);
-                        sum = add_product(sum, value(coefficients(found, q)), filtered);
+                        sum = fma(value(coefficients(found, q)), widened(y_j), sum);
                     }
                 }
                 message += sum;
             }
         }
-        part[lane] = message;
-        workgroupBarrier();
-        for (var stride = 1u; stride < SPLIT; stride *= 2u) {
-            if mine % (2u * stride) == 0u {
-                part[lane] += part[lane + stride * LANES];
-            }
-            workgroupBarrier();
-        }
+        let sum = joined(message, lane, mine);
         if mine == 0u && q < QUADS && i < params.n_beads {
-            m[i * QUADS + q] = part[lane];
+            m[i * QUADS + q] = sum;
         }
-        workgroupBarrier();
     }
 }

@@ -29,9 +29,10 @@ pub(crate) struct Scene {
     pub(crate) grad_m: Vec<f64>,
     /// As shaders/lib/edge.wgsl has them; numbers of beads count on from replica to replica.
     pub(crate) edge: Vec<[u32; 2]>,
-    /// As shaders/lib/filter_table_read.wgsl has it, and its HIGHER.
+    /// As shaders/lib/filter_table_read.wgsl has it, its HIGHER, and NOTHING of shaders/lib/row.wgsl.
     pub(crate) table: Vec<u32>,
     pub(crate) higher: Value,
+    pub(crate) nothing: Value,
 }
 
 impl Scene {
@@ -45,8 +46,8 @@ impl Scene {
         let graph = ReferenceOps.neighbor_list(&positions, &first_bead, radius)?;
         let Filter::Table { tolerance } = Filter::TABLE else { unreachable!("that is a table") };
         let table = FilterTable::new(&schnet, tolerance)?;
-        let fits = positions.len() <= 1 << BEAD_BITS
-            && table.n_intervals() <= 1 << (u32::BITS - BEAD_BITS);
+        let fits =
+            positions.len() <= 1 << BEAD_BITS && table.n_intervals() < 1 << (u32::BITS - BEAD_BITS);
         if !fits {
             return Err(format!("{n_replicas} replicas: their edges do not fit in a word").into());
         }
@@ -72,6 +73,7 @@ impl Scene {
             edge,
             table: words,
             higher: Value::Real(higher),
+            nothing: Value::Count(table.n_intervals() as u32),
             schnet,
             positions,
             graph,
@@ -115,5 +117,6 @@ fn packed(table: &FilterTable) -> (Vec<u32>, f64) {
     };
     let rows = cubics.chunks_exact(CHANNELS);
     let rows = rows.flat_map(|row| (0..3).flat_map(|k| row.iter().map(move |c| words(*c)[k])));
-    (rows.collect(), higher)
+    // What stands in for edges that are not there.
+    (rows.chain([0; 3 * CHANNELS]).collect(), higher)
 }

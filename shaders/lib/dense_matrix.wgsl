@@ -115,7 +115,7 @@ fn keep(held: Held, n_out: u32, lane: u32) {
         let digits = bitcast<vec4<u32>>(scaled) & vec4<u32>(0xffffe000u);
         let near = bitcast<vec4<f32>>(digits);
         if q < WIDTH {
-            high[at] = vec4<f16>(near);
+            high[at] = vec4<f16>(select(scaled, near, LOW));
             if LOW {
                 low[at] = vec4<f16>(scaled - near);
             }

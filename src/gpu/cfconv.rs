@@ -106,12 +106,20 @@ fn filter_weights(schnet: &SchNet, block: &Interaction) -> Vec<f32> {
 }
 
 /// Constants of lib/row.wgsl, and the rows of a workgroup. Few rows are shared by as many groups of
-/// invocations as a row has segments; many rows by fewer, with more rows to a workgroup, for they
-/// have senders in common.
-fn row_constants(device: &Device, schnet: &SchNet, n_beads: usize) -> (Constants, usize) {
+/// invocations as a row has segments; many rows by fewer in f32, with more rows to a workgroup, for
+/// they have senders in common.
+fn row_constants(
+    device: &Device,
+    schnet: &SchNet,
+    stored: Stored,
+    n_beads: usize,
+) -> (Constants, usize) {
     let quads = network::quads(schnet.n_filters());
     let most = device.device.limits().max_compute_invocations_per_workgroup;
-    let (split, workgroup) = if n_beads < 8192 { (8, 256) } else { (4, most.min(512)) };
+    let (split, workgroup) = match stored {
+        Stored::F32 if n_beads >= 8192 => (4, most.min(512)),
+        _ => (8, 256),
+    };
     let lanes = quads.next_power_of_two().min(32);
     let constants = vec![
         ("WORKGROUP", Value::Count(workgroup)),
@@ -188,11 +196,25 @@ enum Filters {
 #[derive(Debug)]
 struct Places {
     n_stretches: usize,
+    n_intervals: usize,
     bead_bits: u32,
     exponent: i32,
     head: Buffer<f32>,
     edge: Buffer<[u32; 2]>,
     reach: Buffer<[u32; 4]>,
+}
+
+impl Places {
+    /// Constants of the kernels that read tables.
+    fn constants(&self, stored: Stored) -> Constants {
+        let mut constants = stored.files();
+        constants.push(("BEAD_BITS", Value::Count(self.bead_bits)));
+        constants.push(("NOTHING", Value::Count(self.n_intervals as u32)));
+        if stored == Stored::F32 {
+            constants.push(("HIGHER", higher(self.exponent)));
+        }
+        constants
+    }
 }
 
 /// The convolutions of all blocks.
@@ -242,7 +264,8 @@ impl Convolutions {
             });
         };
         let bead_bits = usize::BITS - (widest.max(2) - 1).leading_zeros();
-        if bead_bits >= 32 || table.n_intervals() > 1 << (32 - bead_bits) {
+        // One more stands for what is not there.
+        if bead_bits >= 32 || table.n_intervals() >= 1 << (32 - bead_bits) {
             let what = format!("{} intervals with {widest} beads", table.n_intervals());
             return Err(Error::unsupported(what, "a larger --table-tolerance, or --filter exact"));
         }
@@ -264,6 +287,7 @@ impl Convolutions {
             scales,
             filters: Filters::Table(Places {
                 n_stretches: table.stretches.len(),
+                n_intervals: table.n_intervals(),
                 bead_bits,
                 exponent,
                 head: Buffer::from_slice(device, "head", &head(&table))?,
@@ -338,13 +362,10 @@ impl Convolutions {
                 let kernel = exact_kernel(device, schnet, false)?;
                 kernel.bind(device, &[params, row, col, position, y, weights, m], n)
             }
-            Filters::Table(Places { bead_bits, exponent, edge, reach, .. }) => {
-                let (mut constants, rows) = row_constants(device, schnet, n);
-                constants.push(("BEAD_BITS", Value::Count(*bead_bits)));
-                constants.extend(self.stored.files());
-                if self.stored == Stored::F32 {
-                    constants.push(("HIGHER", higher(*exponent)));
-                }
+            Filters::Table(places) => {
+                let (mut constants, rows) = row_constants(device, schnet, self.stored, n);
+                constants.extend(places.constants(self.stored));
+                let Places { edge, reach, .. } = places;
                 let kernel = Kernel::new(device, "cfconv_forward_table", &constants)?;
                 let buffers: [&dyn Bindable; 6] = [params, reach, edge, y, weights, m];
                 kernel.bind(device, &buffers, n.div_ceil(rows))
@@ -378,14 +399,12 @@ impl Convolutions {
                     [params, row, col, position, y, grad_m, weights, grad_y, force];
                 kernel.bind(device, &buffers, n)
             }
-            Filters::Table(Places { bead_bits, exponent, edge, reach, .. }) => {
-                let (mut constants, rows) = row_constants(device, schnet, n);
-                constants.push(("BEAD_BITS", Value::Count(*bead_bits)));
-                constants.extend(self.stored.files());
-                if self.stored == Stored::F32 {
-                    constants.push(("HIGHER", higher(*exponent)));
-                }
-                constants.push(("GRADIENT_UNIT", Value::Real(seed.recip())));
+            Filters::Table(places) => {
+                let (mut constants, rows) = row_constants(device, schnet, self.stored, n);
+                constants.extend(places.constants(self.stored));
+                let Places { edge, reach, .. } = places;
+                let unit = if self.stored == Stored::F32 { 1.0 } else { UNIT };
+                constants.push(("GRADIENT_UNIT", Value::Real((seed * unit).recip())));
                 constants.push(("WITH_GRAD", Value::Flag(with_grad)));
                 let kernel = Kernel::new(device, "cfconv_backward_table", &constants)?;
                 let buffers: [&dyn Bindable; 9] =
@@ -445,31 +464,61 @@ fn cubics(
     })
 }
 
-/// What the coefficients of 1, t, t² and t³ have room for in 16-bit floats, in parts of the scale of
-/// a filter: the higher ones are larger, and count less.
-const ROOM: [f64; 4] = [1.0, 64.0, 1024.0, 16384.0];
+/// UNIT of lib/filter_table_read_half.wgsl, Å.
+const UNIT: f64 = 1.0 / 16.0;
+/// Largest coefficients in parts of a filter's scale, in the middle of the range of 16-bit floats
+/// for the first, below its end for the others.
+const ROOM: [f64; 4] = [16.0, 32768.0, 32768.0, 32768.0];
 
-/// A power of two for each filter of block `b`, at least as large as its values.
+/// Coefficients of powers of t in parts of [`UNIT`].
+fn in_units(c: [f64; 4]) -> [f64; 4] {
+    [c[0], c[1] * UNIT, c[2] * UNIT.powi(2), c[3] * UNIT.powi(3)]
+}
+
+/// A power of two for each filter of block `b`: in parts of it all coefficients have room.
 fn scales(schnet: &SchNet, table: &FilterTable, b: usize) -> Vec<f64> {
     let mut largest = vec![0.0_f64; schnet.n_filters()];
     for (_, f, c) in cubics(schnet, table, b) {
-        largest[f] = c.iter().zip(ROOM).fold(largest[f], |a, (c, room)| a.max(c.abs() / room));
+        let parts = in_units(c).into_iter().zip(ROOM).map(|(c, room)| c.abs() / room);
+        largest[f] = parts.fold(largest[f], f64::max);
     }
     let power = |x: f64| if x > 0.0 { 2.0_f64.powf(x.log2().ceil()) } else { 1.0 };
     largest.into_iter().map(power).collect()
 }
 
-/// The coefficients of block `b` as lib/filter_table_read_half.wgsl reads them,
-/// `[n_intervals, 4, quads of filters]`.
+/// The coefficients of block `b` as lib/filter_table_read_half.wgsl reads them, those of four
+/// channels together, and an interval of zeros: `[n_intervals + 1, 2, quads of filters, 4]`.
 fn half_coefficients(schnet: &SchNet, table: &FilterTable, b: usize, scales: &[f64]) -> Vec<u32> {
-    let width = 4 * network::quads(schnet.n_filters()) as usize;
-    let mut halves = vec![0.0_f32; table.n_intervals() * 4 * width];
+    let quads = network::quads(schnet.n_filters()) as usize;
+    let mut words = vec![0; (table.n_intervals() + 1) * 2 * quads * 4];
     for (k, f, c) in cubics(schnet, table, b) {
-        for (power, c) in c.into_iter().enumerate() {
-            halves[(4 * k + power) * width + f] = (c / scales[f]) as f32;
+        let [c0, c1, c2, c3] = in_units(c).map(|c| c / scales[f]);
+        let (c0, more) = with_more(c0);
+        let half = |c: f64| f16::from_f64(c).to_bits();
+        let quads_at = (2 * k * quads + f / 4) * 4 + f % 4 / 2;
+        for (at, bits) in [
+            (quads_at, c0),
+            (quads_at + 2, half(c1)),
+            (quads_at + 4 * quads, half(c2)),
+            (quads_at + 4 * quads + 2, half(c3) & !15 | more),
+        ] {
+            words[at] |= u32::from(bits) << (16 * (f % 2));
         }
     }
-    Stored::Half.pack(&halves)
+    words
+}
+
+/// A 16-bit float towards zero, and the next four bits of its fraction.
+fn with_more(x: f64) -> (u16, u16) {
+    let bits = (x as f32).to_bits();
+    // To nearest in the last of the four, which is bit 9 of an f32.
+    let (bits, sign) = ((bits & !(1 << 31)) + (1 << 8), (bits >> 31) << 15);
+    let exponent = (bits >> 23) as i32 - 127;
+    if exponent < -14 {
+        return (f16::from_f64(x).to_bits(), 0);
+    }
+    let half = (sign | ((exponent + 15) as u32) << 10 | (bits >> 13) & 0x3ff) as u16;
+    (half, (bits >> 9 & 15) as u16)
 }
 
 /// A float with `bits` significant bits and five of exponent, from the right: mantissa, exponent,
@@ -483,10 +532,11 @@ fn short_float(x: f64, exponent: i32, bits: u32) -> u32 {
 }
 
 /// The coefficients of block `b` of powers of t, from the middle of an interval: rows of the first,
-/// of the second, and of the third and fourth in one word, `[n_intervals, 3, quads of filters]`.
+/// of the second, and of the third and fourth in one word, and an interval of zeros:
+/// `[n_intervals + 1, 3, quads of filters]`.
 fn coefficients(schnet: &SchNet, table: &FilterTable, b: usize, exponent: i32) -> Vec<u32> {
     let width = 4 * network::quads(schnet.n_filters()) as usize;
-    let mut rows = vec![0; table.n_intervals() * 3 * width];
+    let mut rows = vec![0; (table.n_intervals() + 1) * 3 * width];
     for (k, f, [c0, c1, c2, c3]) in cubics(schnet, table, b) {
         let square = short_float(c2, exponent, SQUARE_BITS);
         let cube = short_float(c3, exponent, CUBE_BITS);

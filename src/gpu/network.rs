@@ -54,8 +54,10 @@ struct Chain {
 }
 
 impl Chain {
-    fn new(tiles: &Tiles) -> Self {
-        Chain { parts: tiles.parts, weights: Vec::new(), matrices: Vec::new() }
+    /// With operands of so many parts on the matrix units.
+    fn new(tiles: &Tiles, parts: usize) -> Self {
+        let parts = tiles.matrices.then_some(parts);
+        Chain { parts, weights: Vec::new(), matrices: Vec::new() }
     }
 
     /// Adds W and its bias, or the transpose of W; returns where it begins, in fours.
@@ -104,6 +106,7 @@ impl Chain {
         let (mut halves, scale) = split(&self.matrices);
         halves.truncate(parts * self.matrices.len());
         at.push(("dense", Value::File("dense_matrix")));
+        at.push(("LOW", Value::Flag(parts == 2)));
         at.push(("LOW_AT", Value::Count((self.matrices.len() / 4) as u32)));
         at.push(("UNSCALE", Value::Real(scale.recip())));
         Ok(Layers { weights, halves: Some(Buffer::from_slice(device, "halves", &halves)?), at })
@@ -127,30 +130,28 @@ struct Tiles {
     constants: Constants,
     /// Rows of a tile.
     rows: usize,
-    /// The parts of an operand on the matrix units, if they work on them.
-    parts: Option<usize>,
+    /// Whether the matrix units work on them.
+    matrices: bool,
 }
 
 impl Tiles {
     /// For layers of up to `widest` channels.
-    fn new(device: &Device, precision: Precision, widest: usize, n_beads: usize) -> Result<Self> {
+    fn new(device: &Device, widest: usize, n_beads: usize) -> Result<Self> {
         match device.matrices && widest <= 128 {
-            true => Ok(Tiles::of_matrices(precision, widest, n_beads)),
+            true => Ok(Tiles::of_matrices(widest, n_beads)),
             false => Tiles::of_lanes(device, widest, n_beads),
         }
     }
 
-    /// Two matrices high where there are rows enough for all of a device and two parts to multiply.
-    fn of_matrices(precision: Precision, widest: usize, n_beads: usize) -> Self {
-        let low = precision == Precision::F32;
-        let (workgroup, rows) = if low && n_beads >= 4096 { (512, 32) } else { (256, 16) };
+    /// Two matrices high where there are rows enough for all of a device.
+    fn of_matrices(widest: usize, n_beads: usize) -> Self {
+        let (workgroup, rows) = if n_beads < 4096 { (256, 16) } else { (512, 32) };
         let constants = vec![
             ("WORKGROUP", Value::Count(workgroup)),
             ("WIDTH", Value::Count(quads(widest.next_multiple_of(16)))),
             ("ROWS", Value::Count(32 * rows / workgroup)),
-            ("LOW", Value::Flag(low)),
         ];
-        Tiles { constants, rows: rows as usize, parts: Some(if low { 2 } else { 1 }) }
+        Tiles { constants, rows: rows as usize, matrices: true }
     }
 
     /// The fewer the rows of all, the fewer of a tile, so that all of a device works on them, and
@@ -180,7 +181,7 @@ impl Tiles {
             ("AHEAD", Value::Count(ahead)),
             ("FETCHES", Value::Count((4 * ahead * width).div_ceil(workgroup))),
         ];
-        Ok(Tiles { constants, rows: tile(rows) as usize, parts: None })
+        Ok(Tiles { constants, rows: tile(rows) as usize, matrices: false })
     }
 }
 
@@ -215,9 +216,10 @@ impl Layers {
     fn new(
         device: &Device,
         tiles: &Tiles,
+        parts: usize,
         layers: &[(&'static str, &Linear, bool)],
     ) -> Result<Self> {
-        let mut chain = Chain::new(tiles);
+        let mut chain = Chain::new(tiles, parts);
         let at = layers
             .iter()
             .map(|(name, layer, transposed)| (*name, Value::Count(chain.push(layer, *transposed))))
@@ -313,10 +315,11 @@ impl Network {
             Convolutions::new(device, schnet, numerics, n_beads, widest, capacity * replicas)?;
         let widest = schnet.readout.iter().map(|layer| layer.n_out).max().unwrap_or(1);
         let widest = widest.max(schnet.n_hidden).max(schnet.n_filters());
-        let tiles = Tiles::new(device, numerics.precision, widest, n_beads)?;
+        let tiles = Tiles::new(device, widest, n_beads)?;
         let (hidden, filters) = (quads(schnet.n_hidden), quads(schnet.n_filters()));
         let rows = |label, quads: u32| Buffer::zeroed(device, label, n_beads * 4 * quads as usize);
         let stored = convolutions.stored;
+        let backward_parts = if numerics.precision == Precision::Mixed { 1 } else { 2 };
         let packed = |label, quads: u32| {
             Buffer::zeroed(device, label, n_beads * stored.words() * quads as usize)
         };
@@ -333,8 +336,9 @@ impl Network {
                 ];
                 let backward = forward.map(|(name, layer, _)| (name, layer, true));
                 Ok(Between {
-                    forward: Layers::new(device, &tiles, &forward)?,
-                    backward: Layers::new(device, &tiles, &backward)?,
+                    forward: Layers::new(device, &tiles, 2, &forward)?,
+                    // A gradient makes less of errors than an activation does.
+                    backward: Layers::new(device, &tiles, backward_parts, &backward)?,
                     z: packed("z", hidden)?,
                 })
             };
@@ -349,7 +353,7 @@ impl Network {
             blocks.push(Block { between, y });
         }
         let last = schnet.interactions.last().expect("a network has blocks");
-        let mut chain = Chain::new(&tiles);
+        let mut chain = Chain::new(&tiles, 2);
         let at = [
             ("LIN2", &last.lin2, false),
             ("LIN", &last.lin, false),
@@ -369,6 +373,7 @@ impl Network {
         at.push(("LAYERS_AT", Value::Count(chain.push_numbers(&layers))));
         let readout = chain.upload(device, at)?;
         let seed = if stored == Stored::F32 { 1.0 } else { seed(schnet) };
+
         let width = 4 * hidden as usize;
         let mut embedding = vec![0.0; schnet.embedding.len() / schnet.n_hidden * width];
         for (row, of_type) in
