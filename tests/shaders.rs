@@ -104,6 +104,31 @@ fn layers_on_matrix_units_translate() {
     }
 }
 
+/// The filter networks for matrix units, and their emulation.
+#[test]
+fn filters_on_matrix_units_translate() {
+    for (quads, filters, functions, lanes) in [(32, 8, 4, 16), (1, 1, 1, 4), (24, 6, 8, 32)] {
+        for (name, bindings) in [("cfconv_forward_matrix", 8), ("cfconv_backward_matrix", 10)] {
+            for file in ["matrix", "matrix_emulated"] {
+                let constants = [
+                    ("matrix", Value::File(file)),
+                    ("QUADS", Value::Count(quads)),
+                    ("FILTER_MATRICES", Value::Count(filters)),
+                    ("RBF_MATRICES", Value::Count(functions)),
+                    ("BASIS_LANES", Value::Count(lanes)),
+                ];
+                let (module, info) =
+                    parse(&compose(name, &constants)).unwrap_or_else(|e| panic!("{e}"));
+                let reflection = reflect(&module);
+                assert_eq!(reflection.bindings.len(), bindings, "{name}");
+                println!("{name} {}", reflection.workgroup_bytes);
+                let spirv = naga::back::spv::write_vec(&module, &info, &Default::default(), None);
+                assert!(!spirv.unwrap_or_else(|e| panic!("{name}: {e}")).is_empty());
+            }
+        }
+    }
+}
+
 fn translate(name: &str, module: &naga::Module, info: &naga::valid::ModuleInfo) {
     use naga::back::{hlsl, msl, spv};
     let spirv = spv::write_vec(module, info, &spv::Options::default(), None);

@@ -1,6 +1,9 @@
 //! Continuous-filter convolutions on the device: filters as weights or tables, and their kernels.
 
+use std::f64::consts::{E, FRAC_PI_2};
 use std::sync::Arc;
+
+use half::f16;
 
 use super::buffer::Buffer;
 use super::device::Device;
@@ -8,12 +11,12 @@ use super::kernel::{Bindable, Dispatch, Kernel};
 use super::network::{self, activation_constants, columns, narrow};
 use super::params::{Bead, Params};
 use super::wgsl::{Constants, Value};
-use crate::engine::Numerics;
+use crate::engine::{Numerics, Precision};
 use crate::error::{Error, Result};
 use crate::model::FilterTable;
 use crate::model::filter_table::{CUBE_BITS, SQUARE_BITS, to_middle};
 use crate::model::radial::Envelope;
-use crate::model::schnet::{Interaction, SchNet};
+use crate::model::schnet::{Interaction, Linear, SchNet};
 
 /// Constants of lib/radial.wgsl.
 pub(super) fn radial_constants(
@@ -120,11 +123,109 @@ fn row_constants(device: &Device, schnet: &SchNet, n_beads: usize) -> (Constants
     (constants, (workgroup / lanes / split) as usize)
 }
 
+/// The filter networks on matrix units, whose kernels have these numbers for each block beside the
+/// weights: 1 / the powers of two in the weights, the biases, and the radial functions.
+#[derive(Debug)]
+struct Units {
+    numbers: Vec<Buffer<f32>>,
+    emulated: bool,
+}
+
+/// The widest layer of a filter network on matrix units, in matrices: a subgroup has one of them.
+const MOST_MATRICES: usize = 8;
+
+fn matrices(n: usize) -> usize {
+    n.div_ceil(16)
+}
+
+impl Units {
+    /// Whether kernels on them evaluate the filters of this network.
+    fn suit(device: &Device, schnet: &SchNet, precision: Precision) -> bool {
+        let [filters, functions] = [schnet.n_filters(), schnet.radial_basis.n_rbf()].map(matrices);
+        // Of the backward pass: both layers' operands, sums, and 144 edges.
+        let bytes = 32 * (8 * (4 * (filters + functions) + 4) + 16 * (4 * filters + 2)) + 144 * 40;
+        precision == Precision::Mixed
+            && (device.matrices || device.emulates_matrices)
+            && filters.max(functions) <= MOST_MATRICES
+            && bytes + 64 <= device.device.limits().max_compute_workgroup_storage_size as usize
+    }
+
+    /// Constants of the kernels, and the rows of a workgroup: it loads the weights once, so several
+    /// where there are rows enough for all of a device.
+    fn constants(&self, schnet: &SchNet, n_beads: usize) -> (Constants, usize) {
+        let rows = if n_beads < 8192 { 1 } else { 4 };
+        let functions = matrices(schnet.radial_basis.n_rbf());
+        let mut constants = radial_constants(&schnet.radial_basis, &schnet.cutoff);
+        constants.extend(activation_constants(schnet.activation));
+        constants.extend([
+            ("ROWS", Value::Count(rows)),
+            ("QUADS", Value::Count(network::quads(schnet.n_filters()))),
+            ("FILTER_MATRICES", Value::Count(matrices(schnet.n_filters()) as u32)),
+            ("RBF_MATRICES", Value::Count(functions as u32)),
+            ("BASIS_LANES", Value::Count(4 * functions.next_power_of_two() as u32)),
+        ]);
+        if self.emulated {
+            constants.push(("matrix", Value::File("matrix_emulated")));
+        }
+        (constants, rows as usize)
+    }
+}
+
+/// The weights of a layer as lib/matrix.wgsl reads them, times a power of two that takes the largest
+/// to 2^14 or somewhat more: matrices of 16 x 16, each column by column. Also 1 / that power.
+fn matrices_of(layer: &Linear) -> (Vec<u16>, f64) {
+    let largest = layer.weight.iter().fold(f64::MIN_POSITIVE, |a, w| a.max(w.abs()));
+    let exponent = (14.0 - largest.log2().floor()).clamp(-100.0, 100.0) as i32;
+    let width = matrices(layer.n_out);
+    let mut halves = vec![0; 256 * matrices(layer.n_in) * width];
+    for o in 0..layer.n_out {
+        for k in 0..layer.n_in {
+            let weight = layer.weight[o * layer.n_in + k] * 2.0_f64.powi(exponent);
+            let matrix = k / 16 * width + o / 16;
+            halves[256 * matrix + o % 16 * 16 + k % 16] = f16::from_f64(weight).to_bits();
+        }
+    }
+    (halves, 2.0_f64.powi(-exponent))
+}
+
+/// The power of two that takes slopes of radial functions to at most 16: there is room in 16-bit
+/// floats for what filter0 makes of them.
+fn slope_power(basis: &crate::model::RadialBasis) -> f64 {
+    let form = basis.form();
+    // Of e^(-s x^2), at x^2 = 1 / 2s; and of the envelope.
+    let steepest = form.sharpness.iter().fold(0.0_f64, |a, s| a.max((2.0 * s / E).sqrt()));
+    let bound =
+        steepest * form.coordinate(0.0).1.abs() + FRAC_PI_2 * basis.cutoff.envelope().rate.abs();
+    2.0_f64.powi((16.0 / bound).log2().floor().clamp(-100.0, 100.0) as i32)
+}
+
+/// `halves` and `numbers` of cfconv_forward_matrix.wgsl and cfconv_backward_matrix.wgsl.
+fn matrix_weights(schnet: &SchNet, block: &Interaction) -> (Vec<u16>, Vec<f32>) {
+    let (mut halves, first) = matrices_of(&block.filter0);
+    let (more, second) = matrices_of(&block.filter1);
+    halves.extend(more);
+    let power = slope_power(&schnet.radial_basis);
+    let mut numbers = narrow(&[first, second, second / power, power]);
+    let mut bias = narrow(block.filter0.bias.as_deref().unwrap_or(&[]));
+    bias.resize(16 * matrices(schnet.n_filters()), 0.0);
+    numbers.extend(bias);
+    // Functions that are none are multiplied by weights that are 0.
+    let mut functions = radial_functions(&schnet.radial_basis);
+    functions.resize(2 * 16 * matrices(schnet.radial_basis.n_rbf()), 0.0);
+    for quad in functions.chunks_exact(8) {
+        numbers.extend(quad.iter().step_by(2));
+        numbers.extend(quad.iter().skip(1).step_by(2));
+    }
+    (halves, numbers)
+}
+
 /// How the filters of a network are evaluated on the device.
 #[derive(Debug)]
 enum Filters {
     /// By their networks, for every edge.
     Exact,
+    /// The same on matrix units, in 16 bits.
+    Matrix(Units),
     /// From tables.
     Table(Places),
 }
@@ -169,7 +270,11 @@ impl Convolutions {
         widest: usize,
         n_edges: usize,
     ) -> Result<Self> {
-        let Some(table) = numerics.filter.table(schnet)? else {
+        let table = numerics.filter.table(schnet)?;
+        if table.is_none() && Units::suit(device, schnet, numerics.precision) {
+            return Convolutions::on_matrix_units(device, schnet);
+        }
+        let Some(table) = table else {
             let weights = schnet.interactions.iter().map(|block| {
                 let bits: Vec<u32> = bytemuck::cast_vec(filter_weights(schnet, block));
                 Buffer::from_slice(device, "filter", &bits)
@@ -201,6 +306,18 @@ impl Convolutions {
         })
     }
 
+    fn on_matrix_units(device: &Device, schnet: &SchNet) -> Result<Self> {
+        let (mut weights, mut numbers) = (Vec::new(), Vec::new());
+        for block in &schnet.interactions {
+            let (halves, of_block) = matrix_weights(schnet, block);
+            let bits: Vec<u32> = bytemuck::pod_collect_to_vec(&halves);
+            weights.push(Buffer::from_slice(device, "filter", &bits)?);
+            numbers.push(Buffer::from_slice(device, "numbers", &of_block)?);
+        }
+        let emulated = !device.matrices;
+        Ok(Convolutions { filters: Filters::Matrix(Units { numbers, emulated }), weights })
+    }
+
     /// Makes room for more edges.
     pub(super) fn grow(&mut self, device: &Device, n_edges: usize) -> Result<()> {
         if let Filters::Table(places) = &mut self.filters {
@@ -217,7 +334,7 @@ impl Convolutions {
         let layers = 2 * (n_rbf + filters);
         // Of a channel: the features gathered and the coefficients, the value and the sums.
         match self.filters {
-            Filters::Exact => [[4, layers + 3], [8, 2 * layers + 15]],
+            Filters::Exact | Filters::Matrix(_) => [[4, layers + 3], [8, 2 * layers + 15]],
             Filters::Table(_) => [[16, 8], [20, 18]],
         }
         .map(|of_channel| of_channel.map(|work| work * filters))
@@ -264,6 +381,13 @@ impl Convolutions {
                 let kernel = exact_kernel(device, schnet, false)?;
                 kernel.bind(device, &[params, row, col, position, y, weights, m], n)
             }
+            Filters::Matrix(units) => {
+                let (constants, rows) = units.constants(schnet, n);
+                let kernel = Kernel::new(device, "cfconv_forward_matrix", &constants)?;
+                let buffers: [&dyn Bindable; 8] =
+                    [params, row, col, position, y, weights, &units.numbers[b], m];
+                kernel.bind(device, &buffers, n.div_ceil(rows))
+            }
             Filters::Table(Places { bead_bits, exponent, edge, reach, .. }) => {
                 let (mut constants, rows) = row_constants(device, schnet, n);
                 constants.push(("BEAD_BITS", Value::Count(*bead_bits)));
@@ -297,6 +421,14 @@ impl Convolutions {
                 let buffers: [&dyn Bindable; 9] =
                     [params, row, col, position, y, grad_m, weights, grad_y, force];
                 kernel.bind(device, &buffers, n)
+            }
+            Filters::Matrix(units) => {
+                let (constants, rows) = units.constants(schnet, n);
+                let kernel = Kernel::new(device, "cfconv_backward_matrix", &constants)?;
+                let numbers = &units.numbers[b];
+                let buffers: [&dyn Bindable; 10] =
+                    [params, row, col, position, y, grad_m, weights, numbers, grad_y, force];
+                kernel.bind(device, &buffers, n.div_ceil(rows))
             }
             Filters::Table(Places { bead_bits, exponent, edge, reach, .. }) => {
                 let (mut constants, rows) = row_constants(device, schnet, n);

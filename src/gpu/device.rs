@@ -47,6 +47,8 @@ pub struct Device {
     pub(super) name: String,
     /// Whether it multiplies matrices of 16 by 16 16-bit floats in subgroups of 32.
     pub(super) matrices: bool,
+    /// Whether exact filters that would use them are computed as if it did, by loops.
+    pub(super) emulates_matrices: bool,
     /// The first error that no scope caught, and the loss of the device.
     failure: Arc<Mutex<Option<String>>>,
     pub(super) allocated: Arc<AtomicU64>,
@@ -84,20 +86,23 @@ fn useful_features() -> wgpu::Features {
         | matrix_features()
 }
 
-/// What lib/dense_matrix.wgsl needs.
+/// Bytes of workgroup memory that kernels on matrix units may take.
+const MATRIX_MEMORY: u32 = 36_864;
+
+/// What lib/dense_matrix.wgsl and lib/matrix.wgsl need.
 fn matrix_features() -> wgpu::Features {
     wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX
         | wgpu::Features::SHADER_F16
         | wgpu::Features::SUBGROUP
 }
 
-/// Whether an adapter has matrices as lib/dense_matrix.wgsl uses them, and the workgroups to do it.
+/// Whether an adapter has matrices as these files use them, and the workgroups to do it.
 fn has_matrices(adapter: &wgpu::Adapter) -> bool {
     use wgpu::CooperativeScalarType::{F16, F32};
     let (info, limits) = (adapter.get_info(), adapter.limits());
     adapter.features().contains(matrix_features())
         && limits.max_compute_invocations_per_workgroup >= 512
-        && limits.max_compute_workgroup_storage_size >= 36_864
+        && limits.max_compute_workgroup_storage_size >= MATRIX_MEMORY
         && [info.subgroup_min_size, info.subgroup_max_size] == [32, 32]
         && adapter.cooperative_matrix_properties().iter().any(|matrix| {
             [matrix.m_size, matrix.n_size, matrix.k_size] == [16; 3]
@@ -260,8 +265,33 @@ impl Device {
 
     fn around(device: wgpu::Device, queue: wgpu::Queue, name: String) -> Self {
         let (failure, allocated, tally) = (Arc::default(), Arc::default(), Arc::default());
-        let (matrices, kernels) = (false, Arc::default());
-        Device { device, queue, name, matrices, failure, allocated, tally, kernels }
+        let (matrices, emulates_matrices, kernels) = (false, false, Arc::default());
+        Device {
+            device,
+            queue,
+            name,
+            matrices,
+            emulates_matrices,
+            failure,
+            allocated,
+            tally,
+            kernels,
+        }
+    }
+
+    /// The device with the exact filters of [`Precision::Mixed`](crate::engine::Precision) as on
+    /// matrix units, their arithmetic done by loops: far slower than without, for tests of these
+    /// kernels where no such units are.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if it has no 16-bit floats or not the workgroup memory.
+    pub fn emulating_matrices(self) -> Result<Self> {
+        let memory = self.device.limits().max_compute_workgroup_storage_size;
+        if !self.device.features().contains(wgpu::Features::SHADER_F16) || memory < MATRIX_MEMORY {
+            let what = format!("emulating matrix units on {}", self.name);
+            return Err(Error::unsupported(what, "a device with 16-bit floats"));
+        }
+        Ok(Device { emulates_matrices: true, ..self })
     }
 
     /// Name and WGSL text of every kernel compiled so far, sorted.

@@ -1,0 +1,32 @@
+// lib/matrix for devices without matrix units, to test kernels that use them: the same functions,
+// operands and layouts. 32 invocations in a row stand for a subgroup.
+enable f16;
+
+// Where the matrix begins.
+alias Weight = u32;
+// Half a row of the matrix.
+alias Sum = array<f32, 8>;
+
+fn weight_at(at: u32) -> Weight {
+    return at;
+}
+
+fn multiply_add(at: u32, stride: u32, w: Weight, sum: Sum, lane: u32) -> Sum {
+    let row = at + lane % 32u / 2u * stride;
+    let column = w + lane % 2u * 32u;
+    var added = sum;
+    for (var k = 0u; k < 4u; k++) {
+        let x = vec4<f32>(rows[row + k]);
+        // unroll
+        for (var c = 0u; c < 8u; c++) {
+            added[c] += dot(x, vec4<f32>(halves[column + 4u * c + k]));
+        }
+    }
+    return added;
+}
+
+fn put(sum: Sum, at: u32, lane: u32) {
+    let first = at + lane % 32u / 2u * SUM_STRIDE + lane % 2u * 2u;
+    sums[first] = vec4<f32>(sum[0], sum[1], sum[2], sum[3]);
+    sums[first + 1u] = vec4<f32>(sum[4], sum[5], sum[6], sum[7]);
+}
