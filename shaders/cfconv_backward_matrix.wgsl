@@ -38,10 +38,9 @@ const_assert 4u * FILTER_MATRICES >= QUADS && BASIS_LANES >= 4u * RBF_MATRICES;
 const BASIS_STRIDE: u32 = 4u * RBF_MATRICES + 2u;
 const HIDDEN_STRIDE: u32 = 4u * FILTER_MATRICES + 2u;
 const SUM_STRIDE: u32 = 4u * FILTER_MATRICES + 2u;
-// Where slopes begin in either layer, and the hidden layer among `rows`.
+// Where slopes begin.
 const BASIS_SLOPES: u32 = TILE * BASIS_STRIDE;
-const HIDDEN: u32 = 2u * TILE * BASIS_STRIDE;
-const HIDDEN_SLOPES: u32 = HIDDEN + TILE * HIDDEN_STRIDE;
+const HIDDEN_SLOPES: u32 = TILE * HIDDEN_STRIDE;
 const SUM_SLOPES: u32 = TILE * SUM_STRIDE;
 // Where filter1 begins among `halves`; bias and functions among `numbers`.
 const FILTER1: u32 = 64u * RBF_MATRICES * FILTER_MATRICES;
@@ -70,8 +69,9 @@ var<workgroup> near: array<atomic<u32>, SEGMENT / 32u>;
 var<workgroup> bases: array<vec4<f32>, SLOTS>;
 var<workgroup> factors: array<vec2<f32>, SLOTS>;
 var<workgroup> edges: array<vec4<u32>, SLOTS>;
-// Basis [value or slope, edge, function] and hidden layer [value or slope, edge, channel].
-var<workgroup> rows: array<vec4<f16>, HIDDEN + 2u * TILE * HIDDEN_STRIDE>;
+// Basis [value or slope, edge, function], then in its place the hidden layer [value or slope, edge,
+// channel].
+var<workgroup> rows: array<vec4<f16>, 2u * TILE * max(BASIS_STRIDE, HIDDEN_STRIDE)>;
 // Either layer's sums [value or slope, edge, channel]; in the end those of all invocations.
 var<workgroup> sums: array<vec4<f32>, max(2u * TILE * SUM_STRIDE, 2u * WORKGROUP)>;
 
@@ -203,7 +203,7 @@ fn cfconv_backward_matrix(
                         let t = lane / 32u + k * SUBGROUPS;
                         let s = fma(sums[t * SUM_STRIDE + q], vec4<f32>(unscale.x), bias);
                         let ds = unscale.x * sums[SUM_SLOPES + t * SUM_STRIDE + q];
-                        rows[HIDDEN + t * HIDDEN_STRIDE + q] = vec4<f16>(act_near(s));
+                        rows[t * HIDDEN_STRIDE + q] = vec4<f16>(act_near(s));
                         rows[HIDDEN_SLOPES + t * HIDDEN_STRIDE + q] =
                             vec4<f16>(act_slope_near(s) * ds);
                     }
@@ -214,7 +214,7 @@ fn cfconv_backward_matrix(
                 slopes = Sum();
                 // unroll
                 for (var k = 0u; k < FILTER_MATRICES; k++) {
-                    sum = multiply_add(HIDDEN + 4u * k, HIDDEN_STRIDE, out[k], sum, lane);
+                    sum = multiply_add(4u * k, HIDDEN_STRIDE, out[k], sum, lane);
                     slopes = multiply_add(
                         HIDDEN_SLOPES + 4u * k, HIDDEN_STRIDE, out[k], slopes, lane,
                     );

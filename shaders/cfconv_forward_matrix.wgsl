@@ -40,8 +40,6 @@ const_assert 4u * FILTER_MATRICES >= QUADS && BASIS_LANES >= 4u * RBF_MATRICES;
 const BASIS_STRIDE: u32 = 4u * RBF_MATRICES + 2u;
 const HIDDEN_STRIDE: u32 = 4u * FILTER_MATRICES + 2u;
 const SUM_STRIDE: u32 = 4u * FILTER_MATRICES + 2u;
-// Where the hidden layer begins among `rows`.
-const HIDDEN: u32 = TILE * BASIS_STRIDE;
 // Where filter1 begins among `halves`; bias and functions among `numbers`.
 const FILTER1: u32 = 64u * RBF_MATRICES * FILTER_MATRICES;
 const BIAS: u32 = 1u;
@@ -64,8 +62,8 @@ const SLOTS: u32 = SEGMENT + TILE;
 var<workgroup> near: array<atomic<u32>, SEGMENT / 32u>;
 // Of neighbor r in slot r % SLOTS: sender; bits of C, of C of the basis, of t.
 var<workgroup> edges: array<vec4<u32>, SLOTS>;
-// Basis [edge, function] and hidden layer [edge, channel].
-var<workgroup> rows: array<vec4<f16>, HIDDEN + TILE * HIDDEN_STRIDE>;
+// Basis [edge, function], then in its place the hidden layer [edge, channel].
+var<workgroup> rows: array<vec4<f16>, TILE * max(BASIS_STRIDE, HIDDEN_STRIDE)>;
 // Either layer's sums [edge, channel]; in the end those of all invocations.
 var<workgroup> sums: array<vec4<f32>, max(TILE * SUM_STRIDE, WORKGROUP)>;
 
@@ -181,7 +179,7 @@ fn cfconv_forward_matrix(
                     for (var k = 0u; k < PER_LANE; k++) {
                         let t = lane / 32u + k * SUBGROUPS;
                         let s = fma(sums[t * SUM_STRIDE + q], vec4<f32>(unscale.x), bias);
-                        rows[HIDDEN + t * HIDDEN_STRIDE + q] = vec4<f16>(act_near(s));
+                        rows[t * HIDDEN_STRIDE + q] = vec4<f16>(act_near(s));
                     }
                 }
                 workgroupBarrier();
@@ -189,9 +187,9 @@ fn cfconv_forward_matrix(
                 sum2 = Sum();
                 // unroll
                 for (var k = 0u; k < FILTER_MATRICES; k++) {
-                    sum = multiply_add(HIDDEN + 4u * k, HIDDEN_STRIDE, out[k], sum, lane);
+                    sum = multiply_add(4u * k, HIDDEN_STRIDE, out[k], sum, lane);
                     sum2 = multiply_add(
-                        HIDDEN + 16u * HIDDEN_STRIDE + 4u * k, HIDDEN_STRIDE, out[k], sum2, lane,
+                        16u * HIDDEN_STRIDE + 4u * k, HIDDEN_STRIDE, out[k], sum2, lane,
                     );
                 }
                 put(sum, 4u * column, lane);

@@ -141,13 +141,10 @@ fn matrices(n: usize) -> usize {
 impl Units {
     /// Whether kernels on them evaluate the filters of this network.
     fn suit(device: &Device, schnet: &SchNet, precision: Precision) -> bool {
-        let [filters, functions] = [schnet.n_filters(), schnet.radial_basis.n_rbf()].map(matrices);
-        // Of the backward pass: both layers' operands, sums, and 144 edges.
-        let bytes = 32 * (8 * (4 * (filters + functions) + 4) + 16 * (4 * filters + 2)) + 144 * 40;
+        let widest = schnet.n_filters().max(schnet.radial_basis.n_rbf());
         precision == Precision::Mixed
             && (device.matrices || device.emulates_matrices)
-            && filters.max(functions) <= MOST_MATRICES
-            && bytes + 64 <= device.device.limits().max_compute_workgroup_storage_size as usize
+            && matrices(widest) <= MOST_MATRICES
     }
 
     /// Constants of the kernels, and the rows of a workgroup: it loads the weights once, so several

@@ -86,9 +86,6 @@ fn useful_features() -> wgpu::Features {
         | matrix_features()
 }
 
-/// Bytes of workgroup memory that kernels on matrix units may take.
-const MATRIX_MEMORY: u32 = 36_864;
-
 /// What lib/dense_matrix.wgsl and lib/matrix.wgsl need.
 fn matrix_features() -> wgpu::Features {
     wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX
@@ -102,7 +99,7 @@ fn has_matrices(adapter: &wgpu::Adapter) -> bool {
     let (info, limits) = (adapter.get_info(), adapter.limits());
     adapter.features().contains(matrix_features())
         && limits.max_compute_invocations_per_workgroup >= 512
-        && limits.max_compute_workgroup_storage_size >= MATRIX_MEMORY
+        && limits.max_compute_workgroup_storage_size >= 36_864
         && [info.subgroup_min_size, info.subgroup_max_size] == [32, 32]
         && adapter.cooperative_matrix_properties().iter().any(|matrix| {
             [matrix.m_size, matrix.n_size, matrix.k_size] == [16; 3]
@@ -284,12 +281,11 @@ impl Device {
     /// kernels where no such units are.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if it has no 16-bit floats or not the workgroup memory.
+    /// [`Error::Unsupported`] if it has no 16-bit floats.
     pub fn emulating_matrices(self) -> Result<Self> {
-        let memory = self.device.limits().max_compute_workgroup_storage_size;
-        if !self.device.features().contains(wgpu::Features::SHADER_F16) || memory < MATRIX_MEMORY {
+        if !self.device.features().contains(wgpu::Features::SHADER_F16) {
             let what = format!("emulating matrix units on {}", self.name);
-            return Err(Error::unsupported(what, "a device with 16-bit floats"));
+            return Err(Error::unsupported(what, "use a device with 16-bit floats"));
         }
         Ok(Device { emulates_matrices: true, ..self })
     }
