@@ -109,7 +109,6 @@ mod matrix_units {
         let n = expected.len();
         let error = rms(found.iter().zip(expected).map(|(x, y)| x - y), n);
         let allowed = 1e-3 * rms(expected.iter().copied(), n);
-        println!("{what}: {:.2e} of the mean square", error / (1e3 * allowed));
         assert!(error <= allowed, "{what}: error {error:e} > {allowed:e}");
     }
 
@@ -142,5 +141,40 @@ mod matrix_units {
     fn rows_without_edges_are_zero() {
         let ops = emulated();
         empty_rows(&ops, &|schnet, block, graph, x| compare(&ops, schnet, block, graph, x));
+    }
+
+    /// Messages, their gradient and forces of a graph.
+    fn results(ops: &GpuOps, graph: &Graph, x: &[[f64; 3]]) -> [Vec<f64>; 3] {
+        let schnet = common::small_schnet();
+        let n = 24 * x.len();
+        let (y, grad_m) = (numbers(1, n, 1.0), numbers(2, n, 1.0));
+        let m = ops.cfconv_forward(&schnet, 0, graph, x, &y).unwrap();
+        let (grad_y, force) = ops.cfconv_backward(&schnet, 0, graph, x, &y, &grad_m).unwrap();
+        [m, grad_y, force.into_flattened()]
+    }
+
+    /// Pairs beyond the cutoff, and what else a workgroup has to do, show in no bit. Rows are long
+    /// enough for several looks at the list.
+    #[test]
+    fn bits_are_of_the_neighbors_alone() {
+        let ops = emulated();
+        let near = points(6, 300, 6.5);
+        let list =
+            |x: &[[f64; 3]], radius| ReferenceOps.neighbor_list(x, &[0, x.len()], radius).unwrap();
+        let (short, long) = (list(&near, 7.0), list(&near, 16.0));
+        assert!(long.col.len() > 256 * near.len() && short.col.len() < 200 * near.len());
+        let alone = results(&ops, &short, &near);
+        assert!(alone == results(&ops, &long, &near), "bits depend on the list");
+
+        // So many rows that a workgroup has several.
+        let far = |k: usize| [100.0 + 20.0 * k as f64, 0.0, 0.0];
+        let many: Vec<[f64; 3]> = near.iter().copied().chain((0..8000).map(far)).collect();
+        let mut row_ptr = short.row_ptr.clone();
+        row_ptr.resize(many.len() + 1, short.col.len() as u32);
+        let among = results(&ops, &Graph { row_ptr, col: short.col.clone() }, &many);
+        for (among, alone) in among.iter().zip(&alone) {
+            assert!(among[..alone.len()] == *alone, "bits depend on the rows of a workgroup");
+            assert!(among[alone.len()..].iter().all(|x| *x == 0.0));
+        }
     }
 }

@@ -15,12 +15,9 @@ fn multiply_add(at: u32, stride: u32, w: Weight, sum: Sum, lane: u32) -> Sum {
     let row = at + lane % 32u / 2u * stride;
     let column = w + lane % 2u * 32u;
     var added = sum;
-    for (var k = 0u; k < 4u; k++) {
-        let x = vec4<f32>(rows[row + k]);
-        // unroll
-        for (var c = 0u; c < 8u; c++) {
-            added[c] += dot(x, vec4<f32>(halves[column + 4u * c + k]));
-        }
+    for (var at = 0u; at < 32u; at++) {
+        let x = vec4<f32>(rows[row + at % 4u]);
+        added[at / 4u] += dot(x, vec4<f32>(halves[column + at]));
     }
     return added;
 }
