@@ -85,8 +85,10 @@ fn empty_rows(ops: &dyn Ops, compare: Compare) {
 
 /// Filters on matrix units, their arithmetic emulated: the same layouts and roundings of operands.
 mod matrix_units {
-    use flashschnet::engine::{Filter, Numerics, Precision};
-    use flashschnet::gpu::{Device, GpuOps, Profile};
+    use flashschnet::cpu::Cpu;
+    use flashschnet::engine::{Engine, Filter, Numerics, Precision, State, Terms};
+    use flashschnet::gpu::{Device, GpuOps, Profile, Wgpu};
+    use flashschnet::system::System;
 
     use super::*;
 
@@ -176,5 +178,24 @@ mod matrix_units {
             assert!(among[..alone.len()] == *alone, "bits depend on the rows of a workgroup");
             assert!(among[alone.len()..].iter().all(|x| *x == 0.0));
         }
+    }
+
+    /// The bar of [`Precision::Mixed`] where errors of all blocks have come together. f32 on the CPU
+    /// is as good as the truth here.
+    #[test]
+    fn forces_of_the_built_in_system_keep_the_bar() {
+        let GpuOps(device, numerics) = emulated();
+        let structure = flashschnet::builtin::structure();
+        let system = System::new(&flashschnet::builtin::model(), std::slice::from_ref(&structure));
+        let system = system.unwrap();
+        let velocities = vec![[0.0; 3]; structure.positions.len()];
+        let state = State { positions: structure.positions, velocities, step: 0 };
+        let forces = |engine: &mut dyn Engine| {
+            engine.set_state(&state).unwrap();
+            engine.evaluate(Terms::Network).unwrap().forces.into_flattened()
+        };
+        let found = forces(&mut Wgpu::new(&device, system.clone(), numerics).unwrap());
+        let expected = forces(&mut Cpu::new(system, Filter::Exact).unwrap());
+        assert_near("force", &found, &expected);
     }
 }

@@ -148,14 +148,14 @@ impl Units {
     }
 
     /// Constants of the kernels, and the rows of a workgroup: it loads the weights once, so several
-    /// where there are rows enough for all of a device.
+    /// where there are enough for all of a device.
     fn constants(&self, schnet: &SchNet, n_beads: usize) -> (Constants, usize) {
-        let rows = if n_beads < 8192 { 1 } else { 4 };
+        let rows = (n_beads / 2048).clamp(1, 4);
         let functions = matrices(schnet.radial_basis.n_rbf());
         let mut constants = radial_constants(&schnet.radial_basis, &schnet.cutoff);
         constants.extend(activation_constants(schnet.activation));
         constants.extend([
-            ("ROWS", Value::Count(rows)),
+            ("ROWS", Value::Count(rows as u32)),
             ("QUADS", Value::Count(network::quads(schnet.n_filters()))),
             ("FILTER_MATRICES", Value::Count(matrices(schnet.n_filters()) as u32)),
             ("RBF_MATRICES", Value::Count(functions as u32)),
@@ -164,7 +164,7 @@ impl Units {
         if self.emulated {
             constants.push(("matrix", Value::File("matrix_emulated")));
         }
-        (constants, rows as usize)
+        (constants, rows)
     }
 }
 

@@ -217,8 +217,8 @@ impl Device {
         };
         let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
         if matrices {
-            // SAFETY: what is asked of the implementation is that it be free of faults. One kernel
-            // uses it, in the way that wgpu's own example does, and its results are tested.
+            // SAFETY: what is asked of the implementation is that it be free of faults. Few
+            // kernels use it, in the way that wgpu's own example does, and their results are tested.
             #[allow(unsafe_code, reason = "wgpu has no other way to the matrix units")]
             unsafe {
                 experimental_features = wgpu::ExperimentalFeatures::enabled();
