@@ -28,9 +28,11 @@ const QUADS: u32 = 32u;
 // Channels and radial functions in whole matrices.
 const FILTER_MATRICES: u32 = 8u;
 const RBF_MATRICES: u32 = 4u;
+// Matrices of columns that a subgroup holds.
+const HELD: u32 = 1u;
 // Invocations that have the functions of an edge, four each.
 const BASIS_LANES: u32 = 16u;
-const_assert WORKGROUP == 256u && PER_LANE * SUBGROUPS == TILE && TILE == 16u;
+const_assert PER_LANE * SUBGROUPS == TILE && TILE == 16u && HELD * SUBGROUPS >= FILTER_MATRICES;
 const_assert QUADS <= 32u && BASIS_LANES <= 32u;
 const_assert 4u * FILTER_MATRICES >= QUADS && BASIS_LANES >= 4u * RBF_MATRICES;
 
@@ -48,8 +50,10 @@ const BIAS: u32 = 1u;
 const FUNCTIONS: u32 = BIAS + 4u * FILTER_MATRICES;
 
 // Entries of the list looked at together, and room for neighbors that wait for a full tile.
-const SEGMENT: u32 = WORKGROUP / 2u;
+const SEGMENT: u32 = 128u;
+const WORDS: u32 = 4u;
 const SLOTS: u32 = SEGMENT + TILE;
+const_assert SEGMENT == 32u * WORDS && SEGMENT <= WORKGROUP;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> row: array<vec2<u32>>;
@@ -63,7 +67,7 @@ const SLOTS: u32 = SEGMENT + TILE;
 @group(0) @binding(9) var<storage, read_write> force: array<vec4<f32>>;
 
 // Which entries of a segment are neighbors.
-var<workgroup> near: array<atomic<u32>, SEGMENT / 32u>;
+var<workgroup> near: array<atomic<u32>, WORDS>;
 // Of neighbor r in slot r % SLOTS: C, C' of the basis, t, t'; then C, C'; then rhat and the bits of
 // the sender.
 var<workgroup> bases: array<vec4<f32>, SLOTS>;
@@ -75,6 +79,11 @@ var<workgroup> rows: array<vec4<f16>, 2u * TILE * max(BASIS_STRIDE, HIDDEN_STRID
 // Either layer's sums [value or slope, edge, channel]; in the end those of all invocations.
 var<workgroup> sums: array<vec4<f32>, max(2u * TILE * SUM_STRIDE, 2u * WORKGROUP)>;
 
+// Column h of a subgroup, in matrices; what has none of its own repeats the last one's work.
+fn column_of(lane: u32, h: u32) -> u32 {
+    return min(lane / 32u * HELD + h, FILTER_MATRICES - 1u);
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn cfconv_backward_matrix(
     @builtin(workgroup_id) id: vec3<u32>,
@@ -82,17 +91,23 @@ fn cfconv_backward_matrix(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let q = lane % 32u;
-    // Subgroups without columns of their own repeat the last ones'.
-    let column = min(lane / 32u, FILTER_MATRICES - 1u);
-    var into: array<Weight, RBF_MATRICES>;
-    var out: array<Weight, FILTER_MATRICES>;
+    // [matrix of inputs, column] of filter0 and filter1.
+    var into: array<Weight, RBF_MATRICES * HELD>;
+    var out: array<Weight, FILTER_MATRICES * HELD>;
+    // Of values and of slopes, [column].
+    var sum: array<Sum, HELD>;
+    var slopes: array<Sum, HELD>;
     // unroll
-    for (var k = 0u; k < RBF_MATRICES; k++) {
-        into[k] = weight_at(64u * (k * FILTER_MATRICES + column));
-    }
-    // unroll
-    for (var k = 0u; k < FILTER_MATRICES; k++) {
-        out[k] = weight_at(FILTER1 + 64u * (k * FILTER_MATRICES + column));
+    for (var h = 0u; h < HELD; h++) {
+        let column = column_of(lane, h);
+        // unroll
+        for (var k = 0u; k < RBF_MATRICES; k++) {
+            into[k * HELD + h] = weight_at(64u * (k * FILTER_MATRICES + column));
+        }
+        // unroll
+        for (var k = 0u; k < FILTER_MATRICES; k++) {
+            out[k * HELD + h] = weight_at(FILTER1 + 64u * (k * FILTER_MATRICES + column));
+        }
     }
     // Of either layer; of the second's slopes; the power of two of the slopes.
     let unscale = numbers[0];
@@ -118,7 +133,7 @@ fn cfconv_backward_matrix(
         var found = 0u;
         var done = 0u;
         for (var first = here.x; first < here.y; first += SEGMENT) {
-            if lane < SEGMENT / 32u {
+            if lane < WORDS {
                 atomicStore(&near[lane], 0u);
             }
             workgroupBarrier();
@@ -136,7 +151,7 @@ fn cfconv_backward_matrix(
             workgroupBarrier();
             var at = found;
             // unroll
-            for (var w = 0u; w < 4u; w++) {
+            for (var w = 0u; w < WORDS; w++) {
                 let bits = atomicLoad(&near[w]);
                 found += countOneBits(bits);
                 if w < lane / 32u {
@@ -170,17 +185,26 @@ fn cfconv_backward_matrix(
                 }
                 workgroupBarrier();
                 // s and s' = filter0 B'
-                var sum: Sum;
-                var slopes: Sum;
+                // unroll
+                for (var h = 0u; h < HELD; h++) {
+                    sum[h] = Sum();
+                    slopes[h] = Sum();
+                }
                 // unroll
                 for (var k = 0u; k < RBF_MATRICES; k++) {
-                    sum = multiply_add(4u * k, BASIS_STRIDE, into[k], sum, lane);
-                    slopes = multiply_add(
-                        BASIS_SLOPES + 4u * k, BASIS_STRIDE, into[k], slopes, lane,
-                    );
+                    let x = rows_at(4u * k, BASIS_STRIDE);
+                    let dx = rows_at(BASIS_SLOPES + 4u * k, BASIS_STRIDE);
+                    // unroll
+                    for (var h = 0u; h < HELD; h++) {
+                        sum[h] = multiply_add(x, into[k * HELD + h], sum[h], lane);
+                        slopes[h] = multiply_add(dx, into[k * HELD + h], slopes[h], lane);
+                    }
                 }
-                put(sum, 4u * column, lane);
-                put(slopes, SUM_SLOPES + 4u * column, lane);
+                // unroll
+                for (var h = 0u; h < HELD; h++) {
+                    put(sum[h], 4u * column_of(lane, h), lane);
+                    put(slopes[h], SUM_SLOPES + 4u * column_of(lane, h), lane);
+                }
                 workgroupBarrier();
                 // Fetched long before they are needed.
                 var their_y: array<vec4<f32>, PER_LANE>;
@@ -210,17 +234,26 @@ fn cfconv_backward_matrix(
                 }
                 workgroupBarrier();
                 // G and G'
-                sum = Sum();
-                slopes = Sum();
+                // unroll
+                for (var h = 0u; h < HELD; h++) {
+                    sum[h] = Sum();
+                    slopes[h] = Sum();
+                }
                 // unroll
                 for (var k = 0u; k < FILTER_MATRICES; k++) {
-                    sum = multiply_add(4u * k, HIDDEN_STRIDE, out[k], sum, lane);
-                    slopes = multiply_add(
-                        HIDDEN_SLOPES + 4u * k, HIDDEN_STRIDE, out[k], slopes, lane,
-                    );
+                    let x = rows_at(4u * k, HIDDEN_STRIDE);
+                    let dx = rows_at(HIDDEN_SLOPES + 4u * k, HIDDEN_STRIDE);
+                    // unroll
+                    for (var h = 0u; h < HELD; h++) {
+                        sum[h] = multiply_add(x, out[k * HELD + h], sum[h], lane);
+                        slopes[h] = multiply_add(dx, out[k * HELD + h], slopes[h], lane);
+                    }
                 }
-                put(sum, 4u * column, lane);
-                put(slopes, SUM_SLOPES + 4u * column, lane);
+                // unroll
+                for (var h = 0u; h < HELD; h++) {
+                    put(sum[h], 4u * column_of(lane, h), lane);
+                    put(slopes[h], SUM_SLOPES + 4u * column_of(lane, h), lane);
+                }
                 workgroupBarrier();
                 // unroll
                 for (var k = 0u; k < PER_LANE; k++) {
@@ -247,11 +280,9 @@ fn cfconv_backward_matrix(
         var total = vec4<f32>(0.0);
         if lane < 64u {
             // The first subgroup has the gradient, the second the force.
-            let a = sums[first_sum] + sums[first_sum + 32u];
-            let b = sums[first_sum + 64u] + sums[first_sum + 96u];
-            let c = sums[first_sum + 128u] + sums[first_sum + 160u];
-            let e = sums[first_sum + 192u] + sums[first_sum + 224u];
-            total = (a + b) + (c + e);
+            for (var s = 0u; s < SUBGROUPS; s++) {
+                total += sums[32u * s + first_sum];
+            }
         }
         if lane < QUADS && i < params.n_beads {
             grad_y[i * QUADS + lane] = total;

@@ -3,15 +3,14 @@
 //   m_if = sum_{j in row i} y_jf W_f(d_ij),  W = C(d) filter1 act(filter0 B(d) + b0)
 //
 // Basis, hidden layer and weights are 16-bit floats, their products summed in f32. A subgroup holds
-// its sixteen columns of both layers in registers for all rows of its workgroup. The neighbors of a
+// its columns of both layers in registers for all rows of its workgroup. The neighbors of a
 // row are gathered without the pairs beyond the cutoff, then taken TILE at a time.
 //
 // reads   row [n_beads], col, position [n_beads] Å, y [n_beads, quads of filters],
 //         halves: matrices of filter0, then of filter1, both times a power of two,
 //         numbers: 1 / these powers; bias of filter0; centers and sharpnesses by turns, in fours
-// writes  m [n_beads, quads of filters]   overwritten; no atomics on floats; neighbor r of a row,
-//         those within the cutoff counted from 0, is summed with the others of equal r % 8, and
-//         these eight sums in pairs
+// writes  m [n_beads, quads of filters]   overwritten; no atomics on floats; every SUBGROUPS-th
+//         neighbor of a row, those within the cutoff, is summed in order, then these sums in order
 // grid    one workgroup per ROWS beads; a subgroup has an edge, an invocation a quad of channels
 // twin    src/reference/cfconv.rs
 #import params
@@ -30,9 +29,11 @@ const QUADS: u32 = 32u;
 // Channels and radial functions in whole matrices.
 const FILTER_MATRICES: u32 = 8u;
 const RBF_MATRICES: u32 = 4u;
+// Matrices of columns that a subgroup holds.
+const HELD: u32 = 1u;
 // Invocations that have the functions of an edge, four each.
 const BASIS_LANES: u32 = 16u;
-const_assert WORKGROUP == 256u && PER_LANE * SUBGROUPS == TILE && TILE == 32u;
+const_assert PER_LANE * SUBGROUPS == TILE && TILE == 32u && HELD * SUBGROUPS >= FILTER_MATRICES;
 const_assert QUADS <= 32u && BASIS_LANES <= 32u;
 const_assert 4u * FILTER_MATRICES >= QUADS && BASIS_LANES >= 4u * RBF_MATRICES;
 
@@ -47,7 +48,9 @@ const FUNCTIONS: u32 = BIAS + 4u * FILTER_MATRICES;
 
 // Entries of the list looked at together, and room for neighbors that wait for a full tile.
 const SEGMENT: u32 = WORKGROUP;
+const WORDS: u32 = 8u;
 const SLOTS: u32 = SEGMENT + TILE;
+const_assert SEGMENT == 32u * WORDS;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> row: array<vec2<u32>>;
@@ -59,13 +62,18 @@ const SLOTS: u32 = SEGMENT + TILE;
 @group(0) @binding(7) var<storage, read_write> m: array<vec4<f32>>;
 
 // Which entries of a segment are neighbors.
-var<workgroup> near: array<atomic<u32>, SEGMENT / 32u>;
+var<workgroup> near: array<atomic<u32>, WORDS>;
 // Of neighbor r in slot r % SLOTS: sender; bits of C, of C of the basis, of t.
 var<workgroup> edges: array<vec4<u32>, SLOTS>;
 // Basis [edge, function], then in its place the hidden layer [edge, channel].
 var<workgroup> rows: array<vec4<f16>, TILE * max(BASIS_STRIDE, HIDDEN_STRIDE)>;
 // Either layer's sums [edge, channel]; in the end those of all invocations.
 var<workgroup> sums: array<vec4<f32>, max(TILE * SUM_STRIDE, WORKGROUP)>;
+
+// Column h of a subgroup, in matrices; what has none of its own repeats the last one's work.
+fn column_of(lane: u32, h: u32) -> u32 {
+    return min(lane / 32u * HELD + h, FILTER_MATRICES - 1u);
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn cfconv_forward_matrix(
@@ -74,17 +82,23 @@ fn cfconv_forward_matrix(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let q = lane % 32u;
-    // Subgroups without columns of their own repeat the last ones'.
-    let column = min(lane / 32u, FILTER_MATRICES - 1u);
-    var into: array<Weight, RBF_MATRICES>;
-    var out: array<Weight, FILTER_MATRICES>;
+    // [matrix of inputs, column] of filter0 and filter1.
+    var into: array<Weight, RBF_MATRICES * HELD>;
+    var out: array<Weight, FILTER_MATRICES * HELD>;
+    // Of the first matrix of rows and the second, [column].
+    var sum: array<Sum, HELD>;
+    var sum2: array<Sum, HELD>;
     // unroll
-    for (var k = 0u; k < RBF_MATRICES; k++) {
-        into[k] = weight_at(64u * (k * FILTER_MATRICES + column));
-    }
-    // unroll
-    for (var k = 0u; k < FILTER_MATRICES; k++) {
-        out[k] = weight_at(FILTER1 + 64u * (k * FILTER_MATRICES + column));
+    for (var h = 0u; h < HELD; h++) {
+        let column = column_of(lane, h);
+        // unroll
+        for (var k = 0u; k < RBF_MATRICES; k++) {
+            into[k * HELD + h] = weight_at(64u * (k * FILTER_MATRICES + column));
+        }
+        // unroll
+        for (var k = 0u; k < FILTER_MATRICES; k++) {
+            out[k * HELD + h] = weight_at(FILTER1 + 64u * (k * FILTER_MATRICES + column));
+        }
     }
     let unscale = numbers[0].xy;
     let bias = numbers[BIAS + min(q, 4u * FILTER_MATRICES - 1u)];
@@ -102,7 +116,7 @@ fn cfconv_forward_matrix(
         var found = 0u;
         var done = 0u;
         for (var first = here.x; first < here.y; first += SEGMENT) {
-            if lane < SEGMENT / 32u {
+            if lane < WORDS {
                 atomicStore(&near[lane], 0u);
             }
             workgroupBarrier();
@@ -118,7 +132,7 @@ fn cfconv_forward_matrix(
             workgroupBarrier();
             var at = found;
             // unroll
-            for (var w = 0u; w < 8u; w++) {
+            for (var w = 0u; w < WORDS; w++) {
                 let bits = atomicLoad(&near[w]);
                 found += countOneBits(bits);
                 if w < lane / 32u {
@@ -148,17 +162,26 @@ fn cfconv_forward_matrix(
                     }
                 }
                 workgroupBarrier();
-                var sum: Sum;
-                var sum2: Sum;
+                // unroll
+                for (var h = 0u; h < HELD; h++) {
+                    sum[h] = Sum();
+                    sum2[h] = Sum();
+                }
                 // unroll
                 for (var k = 0u; k < RBF_MATRICES; k++) {
-                    sum = multiply_add(4u * k, BASIS_STRIDE, into[k], sum, lane);
-                    sum2 = multiply_add(
-                        16u * BASIS_STRIDE + 4u * k, BASIS_STRIDE, into[k], sum2, lane,
-                    );
+                    let x = rows_at(4u * k, BASIS_STRIDE);
+                    let x2 = rows_at(16u * BASIS_STRIDE + 4u * k, BASIS_STRIDE);
+                    // unroll
+                    for (var h = 0u; h < HELD; h++) {
+                        sum[h] = multiply_add(x, into[k * HELD + h], sum[h], lane);
+                        sum2[h] = multiply_add(x2, into[k * HELD + h], sum2[h], lane);
+                    }
                 }
-                put(sum, 4u * column, lane);
-                put(sum2, 16u * SUM_STRIDE + 4u * column, lane);
+                // unroll
+                for (var h = 0u; h < HELD; h++) {
+                    put(sum[h], 4u * column_of(lane, h), lane);
+                    put(sum2[h], 16u * SUM_STRIDE + 4u * column_of(lane, h), lane);
+                }
                 workgroupBarrier();
                 // Fetched long before they are needed.
                 var factor: array<f32, PER_LANE>;
@@ -183,17 +206,26 @@ fn cfconv_forward_matrix(
                     }
                 }
                 workgroupBarrier();
-                sum = Sum();
-                sum2 = Sum();
+                // unroll
+                for (var h = 0u; h < HELD; h++) {
+                    sum[h] = Sum();
+                    sum2[h] = Sum();
+                }
                 // unroll
                 for (var k = 0u; k < FILTER_MATRICES; k++) {
-                    sum = multiply_add(4u * k, HIDDEN_STRIDE, out[k], sum, lane);
-                    sum2 = multiply_add(
-                        16u * HIDDEN_STRIDE + 4u * k, HIDDEN_STRIDE, out[k], sum2, lane,
-                    );
+                    let x = rows_at(4u * k, HIDDEN_STRIDE);
+                    let x2 = rows_at(16u * HIDDEN_STRIDE + 4u * k, HIDDEN_STRIDE);
+                    // unroll
+                    for (var h = 0u; h < HELD; h++) {
+                        sum[h] = multiply_add(x, out[k * HELD + h], sum[h], lane);
+                        sum2[h] = multiply_add(x2, out[k * HELD + h], sum2[h], lane);
+                    }
                 }
-                put(sum, 4u * column, lane);
-                put(sum2, 16u * SUM_STRIDE + 4u * column, lane);
+                // unroll
+                for (var h = 0u; h < HELD; h++) {
+                    put(sum[h], 4u * column_of(lane, h), lane);
+                    put(sum2[h], 16u * SUM_STRIDE + 4u * column_of(lane, h), lane);
+                }
                 workgroupBarrier();
                 // unroll
                 for (var k = 0u; k < PER_LANE; k++) {
@@ -207,9 +239,11 @@ fn cfconv_forward_matrix(
         sums[lane] = message;
         workgroupBarrier();
         if lane < QUADS && i < params.n_beads {
-            let a = (sums[lane] + sums[lane + 32u]) + (sums[lane + 64u] + sums[lane + 96u]);
-            let b = (sums[lane + 128u] + sums[lane + 160u]) + (sums[lane + 192u] + sums[lane + 224u]);
-            m[i * QUADS + lane] = a + b;
+            var total = vec4<f32>(0.0);
+            for (var s = 0u; s < SUBGROUPS; s++) {
+                total += sums[32u * s + lane];
+            }
+            m[i * QUADS + lane] = total;
         }
     }
 }

@@ -8,6 +8,7 @@ enable f16;
 enable wgpu_cooperative_matrix;
 
 alias Weight = coop_mat16x16<f16, B>;
+alias Rows = coop_mat16x16<f16, A>;
 alias Sum = coop_mat16x16<f32, C>;
 
 // The matrix of weights that begins here.
@@ -15,9 +16,13 @@ fn weight_at(at: u32) -> Weight {
     return coopLoad<coop_mat16x16<f16, B>>(&halves[at], 4u);
 }
 
-// sum + x w for the 16 rows x of so many fours that begin here.
-fn multiply_add(at: u32, stride: u32, w: Weight, sum: Sum, lane: u32) -> Sum {
-    let x = coopLoadT<coop_mat16x16<f16, A>>(&rows[at], stride);
+// The 16 rows that begin here, so many fours apart.
+fn rows_at(at: u32, stride: u32) -> Rows {
+    return coopLoadT<coop_mat16x16<f16, A>>(&rows[at], stride);
+}
+
+// sum + x w
+fn multiply_add(x: Rows, w: Weight, sum: Sum, lane: u32) -> Sum {
     return coopMultiplyAdd(x, w, sum);
 }
 

@@ -4,6 +4,8 @@ enable f16;
 
 // Where the matrix begins.
 alias Weight = u32;
+// Where the first row begins, and how far the next is.
+alias Rows = vec2<u32>;
 // Half a row of the matrix.
 alias Sum = array<f32, 8>;
 
@@ -11,13 +13,17 @@ fn weight_at(at: u32) -> Weight {
     return at;
 }
 
-fn multiply_add(at: u32, stride: u32, w: Weight, sum: Sum, lane: u32) -> Sum {
-    let row = at + lane % 32u / 2u * stride;
+fn rows_at(at: u32, stride: u32) -> Rows {
+    return vec2<u32>(at, stride);
+}
+
+fn multiply_add(x: Rows, w: Weight, sum: Sum, lane: u32) -> Sum {
+    let row = x.x + lane % 32u / 2u * x.y;
     let column = w + lane % 2u * 32u;
     var added = sum;
     for (var at = 0u; at < 32u; at++) {
-        let x = vec4<f32>(rows[row + at % 4u]);
-        added[at / 4u] += dot(x, vec4<f32>(halves[column + at]));
+        let four = vec4<f32>(rows[row + at % 4u]);
+        added[at / 4u] += dot(four, vec4<f32>(halves[column + at]));
     }
     return added;
 }

@@ -4,7 +4,12 @@
 #import activation
 
 // B_k(d) for the functions with these centers and sharpnesses, from C and t.
-fn radial_near(envelope: f32, coordinate: f32, center: vec4<f32>, sharpness: vec4<f32>) -> vec4<f32> {
+fn radial_near(
+    envelope: f32,
+    coordinate: f32,
+    center: vec4<f32>,
+    sharpness: vec4<f32>,
+) -> vec4<f32> {
     let offset = vec4<f32>(coordinate) - center;
     return envelope * exp(-sharpness * offset * offset);
 }

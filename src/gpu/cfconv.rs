@@ -131,8 +131,12 @@ struct Units {
     emulated: bool,
 }
 
-/// The widest layer of a filter network on matrix units, in matrices: a subgroup has one of them.
+/// The widest layer of a filter network on matrix units, in matrices.
 const MOST_MATRICES: usize = 8;
+
+/// Subgroups of a workgroup on matrix units. Of the columns of a layer each holds its part in
+/// registers.
+const SUBGROUPS: usize = 8;
 
 fn matrices(n: usize) -> usize {
     n.div_ceil(16)
@@ -147,15 +151,18 @@ impl Units {
             && matrices(widest) <= MOST_MATRICES
     }
 
-    /// Constants of the kernels, and the rows of a workgroup: it loads the weights once, so several
+    /// Constants of a kernel that takes so many edges at a time, and the rows of a workgroup: it loads the weights once, so several
     /// where there are enough for all of a device.
-    fn constants(&self, schnet: &SchNet, n_beads: usize) -> (Constants, usize) {
+    fn constants(&self, schnet: &SchNet, n_beads: usize, tile: usize) -> (Constants, usize) {
         let rows = (n_beads / 2048).clamp(1, 4);
         let functions = matrices(schnet.radial_basis.n_rbf());
         let mut constants = radial_constants(&schnet.radial_basis, &schnet.cutoff);
         constants.extend(activation_constants(schnet.activation));
         constants.extend([
+            ("WORKGROUP", Value::Count(32 * SUBGROUPS as u32)),
             ("ROWS", Value::Count(rows as u32)),
+            ("PER_LANE", Value::Count((tile / SUBGROUPS) as u32)),
+            ("HELD", Value::Count((MOST_MATRICES / SUBGROUPS) as u32)),
             ("QUADS", Value::Count(network::quads(schnet.n_filters()))),
             ("FILTER_MATRICES", Value::Count(matrices(schnet.n_filters()) as u32)),
             ("RBF_MATRICES", Value::Count(functions as u32)),
@@ -379,7 +386,8 @@ impl Convolutions {
                 kernel.bind(device, &[params, row, col, position, y, weights, m], n)
             }
             Filters::Matrix(units) => {
-                let (constants, rows) = units.constants(schnet, n);
+                let (mut constants, rows) = units.constants(schnet, n, 32);
+                constants.push(("WORDS", Value::Count(SUBGROUPS as u32)));
                 let kernel = Kernel::new(device, "cfconv_forward_matrix", &constants)?;
                 let buffers: [&dyn Bindable; 8] =
                     [params, row, col, position, y, weights, &units.numbers[b], m];
@@ -420,7 +428,7 @@ impl Convolutions {
                 kernel.bind(device, &buffers, n)
             }
             Filters::Matrix(units) => {
-                let (constants, rows) = units.constants(schnet, n);
+                let (constants, rows) = units.constants(schnet, n, 16);
                 let kernel = Kernel::new(device, "cfconv_backward_matrix", &constants)?;
                 let numbers = &units.numbers[b];
                 let buffers: [&dyn Bindable; 10] =
