@@ -57,7 +57,8 @@ fn specialisations() -> Vec<(&'static str, String)> {
             GpuOps(device.clone(), Filter::Exact.into()).radial_basis(&basis, &graph, &[[0.0; 3]]);
     }
     let mut all = device.shaders();
-    all.extend(KERNELS.iter().map(|(name, _)| (*name, compose(name, &[]))));
+    let everywhere = KERNELS.iter().filter(|(name, _)| !name.ends_with("_matrix"));
+    all.extend(everywhere.map(|(name, _)| (*name, compose(name, &[]))));
     all
 }
 
@@ -65,7 +66,10 @@ fn specialisations() -> Vec<(&'static str, String)> {
 fn every_specialisation_translates_and_keeps_to_the_default_limits() {
     let all = specialisations();
     let names: BTreeSet<&str> = all.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names.len(), KERNELS.len(), "some kernel is never used");
+    let elsewhere: BTreeSet<&str> = FILTERS_ON_MATRIX_UNITS.map(|(name, _)| name).into();
+    let registered: BTreeSet<&str> = KERNELS.iter().map(|(name, _)| *name).collect();
+    assert_eq!(&names | &elsewhere, registered, "some kernel is never used");
+    assert!(names.is_disjoint(&elsewhere), "a kernel for matrix units without any");
     assert!(all.len() > 60, "only {} specialisations", all.len());
     for (name, text) in &all {
         let (module, info) = parse(text).unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -100,6 +104,45 @@ fn layers_on_matrix_units_translate() {
             assert!(reflection.workgroup_bytes <= 36_864, "{name}");
             let spirv = naga::back::spv::write_vec(&module, &info, &Default::default(), None);
             assert!(!spirv.unwrap_or_else(|e| panic!("{name}: {e}")).is_empty());
+        }
+    }
+}
+
+/// Kernels that have matrix units or their emulation alone, and their bindings.
+const FILTERS_ON_MATRIX_UNITS: [(&str, usize); 2] =
+    [("cfconv_forward_matrix", 8), ("cfconv_backward_matrix", 10)];
+
+/// They are in use on such devices; `tests/cfconv.rs` computes with the emulation.
+#[test]
+fn filters_on_matrix_units_translate() {
+    for (quads, filters, functions, lanes) in
+        [(32, 8, 4, 16), (1, 1, 1, 4), (24, 6, 3, 16), (32, 8, 8, 32)]
+    {
+        for (name, bindings) in FILTERS_ON_MATRIX_UNITS {
+            let variants = [("matrix", 8), ("matrix", 4), ("matrix_emulated", 8)];
+            for (file, subgroups) in variants {
+                let forward = name == "cfconv_forward_matrix";
+                let constants = [
+                    ("matrix", Value::File(file)),
+                    ("WORKGROUP", Value::Count(32 * subgroups)),
+                    ("PER_LANE", Value::Count(if forward { 32 } else { 16 } / subgroups)),
+                    ("WORDS", Value::Count(if forward { subgroups } else { 4 })),
+                    ("HELD", Value::Count(8 / subgroups)),
+                    ("QUADS", Value::Count(quads)),
+                    ("FILTER_MATRICES", Value::Count(filters)),
+                    ("RBF_MATRICES", Value::Count(functions)),
+                    ("BASIS_LANES", Value::Count(lanes)),
+                ];
+                let (module, info) =
+                    parse(&compose(name, &constants)).unwrap_or_else(|e| panic!("{e}"));
+                let reflection = reflect(&module);
+                assert_eq!(reflection.bindings.len(), bindings, "{name}");
+                assert_eq!(reflection.invocations, 32 * subgroups, "{name}");
+                // What software drivers have too.
+                assert!(reflection.workgroup_bytes <= 32_768, "{name}");
+                let spirv = naga::back::spv::write_vec(&module, &info, &Default::default(), None);
+                assert!(!spirv.unwrap_or_else(|e| panic!("{name}: {e}")).is_empty());
+            }
         }
     }
 }

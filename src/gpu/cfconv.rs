@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use half::f16;
-
 use super::buffer::Buffer;
 use super::device::Device;
 use super::kernel::{Bindable, Dispatch, Kernel};
 use super::network::{self, activation_constants, columns, narrow};
 use super::params::{Bead, Params};
+use super::stored::Stored;
+use super::table::{self, coefficients, half_coefficients};
+use super::units::{SUBGROUPS, Units, matrix_weights};
 use super::wgsl::{Constants, Value};
-use crate::engine::{Filter, Numerics, Precision};
+use crate::engine::Numerics;
 use crate::error::{Error, Result};
-use crate::model::FilterTable;
-use crate::model::filter_table::{CUBE_BITS, SQUARE_BITS, to_middle};
 use crate::model::radial::Envelope;
 use crate::model::schnet::{Interaction, SchNet};
 
@@ -130,64 +129,13 @@ fn row_constants(
     (constants, (workgroup / lanes / split) as usize)
 }
 
-/// What features and tables are stored in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stored {
-    F32,
-    /// 16-bit floats, and products in f32.
-    Half,
-    /// 16-bit floats, and products in them.
-    F16,
-}
-
-impl Stored {
-    fn new(device: &Device, numerics: Numerics) -> Self {
-        // Exact filters are computed from f32 and in f32.
-        match (numerics.precision, numerics.filter) {
-            (Precision::Mixed, Filter::Table { .. }) if device.halves => Stored::F16,
-            (Precision::Mixed, Filter::Table { .. }) => Stored::Half,
-            _ => Stored::F32,
-        }
-    }
-
-    /// Words of four channels.
-    pub(super) fn words(self) -> usize {
-        if self == Stored::F32 { 4 } else { 2 }
-    }
-
-    /// The files of shaders/lib in which kernels find it.
-    pub(super) fn files(self) -> Constants {
-        let file = match self {
-            Stored::F32 => return Vec::new(),
-            Stored::Half => "stored_half",
-            Stored::F16 => "stored_f16",
-        };
-        vec![
-            ("stored", Value::File(file)),
-            ("filter_table_read", Value::File("filter_table_read_half")),
-        ]
-    }
-
-    /// Features, in fours of channels, as they lie in memory.
-    pub(super) fn pack(self, features: &[f32]) -> Vec<u32> {
-        match self {
-            Stored::F32 => features.iter().map(|x| x.to_bits()).collect(),
-            _ => features.chunks_exact(2).map(|two| pack_halves([two[0], two[1]])).collect(),
-        }
-    }
-}
-
-/// Two 16-bit floats in a word.
-fn pack_halves(two: [f32; 2]) -> u32 {
-    let [low, high] = two.map(|x| u32::from(f16::from_f32(x).to_bits()));
-    low | high << 16
-}
-
 /// How the filters of a network are evaluated on the device.
 #[derive(Debug)]
 enum Filters {
     /// By their networks, for every edge.
     Exact,
+    /// The same on matrix units, in 16 bits.
+    Matrix(Units),
     /// From tables.
     Table(Places),
 }
@@ -211,7 +159,7 @@ impl Places {
         constants.push(("BEAD_BITS", Value::Count(self.bead_bits)));
         constants.push(("NOTHING", Value::Count(self.n_intervals as u32)));
         if stored == Stored::F32 {
-            constants.push(("HIGHER", higher(self.exponent)));
+            constants.push(("HIGHER", table::higher(self.exponent)));
         }
         constants
     }
@@ -251,7 +199,11 @@ impl Convolutions {
         n_edges: usize,
     ) -> Result<Self> {
         let stored = Stored::new(device, numerics);
-        let Some(table) = numerics.filter.table(schnet)? else {
+        let table = numerics.filter.table(schnet)?;
+        if table.is_none() && Units::suit(device, schnet, numerics.precision) {
+            return Convolutions::on_matrix_units(device, schnet);
+        }
+        let Some(table) = table else {
             let weights = schnet.interactions.iter().map(|block| {
                 let bits: Vec<u32> = bytemuck::cast_vec(filter_weights(schnet, block));
                 Buffer::from_slice(device, "filter", &bits)
@@ -269,10 +221,10 @@ impl Convolutions {
             let what = format!("{} intervals with {widest} beads", table.n_intervals());
             return Err(Error::unsupported(what, "a larger --table-tolerance, or --filter exact"));
         }
-        let exponent = exponent(schnet, &table);
+        let exponent = table::exponent(schnet, &table);
         let scales: Vec<Vec<f64>> = match stored {
             Stored::F32 => Vec::new(),
-            _ => (0..schnet.interactions.len()).map(|b| scales(schnet, &table, b)).collect(),
+            _ => (0..schnet.interactions.len()).map(|b| table::scales(schnet, &table, b)).collect(),
         };
         let weights = (0..schnet.interactions.len()).map(|b| {
             let words = match scales.get(b) {
@@ -290,11 +242,24 @@ impl Convolutions {
                 n_intervals: table.n_intervals(),
                 bead_bits,
                 exponent,
-                head: Buffer::from_slice(device, "head", &head(&table))?,
+                head: Buffer::from_slice(device, "head", &table::head(&table))?,
                 edge: Buffer::zeroed(device, "edge", n_edges)?,
                 reach: Buffer::zeroed(device, "reach", n_beads)?,
             }),
         })
+    }
+
+    fn on_matrix_units(device: &Device, schnet: &SchNet) -> Result<Self> {
+        let (mut weights, mut numbers) = (Vec::new(), Vec::new());
+        for block in &schnet.interactions {
+            let (halves, of_block) = matrix_weights(schnet, block);
+            let bits: Vec<u32> = bytemuck::pod_collect_to_vec(&halves);
+            weights.push(Buffer::from_slice(device, "filter", &bits)?);
+            numbers.push(Buffer::from_slice(device, "numbers", &of_block)?);
+        }
+        let emulated = !device.matrices;
+        let filters = Filters::Matrix(Units { numbers, emulated });
+        Ok(Convolutions { filters, stored: Stored::F32, scales: Vec::new(), weights })
     }
 
     /// Makes room for more edges.
@@ -313,7 +278,7 @@ impl Convolutions {
         let layers = 2 * (n_rbf + filters);
         // Of a channel: the features gathered and the coefficients, the value and the sums.
         match self.filters {
-            Filters::Exact => [[4, layers + 3], [8, 2 * layers + 15]],
+            Filters::Exact | Filters::Matrix(_) => [[4, layers + 3], [8, 2 * layers + 15]],
             Filters::Table(_) if self.stored == Stored::F32 => [[16, 8], [20, 18]],
             Filters::Table(_) => [[10, 8], [12, 18]],
         }
@@ -362,6 +327,14 @@ impl Convolutions {
                 let kernel = exact_kernel(device, schnet, false)?;
                 kernel.bind(device, &[params, row, col, position, y, weights, m], n)
             }
+            Filters::Matrix(units) => {
+                let (mut constants, rows) = units.constants(schnet, n, 32);
+                constants.push(("WORDS", Value::Count(SUBGROUPS as u32)));
+                let kernel = Kernel::new(device, "cfconv_forward_matrix", &constants)?;
+                let buffers: [&dyn Bindable; 8] =
+                    [params, row, col, position, y, weights, &units.numbers[b], m];
+                kernel.bind(device, &buffers, n.div_ceil(rows))
+            }
             Filters::Table(places) => {
                 let (mut constants, rows) = row_constants(device, schnet, self.stored, n);
                 constants.extend(places.constants(self.stored));
@@ -399,11 +372,19 @@ impl Convolutions {
                     [params, row, col, position, y, grad_m, weights, grad_y, force];
                 kernel.bind(device, &buffers, n)
             }
+            Filters::Matrix(units) => {
+                let (constants, rows) = units.constants(schnet, n, 16);
+                let kernel = Kernel::new(device, "cfconv_backward_matrix", &constants)?;
+                let numbers = &units.numbers[b];
+                let buffers: [&dyn Bindable; 10] =
+                    [params, row, col, position, y, grad_m, weights, numbers, grad_y, force];
+                kernel.bind(device, &buffers, n.div_ceil(rows))
+            }
             Filters::Table(places) => {
                 let (mut constants, rows) = row_constants(device, schnet, self.stored, n);
                 constants.extend(places.constants(self.stored));
                 let Places { edge, reach, .. } = places;
-                let unit = if self.stored == Stored::F32 { 1.0 } else { UNIT };
+                let unit = if self.stored == Stored::F32 { 1.0 } else { table::UNIT };
                 constants.push(("GRADIENT_UNIT", Value::Real((seed * unit).recip())));
                 constants.push(("WITH_GRAD", Value::Flag(with_grad)));
                 let kernel = Kernel::new(device, "cfconv_backward_table", &constants)?;
@@ -420,131 +401,4 @@ fn exact_kernel(device: &Device, schnet: &SchNet, backward: bool) -> Result<Arc<
     let memory = device.device.limits().max_compute_workgroup_storage_size;
     let name = if backward { "cfconv_backward" } else { "cfconv_forward" };
     Kernel::new(device, name, &cfconv_constants(schnet, backward, memory)?)
-}
-
-/// The head of lib/filter_table.wgsl: stretches, whose cells come after all of them, then cells.
-fn head(table: &FilterTable) -> Vec<f32> {
-    let n = table.stretches.len();
-    let four = |start: f64, rate: f64, first: usize, length: usize| {
-        [start as f32, rate as f32, first as f32, (first + length - 1) as f32]
-    };
-    let stretches = table.stretches.iter().map(|s| four(s.start, s.rate, n + s.first, s.n_cells));
-    let cells = table.cells.iter().map(|c| four(c.start, c.rate, c.first, c.n_intervals));
-    stretches.chain(cells).flatten().collect()
-}
-
-/// The power of two that third and fourth coefficients are stored in parts of: the largest of them
-/// has the largest exponent that five bits hold.
-fn exponent(schnet: &SchNet, table: &FilterTable) -> i32 {
-    let all = (0..schnet.interactions.len()).flat_map(|b| cubics(schnet, table, b));
-    let largest = all.fold(0.0_f64, |a, (.., [_, _, c2, c3])| a.max(c2.abs()).max(c3.abs()));
-    // f32 holds 2^-126 to 2^-96 with exponents 1 to 31.
-    largest.log2().floor().clamp(-96.0, 24.0) as i32 + 96
-}
-
-/// HIGHER of lib/filter_table_read.wgsl.
-fn higher(exponent: i32) -> Value {
-    Value::Real(2.0_f64.powi(exponent))
-}
-
-/// The cubics of block `b` about the middles of their intervals, with interval and filter.
-fn cubics(
-    schnet: &SchNet,
-    table: &FilterTable,
-    b: usize,
-) -> impl Iterator<Item = (usize, usize, [f64; 4])> {
-    let n_filters = schnet.n_filters();
-    table.cells.iter().flat_map(move |cell| {
-        let intervals = cell.first..cell.first + cell.n_intervals;
-        intervals.flat_map(move |k| {
-            let of_interval = &table.coefficients[b][k * n_filters..][..n_filters];
-            let to_middle = move |(f, c): (usize, &[f64; 4])| (k, f, to_middle(*c, cell.rate));
-            of_interval.iter().enumerate().map(to_middle)
-        })
-    })
-}
-
-/// UNIT of lib/filter_table_read_half.wgsl, Å.
-const UNIT: f64 = 1.0 / 16.0;
-/// Largest coefficients in parts of a filter's scale, in the middle of the range of 16-bit floats
-/// for the first, below its end for the others.
-const ROOM: [f64; 4] = [16.0, 32768.0, 32768.0, 32768.0];
-
-/// Coefficients of powers of t in parts of [`UNIT`].
-fn in_units(c: [f64; 4]) -> [f64; 4] {
-    [c[0], c[1] * UNIT, c[2] * UNIT.powi(2), c[3] * UNIT.powi(3)]
-}
-
-/// A power of two for each filter of block `b`: in parts of it all coefficients have room.
-fn scales(schnet: &SchNet, table: &FilterTable, b: usize) -> Vec<f64> {
-    let mut largest = vec![0.0_f64; schnet.n_filters()];
-    for (_, f, c) in cubics(schnet, table, b) {
-        let parts = in_units(c).into_iter().zip(ROOM).map(|(c, room)| c.abs() / room);
-        largest[f] = parts.fold(largest[f], f64::max);
-    }
-    let power = |x: f64| if x > 0.0 { 2.0_f64.powf(x.log2().ceil()) } else { 1.0 };
-    largest.into_iter().map(power).collect()
-}
-
-/// The coefficients of block `b` as lib/filter_table_read_half.wgsl reads them, those of four
-/// channels together, and an interval of zeros: `[n_intervals + 1, 2, quads of filters, 4]`.
-fn half_coefficients(schnet: &SchNet, table: &FilterTable, b: usize, scales: &[f64]) -> Vec<u32> {
-    let quads = network::quads(schnet.n_filters()) as usize;
-    let mut words = vec![0; (table.n_intervals() + 1) * 2 * quads * 4];
-    for (k, f, c) in cubics(schnet, table, b) {
-        let [c0, c1, c2, c3] = in_units(c).map(|c| c / scales[f]);
-        let (c0, more) = with_more(c0);
-        let half = |c: f64| f16::from_f64(c).to_bits();
-        let quads_at = (2 * k * quads + f / 4) * 4 + f % 4 / 2;
-        for (at, bits) in [
-            (quads_at, c0),
-            (quads_at + 2, half(c1)),
-            (quads_at + 4 * quads, half(c2)),
-            (quads_at + 4 * quads + 2, half(c3) & !15 | more),
-        ] {
-            words[at] |= u32::from(bits) << (16 * (f % 2));
-        }
-    }
-    words
-}
-
-/// A 16-bit float towards zero, and the next four bits of its fraction.
-fn with_more(x: f64) -> (u16, u16) {
-    let bits = (x as f32).to_bits();
-    // To nearest in the last of the four, which is bit 9 of an f32.
-    let (bits, sign) = ((bits & !(1 << 31)) + (1 << 8), (bits >> 31) << 15);
-    let exponent = (bits >> 23) as i32 - 127;
-    if exponent < -14 {
-        return (f16::from_f64(x).to_bits(), 0);
-    }
-    let half = (sign | ((exponent + 15) as u32) << 10 | (bits >> 13) & 0x3ff) as u16;
-    (half, (bits >> 9 & 15) as u16)
-}
-
-/// A float with `bits` significant bits and five of exponent, from the right: mantissa, exponent,
-/// sign.
-fn short_float(x: f64, exponent: i32, bits: u32) -> u32 {
-    let whole = ((x * 2.0_f64.powi(-exponent)) as f32).to_bits();
-    let (sign, rest) = (whole >> 31, whole & (u32::MAX >> 1));
-    // Too small for an exponent is 0, too large cannot be.
-    let rest = if rest >> 23 == 0 { 0 } else { rest >> (24 - bits) };
-    rest | (sign << (bits + 4))
-}
-
-/// The coefficients of block `b` of powers of t, from the middle of an interval: rows of the first,
-/// of the second, and of the third and fourth in one word, and an interval of zeros:
-/// `[n_intervals + 1, 3, quads of filters]`.
-fn coefficients(schnet: &SchNet, table: &FilterTable, b: usize, exponent: i32) -> Vec<u32> {
-    let width = 4 * network::quads(schnet.n_filters()) as usize;
-    let mut rows = vec![0; (table.n_intervals() + 1) * 3 * width];
-    for (k, f, [c0, c1, c2, c3]) in cubics(schnet, table, b) {
-        let square = short_float(c2, exponent, SQUARE_BITS);
-        let cube = short_float(c3, exponent, CUBE_BITS);
-        let words =
-            [(c0 as f32).to_bits(), (c1 as f32).to_bits(), (square << (CUBE_BITS + 5)) | cube];
-        for (row, word) in words.into_iter().enumerate() {
-            rows[(3 * k + row) * width + f] = word;
-        }
-    }
-    rows
 }

@@ -49,6 +49,8 @@ pub struct Device {
     pub(super) matrices: bool,
     /// Whether it computes with 16-bit floats.
     pub(super) halves: bool,
+    /// Whether exact filters that would use them are computed as if it did, by loops.
+    pub(super) emulates_matrices: bool,
     /// The first error that no scope caught, and the loss of the device.
     failure: Arc<Mutex<Option<String>>>,
     pub(super) allocated: Arc<AtomicU64>,
@@ -86,14 +88,14 @@ fn useful_features() -> wgpu::Features {
         | matrix_features()
 }
 
-/// What lib/dense_matrix.wgsl needs.
+/// What lib/dense_matrix.wgsl and lib/matrix.wgsl need.
 fn matrix_features() -> wgpu::Features {
     wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX
         | wgpu::Features::SHADER_F16
         | wgpu::Features::SUBGROUP
 }
 
-/// Whether an adapter has matrices as lib/dense_matrix.wgsl uses them, and the workgroups to do it.
+/// Whether an adapter has matrices as these files use them, and the workgroups to do it.
 fn has_matrices(adapter: &wgpu::Adapter) -> bool {
     use wgpu::CooperativeScalarType::{F16, F32};
     let (info, limits) = (adapter.get_info(), adapter.limits());
@@ -217,8 +219,8 @@ impl Device {
         };
         let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
         if matrices {
-            // SAFETY: what is asked of the implementation is that it be free of faults. One kernel
-            // uses it, in the way that wgpu's own example does, and its results are tested.
+            // SAFETY: what is asked of the implementation is that it be free of faults. Few
+            // kernels use it, in the way that wgpu's own example does, and their results are tested.
             #[allow(unsafe_code, reason = "wgpu has no other way to the matrix units")]
             unsafe {
                 experimental_features = wgpu::ExperimentalFeatures::enabled();
@@ -262,9 +264,34 @@ impl Device {
 
     fn around(device: wgpu::Device, queue: wgpu::Queue, name: String) -> Self {
         let (failure, allocated, tally) = (Arc::default(), Arc::default(), Arc::default());
-        let (matrices, kernels) = (false, Arc::default());
+        let (matrices, emulates_matrices, kernels) = (false, false, Arc::default());
         let halves = device.features().contains(wgpu::Features::SHADER_F16);
-        Device { device, queue, name, matrices, halves, failure, allocated, tally, kernels }
+        Device {
+            device,
+            queue,
+            name,
+            matrices,
+            halves,
+            emulates_matrices,
+            failure,
+            allocated,
+            tally,
+            kernels,
+        }
+    }
+
+    /// The device with the exact filters of [`Precision::Mixed`](crate::engine::Precision) as on
+    /// matrix units, their arithmetic done by loops: far slower than without, for tests of these
+    /// kernels where no such units are.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if it has no 16-bit floats.
+    pub fn emulating_matrices(self) -> Result<Self> {
+        if !self.halves {
+            let what = format!("emulating matrix units on {}", self.name);
+            return Err(Error::unsupported(what, "use a device with 16-bit floats"));
+        }
+        Ok(Device { emulates_matrices: true, ..self })
     }
 
     /// Name and WGSL text of every kernel compiled so far, sorted.

@@ -13,6 +13,9 @@ pub mod params;
 mod plan;
 mod priors;
 mod profile;
+mod stored;
+mod table;
+mod units;
 pub mod wgsl;
 
 pub use device::{ADVICE, AdapterInfo, Counters, Device, Profile, adapters};

@@ -4,9 +4,10 @@
 use half::f16;
 
 use super::buffer::Buffer;
-use super::cfconv::{Convolutions, Stored, Surroundings};
+use super::cfconv::{Convolutions, Surroundings};
 use super::device::Device;
 use super::kernel::{Bindable, Dispatch, Kernel};
+use super::stored::Stored;
 use super::wgsl::{Constants, Value};
 use crate::engine::{Numerics, Precision};
 use crate::error::{Error, Result};

@@ -15,6 +15,7 @@ macro_rules! files {
 pub const KERNELS: &[(&str, &str)] = files!("":
     "neighbor_check", "neighbor_count", "neighbor_scan", "neighbor_fill",
     "radial_basis", "dense", "cfconv_forward", "cfconv_backward",
+    "cfconv_forward_matrix", "cfconv_backward_matrix",
     "edges", "cfconv_forward_table", "cfconv_backward_table",
     "block_forward", "readout", "block_backward",
     "prior_bonded", "prior_repulsion",
@@ -25,7 +26,7 @@ pub const KERNELS: &[(&str, &str)] = files!("":
 const LIBRARY: &[(&str, &str)] = files!("lib/":
     "params", "math", "activation", "radial", "random", "dense", "dense_matrix", "row", "edge",
     "filter_table", "filter_table_read", "filter_table_read_half", "stored", "stored_half",
-    "stored_f16",
+    "stored_f16", "near", "matrix", "matrix_emulated",
 );
 
 /// The value of a constant in a specialisation.

@@ -1,0 +1,310 @@
+// cfconv_backward_matrix -- cfconv_backward with the filter networks on the matrix units
+//
+//   grad_y_i = sum_j W(d_ij) o grad_m_j
+//   F_i     -= sum_j rhat_ij sum_f W'_f(d_ij) (y_jf grad_m_if + y_if grad_m_jf)
+//
+// As cfconv_forward_matrix, with two matrices of rows: values and slopes of the same edges. Slopes
+// of the basis are taken times a power of two, so that they are in the range of 16-bit floats.
+//
+// reads   row [n_beads], col, position [n_beads] Å, y and grad_m [n_beads, quads of filters],
+//         halves and numbers as in cfconv_forward_matrix
+// writes  grad_y [n_beads, quads of filters]   overwritten; force [n_beads]   added to; order of
+//         sums as in cfconv_forward_matrix, then over channels
+// grid    one workgroup per ROWS beads; a subgroup has an edge, an invocation a quad of channels
+// twin    src/reference/cfconv.rs
+#import params
+#import near
+#import matrix
+
+const WORKGROUP: u32 = 256u;
+const SUBGROUPS: u32 = WORKGROUP / 32u;
+// Rows of a workgroup, one after the other.
+const ROWS: u32 = 4u;
+// Edges that go through the network together: a matrix of values and one of slopes.
+const TILE: u32 = 16u;
+const PER_LANE: u32 = 2u;
+// Channels in fours, as in memory.
+const QUADS: u32 = 32u;
+// Channels and radial functions in whole matrices.
+const FILTER_MATRICES: u32 = 8u;
+const RBF_MATRICES: u32 = 4u;
+// Matrices of columns that a subgroup holds.
+const HELD: u32 = 1u;
+// Invocations that have the functions of an edge, four each.
+const BASIS_LANES: u32 = 16u;
+const_assert PER_LANE * SUBGROUPS == TILE && TILE == 16u && HELD * SUBGROUPS >= FILTER_MATRICES;
+const_assert QUADS <= 32u && BASIS_LANES <= 32u;
+const_assert 4u * FILTER_MATRICES >= QUADS && BASIS_LANES >= 4u * RBF_MATRICES;
+
+// Fours from one row to the next: rows begin in different banks of the memory.
+const BASIS_STRIDE: u32 = 4u * RBF_MATRICES + 2u;
+const HIDDEN_STRIDE: u32 = 4u * FILTER_MATRICES + 2u;
+const SUM_STRIDE: u32 = 4u * FILTER_MATRICES + 2u;
+// Where slopes begin.
+const BASIS_SLOPES: u32 = TILE * BASIS_STRIDE;
+const HIDDEN_SLOPES: u32 = TILE * HIDDEN_STRIDE;
+const SUM_SLOPES: u32 = TILE * SUM_STRIDE;
+// Where filter1 begins among `halves`; bias and functions among `numbers`.
+const FILTER1: u32 = 64u * RBF_MATRICES * FILTER_MATRICES;
+const BIAS: u32 = 1u;
+const FUNCTIONS: u32 = BIAS + 4u * FILTER_MATRICES;
+
+// Entries of the list looked at together, and room for neighbors that wait for a full tile.
+const SEGMENT: u32 = 128u;
+const WORDS: u32 = 4u;
+const SLOTS: u32 = SEGMENT + TILE;
+const_assert SEGMENT == 32u * WORDS && SEGMENT <= WORKGROUP;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> row: array<vec2<u32>>;
+@group(0) @binding(2) var<storage, read> col: array<u32>;
+@group(0) @binding(3) var<storage, read> position: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> y: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> grad_m: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read> halves: array<vec4<f16>>;
+@group(0) @binding(7) var<storage, read> numbers: array<vec4<f32>>;
+@group(0) @binding(8) var<storage, read_write> grad_y: array<vec4<f32>>;
+@group(0) @binding(9) var<storage, read_write> force: array<vec4<f32>>;
+
+// Which entries of a segment are neighbors.
+var<workgroup> near: array<atomic<u32>, WORDS>;
+// Of neighbor r in slot r % SLOTS: C, C' of the basis, t, t'; then C, C'; then rhat and the bits of
+// the sender.
+var<workgroup> bases: array<vec4<f32>, SLOTS>;
+var<workgroup> factors: array<vec2<f32>, SLOTS>;
+var<workgroup> edges: array<vec4<u32>, SLOTS>;
+// Basis [value or slope, edge, function], then in its place the hidden layer [value or slope, edge,
+// channel].
+var<workgroup> rows: array<vec4<f16>, 2u * TILE * max(BASIS_STRIDE, HIDDEN_STRIDE)>;
+// Either layer's sums [value or slope, edge, channel]; in the end those of all invocations.
+var<workgroup> sums: array<vec4<f32>, max(2u * TILE * SUM_STRIDE, 2u * WORKGROUP)>;
+
+// Column h of a subgroup, in matrices; what has none of its own repeats the last one's work.
+fn column_of(lane: u32, h: u32) -> u32 {
+    return min(lane / 32u * HELD + h, FILTER_MATRICES - 1u);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn cfconv_backward_matrix(
+    @builtin(workgroup_id) id: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let q = lane % 32u;
+    // [matrix of inputs, column] of filter0 and filter1.
+    var into: array<Weight, RBF_MATRICES * HELD>;
+    var out: array<Weight, FILTER_MATRICES * HELD>;
+    // Of values and of slopes, [column].
+    var sum: array<Sum, HELD>;
+    var slopes: array<Sum, HELD>;
+    // unroll
+    for (var h = 0u; h < HELD; h++) {
+        let column = column_of(lane, h);
+        // unroll
+        for (var k = 0u; k < RBF_MATRICES; k++) {
+            into[k * HELD + h] = weight_at(64u * (k * FILTER_MATRICES + column));
+        }
+        // unroll
+        for (var k = 0u; k < FILTER_MATRICES; k++) {
+            out[k * HELD + h] = weight_at(FILTER1 + 64u * (k * FILTER_MATRICES + column));
+        }
+    }
+    // Of either layer; of the second's slopes; the power of two of the slopes.
+    let unscale = numbers[0];
+    let bias = numbers[BIAS + min(q, 4u * FILTER_MATRICES - 1u)];
+    let function = lane % BASIS_LANES;
+    let center = numbers[FUNCTIONS + 2u * min(function, 4u * RBF_MATRICES - 1u)];
+    let sharpness = numbers[FUNCTIONS + 2u * min(function, 4u * RBF_MATRICES - 1u) + 1u];
+
+    for (var r = 0u; r < ROWS; r++) {
+        let i = workgroup_number(id, grid) * ROWS + r;
+        var here = vec2<u32>(0u);
+        var mine_y = vec4<f32>(0.0);
+        var mine_m = vec4<f32>(0.0);
+        if i < params.n_beads {
+            here = row[i];
+            if q < QUADS {
+                mine_y = y[i * QUADS + q];
+                mine_m = grad_m[i * QUADS + q];
+            }
+        }
+        var gradient = vec4<f32>(0.0);
+        var push = vec3<f32>(0.0);
+        var found = 0u;
+        var done = 0u;
+        for (var first = here.x; first < here.y; first += SEGMENT) {
+            if lane < WORDS {
+                atomicStore(&near[lane], 0u);
+            }
+            workgroupBarrier();
+            var j = 0u;
+            var separation = vec3<f32>(0.0);
+            var d = RADIUS;
+            if lane < SEGMENT && first + lane < here.y {
+                j = col[first + lane];
+                separation = position[i].xyz - position[j].xyz;
+                d = length_of(separation);
+            }
+            if d < RADIUS {
+                atomicOr(&near[lane / 32u], 1u << q);
+            }
+            workgroupBarrier();
+            var at = found;
+            // unroll
+            for (var w = 0u; w < WORDS; w++) {
+                let bits = atomicLoad(&near[w]);
+                found += countOneBits(bits);
+                if w < lane / 32u {
+                    at += countOneBits(bits);
+                } else if w == lane / 32u {
+                    at += countOneBits(bits & ((1u << q) - 1u));
+                }
+            }
+            if d < RADIUS {
+                let of_basis = edge_basis(d);
+                bases[at % SLOTS] = vec4<f32>(of_basis.envelope, of_basis.coordinate);
+                factors[at % SLOTS] = conv_envelope(d);
+                edges[at % SLOTS] = vec4<u32>(bitcast<vec3<u32>>(separation / d), j);
+            }
+            workgroupBarrier();
+            let last = first + SEGMENT >= here.y;
+            for (; done + TILE <= found || (last && done < found); done += TILE) {
+                for (var t = lane / BASIS_LANES; t < TILE; t += WORKGROUP / BASIS_LANES) {
+                    var value = vec4<f32>(0.0);
+                    var slope = vec4<f32>(0.0);
+                    if done + t < found {
+                        let basis = bases[(done + t) % SLOTS];
+                        value = radial_near(basis.x, basis.z, center, sharpness);
+                        slope = radial_slope_near(basis.xy, basis.zw, center, sharpness);
+                    }
+                    if function < 4u * RBF_MATRICES {
+                        rows[t * BASIS_STRIDE + function] = vec4<f16>(value);
+                        rows[BASIS_SLOPES + t * BASIS_STRIDE + function] =
+                            vec4<f16>(unscale.w * slope);
+                    }
+                }
+                workgroupBarrier();
+                // s and s' = filter0 B'
+                // unroll
+                for (var h = 0u; h < HELD; h++) {
+                    sum[h] = Sum();
+                    slopes[h] = Sum();
+                }
+                // unroll
+                for (var k = 0u; k < RBF_MATRICES; k++) {
+                    let x = rows_at(4u * k, BASIS_STRIDE);
+                    let dx = rows_at(BASIS_SLOPES + 4u * k, BASIS_STRIDE);
+                    // unroll
+                    for (var h = 0u; h < HELD; h++) {
+                        sum[h] = multiply_add(x, into[k * HELD + h], sum[h], lane);
+                        slopes[h] = multiply_add(dx, into[k * HELD + h], slopes[h], lane);
+                    }
+                }
+                // unroll
+                for (var h = 0u; h < HELD; h++) {
+                    put(sum[h], 4u * column_of(lane, h), lane);
+                    put(slopes[h], SUM_SLOPES + 4u * column_of(lane, h), lane);
+                }
+                workgroupBarrier();
+                // Fetched long before they are needed.
+                var their_y: array<vec4<f32>, PER_LANE>;
+                var their_m: array<vec4<f32>, PER_LANE>;
+                // unroll
+                for (var k = 0u; k < PER_LANE; k++) {
+                    let t = lane / 32u + k * SUBGROUPS;
+                    their_y[k] = vec4<f32>(0.0);
+                    their_m[k] = vec4<f32>(0.0);
+                    if done + t < found && q < QUADS {
+                        let j = edges[(done + t) % SLOTS].w;
+                        their_y[k] = y[j * QUADS + q];
+                        their_m[k] = grad_m[j * QUADS + q];
+                    }
+                }
+                // act(s) and act'(s) s'
+                if q < 4u * FILTER_MATRICES {
+                    // unroll
+                    for (var k = 0u; k < PER_LANE; k++) {
+                        let t = lane / 32u + k * SUBGROUPS;
+                        let s = fma(sums[t * SUM_STRIDE + q], vec4<f32>(unscale.x), bias);
+                        let ds = unscale.x * sums[SUM_SLOPES + t * SUM_STRIDE + q];
+                        rows[t * HIDDEN_STRIDE + q] = vec4<f16>(act_near(s));
+                        rows[HIDDEN_SLOPES + t * HIDDEN_STRIDE + q] =
+                            vec4<f16>(act_slope_near(s) * ds);
+                    }
+                }
+                workgroupBarrier();
+                // G and G'
+                // unroll
+                for (var h = 0u; h < HELD; h++) {
+                    sum[h] = Sum();
+                    slopes[h] = Sum();
+                }
+                // unroll
+                for (var k = 0u; k < FILTER_MATRICES; k++) {
+                    let x = rows_at(4u * k, HIDDEN_STRIDE);
+                    let dx = rows_at(HIDDEN_SLOPES + 4u * k, HIDDEN_STRIDE);
+                    // unroll
+                    for (var h = 0u; h < HELD; h++) {
+                        sum[h] = multiply_add(x, out[k * HELD + h], sum[h], lane);
+                        slopes[h] = multiply_add(dx, out[k * HELD + h], slopes[h], lane);
+                    }
+                }
+                // unroll
+                for (var h = 0u; h < HELD; h++) {
+                    put(sum[h], 4u * column_of(lane, h), lane);
+                    put(slopes[h], SUM_SLOPES + 4u * column_of(lane, h), lane);
+                }
+                workgroupBarrier();
+                // unroll
+                for (var k = 0u; k < PER_LANE; k++) {
+                    let t = lane / 32u + k * SUBGROUPS;
+                    if done + t < found {
+                        let envelope = factors[(done + t) % SLOTS];
+                        let unit = bitcast<vec3<f32>>(edges[(done + t) % SLOTS].xyz);
+                        let at = t * SUM_STRIDE + min(q, QUADS - 1u);
+                        let g = unscale.y * sums[at];
+                        let dg = unscale.z * sums[SUM_SLOPES + at];
+                        gradient = fma(envelope.x * g, their_m[k], gradient);
+                        let dw = envelope.y * g + envelope.x * dg;
+                        let pull = dot(dw, their_y[k] * mine_m + mine_y * their_m[k]);
+                        push = fma(vec3<f32>(-pull), unit, push);
+                    }
+                }
+            }
+        }
+        workgroupBarrier();
+        sums[lane] = gradient;
+        sums[WORKGROUP + lane] = vec4<f32>(push, 0.0);
+        workgroupBarrier();
+        let first_sum = lane / 32u * WORKGROUP + q;
+        var total = vec4<f32>(0.0);
+        if lane < 64u {
+            // The first subgroup has the gradient, the second the force.
+            for (var s = 0u; s < SUBGROUPS; s++) {
+                total += sums[32u * s + first_sum];
+            }
+        }
+        if lane < QUADS && i < params.n_beads {
+            grad_y[i * QUADS + lane] = total;
+        }
+        workgroupBarrier();
+        if lane / 32u == 1u {
+            sums[q] = total;
+        }
+        workgroupBarrier();
+        if lane < 4u {
+            total = vec4<f32>(0.0);
+            for (var k = 0u; k < 32u; k += 4u) {
+                total += sums[lane + k];
+            }
+        }
+        workgroupBarrier();
+        if lane < 4u {
+            sums[lane] = total;
+        }
+        workgroupBarrier();
+        if lane == 0u && i < params.n_beads {
+            force[i] += (sums[0] + sums[1]) + (sums[2] + sums[3]);
+        }
+    }
+}

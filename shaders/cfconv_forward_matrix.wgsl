@@ -1,0 +1,249 @@
+// cfconv_forward_matrix -- cfconv_forward with the filter networks on the matrix units
+//
+//   m_if = sum_{j in row i} y_jf W_f(d_ij),  W = C(d) filter1 act(filter0 B(d) + b0)
+//
+// Basis, hidden layer and weights are 16-bit floats, their products summed in f32. A subgroup holds
+// its columns of both layers in registers for all rows of its workgroup. The neighbors of a
+// row are gathered without the pairs beyond the cutoff, then taken TILE at a time.
+//
+// reads   row [n_beads], col, position [n_beads] Å, y [n_beads, quads of filters],
+//         halves: matrices of filter0, then of filter1, both times a power of two,
+//         numbers: 1 / these powers; bias of filter0; centers and sharpnesses by turns, in fours
+// writes  m [n_beads, quads of filters]   overwritten; no atomics on floats; every SUBGROUPS-th
+//         neighbor of a row, those within the cutoff, is summed in order, then these sums in order
+// grid    one workgroup per ROWS beads; a subgroup has an edge, an invocation a quad of channels
+// twin    src/reference/cfconv.rs
+#import params
+#import near
+#import matrix
+
+const WORKGROUP: u32 = 256u;
+const SUBGROUPS: u32 = WORKGROUP / 32u;
+// Rows of a workgroup, one after the other.
+const ROWS: u32 = 4u;
+// Edges that go through the network together: two matrices.
+const TILE: u32 = 32u;
+const PER_LANE: u32 = 4u;
+// Channels in fours, as in memory.
+const QUADS: u32 = 32u;
+// Channels and radial functions in whole matrices.
+const FILTER_MATRICES: u32 = 8u;
+const RBF_MATRICES: u32 = 4u;
+// Matrices of columns that a subgroup holds.
+const HELD: u32 = 1u;
+// Invocations that have the functions of an edge, four each.
+const BASIS_LANES: u32 = 16u;
+const_assert PER_LANE * SUBGROUPS == TILE && TILE == 32u && HELD * SUBGROUPS >= FILTER_MATRICES;
+const_assert QUADS <= 32u && BASIS_LANES <= 32u;
+const_assert 4u * FILTER_MATRICES >= QUADS && BASIS_LANES >= 4u * RBF_MATRICES;
+
+// Fours from one row to the next: rows begin in different banks of the memory.
+const BASIS_STRIDE: u32 = 4u * RBF_MATRICES + 2u;
+const HIDDEN_STRIDE: u32 = 4u * FILTER_MATRICES + 2u;
+const SUM_STRIDE: u32 = 4u * FILTER_MATRICES + 2u;
+// Where filter1 begins among `halves`; bias and functions among `numbers`.
+const FILTER1: u32 = 64u * RBF_MATRICES * FILTER_MATRICES;
+const BIAS: u32 = 1u;
+const FUNCTIONS: u32 = BIAS + 4u * FILTER_MATRICES;
+
+// Entries of the list looked at together, and room for neighbors that wait for a full tile.
+const SEGMENT: u32 = WORKGROUP;
+const WORDS: u32 = 8u;
+const SLOTS: u32 = SEGMENT + TILE;
+const_assert SEGMENT == 32u * WORDS;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> row: array<vec2<u32>>;
+@group(0) @binding(2) var<storage, read> col: array<u32>;
+@group(0) @binding(3) var<storage, read> position: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> y: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> halves: array<vec4<f16>>;
+@group(0) @binding(6) var<storage, read> numbers: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> m: array<vec4<f32>>;
+
+// Which entries of a segment are neighbors.
+var<workgroup> near: array<atomic<u32>, WORDS>;
+// Of neighbor r in slot r % SLOTS: sender; bits of C, of C of the basis, of t.
+var<workgroup> edges: array<vec4<u32>, SLOTS>;
+// Basis [edge, function], then in its place the hidden layer [edge, channel].
+var<workgroup> rows: array<vec4<f16>, TILE * max(BASIS_STRIDE, HIDDEN_STRIDE)>;
+// Either layer's sums [edge, channel]; in the end those of all invocations.
+var<workgroup> sums: array<vec4<f32>, max(TILE * SUM_STRIDE, WORKGROUP)>;
+
+// Column h of a subgroup, in matrices; what has none of its own repeats the last one's work.
+fn column_of(lane: u32, h: u32) -> u32 {
+    return min(lane / 32u * HELD + h, FILTER_MATRICES - 1u);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn cfconv_forward_matrix(
+    @builtin(workgroup_id) id: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let q = lane % 32u;
+    // [matrix of inputs, column] of filter0 and filter1.
+    var into: array<Weight, RBF_MATRICES * HELD>;
+    var out: array<Weight, FILTER_MATRICES * HELD>;
+    // Of the first matrix of rows and the second, [column].
+    var sum: array<Sum, HELD>;
+    var sum2: array<Sum, HELD>;
+    // unroll
+    for (var h = 0u; h < HELD; h++) {
+        let column = column_of(lane, h);
+        // unroll
+        for (var k = 0u; k < RBF_MATRICES; k++) {
+            into[k * HELD + h] = weight_at(64u * (k * FILTER_MATRICES + column));
+        }
+        // unroll
+        for (var k = 0u; k < FILTER_MATRICES; k++) {
+            out[k * HELD + h] = weight_at(FILTER1 + 64u * (k * FILTER_MATRICES + column));
+        }
+    }
+    let unscale = numbers[0].xy;
+    let bias = numbers[BIAS + min(q, 4u * FILTER_MATRICES - 1u)];
+    let function = lane % BASIS_LANES;
+    let center = numbers[FUNCTIONS + 2u * min(function, 4u * RBF_MATRICES - 1u)];
+    let sharpness = numbers[FUNCTIONS + 2u * min(function, 4u * RBF_MATRICES - 1u) + 1u];
+
+    for (var r = 0u; r < ROWS; r++) {
+        let i = workgroup_number(id, grid) * ROWS + r;
+        var here = vec2<u32>(0u);
+        if i < params.n_beads {
+            here = row[i];
+        }
+        var message = vec4<f32>(0.0);
+        var found = 0u;
+        var done = 0u;
+        for (var first = here.x; first < here.y; first += SEGMENT) {
+            if lane < WORDS {
+                atomicStore(&near[lane], 0u);
+            }
+            workgroupBarrier();
+            var edge = vec4<u32>(0u);
+            var d = RADIUS;
+            if first + lane < here.y {
+                edge.x = col[first + lane];
+                d = length_of(position[i].xyz - position[edge.x].xyz);
+            }
+            if d < RADIUS {
+                atomicOr(&near[lane / 32u], 1u << q);
+            }
+            workgroupBarrier();
+            var at = found;
+            // unroll
+            for (var w = 0u; w < WORDS; w++) {
+                let bits = atomicLoad(&near[w]);
+                found += countOneBits(bits);
+                if w < lane / 32u {
+                    at += countOneBits(bits);
+                } else if w == lane / 32u {
+                    at += countOneBits(bits & ((1u << q) - 1u));
+                }
+            }
+            if d < RADIUS {
+                let of_basis = edge_basis(d);
+                edge.y = bitcast<u32>(conv_envelope(d).x);
+                edge.z = bitcast<u32>(of_basis.envelope.x);
+                edge.w = bitcast<u32>(of_basis.coordinate.x);
+                edges[at % SLOTS] = edge;
+            }
+            workgroupBarrier();
+            let last = first + SEGMENT >= here.y;
+            for (; done + TILE <= found || (last && done < found); done += TILE) {
+                for (var t = lane / BASIS_LANES; t < TILE; t += WORKGROUP / BASIS_LANES) {
+                    var value = vec4<f32>(0.0);
+                    if done + t < found {
+                        let basis = bitcast<vec2<f32>>(edges[(done + t) % SLOTS].zw);
+                        value = radial_near(basis.x, basis.y, center, sharpness);
+                    }
+                    if function < 4u * RBF_MATRICES {
+                        rows[t * BASIS_STRIDE + function] = vec4<f16>(value);
+                    }
+                }
+                workgroupBarrier();
+                // unroll
+                for (var h = 0u; h < HELD; h++) {
+                    sum[h] = Sum();
+                    sum2[h] = Sum();
+                }
+                // unroll
+                for (var k = 0u; k < RBF_MATRICES; k++) {
+                    let x = rows_at(4u * k, BASIS_STRIDE);
+                    let x2 = rows_at(16u * BASIS_STRIDE + 4u * k, BASIS_STRIDE);
+                    // unroll
+                    for (var h = 0u; h < HELD; h++) {
+                        sum[h] = multiply_add(x, into[k * HELD + h], sum[h], lane);
+                        sum2[h] = multiply_add(x2, into[k * HELD + h], sum2[h], lane);
+                    }
+                }
+                // unroll
+                for (var h = 0u; h < HELD; h++) {
+                    put(sum[h], 4u * column_of(lane, h), lane);
+                    put(sum2[h], 16u * SUM_STRIDE + 4u * column_of(lane, h), lane);
+                }
+                workgroupBarrier();
+                // Fetched long before they are needed.
+                var factor: array<f32, PER_LANE>;
+                var theirs: array<vec4<f32>, PER_LANE>;
+                // unroll
+                for (var k = 0u; k < PER_LANE; k++) {
+                    let t = lane / 32u + k * SUBGROUPS;
+                    factor[k] = 0.0;
+                    theirs[k] = vec4<f32>(0.0);
+                    if done + t < found {
+                        let edge = edges[(done + t) % SLOTS];
+                        factor[k] = unscale.y * bitcast<f32>(edge.y);
+                        theirs[k] = y[edge.x * QUADS + min(q, QUADS - 1u)];
+                    }
+                }
+                if q < 4u * FILTER_MATRICES {
+                    // unroll
+                    for (var k = 0u; k < PER_LANE; k++) {
+                        let t = lane / 32u + k * SUBGROUPS;
+                        let s = fma(sums[t * SUM_STRIDE + q], vec4<f32>(unscale.x), bias);
+                        rows[t * HIDDEN_STRIDE + q] = vec4<f16>(act_near(s));
+                    }
+                }
+                workgroupBarrier();
+                // unroll
+                for (var h = 0u; h < HELD; h++) {
+                    sum[h] = Sum();
+                    sum2[h] = Sum();
+                }
+                // unroll
+                for (var k = 0u; k < FILTER_MATRICES; k++) {
+                    let x = rows_at(4u * k, HIDDEN_STRIDE);
+                    let x2 = rows_at(16u * HIDDEN_STRIDE + 4u * k, HIDDEN_STRIDE);
+                    // unroll
+                    for (var h = 0u; h < HELD; h++) {
+                        sum[h] = multiply_add(x, out[k * HELD + h], sum[h], lane);
+                        sum2[h] = multiply_add(x2, out[k * HELD + h], sum2[h], lane);
+                    }
+                }
+                // unroll
+                for (var h = 0u; h < HELD; h++) {
+                    put(sum[h], 4u * column_of(lane, h), lane);
+                    put(sum2[h], 16u * SUM_STRIDE + 4u * column_of(lane, h), lane);
+                }
+                workgroupBarrier();
+                // unroll
+                for (var k = 0u; k < PER_LANE; k++) {
+                    let t = lane / 32u + k * SUBGROUPS;
+                    let g = sums[t * SUM_STRIDE + min(q, QUADS - 1u)];
+                    message = fma(factor[k] * g, theirs[k], message);
+                }
+            }
+        }
+        workgroupBarrier();
+        sums[lane] = message;
+        workgroupBarrier();
+        if lane < QUADS && i < params.n_beads {
+            var total = vec4<f32>(0.0);
+            for (var s = 0u; s < SUBGROUPS; s++) {
+                total += sums[32u * s + lane];
+            }
+            m[i * QUADS + lane] = total;
+        }
+    }
+}

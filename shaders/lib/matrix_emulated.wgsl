@@ -1,0 +1,35 @@
+// lib/matrix for devices without matrix units, to test kernels that use them: the same functions,
+// operands and layouts. 32 invocations in a row stand for a subgroup.
+enable f16;
+
+// Where the matrix begins.
+alias Weight = u32;
+// Where the first row begins, and how far the next is.
+alias Rows = vec2<u32>;
+// Half a row of the matrix.
+alias Sum = array<f32, 8>;
+
+fn weight_at(at: u32) -> Weight {
+    return at;
+}
+
+fn rows_at(at: u32, stride: u32) -> Rows {
+    return vec2<u32>(at, stride);
+}
+
+fn multiply_add(x: Rows, w: Weight, sum: Sum, lane: u32) -> Sum {
+    let row = x.x + lane % 32u / 2u * x.y;
+    let column = w + lane % 2u * 32u;
+    var added = sum;
+    for (var at = 0u; at < 32u; at++) {
+        let four = vec4<f32>(rows[row + at % 4u]);
+        added[at / 4u] += dot(four, vec4<f32>(halves[column + at]));
+    }
+    return added;
+}
+
+fn put(sum: Sum, at: u32, lane: u32) {
+    let first = at + lane % 32u / 2u * SUM_STRIDE + lane % 2u * 2u;
+    sums[first] = vec4<f32>(sum[0], sum[1], sum[2], sum[3]);
+    sums[first + 1u] = vec4<f32>(sum[4], sum[5], sum[6], sum[7]);
+}
