@@ -23,6 +23,18 @@ on_every_backend!(
     neighbor_lists_keep_up_with_the_beads,
 );
 
+on_every_backend!(
+    @ wgpu_mixed:
+    same_seed_gives_same_bits,
+    another_seed_gives_another_run,
+    a_replica_alone_is_the_replica_among_others,
+    the_number_of_beads_does_not_show,
+    a_molecule_alone_is_the_molecule_in_a_mixture,
+    setting_the_state_that_was_read_changes_nothing,
+    the_way_a_run_is_cut_changes_nothing,
+    neighbor_lists_keep_up_with_the_beads
+);
+
 const STEPS: u64 = 250;
 
 /// Makes the engine of a backend.

@@ -6,7 +6,7 @@
 use std::sync::{Arc, LazyLock};
 
 use flashschnet::cpu::{Cpu, CpuOps};
-use flashschnet::engine::{Dynamics, Engine, Filter, Integrator, State};
+use flashschnet::engine::{Dynamics, Engine, Filter, Integrator, Numerics, Precision, State};
 use flashschnet::error::Result;
 use flashschnet::gpu::{Device, GpuOps, Profile, Wgpu};
 use flashschnet::model::{
@@ -89,6 +89,30 @@ pub(crate) fn wgpu_portable() -> Backend {
     }
 }
 
+/// Tabulated filters, all in 16-bit floats.
+pub(crate) const MIXED: Numerics =
+    Numerics { filter: Filter::Table { tolerance: 1e-4 }, precision: Precision::Mixed };
+
+/// In mixed precision, with 16-bit arithmetic where the adapter has it, as software ones do.
+pub(crate) fn wgpu_mixed() -> Backend {
+    static DEVICE: LazyLock<Device> = LazyLock::new(|| device(Profile::Full));
+    Backend {
+        ops: Box::new(GpuOps(DEVICE.clone(), MIXED)),
+        engine: |system| Ok(Box::new(Wgpu::new(&DEVICE, system, MIXED)?)),
+        large_cases: LargeCases::Steps(2),
+    }
+}
+
+/// In mixed precision, with 16-bit floats in memory alone.
+pub(crate) fn wgpu_mixed_portable() -> Backend {
+    static DEVICE: LazyLock<Device> = LazyLock::new(|| device(Profile::Portable));
+    Backend {
+        ops: Box::new(GpuOps(DEVICE.clone(), MIXED)),
+        engine: |system| Ok(Box::new(Wgpu::new(&DEVICE, system, MIXED)?)),
+        large_cases: LargeCases::Steps(2),
+    }
+}
+
 /// One `#[test]` per backend for each function, which takes a `&Backend`.
 macro_rules! on_every_backend {
     (@ $backend:ident: $($test:ident),*) => {
@@ -105,6 +129,14 @@ macro_rules! on_every_backend {
         on_every_backend!(@ wgpu: $($test),*);
         on_every_backend!(@ wgpu_portable: $($test),*);
         on_every_backend!(@ wgpu_table: $($test),*);
+    };
+}
+
+/// The same for the backends in mixed precision.
+macro_rules! on_mixed_backends {
+    ($($test:ident),* $(,)?) => {
+        on_every_backend!(@ wgpu_mixed: $($test),*);
+        on_every_backend!(@ wgpu_mixed_portable: $($test),*);
     };
 }
 
