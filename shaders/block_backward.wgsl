@@ -22,7 +22,7 @@ const LIN: u32 = 4128u;
 const LIN2: u32 = 8256u;
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> weight: array<Weights>;
 @group(0) @binding(2) var<storage, read> grad_y: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> z: array<Stored>;
 @group(0) @binding(4) var<storage, read_write> grad_h: array<vec4<f32>>;

@@ -25,7 +25,7 @@ const LIN1: u32 = 8256u;
 const FIRST: bool = false;
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> weight: array<Weights>;
 @group(0) @binding(2) var<storage, read> bead: array<Bead>;
 @group(0) @binding(3) var<storage, read> embedding: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> m: array<vec4<f32>>;

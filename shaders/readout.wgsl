@@ -46,7 +46,7 @@ struct Layer {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> weight: array<Weights>;
 @group(0) @binding(2) var<storage, read> bead: array<Bead>;
 @group(0) @binding(3) var<storage, read> embedding: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> m: array<vec4<f32>>;
@@ -56,7 +56,7 @@ struct Layer {
 @group(0) @binding(8) var<storage, read_write> bead_energy: array<f32>;
 
 fn layer(l: u32) -> Layer {
-    let numbers = vec4<u32>(weight[LAYERS_AT + l]);
+    let numbers = vec4<u32>(numbers_at(LAYERS_AT + NUMBERS * l));
     return Layer(numbers.x, numbers.y, numbers.z, numbers.w);
 }
 

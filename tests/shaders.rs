@@ -15,6 +15,8 @@ use flashschnet::gpu::{Device, GpuOps, Wgpu, wgpu};
 use flashschnet::model::Model;
 use flashschnet::ops::Ops;
 use flashschnet::system::System;
+use naga::back::hlsl::ShaderModel;
+use naga::back::{hlsl, msl, spv};
 
 /// A device that runs nothing, with WebGPU's default limits: kernels are composed, specialised and
 /// checked as on any other.
@@ -45,8 +47,8 @@ fn specialisations() -> Vec<(&'static str, String)> {
     for network in networks {
         let model = Model { schnet: Some(network), priors: priors(6) };
         let system = System::new(&model, std::slice::from_ref(&structure)).expect("a valid system");
-        for filter in [Filter::Exact, Filter::TABLE] {
-            Wgpu::new(&device, system.clone(), filter).expect("fits WebGPU's default limits");
+        for numerics in [Filter::Exact.into(), Filter::TABLE.into(), common::MIXED] {
+            Wgpu::new(&device, system.clone(), numerics).expect("fits WebGPU's default limits");
         }
     }
     // The unfused form stands outside the step. Its device computes nothing, so neither does it.
@@ -81,7 +83,29 @@ fn every_specialisation_translates_and_keeps_to_the_default_limits() {
         assert!(reflection.bindings.len() <= 9, "{name}: more than 8 storage buffers");
         assert_eq!(module.entry_points.len(), 1, "{name}");
         assert_eq!(module.entry_points[0].name, *name);
-        translate(name, &module, &info);
+        translate(name, (&module, &info), ShaderModel::V5_1);
+    }
+}
+
+/// What adapters with 16-bit arithmetic run, which no_device lacks.
+#[test]
+fn sixteen_bit_arithmetic_translates() {
+    let files = [
+        ("stored", Value::File("stored_f16")),
+        ("filter_table_read", Value::File("filter_table_read_half")),
+    ];
+    for name in [
+        "cfconv_forward_table",
+        "cfconv_backward_table",
+        "block_forward",
+        "readout",
+        "block_backward",
+    ] {
+        let (module, info) =
+            parse(&compose(name, &files)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(reflect(&module).workgroup_bytes <= 16_384, "{name}");
+        // The first with 16-bit floats.
+        translate(name, (&module, &info), ShaderModel::V6_2);
     }
 }
 
@@ -147,15 +171,18 @@ fn filters_on_matrix_units_translate() {
     }
 }
 
-fn translate(name: &str, module: &naga::Module, info: &naga::valid::ModuleInfo) {
-    use naga::back::{hlsl, msl, spv};
+fn translate(
+    name: &str,
+    (module, info): (&naga::Module, &naga::valid::ModuleInfo),
+    shader_model: ShaderModel,
+) {
     let spirv = spv::write_vec(module, info, &spv::Options::default(), None);
     assert!(!spirv.unwrap_or_else(|e| panic!("{name}: SPIR-V: {e}")).is_empty());
     let options = msl::Options { fake_missing_bindings: true, ..Default::default() };
     let metal = msl::write_string(module, info, &options, &msl::PipelineOptions::default());
     assert!(metal.unwrap_or_else(|e| panic!("{name}: MSL: {e}")).0.contains("kernel void"));
     let mut text = String::new();
-    let options = hlsl::Options { fake_missing_bindings: true, ..Default::default() };
+    let options = hlsl::Options { fake_missing_bindings: true, shader_model, ..Default::default() };
     let pipeline = hlsl::PipelineOptions::default();
     hlsl::Writer::new(&mut text, &options, &pipeline)
         .write(module, info, None)

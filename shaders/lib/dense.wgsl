@@ -1,10 +1,11 @@
 // Linear layers on a tile of rows in workgroup memory, one after the other: y_o = sum_k W_ok x_k,
 // summed in the order of k.
 //
-// Channels are in fours. Weights lie input by input, [4 quads of inputs, quads of outputs], and the
-// bias behind them. They come by chunks of AHEAD quads of inputs: while a chunk is at work in
+// Channels are in fours. Weights lie input by input, [4 quads of inputs, quads of outputs], their
+// scales, if they have any, and the bias behind them. They come by chunks of AHEAD quads of inputs: while a chunk is at work in
 // workgroup memory, the next is on its way to registers. Every workgroup reads the same weights at
 // the same time, and what all wait for should be asked for early.
+#import weight
 
 // Invocations side by side, and quads of the widest layer.
 const LANES: u32 = 32u;
@@ -31,7 +32,7 @@ fn product(at: u32, n_in: u32, n_out: u32, lane: u32) -> Held {
     let size = 4u * AHEAD * n_out;
     let last = at + 4u * n_in * n_out - 1u;
     var sums: Held;
-    var next: array<vec4<f32>, FETCHES>;
+    var next: array<Weights, FETCHES>;
     // unroll
     for (var f = 0u; f < FETCHES; f++) {
         next[f] = weight[min(at + f * WORKGROUP + lane, last)];
@@ -41,7 +42,7 @@ fn product(at: u32, n_in: u32, n_out: u32, lane: u32) -> Held {
         // unroll
         for (var f = 0u; f < FETCHES; f++) {
             if f * WORKGROUP + lane < size {
-                chunk[f * WORKGROUP + lane] = next[f];
+                chunk[f * WORKGROUP + lane] = weights_in(next[f]);
             }
         }
         workgroupBarrier();
@@ -64,12 +65,20 @@ fn product(at: u32, n_in: u32, n_out: u32, lane: u32) -> Held {
             }
         }
     }
+    if SCALED {
+        let scale = numbers_at(at + 4u * n_in * n_out + NUMBERS * q);
+        // unroll
+        for (var r = 0u; r < ROWS; r++) {
+            sums[r] *= scale;
+        }
+    }
     return sums;
 }
 
 // Quad q of the bias of a layer.
 fn bias_of(at: u32, n_in: u32, n_out: u32, q: u32) -> vec4<f32> {
-    return weight[at + 4u * n_in * n_out + min(q, n_out - 1u)];
+    let scales = select(0u, n_out, SCALED);
+    return numbers_at(at + 4u * n_in * n_out + NUMBERS * (scales + min(q, n_out - 1u)));
 }
 
 // Puts what the invocation holds in place of the tile's rows, for the next layer.

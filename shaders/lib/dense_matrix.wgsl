@@ -6,10 +6,11 @@
 // Every row of inputs is scaled by a power of two of its own, the weights by one for all, so that
 // neither leaves the range of 16-bit floats; a row's digits do not depend on the rows around it.
 //
-// Weights lie as in lib/dense, with widths that are multiples of 16; their halves in matrices of
+// Biases lie as in lib/dense, with widths that are multiples of 16; their halves in matrices of
 // 16 x 16, each column by column.
 enable f16;
 enable wgpu_cooperative_matrix;
+#import weight
 
 // A subgroup walks along the columns of a row; its invocations have a quad of them each.
 const LANES: u32 = 32u;
@@ -95,7 +96,7 @@ fn product(at: u32, n_in: u32, n_out: u32, lane: u32) -> Held {
 
 // Quad q of the bias of a layer.
 fn bias_of(at: u32, n_in: u32, n_out: u32, q: u32) -> vec4<f32> {
-    return weight[at + 4u * whole(n_in) * whole(n_out) + min(q, n_out - 1u)];
+    return numbers_at(at + 4u * whole(n_in) * whole(n_out) + min(q, n_out - 1u));
 }
 
 // Puts what the invocation holds in place of the tile's rows, for the next layer.

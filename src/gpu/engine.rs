@@ -10,7 +10,7 @@ use super::params::{ALL_TERMS, NO_TERM, Params, Status};
 use super::plan::{Buffers, Plan};
 use super::profile::Stopwatch;
 use crate::engine::{
-    Dynamics, Engine, Evaluation, Integrator, KernelTime, Memory, Numerics, State, Terms,
+    Dynamics, Engine, Evaluation, Integrator, KernelTime, Memory, Numerics, Precision, State, Terms,
 };
 use crate::error::{Error, Result};
 use crate::system::{System, check_vectors};
@@ -29,6 +29,7 @@ const MAX_STEPS: u64 = 256;
 pub struct Wgpu {
     device: Device,
     system: System,
+    precision: Precision,
     buffers: Buffers,
     network: Option<Network>,
     plan: Plan,
@@ -85,6 +86,7 @@ impl Wgpu {
         Ok(Wgpu {
             device: device.clone(),
             system,
+            precision: numerics.precision,
             buffers,
             network,
             plan,
@@ -434,7 +436,7 @@ fn centroid(positions: &[[f64; 3]]) -> [f64; 3] {
 
 impl Engine for Wgpu {
     fn device(&self) -> String {
-        format!("wgpu: f32, {}", self.device.name())
+        format!("wgpu: {}, {}", self.precision.name(), self.device.name())
     }
 
     fn set_state(&mut self, state: &State) -> Result<()> {

@@ -45,73 +45,120 @@ pub(super) fn activation_constants(activation: Activation) -> Constants {
     vec![("ACTIVATION", Value::Count(kind)), ("ACTIVATION_SHIFT", Value::Real(shift))]
 }
 
+/// What weights are stored in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    F32,
+    /// Normalised integers of 16 bits with a scale for each output.
+    Norm,
+    /// For the matrix units: the sum of so many 16-bit floats.
+    Parts(usize),
+}
+
 /// Layers as lib/dense.wgsl reads them, one after the other.
 struct Chain {
-    /// The parts of an operand on the matrix units, if there are any.
-    parts: Option<usize>,
-    weights: Vec<f32>,
-    /// The same, matrices of 16 x 16 one after the other, each column by column.
+    form: Form,
+    words: Vec<u32>,
+    /// Of [`Form::Parts`], at the same places, matrices of 16 x 16 one after the other, each column
+    /// by column.
     matrices: Vec<f32>,
+    n_weights: usize,
 }
 
 impl Chain {
-    /// With operands of so many parts on the matrix units.
-    fn new(tiles: &Tiles, parts: usize) -> Self {
-        let parts = tiles.matrices.then_some(parts);
-        Chain { parts, weights: Vec::new(), matrices: Vec::new() }
+    fn new(form: Form) -> Self {
+        Chain { form, words: Vec::new(), matrices: Vec::new(), n_weights: 0 }
     }
 
-    /// Adds W and its bias, or the transpose of W; returns where it begins, in fours.
+    /// Where the next layer begins: each place has four weights.
+    fn at(&self) -> u32 {
+        (self.words.len() / if self.form == Form::Norm { 2 } else { 4 }) as u32
+    }
+
+    /// Adds W and its bias, or the transpose of W; returns where it begins.
     fn push(&mut self, layer: &Linear, transposed: bool) -> u32 {
-        let at = (self.weights.len() / 4) as u32;
+        let at = self.at();
         let (n_in, n_out) =
             if transposed { (layer.n_out, layer.n_in) } else { (layer.n_in, layer.n_out) };
-        let granule = if self.parts.is_some() { 16 } else { 4 };
+        let granule = if matches!(self.form, Form::Parts(_)) { 16 } else { 4 };
         let [height, width] = [n_in, n_out].map(|n| n.next_multiple_of(granule));
-        let mut block = vec![0.0; height * width + if transposed { 0 } else { width }];
+        let mut block = vec![0.0_f32; height * width];
         for k in 0..n_in {
             for o in 0..n_out {
                 let from = if transposed { k * n_out + o } else { o * n_in + k };
                 block[k * width + o] = layer.weight[from] as f32;
             }
         }
-        if let (Some(bias), false) = (&layer.bias, transposed) {
-            block[height * width..][..n_out].copy_from_slice(&narrow(bias));
+        self.n_weights += block.len();
+        if let Form::Parts(_) = self.form {
+            self.matrices.resize(self.words.len(), 0.0);
+            self.matrices.extend(by_matrices(&block, width));
         }
-        if self.parts.is_some() {
-            for (k, o) in (0..height * width).map(|at| (at / width, at % width)) {
-                // The units take a column of weights, consecutive inputs, at once.
-                let matrix = k / 16 * (width / 16) + o / 16;
-                self.matrices.resize(self.weights.len() + block.len(), 0.0);
-                self.matrices[self.weights.len() + 256 * matrix + o % 16 * 16 + k % 16] =
-                    block[k * width + o];
-            }
+        if self.form == Form::Norm {
+            let (words, scales) = normalised(&block, width);
+            self.words.extend(words);
+            self.push_numbers(&scales);
+        } else {
+            self.push_numbers(&block);
         }
-        self.weights.extend(block);
+        if !transposed {
+            let mut bias = narrow(layer.bias.as_deref().unwrap_or(&[]));
+            bias.resize(width, 0.0);
+            self.push_numbers(&bias);
+        }
         at
     }
 
-    /// Adds whole numbers, which f32 holds up to 2^24; returns where they begin, in fours.
-    fn push_numbers(&mut self, numbers: &[[u32; 4]]) -> u32 {
-        let at = (self.weights.len() / 4) as u32;
-        self.weights.extend(numbers.iter().flatten().map(|number| *number as f32));
-        at
+    fn push_numbers(&mut self, numbers: &[f32]) {
+        self.words.extend(numbers.iter().map(|number| number.to_bits()));
     }
 
     /// On the device, with the constants that say where layers begin.
     fn upload(self, device: &Device, mut at: Constants) -> Result<Layers> {
-        let weights = Buffer::from_slice(device, "weights", &self.weights)?;
-        let Some(parts) = self.parts else {
-            return Ok(Layers { weights, halves: None, at });
-        };
-        let (mut halves, scale) = split(&self.matrices);
-        halves.truncate(parts * self.matrices.len());
-        at.push(("dense", Value::File("dense_matrix")));
-        at.push(("LOW", Value::Flag(parts == 2)));
-        at.push(("LOW_AT", Value::Count((self.matrices.len() / 4) as u32)));
-        at.push(("UNSCALE", Value::Real(scale.recip())));
-        Ok(Layers { weights, halves: Some(Buffer::from_slice(device, "halves", &halves)?), at })
+        let weights = Buffer::from_slice(device, "weights", &self.words)?;
+        let mut halves = None;
+        match self.form {
+            Form::F32 => {}
+            Form::Norm => at.push(("weight", Value::File("weight_norm"))),
+            Form::Parts(parts) => {
+                let (mut both, scale) = split(&self.matrices);
+                both.truncate(parts * self.matrices.len());
+                at.push(("dense", Value::File("dense_matrix")));
+                at.push(("LOW", Value::Flag(parts == 2)));
+                at.push(("LOW_AT", Value::Count((self.matrices.len() / 4) as u32)));
+                at.push(("UNSCALE", Value::Real(scale.recip())));
+                halves = Some(Buffer::from_slice(device, "halves", &both)?);
+            }
+        }
+        Ok(Layers { weights, halves, n_weights: self.n_weights, at })
     }
+}
+
+/// Rows of `width`, multiples of 16 high and wide, as matrices of 16 x 16, each column by column: the
+/// units take a column of weights, consecutive inputs, at once.
+fn by_matrices(block: &[f32], width: usize) -> Vec<f32> {
+    let mut matrices = vec![0.0; block.len()];
+    for (at, weight) in block.iter().enumerate() {
+        let (k, o) = (at / width, at % width);
+        let matrix = k / 16 * (width / 16) + o / 16;
+        matrices[256 * matrix + o % 16 * 16 + k % 16] = *weight;
+    }
+    matrices
+}
+
+/// Rows of `width` as normalised integers of 16 bits, two to a word, and the scales of the columns.
+fn normalised(block: &[f32], width: usize) -> (Vec<u32>, Vec<f32>) {
+    let mut scales = vec![0.0_f32; width];
+    for row in block.chunks_exact(width) {
+        scales.iter_mut().zip(row).for_each(|(scale, w)| *scale = scale.max(w.abs()));
+    }
+    let integer = |(w, scale): (&f32, &f32)| {
+        let part = if *scale > 0.0 { f64::from(*w) / f64::from(*scale) } else { 0.0 };
+        (part * 32767.0).round() as i16 as u16
+    };
+    let integers: Vec<u16> = block.iter().zip(scales.iter().cycle()).map(integer).collect();
+    let words = integers.chunks_exact(2).map(|two| u32::from(two[0]) | u32::from(two[1]) << 16);
+    (words.collect(), scales)
 }
 
 /// Two 16-bit floats each whose sum is a weight times a power of two: all the higher ones, then all
@@ -206,21 +253,17 @@ struct Between {
 /// Weights of a kernel, and the constants that say where its layers begin.
 #[derive(Debug)]
 struct Layers {
-    weights: Buffer<f32>,
+    weights: Buffer<u32>,
     /// The same for the matrix units, which find only biases among the weights.
     halves: Option<Buffer<u16>>,
+    n_weights: usize,
     at: Constants,
 }
 
 impl Layers {
     /// Layers by the names of their constants; `true` for the transpose.
-    fn new(
-        device: &Device,
-        tiles: &Tiles,
-        parts: usize,
-        layers: &[(&'static str, &Linear, bool)],
-    ) -> Result<Self> {
-        let mut chain = Chain::new(tiles, parts);
+    fn new(device: &Device, form: Form, layers: &[(&'static str, &Linear, bool)]) -> Result<Self> {
+        let mut chain = Chain::new(form);
         let at = layers
             .iter()
             .map(|(name, layer, transposed)| (*name, Value::Count(chain.push(layer, *transposed))))
@@ -320,7 +363,13 @@ impl Network {
         let (hidden, filters) = (quads(schnet.n_hidden), quads(schnet.n_filters()));
         let rows = |label, quads: u32| Buffer::zeroed(device, label, n_beads * 4 * quads as usize);
         let stored = convolutions.stored;
-        let backward_parts = if numerics.precision == Precision::Mixed { 1 } else { 2 };
+        // A gradient makes less of errors than an activation does.
+        let [form_forward, form_backward] = match (tiles.matrices, numerics.precision) {
+            (true, Precision::F32) => [Form::Parts(2); 2],
+            (true, Precision::Mixed) => [Form::Parts(2), Form::Parts(1)],
+            (false, Precision::F32) => [Form::F32; 2],
+            (false, Precision::Mixed) => [Form::Norm; 2],
+        };
         let packed = |label, quads: u32| {
             Buffer::zeroed(device, label, n_beads * stored.words() * quads as usize)
         };
@@ -337,9 +386,8 @@ impl Network {
                 ];
                 let backward = forward.map(|(name, layer, _)| (name, layer, true));
                 Ok(Between {
-                    forward: Layers::new(device, &tiles, 2, &forward)?,
-                    // A gradient makes less of errors than an activation does.
-                    backward: Layers::new(device, &tiles, backward_parts, &backward)?,
+                    forward: Layers::new(device, form_forward, &forward)?,
+                    backward: Layers::new(device, form_backward, &backward)?,
                     z: packed("z", hidden)?,
                 })
             };
@@ -354,7 +402,7 @@ impl Network {
             blocks.push(Block { between, y });
         }
         let last = schnet.interactions.last().expect("a network has blocks");
-        let mut chain = Chain::new(&tiles, 2);
+        let mut chain = Chain::new(form_forward);
         let at = [
             ("LIN2", &last.lin2, false),
             ("LIN", &last.lin, false),
@@ -371,7 +419,10 @@ impl Network {
             })
             .collect();
         let mut at = Constants::from(at);
-        at.push(("LAYERS_AT", Value::Count(chain.push_numbers(&layers))));
+        at.push(("LAYERS_AT", Value::Count(chain.at())));
+        // f32 holds whole numbers up to 2^24.
+        let numbers: Vec<f32> = layers.iter().flatten().map(|number| *number as f32).collect();
+        chain.push_numbers(&numbers);
         let readout = chain.upload(device, at)?;
         let seed = if stored == Stored::F32 { 1.0 } else { seed(schnet) };
 
@@ -432,7 +483,7 @@ impl Network {
             let dispatch = Kernel::new(device, name, &constants)?.bind(device, &buffers, groups)?;
             // Weights once per tile; multiply-adds of the layers.
             let bytes = groups * bytes_of_weights + n * 16 * moved as usize;
-            Ok::<_, Error>(dispatch.working(bytes as u64, (2 * n * layers.weights.len) as u64))
+            Ok::<_, Error>(dispatch.working(bytes as u64, (2 * n * layers.n_weights) as u64))
         };
         let mut energies = Vec::from_iter(convolutions.edges(device, schnet, around)?);
         for (b, block) in self.blocks.iter().enumerate() {

@@ -26,7 +26,7 @@ pub const KERNELS: &[(&str, &str)] = files!("":
 const LIBRARY: &[(&str, &str)] = files!("lib/":
     "params", "math", "activation", "radial", "random", "dense", "dense_matrix", "row", "edge",
     "filter_table", "filter_table_read", "filter_table_read_half", "stored", "stored_half",
-    "stored_f16", "near", "matrix", "matrix_emulated",
+    "stored_f16", "weight", "weight_norm", "near", "matrix", "matrix_emulated",
 );
 
 /// The value of a constant in a specialisation.
