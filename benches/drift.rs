@@ -1,10 +1,10 @@
 //! Energy drift of the built-in system: `cargo bench --bench drift`, with
-//! `-- [--ns 1] [--replicas 1] [--dt 0.002] [--equilibration 100] [--exact] [--priors]
+//! `-- [--ns 1] [--replicas 1] [--dt 0.002] [--equilibration 100] [--exact] [--mixed] [--priors]
 //! [--adapter NAME] [--backend auto|wgpu|cpu|reference] [--csv FILE]`.
 //!
 //! 100 ps of Langevin dynamics at 300 K and then velocity Verlet alone. The potential energy and the
 //! kinetic one of the same full step, summed in f64, are read about every 0.2 ps, which leaves the
-//! run as it is. Filters are tabulated unless `--exact`; `--priors` leaves out the network. `--csv`
+//! run as it is. Filters are tabulated unless `--exact`, in f32 unless `--mixed`; `--priors` leaves out the network. `--csv`
 //! writes the averages of the blocks.
 //!
 //! The drift is the slope of a line through the averages of 40 blocks. The scatter of the blocks
@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use flashschnet::backend::{Backend, Kind};
 use flashschnet::builtin;
-use flashschnet::engine::{Dynamics, Filter, Integrator};
+use flashschnet::engine::{Dynamics, Filter, Integrator, Precision};
 use flashschnet::simulation::{Settings, Simulation};
 use flashschnet::units;
 
@@ -34,6 +34,7 @@ struct Options {
     /// ps
     equilibration: f64,
     exact: bool,
+    precision: Precision,
     priors: bool,
     kind: Kind,
     adapter: Option<String>,
@@ -48,6 +49,7 @@ impl Options {
             dt: 0.002,
             equilibration: 100.0,
             exact: false,
+            precision: Precision::F32,
             priors: false,
             kind: Kind::Auto,
             adapter: None,
@@ -61,6 +63,7 @@ impl Options {
                 "--dt" => options.dt = positive(&name, &value()?)?,
                 "--equilibration" => options.equilibration = positive(&name, &value()?)?,
                 "--exact" => options.exact = true,
+                "--mixed" => options.precision = Precision::Mixed,
                 "--priors" => options.priors = true,
                 "--backend" => {
                     let value = value()?;
@@ -123,9 +126,8 @@ impl Line {
 fn main() -> Result<()> {
     let options = Options::parse(std::env::args().skip(1))?;
     let mut backend = Backend::open(options.kind, options.adapter.as_deref())?;
-    if options.exact {
-        backend = backend.with_filter(Filter::Exact);
-    }
+    let filter = if options.exact { Filter::Exact } else { options.precision.table() };
+    backend = backend.with_filter(filter).with_precision(options.precision)?;
     let tabulated = !options.exact && !options.priors;
     let mut model = builtin::model();
     if options.priors {
@@ -210,6 +212,7 @@ fn main() -> Result<()> {
             (_, true) => "tabulated filters",
             _ => "exact filters",
         },
+        "precision": options.precision.name(),
         "ns": samples[0][n_samples - 1][0],
         "replicas": replicas,
         "dt_ps": dt,

@@ -51,8 +51,9 @@
 //! with `_matrix` in mixed precision on a device with matrix units. How invocations share rows is
 //! chosen by their number; the order of every sum is not.
 //!
-//! Where weights will be stored in 16 bits is one place: `gpu::network` narrows them when it
-//! uploads.
+//! In mixed precision ([`engine::Precision`]) the same kernels import other files of `shaders/lib`:
+//! features and tables are 16-bit floats ([`engine::Numerics`] says when), multiplied as such where
+//! the device can; weights are normalised integers, or one or two 16-bit floats on matrix units.
 
 pub mod backend;
 pub mod builtin;
