@@ -63,6 +63,7 @@ pub mod gpu;
 pub mod io;
 pub mod model;
 pub mod ops;
+pub mod precision;
 pub mod random;
 pub mod reference;
 pub mod scoring;
