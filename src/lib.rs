@@ -52,7 +52,7 @@
 //! chosen by their number; the order of every sum is not.
 //!
 //! Where weights will be stored in 16 bits is one place: `gpu::network` narrows them when it
-//! uploads.
+//! uploads. [`precision`] tells what that loses, from the same code.
 
 pub mod backend;
 pub mod builtin;

@@ -268,8 +268,7 @@ pub fn at_structures(
     if model.schnet.is_none() {
         return Err(Error::invalid("model", "no network", "a network"));
     }
-    let network = Model { priors: Vec::new(), ..model.clone() };
-    let system = System::new(&network, structures)?;
+    let system = System::new(model, structures)?;
     let replicas: Vec<usize> = (0..structures.len()).collect();
     let positions: Vec<_> = structures.iter().map(|s| s.positions.clone()).collect();
     let evaluate = |backend: &Backend| {

@@ -25,7 +25,7 @@ f16: a 16-bit float, one power of two for the tensor; /channel: one for each cha
 snorm/channel: a normalised 16-bit integer, in parts of the channel's largest
 f16 pair: two 16-bit floats; packed: coefficients of a filter table, 64 bits for four
 mixed: how mixed precision stores it where there are matrix units; elsewhere layers are f32.
-    -: not at all. Of filter0 and filter1 there are tables, the first lin1 is in the features";
+    -: not at all; filters have tables instead, and beads begin with what the first lin1 makes";
 
 impl Report {
     pub(super) fn print_tensors(
