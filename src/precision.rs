@@ -228,11 +228,12 @@ fn coefficients(schnet: &SchNet, table: &FilterTable, b: usize) -> Vec<Tensor> {
             packed[k][f].push(stored[k]);
         }
     }
-    let tensor = |(k, (values, packed)): (usize, (Vec<Vec<f64>>, Vec<Vec<f64>>))| {
-        let (name, packed) = (format!("block{b}.c{k}"), packed.concat());
-        Tensor::new(name, n_intervals, &values.concat(), Stored::Packed, Some(&packed))
+    let tensor = |k: usize| {
+        let (values, packed) = (values[k].concat(), packed[k].concat());
+        let name = format!("block{b}.c{k}");
+        Tensor::new(name, n_intervals, &values, Stored::Packed, Some(&packed))
     };
-    values.into_iter().zip(packed).enumerate().map(tensor).collect()
+    (0..4).map(tensor).collect()
 }
 
 /// The network at a structure in mixed precision, beside f64 with exact filters.
