@@ -54,6 +54,7 @@
 //! In mixed precision ([`engine::Precision`]) the same kernels import other files of `shaders/lib`:
 //! features and tables are 16-bit floats ([`engine::Numerics`] says when), multiplied as such where
 //! the device can; weights are normalised integers, or one or two 16-bit floats on matrix units.
+//! [`precision`] tells what that loses, from the same code.
 
 pub mod backend;
 pub mod builtin;
@@ -64,6 +65,7 @@ pub mod gpu;
 pub mod io;
 pub mod model;
 pub mod ops;
+pub mod precision;
 pub mod random;
 pub mod reference;
 pub mod scoring;

@@ -44,6 +44,8 @@ fn bad_input_is_named() {
         (format!("import nowhere.pt -o {out}"), "nowhere.pt: No such file"),
         ("verify nowhere.json".into(), "nowhere.json: No such file"),
         (format!("verify {}", folder.path().display()), "expected JSON files with"),
+        ("info --precision --model nowhere.pt".into(), "nowhere.pt: No such file"),
+        (format!("info --precision {system}"), "precision: found mixed, expected f32 with the"),
         ("bench --steps 3".into(), "steps: found 3"),
         ("bench --steps 4 --backend reference --replicas 0".into(), "replicas: found 0"),
     ];
@@ -57,8 +59,19 @@ fn bad_input_is_named() {
         assert!(!Path::new(out).exists(), "{arguments}: left a folder behind");
     }
     // What does not parse is a matter of usage.
-    for arguments in ["run", "run --steps x", "fly", "energy", "run --builtin --model m --steps 1"]
-    {
+    for arguments in [
+        "run",
+        "run --steps x",
+        "fly",
+        "energy",
+        "run --builtin --model m --steps 1",
+        "info --precision",
+        "info --precision mixed --builtin",
+        "info --precision --builtin --model m",
+        "info --model m",
+        "info --backend cpu",
+        "info --json",
+    ] {
         let output = program(&arguments.split(' ').collect::<Vec<_>>());
         assert_eq!(output.status.code(), Some(2), "{arguments}");
     }

@@ -6,7 +6,7 @@ use std::process::Command;
 #[path = "common/program.rs"]
 mod common;
 
-use common::{PROGRAM, program, stderr, stdout, with_system};
+use common::{PROGRAM, program, small_files, stderr, stdout, with_system};
 
 fn xtc(path: &Path) -> Vec<molly::Frame> {
     molly::XTCReader::open(path).unwrap().read_all_frames().unwrap().into_vec()
@@ -317,6 +317,48 @@ fn info_says_what_auto_takes() {
     let said = stdout(&output);
     assert!(said.starts_with(concat!("flashschnet ", env!("CARGO_PKG_VERSION"))), "{said}");
     assert!(said.contains("adapter") && said.contains("auto takes: "), "{said}");
+}
+
+#[test]
+fn info_reports_on_precision() {
+    let [model, structures] = small_files().each_ref().map(|file| file.to_str().unwrap());
+    let report = ["info", "--precision", "--model", model];
+    let with = |more: &[&str]| program(&[&report[..], more].concat());
+
+    let output = with(&["--channels"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let said = stdout(&output);
+    let line = |name: &str| said.lines().find(|line| line.starts_with(name)).unwrap();
+    for name in ["block0.filter0", "block0.lin2", "block0.c3", "out0", "out1"] {
+        let words: Vec<&str> = line(name).split_whitespace().collect();
+        assert!(words.len() > 10 && words[3].parse::<f64>().is_ok_and(|x| x < 1e-3), "{words:?}");
+    }
+    assert!(line("block0.c0").ends_with("  packed") && line("out0").ends_with("  f16 pair"));
+    assert!(said.contains("    channel 5 ") && !said.contains("structure"), "{said}");
+
+    let structures = ["--structures", structures, "--backend", "wgpu", "--json"];
+    for filter in ["table", "exact"] {
+        let output = with(&[&structures[..], &["--filter", filter]].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        let found: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+        let tensors = found["tensors"].as_array().unwrap();
+        assert_eq!(tensors.len(), if filter == "table" { 11 } else { 7 });
+        for tensor in tensors {
+            let shape: Vec<usize> = serde_json::from_value(tensor["shape"].clone()).unwrap();
+            assert_eq!(tensor["channels"].as_array().unwrap().len(), shape[0]);
+            assert!(tensor["losses"]["f16_pair"]["worst"].as_f64().unwrap() < 1e-5, "{tensor}");
+        }
+        let structures = found["structures"].as_array().unwrap();
+        assert_eq!(structures.len(), 2);
+        for structure in structures {
+            let number = |key: &str| structure[key].as_f64().unwrap();
+            assert_eq!(number("n_beads"), 12.0);
+            // The project's promise for forces.
+            assert!(number("force_rms") < 1e-3 && number("force_worst") >= number("force_rms"));
+            assert!(number("energy_offset").abs() < 1e-2 && number("force") > 0.0, "{structure}");
+        }
+        assert!(found["device"].is_string(), "{found}");
+    }
 }
 
 /// Whoever closes the pipe early does not make the program panic.

@@ -1,21 +1,69 @@
-//! `flashschnet info`: what there is to compute on.
+//! `flashschnet info`: what there is to compute on, and what 16 bits do to a model.
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
+use flashschnet::Error;
 use flashschnet::backend::{Backend, Kind};
+use flashschnet::engine::{Filter, Precision};
 use flashschnet::gpu::adapters;
+use flashschnet::model::{FilterTable, Model};
+use flashschnet::precision::{at_structures, tensors};
+use flashschnet::system::Structure;
+
+use super::PlaceOptions;
+use super::inputs::InputOptions;
+use super::precision::Report;
 
 const ADVICE: &str = "install the GPU's driver, or software Vulkan to try out the shaders (Debian: \
                       apt install mesa-vulkan-drivers); the cpu backend needs neither";
 
 /// Show the version, the adapters with their features and limits, and which backend `auto` takes.
+///
+/// With --precision instead: the range of every channel of a model's network, and what each way to
+/// store its tensors in 16 bits loses; with structures, the errors of the network's energy and
+/// forces in mixed precision, on a GPU.
 #[derive(Args)]
-pub(super) struct Info {}
+#[command(group = model(), group = needs_precision())]
+pub(super) struct Info {
+    /// What 16 bits do to the network of a model
+    #[arg(long, requires = "system")]
+    precision: bool,
+    #[command(flatten)]
+    inputs: InputOptions,
+    #[command(flatten)]
+    place: PlaceOptions,
+    /// The range of every channel too
+    #[arg(long)]
+    channels: bool,
+    /// Print a JSON object instead
+    #[arg(long)]
+    json: bool,
+}
+
+fn model() -> ArgGroup {
+    ArgGroup::new("system").args(["model", "builtin"])
+}
+
+/// What says nothing without a report on a model.
+fn needs_precision() -> ArgGroup {
+    let inputs = ["model", "structures", "priors", "builtin"];
+    let place = ["backend", "adapter", "portable", "filter", "table_tolerance"];
+    let group = ArgGroup::new("of_precision").args(inputs).args(place);
+    group.args(["channels", "json"]).multiple(true).requires("precision")
+}
 
 impl Info {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        match self.precision {
+            true => self.report()?,
+            false => self.show()?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn show(&self) -> anyhow::Result<()> {
         let mut out = std::io::stdout();
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         writeln!(out, "flashschnet {}", env!("CARGO_PKG_VERSION"))?;
@@ -42,6 +90,56 @@ impl Info {
         let best = auto.adapter().map(|name| format!("the best hardware adapter, {name}"));
         let reason = best.as_deref().or(auto.reason()).unwrap_or_default();
         writeln!(out, "auto takes: {} ({reason})", auto.kind().name())?;
-        Ok(ExitCode::SUCCESS)
+        Ok(())
+    }
+
+    fn report(&self) -> anyhow::Result<()> {
+        let (model, structures) = self.inputs.load_model()?;
+        let Some(schnet) = &model.schnet else {
+            let error = Error::invalid("model", "no network", "a network, for its precision");
+            return Err(self.inputs.of_model(error).into());
+        };
+        let table = match self.place.filter(Precision::Mixed, Filter::TABLE) {
+            Filter::Exact => None,
+            Filter::Table { tolerance } => Some(FilterTable::new(schnet, tolerance)?),
+        };
+        let mut report = Report {
+            model: self.inputs.source(),
+            tensors: tensors(schnet, table.as_ref()),
+            device: None,
+            structures: Vec::new(),
+        };
+        let mut out = std::io::stdout();
+        if !self.json {
+            report.print_tensors(&mut out, self.channels)?;
+        }
+        self.evaluate(&mut report, &model, &structures.unwrap_or_default())?;
+        match self.json {
+            true => writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?,
+            false => report.print_structures(&mut out)?,
+        }
+        Ok(())
+    }
+
+    fn evaluate(
+        &self,
+        report: &mut Report,
+        model: &Model,
+        structures: &[Structure],
+    ) -> flashschnet::Result<()> {
+        if structures.is_empty() {
+            return Ok(());
+        }
+        let backend = match self.place.open(Precision::Mixed) {
+            // Structures that nobody asked for do not make it an error.
+            Err(error) if !self.inputs.names_structures() => {
+                eprintln!("note: no errors of energy and forces: {error}");
+                return Ok(());
+            }
+            backend => backend?,
+        };
+        report.structures = at_structures(&backend, model, structures)?;
+        report.device = backend.adapter().map(str::to_owned);
+        Ok(())
     }
 }

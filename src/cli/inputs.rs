@@ -42,20 +42,46 @@ pub(super) struct Inputs {
 
 impl InputOptions {
     pub(super) fn load(&self) -> Result<Inputs> {
-        let Some(path) = &self.model else {
-            let (model, structures) = builtin();
-            let source = "built-in system".into();
-            return Ok(Inputs { model, structures, source, builtin: true });
-        };
-        let files = [path].into_iter().chain(&self.priors).chain(&self.structures);
-        let files: Vec<String> = files.map(|file| file.display().to_string()).collect();
-        let source = files.join(", ");
-        let (model, structures) = load(path, self.priors.as_deref(), &self.structures)?;
+        let (model, structures) = self.load_model()?;
         let structures = structures.ok_or_else(|| {
-            Error::invalid("structures", "none", "a file with structures: --structures FILE")
-                .of_file(path)
+            self.of_model(Error::invalid(
+                "structures",
+                "none",
+                "a file with structures: --structures FILE",
+            ))
         })?;
-        Ok(Inputs { model, structures, source, builtin: false })
+        Ok(Inputs { model, structures, source: self.source(), builtin: self.model.is_none() })
+    }
+
+    /// The model, and structures if there are any.
+    pub(super) fn load_model(&self) -> Result<(Model, Option<Vec<Structure>>)> {
+        match &self.model {
+            Some(path) => load(path, self.priors.as_deref(), &self.structures),
+            None => {
+                let (model, structures) = builtin();
+                Ok((model, Some(structures)))
+            }
+        }
+    }
+
+    /// A name for all of it.
+    pub(super) fn source(&self) -> String {
+        let files = self.model.iter().chain(&self.priors).chain(&self.structures);
+        let files: Vec<String> = files.map(|file| file.display().to_string()).collect();
+        if files.is_empty() { "built-in system".into() } else { files.join(", ") }
+    }
+
+    /// Whether structures have files of their own.
+    pub(super) fn names_structures(&self) -> bool {
+        !self.structures.is_empty()
+    }
+
+    /// The same error, said of the model's file if there is one.
+    pub(super) fn of_model(&self, error: Error) -> Error {
+        match &self.model {
+            Some(path) => error.of_file(path),
+            None => error,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod info;
 mod inputs;
 mod kernels;
 mod logger;
+mod precision;
 mod progress;
 mod run;
 mod signals;
@@ -38,9 +39,19 @@ enum Command {
     Import(import::Import),
 }
 
-/// Where to compute.
+/// Where to compute, and in which precision.
 #[derive(Args)]
 struct BackendOptions {
+    #[command(flatten)]
+    place: PlaceOptions,
+    /// Store the network's weights and features in f32, or in 16-bit floats where that is enough
+    #[arg(long, value_enum, default_value_t, value_name = "KIND")]
+    precision: PrecisionName,
+}
+
+/// Where to compute, and with which filters.
+#[derive(Args)]
+struct PlaceOptions {
     /// auto takes the best hardware adapter, never a software one, else cpu
     #[arg(long, value_enum, default_value_t, value_name = "NAME")]
     backend: BackendName,
@@ -58,9 +69,6 @@ struct BackendOptions {
     /// and 1e-4 with mixed precision]
     #[arg(long, value_name = "ERROR")]
     table_tolerance: Option<f64>,
-    /// Store the network's weights and features in f32, or in 16-bit floats where that is enough
-    #[arg(long, value_enum, default_value_t, value_name = "KIND")]
-    precision: PrecisionName,
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -88,6 +96,16 @@ enum FilterName {
 impl BackendOptions {
     /// Opens the backend; says on stderr what `auto` took when that is worth a line.
     fn open(&self) -> flashschnet::Result<Backend> {
+        self.place.open(match self.precision {
+            PrecisionName::F32 => Precision::F32,
+            PrecisionName::Mixed => Precision::Mixed,
+        })
+    }
+}
+
+impl PlaceOptions {
+    /// See [`BackendOptions::open`].
+    fn open(&self, precision: Precision) -> flashschnet::Result<Backend> {
         let kind = match self.backend {
             BackendName::Auto => Kind::Auto,
             BackendName::Wgpu => Kind::Wgpu,
@@ -96,21 +114,22 @@ impl BackendOptions {
         };
         let profile = if self.portable { Profile::Portable } else { Profile::Full };
         let backend = Backend::open_with(kind, self.adapter.as_deref(), profile)?;
-        let precision = match self.precision {
-            PrecisionName::F32 => Precision::F32,
-            PrecisionName::Mixed => Precision::Mixed,
-        };
         let backend = backend.with_precision(precision)?;
-        let filter = match (self.filter, backend.filter(), self.table_tolerance) {
-            (Some(FilterName::Exact), ..) | (None, Filter::Exact, _) => Filter::Exact,
-            (.., Some(tolerance)) => Filter::Table { tolerance },
-            (.., None) => precision.table(),
-        };
+        let filter = self.filter(precision, backend.filter());
         let backend = backend.with_filter(filter);
         if let Some(reason) = backend.reason() {
             eprintln!("note: {reason}");
         }
         Ok(backend)
+    }
+
+    /// The filters asked for, where a backend opens with `usual` ones.
+    fn filter(&self, precision: Precision, usual: Filter) -> Filter {
+        match (self.filter, usual, self.table_tolerance) {
+            (Some(FilterName::Exact), ..) | (None, Filter::Exact, _) => Filter::Exact,
+            (.., Some(tolerance)) => Filter::Table { tolerance },
+            (.., None) => precision.table(),
+        }
     }
 }
 

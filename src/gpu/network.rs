@@ -15,7 +15,7 @@ use crate::model::schnet::{Activation, Linear, SchNet};
 use crate::system::System;
 
 /// Narrows to f32.
-pub(super) fn narrow(values: &[f64]) -> Vec<f32> {
+pub(crate) fn narrow(values: &[f64]) -> Vec<f32> {
     values.iter().map(|value| *value as f32).collect()
 }
 
@@ -163,12 +163,26 @@ fn normalised(block: &[f32], width: usize) -> (Vec<u32>, Vec<f32>) {
 
 /// Two 16-bit floats each whose sum is a weight times a power of two: all the higher ones, then all
 /// the lower ones, and the power of two, which takes the largest weight to 2^14 or somewhat more.
-fn split(weights: &[f32]) -> (Vec<u16>, f64) {
+pub(crate) fn split(weights: &[f32]) -> (Vec<u16>, f64) {
     let largest = weights.iter().fold(f32::MIN_POSITIVE, |a, w| a.max(w.abs()));
     let scale = 2.0_f64.powf(14.0 - f64::from(largest).log2().floor());
     let scaled = || weights.iter().map(|w| f64::from(*w) * scale);
     let low = scaled().map(|w| f16::from_f64(w - f16::from_f64(w).to_f64()));
     (scaled().map(f16::from_f64).chain(low).map(f16::to_bits).collect(), scale)
+}
+
+/// The widest layer on matrix units.
+const MOST_CHANNELS: usize = 128;
+
+/// Channels of the widest layer.
+fn widest(schnet: &SchNet) -> usize {
+    let readout = schnet.readout.iter().map(|layer| layer.n_out).max().unwrap_or(1);
+    readout.max(schnet.n_hidden).max(schnet.n_filters())
+}
+
+/// Whether the linear layers are for matrix units, where a device has them.
+pub(crate) fn layers_suit_units(schnet: &SchNet) -> bool {
+    widest(schnet) <= MOST_CHANNELS
 }
 
 /// How linear layers are shared among workgroups.
@@ -185,7 +199,7 @@ struct Tiles {
 impl Tiles {
     /// For layers of up to `widest` channels.
     fn new(device: &Device, widest: usize, n_beads: usize) -> Result<Self> {
-        match device.matrices && widest <= 128 {
+        match device.matrices && widest <= MOST_CHANNELS {
             true => Ok(Tiles::of_matrices(widest, n_beads)),
             false => Tiles::of_lanes(device, widest, n_beads),
         }
@@ -357,9 +371,7 @@ impl Network {
         let widest = (0..replicas).map(|r| system.molecule(r).n_beads()).max().unwrap_or(1);
         let convolutions =
             Convolutions::new(device, schnet, numerics, n_beads, widest, capacity * replicas)?;
-        let widest = schnet.readout.iter().map(|layer| layer.n_out).max().unwrap_or(1);
-        let widest = widest.max(schnet.n_hidden).max(schnet.n_filters());
-        let tiles = Tiles::new(device, widest, n_beads)?;
+        let tiles = Tiles::new(device, self::widest(schnet), n_beads)?;
         let (hidden, filters) = (quads(schnet.n_hidden), quads(schnet.n_filters()));
         let rows = |label, quads: u32| Buffer::zeroed(device, label, n_beads * 4 * quads as usize);
         let stored = convolutions.stored;

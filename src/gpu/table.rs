@@ -83,20 +83,40 @@ pub(super) fn half_coefficients(
     let quads = network::quads(schnet.n_filters()) as usize;
     let mut words = vec![0; (table.n_intervals() + 1) * 2 * quads * 4];
     for (k, f, c) in cubics(schnet, table, b) {
-        let [c0, c1, c2, c3] = in_units(c).map(|c| c / scales[f]);
-        let (c0, more) = with_more(c0);
-        let half = |c: f64| f16::from_f64(c).to_bits();
         let quads_at = (2 * k * quads + f / 4) * 4 + f % 4 / 2;
-        for (at, bits) in [
-            (quads_at, c0),
-            (quads_at + 2, half(c1)),
-            (quads_at + 4 * quads, half(c2)),
-            (quads_at + 4 * quads + 2, half(c3) & !15 | more),
-        ] {
+        let places = [quads_at, quads_at + 2, quads_at + 4 * quads, quads_at + 4 * quads + 2];
+        for (at, bits) in places.into_iter().zip(pack(in_units(c).map(|c| c / scales[f]))) {
             words[at] |= u32::from(bits) << (16 * (f % 2));
         }
     }
     words
+}
+
+/// The coefficients of block `b` with what [`half_coefficients`] makes of them, and their filter.
+pub(crate) fn in_halves(
+    schnet: &SchNet,
+    table: &FilterTable,
+    b: usize,
+) -> impl Iterator<Item = (usize, [f64; 4], [f64; 4])> {
+    let (scales, units) = (scales(schnet, table, b), in_units([1.0; 4]));
+    cubics(schnet, table, b).map(move |(_, f, c)| {
+        let stored = unpack(pack(in_units(c).map(|c| c / scales[f])));
+        (f, c, std::array::from_fn(|k| stored[k] * scales[f] / units[k]))
+    })
+}
+
+/// 16-bit floats, the last with more bits of the first in the place of its lowest.
+fn pack([c0, c1, c2, c3]: [f64; 4]) -> [u16; 4] {
+    let half = |c: f64| f16::from_f64(c).to_bits();
+    let (c0, more) = with_more(c0);
+    [c0, half(c1), half(c2), half(c3) & !15 | more]
+}
+
+/// What lib/filter_table_read_half.wgsl makes of them.
+fn unpack(bits: [u16; 4]) -> [f64; 4] {
+    let more = u32::from(bits[3] & 15) << 9;
+    let [c0, c1, c2, c3] = bits.map(|bits| f16::from_bits(bits).to_f32());
+    [f32::from_bits(c0.to_bits() | more), c1, c2, c3].map(f64::from)
 }
 
 /// A 16-bit float towards zero, and the next four bits of its fraction.
@@ -143,4 +163,26 @@ pub(super) fn coefficients(
         }
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_hold_what_they_promise() {
+        // Significant bits after the first: 14 of the constant coefficient, 10 of the others, of
+        // the last the lowest four are not its own.
+        let bounds = [0.5_f64.powi(15), 0.5_f64.powi(11), 0.5_f64.powi(11), 0.5_f64.powi(6)];
+        for k in 0..1000 {
+            let x = 2.0_f64.powf(f64::from(k) / 100.0) * if k % 2 == 0 { 1.0 } else { -1.0 };
+            for (found, bound) in unpack(pack([x; 4])).into_iter().zip(bounds) {
+                assert!((found / x - 1.0).abs() <= bound, "{x}: {found}");
+            }
+        }
+        assert_eq!(unpack(pack([0.0; 4])), [0.0; 4]);
+        let exact = [1.0 + 0.5_f64.powi(14), -3.5, 0.125, 2.0];
+        let more = 0.5_f64.powi(9);
+        assert_eq!(unpack(pack(exact)), [exact[0], -3.5, 0.125, 2.0 + more]);
+    }
 }

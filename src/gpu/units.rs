@@ -31,13 +31,17 @@ fn matrices(n: usize) -> usize {
     n.div_ceil(16)
 }
 
+/// Whether the filter networks are for matrix units, where a device has them.
+pub(crate) fn filters_suit_units(schnet: &SchNet) -> bool {
+    matrices(schnet.n_filters().max(schnet.radial_basis.n_rbf())) <= MOST_MATRICES
+}
+
 impl Units {
     /// Whether kernels on them evaluate the filters of this network.
     pub(super) fn suit(device: &Device, schnet: &SchNet, precision: Precision) -> bool {
-        let widest = schnet.n_filters().max(schnet.radial_basis.n_rbf());
         precision == Precision::Mixed
             && (device.matrices || device.emulates_matrices)
-            && matrices(widest) <= MOST_MATRICES
+            && filters_suit_units(schnet)
     }
 
     /// Constants of a kernel that takes so many edges at a time, and the rows of a workgroup: it loads

@@ -88,6 +88,28 @@ struct Findings {
     mixed: Option<Mixed>,
 }
 
+impl Mixed {
+    /// Of forces and energies, each beside the right ones; `network` are the network's own forces.
+    pub(crate) fn new(forces: [&[f64]; 2], network: &[f64], energies: [&[f64]; 2]) -> Self {
+        let rms = |values: &mut dyn Iterator<Item = f64>| {
+            let (mut n, mut sum) = (0, 0.0);
+            values.for_each(|x| (n, sum) = (n + 1, sum + x * x));
+            (sum / f64::from(n.max(1))).sqrt()
+        };
+        let errors = |[found, right]: [&[f64]; 2]| -> Vec<f64> {
+            found.iter().zip(right).map(|(found, right)| (found - right).abs()).collect()
+        };
+        // What is not a number is the largest.
+        let largest = |errors: &[f64]| errors.iter().copied().max_by(f64::total_cmp).unwrap_or(0.0);
+        let (scale, forces) = (rms(&mut network.iter().copied()), errors(forces));
+        Mixed {
+            rms: rms(&mut forces.iter().copied()) / scale,
+            worst: largest(&forces) / scale,
+            energy: largest(&errors(energies)),
+        }
+    }
+}
+
 impl Report {
     /// The comparison with the largest error relative to its tolerance.
     pub fn worst(&self) -> Option<&Comparison> {
@@ -299,14 +321,6 @@ fn check_mixed(
     network: &[f64],
     (energy, energies): (&str, &[f64]),
 ) -> Result<Findings> {
-    let rms = |values: &mut dyn Iterator<Item = f64>| {
-        let (mut n, mut sum) = (0, 0.0);
-        values.for_each(|x| (n, sum) = (n + 1, sum + x * x));
-        (sum / f64::from(n.max(1))).sqrt()
-    };
-    let largest = |found: &[f64], expected: &[f64]| {
-        found.iter().zip(expected).fold(0.0, |a: f64, (f, e)| a.max((f - e).abs()))
-    };
     let first = |name: &str, n: usize| {
         let tensor = case.tensor(&format!("out/f64/{name}"))?;
         let found = format!("shape {:?}", tensor.shape);
@@ -315,13 +329,8 @@ fn check_mixed(
             .ok_or_else(|| Error::invalid(format!("out/f64/{name}"), found, format!("{n} values")))
     };
     let expected = first(name, found.len())?;
-    let scale = rms(&mut network.iter().copied());
-    let errors = &mut found.iter().zip(&expected).map(|(f, e)| f - e);
-    let mixed = Mixed {
-        rms: rms(errors) / scale,
-        worst: largest(found, &expected) / scale,
-        energy: largest(energies, &first(energy, energies.len())?),
-    };
+    let right = first(energy, energies.len())?;
+    let mixed = Mixed::new([found, &expected], network, [energies, &right]);
     let comparison = Comparison {
         tensor: format!("{name} rms"),
         place: Vec::new(),
