@@ -7,7 +7,7 @@
 //
 // reads   weight (lin2, lin, lin1 of the next block), bead, embedding [n_types, HIDDEN],
 //         m [n_beads, FILTERS]
-// writes  z, h [n_beads, HIDDEN], y [n_beads, FILTERS]   overwritten; in the first block h starts
+// writes  z, h [n_beads, HIDDEN], y, and kept for the way back [n_beads, FILTERS]   overwritten; in the first block h starts
 //         from the embedding. What follows the last block is readout
 // grid    one workgroup per tile of rows
 // twin    src/reference/network.rs
@@ -23,6 +23,8 @@ const LIN2: u32 = 0u;
 const LIN: u32 = 4128u;
 const LIN1: u32 = 8256u;
 const FIRST: bool = false;
+// Whether the way back has features of its own.
+const KEPT: bool = false;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> weight: array<Weights>;
@@ -31,7 +33,8 @@ const FIRST: bool = false;
 @group(0) @binding(4) var<storage, read> m: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> z: array<Stored>;
 @group(0) @binding(6) var<storage, read_write> h: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read_write> y: array<Stored>;
+@group(0) @binding(7) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(8) var<storage, read_write> kept: array<Stored>;
 
 @compute @workgroup_size(WORKGROUP)
 fn block_forward(
@@ -83,7 +86,11 @@ fn block_forward(
     for (var r = 0u; r < ROWS; r++) {
         let row = mine + r;
         if q < FILTERS && row < params.n_beads {
-            y[row * FILTERS + q] = stored(rows[r] + bias_of(LIN1, HIDDEN, FILTERS, q));
+            let features = rows[r] + bias_of(LIN1, HIDDEN, FILTERS, q);
+            y[row * FILTERS + q] = features;
+            if KEPT {
+                kept[row * FILTERS + q] = stored(features);
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ const TOGETHER: u32 = 2u;
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> reach: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> edge: array<vec2<u32>>;
-@group(0) @binding(3) var<storage, read> y: array<Stored>;
+@group(0) @binding(3) var<storage, read> y: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> table: array<Coefficients>;
 @group(0) @binding(5) var<storage, read_write> m: array<vec4<f32>>;
 
@@ -48,8 +48,8 @@ fn cfconv_forward_table(
                     // unroll
                     for (var next = 0u; next < TOGETHER; next++) {
                         let found = edge_or_nothing(e + next, ends.y);
-                        let y_j = loaded(y[sender(here.z, found) * QUADS + q]);
-                        sum = fma(value(coefficients(found, q)), widened(y_j), sum);
+                        let y_j = y[sender(here.z, found) * QUADS + q];
+                        sum = fma(value(coefficients(found, q)), y_j, sum);
                     }
                 }
                 message += sum;

@@ -113,7 +113,7 @@ fn sixteen_bit_arithmetic_translates() {
 #[test]
 fn layers_on_matrix_units_translate() {
     for (workgroup, width) in [(256, 32), (512, 32), (512, 12)] {
-        for (name, bindings) in [("block_forward", 9), ("readout", 10), ("block_backward", 7)] {
+        for (name, bindings) in [("block_forward", 10), ("readout", 10), ("block_backward", 7)] {
             let constants = [
                 ("dense", Value::File("dense_matrix")),
                 ("WORKGROUP", Value::Count(workgroup)),

@@ -280,7 +280,7 @@ impl Convolutions {
         match self.filters {
             Filters::Exact | Filters::Matrix(_) => [[4, layers + 3], [8, 2 * layers + 15]],
             Filters::Table(_) if self.stored == Stored::F32 => [[16, 8], [20, 18]],
-            Filters::Table(_) => [[10, 8], [12, 18]],
+            Filters::Table(_) => [[12, 8], [12, 18]],
         }
         .map(|of_channel| of_channel.map(|work| work * filters))
     }
@@ -316,7 +316,7 @@ impl Convolutions {
         schnet: &SchNet,
         b: usize,
         around: &Surroundings,
-        y: &Buffer<u32>,
+        y: &Buffer<f32>,
         m: &Buffer<f32>,
     ) -> Result<Dispatch> {
         let (weights, n) = (&self.weights[b], around.position.len);
@@ -357,7 +357,7 @@ impl Convolutions {
         schnet: &SchNet,
         b: usize,
         around: &Surroundings,
-        [y, grad_m]: [&Buffer<u32>; 2],
+        [y, grad_m]: [&dyn Bindable; 2],
         grad_y: &Buffer<f32>,
         with_grad: bool,
         seed: f64,

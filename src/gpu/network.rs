@@ -252,8 +252,10 @@ impl Tiles {
 struct Block {
     /// What is between this block's messages and the next block; nothing after the last block.
     between: Option<Between>,
-    /// [`Stored`], as `z` is.
-    y: Buffer<u32>,
+    /// Filtered features; where there are none, those that all blocks have in turn.
+    y: Option<Buffer<f32>>,
+    /// The same for the way back in 16 bits, as `z` is; where there are none, `y`.
+    kept: Option<Buffer<u32>>,
 }
 
 /// Layers, there and back, and the pre-activation that the way back needs again.
@@ -303,6 +305,10 @@ pub(super) struct Network {
     /// [`Stored`].
     grad_m: Buffer<u32>,
     hidden: Buffer<f32>,
+    /// [`Block::y`] in turn.
+    y: Buffer<f32>,
+    /// What a binding takes that is not used.
+    none: Buffer<u32>,
 }
 
 /// Quads of the widest layer within the readout.
@@ -403,15 +409,21 @@ impl Network {
                     z: packed("z", hidden)?,
                 })
             };
-            let y = match b {
-                0 => {
-                    let features = first_features(schnet, &lin1[0], system);
-                    Buffer::from_slice(device, "y", &stored.pack(&features))?
+            let first = (b == 0).then(|| first_features(schnet, &lin1[0], system));
+            let y = match &first {
+                Some(features) => Some(Buffer::from_slice(device, "y", features)?),
+                None if stored == Stored::F32 => Some(rows("y", filters)?),
+                None => None,
+            };
+            let kept = match first {
+                _ if stored == Stored::F32 => None,
+                Some(features) => {
+                    Some(Buffer::from_slice(device, "kept", &stored.pack(&features))?)
                 }
-                _ => packed("y", filters)?,
+                None => Some(packed("kept", filters)?),
             };
             let between = lin1.get(b + 1).map(between).transpose()?;
-            blocks.push(Block { between, y });
+            blocks.push(Block { between, y, kept });
         }
         let last = schnet.interactions.last().expect("a network has blocks");
         let mut chain = Chain::new(form_forward);
@@ -456,12 +468,23 @@ impl Network {
             m: rows("m", filters)?,
             grad_m: packed("grad_m", filters)?,
             hidden: rows("hidden", inner_quads(schnet) * (layers.len() as u32 - 1))?,
+            y: if stored == Stored::F32 {
+                Buffer::zeroed(device, "y", 1)?
+            } else {
+                rows("y", filters)?
+            },
+            none: Buffer::zeroed(device, "none", 1)?,
         })
     }
 
     /// Makes room for more edges.
     pub(super) fn grow(&mut self, device: &Device, n_edges: usize) -> Result<()> {
         self.convolutions.grow(device, n_edges)
+    }
+
+    /// The features that a block filters.
+    fn y_of<'a>(&'a self, block: &'a Block) -> &'a Buffer<f32> {
+        block.y.as_ref().unwrap_or(&self.y)
     }
 
     /// Energy of every bead, then the force on it, added to what is there: the network read top
@@ -499,12 +522,29 @@ impl Network {
         };
         let mut energies = Vec::from_iter(convolutions.edges(device, schnet, around)?);
         for (b, block) in self.blocks.iter().enumerate() {
-            energies.push(convolutions.forward(device, schnet, b, around, &block.y, &self.m)?);
+            energies.push(convolutions.forward(
+                device,
+                schnet,
+                b,
+                around,
+                self.y_of(block),
+                &self.m,
+            )?);
             if let Some(Between { forward: layers, z, .. }) = &block.between {
-                let y = &self.blocks[b + 1].y;
-                let buffers: [&dyn Bindable; 8] =
-                    [params, &layers.weights, bead, &self.embedding, &self.m, z, &self.h, y];
-                let first = [("FIRST", Value::Flag(b == 0))];
+                let next = &self.blocks[b + 1];
+                let buffers: [&dyn Bindable; 9] = [
+                    params,
+                    &layers.weights,
+                    bead,
+                    &self.embedding,
+                    &self.m,
+                    z,
+                    &self.h,
+                    self.y_of(next),
+                    next.kept.as_ref().unwrap_or(&self.none),
+                ];
+                let kept = Value::Flag(next.kept.is_some());
+                let first = [("FIRST", Value::Flag(b == 0)), ("KEPT", kept)];
                 let moved = 2 * filters + 3 * hidden;
                 energies.push(bind("block_forward", layers, &first, &buffers, moved)?);
             }
@@ -537,7 +577,11 @@ impl Network {
                 let moved = 2 * filters + 3 * hidden;
                 forces.push(bind("block_backward", layers, &[], &buffers, moved)?);
             }
-            let gathered = [&block.y, &self.grad_m];
+            let y: &dyn Bindable = match &block.kept {
+                Some(kept) => kept,
+                None => self.y_of(block),
+            };
+            let gathered = [y, &self.grad_m];
             let with_grad = b > 0;
             forces
                 .push(convolutions.backward(

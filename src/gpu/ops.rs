@@ -250,7 +250,7 @@ impl Ops for GpuOps {
         let convolution = Convolution::new(self, schnet, graph, positions)?;
         let n_filters = schnet.n_filters();
         let y = convolution.in_scale(y, n_filters, block);
-        let y = convolution.gathered(self, &y, n_filters)?;
+        let y = self.upload("y", &pad(&y, n_filters))?;
         let m = self.zeroed::<f32>("m", graph.n_beads() * n_filters.next_multiple_of(4))?;
         convolution.run(self, |convolutions, around| {
             convolutions.forward(&self.0, schnet, block, around, &y, &m)
@@ -272,7 +272,8 @@ impl Ops for GpuOps {
         let y = convolution.in_scale(y, n_filters, block);
         let gathered = [&y, grad_m].map(|values| convolution.gathered(self, values, n_filters));
         let [y, grad_m] = gathered;
-        let gathered = [&y?, &grad_m?];
+        let (y, grad_m) = (y?, grad_m?);
+        let gathered: [&dyn Bindable; 2] = [&y, &grad_m];
         let grad_y =
             self.zeroed::<f32>("grad_y", graph.n_beads() * n_filters.next_multiple_of(4))?;
         convolution.run(self, |convolutions, around| {
