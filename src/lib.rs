@@ -52,8 +52,8 @@
 //! chosen by their number; the order of every sum is not.
 //!
 //! In mixed precision ([`engine::Precision`]) the same kernels import other files of `shaders/lib`:
-//! tables and the features of the way back are 16-bit floats, multiplied as such where
-//! the device can; weights are normalised integers, or one or two 16-bit floats on matrix units.
+//! tables and the features of the way back are 16-bit floats, multiplied as such where the device
+//! can; weights are normalised integers, or one or two 16-bit floats on matrix units.
 //! [`precision`] tells what that loses, from the same code.
 
 pub mod backend;
