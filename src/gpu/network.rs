@@ -307,7 +307,7 @@ pub(super) struct Network {
     hidden: Buffer<f32>,
     /// [`Block::y`] in turn.
     y: Buffer<f32>,
-    /// What a binding takes that is not used.
+    /// What a binding of fours takes that is not used.
     none: Buffer<u32>,
 }
 
@@ -473,7 +473,7 @@ impl Network {
             } else {
                 rows("y", filters)?
             },
-            none: Buffer::zeroed(device, "none", 1)?,
+            none: Buffer::zeroed(device, "none", 4)?,
         })
     }
 
