@@ -46,10 +46,10 @@
 //!
 //! Linear layers that follow each other are one dispatch: a tile of rows stays in workgroup memory
 //! from one layer to the next, and where a device has matrix units they multiply it (`lib/dense` and
-//! `lib/dense_matrix` have the same functions). Filters are tabulated ([`model::FilterTable`]); where exact ones are
-//! asked for, there is no `edges`, and the cfconv dispatches are those without `_table`, or those
-//! with `_matrix` in mixed precision on a device with matrix units. How invocations share rows is
-//! chosen by their number; the order of every sum is not.
+//! `lib/dense_matrix` have the same functions). Filters are tabulated ([`model::FilterTable`]);
+//! where exact ones are asked for, there is no `edges`, and the cfconv dispatches are those without
+//! `_table`, or those with `_matrix` in mixed precision on a device with matrix units. How
+//! invocations share rows is chosen by their number; the order of every sum is not.
 //!
 //! In mixed precision ([`engine::Precision`]) the same kernels import other files of `shaders/lib`:
 //! tables and the features of the way back are 16-bit floats, multiplied as such where the device

@@ -24,15 +24,24 @@ pub(super) fn quads(n: usize) -> u32 {
     n.div_ceil(4) as u32
 }
 
-/// The columns of W, `[n_in, n_out]`.
-pub(super) fn columns(layer: &Linear) -> Vec<f32> {
-    let mut columns = vec![0.0; layer.weight.len()];
-    for o in 0..layer.n_out {
-        for k in 0..layer.n_in {
-            columns[k * layer.n_out + o] = layer.weight[o * layer.n_in + k] as f32;
+/// W, or its transpose, input by input: `[n_in, n_out]` in whole multiples of `granule`, and that width.
+pub(super) fn by_inputs(layer: &Linear, transposed: bool, granule: usize) -> (Vec<f32>, usize) {
+    let (n_in, n_out) =
+        if transposed { (layer.n_out, layer.n_in) } else { (layer.n_in, layer.n_out) };
+    let [height, width] = [n_in, n_out].map(|n| n.next_multiple_of(granule));
+    let mut block = vec![0.0; height * width];
+    for k in 0..n_in {
+        for o in 0..n_out {
+            let from = if transposed { k * n_out + o } else { o * n_in + k };
+            block[k * width + o] = layer.weight[from] as f32;
         }
     }
-    columns
+    (block, width)
+}
+
+/// The columns of W, `[n_in, n_out]`.
+pub(super) fn columns(layer: &Linear) -> Vec<f32> {
+    by_inputs(layer, false, 1).0
 }
 
 /// Constants of lib/activation.wgsl.
@@ -78,17 +87,8 @@ impl Chain {
     /// Adds W and its bias, or the transpose of W; returns where it begins.
     fn push(&mut self, layer: &Linear, transposed: bool) -> u32 {
         let at = self.at();
-        let (n_in, n_out) =
-            if transposed { (layer.n_out, layer.n_in) } else { (layer.n_in, layer.n_out) };
         let granule = if matches!(self.form, Form::Parts(_)) { 16 } else { 4 };
-        let [height, width] = [n_in, n_out].map(|n| n.next_multiple_of(granule));
-        let mut block = vec![0.0_f32; height * width];
-        for k in 0..n_in {
-            for o in 0..n_out {
-                let from = if transposed { k * n_out + o } else { o * n_in + k };
-                block[k * width + o] = layer.weight[from] as f32;
-            }
-        }
+        let (block, width) = by_inputs(layer, transposed, granule);
         self.n_weights += block.len();
         if let Form::Parts(_) = self.form {
             self.matrices.resize(self.words.len(), 0.0);
@@ -136,7 +136,7 @@ impl Chain {
 
 /// Rows of `width`, multiples of 16 high and wide, as matrices of 16 x 16, each column by column: the
 /// units take a column of weights, consecutive inputs, at once.
-fn by_matrices(block: &[f32], width: usize) -> Vec<f32> {
+pub(super) fn by_matrices(block: &[f32], width: usize) -> Vec<f32> {
     let mut matrices = vec![0.0; block.len()];
     for (at, weight) in block.iter().enumerate() {
         let (k, o) = (at / width, at % width);

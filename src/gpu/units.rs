@@ -2,12 +2,10 @@
 
 use std::f64::consts::{E, FRAC_PI_2};
 
-use half::f16;
-
 use super::buffer::Buffer;
 use super::cfconv::{radial_constants, radial_functions};
 use super::device::Device;
-use super::network::{self, activation_constants, narrow};
+use super::network::{self, activation_constants, by_inputs, by_matrices, narrow, split};
 use super::wgsl::{Constants, Value};
 use crate::engine::Precision;
 use crate::model::schnet::{Interaction, Linear, SchNet};
@@ -76,18 +74,11 @@ impl Units {
 /// The weights of a layer as lib/matrix.wgsl reads them, times a power of two that takes the largest
 /// to 2^14 or somewhat more: matrices of 16 x 16, each column by column. Also 1 / that power.
 fn matrices_of(layer: &Linear) -> (Vec<u16>, f64) {
-    let largest = layer.weight.iter().fold(f64::MIN_POSITIVE, |a, w| a.max(w.abs()));
-    let exponent = (14.0 - largest.log2().floor()).clamp(-100.0, 100.0) as i32;
-    let width = matrices(layer.n_out);
-    let mut halves = vec![0; 256 * matrices(layer.n_in) * width];
-    for o in 0..layer.n_out {
-        for k in 0..layer.n_in {
-            let weight = layer.weight[o * layer.n_in + k] * 2.0_f64.powi(exponent);
-            let matrix = k / 16 * width + o / 16;
-            halves[256 * matrix + o % 16 * 16 + k % 16] = f16::from_f64(weight).to_bits();
-        }
-    }
-    (halves, 2.0_f64.powi(-exponent))
+    let (block, width) = by_inputs(layer, false, 16);
+    let (mut halves, scale) = split(&by_matrices(&block, width));
+    // The higher parts alone.
+    halves.truncate(block.len());
+    (halves, scale.recip())
 }
 
 /// The power of two that takes slopes of radial functions to at most 16: there is room in 16-bit

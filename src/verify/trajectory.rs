@@ -50,7 +50,8 @@ pub(super) fn trajectory(
         let network = engine.evaluate(Terms::Network)?.forces;
         let energies = engine.potential()?;
         let energies = ("potential", energies.as_slice());
-        return check_mixed(case, "forces_initial", flat(&forces), flat(&network), energies);
+        let network = Some(flat(&network));
+        return check_mixed(case, "forces_initial", flat(&forces), network, energies);
     }
     let mut comparisons = vec![
         check("potential", true, 0, &engine.potential()?)?,
