@@ -68,7 +68,8 @@ pub struct Losses {
     /// Two 16-bit floats, the second for what the first leaves: twice the bits.
     pub f16_pair: Loss,
     /// The four coefficients of a table in 64 bits, in parts of one power of two for each filter,
-    /// the first with bits of the fourth. Nothing but tables is packed.
+    /// of the fourth its upper byte and in place of the lower one what the first leaves. Nothing but
+    /// tables is packed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub packed: Option<Loss>,
 }

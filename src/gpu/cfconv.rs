@@ -147,6 +147,8 @@ struct Places {
     n_intervals: usize,
     bead_bits: u32,
     exponent: i32,
+    /// Of t, Å.
+    unit: f64,
     head: Buffer<f32>,
     edge: Buffer<[u32; 2]>,
     reach: Buffer<[u32; 4]>,
@@ -160,6 +162,8 @@ impl Places {
         constants.push(("NOTHING", Value::Count(self.n_intervals as u32)));
         if stored == Stored::F32 {
             constants.push(("HIGHER", table::higher(self.exponent)));
+        } else {
+            constants.push(("UNIT", Value::Real(self.unit)));
         }
         constants
     }
@@ -242,6 +246,7 @@ impl Convolutions {
                 n_intervals: table.n_intervals(),
                 bead_bits,
                 exponent,
+                unit: if stored == Stored::F32 { 1.0 } else { table::unit(&table) },
                 head: Buffer::from_slice(device, "head", &table::head(&table))?,
                 edge: Buffer::zeroed(device, "edge", n_edges)?,
                 reach: Buffer::zeroed(device, "reach", n_beads)?,
@@ -384,8 +389,7 @@ impl Convolutions {
                 let (mut constants, rows) = row_constants(device, schnet, self.stored, n);
                 constants.extend(places.constants(self.stored));
                 let Places { edge, reach, .. } = places;
-                let unit = if self.stored == Stored::F32 { 1.0 } else { table::UNIT };
-                constants.push(("GRADIENT_UNIT", Value::Real((seed * unit).recip())));
+                constants.push(("GRADIENT_UNIT", Value::Real((seed * places.unit).recip())));
                 constants.push(("WITH_GRAD", Value::Flag(with_grad)));
                 let kernel = Kernel::new(device, "cfconv_backward_table", &constants)?;
                 let buffers: [&dyn Bindable; 9] =

@@ -50,22 +50,27 @@ fn cubics(
     })
 }
 
-/// UNIT of lib/filter_table_read_half.wgsl, Å.
-pub(super) const UNIT: f64 = 1.0 / 16.0;
+/// UNIT of lib/filter_table_read_half.wgsl, Å: in parts of it no distance is farther than 1 from the
+/// middle of its interval, so that no coefficient is far smaller than what it contributes.
+pub(super) fn unit(table: &FilterTable) -> f64 {
+    let widest = table.cells.iter().fold(0.0_f64, |a, cell| a.max(cell.rate.recip()));
+    2.0_f64.powf((0.5 * widest).log2().ceil())
+}
+
 /// Largest coefficients in parts of a filter's scale, in the middle of the range of 16-bit floats
 /// for the first, below its end for the others.
 const ROOM: [f64; 4] = [16.0, 32768.0, 32768.0, 32768.0];
 
-/// Coefficients of powers of t in parts of [`UNIT`].
-fn in_units(c: [f64; 4]) -> [f64; 4] {
-    [c[0], c[1] * UNIT, c[2] * UNIT.powi(2), c[3] * UNIT.powi(3)]
+/// Coefficients of powers of t in parts of a unit.
+fn in_units(c: [f64; 4], unit: f64) -> [f64; 4] {
+    [c[0], c[1] * unit, c[2] * unit.powi(2), c[3] * unit.powi(3)]
 }
 
 /// A power of two for each filter of block `b`: in parts of it all coefficients have room.
 pub(super) fn scales(schnet: &SchNet, table: &FilterTable, b: usize) -> Vec<f64> {
-    let mut largest = vec![0.0_f64; schnet.n_filters()];
+    let (mut largest, unit) = (vec![0.0_f64; schnet.n_filters()], unit(table));
     for (_, f, c) in cubics(schnet, table, b) {
-        let parts = in_units(c).into_iter().zip(ROOM).map(|(c, room)| c.abs() / room);
+        let parts = in_units(c, unit).into_iter().zip(ROOM).map(|(c, room)| c.abs() / room);
         largest[f] = parts.fold(largest[f], f64::max);
     }
     let power = |x: f64| if x > 0.0 { 2.0_f64.powf(x.log2().ceil()) } else { 1.0 };
@@ -82,11 +87,12 @@ pub(super) fn half_coefficients(
 ) -> Vec<u32> {
     let quads = network::quads(schnet.n_filters()) as usize;
     let mut words = vec![0; (table.n_intervals() + 1) * 2 * quads * 4];
-    for (k, f, c) in cubics(schnet, table, b) {
-        let quads_at = (2 * k * quads + f / 4) * 4 + f % 4 / 2;
-        let places = [quads_at, quads_at + 2, quads_at + 4 * quads, quads_at + 4 * quads + 2];
-        for (at, bits) in places.into_iter().zip(pack(in_units(c).map(|c| c / scales[f]))) {
-            words[at] |= u32::from(bits) << (16 * (f % 2));
+    let unit = unit(table);
+    for (k, f, two) in pairs(schnet, table, b) {
+        let at = (2 * k * quads + f / 4) * 4 + f % 4 / 2;
+        let places = [at, at + 2, at + 4 * quads, at + 4 * quads + 2];
+        for (at, word) in places.into_iter().zip(pack(in_parts(two, unit, &scales[f..]))) {
+            words[at] = word;
         }
     }
     words
@@ -98,38 +104,75 @@ pub(crate) fn in_halves(
     table: &FilterTable,
     b: usize,
 ) -> impl Iterator<Item = (usize, [f64; 4], [f64; 4])> {
-    let (scales, units) = (scales(schnet, table, b), in_units([1.0; 4]));
-    cubics(schnet, table, b).map(move |(_, f, c)| {
-        let stored = unpack(pack(in_units(c).map(|c| c / scales[f])));
-        (f, c, std::array::from_fn(|k| stored[k] * scales[f] / units[k]))
+    let (scales, unit) = (scales(schnet, table, b), unit(table));
+    let units = in_units([1.0; 4], unit);
+    pairs(schnet, table, b).flat_map(move |(_, f, two)| {
+        let stored = unpack(pack(in_parts(two, unit, &scales[f..])));
+        let scaled = |s: f64, c: [f64; 4]| std::array::from_fn(|k| c[k] * s / units[k]);
+        let of = |k: usize| scales.get(f + k).map(|s| (f + k, two[k], scaled(*s, stored[k])));
+        [of(0), of(1)].into_iter().flatten()
     })
 }
 
-/// 16-bit floats, the last with more bits of the first in the place of its lowest.
-fn pack([c0, c1, c2, c3]: [f64; 4]) -> [u16; 4] {
-    let half = |c: f64| f16::from_f64(c).to_bits();
-    let (c0, more) = with_more(c0);
-    [c0, half(c1), half(c2), half(c3) & !15 | more]
+/// The cubics of two filters each, with the interval and the first of these; zeros beyond the last.
+fn pairs(
+    schnet: &SchNet,
+    table: &FilterTable,
+    b: usize,
+) -> impl Iterator<Item = (usize, usize, [[f64; 4]; 2])> {
+    let n_filters = schnet.n_filters();
+    let mut all = cubics(schnet, table, b);
+    std::iter::from_fn(move || {
+        let (k, f, first) = all.next()?;
+        let second = if f + 1 < n_filters { all.next()?.2 } else { [0.0; 4] };
+        Some((k, f, [first, second]))
+    })
 }
 
-/// What lib/filter_table_read_half.wgsl makes of them.
-fn unpack(bits: [u16; 4]) -> [f64; 4] {
-    let more = u32::from(bits[3] & 15) << 9;
-    let [c0, c1, c2, c3] = bits.map(|bits| f16::from_bits(bits).to_f32());
-    [f32::from_bits(c0.to_bits() | more), c1, c2, c3].map(f64::from)
+/// In parts of the unit and of the filters' own scales.
+fn in_parts(two: [[f64; 4]; 2], unit: f64, scales: &[f64]) -> [[f64; 4]; 2] {
+    let of = |k: usize| in_units(two[k], unit).map(|c| c / scales.get(k).unwrap_or(&1.0));
+    [of(0), of(1)]
 }
 
-/// A 16-bit float towards zero, and the next four bits of its fraction.
-fn with_more(x: f64) -> (u16, u16) {
-    let bits = (x as f32).to_bits();
-    // To nearest in the last of the four, which is bit 9 of an f32.
-    let (bits, sign) = ((bits & !(1 << 31)) + (1 << 8), (bits >> 31) << 15);
-    let exponent = (bits >> 23) as i32 - 127;
-    if exponent < -14 {
-        return (f16::from_f64(x).to_bits(), 0);
+/// Words of the first to the fourth coefficients of two filters, as 16-bit floats. In the fourth's
+/// word a byte of each is the upper one of what the first leaves; what is below the upper byte of a
+/// number is another, and the upper one is chosen with a view to it.
+fn pack(two: [[f64; 4]; 2]) -> [u32; 4] {
+    let mut words = [0; 4];
+    let mut below = 0;
+    for (c, shift) in two.into_iter().zip([0, 16]) {
+        let first = f16::from_f64(c[0]);
+        let rest = upper_byte(c[0] - first.to_f64(), below);
+        below = upper_byte(c[3], rest);
+        let bits = |c: f64| u32::from(f16::from_f64(c).to_bits());
+        let fourth = u32::from(below) << 8 | u32::from(rest);
+        for (word, bits) in
+            words.iter_mut().zip([u32::from(first.to_bits()), bits(c[1]), bits(c[2]), fourth])
+        {
+            *word |= bits << shift;
+        }
     }
-    let half = (sign | ((exponent + 15) as u32) << 10 | (bits >> 13) & 0x3ff) as u16;
-    (half, (bits >> 9 & 15) as u16)
+    words
+}
+
+/// The upper byte of the 16-bit float with this lower one that is nearest to x.
+fn upper_byte(x: f64, lower: u8) -> u8 {
+    let near = f16::from_f64(x).to_bits() >> 8;
+    let of = |upper: u16| f16::from_bits(upper << 8 | u16::from(lower));
+    let error = |upper: &u16| (of(*upper).to_f64() - x).abs();
+    let candidates = near.saturating_sub(1)..=(near + 1).min(255);
+    let finite = candidates.filter(|upper| of(*upper).is_finite());
+    finite.min_by(|a, b| error(a).total_cmp(&error(b))).expect("the one it has is finite") as u8
+}
+
+/// What lib/filter_table_read_half.wgsl makes of [`pack`]'s words.
+fn unpack(words: [u32; 4]) -> [[f64; 4]; 2] {
+    [0, 16].map(|shift| {
+        let half = |word: u32| f16::from_bits((word >> shift) as u16).to_f64();
+        let [c0, c1, c2, c3] = words.map(half);
+        [c0 + half(words[3] << 8), c1, c2, c3]
+    })
 }
 
 /// A float with `bits` significant bits and five of exponent, from the right: mantissa, exponent,
@@ -171,18 +214,17 @@ mod tests {
 
     #[test]
     fn halves_hold_what_they_promise() {
-        // Significant bits after the first: 14 of the constant coefficient, 10 of the others, of
-        // the last the lowest four are not its own.
-        let bounds = [0.5_f64.powi(15), 0.5_f64.powi(11), 0.5_f64.powi(11), 0.5_f64.powi(6)];
+        // Parts of the value: a 16-bit float has 11 significant bits, the rest of the first has
+        // two or more, the fourth as many.
+        let bounds = [0.5_f64.powi(14), 0.5_f64.powi(11), 0.5_f64.powi(11), 0.5_f64.powi(3)];
         for k in 0..1000 {
             let x = 2.0_f64.powf(f64::from(k) / 100.0) * if k % 2 == 0 { 1.0 } else { -1.0 };
-            for (found, bound) in unpack(pack([x; 4])).into_iter().zip(bounds) {
-                assert!((found / x - 1.0).abs() <= bound, "{x}: {found}");
+            for found in unpack(pack([[x; 4], [-3.1 * x; 4]])).into_iter().zip([x, -3.1 * x]) {
+                for (c, bound) in found.0.into_iter().zip(bounds) {
+                    assert!((c / found.1 - 1.0).abs() <= bound, "{}: {c}", found.1);
+                }
             }
         }
-        assert_eq!(unpack(pack([0.0; 4])), [0.0; 4]);
-        let exact = [1.0 + 0.5_f64.powi(14), -3.5, 0.125, 2.0];
-        let more = 0.5_f64.powi(9);
-        assert_eq!(unpack(pack(exact)), [exact[0], -3.5, 0.125, 2.0 + more]);
+        assert_eq!(unpack(pack([[0.0; 4]; 2])), [[0.0; 4]; 2]);
     }
 }
