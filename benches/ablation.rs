@@ -179,6 +179,7 @@ impl<'a> Stage<'a> {
         let library = [
             ("common", wgsl!("common")),
             ("edge_sum", wgsl!("edge_sum")),
+            ("of_edge", wgsl!("of_edge")),
             ("add_to_row", wgsl!("add_to_row")),
             ("add", add.1),
         ];

@@ -6,7 +6,7 @@
 // W and W' come from the same pieces, so that the force is the gradient of the energy.
 //
 // reads   reach [n_beads], edge, position [n_beads] Å, y and grad_m [n_beads, QUADS],
-//         table [n_intervals, 3, QUADS]
+//         table [n_intervals, 2 or 3, QUADS]
 // writes  grad_y [n_beads, QUADS]   overwritten, but where WITH_GRAD is false; force [n_beads]
 //         added to
 // grid    SPLIT groups of LANES invocations per row; four channels to an invocation; order of the
@@ -14,11 +14,13 @@
 // twin    src/reference/cfconv.rs
 #import params
 #import row
+#import edge_share
 #import filter_table_read
 
 const WORKGROUP: u32 = 256u;
-// Edges that are fetched together: more hide more of the wait, and take more registers.
-const TOGETHER: u32 = 3u;
+// Edges that are fetched together, whose products with gradients are summed as they are stored.
+const TOGETHER: u32 = 2u;
+const_assert LANES % TOGETHER == 0u;
 // Gradients and slopes come in parts of it.
 const GRADIENT_UNIT: f32 = 1.0;
 // Before the first block nothing depends on the positions.
@@ -34,6 +36,11 @@ const WITH_GRAD: bool = true;
 @group(0) @binding(7) var<storage, read_write> grad_y: array<vec4<f32>>;
 @group(0) @binding(8) var<storage, read_write> force: array<vec4<f32>>;
 
+// An edge of each invocation, and its direction; then its gradient and its force.
+var<workgroup> part: array<vec4<f32>, 2u * WORKGROUP>;
+// Invocations that share the sum of a row's force over channels.
+const FEW: u32 = min(LANES, 4u);
+
 @compute @workgroup_size(WORKGROUP)
 fn cfconv_backward_table(
     @builtin(workgroup_id) id: vec3<u32>,
@@ -41,65 +48,92 @@ fn cfconv_backward_table(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let group = lane / LANES;
-    let i = workgroup_number(id, grid) * ROWS + group / SPLIT;
+    let first_row = workgroup_number(id, grid) * ROWS;
+    let i = first_row + group / SPLIT;
     let mine = group % SPLIT;
     let inside = i < params.n_beads;
+    let me = min(i, params.n_beads - 1u);
+    let x = position[me].xyz;
     var here = vec4<u32>(0u);
     if inside {
         here = reach[i];
     }
-    var total = vec3<f32>(0.0);
+    let length = segment_length(here);
+    let longest = longest_segment(first_row);
+    var total = vec4<f32>(0.0);
     for (var slab = 0u; slab < QUADS; slab += LANES) {
         let q = slab + lane % LANES;
+        let channels = min(q, QUADS - 1u);
+        let y_i = loaded(y[me * QUADS + channels]);
+        let grad_i = loaded(grad_m[me * QUADS + channels]);
         var gradient = vec4<f32>(0.0);
         var push = vec3<f32>(0.0);
-        if inside && q < QUADS {
-            let x = position[i].xyz;
-            let y_i = loaded(y[i * QUADS + q]);
-            let grad_i = loaded(grad_m[i * QUADS + q]);
-            for (var k = 0u; k < PER_GROUP; k++) {
-                let ends = segment(here, mine * PER_GROUP + k);
-                var gradients = vec4<f32>(0.0);
-                var pushes = vec3<f32>(0.0);
-                for (var e = ends.x; e < ends.y; e += TOGETHER) {
+        for (var k = 0u; k < PER_GROUP; k++) {
+            let ends = segment(here, mine * PER_GROUP + k);
+            var gradients = vec4<f32>(0.0);
+            var pushes = vec3<f32>(0.0);
+            for (var tile = 0u; tile < longest; tile += LANES) {
+                let own = edge_or_nothing(ends.x + tile + lane % LANES, ends.y);
+                let separation = x - position[sender(here.z, own)].xyz;
+                // Beads in one place do not push each other.
+                let inverse = inverseSqrt(max(dot(separation, separation), 1e-30));
+                part[lane] = shared_of(here.z, own);
+                part[WORKGROUP + lane] = vec4<f32>(inverse * separation, 0.0);
+                workgroupBarrier();
+                // Those of other rows may be longer.
+                let n = min(max(length, tile) - tile, LANES);
+                for (var e = group * LANES; e < group * LANES + n; e += TOGETHER) {
+                    var few = Real4(0.0);
                     // unroll
                     for (var next = 0u; next < TOGETHER; next++) {
-                        let found = edge_or_nothing(e + next, ends.y);
-                        let j = sender(here.z, found);
-                        let y_j = loaded(y[j * QUADS + q]);
-                        let grad_j = loaded(grad_m[j * QUADS + q]);
-                        let w = value_and_slope(coefficients(found, q));
-                        let separation = x - position[j].xyz;
-                        // Beads in one place do not push each other.
-                        let inverse = inverseSqrt(max(dot(separation, separation), 1e-30));
-                        let pull = dot_of(w.slope, fma(y_j, grad_i, y_i * grad_j)) * inverse;
-                        pushes = fma(vec3<f32>(-pull), separation, pushes);
+                        let found = bitcast<vec4<u32>>(part[e + next]);
+                        let y_j = loaded(y[found.x + channels]);
+                        let grad_j = loaded(grad_m[found.x + channels]);
+                        let w = value_and_slope(coefficients(found.y + channels, found.z));
+                        let pull = dot_of(w.slope, fma(y_j, grad_i, y_i * grad_j));
+                        let along = part[WORKGROUP + e + next].xyz;
+                        pushes = fma(vec3<f32>(-pull), along, pushes);
                         if WITH_GRAD {
-                            gradients = add_product(gradients, w.value, grad_j);
+                            few = fma(w.value, grad_j, few);
                         }
                     }
+                    gradients += widened(few);
                 }
-                gradient += gradients;
-                push += pushes;
+                workgroupBarrier();
             }
+            gradient += gradients;
+            push += pushes;
         }
-        if WITH_GRAD {
-            let sum = joined(gradient, lane, mine);
-            if mine == 0u && q < QUADS && inside {
-                grad_y[i * QUADS + q] = sum;
-            }
+        if q >= QUADS {
+            push = vec3<f32>(0.0);
         }
-        part[lane] = joined(vec4<f32>(push, 0.0), lane, mine);
+        part[lane] = gradient;
+        part[WORKGROUP + lane] = vec4<f32>(push, 0.0);
         workgroupBarrier();
-        for (var stride = LANES / 2u; stride > 0u; stride /= 2u) {
-            if mine == 0u && lane % LANES < stride {
-                part[lane] += part[lane + stride];
+        if mine == 0u {
+            if WITH_GRAD && q < QUADS && inside {
+                grad_y[i * QUADS + q] = joined(lane);
             }
-            workgroupBarrier();
+            // Read by nobody else.
+            part[WORKGROUP + lane] = joined(WORKGROUP + lane);
         }
-        total += part[group * LANES].xyz;
+        workgroupBarrier();
+        if mine == 0u && lane % LANES < FEW {
+            var sum = part[WORKGROUP + lane];
+            for (var k = FEW; k < LANES; k += FEW) {
+                sum += part[WORKGROUP + lane + k];
+            }
+            part[lane] = sum;
+        }
+        workgroupBarrier();
+        if mine == 0u && lane % LANES == 0u {
+            for (var k = 0u; k < FEW; k++) {
+                total += part[lane + k];
+            }
+        }
+        workgroupBarrier();
     }
     if mine == 0u && lane % LANES == 0u && inside {
-        force[i] += vec4<f32>(GRADIENT_UNIT * total, 0.0);
+        force[i] += GRADIENT_UNIT * total;
     }
 }

@@ -5,6 +5,7 @@
 // grid    one invocation per edge and four channels
 #import common
 #import filter_table_read
+#import of_edge
 
 @group(0) @binding(0) var<storage, read> edge: array<vec2<u32>>;
 @group(0) @binding(1) var<storage, read> table: array<vec4<u32>>;
@@ -22,7 +23,7 @@ fn filter_tensor(
     if k >= arrayLength(&tensor) {
         return;
     }
-    let cubic = coefficients(edge[k / QUADS], k % QUADS);
+    let cubic = edge_coefficients(edge[k / QUADS], k % QUADS);
     if SLOPE {
         tensor[k] = value_and_slope(cubic).slope;
     } else {

@@ -6,6 +6,7 @@
 // grid    one invocation per edge and four channels
 #import common
 #import filter_table_read
+#import of_edge
 #import edge_sum
 #import add_to_row
 
@@ -33,7 +34,7 @@ fn fused_backward(
         let found = edge[e];
         i = receiver[e];
         j = sender(0u, found);
-        let w = value_and_slope(coefficients(found, q));
+        let w = value_and_slope(edge_coefficients(found, q));
         let grad_m_j = grad_m[j * QUADS + q];
         gradient = w.value * grad_m_j;
         let both = fma(y[j * QUADS + q], grad_m[i * QUADS + q], y[i * QUADS + q] * grad_m_j);

@@ -5,6 +5,7 @@
 // grid    one invocation per edge and four channels
 #import common
 #import filter_table_read
+#import of_edge
 #import add_to_row
 
 @group(0) @binding(1) var<storage, read> edge: array<vec2<u32>>;
@@ -26,7 +27,7 @@ fn fused_forward(
     if inside {
         let found = edge[e];
         i = receiver[e];
-        message = value(coefficients(found, q)) * y[sender(0u, found) * QUADS + q];
+        message = value(edge_coefficients(found, q)) * y[sender(0u, found) * QUADS + q];
     }
     add_to_row(lane, inside, i, message);
 }

@@ -8,9 +8,10 @@
 
 const WORKGROUP: u32 = 256u;
 
-@group(0) @binding(0) var<storage, read> reach: array<vec4<u32>>;
-@group(0) @binding(1) var<storage, read> message: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> m: array<vec4<f32>>;
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> reach: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> message: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> m: array<vec4<f32>>;
 
 var<workgroup> part: array<vec4<f32>, WORKGROUP>;
 
@@ -22,7 +23,7 @@ fn reduce(
 ) {
     let i = workgroup_number(id, grid) * ROWS + lane / LANES / SPLIT;
     let mine = lane / LANES % SPLIT;
-    let inside = i < arrayLength(&reach);
+    let inside = i < params.n_beads;
     var sum = vec4<f32>(0.0);
     if inside {
         let ends = segment(reach[i], mine);
@@ -32,13 +33,7 @@ fn reduce(
     }
     part[lane] = sum;
     workgroupBarrier();
-    for (var stride = 1u; stride < SPLIT; stride *= 2u) {
-        if mine % (2u * stride) == 0u {
-            part[lane] += part[lane + stride * LANES];
-        }
-        workgroupBarrier();
-    }
     if inside && mine == 0u {
-        m[i * QUADS + lane % LANES] = part[lane];
+        m[i * QUADS + lane % LANES] = joined(lane);
     }
 }

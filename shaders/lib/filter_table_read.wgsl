@@ -2,7 +2,6 @@
 // interval in Å: for each interval a row of coefficients of 1, one of t, and one of t^2 and t^3
 // together. These two are floats of 14 and of 8 significant bits with five of exponent each, so
 // that shifts make f32 of them, in parts of HIGHER.
-#import edge
 #import stored
 
 alias Coefficients = vec4<u32>;
@@ -15,7 +14,12 @@ struct Cubic {
     // In parts of HIGHER.
     c2: vec4<f32>,
     c3: vec4<f32>,
-    t: vec4<f32>,
+    t: f32,
+}
+
+// t as edges have it in workgroup memory.
+fn t_bits(t: f32) -> u32 {
+    return bitcast<u32>(t);
 }
 
 // Sign and fields of floats that begin at the top of a word, moved to where f32 has them.
@@ -24,21 +28,21 @@ fn float_of(word: vec4<u32>, mask: u32) -> vec4<f32> {
     return bitcast<vec4<f32>>(moved & vec4<u32>(mask));
 }
 
-// Of four channels.
-fn coefficients(edge: vec2<u32>, q: u32) -> Cubic {
-    let at = interval(edge) * 3u * QUADS + q;
+// Of four channels, whose first begin here.
+fn coefficients(at: u32, t: u32) -> Cubic {
     let both = table[at + 2u * QUADS];
     return Cubic(
         bitcast<vec4<f32>>(table[at]),
         bitcast<vec4<f32>>(table[at + QUADS]),
         float_of(both, 0x8ffffc00u),
         float_of(both << vec4<u32>(19u), 0x8fff0000u),
-        vec4<f32>(bitcast<f32>(edge.y)),
+        bitcast<f32>(t),
     );
 }
 
 fn value(c: Cubic) -> vec4<f32> {
-    return fma(fma(fma(c.c3, c.t, c.c2), HIGHER * c.t, c.c1), c.t, c.c0);
+    let t = vec4<f32>(c.t);
+    return fma(fma(fma(c.c3, t, c.c2), HIGHER * t, c.c1), t, c.c0);
 }
 
 // Value and slope with respect to d, by one Horner scheme.
@@ -48,8 +52,9 @@ struct Jet {
 }
 
 fn value_and_slope(c: Cubic) -> Jet {
-    let w2 = fma(c.c3, c.t, c.c2);
-    let w1 = fma(w2, HIGHER * c.t, c.c1);
-    let slope = fma(fma(c.c3, c.t, w2), HIGHER * c.t, w1);
-    return Jet(fma(w1, c.t, c.c0), slope);
+    let t = vec4<f32>(c.t);
+    let w2 = fma(c.c3, t, c.c2);
+    let w1 = fma(w2, HIGHER * t, c.c1);
+    let slope = fma(fma(c.c3, t, w2), HIGHER * t, w1);
+    return Jet(fma(w1, t, c.c0), slope);
 }

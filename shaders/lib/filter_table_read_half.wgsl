@@ -3,7 +3,6 @@
 //
 // All are 16-bit floats. Of the fourth only the upper byte is its own; the lower one is the upper
 // byte of what the first coefficient leaves: a message sums that over neighbors at like distances.
-#import edge
 #import stored
 
 // (two quads of the first and the second, two of the third and the fourth)
@@ -22,9 +21,13 @@ struct Cubic {
 // Å
 const UNIT: f32 = 0.0625;
 
-// Of four channels.
-fn coefficients(edge: vec2<u32>, q: u32) -> Cubic {
-    let at = interval(edge) * 2u * QUADS + q;
+// t as edges have it in workgroup memory.
+fn t_bits(t: f32) -> u32 {
+    return pack2x16float(vec2<f32>(t * (1.0 / UNIT)));
+}
+
+// Of four channels, whose first begin here.
+fn coefficients(at: u32, t: u32) -> Cubic {
     let lower = table[at];
     let higher = table[at + QUADS];
     return Cubic(
@@ -33,7 +36,7 @@ fn coefficients(edge: vec2<u32>, q: u32) -> Cubic {
         loaded(higher.xy),
         loaded(higher.zw),
         higher.zw,
-        Real4(Real(bitcast<f32>(edge.y) * (1.0 / UNIT))),
+        loaded(vec2<u32>(t)),
     );
 }
 

@@ -17,10 +17,6 @@ fn widened(x: Real4) -> vec4<f32> {
     return x;
 }
 
-fn add_product(sum: vec4<f32>, a: Real4, b: Real4) -> vec4<f32> {
-    return fma(a, b, sum);
-}
-
 fn dot_of(a: Real4, b: Real4) -> f32 {
     return dot(a, b);
 }

@@ -18,10 +18,6 @@ fn widened(x: Real4) -> vec4<f32> {
     return vec4<f32>(x);
 }
 
-fn add_product(sum: vec4<f32>, a: Real4, b: Real4) -> vec4<f32> {
-    return sum + vec4<f32>(a * b);
-}
-
 fn dot_of(a: Real4, b: Real4) -> f32 {
     let two = fma(a.zw, b.zw, a.xy * b.xy);
     return f32(two.x) + f32(two.y);

@@ -116,10 +116,11 @@ fn row_constants(
     let quads = network::quads(schnet.n_filters());
     let most = device.device.limits().max_compute_invocations_per_workgroup;
     let (split, workgroup) = match stored {
-        Stored::F32 if n_beads >= 8192 => (4, most.min(512)),
-        _ => (8, 256),
+        _ if n_beads < 8192 => (8, 256),
+        Stored::F32 => (4, most.min(512)),
+        _ => (4, 128),
     };
-    let lanes = quads.next_power_of_two().min(32);
+    let lanes = quads.next_power_of_two().clamp(4, 32);
     let constants = vec![
         ("WORKGROUP", Value::Count(workgroup)),
         ("LANES", Value::Count(lanes)),
@@ -146,6 +147,8 @@ struct Places {
     n_stretches: usize,
     n_intervals: usize,
     bead_bits: u32,
+    /// Of channels, in an interval.
+    quads: u32,
     exponent: i32,
     /// Of t, Å.
     unit: f64,
@@ -158,6 +161,8 @@ impl Places {
     /// Constants of the kernels that read tables.
     fn constants(&self, stored: Stored) -> Constants {
         let mut constants = stored.files();
+        let rows = if stored == Stored::F32 { 3 } else { 2 };
+        constants.push(("TABLE_STRIDE", Value::Count(rows * self.quads)));
         constants.push(("BEAD_BITS", Value::Count(self.bead_bits)));
         constants.push(("NOTHING", Value::Count(self.n_intervals as u32)));
         if stored == Stored::F32 {
@@ -245,6 +250,7 @@ impl Convolutions {
                 n_stretches: table.stretches.len(),
                 n_intervals: table.n_intervals(),
                 bead_bits,
+                quads: network::quads(schnet.n_filters()),
                 exponent,
                 unit: if stored == Stored::F32 { 1.0 } else { table::unit(&table) },
                 head: Buffer::from_slice(device, "head", &table::head(&table))?,

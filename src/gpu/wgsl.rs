@@ -24,7 +24,7 @@ pub const KERNELS: &[(&str, &str)] = files!("":
 );
 
 const LIBRARY: &[(&str, &str)] = files!("lib/":
-    "params", "math", "activation", "radial", "random", "dense", "dense_matrix", "row", "edge",
+    "params", "math", "activation", "radial", "random", "dense", "dense_matrix", "row", "edge", "edge_share",
     "filter_table", "filter_table_read", "filter_table_read_half", "stored", "stored_half",
     "stored_f16", "weight", "weight_norm", "near", "matrix", "matrix_emulated",
 );
