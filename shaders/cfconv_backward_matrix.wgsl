@@ -3,8 +3,9 @@
 //   grad_y_i = sum_j W(d_ij) o grad_m_j
 //   F_i     -= sum_j rhat_ij sum_f W'_f(d_ij) (y_jf grad_m_if + y_if grad_m_jf)
 //
-// As cfconv_forward_matrix, with two matrices of rows: values and slopes of the same edges. Slopes
-// of the basis are taken times a power of two, so that they are in the range of 16-bit floats.
+// As cfconv_forward_matrix, but one half of the subgroups has the values and the other the slopes of
+// the same edges. Slopes of the basis are taken times a power of two, so that they are in the range
+// of 16-bit floats.
 //
 // reads   row [n_beads], col, position [n_beads] Å, y and grad_m [n_beads, quads of filters],
 //         halves and numbers as in cfconv_forward_matrix
@@ -16,23 +17,21 @@
 #import near
 #import matrix
 
-const WORKGROUP: u32 = 256u;
+const WORKGROUP: u32 = 512u;
 const SUBGROUPS: u32 = WORKGROUP / 32u;
 // Rows of a workgroup, one after the other.
 const ROWS: u32 = 4u;
 // Edges that go through the network together: a matrix of values and one of slopes.
 const TILE: u32 = 16u;
-const PER_LANE: u32 = 2u;
+const PER_LANE: u32 = 1u;
 // Channels in fours, as in memory.
 const QUADS: u32 = 32u;
 // Channels and radial functions in whole matrices.
 const FILTER_MATRICES: u32 = 8u;
 const RBF_MATRICES: u32 = 4u;
-// Matrices of columns that a subgroup holds.
-const HELD: u32 = 1u;
 // Invocations that have the functions of an edge, four each.
 const BASIS_LANES: u32 = 16u;
-const_assert PER_LANE * SUBGROUPS == TILE && TILE == 16u && HELD * SUBGROUPS >= FILTER_MATRICES;
+const_assert PER_LANE * SUBGROUPS == TILE && TILE == 16u && SUBGROUPS >= 2u * FILTER_MATRICES;
 const_assert QUADS <= 32u && BASIS_LANES <= 32u;
 const_assert 4u * FILTER_MATRICES >= QUADS && BASIS_LANES >= 4u * RBF_MATRICES;
 
@@ -44,14 +43,16 @@ const SUM_STRIDE: u32 = 4u * FILTER_MATRICES + 2u;
 const BASIS_SLOPES: u32 = TILE * BASIS_STRIDE;
 const HIDDEN_SLOPES: u32 = TILE * HIDDEN_STRIDE;
 const SUM_SLOPES: u32 = TILE * SUM_STRIDE;
+// Where the lower parts of the basis begin.
+const LOW: u32 = 2u * TILE * BASIS_STRIDE;
 // Where filter1 begins among `halves`; bias and functions among `numbers`.
 const FILTER1: u32 = 64u * RBF_MATRICES * FILTER_MATRICES;
 const BIAS: u32 = 1u;
 const FUNCTIONS: u32 = BIAS + 4u * FILTER_MATRICES;
 
 // Entries of the list looked at together, and room for neighbors that wait for a full tile.
-const SEGMENT: u32 = 128u;
-const WORDS: u32 = 4u;
+const SEGMENT: u32 = 256u;
+const WORDS: u32 = 8u;
 const SLOTS: u32 = SEGMENT + TILE;
 const_assert SEGMENT == 32u * WORDS && SEGMENT <= WORKGROUP;
 
@@ -73,15 +74,23 @@ var<workgroup> near: array<atomic<u32>, WORDS>;
 var<workgroup> bases: array<vec4<f32>, SLOTS>;
 var<workgroup> factors: array<vec2<f32>, SLOTS>;
 var<workgroup> edges: array<vec4<u32>, SLOTS>;
-// Basis [value or slope, edge, function], then in its place the hidden layer [value or slope, edge,
-// channel].
-var<workgroup> rows: array<vec4<f16>, 2u * TILE * max(BASIS_STRIDE, HIDDEN_STRIDE)>;
+// Basis [value or slope, edge, function] and its lower parts, then in their place the hidden layer
+// [value or slope, edge, channel].
+var<workgroup> rows: array<vec4<f16>, max(2u * LOW, 2u * TILE * HIDDEN_STRIDE)>;
 // Either layer's sums [value or slope, edge, channel]; in the end those of all invocations.
 var<workgroup> sums: array<vec4<f32>, max(2u * TILE * SUM_STRIDE, 2u * WORKGROUP)>;
 
-// Column h of a subgroup, in matrices; what has none of its own repeats the last one's work.
-fn column_of(lane: u32, h: u32) -> u32 {
-    return min(lane / 32u * HELD + h, FILTER_MATRICES - 1u);
+// Column of a subgroup, in matrices; what has none of its own repeats the last one's work.
+fn column_of(lane: u32) -> u32 {
+    return min(lane / 32u % (SUBGROUPS / 2u), FILTER_MATRICES - 1u);
+}
+
+// A number as the sum of two 16-bit floats, of which the first has the digits that it can have. Some
+// compilers take a rounding for none.
+fn keep(at: u32, x: vec4<f32>) {
+    let near = bitcast<vec4<f32>>(bitcast<vec4<u32>>(x) & vec4<u32>(0xffffe000u));
+    rows[at] = vec4<f16>(near);
+    rows[LOW + at] = vec4<f16>(x - near);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -91,23 +100,19 @@ fn cfconv_backward_matrix(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let q = lane % 32u;
-    // [matrix of inputs, column] of filter0 and filter1.
-    var into: array<Weight, RBF_MATRICES * HELD>;
-    var out: array<Weight, FILTER_MATRICES * HELD>;
-    // Of values and of slopes, [column].
-    var sum: array<Sum, HELD>;
-    var slopes: array<Sum, HELD>;
+    // Either half of the subgroups: values, slopes.
+    let column = column_of(lane);
+    let half = 2u * lane / WORKGROUP;
+    // By matrices of inputs.
+    var into: array<Weight, RBF_MATRICES>;
+    var out: array<Weight, FILTER_MATRICES>;
     // unroll
-    for (var h = 0u; h < HELD; h++) {
-        let column = column_of(lane, h);
-        // unroll
-        for (var k = 0u; k < RBF_MATRICES; k++) {
-            into[k * HELD + h] = weight_at(64u * (k * FILTER_MATRICES + column));
-        }
-        // unroll
-        for (var k = 0u; k < FILTER_MATRICES; k++) {
-            out[k * HELD + h] = weight_at(FILTER1 + 64u * (k * FILTER_MATRICES + column));
-        }
+    for (var k = 0u; k < RBF_MATRICES; k++) {
+        into[k] = weight_at(64u * (k * FILTER_MATRICES + column));
+    }
+    // unroll
+    for (var k = 0u; k < FILTER_MATRICES; k++) {
+        out[k] = weight_at(FILTER1 + 64u * (k * FILTER_MATRICES + column));
     }
     // Of either layer; of the second's slopes; the power of two of the slopes.
     let unscale = numbers[0];
@@ -178,33 +183,22 @@ fn cfconv_backward_matrix(
                         slope = radial_slope_near(basis.xy, basis.zw, center, sharpness);
                     }
                     if function < 4u * RBF_MATRICES {
-                        rows[t * BASIS_STRIDE + function] = vec4<f16>(value);
-                        rows[BASIS_SLOPES + t * BASIS_STRIDE + function] =
-                            vec4<f16>(unscale.w * slope);
+                        keep(t * BASIS_STRIDE + function, value);
+                        keep(BASIS_SLOPES + t * BASIS_STRIDE + function, unscale.w * slope);
                     }
                 }
                 workgroupBarrier();
                 // s and s' = filter0 B'
-                // unroll
-                for (var h = 0u; h < HELD; h++) {
-                    sum[h] = Sum();
-                    slopes[h] = Sum();
-                }
+                var sum = Sum();
+                var rest = Sum();
                 // unroll
                 for (var k = 0u; k < RBF_MATRICES; k++) {
-                    let x = rows_at(4u * k, BASIS_STRIDE);
-                    let dx = rows_at(BASIS_SLOPES + 4u * k, BASIS_STRIDE);
-                    // unroll
-                    for (var h = 0u; h < HELD; h++) {
-                        sum[h] = multiply_add(x, into[k * HELD + h], sum[h], lane);
-                        slopes[h] = multiply_add(dx, into[k * HELD + h], slopes[h], lane);
-                    }
+                    let at = half * BASIS_SLOPES + 4u * k;
+                    sum = multiply_add(rows_at(at, BASIS_STRIDE), into[k], sum, lane);
+                    rest = multiply_add(rows_at(LOW + at, BASIS_STRIDE), into[k], rest, lane);
                 }
-                // unroll
-                for (var h = 0u; h < HELD; h++) {
-                    put(sum[h], 4u * column_of(lane, h), lane);
-                    put(slopes[h], SUM_SLOPES + 4u * column_of(lane, h), lane);
-                }
+                sum = plus(sum, rest);
+                put(sum, half * SUM_SLOPES + 4u * column, lane);
                 workgroupBarrier();
                 // Fetched long before they are needed.
                 var their_y: array<vec4<f32>, PER_LANE>;
@@ -234,26 +228,13 @@ fn cfconv_backward_matrix(
                 }
                 workgroupBarrier();
                 // G and G'
-                // unroll
-                for (var h = 0u; h < HELD; h++) {
-                    sum[h] = Sum();
-                    slopes[h] = Sum();
-                }
+                sum = Sum();
                 // unroll
                 for (var k = 0u; k < FILTER_MATRICES; k++) {
-                    let x = rows_at(4u * k, HIDDEN_STRIDE);
-                    let dx = rows_at(HIDDEN_SLOPES + 4u * k, HIDDEN_STRIDE);
-                    // unroll
-                    for (var h = 0u; h < HELD; h++) {
-                        sum[h] = multiply_add(x, out[k * HELD + h], sum[h], lane);
-                        slopes[h] = multiply_add(dx, out[k * HELD + h], slopes[h], lane);
-                    }
+                    let x = rows_at(half * HIDDEN_SLOPES + 4u * k, HIDDEN_STRIDE);
+                    sum = multiply_add(x, out[k], sum, lane);
                 }
-                // unroll
-                for (var h = 0u; h < HELD; h++) {
-                    put(sum[h], 4u * column_of(lane, h), lane);
-                    put(slopes[h], SUM_SLOPES + 4u * column_of(lane, h), lane);
-                }
+                put(sum, half * SUM_SLOPES + 4u * column, lane);
                 workgroupBarrier();
                 // unroll
                 for (var k = 0u; k < PER_LANE; k++) {

@@ -2,9 +2,10 @@
 //
 //   m_if = sum_{j in row i} y_jf W_f(d_ij),  W = C(d) filter1 act(filter0 B(d) + b0)
 //
-// Basis, hidden layer and weights are 16-bit floats, their products summed in f32. A subgroup holds
-// its columns of both layers in registers for all rows of its workgroup. The neighbors of a
-// row are gathered without the pairs beyond the cutoff, then taken TILE at a time.
+// Weights are 16-bit floats and so is the hidden layer; the basis is two of them, for what it leads
+// to is left of far larger terms. Products are summed in f32. A subgroup holds its columns of both
+// layers in registers for all rows of its workgroup. The neighbors of a row are gathered without the
+// pairs beyond the cutoff, then taken TILE at a time, each half of the subgroups having a matrix.
 //
 // reads   row [n_beads], col, position [n_beads] Å, y [n_beads, quads of filters],
 //         halves: matrices of filter0, then of filter1, both times a power of two,
@@ -17,23 +18,21 @@
 #import near
 #import matrix
 
-const WORKGROUP: u32 = 256u;
+const WORKGROUP: u32 = 512u;
 const SUBGROUPS: u32 = WORKGROUP / 32u;
 // Rows of a workgroup, one after the other.
 const ROWS: u32 = 4u;
 // Edges that go through the network together: two matrices.
 const TILE: u32 = 32u;
-const PER_LANE: u32 = 4u;
+const PER_LANE: u32 = 2u;
 // Channels in fours, as in memory.
 const QUADS: u32 = 32u;
 // Channels and radial functions in whole matrices.
 const FILTER_MATRICES: u32 = 8u;
 const RBF_MATRICES: u32 = 4u;
-// Matrices of columns that a subgroup holds.
-const HELD: u32 = 1u;
 // Invocations that have the functions of an edge, four each.
 const BASIS_LANES: u32 = 16u;
-const_assert PER_LANE * SUBGROUPS == TILE && TILE == 32u && HELD * SUBGROUPS >= FILTER_MATRICES;
+const_assert PER_LANE * SUBGROUPS == TILE && TILE == 32u && SUBGROUPS >= 2u * FILTER_MATRICES;
 const_assert QUADS <= 32u && BASIS_LANES <= 32u;
 const_assert 4u * FILTER_MATRICES >= QUADS && BASIS_LANES >= 4u * RBF_MATRICES;
 
@@ -41,16 +40,18 @@ const_assert 4u * FILTER_MATRICES >= QUADS && BASIS_LANES >= 4u * RBF_MATRICES;
 const BASIS_STRIDE: u32 = 4u * RBF_MATRICES + 2u;
 const HIDDEN_STRIDE: u32 = 4u * FILTER_MATRICES + 2u;
 const SUM_STRIDE: u32 = 4u * FILTER_MATRICES + 2u;
+// Where the lower parts of the basis begin.
+const LOW: u32 = TILE * BASIS_STRIDE;
 // Where filter1 begins among `halves`; bias and functions among `numbers`.
 const FILTER1: u32 = 64u * RBF_MATRICES * FILTER_MATRICES;
 const BIAS: u32 = 1u;
 const FUNCTIONS: u32 = BIAS + 4u * FILTER_MATRICES;
 
 // Entries of the list looked at together, and room for neighbors that wait for a full tile.
-const SEGMENT: u32 = WORKGROUP;
+const SEGMENT: u32 = 256u;
 const WORDS: u32 = 8u;
 const SLOTS: u32 = SEGMENT + TILE;
-const_assert SEGMENT == 32u * WORDS;
+const_assert SEGMENT == 32u * WORDS && SEGMENT <= WORKGROUP;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> row: array<vec2<u32>>;
@@ -65,14 +66,22 @@ const_assert SEGMENT == 32u * WORDS;
 var<workgroup> near: array<atomic<u32>, WORDS>;
 // Of neighbor r in slot r % SLOTS: sender; bits of C, of C of the basis, of t.
 var<workgroup> edges: array<vec4<u32>, SLOTS>;
-// Basis [edge, function], then in its place the hidden layer [edge, channel].
-var<workgroup> rows: array<vec4<f16>, TILE * max(BASIS_STRIDE, HIDDEN_STRIDE)>;
+// Basis [edge, function] and its lower parts, then in their place the hidden layer [edge, channel].
+var<workgroup> rows: array<vec4<f16>, max(2u * LOW, TILE * HIDDEN_STRIDE)>;
 // Either layer's sums [edge, channel]; in the end those of all invocations.
 var<workgroup> sums: array<vec4<f32>, max(TILE * SUM_STRIDE, WORKGROUP)>;
 
-// Column h of a subgroup, in matrices; what has none of its own repeats the last one's work.
-fn column_of(lane: u32, h: u32) -> u32 {
-    return min(lane / 32u * HELD + h, FILTER_MATRICES - 1u);
+// Column of a subgroup, in matrices; what has none of its own repeats the last one's work.
+fn column_of(lane: u32) -> u32 {
+    return min(lane / 32u % (SUBGROUPS / 2u), FILTER_MATRICES - 1u);
+}
+
+// A number as the sum of two 16-bit floats, of which the first has the digits that it can have. Some
+// compilers take a rounding for none.
+fn keep(at: u32, x: vec4<f32>) {
+    let near = bitcast<vec4<f32>>(bitcast<vec4<u32>>(x) & vec4<u32>(0xffffe000u));
+    rows[at] = vec4<f16>(near);
+    rows[LOW + at] = vec4<f16>(x - near);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -82,23 +91,19 @@ fn cfconv_forward_matrix(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let q = lane % 32u;
-    // [matrix of inputs, column] of filter0 and filter1.
-    var into: array<Weight, RBF_MATRICES * HELD>;
-    var out: array<Weight, FILTER_MATRICES * HELD>;
-    // Of the first matrix of rows and the second, [column].
-    var sum: array<Sum, HELD>;
-    var sum2: array<Sum, HELD>;
+    // Either half of the subgroups takes one of two matrices of edges.
+    let column = column_of(lane);
+    let half = 2u * lane / WORKGROUP;
+    // By matrices of inputs.
+    var into: array<Weight, RBF_MATRICES>;
+    var out: array<Weight, FILTER_MATRICES>;
     // unroll
-    for (var h = 0u; h < HELD; h++) {
-        let column = column_of(lane, h);
-        // unroll
-        for (var k = 0u; k < RBF_MATRICES; k++) {
-            into[k * HELD + h] = weight_at(64u * (k * FILTER_MATRICES + column));
-        }
-        // unroll
-        for (var k = 0u; k < FILTER_MATRICES; k++) {
-            out[k * HELD + h] = weight_at(FILTER1 + 64u * (k * FILTER_MATRICES + column));
-        }
+    for (var k = 0u; k < RBF_MATRICES; k++) {
+        into[k] = weight_at(64u * (k * FILTER_MATRICES + column));
+    }
+    // unroll
+    for (var k = 0u; k < FILTER_MATRICES; k++) {
+        out[k] = weight_at(FILTER1 + 64u * (k * FILTER_MATRICES + column));
     }
     let unscale = numbers[0].xy;
     let bias = numbers[BIAS + min(q, 4u * FILTER_MATRICES - 1u)];
@@ -122,7 +127,7 @@ fn cfconv_forward_matrix(
             workgroupBarrier();
             var edge = vec4<u32>(0u);
             var d = RADIUS;
-            if first + lane < here.y {
+            if lane < SEGMENT && first + lane < here.y {
                 edge.x = col[first + lane];
                 d = length_of(position[i].xyz - position[edge.x].xyz);
             }
@@ -158,30 +163,20 @@ fn cfconv_forward_matrix(
                         value = radial_near(basis.x, basis.y, center, sharpness);
                     }
                     if function < 4u * RBF_MATRICES {
-                        rows[t * BASIS_STRIDE + function] = vec4<f16>(value);
+                        keep(t * BASIS_STRIDE + function, value);
                     }
                 }
                 workgroupBarrier();
-                // unroll
-                for (var h = 0u; h < HELD; h++) {
-                    sum[h] = Sum();
-                    sum2[h] = Sum();
-                }
+                var sum = Sum();
+                var rest = Sum();
                 // unroll
                 for (var k = 0u; k < RBF_MATRICES; k++) {
-                    let x = rows_at(4u * k, BASIS_STRIDE);
-                    let x2 = rows_at(16u * BASIS_STRIDE + 4u * k, BASIS_STRIDE);
-                    // unroll
-                    for (var h = 0u; h < HELD; h++) {
-                        sum[h] = multiply_add(x, into[k * HELD + h], sum[h], lane);
-                        sum2[h] = multiply_add(x2, into[k * HELD + h], sum2[h], lane);
-                    }
+                    let at = half * 16u * BASIS_STRIDE + 4u * k;
+                    sum = multiply_add(rows_at(at, BASIS_STRIDE), into[k], sum, lane);
+                    rest = multiply_add(rows_at(LOW + at, BASIS_STRIDE), into[k], rest, lane);
                 }
-                // unroll
-                for (var h = 0u; h < HELD; h++) {
-                    put(sum[h], 4u * column_of(lane, h), lane);
-                    put(sum2[h], 16u * SUM_STRIDE + 4u * column_of(lane, h), lane);
-                }
+                sum = plus(sum, rest);
+                put(sum, half * 16u * SUM_STRIDE + 4u * column, lane);
                 workgroupBarrier();
                 // Fetched long before they are needed.
                 var factor: array<f32, PER_LANE>;
@@ -206,26 +201,13 @@ fn cfconv_forward_matrix(
                     }
                 }
                 workgroupBarrier();
-                // unroll
-                for (var h = 0u; h < HELD; h++) {
-                    sum[h] = Sum();
-                    sum2[h] = Sum();
-                }
+                sum = Sum();
                 // unroll
                 for (var k = 0u; k < FILTER_MATRICES; k++) {
-                    let x = rows_at(4u * k, HIDDEN_STRIDE);
-                    let x2 = rows_at(16u * HIDDEN_STRIDE + 4u * k, HIDDEN_STRIDE);
-                    // unroll
-                    for (var h = 0u; h < HELD; h++) {
-                        sum[h] = multiply_add(x, out[k * HELD + h], sum[h], lane);
-                        sum2[h] = multiply_add(x2, out[k * HELD + h], sum2[h], lane);
-                    }
+                    let x = rows_at(half * 16u * HIDDEN_STRIDE + 4u * k, HIDDEN_STRIDE);
+                    sum = multiply_add(x, out[k], sum, lane);
                 }
-                // unroll
-                for (var h = 0u; h < HELD; h++) {
-                    put(sum[h], 4u * column_of(lane, h), lane);
-                    put(sum2[h], 16u * SUM_STRIDE + 4u * column_of(lane, h), lane);
-                }
+                put(sum, half * 16u * SUM_STRIDE + 4u * column, lane);
                 workgroupBarrier();
                 // unroll
                 for (var k = 0u; k < PER_LANE; k++) {

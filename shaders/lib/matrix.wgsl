@@ -27,6 +27,10 @@ fn multiply_add(x: Rows, w: Weight, sum: Sum, lane: u32) -> Sum {
 }
 
 // Stores a sum.
+fn plus(a: Sum, b: Sum) -> Sum {
+    return a + b;
+}
+
 fn put(sum: Sum, at: u32, lane: u32) {
     coopStoreT(sum, &sums[at], SUM_STRIDE);
 }

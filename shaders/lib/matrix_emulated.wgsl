@@ -28,6 +28,14 @@ fn multiply_add(x: Rows, w: Weight, sum: Sum, lane: u32) -> Sum {
     return added;
 }
 
+fn plus(a: Sum, b: Sum) -> Sum {
+    var sum = a;
+    for (var k = 0u; k < 8u; k++) {
+        sum[k] += b[k];
+    }
+    return sum;
+}
+
 fn put(sum: Sum, at: u32, lane: u32) {
     let first = at + lane % 32u / 2u * SUM_STRIDE + lane % 2u * 2u;
     sums[first] = vec4<f32>(sum[0], sum[1], sum[2], sum[3]);

@@ -9,7 +9,7 @@ use super::network::{self, activation_constants, columns, narrow};
 use super::params::{Bead, Params};
 use super::stored::Stored;
 use super::table::{self, coefficients, half_coefficients};
-use super::units::{SUBGROUPS, Units, matrix_weights};
+use super::units::{Units, matrix_weights};
 use super::wgsl::{Constants, Value};
 use crate::engine::Numerics;
 use crate::error::{Error, Result};
@@ -339,8 +339,7 @@ impl Convolutions {
                 kernel.bind(device, &[params, row, col, position, y, weights, m], n)
             }
             Filters::Matrix(units) => {
-                let (mut constants, rows) = units.constants(schnet, n, 32);
-                constants.push(("WORDS", Value::Count(SUBGROUPS as u32)));
+                let (constants, rows) = units.constants(schnet, n);
                 let kernel = Kernel::new(device, "cfconv_forward_matrix", &constants)?;
                 let buffers: [&dyn Bindable; 8] =
                     [params, row, col, position, y, weights, &units.numbers[b], m];
@@ -384,7 +383,7 @@ impl Convolutions {
                 kernel.bind(device, &buffers, n)
             }
             Filters::Matrix(units) => {
-                let (constants, rows) = units.constants(schnet, n, 16);
+                let (constants, rows) = units.constants(schnet, n);
                 let kernel = Kernel::new(device, "cfconv_backward_matrix", &constants)?;
                 let numbers = &units.numbers[b];
                 let buffers: [&dyn Bindable; 10] =

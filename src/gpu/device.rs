@@ -101,7 +101,7 @@ fn has_matrices(adapter: &wgpu::Adapter) -> bool {
     let (info, limits) = (adapter.get_info(), adapter.limits());
     adapter.features().contains(matrix_features())
         && limits.max_compute_invocations_per_workgroup >= 512
-        && limits.max_compute_workgroup_storage_size >= 36_864
+        && limits.max_compute_workgroup_storage_size >= 46_080
         && [info.subgroup_min_size, info.subgroup_max_size] == [32, 32]
         && adapter.cooperative_matrix_properties().iter().any(|matrix| {
             [matrix.m_size, matrix.n_size, matrix.k_size] == [16; 3]

@@ -14,7 +14,7 @@ mod prior;
 mod radial;
 
 pub use engine::Reference;
-pub(crate) use radial::filters;
+pub(crate) use radial::{filters, hidden, radial_basis};
 
 use crate::engine::{Integrator, State};
 use crate::error::Result;

@@ -1,11 +1,11 @@
 //! Radial bases, and the filters W(d) with their slopes W'(d).
 
 use super::dense::product;
-use crate::model::schnet::SchNet;
+use crate::model::schnet::{Interaction, SchNet};
 use crate::model::{FilterTable, RadialBasis};
 
 /// `B_k(d)` and `dB_k/dd`, `[distance.len(), K]` each.
-pub(super) fn radial_basis(basis: &RadialBasis, distance: &[f64]) -> (Vec<f64>, Vec<f64>) {
+pub(crate) fn radial_basis(basis: &RadialBasis, distance: &[f64]) -> (Vec<f64>, Vec<f64>) {
     let (form, envelope) = (basis.form(), basis.cutoff.envelope());
     let (mut value, mut slope) = (Vec::new(), Vec::new());
     for &d in distance {
@@ -44,15 +44,7 @@ pub(crate) fn filters(
     if !with_slope {
         basis_slope.clear();
     }
-
-    let mut hidden = product(&block.filter0, &basis, true);
-    let mut hidden_slope = product(&block.filter0, &basis_slope, false);
-    for (s, ds) in hidden.iter().zip(&mut hidden_slope) {
-        *ds *= schnet.activation.value_and_slope(*s).1;
-    }
-    for s in &mut hidden {
-        *s = schnet.activation.value_and_slope(*s).0;
-    }
+    let (hidden, hidden_slope) = hidden(schnet, block, &basis, &basis_slope);
     let mut value = product(&block.filter1, &hidden, false);
     let mut slope = product(&block.filter1, &hidden_slope, false);
 
@@ -69,6 +61,24 @@ pub(crate) fn filters(
         value.iter_mut().for_each(|g| *g *= c);
     }
     Filters { n_filters, value, slope }
+}
+
+/// The layer between the two of a filter network, `act(s)`, and its slope, from those of the basis.
+pub(crate) fn hidden(
+    schnet: &SchNet,
+    block: &Interaction,
+    basis: &[f64],
+    basis_slope: &[f64],
+) -> (Vec<f64>, Vec<f64>) {
+    let mut value = product(&block.filter0, basis, true);
+    let mut slope = product(&block.filter0, basis_slope, false);
+    for (s, ds) in value.iter().zip(&mut slope) {
+        *ds *= schnet.activation.value_and_slope(*s).1;
+    }
+    for s in &mut value {
+        *s = schnet.activation.value_and_slope(*s).0;
+    }
+    (value, slope)
 }
 
 /// The same from a table: `W = c0 + c1 s + c2 s² + c3 s³` and its derivative, for s(d) from 0 to 1
