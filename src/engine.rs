@@ -147,7 +147,7 @@ impl Precision {
     pub fn table(self) -> Filter {
         match self {
             Precision::F32 => Filter::TABLE,
-            Precision::Mixed => Filter::Table { tolerance: 1e-4 },
+            Precision::Mixed => Filter::Table { tolerance: 3e-5 },
         }
     }
 }

@@ -129,7 +129,7 @@ mod mixed {
     const UNITS: f64 = 1e-3;
 
     /// Coefficients, features, gradients and up to four results on the way are rounded; and tables
-    /// differ by 1e-4 of the largest slope, which is some five times the root mean square of slopes.
+    /// differ by 3e-5 of the largest slope, which is some five times the root mean square of slopes.
     const TABLES: f64 = 2e-3;
 
     #[track_caller]

@@ -66,7 +66,7 @@ struct PlaceOptions {
     #[arg(long, value_enum, value_name = "KIND")]
     filter: Option<FilterName>,
     /// Largest error of a tabulated filter's slope, relative to the largest slope [default: 1e-6,
-    /// and 1e-4 with mixed precision]
+    /// and 3e-5 with mixed precision]
     #[arg(long, value_name = "ERROR")]
     table_tolerance: Option<f64>,
 }

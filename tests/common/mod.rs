@@ -91,7 +91,7 @@ pub(crate) fn wgpu_portable() -> Backend {
 
 /// Tabulated filters, all in 16-bit floats.
 pub(crate) const MIXED: Numerics =
-    Numerics { filter: Filter::Table { tolerance: 1e-4 }, precision: Precision::Mixed };
+    Numerics { filter: Filter::Table { tolerance: 3e-5 }, precision: Precision::Mixed };
 
 /// In mixed precision, with 16-bit arithmetic where the adapter has it, as software ones do.
 pub(crate) fn wgpu_mixed() -> Backend {
