@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytemuck::Pod;
 
 use super::device::Device;
+use super::kernel::Commands;
 use crate::error::{Error, Result};
 
 /// A storage (or uniform) buffer of `len` elements. Never empty, because bindings must not be.
@@ -57,8 +58,7 @@ impl<T: Pod> Buffer<T> {
         usage: wgpu::BufferUsages,
     ) -> Result<Self> {
         let size = (len.max(1) * size_of::<T>()) as u64;
-        let limits = device.device.limits();
-        let available = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
+        let available = device.most_bytes();
         let out_of_memory = |available| Error::OutOfMemory {
             what: format!("buffer {label}"),
             needed: size,
@@ -107,9 +107,9 @@ impl<T: Pod> Buffer<T> {
         };
         let staging = device.scoped("reading back", || device.device.create_buffer(&descriptor))?;
         device.tally.allocations.fetch_add(1, Ordering::Relaxed);
-        let mut encoder = device.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(&self.raw, 0, &staging, 0, size);
-        device.submit(encoder);
+        let mut commands = Commands::new(device);
+        commands.encoder.copy_buffer_to_buffer(&self.raw, 0, &staging, 0, size);
+        device.submit(commands);
         let (sender, receiver) = std::sync::mpsc::channel();
         staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
             // The receiver is gone only if this read has already failed.

@@ -114,7 +114,7 @@ fn row_constants(
     n_beads: usize,
 ) -> (Constants, usize) {
     let quads = network::quads(schnet.n_filters());
-    let most = device.device.limits().max_compute_invocations_per_workgroup;
+    let most = device.most_invocations();
     let (split, workgroup) = match stored {
         _ if n_beads < 8192 => (8, 256),
         Stored::F32 => (4, most.min(512)),
@@ -407,7 +407,7 @@ impl Convolutions {
 }
 
 fn exact_kernel(device: &Device, schnet: &SchNet, backward: bool) -> Result<Arc<Kernel>> {
-    let memory = device.device.limits().max_compute_workgroup_storage_size;
+    let memory = device.most_workgroup_bytes();
     let name = if backward { "cfconv_backward" } else { "cfconv_forward" };
     Kernel::new(device, name, &cfconv_constants(schnet, backward, memory)?)
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::kernel::Kernel;
+use super::kernel::{Commands, Kernel};
 use crate::error::{Error, Result};
 
 /// An adapter as `info` shows it.
@@ -331,9 +331,25 @@ impl Device {
     }
 
     /// Hands recorded commands over.
-    pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
+    pub(super) fn submit(&self, commands: Commands) -> wgpu::SubmissionIndex {
         self.tally.submissions.fetch_add(1, Ordering::Relaxed);
-        self.queue.submit([encoder.finish()])
+        self.queue.submit([commands.encoder.finish()])
+    }
+
+    /// Bytes of the largest buffer that kernels can be given.
+    pub(super) fn most_bytes(&self) -> u64 {
+        let limits = self.device.limits();
+        limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)
+    }
+
+    /// Bytes of memory that a workgroup can have.
+    pub(super) fn most_workgroup_bytes(&self) -> u32 {
+        self.device.limits().max_compute_workgroup_storage_size
+    }
+
+    /// Invocations that a workgroup can have.
+    pub(super) fn most_invocations(&self) -> u32 {
+        self.device.limits().max_compute_invocations_per_workgroup
     }
 
     /// Waits until a submission is done; what was submitted after it goes on.

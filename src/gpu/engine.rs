@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::buffer::Buffer;
 use super::device::Device;
-use super::kernel::{Dispatch, record, run};
+use super::kernel::{Commands, Dispatch, run};
 use super::network::Network;
 use super::params::{ALL_TERMS, NO_TERM, Params, Status};
 use super::plan::{Buffers, Plan};
@@ -204,10 +204,10 @@ impl Wgpu {
     /// Runs one prior term, with no energy of the network.
     fn run_prior(&self, k: usize) {
         self.write_params(k as u32, false);
-        let mut encoder = self.device.device.create_command_encoder(&Default::default());
-        encoder.clear_buffer(&self.buffers.bead_energy.raw, 0, None);
-        record(&mut encoder, &self.plan.priors);
-        self.device.submit(encoder);
+        let mut commands = Commands::new(&self.device);
+        commands.clear(&self.buffers.bead_energy);
+        commands.dispatch(&self.plan.priors);
+        self.device.submit(commands);
     }
 
     /// Forces and energies of the present positions, external forces included.
@@ -227,9 +227,9 @@ impl Wgpu {
         let mut clock = Instant::now();
         while left > 0 {
             let steps = left.min(self.steps_per_submission);
-            let mut encoder = self.device.device.create_command_encoder(&Default::default());
-            record(&mut encoder, (0..steps).flat_map(|_| self.plan.step(draw_noise)));
-            let submission = self.device.submit(encoder);
+            let mut commands = Commands::new(&self.device);
+            commands.dispatch((0..steps).flat_map(|_| self.plan.step(draw_noise)));
+            let submission = self.device.submit(commands);
             left -= steps;
             if let Some(earlier) = earlier.replace(submission) {
                 self.device.wait_for(earlier, "advancing")?;
@@ -359,8 +359,7 @@ fn check_fit(device: &Device, system: &System, capacity: usize) -> Result<()> {
     let row_bytes = 4 * widths.max().unwrap_or(0).max(4) as u64;
     let edge_bytes = if system.schnet.is_some() { 4 * capacity * system.n_replicas() } else { 0 };
     let needed = (row_bytes * system.n_beads() as u64).max(edge_bytes as u64);
-    let limits = device.device.limits();
-    let available = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
+    let available = device.most_bytes();
     if needed <= available {
         return Ok(());
     }

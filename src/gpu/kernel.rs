@@ -73,9 +73,8 @@ impl Kernel {
     fn compile(device: &Device, name: &'static str, text: &str) -> Result<Self> {
         let (module, _) = wgsl::parse(text).map_err(|message| Error::gpu(name, message))?;
         let reflection = wgsl::reflect(&module);
-        let limits = device.device.limits();
-        if reflection.workgroup_bytes > limits.max_compute_workgroup_storage_size
-            || reflection.invocations > limits.max_compute_invocations_per_workgroup
+        if reflection.workgroup_bytes > device.most_workgroup_bytes()
+            || reflection.invocations > device.most_invocations()
         {
             return Err(Error::unsupported(
                 format!(
@@ -207,14 +206,31 @@ impl<T> Bindable for Buffer<T> {
     }
 }
 
-/// Records dispatches, in order, in one compute pass.
-pub(super) fn record<'a>(
-    encoder: &mut wgpu::CommandEncoder,
-    dispatches: impl IntoIterator<Item = &'a Dispatch>,
-) {
-    let mut pass = begin_pass(encoder, None);
-    for dispatch in dispatches {
-        dispatch.record(&mut pass);
+/// Commands in the order in which a device carries them out.
+pub(super) struct Commands {
+    pub(super) encoder: wgpu::CommandEncoder,
+}
+
+impl Commands {
+    pub(super) fn new(device: &Device) -> Self {
+        Commands { encoder: device.device.create_command_encoder(&Default::default()) }
+    }
+
+    pub(super) fn dispatch<'a>(&mut self, dispatches: impl IntoIterator<Item = &'a Dispatch>) {
+        let mut pass = begin_pass(&mut self.encoder, None);
+        for dispatch in dispatches {
+            dispatch.record(&mut pass);
+        }
+    }
+
+    /// Fills a buffer with zeros.
+    pub(super) fn clear<T>(&mut self, buffer: &Buffer<T>) {
+        self.encoder.clear_buffer(&buffer.raw, 0, None);
+    }
+
+    /// Copies all of a buffer into another of its size.
+    pub(super) fn copy<T>(&mut self, from: &Buffer<T>, to: &Buffer<T>) {
+        self.encoder.copy_buffer_to_buffer(&from.raw, 0, &to.raw, 0, from.raw.size());
     }
 }
 
@@ -260,7 +276,7 @@ impl Dispatch {
 
 /// Submits dispatches, in order.
 pub(super) fn run<'a>(device: &Device, dispatches: impl IntoIterator<Item = &'a Dispatch>) {
-    let mut encoder = device.device.create_command_encoder(&Default::default());
-    record(&mut encoder, dispatches);
-    device.submit(encoder);
+    let mut commands = Commands::new(device);
+    commands.dispatch(dispatches);
+    device.submit(commands);
 }

@@ -227,7 +227,7 @@ impl Tiles {
             2_500..10_000 => [2, 4],
             _ => [4, 4],
         };
-        let memory = device.device.limits().max_compute_workgroup_storage_size;
+        let memory = device.most_workgroup_bytes();
         let tile = |rows: u32| workgroup / lanes * rows;
         let fits = |[rows, ahead]: &[u32; 2]| 16 * width * (tile(*rows) + 4 * ahead) <= memory;
         let halved = (0..5).map(|k| most.map(|most| (most >> k).max(1)));

@@ -3,7 +3,7 @@
 use super::buffer::Buffer;
 use super::cfconv::Surroundings;
 use super::device::Device;
-use super::kernel::{Dispatch, Kernel};
+use super::kernel::{Commands, Dispatch, Kernel};
 use super::network::Network;
 use super::params::{Bead, PairRule, Params, Status, Tuple};
 use super::priors::GatherLists;
@@ -287,9 +287,9 @@ impl Buffers {
 }
 
 fn copy(device: &Device, from: [&Buffer<[f32; 4]>; MOVING], to: [&Buffer<[f32; 4]>; MOVING]) {
-    let mut encoder = device.device.create_command_encoder(&Default::default());
+    let mut commands = Commands::new(device);
     for (from, to) in from.into_iter().zip(to) {
-        encoder.copy_buffer_to_buffer(&from.raw, 0, &to.raw, 0, from.raw.size());
+        commands.copy(from, to);
     }
-    device.submit(encoder);
+    device.submit(commands);
 }

@@ -2,7 +2,7 @@
 
 use super::buffer::Buffer;
 use super::device::Device;
-use super::kernel::{Dispatch, begin_pass};
+use super::kernel::{Commands, Dispatch, begin_pass};
 use crate::engine::KernelTime;
 use crate::error::{Error, Result};
 
@@ -70,10 +70,11 @@ impl Stopwatch {
         steps: u64,
         step: impl Fn() -> S,
     ) -> Result<()> {
-        let mut encoder = device.device.create_command_encoder(&Default::default());
+        let mut commands = Commands::new(device);
+        let encoder = &mut commands.encoder;
         let used = steps as usize * self.stamps;
         if self.inside_passes {
-            let mut pass = begin_pass(&mut encoder, None);
+            let mut pass = begin_pass(encoder, None);
             for s in 0..steps as u32 {
                 let first = s * self.stamps as u32;
                 pass.write_timestamp(&self.queries, first);
@@ -90,11 +91,11 @@ impl Stopwatch {
                     beginning_of_pass_write_index: Some(begin),
                     end_of_pass_write_index: Some(begin + 1),
                 };
-                dispatch.record(&mut begin_pass(&mut encoder, Some(writes)));
+                dispatch.record(&mut begin_pass(encoder, Some(writes)));
             }
         }
         encoder.resolve_query_set(&self.queries, 0..used as u32, &self.ticks.raw, 0);
-        device.submit(encoder);
+        device.submit(commands);
         let ticks = self.ticks.read(device)?;
         let stride = if self.inside_passes { 1 } else { 2 };
         for step in ticks[..used].chunks(self.stamps) {
