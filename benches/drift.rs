@@ -1,6 +1,6 @@
 //! Energy drift of the built-in system: `cargo bench --bench drift`, with
 //! `-- [--ns 1] [--replicas 1] [--dt 0.002] [--equilibration 100] [--exact] [--mixed] [--priors]
-//! [--adapter NAME] [--backend auto|wgpu|cpu|reference] [--csv FILE]`.
+//! [--adapter NAME] [--backend auto|wgpu|cuda|cpu|reference] [--csv FILE]`.
 //!
 //! 100 ps of Langevin dynamics at 300 K and then velocity Verlet alone. The potential energy and the
 //! kinetic one of the same full step, summed in f64, are read about every 0.2 ps, which leaves the
@@ -67,7 +67,7 @@ impl Options {
                 "--priors" => options.priors = true,
                 "--backend" => {
                     let value = value()?;
-                    let kinds = [Kind::Auto, Kind::Wgpu, Kind::Cpu, Kind::Reference];
+                    let kinds = [Kind::Auto, Kind::Wgpu, Kind::Cuda, Kind::Cpu, Kind::Reference];
                     let kind = kinds.into_iter().find(|kind| kind.name() == value);
                     options.kind = kind.ok_or(format!("no backend {value}"))?;
                 }

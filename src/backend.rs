@@ -15,6 +15,8 @@ pub enum Kind {
     Auto,
     /// f32 shaders on any adapter wgpu finds.
     Wgpu,
+    /// The same kernels in CUDA C, on NVIDIA's GPUs, where the crate has its feature `cuda`.
+    Cuda,
     /// f32 on native threads.
     Cpu,
     /// f64, plain loops: slow, and the definition of every result.
@@ -27,6 +29,7 @@ impl Kind {
         match self {
             Kind::Auto => "auto",
             Kind::Wgpu => "wgpu",
+            Kind::Cuda => "cuda",
             Kind::Cpu => "cpu",
             Kind::Reference => "reference",
         }
@@ -45,14 +48,16 @@ pub struct Backend {
 enum On {
     Reference,
     Cpu,
-    Wgpu(Device),
+    Gpu(Device),
 }
 
 impl Backend {
-    /// Opens a backend; `adapter` (a part of a name, or an index) asks for wgpu on that adapter.
+    /// Opens a backend; `adapter` (a part of a name, or an index) asks for wgpu on that adapter, or
+    /// is that of a device of CUDA.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] if wgpu is asked for and there is none, or none of that name.
+    /// [`Error::NoAdapter`] if wgpu or CUDA is asked for and there is none, or none of that name;
+    /// [`Error::Unsupported`] for [`Kind::Cuda`] without the feature `cuda`.
     pub fn open(kind: Kind, adapter: Option<&str>) -> Result<Self> {
         Self::open_with(kind, adapter, Profile::Full)
     }
@@ -69,6 +74,7 @@ impl Backend {
             }
             (Kind::Cpu, None) => Ok(Self::on(On::Cpu, None)),
             (Kind::Reference, None) => Ok(Self::on(On::Reference, None)),
+            (Kind::Cuda, _) => Self::cuda(adapter),
             (Kind::Auto, None) => Ok(Self::auto(profile)),
             (Kind::Auto | Kind::Wgpu, Some(_)) => Self::wgpu(adapter, profile),
             // Asked for by name, a software adapter will do if there is nothing better.
@@ -79,7 +85,7 @@ impl Backend {
     fn on(on: On, reason: Option<String>) -> Self {
         let filter = match on {
             On::Reference => Filter::Exact,
-            On::Cpu | On::Wgpu(_) => Filter::default(),
+            On::Cpu | On::Gpu(_) => Filter::default(),
         };
         Backend { on, numerics: filter.into(), reason }
     }
@@ -114,7 +120,7 @@ impl Backend {
 
     fn auto(profile: Profile) -> Self {
         let reason = match Device::open(None, profile) {
-            Ok(device) => return Self::on(On::Wgpu(device), None),
+            Ok(device) => return Self::on(On::Gpu(device), None),
             Err(Error::NoAdapter { found, .. }) => found,
             Err(error) => error.to_string(),
         };
@@ -123,7 +129,18 @@ impl Backend {
 
     fn wgpu(adapter: Option<&str>, profile: Profile) -> Result<Self> {
         let device = Device::open(adapter, profile)?;
-        Ok(Self::on(On::Wgpu(device), None))
+        Ok(Self::on(On::Gpu(device), None))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(adapter: Option<&str>) -> Result<Self> {
+        Ok(Self::on(On::Gpu(Device::open_cuda(adapter)?), None))
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    fn cuda(_: Option<&str>) -> Result<Self> {
+        let advice = "build it with --features cuda, or use --backend wgpu";
+        Err(Error::unsupported("CUDA in this build", advice))
     }
 
     /// The backend; never [`Kind::Auto`].
@@ -131,14 +148,15 @@ impl Backend {
         match self.on {
             On::Reference => Kind::Reference,
             On::Cpu => Kind::Cpu,
-            On::Wgpu(_) => Kind::Wgpu,
+            On::Gpu(ref device) if device.is_cuda() => Kind::Cuda,
+            On::Gpu(_) => Kind::Wgpu,
         }
     }
 
     /// The device, if it is a GPU's.
     pub fn device(&self) -> Option<&Device> {
         match &self.on {
-            On::Wgpu(device) => Some(device),
+            On::Gpu(device) => Some(device),
             On::Reference | On::Cpu => None,
         }
     }
@@ -162,7 +180,7 @@ impl Backend {
         Ok(match &self.on {
             On::Reference => Box::new(Reference::with_filter(system, self.numerics.filter)?),
             On::Cpu => Box::new(Cpu::new(system, self.numerics.filter)?),
-            On::Wgpu(device) => Box::new(Wgpu::new(device, system, self.numerics)?),
+            On::Gpu(device) => Box::new(Wgpu::new(device, system, self.numerics)?),
         })
     }
 }

@@ -76,6 +76,7 @@ enum BackendName {
     #[default]
     Auto,
     Wgpu,
+    Cuda,
     Cpu,
     Reference,
 }
@@ -109,6 +110,7 @@ impl PlaceOptions {
         let kind = match self.backend {
             BackendName::Auto => Kind::Auto,
             BackendName::Wgpu => Kind::Wgpu,
+            BackendName::Cuda => Kind::Cuda,
             BackendName::Cpu => Kind::Cpu,
             BackendName::Reference => Kind::Reference,
         };

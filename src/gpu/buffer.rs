@@ -6,14 +6,52 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytemuck::Pod;
 
-use super::device::Device;
-use super::kernel::Commands;
+#[cfg(feature = "cuda")]
+use super::cuda::Memory;
+use super::device::{Api, Device, scoped};
 use crate::error::{Error, Result};
+
+/// Memory of a device, as its interface has it.
+#[derive(Debug, Clone)]
+pub(super) enum Raw {
+    Wgpu(wgpu::Buffer),
+    #[cfg(feature = "cuda")]
+    Cuda(Arc<Memory>),
+}
+
+impl Raw {
+    /// Bytes.
+    pub(super) fn size(&self) -> u64 {
+        match self {
+            Raw::Wgpu(buffer) => buffer.size(),
+            #[cfg(feature = "cuda")]
+            Raw::Cuda(memory) => memory.bytes as u64,
+        }
+    }
+
+    /// Of a device of wgpu.
+    pub(super) fn wgpu(&self) -> &wgpu::Buffer {
+        match self {
+            Raw::Wgpu(buffer) => buffer,
+            #[cfg(feature = "cuda")]
+            Raw::Cuda(_) => panic!("a buffer of another device"),
+        }
+    }
+
+    /// Of a device of CUDA.
+    #[cfg(feature = "cuda")]
+    pub(super) fn cuda(&self) -> &Arc<Memory> {
+        match self {
+            Raw::Cuda(memory) => memory,
+            Raw::Wgpu(_) => panic!("a buffer of another device"),
+        }
+    }
+}
 
 /// A storage (or uniform) buffer of `len` elements. Never empty, because bindings must not be.
 #[derive(Debug)]
 pub(super) struct Buffer<T> {
-    pub(super) raw: wgpu::Buffer,
+    pub(super) raw: Raw,
     pub(super) len: usize,
     allocated: Arc<AtomicU64>,
     element: PhantomData<T>,
@@ -68,21 +106,21 @@ impl<T: Pod> Buffer<T> {
         if size > available {
             return Err(out_of_memory(available));
         }
-        let copies = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        let descriptor = wgpu::BufferDescriptor {
-            label: Some(label),
-            size,
-            usage: usage | copies,
-            mapped_at_creation: false,
+        let raw = match &device.api {
+            Api::Wgpu { device: wgpu, .. } => {
+                Raw::Wgpu(allocate(wgpu, label, size, usage).map_err(|error| match error {
+                    Error::Gpu { message, .. } if message.to_lowercase().contains("memory") => {
+                        out_of_memory(device.allocated_bytes())
+                    }
+                    other => other,
+                })?)
+            }
+            #[cfg(feature = "cuda")]
+            Api::Cuda(cuda) => {
+                let memory = cuda.zeroed(size as usize)?;
+                Raw::Cuda(memory.ok_or_else(|| out_of_memory(device.allocated_bytes()))?)
+            }
         };
-        let raw = device
-            .scoped("allocation", || device.device.create_buffer(&descriptor))
-            .map_err(|error| match error {
-                Error::Gpu { message, .. } if message.to_lowercase().contains("memory") => {
-                    out_of_memory(device.allocated_bytes())
-                }
-                other => other,
-            })?;
         device.allocated.fetch_add(size, Ordering::Relaxed);
         device.tally.allocations.fetch_add(1, Ordering::Relaxed);
         Ok(Buffer { raw, len, allocated: Arc::clone(&device.allocated), element: PhantomData })
@@ -91,44 +129,81 @@ impl<T: Pod> Buffer<T> {
     /// Replaces the first elements; takes effect before the next submission's commands.
     pub(super) fn write(&self, device: &Device, data: &[T]) {
         assert!(data.len() <= self.len.max(1), "more data than the buffer holds");
-        if !data.is_empty() {
-            device.queue.write_buffer(&self.raw, 0, bytemuck::cast_slice(data));
+        if data.is_empty() {
+            return;
+        }
+        let bytes = bytemuck::cast_slice(data);
+        match &device.api {
+            Api::Wgpu { queue, .. } => queue.write_buffer(self.raw.wgpu(), 0, bytes),
+            #[cfg(feature = "cuda")]
+            Api::Cuda(cuda) => device.keep_failure(cuda.write(self.raw.cuda(), bytes)),
         }
     }
 
     /// Reads all elements back, after everything submitted so far.
     pub(super) fn read(&self, device: &Device) -> Result<Vec<T>> {
-        let size = self.raw.size();
-        let descriptor = wgpu::BufferDescriptor {
-            label: Some("read back"),
-            size,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        };
-        let staging = device.scoped("reading back", || device.device.create_buffer(&descriptor))?;
-        device.tally.allocations.fetch_add(1, Ordering::Relaxed);
-        let mut commands = Commands::new(device);
-        commands.encoder.copy_buffer_to_buffer(&self.raw, 0, &staging, 0, size);
-        device.submit(commands);
-        let (sender, receiver) = std::sync::mpsc::channel();
-        staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
-            // The receiver is gone only if this read has already failed.
-            let _ = sender.send(result);
-        });
-        device.wait("reading back")?;
-        // Another thread's wait may have taken our answer and be about to deliver it.
-        match receiver.recv() {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(Error::gpu("reading back", error)),
-            Err(_) => return Err(Error::gpu("reading back", "the device did not answer")),
-        }
-        let view = staging
-            .slice(..)
-            .get_mapped_range()
-            .map_err(|error| Error::gpu("reading back", error))?;
         let mut data = vec![T::zeroed(); self.len];
-        let bytes = self.len * size_of::<T>();
-        bytemuck::cast_slice_mut::<T, u8>(&mut data).copy_from_slice(&view[..bytes]);
+        let bytes = bytemuck::cast_slice_mut(&mut data);
+        match &device.api {
+            Api::Wgpu { .. } => read_back(device, self.raw.wgpu(), bytes)?,
+            #[cfg(feature = "cuda")]
+            Api::Cuda(cuda) => {
+                cuda.read(self.raw.cuda(), bytes)?;
+                device.count_wait();
+                device.check("reading back")?;
+            }
+        }
         Ok(data)
     }
+}
+
+fn allocate(
+    device: &wgpu::Device,
+    label: &'static str,
+    size: u64,
+    usage: wgpu::BufferUsages,
+) -> Result<wgpu::Buffer> {
+    let copies = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+    let descriptor = wgpu::BufferDescriptor {
+        label: Some(label),
+        size,
+        usage: usage | copies,
+        mapped_at_creation: false,
+    };
+    scoped(device, "allocation", || device.create_buffer(&descriptor))
+}
+
+fn read_back(device: &Device, from: &wgpu::Buffer, data: &mut [u8]) -> Result<()> {
+    let size = from.size();
+    let descriptor = wgpu::BufferDescriptor {
+        label: Some("read back"),
+        size,
+        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    };
+    let (wgpu, queue) = device.wgpu();
+    let staging = scoped(wgpu, "reading back", || wgpu.create_buffer(&descriptor))?;
+    device.tally.allocations.fetch_add(1, Ordering::Relaxed);
+    device.tally.submissions.fetch_add(1, Ordering::Relaxed);
+    let mut encoder = wgpu.create_command_encoder(&Default::default());
+    encoder.copy_buffer_to_buffer(from, 0, &staging, 0, size);
+    queue.submit([encoder.finish()]);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
+        // The receiver is gone only if this read has already failed.
+        let _ = sender.send(result);
+    });
+    device.wait("reading back")?;
+    // Another thread's wait may have taken our answer and be about to deliver it.
+    match receiver.recv() {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return Err(Error::gpu("reading back", error)),
+        Err(_) => return Err(Error::gpu("reading back", "the device did not answer")),
+    }
+    let view = staging
+        .slice(..)
+        .get_mapped_range()
+        .map_err(|error| Error::gpu("reading back", error))?;
+    data.copy_from_slice(&view[..data.len()]);
+    Ok(())
 }

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+#[cfg(feature = "cuda")]
+use super::cuda::Cuda;
 use super::kernel::{Commands, Kernel};
 use crate::error::{Error, Result};
 
@@ -39,11 +41,28 @@ pub enum Profile {
     Portable,
 }
 
+/// The interface that kernels are run through.
+#[derive(Debug, Clone)]
+pub(super) enum Api {
+    Wgpu {
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+    },
+    #[cfg(feature = "cuda")]
+    Cuda(Cuda),
+}
+
+/// Something to wait for: the end of what was submitted.
+pub(super) enum Submission {
+    Wgpu(wgpu::SubmissionIndex),
+    #[cfg(feature = "cuda")]
+    Cuda(Result<cudarc::driver::CudaEvent>),
+}
+
 /// A device that kernels run on. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Device {
-    pub(super) device: wgpu::Device,
-    pub(super) queue: wgpu::Queue,
+    pub(super) api: Api,
     pub(super) name: String,
     /// Whether it multiplies matrices of 16 by 16 16-bit floats in subgroups of 32.
     pub(super) matrices: bool,
@@ -77,7 +96,7 @@ pub struct Counters {
 pub(super) struct Tally {
     pub(super) allocations: AtomicU64,
     pub(super) compile_nanoseconds: AtomicU64,
-    submissions: AtomicU64,
+    pub(super) submissions: AtomicU64,
     waits: AtomicU64,
 }
 
@@ -255,6 +274,17 @@ impl Device {
         Ok(Device { failure, matrices, ..Device::around(device, queue, name) })
     }
 
+    /// Opens a device of CUDA: the first, or the one whose number or part of whose name is given.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] without CUDA's libraries or such a device; [`Error::Gpu`] of its driver.
+    #[cfg(feature = "cuda")]
+    pub fn open_cuda(wanted: Option<&str>) -> Result<Self> {
+        let (cuda, name) = Cuda::open(wanted)?;
+        let matrices = cuda.limits.matrices;
+        Ok(Device { matrices, halves: true, ..Device::with(Api::Cuda(cuda), name) })
+    }
+
     /// Uses the device and queue of a host program. Its error callbacks stay its own.
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Self {
         let info = device.adapter_info();
@@ -263,15 +293,18 @@ impl Device {
     }
 
     fn around(device: wgpu::Device, queue: wgpu::Queue, name: String) -> Self {
+        let halves = device.features().contains(wgpu::Features::SHADER_F16);
+        Device { halves, ..Device::with(Api::Wgpu { device, queue }, name) }
+    }
+
+    fn with(api: Api, name: String) -> Self {
         let (failure, allocated, tally) = (Arc::default(), Arc::default(), Arc::default());
         let (matrices, emulates_matrices, kernels) = (false, false, Arc::default());
-        let halves = device.features().contains(wgpu::Features::SHADER_F16);
         Device {
-            device,
-            queue,
+            api,
             name,
             matrices,
-            halves,
+            halves: false,
             emulates_matrices,
             failure,
             allocated,
@@ -303,6 +336,11 @@ impl Device {
         shaders
     }
 
+    /// Whether it is one of CUDA.
+    pub fn is_cuda(&self) -> bool {
+        !matches!(self.api, Api::Wgpu { .. })
+    }
+
     /// Name, interface and driver.
     pub fn name(&self) -> &str {
         &self.name
@@ -317,56 +355,98 @@ impl Device {
         }
     }
 
-    /// Runs `make` and turns what the driver says about it into an error.
-    pub(super) fn scoped<T>(&self, during: &str, make: impl FnOnce() -> T) -> Result<T> {
-        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
-        let made = make();
-        let errors = [internal.pop_now(), validation.pop_now(), memory.pop_now()];
-        match errors.into_iter().flatten().next() {
-            Some(error) => Err(Error::gpu(during, error)),
-            None => Ok(made),
+    /// Keeps the first error for [`Device::check`].
+    #[cfg(feature = "cuda")]
+    pub(super) fn keep_failure(&self, result: Result<()>) {
+        if let Err(error) = result {
+            let mut failure = self.failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            failure.get_or_insert(error.to_string());
+        }
+    }
+
+    /// The device and queue of wgpu, for what nothing else has.
+    pub(super) fn wgpu(&self) -> (&wgpu::Device, &wgpu::Queue) {
+        match &self.api {
+            Api::Wgpu { device, queue } => (device, queue),
+            #[cfg(feature = "cuda")]
+            Api::Cuda(_) => panic!("a device of another interface"),
         }
     }
 
     /// Hands recorded commands over.
-    pub(super) fn submit(&self, commands: Commands) -> wgpu::SubmissionIndex {
+    pub(super) fn submit(&self, commands: Commands) -> Submission {
         self.tally.submissions.fetch_add(1, Ordering::Relaxed);
-        self.queue.submit([commands.encoder.finish()])
+        match &self.api {
+            Api::Wgpu { queue, .. } => {
+                Submission::Wgpu(queue.submit(commands.encoder.map(|encoder| encoder.finish())))
+            }
+            #[cfg(feature = "cuda")]
+            Api::Cuda(cuda) => Submission::Cuda(cuda.mark()),
+        }
     }
 
     /// Bytes of the largest buffer that kernels can be given.
     pub(super) fn most_bytes(&self) -> u64 {
-        let limits = self.device.limits();
-        limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)
+        match &self.api {
+            Api::Wgpu { device, .. } => {
+                let limits = device.limits();
+                limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)
+            }
+            #[cfg(feature = "cuda")]
+            Api::Cuda(cuda) => cuda.limits.bytes,
+        }
     }
 
     /// Bytes of memory that a workgroup can have.
     pub(super) fn most_workgroup_bytes(&self) -> u32 {
-        self.device.limits().max_compute_workgroup_storage_size
+        match &self.api {
+            Api::Wgpu { device, .. } => device.limits().max_compute_workgroup_storage_size,
+            #[cfg(feature = "cuda")]
+            Api::Cuda(cuda) => cuda.limits.block_bytes,
+        }
     }
 
     /// Invocations that a workgroup can have.
     pub(super) fn most_invocations(&self) -> u32 {
-        self.device.limits().max_compute_invocations_per_workgroup
+        match &self.api {
+            Api::Wgpu { device, .. } => device.limits().max_compute_invocations_per_workgroup,
+            #[cfg(feature = "cuda")]
+            Api::Cuda(cuda) => cuda.limits.block_threads,
+        }
     }
 
     /// Waits until a submission is done; what was submitted after it goes on.
-    pub(super) fn wait_for(&self, submission: wgpu::SubmissionIndex, during: &str) -> Result<()> {
-        self.device
-            .poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None })
-            .map_err(|error| Error::gpu(during, error))?;
+    pub(super) fn wait_for(&self, submission: Submission, during: &str) -> Result<()> {
+        match submission {
+            Submission::Wgpu(index) => {
+                let poll = wgpu::PollType::Wait { submission_index: Some(index), timeout: None };
+                self.wgpu().0.poll(poll).map_err(|error| Error::gpu(during, error))?;
+            }
+            #[cfg(feature = "cuda")]
+            Submission::Cuda(mark) => {
+                mark?.synchronize().map_err(|error| Error::gpu(during, error))?;
+            }
+        }
         self.check(during)
     }
 
     /// Waits until everything submitted is done.
     pub(super) fn wait(&self, during: &str) -> Result<()> {
-        self.tally.waits.fetch_add(1, Ordering::Relaxed);
-        self.device
-            .poll(wgpu::PollType::wait_indefinitely())
-            .map_err(|error| Error::gpu(during, error))?;
+        self.count_wait();
+        match &self.api {
+            Api::Wgpu { device, .. } => {
+                device
+                    .poll(wgpu::PollType::wait_indefinitely())
+                    .map_err(|error| Error::gpu(during, error))?;
+            }
+            #[cfg(feature = "cuda")]
+            Api::Cuda(cuda) => cuda.wait(during)?,
+        }
         self.check(during)
+    }
+
+    pub(super) fn count_wait(&self) {
+        self.tally.waits.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What was counted so far, by all that share the device.
@@ -387,8 +467,29 @@ impl Device {
 
     /// Bytes that the allocator took from the driver.
     pub(super) fn reserved_bytes(&self) -> u64 {
-        let report = self.device.generate_allocator_report();
+        let report = match &self.api {
+            Api::Wgpu { device, .. } => device.generate_allocator_report(),
+            #[cfg(feature = "cuda")]
+            Api::Cuda(_) => None,
+        };
         report.map_or_else(|| self.allocated_bytes(), |report| report.total_reserved_bytes)
+    }
+}
+
+/// Runs `make` and turns what the driver says about it into an error.
+pub(super) fn scoped<T>(
+    device: &wgpu::Device,
+    during: &str,
+    make: impl FnOnce() -> T,
+) -> Result<T> {
+    let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
+    let made = make();
+    let errors = [internal.pop_now(), validation.pop_now(), memory.pop_now()];
+    match errors.into_iter().flatten().next() {
+        Some(error) => Err(Error::gpu(during, error)),
+        None => Ok(made),
     }
 }
 

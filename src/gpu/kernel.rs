@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::buffer::Buffer;
-use super::device::Device;
+use super::buffer::{Buffer, Raw};
+#[cfg(feature = "cuda")]
+use super::cuda::{Cuda, Launch, Program};
+use super::device::{Api, Device, scoped};
 use super::wgsl::{self, Access, Value};
 use crate::error::{Error, Result};
 
@@ -13,21 +15,39 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub(super) struct Kernel {
     pub(super) name: &'static str,
-    pipeline: wgpu::ComputePipeline,
-    layout: wgpu::BindGroupLayout,
+    compiled: Compiled,
     /// Invocations of a workgroup.
     pub(super) workgroup: u32,
+}
+
+#[derive(Debug)]
+enum Compiled {
+    Wgpu {
+        pipeline: wgpu::ComputePipeline,
+        layout: wgpu::BindGroupLayout,
+    },
+    #[cfg(feature = "cuda")]
+    Cuda(Program),
 }
 
 /// A kernel with its buffers and grid: one entry of the list that makes up a step.
 #[derive(Debug, Clone)]
 pub(super) struct Dispatch {
     name: &'static str,
-    pipeline: wgpu::ComputePipeline,
-    bind_group: wgpu::BindGroup,
+    bound: Bound,
     workgroups: [u32; 2],
     /// In all, and for each edge of the neighbor list.
     work: [Work; 2],
+}
+
+#[derive(Debug, Clone)]
+enum Bound {
+    Wgpu {
+        pipeline: wgpu::ComputePipeline,
+        bind_group: wgpu::BindGroup,
+    },
+    #[cfg(feature = "cuda")]
+    Cuda(Launch),
 }
 
 /// What a dispatch asks of the device; zero where that is not known.
@@ -52,13 +72,24 @@ impl Kernel {
         name: &'static str,
         constants: &[(&str, Value)],
     ) -> Result<Arc<Self>> {
-        let text = wgsl::compose(name, constants);
+        let text = match &device.api {
+            Api::Wgpu { .. } => wgsl::compose(name, constants),
+            #[cfg(feature = "cuda")]
+            Api::Cuda(_) => wgsl::compose_cuda(name, constants),
+        };
         let mut kernels = device.kernels.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(kernel) = kernels.get(&text) {
             return Ok(Arc::clone(kernel));
         }
         let clock = Instant::now();
-        let kernel = Arc::new(Self::compile(device, name, &text)?);
+        let kernel = Arc::new(match &device.api {
+            Api::Wgpu { .. } => Self::compile(device, name, &text)?,
+            #[cfg(feature = "cuda")]
+            Api::Cuda(cuda) => {
+                let program = cuda.compile(name, &text)?;
+                Kernel { name, workgroup: program.block, compiled: Compiled::Cuda(program) }
+            }
+        });
         let nanoseconds = clock.elapsed().as_nanos() as u64;
         device.tally.compile_nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
         kernels.insert(text, Arc::clone(&kernel));
@@ -104,20 +135,21 @@ impl Kernel {
                 count: None,
             })
             .collect();
-        let (pipeline, layout) = device.scoped(name, || {
-            let layout = device.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+        let (wgpu, _) = device.wgpu();
+        let (pipeline, layout) = scoped(wgpu, name, || {
+            let layout = wgpu.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
                 label: Some(name),
                 entries: &entries,
             });
             let pipeline_layout =
-                device.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                wgpu.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
                     label: Some(name),
                     bind_group_layouts: &[Some(&layout)],
                     immediate_size: 0,
                 });
-            let module = shader_module(device, name, text);
+            let module = shader_module(wgpu, name, text);
             let pipeline =
-                device.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                wgpu.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                     label: Some(name),
                     layout: Some(&pipeline_layout),
                     module: &module,
@@ -131,7 +163,8 @@ impl Kernel {
                 });
             (pipeline, layout)
         })?;
-        Ok(Kernel { name, pipeline, layout, workgroup: reflection.invocations })
+        let compiled = Compiled::Wgpu { pipeline, layout };
+        Ok(Kernel { name, compiled, workgroup: reflection.invocations })
     }
 
     /// Binds buffers 0, 1, 2 … for a grid of `workgroups`.
@@ -141,21 +174,33 @@ impl Kernel {
         buffers: &[&dyn Bindable],
         workgroups: usize,
     ) -> Result<Dispatch> {
-        let entries: Vec<wgpu::BindGroupEntry> = buffers
-            .iter()
-            .enumerate()
-            .map(|(number, buffer)| wgpu::BindGroupEntry {
-                binding: number as u32,
-                resource: buffer.raw().as_entire_binding(),
-            })
-            .collect();
-        let bind_group = device.scoped(self.name, || {
-            device.device.create_bind_group(&wgpu::BindGroupDescriptor {
-                label: Some(self.name),
-                layout: &self.layout,
-                entries: &entries,
-            })
-        })?;
+        let bound = match &self.compiled {
+            Compiled::Wgpu { pipeline, layout } => {
+                let entries: Vec<wgpu::BindGroupEntry> = buffers
+                    .iter()
+                    .enumerate()
+                    .map(|(number, buffer)| wgpu::BindGroupEntry {
+                        binding: number as u32,
+                        resource: buffer.raw().wgpu().as_entire_binding(),
+                    })
+                    .collect();
+                let (wgpu, _) = device.wgpu();
+                let bind_group = scoped(wgpu, self.name, || {
+                    wgpu.create_bind_group(&wgpu::BindGroupDescriptor {
+                        label: Some(self.name),
+                        layout,
+                        entries: &entries,
+                    })
+                })?;
+                Bound::Wgpu { pipeline: pipeline.clone(), bind_group }
+            }
+            #[cfg(feature = "cuda")]
+            Compiled::Cuda(Program { function, block }) => Bound::Cuda(Launch {
+                function: function.clone(),
+                arguments: buffers.iter().map(|buffer| Arc::clone(buffer.raw().cuda())).collect(),
+                block: *block,
+            }),
+        };
         let too_many = || {
             let found = format!("{workgroups} workgroups of {}", self.name);
             Error::unsupported(found, "use fewer replicas")
@@ -165,9 +210,8 @@ impl Kernel {
         if y > MAX_WORKGROUPS {
             return Err(too_many());
         }
-        let (name, pipeline) = (self.name, self.pipeline.clone());
         let (workgroups, work) = ([total.div_ceil(y), y], Default::default());
-        Ok(Dispatch { name, pipeline, bind_group, workgroups, work })
+        Ok(Dispatch { name: self.name, bound, workgroups, work })
     }
 
     /// Workgroups for one invocation per element.
@@ -176,61 +220,86 @@ impl Kernel {
     }
 }
 
-fn shader_module(device: &Device, name: &str, text: &str) -> wgpu::ShaderModule {
+fn shader_module(device: &wgpu::Device, name: &str, text: &str) -> wgpu::ShaderModule {
     let descriptor = wgpu::ShaderModuleDescriptor {
         label: Some(name),
         source: wgpu::ShaderSource::Wgsl(text.into()),
     };
     if cfg!(debug_assertions) {
-        return device.device.create_shader_module(descriptor);
+        return device.create_shader_module(descriptor);
     }
     // SAFETY: every index of our kernels is below the length its buffer is allocated with, and
     // every loop ends; builds with debug assertions, which the tests are, run the same kernels
     // with the checks on and compare every element of the results.
     #[allow(unsafe_code, reason = "run-time checks cost up to a third of a kernel's time")]
     unsafe {
-        device
-            .device
-            .create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
+        device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
     }
 }
 
 /// A buffer of any element type.
 pub(super) trait Bindable {
-    fn raw(&self) -> &wgpu::Buffer;
+    fn raw(&self) -> &Raw;
 }
 
 impl<T> Bindable for Buffer<T> {
-    fn raw(&self) -> &wgpu::Buffer {
+    fn raw(&self) -> &Raw {
         &self.raw
     }
 }
 
 /// Commands in the order in which a device carries them out.
-pub(super) struct Commands {
-    pub(super) encoder: wgpu::CommandEncoder,
+pub(super) struct Commands<'a> {
+    device: &'a Device,
+    /// Of wgpu; CUDA takes each command as it comes.
+    pub(super) encoder: Option<wgpu::CommandEncoder>,
 }
 
-impl Commands {
-    pub(super) fn new(device: &Device) -> Self {
-        Commands { encoder: device.device.create_command_encoder(&Default::default()) }
+impl<'a> Commands<'a> {
+    pub(super) fn new(device: &'a Device) -> Self {
+        let encoder = match &device.api {
+            Api::Wgpu { device, .. } => Some(device.create_command_encoder(&Default::default())),
+            #[cfg(feature = "cuda")]
+            Api::Cuda(_) => None,
+        };
+        Commands { device, encoder }
     }
 
-    pub(super) fn dispatch<'a>(&mut self, dispatches: impl IntoIterator<Item = &'a Dispatch>) {
-        let mut pass = begin_pass(&mut self.encoder, None);
-        for dispatch in dispatches {
-            dispatch.record(&mut pass);
+    pub(super) fn dispatch<'b>(&mut self, dispatches: impl IntoIterator<Item = &'b Dispatch>) {
+        match (&self.device.api, &mut self.encoder) {
+            (Api::Wgpu { .. }, Some(encoder)) => {
+                let mut pass = begin_pass(encoder, None);
+                dispatches.into_iter().for_each(|dispatch| dispatch.record(&mut pass));
+            }
+            #[cfg(feature = "cuda")]
+            (Api::Cuda(cuda), _) => self.device.keep_failure(cuda.run(dispatches)),
+            (Api::Wgpu { .. }, None) => {}
         }
     }
 
     /// Fills a buffer with zeros.
     pub(super) fn clear<T>(&mut self, buffer: &Buffer<T>) {
-        self.encoder.clear_buffer(&buffer.raw, 0, None);
+        match (&self.device.api, &mut self.encoder) {
+            (Api::Wgpu { .. }, Some(encoder)) => encoder.clear_buffer(buffer.raw.wgpu(), 0, None),
+            #[cfg(feature = "cuda")]
+            (Api::Cuda(cuda), _) => self.device.keep_failure(cuda.clear(buffer.raw.cuda())),
+            (Api::Wgpu { .. }, None) => {}
+        }
     }
 
     /// Copies all of a buffer into another of its size.
     pub(super) fn copy<T>(&mut self, from: &Buffer<T>, to: &Buffer<T>) {
-        self.encoder.copy_buffer_to_buffer(&from.raw, 0, &to.raw, 0, from.raw.size());
+        match (&self.device.api, &mut self.encoder) {
+            (Api::Wgpu { .. }, Some(encoder)) => {
+                let size = from.raw.size();
+                encoder.copy_buffer_to_buffer(from.raw.wgpu(), 0, to.raw.wgpu(), 0, size);
+            }
+            #[cfg(feature = "cuda")]
+            (Api::Cuda(cuda), _) => {
+                self.device.keep_failure(cuda.copy(from.raw.cuda(), to.raw.cuda()));
+            }
+            (Api::Wgpu { .. }, None) => {}
+        }
     }
 }
 
@@ -250,9 +319,23 @@ impl Dispatch {
     }
 
     pub(super) fn record(&self, pass: &mut wgpu::ComputePass) {
-        pass.set_pipeline(&self.pipeline);
-        pass.set_bind_group(0, &self.bind_group, &[]);
-        pass.dispatch_workgroups(self.workgroups[0], self.workgroups[1], 1);
+        match &self.bound {
+            Bound::Wgpu { pipeline, bind_group } => {
+                pass.set_pipeline(pipeline);
+                pass.set_bind_group(0, bind_group, &[]);
+                pass.dispatch_workgroups(self.workgroups[0], self.workgroups[1], 1);
+            }
+            #[cfg(feature = "cuda")]
+            Bound::Cuda(_) => panic!("a dispatch of another device"),
+        }
+    }
+
+    #[cfg(feature = "cuda")]
+    pub(super) fn launch_on(&self, cuda: &Cuda) -> Result<()> {
+        match &self.bound {
+            Bound::Cuda(launch) => cuda.launch(launch, self.workgroups),
+            Bound::Wgpu { .. } => panic!("a dispatch of another device"),
+        }
     }
 
     /// Says what it asks of the device.

@@ -2,6 +2,8 @@
 
 mod buffer;
 mod cfconv;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod dense;
 mod device;
 mod engine;

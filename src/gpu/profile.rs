@@ -1,20 +1,18 @@
 //! GPU time of every kernel of a step, by timestamp queries.
 
 use super::buffer::Buffer;
-use super::device::Device;
+#[cfg(feature = "cuda")]
+use super::device::Api;
+use super::device::{Device, scoped};
 use super::kernel::{Commands, Dispatch, begin_pass};
 use crate::engine::KernelTime;
 use crate::error::{Error, Result};
 
 /// Timestamps of the dispatches of a few steps.
 pub(super) struct Stopwatch {
-    queries: wgpu::QuerySet,
-    ticks: Buffer<u64>,
+    clock: Clock,
     /// Nanoseconds of a tick.
     period: f64,
-    /// Timestamps can be taken between the dispatches of a pass; else every dispatch gets a pass
-    /// of its own, which costs time outside the interval that is measured.
-    inside_passes: bool,
     /// Timestamps of a step: between its dispatches, or before and after each.
     stamps: usize,
     /// Ticks of each dispatch of the step so far.
@@ -22,13 +20,36 @@ pub(super) struct Stopwatch {
     steps: u64,
 }
 
+enum Clock {
+    Wgpu {
+        queries: wgpu::QuerySet,
+        ticks: Buffer<u64>,
+        /// Timestamps can be taken between the dispatches of a pass; else every dispatch gets a
+        /// pass of its own, which costs time outside the interval that is measured.
+        inside_passes: bool,
+    },
+    /// Events between launches.
+    #[cfg(feature = "cuda")]
+    Cuda,
+}
+
+/// Steps between two looks at the events of CUDA.
+#[cfg(feature = "cuda")]
+const EVENT_STEPS: u64 = 16;
+
 impl Stopwatch {
     /// For steps of so many dispatches.
     ///
     /// # Errors
     /// [`Error::Unsupported`] on a device without timestamps.
     pub(super) fn new(device: &Device, dispatches: usize) -> Result<Self> {
-        let features = device.device.features();
+        #[cfg(feature = "cuda")]
+        if let Api::Cuda(_) = &device.api {
+            let (stamps, sums) = (dispatches + 1, vec![0; dispatches]);
+            return Ok(Stopwatch { clock: Clock::Cuda, period: 1.0, stamps, sums, steps: 0 });
+        }
+        let (wgpu, queue) = device.wgpu();
+        let features = wgpu.features();
         if !features.contains(wgpu::Features::TIMESTAMP_QUERY) {
             let what = format!("timing kernels on {}, which has no timestamps", device.name());
             return Err(Error::unsupported(what, "time whole steps"));
@@ -40,18 +61,20 @@ impl Stopwatch {
             let what = format!("timing {dispatches} dispatches in a step");
             return Err(Error::unsupported(what, "time whole steps"));
         }
-        let queries = device.scoped("timestamps", || {
-            device.device.create_query_set(&wgpu::QuerySetDescriptor {
+        let queries = scoped(wgpu, "timestamps", || {
+            wgpu.create_query_set(&wgpu::QuerySetDescriptor {
                 label: Some("timestamps"),
                 ty: wgpu::QueryType::Timestamp,
                 count,
             })
         })?;
         Ok(Stopwatch {
-            queries,
-            ticks: Buffer::of_queries(device, "timestamps", count as usize)?,
-            period: f64::from(device.queue.get_timestamp_period()),
-            inside_passes,
+            clock: Clock::Wgpu {
+                queries,
+                ticks: Buffer::of_queries(device, "timestamps", count as usize)?,
+                inside_passes,
+            },
+            period: f64::from(queue.get_timestamp_period()),
             stamps,
             sums: vec![0; dispatches],
             steps: 0,
@@ -60,7 +83,11 @@ impl Stopwatch {
 
     /// Steps that a submission has timestamps for.
     pub(super) fn most_steps(&self) -> u64 {
-        (self.ticks.len / self.stamps) as u64
+        match &self.clock {
+            Clock::Wgpu { ticks, .. } => (ticks.len / self.stamps) as u64,
+            #[cfg(feature = "cuda")]
+            Clock::Cuda => EVENT_STEPS,
+        }
     }
 
     /// Runs and times a few steps, and waits for them.
@@ -70,38 +97,71 @@ impl Stopwatch {
         steps: u64,
         step: impl Fn() -> S,
     ) -> Result<()> {
+        let (queries, ticks, inside_passes) = match &self.clock {
+            Clock::Wgpu { queries, ticks, inside_passes } => (queries, ticks, *inside_passes),
+            #[cfg(feature = "cuda")]
+            Clock::Cuda => return self.run_on_cuda(device, steps, step),
+        };
         let mut commands = Commands::new(device);
-        let encoder = &mut commands.encoder;
+        let Some(encoder) = &mut commands.encoder else { return Ok(()) };
         let used = steps as usize * self.stamps;
-        if self.inside_passes {
+        if inside_passes {
             let mut pass = begin_pass(encoder, None);
             for s in 0..steps as u32 {
                 let first = s * self.stamps as u32;
-                pass.write_timestamp(&self.queries, first);
+                pass.write_timestamp(queries, first);
                 for (next, dispatch) in (first + 1..).zip(step()) {
                     dispatch.record(&mut pass);
-                    pass.write_timestamp(&self.queries, next);
+                    pass.write_timestamp(queries, next);
                 }
             }
         } else {
             let all = (0..steps).flat_map(|_| step());
             for (begin, dispatch) in (0..).step_by(2).zip(all) {
                 let writes = wgpu::ComputePassTimestampWrites {
-                    query_set: &self.queries,
+                    query_set: queries,
                     beginning_of_pass_write_index: Some(begin),
                     end_of_pass_write_index: Some(begin + 1),
                 };
                 dispatch.record(&mut begin_pass(encoder, Some(writes)));
             }
         }
-        encoder.resolve_query_set(&self.queries, 0..used as u32, &self.ticks.raw, 0);
+        encoder.resolve_query_set(queries, 0..used as u32, ticks.raw.wgpu(), 0);
         device.submit(commands);
-        let ticks = self.ticks.read(device)?;
-        let stride = if self.inside_passes { 1 } else { 2 };
+        let ticks = ticks.read(device)?;
+        let stride = if inside_passes { 1 } else { 2 };
         for step in ticks[..used].chunks(self.stamps) {
             for (sum, pair) in self.sums.iter_mut().zip(step.windows(2).step_by(stride)) {
                 // Clocks of some devices run backwards now and then.
                 *sum += pair[1].saturating_sub(pair[0]);
+            }
+        }
+        self.steps += steps;
+        Ok(())
+    }
+
+    #[cfg(feature = "cuda")]
+    fn run_on_cuda<'a, S: Iterator<Item = &'a Dispatch>>(
+        &mut self,
+        device: &Device,
+        steps: u64,
+        step: impl Fn() -> S,
+    ) -> Result<()> {
+        let Api::Cuda(cuda) = &device.api else { return Ok(()) };
+        let mut marks = Vec::new();
+        for _ in 0..steps {
+            marks.push(cuda.mark()?);
+            for dispatch in step() {
+                dispatch.launch_on(cuda)?;
+                marks.push(cuda.mark()?);
+            }
+        }
+        cuda.wait("timing kernels")?;
+        for step in marks.chunks(self.stamps) {
+            for (sum, pair) in self.sums.iter_mut().zip(step.windows(2)) {
+                let elapsed = pair[0].elapsed_ms(&pair[1]);
+                let elapsed = elapsed.map_err(|error| Error::gpu("timing kernels", error))?;
+                *sum += (1e6 * elapsed) as u64;
             }
         }
         self.steps += steps;

@@ -6,13 +6,13 @@
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
 macro_rules! files {
-    ($($kind:literal: $($name:literal),* $(,)?);* $(;)?) => {
-        &[$($(($name, include_str!(concat!("../../shaders/", $kind, $name, ".wgsl"))),)*)*]
+    ($kind:literal, $end:literal: $($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../shaders/", $kind, $name, $end))),)*]
     };
 }
 
 /// Every kernel, by the name of its file and entry point.
-pub const KERNELS: &[(&str, &str)] = files!("":
+pub const KERNELS: &[(&str, &str)] = files!("", ".wgsl":
     "neighbor_check", "neighbor_count", "neighbor_scan", "neighbor_fill",
     "radial_basis", "dense", "cfconv_forward", "cfconv_backward",
     "cfconv_forward_matrix", "cfconv_backward_matrix",
@@ -23,7 +23,7 @@ pub const KERNELS: &[(&str, &str)] = files!("":
     "limit_copy", "limit_fma",
 );
 
-const LIBRARY: &[(&str, &str)] = files!("lib/":
+const LIBRARY: &[(&str, &str)] = files!("lib/", ".wgsl":
     "params", "math", "activation", "radial", "random", "dense", "dense_matrix", "row", "edge", "edge_share",
     "filter_table", "filter_table_read", "filter_table_read_half", "stored", "stored_half",
     "stored_f16", "weight", "weight_norm", "near", "matrix", "matrix_emulated",
@@ -78,19 +78,83 @@ pub fn compose_source(
     library: &[(&str, &str)],
     constants: &[(&str, Value)],
 ) -> String {
+    let library: Vec<(&str, &str)> = library.iter().chain(LIBRARY).copied().collect();
+    let declared = |text: &str, key: &str| text.find(&format!("const {key}: "));
+    unroll(enables_first(&assemble(source, &library, constants, declared)))
+}
+
+/// The text of a source with its imports from a library, the first of a name, and constants replaced
+/// where they are declared.
+fn assemble(
+    source: &str,
+    library: &[(&str, &str)],
+    constants: &[(&str, Value)],
+    declared: impl Fn(&str, &str) -> Option<usize>,
+) -> String {
     let (mut text, mut done) = (String::new(), Vec::new());
     expand(source, library, &mut text, &mut done);
     for (key, value) in constants.iter().filter(|(_, value)| !matches!(value, Value::File(_))) {
-        let declaration = format!("const {key}: ");
-        let start = text.find(&declaration);
         let title = source.lines().next().unwrap_or_default();
-        let start = start.unwrap_or_else(|| panic!("{title}: no constant {key}"));
+        let start = declared(&text, key).unwrap_or_else(|| panic!("{title}: no constant {key}"));
         let equals = start + text[start..].find("= ").expect("a constant has a value") + 2;
         let end = equals + text[equals..].find(';').expect("a declaration ends");
         text.replace_range(equals..end, &value.to_string());
     }
-    unroll(enables_first(&text))
+    text
 }
+
+/// The same kernels in CUDA C.
+#[cfg(feature = "cuda")]
+mod cuda {
+    use super::{Value, assemble, find};
+
+    const KERNELS: &[(&str, &str)] = files!("", ".cu":
+        "neighbor_check", "neighbor_count", "neighbor_scan", "neighbor_fill",
+        "radial_basis", "dense", "cfconv_forward", "cfconv_backward",
+        "cfconv_forward_matrix", "cfconv_backward_matrix",
+        "edges", "cfconv_forward_table", "cfconv_backward_table",
+        "block_forward", "readout", "block_backward",
+        "prior_bonded", "prior_repulsion",
+        "noise", "integrate_begin", "integrate_end", "energy_reduce",
+        "limit_copy", "limit_fma",
+    );
+
+    const LIBRARY: &[(&str, &str)] = files!("lib/", ".cuh":
+        "vector", "params", "math", "activation", "radial", "random", "dense", "dense_matrix", "row",
+        "edge", "edge_share", "filter_table", "filter_table_read", "filter_table_read_half", "stored",
+        "stored_half", "stored_f16", "weight", "weight_norm", "near", "matrix",
+    );
+
+    fn declared(text: &str, key: &str) -> Option<usize> {
+        let of = |kind: &&str| text.find(&format!("constexpr {kind} {key} = "));
+        ["u32", "float", "bool"].iter().find_map(of)
+    }
+
+    /// The text of a kernel with its imports in place and the given constants replaced. What only
+    /// WGSL needs to be told is left out.
+    ///
+    /// # Panics
+    /// If the kernel, an import or a constant does not exist: those are mistakes in this crate.
+    pub fn compose_cuda(name: &str, constants: &[(&str, Value)]) -> String {
+        let files = constants.iter().filter_map(|(import, value)| match value {
+            Value::File(other) => Some((*import, find(LIBRARY, other))),
+            _ => None,
+        });
+        let library: Vec<(&str, &str)> = files.chain(LIBRARY.iter().copied()).collect();
+        assemble(find(KERNELS, name), &library, constants, declared)
+    }
+
+    /// Threads of a block of a composed kernel.
+    pub(crate) fn block_size(text: &str) -> Option<u32> {
+        let declaration = "constexpr u32 WORKGROUP = ";
+        let value = &text[text.find(declaration)? + declaration.len()..];
+        value[..value.find(';')?].trim_end_matches('u').parse().ok()
+    }
+}
+#[cfg(feature = "cuda")]
+pub(crate) use cuda::block_size;
+#[cfg(feature = "cuda")]
+pub use cuda::compose_cuda;
 
 /// Directives stand before everything else, wherever they were imported.
 fn enables_first(text: &str) -> String {
@@ -176,8 +240,8 @@ fn expand<'a>(
             Some(import) if done.contains(&import) => {}
             Some(import) => {
                 done.push(import);
-                let own = library.iter().find(|(name, _)| *name == import);
-                let found = own.map_or_else(|| find(LIBRARY, import), |(_, source)| *source);
+                let found = library.iter().find(|(name, _)| *name == import);
+                let (_, found) = found.unwrap_or_else(|| panic!("no shader file {import}"));
                 expand(found, library, text, done);
             }
             None => {

@@ -1,0 +1,53 @@
+// energy_reduce -- potential energy of each replica
+//
+//   E_r = sum_i (network energy of bead i + prior energy of bead i)
+//
+// reads   replica [n_replicas] (first bead, beads, number, -), bead_energy [n_beads] kcal/mol,
+//         force [n_beads], w: prior energy
+// writes  energy [n_replicas] kcal/mol, as a rounded sum and what was rounded off
+// grid    one block per replica; partial sums joined in a tree of fixed shape
+// twin    energy_reduce.wgsl, src/reference/engine.rs
+#import params
+
+constexpr u32 WORKGROUP = 64u;
+
+// Sum and its rounding error (Neumaier 1974).
+__device__ inline float2 add(float2 a, float b) {
+    const float sum = a.x + b;
+    const float big = fabsf(a.x) >= fabsf(b) ? a.x : b;
+    const float small = fabsf(a.x) >= fabsf(b) ? b : a.x;
+    return make_float2(sum, a.y + ((big - sum) + small));
+}
+
+extern "C" __global__ void __launch_bounds__(WORKGROUP) energy_reduce(
+    const Params* __restrict__ params,
+    const uint4* __restrict__ replica,
+    const float* __restrict__ bead_energy,
+    const float4* __restrict__ force,
+    float2* __restrict__ energy) {
+    __shared__ float2 part[WORKGROUP];
+    const u32 r = workgroup_number();
+    const u32 lane = threadIdx.x;
+    float2 sum = make_float2(0.0f, 0.0f);
+    if (r < params->n_replicas) {
+        const u32 first = replica[r].x;
+        const u32 n = replica[r].y;
+        for (u32 k = lane; k < n; k += WORKGROUP) {
+            sum = add(sum, bead_energy[first + k]);
+            sum = add(sum, force[first + k].w);
+        }
+    }
+    part[lane] = sum;
+    __syncthreads();
+    for (u32 stride = WORKGROUP / 2u; stride > 0u; stride /= 2u) {
+        if (lane < stride) {
+            const float2 other = part[lane + stride];
+            const float2 both = add(part[lane], other.x);
+            part[lane] = make_float2(both.x, both.y + other.y);
+        }
+        __syncthreads();
+    }
+    if (lane == 0u && r < params->n_replicas) {
+        energy[r] = part[0];
+    }
+}

@@ -1,0 +1,184 @@
+// lib/dense on the tensor cores: the same functions, for tiles of whole matrices of 16 x 16.
+//
+// The units multiply 16-bit floats and add f32. An operand is the sum of two of them, so that with
+// the three larger of the four products a layer is as exact as in f32:
+//   W x = (W_high x_high + W_high x_low + W_low x_high) / scale
+// Every row of inputs is scaled by a power of two of its own, the weights by one for all, so that
+// neither leaves the range of 16-bit floats; a row's digits do not depend on the rows around it.
+//
+// Biases lie as in lib/dense, with widths that are multiples of 16; their halves in matrices of
+// 16 x 16, each column by column.
+#import vector
+#import weight
+
+// A warp walks along the columns of a row; its threads have a quad of them each.
+constexpr u32 LANES = 32u;
+constexpr u32 WIDTH = 32u;
+// Rows of a thread.
+constexpr u32 ROWS = 4u;
+constexpr u32 SUBGROUPS = WORKGROUP / LANES;
+constexpr u32 TILE = SUBGROUPS * ROWS;
+// Fours of numbers from one row to the next: an odd number of matrices, and two fours beyond whole
+// matrices, so that what half a warp touches at a time lies in different banks.
+constexpr u32 STRIDE = (WIDTH / 4u | 1u) * 4u;
+constexpr u32 SUM_STRIDE = WIDTH + 2u;
+// Matrices along the inputs to have on their way at once: small tiles wait for memory, large ones
+// need their registers for a second block of threads.
+constexpr u32 AT_ONCE = TILE == 16u ? 4u : 1u;
+// Whether operands have a lower part.
+constexpr bool LOW = true;
+// Where the lower parts of the weights begin, in fours.
+constexpr u32 LOW_AT = 0u;
+// 1 / scale of the weights.
+constexpr float UNSCALE = 1.0f;
+// Number of the argument, which is the last.
+constexpr u32 HALVES = 8u;
+static_assert(HALVES > 0u && LANES == 32u && LANES >= WIDTH && WIDTH % 4u == 0u);
+static_assert(TILE == 16u || TILE == 32u);
+// Biases are f32.
+static_assert(!SCALED && NUMBERS == 1u);
+
+#define HALVES_ARGUMENT , const uint2* __restrict__ halves
+#define CHAIN Chain{weight, halves, {}}
+
+// What a thread holds of its rows.
+struct Held {
+    float4 row[ROWS];
+    __device__ float4& operator[](u32 r) { return row[r]; }
+    __device__ const float4& operator[](u32 r) const { return row[r]; }
+};
+
+// Layers one after the other.
+struct Chain {
+    const Weights* weight;
+    const uint2* halves;
+    // 1 / scale of the rows of the thread.
+    float unscale[ROWS];
+};
+
+__shared__ uint2 high[TILE * STRIDE];
+__shared__ uint2 low[LOW ? TILE * STRIDE : 1u];
+__shared__ float4 sums[TILE * SUM_STRIDE];
+
+// Quads, in whole matrices.
+__device__ inline u32 whole(u32 n) { return (n + 3u) / 4u * 4u; }
+
+// A thread's share of 16 x 16 inputs: quad t of rows g and g + 8, with g = lane / 4, t = lane % 4.
+struct Rows {
+    uint2 top;
+    uint2 bottom;
+};
+
+// Its share of a 16 x 16 sum: columns 2 t and 2 t + 1 of rows g and g + 8, then columns 8 further.
+struct Sum {
+    float at[8];
+};
+
+__device__ inline Rows rows_at(const uint2* rows) { return Rows{rows[0], rows[8u * STRIDE]}; }
+
+// sum += x w for 8 columns. The unit pairs its inputs 2 t, 2 t + 1, 2 t + 8 and 2 t + 9 with those
+// of the other operand, and adds them all up: they may as well be 4 t to 4 t + 3 of both, which lie
+// side by side.
+__device__ inline void multiply_add(float* sum, Rows x, uint2 w) {
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
+        : "r"(x.top.x), "r"(x.bottom.x), "r"(x.top.y), "r"(x.bottom.y), "r"(w.x), "r"(w.y));
+}
+
+// Of W x. A warp has a matrix of the tile at a time.
+__device__ __forceinline__ Held product(
+    const Chain& chain, u32 at, u32 n_in, u32 n_out, u32 lane) {
+    const u32 width = whole(n_out);
+    const u32 g = lane % 32u / 4u;
+    const u32 t = lane % 4u;
+    for (u32 number = lane / LANES; number < width / 4u * (TILE / 16u); number += SUBGROUPS) {
+        const u32 c = number % (width / 4u) * 4u;
+        const u32 first = number / (width / 4u) * 16u + g;
+        // The units cut off what they add to a large sum: only products of a lower part, which are
+        // small, are summed there.
+        Sum upper = {};
+        Sum lower = {};
+#pragma unroll AT_ONCE
+        for (u32 k = 0u; k < whole(n_in); k += 4u) {
+            const uint2* matrix = &chain.halves[at + 4u * k * width + 16u * c + 4u * g + t];
+            const Rows x = rows_at(&high[first * STRIDE + k + t]);
+            Rows x_low = {};
+            if constexpr (LOW) {
+                x_low = rows_at(&low[first * STRIDE + k + t]);
+            }
+#pragma unroll
+            for (u32 half = 0u; half < 2u; half++) {
+                const uint2 w = __ldg(&matrix[32u * half]);
+                float added[4] = {};
+                multiply_add(added, x, w);
+#pragma unroll
+                for (u32 s = 0u; s < 4u; s++) {
+                    upper.at[4u * half + s] += added[s];
+                }
+                if constexpr (LOW) {
+                    const uint2 w_low = __ldg(&matrix[LOW_AT + 32u * half]);
+                    multiply_add(&lower.at[4u * half], x, w_low);
+                    multiply_add(&lower.at[4u * half], x_low, w);
+                }
+            }
+        }
+#pragma unroll
+        for (u32 s = 0u; s < 8u; s += 2u) {
+            // Row g or g + 8, the first or the last 8 columns.
+            const u32 quad = (first + s / 2u % 2u * 8u) * SUM_STRIDE + c + s / 4u * 2u;
+            const float2 two = make_float2(
+                upper.at[s] + lower.at[s], upper.at[s + 1u] + lower.at[s + 1u]);
+            reinterpret_cast<float2*>(&sums[quad])[t] = two;
+        }
+    }
+    __syncthreads();
+    const u32 q = min(lane % LANES, width - 1u);
+    Held held;
+#pragma unroll
+    for (u32 r = 0u; r < ROWS; r++) {
+        held[r] = chain.unscale[r] * sums[(lane / LANES * ROWS + r) * SUM_STRIDE + q];
+    }
+    return held;
+}
+
+// Quad q of the bias of a layer.
+__device__ inline float4 bias_of(const Chain& chain, u32 at, u32 n_in, u32 n_out, u32 q) {
+    return numbers_at(chain.weight, at + 4u * whole(n_in) * whole(n_out) + min(q, n_out - 1u));
+}
+
+__device__ inline uint2 rounded(float4 x) {
+    return make_uint2(pack_halves(x.x, x.y), pack_halves(x.z, x.w));
+}
+
+// The digits that the higher part has.
+__device__ inline float digits(float x) { return float_of_bits(bits_of(x) & 0xffffe000u); }
+
+// Puts what the thread holds in place of the tile's rows, for the next layer.
+__device__ __forceinline__ void keep(Chain& chain, const Held& held, u32 n_out, u32 lane) {
+    const u32 q = lane % LANES;
+#pragma unroll
+    for (u32 r = 0u; r < ROWS; r++) {
+        const float4 x = q < n_out ? held[r] : four(0.0f);
+        const float mine = fmaxf(fmaxf(fabsf(x.x), fabsf(x.y)), fmaxf(fabsf(x.z), fabsf(x.w)));
+        // Numbers that are not negative are ordered as their bits are.
+        const u32 largest = __reduce_max_sync(0xffffffffu, bits_of(mine));
+        // The power of two that takes it to 2^14 or somewhat more.
+        const u32 exponent = max(largest >> 23u, 15u);
+        const float4 scaled = float_of_bits((268u - exponent) << 23u) * x;
+        chain.unscale[r] = UNSCALE * float_of_bits((exponent - 14u) << 23u);
+        const u32 at = (lane / LANES * ROWS + r) * STRIDE + q;
+        if (q < WIDTH) {
+            if constexpr (LOW) {
+                const float4 near = make_float4(
+                    digits(scaled.x), digits(scaled.y), digits(scaled.z), digits(scaled.w));
+                high[at] = rounded(near);
+                low[at] = rounded(scaled - near);
+            } else {
+                high[at] = rounded(scaled);
+            }
+        }
+    }
+    __syncthreads();
+}

@@ -1,0 +1,21 @@
+// limit_copy -- the most bytes a second that the device's memory moves
+//
+//   copied = source, sixteen bytes a thread
+//
+// reads   source [params->n_beads]
+// writes  copied [params->n_beads]   overwritten
+// grid    one thread per element
+// twin    limit_copy.wgsl, src/gpu/limits.rs
+#import params
+
+constexpr u32 WORKGROUP = 256u;
+
+extern "C" __global__ void __launch_bounds__(WORKGROUP) limit_copy(
+    const Params* __restrict__ params,
+    const float4* __restrict__ source,
+    float4* __restrict__ copied) {
+    const u32 k = workgroup_number() * WORKGROUP + threadIdx.x;
+    if (k < params->n_beads) {
+        copied[k] = source[k];
+    }
+}
