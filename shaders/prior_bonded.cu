@@ -27,17 +27,15 @@ constexpr u32 WORKGROUP = 64u;
 // Threads that share the tuples of a bead; a power of 2, at most a warp.
 constexpr u32 LANES = 8u;
 // Forms; the host twin is `gpu::priors`.
-enum : u32 {
-    BOND = 0u,
-    ANGLE = 1u,
-    ANGLE_RAW = 2u,
-    QUARTIC = 3u,
-    QUARTIC_RAW = 4u,
-    RESTRICTED = 5u,
-    DIHEDRAL = 6u,
-    IMPROPER = 7u,
-    IMPROPER_SHIFTED = 8u,
-};
+constexpr u32 BOND = 0u;
+constexpr u32 ANGLE = 1u;
+constexpr u32 ANGLE_RAW = 2u;
+constexpr u32 QUARTIC = 3u;
+constexpr u32 QUARTIC_RAW = 4u;
+constexpr u32 RESTRICTED = 5u;
+constexpr u32 DIHEDRAL = 6u;
+constexpr u32 IMPROPER = 7u;
+constexpr u32 IMPROPER_SHIFTED = 8u;
 // Floors of denominators: sin^2 theta, and a distance in Å.
 constexpr float SIN2_FLOOR = 1e-8f;
 constexpr float DISTANCE_FLOOR = 1e-4f;

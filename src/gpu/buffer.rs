@@ -200,10 +200,8 @@ fn read_back(device: &Device, from: &wgpu::Buffer, data: &mut [u8]) -> Result<()
         Ok(Err(error)) => return Err(Error::gpu("reading back", error)),
         Err(_) => return Err(Error::gpu("reading back", "the device did not answer")),
     }
-    let view = staging
-        .slice(..)
-        .get_mapped_range()
-        .map_err(|error| Error::gpu("reading back", error))?;
+    let view =
+        staging.slice(..).get_mapped_range().map_err(|error| Error::gpu("reading back", error))?;
     data.copy_from_slice(&view[..data.len()]);
     Ok(())
 }

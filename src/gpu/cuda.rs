@@ -42,9 +42,11 @@ impl Drop for Memory {
         // SAFETY: the pointer came from malloc_sync and is freed once; the driver waits for kernels
         // that use it.
         #[allow(unsafe_code, reason = "CUDA's interface")]
-        let freed = self.cuda.context.bind_to_thread().and_then(|()| unsafe {
-            result::free_sync(self.pointer)
-        });
+        let freed = self
+            .cuda
+            .context
+            .bind_to_thread()
+            .and_then(|()| unsafe { result::free_sync(self.pointer) });
         if let Err(error) = freed {
             log::warn!("freeing device memory: {error}");
         }
@@ -66,7 +68,8 @@ pub(super) struct Program {
     pub(super) block: u32,
 }
 
-const ADVICE: &str = "install NVIDIA's driver and CUDA's run-time compiler (libnvrtc), or use --backend wgpu or cpu";
+const ADVICE: &str =
+    "install NVIDIA's driver and CUDA's run-time compiler (libnvrtc), or use --backend wgpu or cpu";
 
 fn failed(during: &str) -> impl FnOnce(DriverError) -> Error {
     move |error| Error::gpu(during.to_owned(), error)
@@ -76,8 +79,7 @@ fn failed(during: &str) -> impl FnOnce(DriverError) -> Error {
 fn check_libraries() -> Result<()> {
     // SAFETY: looks for a library and its entry points.
     #[allow(unsafe_code, reason = "CUDA's interface")]
-    let (driver, compiler) =
-        unsafe { (sys::is_culib_present(), nvrtc::sys::is_culib_present()) };
+    let (driver, compiler) = unsafe { (sys::is_culib_present(), nvrtc::sys::is_culib_present()) };
     let missing = match (driver, compiler) {
         (false, _) => "no CUDA driver (libcuda)",
         (true, false) => "no run-time compiler of CUDA (libnvrtc)",

@@ -141,26 +141,24 @@ impl Kernel {
                 label: Some(name),
                 entries: &entries,
             });
-            let pipeline_layout =
-                wgpu.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-                    label: Some(name),
-                    bind_group_layouts: &[Some(&layout)],
-                    immediate_size: 0,
-                });
+            let pipeline_layout = wgpu.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: Some(name),
+                bind_group_layouts: &[Some(&layout)],
+                immediate_size: 0,
+            });
             let module = shader_module(wgpu, name, text);
-            let pipeline =
-                wgpu.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                    label: Some(name),
-                    layout: Some(&pipeline_layout),
-                    module: &module,
-                    entry_point: Some(name),
-                    compilation_options: wgpu::PipelineCompilationOptions {
-                        constants: &[],
-                        // Kernels fill what they read; some drivers spend minutes on writing zeros.
-                        zero_initialize_workgroup_memory: false,
-                    },
-                    cache: None,
-                });
+            let pipeline = wgpu.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(name),
+                layout: Some(&pipeline_layout),
+                module: &module,
+                entry_point: Some(name),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    constants: &[],
+                    // Kernels fill what they read; some drivers spend minutes on writing zeros.
+                    zero_initialize_workgroup_memory: false,
+                },
+                cache: None,
+            });
             (pipeline, layout)
         })?;
         let compiled = Compiled::Wgpu { pipeline, layout };

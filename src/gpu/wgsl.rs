@@ -145,14 +145,14 @@ mod cuda {
     }
 
     /// Threads of a block of a composed kernel.
-    pub(crate) fn block_size(text: &str) -> Option<u32> {
+    pub fn block_size(text: &str) -> Option<u32> {
         let declaration = "constexpr u32 WORKGROUP = ";
         let value = &text[text.find(declaration)? + declaration.len()..];
         value[..value.find(';')?].trim_end_matches('u').parse().ok()
     }
 }
 #[cfg(feature = "cuda")]
-pub(crate) use cuda::block_size;
+pub use cuda::block_size;
 #[cfg(feature = "cuda")]
 pub use cuda::compose_cuda;
 
