@@ -16,45 +16,16 @@
 #import params
 #import near
 #import matrix
+#import filter_units
 
-const WORKGROUP: u32 = 512u;
-const SUBGROUPS: u32 = WORKGROUP / 32u;
-// Rows of a workgroup, one after the other.
-const ROWS: u32 = 4u;
 // Edges that go through the network together: a matrix of values and one of slopes.
 const TILE: u32 = 16u;
 const PER_LANE: u32 = 1u;
-// Channels in fours, as in memory.
-const QUADS: u32 = 32u;
-// Channels and radial functions in whole matrices.
-const FILTER_MATRICES: u32 = 8u;
-const RBF_MATRICES: u32 = 4u;
-// Invocations that have the functions of an edge, four each.
-const BASIS_LANES: u32 = 16u;
-const_assert PER_LANE * SUBGROUPS == TILE && TILE == 16u && SUBGROUPS >= 2u * FILTER_MATRICES;
-const_assert QUADS <= 32u && BASIS_LANES <= 32u;
-const_assert 4u * FILTER_MATRICES >= QUADS && BASIS_LANES >= 4u * RBF_MATRICES;
-
-// Fours from one row to the next: rows begin in different banks of the memory.
-const BASIS_STRIDE: u32 = 4u * RBF_MATRICES + 2u;
-const HIDDEN_STRIDE: u32 = 4u * FILTER_MATRICES + 2u;
-const SUM_STRIDE: u32 = 4u * FILTER_MATRICES + 2u;
+const_assert PER_LANE * SUBGROUPS == TILE && TILE == 16u;
 // Where slopes begin.
 const BASIS_SLOPES: u32 = TILE * BASIS_STRIDE;
 const HIDDEN_SLOPES: u32 = TILE * HIDDEN_STRIDE;
 const SUM_SLOPES: u32 = TILE * SUM_STRIDE;
-// Where the lower parts of the basis begin.
-const LOW: u32 = 2u * TILE * BASIS_STRIDE;
-// Where filter1 begins among `halves`; bias and functions among `numbers`.
-const FILTER1: u32 = 64u * RBF_MATRICES * FILTER_MATRICES;
-const BIAS: u32 = 1u;
-const FUNCTIONS: u32 = BIAS + 4u * FILTER_MATRICES;
-
-// Entries of the list looked at together, and room for neighbors that wait for a full tile.
-const SEGMENT: u32 = 256u;
-const WORDS: u32 = 8u;
-const SLOTS: u32 = SEGMENT + TILE;
-const_assert SEGMENT == 32u * WORDS && SEGMENT <= WORKGROUP;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> row: array<vec2<u32>>;
@@ -76,22 +47,9 @@ var<workgroup> factors: array<vec2<f32>, SLOTS>;
 var<workgroup> edges: array<vec4<u32>, SLOTS>;
 // Basis [value or slope, edge, function] and its lower parts, then in their place the hidden layer
 // [value or slope, edge, channel].
-var<workgroup> rows: array<vec4<f16>, max(2u * LOW, 2u * TILE * HIDDEN_STRIDE)>;
+var<workgroup> rows: array<vec4<f16>, ROWS_SIZE>;
 // Either layer's sums [value or slope, edge, channel]; in the end those of all invocations.
 var<workgroup> sums: array<vec4<f32>, max(2u * TILE * SUM_STRIDE, 2u * WORKGROUP)>;
-
-// Column of a subgroup, in matrices; what has none of its own repeats the last one's work.
-fn column_of(lane: u32) -> u32 {
-    return min(lane / 32u % (SUBGROUPS / 2u), FILTER_MATRICES - 1u);
-}
-
-// A number as the sum of two 16-bit floats, of which the first has the digits that it can have. Some
-// compilers take a rounding for none.
-fn keep(at: u32, x: vec4<f32>) {
-    let near = bitcast<vec4<f32>>(bitcast<vec4<u32>>(x) & vec4<u32>(0xffffe000u));
-    rows[at] = vec4<f16>(near);
-    rows[LOW + at] = vec4<f16>(x - near);
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn cfconv_backward_matrix(

@@ -17,41 +17,12 @@
 #import params
 #import near
 #import matrix
+#import filter_units
 
-const WORKGROUP: u32 = 512u;
-const SUBGROUPS: u32 = WORKGROUP / 32u;
-// Rows of a workgroup, one after the other.
-const ROWS: u32 = 4u;
 // Edges that go through the network together: two matrices.
 const TILE: u32 = 32u;
 const PER_LANE: u32 = 2u;
-// Channels in fours, as in memory.
-const QUADS: u32 = 32u;
-// Channels and radial functions in whole matrices.
-const FILTER_MATRICES: u32 = 8u;
-const RBF_MATRICES: u32 = 4u;
-// Invocations that have the functions of an edge, four each.
-const BASIS_LANES: u32 = 16u;
-const_assert PER_LANE * SUBGROUPS == TILE && TILE == 32u && SUBGROUPS >= 2u * FILTER_MATRICES;
-const_assert QUADS <= 32u && BASIS_LANES <= 32u;
-const_assert 4u * FILTER_MATRICES >= QUADS && BASIS_LANES >= 4u * RBF_MATRICES;
-
-// Fours from one row to the next: rows begin in different banks of the memory.
-const BASIS_STRIDE: u32 = 4u * RBF_MATRICES + 2u;
-const HIDDEN_STRIDE: u32 = 4u * FILTER_MATRICES + 2u;
-const SUM_STRIDE: u32 = 4u * FILTER_MATRICES + 2u;
-// Where the lower parts of the basis begin.
-const LOW: u32 = TILE * BASIS_STRIDE;
-// Where filter1 begins among `halves`; bias and functions among `numbers`.
-const FILTER1: u32 = 64u * RBF_MATRICES * FILTER_MATRICES;
-const BIAS: u32 = 1u;
-const FUNCTIONS: u32 = BIAS + 4u * FILTER_MATRICES;
-
-// Entries of the list looked at together, and room for neighbors that wait for a full tile.
-const SEGMENT: u32 = 256u;
-const WORDS: u32 = 8u;
-const SLOTS: u32 = SEGMENT + TILE;
-const_assert SEGMENT == 32u * WORDS && SEGMENT <= WORKGROUP;
+const_assert PER_LANE * SUBGROUPS == TILE && TILE == 32u;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> row: array<vec2<u32>>;
@@ -67,22 +38,9 @@ var<workgroup> near: array<atomic<u32>, WORDS>;
 // Of neighbor r in slot r % SLOTS: sender; bits of C, of C of the basis, of t.
 var<workgroup> edges: array<vec4<u32>, SLOTS>;
 // Basis [edge, function] and its lower parts, then in their place the hidden layer [edge, channel].
-var<workgroup> rows: array<vec4<f16>, max(2u * LOW, TILE * HIDDEN_STRIDE)>;
+var<workgroup> rows: array<vec4<f16>, ROWS_SIZE>;
 // Either layer's sums [edge, channel]; in the end those of all invocations.
 var<workgroup> sums: array<vec4<f32>, max(TILE * SUM_STRIDE, WORKGROUP)>;
-
-// Column of a subgroup, in matrices; what has none of its own repeats the last one's work.
-fn column_of(lane: u32) -> u32 {
-    return min(lane / 32u % (SUBGROUPS / 2u), FILTER_MATRICES - 1u);
-}
-
-// A number as the sum of two 16-bit floats, of which the first has the digits that it can have. Some
-// compilers take a rounding for none.
-fn keep(at: u32, x: vec4<f32>) {
-    let near = bitcast<vec4<f32>>(bitcast<vec4<u32>>(x) & vec4<u32>(0xffffe000u));
-    rows[at] = vec4<f16>(near);
-    rows[LOW + at] = vec4<f16>(x - near);
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn cfconv_forward_matrix(

@@ -123,9 +123,9 @@ mod mixed {
     }
 
     /// Operands have 11 significant bits: a rounding is at most 2^-11 of a number, by the mean square
-    /// about 2e-4. Basis, hidden layer and both weights are rounded independently, and terms of
-    /// sums as independent as their errors: twice that of the mean square of a result. Nothing
-    /// may lose more than the bar of [`Precision::Mixed`].
+    /// about 2e-4. The hidden layer, slopes and both weights are rounded, weights so that they make
+    /// up for each other where edges are as in a dense system, which those of a test need not be.
+    /// Nothing may lose more than the bar of [`Precision::Mixed`].
     const UNITS: f64 = 1e-3;
 
     /// Coefficients, features, gradients and up to four results on the way are rounded; and tables

@@ -9,6 +9,7 @@ use bytemuck::Pod;
 #[cfg(feature = "cuda")]
 use super::cuda::Memory;
 use super::device::{Api, Device, scoped};
+use super::kernel::Commands;
 use crate::error::{Error, Result};
 
 /// Memory of a device, as its interface has it.
@@ -181,13 +182,12 @@ fn read_back(device: &Device, from: &wgpu::Buffer, data: &mut [u8]) -> Result<()
         usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
         mapped_at_creation: false,
     };
-    let (wgpu, queue) = device.wgpu();
+    let (wgpu, _) = device.wgpu();
     let staging = scoped(wgpu, "reading back", || wgpu.create_buffer(&descriptor))?;
     device.tally.allocations.fetch_add(1, Ordering::Relaxed);
-    device.tally.submissions.fetch_add(1, Ordering::Relaxed);
     let mut encoder = wgpu.create_command_encoder(&Default::default());
     encoder.copy_buffer_to_buffer(from, 0, &staging, 0, size);
-    queue.submit([encoder.finish()]);
+    device.submit(Commands::Wgpu(encoder));
     let (sender, receiver) = std::sync::mpsc::channel();
     staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
         // The receiver is gone only if this read has already failed.

@@ -120,6 +120,7 @@ fn row_constants(
         Stored::F32 => (4, most.min(512)),
         _ => (4, 128),
     };
+    // A group looks up as many edges at a time as it has lanes: some, even of few channels.
     let lanes = quads.next_power_of_two().clamp(4, 32);
     let constants = vec![
         ("WORKGROUP", Value::Count(workgroup)),

@@ -53,19 +53,18 @@ impl Drop for Memory {
     }
 }
 
-/// A kernel with the memory that it works on.
+/// A compiled kernel, and the threads of its blocks.
 #[derive(Debug, Clone)]
-pub(super) struct Launch {
-    pub(super) function: CudaFunction,
-    pub(super) arguments: Vec<Arc<Memory>>,
+pub(super) struct Program {
+    function: CudaFunction,
     pub(super) block: u32,
 }
 
-/// How long a launch's block is, and the kernel.
+/// A kernel with the memory that it works on.
 #[derive(Debug, Clone)]
-pub(super) struct Program {
-    pub(super) function: CudaFunction,
-    pub(super) block: u32,
+pub(super) struct Launch {
+    pub(super) program: Program,
+    pub(super) arguments: Vec<Arc<Memory>>,
 }
 
 const ADVICE: &str =
@@ -97,12 +96,12 @@ impl Cuda {
         check_libraries()?;
         let none = |found: String| Error::NoAdapter { found, advice: ADVICE.into() };
         let count = CudaContext::device_count().map_err(|error| none(error.to_string()))?;
-        let contexts: Vec<Arc<CudaContext>> = (0..count as usize)
-            .map(|ordinal| CudaContext::new(ordinal).map_err(failed("opening a device")))
-            .collect::<Result<_>>()?;
-        let names: Vec<String> = contexts
-            .iter()
-            .map(|context| context.name().map_err(failed("asking a device's name")))
+        let name_of = |ordinal| {
+            let device = result::device::get(ordinal)?;
+            result::device::get_name(device)
+        };
+        let names: Vec<String> = (0..count)
+            .map(|ordinal| name_of(ordinal).map_err(failed("asking a device's name")))
             .collect::<Result<_>>()?;
         let chosen = match wanted {
             None => (count > 0).then_some(0),
@@ -113,7 +112,7 @@ impl Cuda {
             }
         };
         let chosen = chosen.ok_or_else(|| none(format!("found {}", names.join(", "))))?;
-        let context = Arc::clone(&contexts[chosen]);
+        let context = CudaContext::new(chosen).map_err(failed("opening a device"))?;
         let (major, minor) =
             context.compute_capability().map_err(failed("asking what a device can do"))?;
         let stream = context.new_stream().map_err(failed("opening a device"))?;
@@ -222,9 +221,9 @@ impl Cuda {
         #[allow(unsafe_code, reason = "CUDA's interface")]
         unsafe {
             result::launch_kernel(
-                launch.function.cu_function(),
+                launch.program.function.cu_function(),
                 (workgroups[0], workgroups[1], 1),
-                (launch.block, 1, 1),
+                (launch.program.block, 1, 1),
                 0,
                 self.stream.cu_stream(),
                 &mut arguments,

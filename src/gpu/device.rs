@@ -96,7 +96,7 @@ pub struct Counters {
 pub(super) struct Tally {
     pub(super) allocations: AtomicU64,
     pub(super) compile_nanoseconds: AtomicU64,
-    pub(super) submissions: AtomicU64,
+    submissions: AtomicU64,
     waits: AtomicU64,
 }
 
@@ -376,12 +376,10 @@ impl Device {
     /// Hands recorded commands over.
     pub(super) fn submit(&self, commands: Commands) -> Submission {
         self.tally.submissions.fetch_add(1, Ordering::Relaxed);
-        match &self.api {
-            Api::Wgpu { queue, .. } => {
-                Submission::Wgpu(queue.submit(commands.encoder.map(|encoder| encoder.finish())))
-            }
+        match commands {
+            Commands::Wgpu(encoder) => Submission::Wgpu(self.wgpu().1.submit([encoder.finish()])),
             #[cfg(feature = "cuda")]
-            Api::Cuda(cuda) => Submission::Cuda(cuda.mark()),
+            Commands::Cuda(_, cuda) => Submission::Cuda(cuda.mark()),
         }
     }
 

@@ -193,10 +193,9 @@ impl Kernel {
                 Bound::Wgpu { pipeline: pipeline.clone(), bind_group }
             }
             #[cfg(feature = "cuda")]
-            Compiled::Cuda(Program { function, block }) => Bound::Cuda(Launch {
-                function: function.clone(),
+            Compiled::Cuda(program) => Bound::Cuda(Launch {
+                program: program.clone(),
                 arguments: buffers.iter().map(|buffer| Arc::clone(buffer.raw().cuda())).collect(),
-                block: *block,
             }),
         };
         let too_many = || {
@@ -247,56 +246,55 @@ impl<T> Bindable for Buffer<T> {
 }
 
 /// Commands in the order in which a device carries them out.
-pub(super) struct Commands<'a> {
-    device: &'a Device,
-    /// Of wgpu; CUDA takes each command as it comes.
-    pub(super) encoder: Option<wgpu::CommandEncoder>,
+pub(super) enum Commands {
+    Wgpu(wgpu::CommandEncoder),
+    /// Takes each command as it comes.
+    #[cfg(feature = "cuda")]
+    Cuda(Device, Cuda),
 }
 
-impl<'a> Commands<'a> {
-    pub(super) fn new(device: &'a Device) -> Self {
-        let encoder = match &device.api {
-            Api::Wgpu { device, .. } => Some(device.create_command_encoder(&Default::default())),
+impl Commands {
+    pub(super) fn new(device: &Device) -> Self {
+        match &device.api {
+            Api::Wgpu { device, .. } => {
+                Commands::Wgpu(device.create_command_encoder(&Default::default()))
+            }
             #[cfg(feature = "cuda")]
-            Api::Cuda(_) => None,
-        };
-        Commands { device, encoder }
+            Api::Cuda(cuda) => Commands::Cuda(device.clone(), cuda.clone()),
+        }
     }
 
-    pub(super) fn dispatch<'b>(&mut self, dispatches: impl IntoIterator<Item = &'b Dispatch>) {
-        match (&self.device.api, &mut self.encoder) {
-            (Api::Wgpu { .. }, Some(encoder)) => {
+    pub(super) fn dispatch<'a>(&mut self, dispatches: impl IntoIterator<Item = &'a Dispatch>) {
+        match self {
+            Commands::Wgpu(encoder) => {
                 let mut pass = begin_pass(encoder, None);
                 dispatches.into_iter().for_each(|dispatch| dispatch.record(&mut pass));
             }
             #[cfg(feature = "cuda")]
-            (Api::Cuda(cuda), _) => self.device.keep_failure(cuda.run(dispatches)),
-            (Api::Wgpu { .. }, None) => {}
+            Commands::Cuda(device, cuda) => device.keep_failure(cuda.run(dispatches)),
         }
     }
 
     /// Fills a buffer with zeros.
     pub(super) fn clear<T>(&mut self, buffer: &Buffer<T>) {
-        match (&self.device.api, &mut self.encoder) {
-            (Api::Wgpu { .. }, Some(encoder)) => encoder.clear_buffer(buffer.raw.wgpu(), 0, None),
+        match self {
+            Commands::Wgpu(encoder) => encoder.clear_buffer(buffer.raw.wgpu(), 0, None),
             #[cfg(feature = "cuda")]
-            (Api::Cuda(cuda), _) => self.device.keep_failure(cuda.clear(buffer.raw.cuda())),
-            (Api::Wgpu { .. }, None) => {}
+            Commands::Cuda(device, cuda) => device.keep_failure(cuda.clear(buffer.raw.cuda())),
         }
     }
 
     /// Copies all of a buffer into another of its size.
     pub(super) fn copy<T>(&mut self, from: &Buffer<T>, to: &Buffer<T>) {
-        match (&self.device.api, &mut self.encoder) {
-            (Api::Wgpu { .. }, Some(encoder)) => {
+        match self {
+            Commands::Wgpu(encoder) => {
                 let size = from.raw.size();
                 encoder.copy_buffer_to_buffer(from.raw.wgpu(), 0, to.raw.wgpu(), 0, size);
             }
             #[cfg(feature = "cuda")]
-            (Api::Cuda(cuda), _) => {
-                self.device.keep_failure(cuda.copy(from.raw.cuda(), to.raw.cuda()));
+            Commands::Cuda(device, cuda) => {
+                device.keep_failure(cuda.copy(from.raw.cuda(), to.raw.cuda()));
             }
-            (Api::Wgpu { .. }, None) => {}
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use super::buffer::Buffer;
 #[cfg(feature = "cuda")]
+use super::cuda::Cuda;
+#[cfg(feature = "cuda")]
 use super::device::Api;
 use super::device::{Device, scoped};
 use super::kernel::{Commands, Dispatch, begin_pass};
@@ -30,7 +32,7 @@ enum Clock {
     },
     /// Events between launches.
     #[cfg(feature = "cuda")]
-    Cuda,
+    Cuda(Cuda),
 }
 
 /// Steps between two looks at the events of CUDA.
@@ -44,9 +46,10 @@ impl Stopwatch {
     /// [`Error::Unsupported`] on a device without timestamps.
     pub(super) fn new(device: &Device, dispatches: usize) -> Result<Self> {
         #[cfg(feature = "cuda")]
-        if let Api::Cuda(_) = &device.api {
+        if let Api::Cuda(cuda) = &device.api {
             let (stamps, sums) = (dispatches + 1, vec![0; dispatches]);
-            return Ok(Stopwatch { clock: Clock::Cuda, period: 1.0, stamps, sums, steps: 0 });
+            let clock = Clock::Cuda(cuda.clone());
+            return Ok(Stopwatch { clock, period: 1.0, stamps, sums, steps: 0 });
         }
         let (wgpu, queue) = device.wgpu();
         let features = wgpu.features();
@@ -86,7 +89,7 @@ impl Stopwatch {
         match &self.clock {
             Clock::Wgpu { ticks, .. } => (ticks.len / self.stamps) as u64,
             #[cfg(feature = "cuda")]
-            Clock::Cuda => EVENT_STEPS,
+            Clock::Cuda(_) => EVENT_STEPS,
         }
     }
 
@@ -100,13 +103,12 @@ impl Stopwatch {
         let (queries, ticks, inside_passes) = match &self.clock {
             Clock::Wgpu { queries, ticks, inside_passes } => (queries, ticks, *inside_passes),
             #[cfg(feature = "cuda")]
-            Clock::Cuda => return self.run_on_cuda(device, steps, step),
+            Clock::Cuda(cuda) => return self.run_on_cuda(&cuda.clone(), steps, step),
         };
-        let mut commands = Commands::new(device);
-        let Some(encoder) = &mut commands.encoder else { return Ok(()) };
+        let mut encoder = device.wgpu().0.create_command_encoder(&Default::default());
         let used = steps as usize * self.stamps;
         if inside_passes {
-            let mut pass = begin_pass(encoder, None);
+            let mut pass = begin_pass(&mut encoder, None);
             for s in 0..steps as u32 {
                 let first = s * self.stamps as u32;
                 pass.write_timestamp(queries, first);
@@ -123,11 +125,11 @@ impl Stopwatch {
                     beginning_of_pass_write_index: Some(begin),
                     end_of_pass_write_index: Some(begin + 1),
                 };
-                dispatch.record(&mut begin_pass(encoder, Some(writes)));
+                dispatch.record(&mut begin_pass(&mut encoder, Some(writes)));
             }
         }
         encoder.resolve_query_set(queries, 0..used as u32, ticks.raw.wgpu(), 0);
-        device.submit(commands);
+        device.submit(Commands::Wgpu(encoder));
         let ticks = ticks.read(device)?;
         let stride = if inside_passes { 1 } else { 2 };
         for step in ticks[..used].chunks(self.stamps) {
@@ -143,11 +145,10 @@ impl Stopwatch {
     #[cfg(feature = "cuda")]
     fn run_on_cuda<'a, S: Iterator<Item = &'a Dispatch>>(
         &mut self,
-        device: &Device,
+        cuda: &Cuda,
         steps: u64,
         step: impl Fn() -> S,
     ) -> Result<()> {
-        let Api::Cuda(cuda) = &device.api else { return Ok(()) };
         let mut marks = Vec::new();
         for _ in 0..steps {
             marks.push(cuda.mark()?);

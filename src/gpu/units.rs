@@ -72,7 +72,7 @@ const DISTANCES: usize = 512;
 
 /// The weights of the two layers of a filter network in parts of powers of two that take the largest
 /// to 2^14 or somewhat more, rounded to 16-bit floats so that filters and their slopes change least.
-pub(crate) fn rounded(schnet: &SchNet, block: &Interaction) -> [(Linear, f64); 2] {
+fn rounded(schnet: &SchNet, block: &Interaction) -> [(Linear, f64); 2] {
     let radius = schnet.neighbor_radius();
     let distance: Vec<f64> =
         (0..DISTANCES).map(|k| radius * (k as f64 + 0.5) / DISTANCES as f64).collect();

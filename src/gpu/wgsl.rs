@@ -27,6 +27,7 @@ const LIBRARY: &[(&str, &str)] = files!("lib/", ".wgsl":
     "params", "math", "activation", "radial", "random", "dense", "dense_matrix", "row", "edge", "edge_share",
     "filter_table", "filter_table_read", "filter_table_read_half", "stored", "stored_half",
     "stored_f16", "weight", "weight_norm", "near", "matrix", "matrix_emulated",
+    "filter_units",
 );
 
 /// The value of a constant in a specialisation.
