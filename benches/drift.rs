@@ -4,8 +4,9 @@
 //!
 //! 100 ps of Langevin dynamics at 300 K and then velocity Verlet alone. The potential energy and the
 //! kinetic one of the same full step, summed in f64, are read about every 0.2 ps, which leaves the
-//! run as it is. Filters are tabulated unless `--exact`, in f32 unless `--mixed`; `--priors` leaves out the network. `--csv`
-//! writes the averages of the blocks.
+//! run as it is. Filters are tabulated unless `--exact`, in f32 unless `--mixed`; `--priors` leaves
+//! out the network. Averages of the blocks go to standard error as they come, and `--csv` writes
+//! them to a file.
 //!
 //! The drift is the slope of a line through the averages of 40 blocks. The scatter of the blocks
 //! about the line gives the slope's standard error if a block is longer than the energy's memory.
@@ -154,6 +155,7 @@ fn main() -> Result<()> {
     let in_block = (block_ps / SAMPLE_PS).round().max(1.0) as usize;
     let every = steps(block_ps / in_block as f64);
     let n_samples = BLOCKS * in_block;
+    let average = |block: &[[f64; 2]]| [0, 1].map(|k| mean(block.iter().map(|p| p[k])));
     let clock = Instant::now();
     let (mut samples, mut temperature) = (vec![Vec::new(); replicas], 0.0);
     for sample in 1..=n_samples {
@@ -164,10 +166,13 @@ fn main() -> Result<()> {
             samples.push([ns, scale * (energies.potential[r] + energies.kinetic[r])]);
             temperature += energies.temperature[r];
         }
+        if sample % in_block == 0 {
+            let block = samples.iter().map(|samples| average(&samples[sample - in_block..])[1]);
+            eprintln!("{ns:.4} ns  {:.6} kT per degree of freedom", mean(block));
+        }
     }
     let seconds = clock.elapsed().as_secs_f64();
 
-    let average = |block: &[[f64; 2]]| [0, 1].map(|k| mean(block.iter().map(|p| p[k])));
     let blocks: Vec<Vec<[f64; 2]>> = samples
         .iter()
         .map(|samples| samples.chunks_exact(in_block).map(average).collect())

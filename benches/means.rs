@@ -106,12 +106,16 @@ fn sample(options: &Options, precision: Precision) -> Result<[[f64; 2]; 3]> {
     };
     simulation.run_with(steps(options.ps), EVERY, &mut look)?;
     println!("{}", simulation.engine().device());
-    Ok([0, 1, 2].map(|k| {
+    let moments = [0, 1, 2].map(|k| {
         let means: Vec<f64> = sums.iter().map(|sums| sums[k] / looks).collect();
         let mean = means.iter().sum::<f64>() / n as f64;
         let square = means.iter().map(|x| (x - mean).powi(2)).sum::<f64>();
         [mean, (square / (n * (n - 1)) as f64).sqrt()]
-    }))
+    });
+    for ((name, unit), [mean, error]) in QUANTITIES.into_iter().zip(moments) {
+        println!("{name:<20} {} {mean:.4} ± {error:.4} {unit}", precision.name());
+    }
+    Ok(moments)
 }
 
 fn main() -> Result<()> {
@@ -121,10 +125,7 @@ fn main() -> Result<()> {
     for (k, (name, unit)) in QUANTITIES.into_iter().enumerate() {
         let ([a, a_error], [b, b_error]) = (single[k], mixed[k]);
         let apart = (b - a) / a_error.hypot(b_error);
-        println!(
-            "{name:<20} f32 {a:.4} ± {a_error:.4}, mixed {b:.4} ± {b_error:.4} {unit}, {apart:+.2} \
-             standard errors apart"
-        );
+        println!("{name:<20} mixed − f32 = {:.4} {unit}, {apart:+.2} standard errors", b - a);
         let line = serde_json::json!({
             "quantity": name, "unit": unit, "replicas": options.replicas, "ps": options.ps,
             "f32": a, "f32_error": a_error, "mixed": b, "mixed_error": b_error, "apart": apart,
