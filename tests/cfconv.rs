@@ -87,7 +87,8 @@ fn empty_rows(ops: &dyn Ops, compare: Compare) {
 /// emulated with the same layouts and roundings of operands.
 mod mixed {
     use flashschnet::cpu::Cpu;
-    use flashschnet::engine::{Engine, Filter, Numerics, Precision, State, Terms};
+    use flashschnet::engine::{Engine, Filter, State, Terms};
+    use flashschnet::error::Result;
     use flashschnet::gpu::{Device, GpuOps, Profile, Wgpu};
     use flashschnet::system::System;
 
@@ -103,7 +104,18 @@ mod mixed {
 
     #[test]
     fn tables_match_the_reference() {
-        for ops in tables() {
+        tables_match(tables());
+    }
+
+    #[cfg(feature = "cuda")]
+    #[test]
+    #[ignore = "needs CUDA"]
+    fn tables_of_cuda_match_the_reference() {
+        tables_match([GpuOps(common::cuda_device(), common::MIXED)]);
+    }
+
+    fn tables_match(all: impl IntoIterator<Item = GpuOps>) {
+        for ops in all {
             every_form(&|schnet, block, graph, x| compare((&ops, TABLES), schnet, block, graph, x));
             odd_sizes(&|schnet, block, graph, x| compare((&ops, TABLES), schnet, block, graph, x));
             empty_rows(&ops, &|schnet, block, graph, x| {
@@ -112,10 +124,48 @@ mod mixed {
         }
     }
 
-    fn emulated() -> GpuOps {
-        let device = Device::open(Some("0"), Profile::Full).and_then(Device::emulating_matrices);
-        let numerics = Numerics { filter: Filter::Exact, precision: Precision::Mixed };
-        GpuOps(device.unwrap_or_else(|error| panic!("{error}")), numerics)
+    /// One `#[test]` for each function: on emulated matrix units, and on those of hardware.
+    macro_rules! on_units {
+        ($($test:ident),* $(,)?) => {
+            mod emulated {$(
+                #[test]
+                fn $test() {
+                    let device = super::Device::open(Some("0"), super::Profile::Full);
+                    super::$test(device.and_then(super::Device::emulating_matrices));
+                }
+            )*}
+            mod wgpu {$(
+                #[test]
+                #[ignore = "needs an adapter with matrix units"]
+                fn $test() {
+                    let device = super::Device::open(Some("0"), super::Profile::Full);
+                    assert!(device.as_ref().is_ok_and(super::Device::has_matrices));
+                    super::$test(device);
+                }
+            )*}
+            #[cfg(feature = "cuda")]
+            mod cuda {$(
+                #[test]
+                #[ignore = "needs CUDA"]
+                fn $test() {
+                    let device = super::common::cuda_device();
+                    assert!(device.has_matrices());
+                    super::$test(Ok(device));
+                }
+            )*}
+        };
+    }
+
+    on_units!(
+        matches_the_reference,
+        matches_at_odd_sizes,
+        rows_without_edges_are_zero,
+        bits_are_of_the_neighbors_alone,
+        forces_of_the_built_in_system_keep_the_bar,
+    );
+
+    fn units(device: Result<Device>) -> GpuOps {
+        GpuOps(device.unwrap_or_else(|error| panic!("{error}")), common::UNITS)
     }
 
     fn rms(values: impl Iterator<Item = f64>, n: usize) -> f64 {
@@ -164,21 +214,18 @@ mod mixed {
         );
     }
 
-    #[test]
-    fn matches_the_reference() {
-        let ops = emulated();
+    fn matches_the_reference(device: Result<Device>) {
+        let ops = units(device);
         every_form(&|schnet, block, graph, x| compare((&ops, UNITS), schnet, block, graph, x));
     }
 
-    #[test]
-    fn matches_at_odd_sizes() {
-        let ops = emulated();
+    fn matches_at_odd_sizes(device: Result<Device>) {
+        let ops = units(device);
         odd_sizes(&|schnet, block, graph, x| compare((&ops, UNITS), schnet, block, graph, x));
     }
 
-    #[test]
-    fn rows_without_edges_are_zero() {
-        let ops = emulated();
+    fn rows_without_edges_are_zero(device: Result<Device>) {
+        let ops = units(device);
         empty_rows(&ops, &|schnet, block, graph, x| {
             compare((&ops, UNITS), schnet, block, graph, x)
         });
@@ -196,9 +243,8 @@ mod mixed {
 
     /// Pairs beyond the cutoff, and what else a workgroup has to do, show in no bit. Rows are long
     /// enough for several looks at the list.
-    #[test]
-    fn bits_are_of_the_neighbors_alone() {
-        let ops = emulated();
+    fn bits_are_of_the_neighbors_alone(device: Result<Device>) {
+        let ops = units(device);
         let near = points(6, 300, 6.5);
         let list =
             |x: &[[f64; 3]], radius| ReferenceOps.neighbor_list(x, &[0, x.len()], radius).unwrap();
@@ -221,9 +267,8 @@ mod mixed {
 
     /// The bar of [`Precision::Mixed`] where errors of all blocks have come together. f32 on the CPU
     /// is as good as the truth here.
-    #[test]
-    fn forces_of_the_built_in_system_keep_the_bar() {
-        let GpuOps(device, numerics) = emulated();
+    fn forces_of_the_built_in_system_keep_the_bar(device: Result<Device>) {
+        let GpuOps(device, numerics) = units(device);
         let structure = flashschnet::builtin::structure();
         let system = System::new(&flashschnet::builtin::model(), std::slice::from_ref(&structure));
         let system = system.unwrap();

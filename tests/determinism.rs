@@ -23,8 +23,15 @@ on_every_backend!(
     neighbor_lists_keep_up_with_the_beads,
 );
 
-on_every_backend!(
-    @ wgpu_mixed:
+macro_rules! on_mixed {
+    ($($test:ident),* $(,)?) => {
+        on_every_backend!(@ wgpu_mixed: $($test),*);
+        on_every_backend!(@ hardware cuda_mixed: $($test),*);
+        on_every_backend!(@ hardware cuda_units: $($test),*);
+    };
+}
+
+on_mixed!(
     same_seed_gives_same_bits,
     another_seed_gives_another_run,
     a_replica_alone_is_the_replica_among_others,
@@ -32,7 +39,7 @@ on_every_backend!(
     a_molecule_alone_is_the_molecule_in_a_mixture,
     setting_the_state_that_was_read_changes_nothing,
     the_way_a_run_is_cut_changes_nothing,
-    neighbor_lists_keep_up_with_the_beads
+    neighbor_lists_keep_up_with_the_beads,
 );
 
 const STEPS: u64 = 250;

@@ -336,6 +336,16 @@ impl Device {
         shaders
     }
 
+    /// Whether it computes with 16-bit floats, which makes mixed precision the faster one.
+    pub fn has_halves(&self) -> bool {
+        self.halves
+    }
+
+    /// Whether it has matrix units that the kernels can use.
+    pub fn has_matrices(&self) -> bool {
+        self.matrices
+    }
+
     /// Whether it is one of CUDA.
     pub fn is_cuda(&self) -> bool {
         !matches!(self.api, Api::Wgpu { .. })

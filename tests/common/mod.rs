@@ -93,6 +93,9 @@ pub(crate) fn wgpu_portable() -> Backend {
 pub(crate) const MIXED: Numerics =
     Numerics { filter: Filter::Table { tolerance: 3e-5 }, precision: Precision::Mixed };
 
+/// Exact filters, on matrix units where there are any.
+pub(crate) const UNITS: Numerics = Numerics { filter: Filter::Exact, precision: Precision::Mixed };
+
 /// In mixed precision, with 16-bit arithmetic where the adapter has it, as software ones do.
 pub(crate) fn wgpu_mixed() -> Backend {
     static DEVICE: LazyLock<Device> = LazyLock::new(|| device(Profile::Full));
@@ -113,8 +116,69 @@ pub(crate) fn wgpu_mixed_portable() -> Backend {
     }
 }
 
-/// One `#[test]` per backend for each function, which takes a `&Backend`.
+/// The device of CUDA, for tests that are ignored unless asked for.
+#[cfg(feature = "cuda")]
+static CUDA: LazyLock<Device> =
+    LazyLock::new(|| Device::open_cuda(None).unwrap_or_else(|error| panic!("{error}")));
+
+#[cfg(feature = "cuda")]
+pub(crate) fn cuda_device() -> Device {
+    CUDA.clone()
+}
+
+/// Exact filters in f32.
+#[cfg(feature = "cuda")]
+pub(crate) fn cuda() -> Backend {
+    Backend {
+        ops: Box::new(GpuOps(cuda_device(), Filter::Exact.into())),
+        engine: |system| Ok(Box::new(Wgpu::new(&CUDA, system, Filter::Exact)?)),
+        large_cases: LargeCases::All,
+    }
+}
+
+/// Tabulated filters in f32.
+#[cfg(feature = "cuda")]
+pub(crate) fn cuda_table() -> Backend {
+    Backend {
+        ops: Box::new(GpuOps(cuda_device(), Filter::TABLE.into())),
+        engine: |system| Ok(Box::new(Wgpu::new(&CUDA, system, Filter::TABLE)?)),
+        large_cases: LargeCases::All,
+    }
+}
+
+/// Tabulated filters in mixed precision.
+#[cfg(feature = "cuda")]
+pub(crate) fn cuda_mixed() -> Backend {
+    Backend {
+        ops: Box::new(GpuOps(cuda_device(), MIXED)),
+        engine: |system| Ok(Box::new(Wgpu::new(&CUDA, system, MIXED)?)),
+        large_cases: LargeCases::All,
+    }
+}
+
+/// Exact filters in mixed precision, on tensor cores.
+#[cfg(feature = "cuda")]
+pub(crate) fn cuda_units() -> Backend {
+    Backend {
+        ops: Box::new(GpuOps(cuda_device(), UNITS)),
+        engine: |system| Ok(Box::new(Wgpu::new(&CUDA, system, UNITS)?)),
+        large_cases: LargeCases::All,
+    }
+}
+
+/// One `#[test]` per backend for each function, which takes a `&Backend`. Those that need a GPU of
+/// NVIDIA's are ignored unless asked for.
 macro_rules! on_every_backend {
+    (@ hardware $backend:ident: $($test:ident),*) => {
+        #[cfg(feature = "cuda")]
+        mod $backend {
+            $(#[test]
+            #[ignore = "needs CUDA"]
+            fn $test() {
+                super::$test(&super::common::$backend());
+            })*
+        }
+    };
     (@ $backend:ident: $($test:ident),*) => {
         mod $backend {
             $(#[test]
@@ -129,6 +193,8 @@ macro_rules! on_every_backend {
         on_every_backend!(@ wgpu: $($test),*);
         on_every_backend!(@ wgpu_portable: $($test),*);
         on_every_backend!(@ wgpu_table: $($test),*);
+        on_every_backend!(@ hardware cuda: $($test),*);
+        on_every_backend!(@ hardware cuda_table: $($test),*);
     };
 }
 
@@ -137,6 +203,8 @@ macro_rules! on_mixed_backends {
     ($($test:ident),* $(,)?) => {
         on_every_backend!(@ wgpu_mixed: $($test),*);
         on_every_backend!(@ wgpu_mixed_portable: $($test),*);
+        on_every_backend!(@ hardware cuda_mixed: $($test),*);
+        on_every_backend!(@ hardware cuda_units: $($test),*);
     };
 }
 
