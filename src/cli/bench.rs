@@ -123,7 +123,7 @@ impl Bench {
             inputs.source += ", without priors";
         }
         let clock = Instant::now();
-        let backend = self.backend.open()?;
+        let backend = self.backend.open_for_dynamics()?;
         let device_ms = milliseconds(clock.elapsed());
         if self.profile && backend.device().is_none() {
             let what = format!("--profile with the {} backend", backend.kind().name());

@@ -130,7 +130,8 @@ impl Info {
         if structures.is_empty() {
             return Ok(());
         }
-        let backend = match self.place.open(Precision::Mixed) {
+        let mixed = |backend| self.place.finish(backend, Precision::Mixed);
+        let backend = match self.place.open().and_then(mixed) {
             // Structures that nobody asked for do not make it an error.
             Err(error) if !self.inputs.names_structures() => {
                 eprintln!("note: no errors of energy and forces: {error}");

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use flashschnet::backend::{Backend, Kind};
 use flashschnet::engine::{Filter, Precision};
-use flashschnet::gpu::Profile;
+use flashschnet::gpu::{Device, Profile};
 
 /// Molecular dynamics of coarse-grained proteins with CGSchNet potentials, many replicas at once.
 #[derive(Parser)]
@@ -45,8 +45,10 @@ struct BackendOptions {
     #[command(flatten)]
     place: PlaceOptions,
     /// Store the network's weights and features in f32, or in 16-bit floats where that is enough
-    #[arg(long, value_enum, default_value_t, value_name = "KIND")]
-    precision: PrecisionName,
+    /// [default: mixed for the dynamics of run and bench, with tabulated filters on a GPU that has
+    /// 16-bit floats; else f32]
+    #[arg(long, value_enum, value_name = "KIND")]
+    precision: Option<PrecisionName>,
 }
 
 /// Where to compute, and with which filters.
@@ -81,9 +83,8 @@ enum BackendName {
     Reference,
 }
 
-#[derive(Clone, Copy, Default, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum)]
 enum PrecisionName {
-    #[default]
     F32,
     Mixed,
 }
@@ -95,18 +96,38 @@ enum FilterName {
 }
 
 impl BackendOptions {
-    /// Opens the backend; says on stderr what `auto` took when that is worth a line.
+    /// Opens the backend, in f32 unless told; says on stderr what `auto` took when that is worth a
+    /// line.
     fn open(&self) -> flashschnet::Result<Backend> {
-        self.place.open(match self.precision {
+        let backend = self.place.open()?;
+        self.finish(backend, Precision::F32)
+    }
+
+    /// The same for dynamics: in the precision that is fastest at the accuracy of mixed precision.
+    fn open_for_dynamics(&self) -> flashschnet::Result<Backend> {
+        let backend = self.place.open()?;
+        let halves = backend.device().is_some_and(Device::has_halves);
+        let filter = self.place.filter(Precision::Mixed, backend.filter());
+        let mixed = halves && filter != Filter::Exact;
+        self.finish(backend, if mixed { Precision::Mixed } else { Precision::F32 })
+    }
+
+    fn finish(&self, backend: Backend, usual: Precision) -> flashschnet::Result<Backend> {
+        self.place.finish(backend, self.precision.map_or(usual, PrecisionName::precision))
+    }
+}
+
+impl PrecisionName {
+    fn precision(self) -> Precision {
+        match self {
             PrecisionName::F32 => Precision::F32,
             PrecisionName::Mixed => Precision::Mixed,
-        })
+        }
     }
 }
 
 impl PlaceOptions {
-    /// See [`BackendOptions::open`].
-    fn open(&self, precision: Precision) -> flashschnet::Result<Backend> {
+    fn open(&self) -> flashschnet::Result<Backend> {
         let kind = match self.backend {
             BackendName::Auto => Kind::Auto,
             BackendName::Wgpu => Kind::Wgpu,
@@ -115,14 +136,17 @@ impl PlaceOptions {
             BackendName::Reference => Kind::Reference,
         };
         let profile = if self.portable { Profile::Portable } else { Profile::Full };
-        let backend = Backend::open_with(kind, self.adapter.as_deref(), profile)?;
+        Backend::open_with(kind, self.adapter.as_deref(), profile)
+    }
+
+    /// The backend in a precision, with the filters asked for.
+    fn finish(&self, backend: Backend, precision: Precision) -> flashschnet::Result<Backend> {
         let backend = backend.with_precision(precision)?;
         let filter = self.filter(precision, backend.filter());
-        let backend = backend.with_filter(filter);
         if let Some(reason) = backend.reason() {
             eprintln!("note: {reason}");
         }
-        Ok(backend)
+        Ok(backend.with_filter(filter))
     }
 
     /// The filters asked for, where a backend opens with `usual` ones.

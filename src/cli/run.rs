@@ -82,7 +82,7 @@ impl Run {
         let settings = self.settings()?;
         let save_interval = self.save_interval()?;
         let inputs = self.inputs.load()?;
-        let backend = self.backend.open()?;
+        let backend = self.backend.open_for_dynamics()?;
         let mut simulation =
             Simulation::new(&inputs.model, &inputs.structures, &settings, &backend)?;
         if inputs.structures.len() > self.replicas {
