@@ -435,7 +435,8 @@ fn centroid(positions: &[[f64; 3]]) -> [f64; 3] {
 
 impl Engine for Wgpu {
     fn device(&self) -> String {
-        format!("wgpu: {}, {}", self.precision.name(), self.device.name())
+        let api = if self.device.is_cuda() { "cuda" } else { "wgpu" };
+        format!("{api}: {}, {}", self.precision.name(), self.device.name())
     }
 
     fn set_state(&mut self, state: &State) -> Result<()> {
