@@ -65,6 +65,7 @@ pub mod gpu;
 pub mod io;
 pub mod model;
 pub mod ops;
+pub mod parity;
 pub mod precision;
 pub mod random;
 pub mod reference;

@@ -7,6 +7,7 @@ mod info;
 mod inputs;
 mod kernels;
 mod logger;
+mod parity;
 mod precision;
 mod progress;
 mod run;
@@ -34,6 +35,7 @@ enum Command {
     Run(run::Run),
     Energy(energy::Energy),
     Verify(verify::Verify),
+    Parity(parity::Parity),
     Bench(bench::Bench),
     Info(info::Info),
     Import(import::Import),
@@ -167,6 +169,7 @@ pub(crate) fn main() -> anyhow::Result<ExitCode> {
         Command::Run(command) => command.run(),
         Command::Energy(command) => command.run(),
         Command::Verify(command) => command.run(),
+        Command::Parity(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Info(command) => command.run(),
         Command::Import(command) => command.run(),

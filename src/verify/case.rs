@@ -13,6 +13,7 @@ use crate::error::{Error, OfFile, Result};
 use crate::model::{
     Activation, Cutoff, Interaction, Linear, Model, RadialBasis, RadialFunctions, SchNet,
 };
+use crate::simulation::Settings;
 use crate::system::{Structure, Topology};
 
 /// A case as loaded: manifest, tensors, and where they came from.
@@ -35,12 +36,12 @@ impl Tensor {
     }
 }
 
-/// A trajectory's settings.
-pub(crate) struct TrajectorySettings {
-    pub(crate) integrator: Integrator,
-    pub(crate) dt: f64,
-    pub(crate) steps: usize,
-    pub(crate) stride: usize,
+/// Where replicas stand, and how they move.
+pub(crate) struct Start {
+    pub(crate) model: Model,
+    pub(crate) structures: Vec<Structure>,
+    /// With a seed of no meaning.
+    pub(crate) settings: Settings,
 }
 
 impl Case {
@@ -280,7 +281,10 @@ impl Case {
         velocities: Option<&Tensor>,
     ) -> Result<Vec<Structure>> {
         let n_beads = topology.types.len();
-        if positions.shape.len() != 3 || positions.shape[1..] != [n_beads, 3] {
+        if positions.shape.len() != 3
+            || positions.shape[0] == 0
+            || positions.shape[1..] != [n_beads, 3]
+        {
             let found = format!("{:?}", positions.shape);
             return Err(Error::invalid("positions", found, format!("[replicas, {n_beads}, 3]")));
         }
@@ -294,20 +298,50 @@ impl Case {
         Ok(positions.vectors().chunks_exact(n_beads).enumerate().map(structure).collect())
     }
 
-    /// The settings of a trajectory case.
-    pub(crate) fn trajectory(&self) -> Result<TrajectorySettings> {
+    /// Whether it is a trajectory.
+    pub(crate) fn is_trajectory(&self) -> bool {
+        self.manifest.get("kind").is_some()
+    }
+
+    /// Whether it has energies and forces of a model.
+    pub(crate) fn is_static(&self) -> bool {
+        ["schnet", "priors", "terms"].iter().any(|key| self.manifest.get(key).is_some())
+    }
+
+    /// The start of a trajectory, or of one from a static case's positions.
+    pub(crate) fn start(&self) -> Result<Start> {
+        if !self.is_trajectory() {
+            let model = self.model()?;
+            let positions = self.tensor("system/pos")?;
+            let structures = Self::structures(self.topology(&model)?, &positions, None)?;
+            let settings = Settings { n_replicas: structures.len(), ..Settings::default() };
+            return Ok(Start { model, structures, settings });
+        }
         let integrator = match self.text(&["kind"])? {
             "langevin" => Integrator::Langevin { friction: self.number(&["friction"])? },
             "overdamped" => Integrator::Overdamped { friction: self.number(&["friction"])? },
             "nve" => Integrator::Nve,
             other => return Err(Error::unsupported(format!("trajectory kind {other}"), "")),
         };
-        Ok(TrajectorySettings {
+        let model_case = self.model_case()?;
+        let model = model_case.model()?;
+        let positions = self.tensor("input/pos0")?;
+        let velocities = match integrator {
+            Integrator::Overdamped { .. } => None,
+            _ => Some(self.shaped("input/vel0", &positions.shape)?),
+        };
+        let mut topology = model_case.topology(&model)?;
+        topology.masses = self.tensor("input/masses")?.values;
+        let structures = Self::structures(topology, &positions, velocities.as_ref())?;
+        let n_replicas = structures.len();
+        let settings = Settings {
+            n_replicas,
             integrator,
             dt: self.number(&["dt"])?,
-            steps: self.count(&["steps"])?,
-            stride: self.count(&["frame_stride_pos_vel"])?.max(1),
-        })
+            beta: self.shaped("input/beta", &[n_replicas])?.values,
+            ..Settings::default()
+        };
+        Ok(Start { model, structures, settings })
     }
 }
 

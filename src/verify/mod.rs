@@ -17,11 +17,12 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 
-use self::case::{Case, Tensor};
+use self::case::{Case, Start, Tensor};
 use crate::engine::{Engine, State, Terms};
-use crate::error::{Error, Result};
-use crate::model::{Prior, SCHNET};
-use crate::system::System;
+use crate::error::{Error, OfFile, Result};
+use crate::model::{Model, Prior, SCHNET};
+use crate::simulation::Settings;
+use crate::system::{Structure, System};
 
 /// Makes the engine under test for a system.
 pub type EngineFactory<'a> = dyn Fn(System) -> Result<Box<dyn Engine>> + 'a;
@@ -241,17 +242,40 @@ fn finish(name: &str, result: Result<Findings>) -> Report {
 }
 
 fn compare(case: &Case, options: Options, engine: &EngineFactory) -> Result<Findings> {
-    if case.manifest.get("kind").is_some() {
+    if case.is_trajectory() {
         trajectory::trajectory(case, options, engine)
-    } else if ["schnet", "priors", "terms"].iter().any(|key| case.manifest.get(key).is_some()) {
+    } else if case.is_static() {
         let mut findings = static_case(case, options, engine)?;
         findings.comparisons.extend(unspecialised(case, options, engine)?);
         Ok(findings)
-    } else if case.manifest.get("cases").is_some() {
-        Err(Error::unsupported("replica exchange", ""))
     } else {
-        Err(Error::invalid("manifest", "neither terms nor kind", "a static case or a trajectory"))
+        Err(of_other_kind(case))
     }
+}
+
+/// Of a case that is neither static nor a trajectory.
+fn of_other_kind(case: &Case) -> Error {
+    match case.manifest.get("cases") {
+        Some(_) => Error::unsupported("replica exchange", ""),
+        None => {
+            Error::invalid("manifest", "neither terms nor kind", "a static case or a trajectory")
+        }
+    }
+}
+
+/// Model, structures and settings of the case whose manifest is at `path`: those of a trajectory, or
+/// those of one from a static case's positions.
+///
+/// # Errors
+/// What is wrong with the case's files, by name.
+pub fn start_of(path: &Path) -> Result<(Model, Vec<Structure>, Settings)> {
+    let start = |case: Case| match case.is_trajectory() || case.is_static() {
+        true => case.start(),
+        false => Err(of_other_kind(&case)),
+    };
+    let Start { model, structures, settings } =
+        Case::open(path).and_then(|case| start(case).of_file(path))?;
+    Ok((model, structures, settings))
 }
 
 /// Compares values with the tensor `out/f64/{name}`, from its element `start` on.

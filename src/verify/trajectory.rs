@@ -1,46 +1,29 @@
 //! Trajectories whose random numbers are given.
 
-use super::case::Case;
+use super::case::{Case, Start};
 use super::{EngineFactory, Findings, Options, check, check_mixed, flat};
-use crate::engine::{Dynamics, Integrator, State, Terms};
+use crate::engine::{Integrator, Terms};
 use crate::error::Result;
-use crate::system::System;
+use crate::simulation::Simulation;
 
 pub(super) fn trajectory(
     case: &Case,
     options: Options,
     engine: &EngineFactory,
 ) -> Result<Findings> {
-    let settings = case.trajectory()?;
-    let model_case = case.model_case()?;
-    let model = model_case.model()?;
-    let start = case.tensor("input/pos0")?;
+    let Start { model, structures, settings } = case.start()?;
     let overdamped = matches!(settings.integrator, Integrator::Overdamped { .. });
-    let velocities = match overdamped {
-        true => None,
-        false => Some(case.shaped("input/vel0", &start.shape)?),
-    };
-    let mut topology = model_case.topology(&model)?;
-    topology.masses = case.tensor("input/masses")?.values;
-    let masses = topology.masses.clone();
-    let structures = Case::structures(topology, &start, velocities.as_ref())?;
-    let (n_replicas, n_beads) = (structures.len(), masses.len());
-    let n = n_replicas * n_beads;
+    let (n_replicas, masses) = (structures.len(), structures[0].topology.masses.clone());
+    let (n_steps, stride) =
+        (case.count(&["steps"])?, case.count(&["frame_stride_pos_vel"])?.max(1));
+    let n = n_replicas * masses.len();
     let noise = match settings.integrator {
         Integrator::Nve => None,
-        _ => Some(case.shaped("input/noise", &[settings.steps, n_replicas, n_beads, 3])?.vectors()),
+        _ => Some(case.shaped("input/noise", &[n_steps, n_replicas, masses.len(), 3])?.vectors()),
     };
-    let mut engine = engine(System::new(&model, &structures)?)?;
-    engine.set_dynamics(&Dynamics {
-        integrator: settings.integrator,
-        dt: settings.dt,
-        beta: case.shaped("input/beta", &[n_replicas])?.values,
-        seed: 0,
-        replica_ids: (0..n_replicas as u32).collect(),
-    })?;
     let zero = vec![[0.0; 3]; n];
-    let velocities = velocities.map_or_else(|| zero.clone(), |v| v.vectors());
-    engine.set_state(&State { positions: start.vectors(), velocities, step: 0 })?;
+    let mut simulation = Simulation::with_engine(&model, &structures, &settings, engine)?;
+    let engine = simulation.engine();
 
     let check = |name: &str, energy, start: usize, found: &[f64]| {
         check(case, options, name, energy, start, found)
@@ -57,7 +40,7 @@ pub(super) fn trajectory(
         check("potential", true, 0, &engine.potential()?)?,
         check("forces_initial", false, 0, flat(&forces))?,
     ];
-    let steps = settings.steps.min(options.max_steps.unwrap_or(usize::MAX));
+    let steps = n_steps.min(options.max_steps.unwrap_or(usize::MAX));
     for step in 1..=steps {
         let noise = noise.as_ref().map_or(&zero[..], |noise| &noise[(step - 1) * n..step * n]);
         engine.advance_with_noise(noise)?;
@@ -67,15 +50,15 @@ pub(super) fn trajectory(
             let kinetic = kinetic(&masses, &state.velocities);
             comparisons.push(check("kinetic", true, step * n_replicas, &kinetic)?);
         }
-        if step % settings.stride == 0 {
-            let at = step / settings.stride * n * 3;
+        if step % stride == 0 {
+            let at = step / stride * n * 3;
             comparisons.push(check("pos", false, at, flat(&state.positions))?);
             if !overdamped {
                 comparisons.push(check("vel", false, at, flat(&state.velocities))?);
             }
         }
     }
-    if steps == settings.steps {
+    if steps == n_steps {
         let forces = engine.evaluate(Terms::Total)?.forces;
         comparisons.push(check("forces_final", false, 0, flat(&forces))?);
     }
