@@ -69,10 +69,11 @@ pub trait Ops {
     /// `B_k(d) = C(d) exp(−sharpness_k (t(d) − center_k)²)`, "flash radial basis".
     ///
     /// Returns `distance [n_edges]`, `value [n_edges, K]`, `slope [n_edges, K]` in 1/Å.
-    /// Tolerance: 5e-6 of the largest magnitude of each; for the slope also what a shift of t by the
-    /// error f32 has there changes, the shift times curvature over slope of a Gaussian,
-    /// 1.65 √(2 sharpness): 1e-6 for t = d, distances and centers of some 10 Å, and 1.5e-7 for a
-    /// warped t up to 1, the exponential of a rounded argument.
+    /// Tolerance: 2e-6 of the largest magnitude of each; and what a shift of t by the error that f32
+    /// has there changes: the shift times 0.61 √(2 sharpness), the largest slope of a Gaussian, for
+    /// the value, and times 1.65 √(2 sharpness), its curvature over its slope, for the slope. The
+    /// shift is 1e-6 for t = d, distances and centers of some 10 Å, and 1.5e-7 for a warped t up to
+    /// 1, the exponential of a rounded argument.
     fn radial_basis(
         &self,
         basis: &RadialBasis,

@@ -1,4 +1,4 @@
-// lib/dense on the tensor cores: the same functions, for tiles of whole matrices of 16 x 16.
+// lib/dense on the tensor cores: the same functions, for tiles of 16 rows.
 //
 // The units multiply 16-bit floats and add f32. An operand is the sum of two of them, so that with
 // the three larger of the four products a layer is as exact as in f32:
@@ -6,8 +6,8 @@
 // Every row of inputs is scaled by a power of two of its own, the weights by one for all, so that
 // neither leaves the range of 16-bit floats; a row's digits do not depend on the rows around it.
 //
-// Biases lie as in lib/dense, with widths that are multiples of 16; their halves in matrices of
-// 16 x 16, each column by column.
+// Biases lie as in lib/dense, with widths that are multiples of 16; the halves of weights in matrices
+// of 16 x 16, each output by output.
 #import vector
 #import weight
 
@@ -22,9 +22,8 @@ constexpr u32 TILE = SUBGROUPS * ROWS;
 // matrices, so that what half a warp touches at a time lies in different banks.
 constexpr u32 STRIDE = (WIDTH / 4u | 1u) * 4u;
 constexpr u32 SUM_STRIDE = WIDTH + 2u;
-// Matrices along the inputs to have on their way at once: small tiles wait for memory, large ones
-// need their registers for a second block of threads.
-constexpr u32 AT_ONCE = TILE == 16u ? 4u : 1u;
+// Matrices along the inputs to have on their way at once.
+constexpr u32 AT_ONCE = 4u;
 // Whether operands have a lower part.
 constexpr bool LOW = true;
 // Where the lower parts of the weights begin, in fours.
@@ -34,7 +33,7 @@ constexpr float UNSCALE = 1.0f;
 // Number of the argument, which is the last.
 constexpr u32 HALVES = 8u;
 static_assert(HALVES > 0u && LANES == 32u && LANES >= WIDTH && WIDTH % 4u == 0u);
-static_assert(TILE == 16u || TILE == 32u);
+static_assert(TILE == 16u);
 // Biases are f32.
 static_assert(!SCALED && NUMBERS == 1u);
 
@@ -87,15 +86,13 @@ __device__ inline void multiply_add(float* sum, Rows x, uint2 w) {
         : "r"(x.top.x), "r"(x.bottom.x), "r"(x.top.y), "r"(x.bottom.y), "r"(w.x), "r"(w.y));
 }
 
-// Of W x. A warp has a matrix of the tile at a time.
+// Of W x.
 __device__ __forceinline__ Held product(
     const Chain& chain, u32 at, u32 n_in, u32 n_out, u32 lane) {
     const u32 width = whole(n_out);
     const u32 g = lane % 32u / 4u;
     const u32 t = lane % 4u;
-    for (u32 number = lane / LANES; number < width / 4u * (TILE / 16u); number += SUBGROUPS) {
-        const u32 c = number % (width / 4u) * 4u;
-        const u32 first = number / (width / 4u) * 16u + g;
+    for (u32 c = lane / LANES * 4u; c < width; c += 4u * SUBGROUPS) {
         // The units cut off what they add to a large sum: only products of a lower part, which are
         // small, are summed there.
         Sum upper = {};
@@ -103,10 +100,10 @@ __device__ __forceinline__ Held product(
 #pragma unroll AT_ONCE
         for (u32 k = 0u; k < whole(n_in); k += 4u) {
             const uint2* matrix = &chain.halves[at + 4u * k * width + 16u * c + 4u * g + t];
-            const Rows x = rows_at(&high[first * STRIDE + k + t]);
+            const Rows x = rows_at(&high[g * STRIDE + k + t]);
             Rows x_low = {};
             if constexpr (LOW) {
-                x_low = rows_at(&low[first * STRIDE + k + t]);
+                x_low = rows_at(&low[g * STRIDE + k + t]);
             }
 #pragma unroll
             for (u32 half = 0u; half < 2u; half++) {
@@ -127,7 +124,7 @@ __device__ __forceinline__ Held product(
 #pragma unroll
         for (u32 s = 0u; s < 8u; s += 2u) {
             // Row g or g + 8, the first or the last 8 columns.
-            const u32 quad = (first + s / 2u % 2u * 8u) * SUM_STRIDE + c + s / 4u * 2u;
+            const u32 quad = (g + s / 2u % 2u * 8u) * SUM_STRIDE + c + s / 4u * 2u;
             const float2 two = make_float2(
                 upper.at[s] + lower.at[s], upper.at[s + 1u] + lower.at[s + 1u]);
             reinterpret_cast<float2*>(&sums[quad])[t] = two;

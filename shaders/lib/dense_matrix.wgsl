@@ -1,4 +1,4 @@
-// lib/dense on the matrix units: the same functions, for tiles of whole matrices of 16 x 16.
+// lib/dense on the matrix units: the same functions, for tiles of 16 rows.
 //
 // The units multiply 16-bit floats and add f32. An operand is the sum of two of them, so that with
 // the three larger of the four products a layer is as exact as in f32:
@@ -6,8 +6,8 @@
 // Every row of inputs is scaled by a power of two of its own, the weights by one for all, so that
 // neither leaves the range of 16-bit floats; a row's digits do not depend on the rows around it.
 //
-// Biases lie as in lib/dense, with widths that are multiples of 16; their halves in matrices of
-// 16 x 16, each column by column.
+// Biases lie as in lib/dense, with widths that are multiples of 16; the halves of weights in matrices
+// of 16 x 16, each output by output.
 enable f16;
 enable wgpu_cooperative_matrix;
 #import weight
@@ -22,8 +22,6 @@ const TILE: u32 = SUBGROUPS * ROWS;
 // Fours of numbers from one row to the next: rows begin in different banks of the memory.
 const STRIDE: u32 = WIDTH + 2u;
 const SUM_STRIDE: u32 = WIDTH + 1u;
-// Where a second matrix of rows begins.
-const SECOND: u32 = (TILE - 16u) * STRIDE;
 // Whether operands have a lower part.
 const LOW: bool = true;
 // Where the lower parts of the weights begin, in fours.
@@ -32,7 +30,7 @@ const LOW_AT: u32 = 0u;
 const UNSCALE: f32 = 1.0;
 // Number of the binding.
 const HALVES: u32 = 8u;
-const_assert LANES >= WIDTH && (TILE == 16u || TILE == 32u);
+const_assert LANES >= WIDTH && TILE == 16u;
 
 @group(0) @binding(HALVES) var<storage, read> halves: array<vec4<f16>>;
 
@@ -50,39 +48,27 @@ fn whole(n: u32) -> u32 {
     return (n + 3u) / 4u * 4u;
 }
 
-// Of W x.
+// Of W x. Weights are the first operand and rows the second, so that sums are columns of 16 channels
+// of a row: drivers fetch a first operand from the device's memory faster.
 fn product(at: u32, n_in: u32, n_out: u32, lane: u32) -> Held {
     let width = whole(n_out);
     for (var c = lane / LANES * 4u; c < width; c += 4u * SUBGROUPS) {
         // The units cut off what they add to a large sum: only products of a lower part, which are
         // small, are summed there.
         var upper: coop_mat16x16<f32, C>;
-        var upper2: coop_mat16x16<f32, C>;
         var lower: coop_mat16x16<f32, C>;
-        var lower2: coop_mat16x16<f32, C>;
         for (var k = 0u; k < whole(n_in); k += 4u) {
             let matrix = at + 4u * k * width + 16u * c;
-            let w = coopLoad<coop_mat16x16<f16, B>>(&halves[matrix], 4u);
-            let x = coopLoadT<coop_mat16x16<f16, A>>(&high[k], STRIDE);
-            let x2 = coopLoadT<coop_mat16x16<f16, A>>(&high[SECOND + k], STRIDE);
-            upper += coopMultiplyAdd(x, w, coop_mat16x16<f32, C>());
-            if TILE > 16u {
-                upper2 += coopMultiplyAdd(x2, w, coop_mat16x16<f32, C>());
-            }
+            let w = coopLoadT<coop_mat16x16<f16, A>>(&halves[matrix], 4u);
+            let x = coopLoad<coop_mat16x16<f16, B>>(&high[k], STRIDE);
+            upper += coopMultiplyAdd(w, x, coop_mat16x16<f32, C>());
             if LOW {
-                let w_low = coopLoad<coop_mat16x16<f16, B>>(&halves[LOW_AT + matrix], 4u);
-                let x_low = coopLoadT<coop_mat16x16<f16, A>>(&low[k], STRIDE);
-                lower = coopMultiplyAdd(x_low, w, coopMultiplyAdd(x, w_low, lower));
-                if TILE > 16u {
-                    let x2_low = coopLoadT<coop_mat16x16<f16, A>>(&low[SECOND + k], STRIDE);
-                    lower2 = coopMultiplyAdd(x2_low, w, coopMultiplyAdd(x2, w_low, lower2));
-                }
+                let w_low = coopLoadT<coop_mat16x16<f16, A>>(&halves[LOW_AT + matrix], 4u);
+                let x_low = coopLoad<coop_mat16x16<f16, B>>(&low[k], STRIDE);
+                lower = coopMultiplyAdd(w, x_low, coopMultiplyAdd(w_low, x, lower));
             }
         }
-        coopStoreT(upper + lower, &sums[c], SUM_STRIDE);
-        if TILE > 16u {
-            coopStoreT(upper2 + lower2, &sums[16u * SUM_STRIDE + c], SUM_STRIDE);
-        }
+        coopStore(upper + lower, &sums[c], SUM_STRIDE);
     }
     workgroupBarrier();
     let q = min(lane % LANES, width - 1u);

@@ -200,14 +200,15 @@ impl Tiles {
     /// For layers of up to `widest` channels.
     fn new(device: &Device, widest: usize, n_beads: usize) -> Result<Self> {
         match device.matrices && widest <= MOST_CHANNELS {
-            true => Ok(Tiles::of_matrices(widest, n_beads)),
+            true => Ok(Tiles::of_matrices(widest)),
             false => Tiles::of_lanes(device, widest, n_beads),
         }
     }
 
-    /// Two matrices high where there are rows enough for all of a device.
-    fn of_matrices(widest: usize, n_beads: usize) -> Self {
-        let (workgroup, rows) = if n_beads < 4096 { (256, 16) } else { (512, 32) };
+    /// Tiles of a matrix, which leave several workgroups to a multiprocessor: each waits for weights
+    /// and at barriers.
+    fn of_matrices(widest: usize) -> Self {
+        let (workgroup, rows) = (256, 16);
         let constants = vec![
             ("WORKGROUP", Value::Count(workgroup)),
             ("WIDTH", Value::Count(quads(widest.next_multiple_of(16)))),
