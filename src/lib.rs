@@ -53,7 +53,7 @@
 //!
 //! In mixed precision ([`engine::Precision`]) the same kernels import other files of `shaders/lib`:
 //! tables and the features of the way back are 16-bit floats, multiplied as such where the device
-//! can; weights are normalised integers, or one or two 16-bit floats on matrix units.
+//! can; weights are normalised integers, or two 16-bit floats on matrix units.
 //! [`precision`] tells what that loses, from the same code.
 //!
 //! With the feature `cuda` the same host drives NVIDIA's GPUs through CUDA: each `NAME.wgsl` has a twin

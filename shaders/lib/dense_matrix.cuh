@@ -24,8 +24,6 @@ constexpr u32 STRIDE = (WIDTH / 4u | 1u) * 4u;
 constexpr u32 SUM_STRIDE = WIDTH + 2u;
 // Matrices along the inputs to have on their way at once.
 constexpr u32 AT_ONCE = 4u;
-// Whether operands have a lower part.
-constexpr bool LOW = true;
 // Where the lower parts of the weights begin, in fours.
 constexpr u32 LOW_AT = 0u;
 // 1 / scale of the weights.
@@ -56,7 +54,7 @@ struct Chain {
 };
 
 __shared__ uint2 high[TILE * STRIDE];
-__shared__ uint2 low[LOW ? TILE * STRIDE : 1u];
+__shared__ uint2 low[TILE * STRIDE];
 __shared__ float4 sums[TILE * SUM_STRIDE];
 
 // Quads, in whole matrices.
@@ -101,10 +99,7 @@ __device__ __forceinline__ Held product(
         for (u32 k = 0u; k < whole(n_in); k += 4u) {
             const uint2* matrix = &chain.halves[at + 4u * k * width + 16u * c + 4u * g + t];
             const Rows x = rows_at(&high[g * STRIDE + k + t]);
-            Rows x_low = {};
-            if constexpr (LOW) {
-                x_low = rows_at(&low[g * STRIDE + k + t]);
-            }
+            const Rows x_low = rows_at(&low[g * STRIDE + k + t]);
 #pragma unroll
             for (u32 half = 0u; half < 2u; half++) {
                 const uint2 w = __ldg(&matrix[32u * half]);
@@ -114,11 +109,9 @@ __device__ __forceinline__ Held product(
                 for (u32 s = 0u; s < 4u; s++) {
                     upper.at[4u * half + s] += added[s];
                 }
-                if constexpr (LOW) {
-                    const uint2 w_low = __ldg(&matrix[LOW_AT + 32u * half]);
-                    multiply_add(&lower.at[4u * half], x, w_low);
-                    multiply_add(&lower.at[4u * half], x_low, w);
-                }
+                const uint2 w_low = __ldg(&matrix[LOW_AT + 32u * half]);
+                multiply_add(&lower.at[4u * half], x, w_low);
+                multiply_add(&lower.at[4u * half], x_low, w);
             }
         }
 #pragma unroll
@@ -167,14 +160,10 @@ __device__ __forceinline__ void keep(Chain& chain, const Held& held, u32 n_out, 
         chain.unscale[r] = UNSCALE * float_of_bits((exponent - 14u) << 23u);
         const u32 at = (lane / LANES * ROWS + r) * STRIDE + q;
         if (q < WIDTH) {
-            if constexpr (LOW) {
-                const float4 near = make_float4(
-                    digits(scaled.x), digits(scaled.y), digits(scaled.z), digits(scaled.w));
-                high[at] = rounded(near);
-                low[at] = rounded(scaled - near);
-            } else {
-                high[at] = rounded(scaled);
-            }
+            const float4 near = make_float4(
+                digits(scaled.x), digits(scaled.y), digits(scaled.z), digits(scaled.w));
+            high[at] = rounded(near);
+            low[at] = rounded(scaled - near);
         }
     }
     __syncthreads();

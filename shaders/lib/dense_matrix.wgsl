@@ -22,8 +22,6 @@ const TILE: u32 = SUBGROUPS * ROWS;
 // Fours of numbers from one row to the next: rows begin in different banks of the memory.
 const STRIDE: u32 = WIDTH + 2u;
 const SUM_STRIDE: u32 = WIDTH + 1u;
-// Whether operands have a lower part.
-const LOW: bool = true;
 // Where the lower parts of the weights begin, in fours.
 const LOW_AT: u32 = 0u;
 // 1 / scale of the weights.
@@ -62,11 +60,9 @@ fn product(at: u32, n_in: u32, n_out: u32, lane: u32) -> Held {
             let w = coopLoadT<coop_mat16x16<f16, A>>(&halves[matrix], 4u);
             let x = coopLoad<coop_mat16x16<f16, B>>(&high[k], STRIDE);
             upper += coopMultiplyAdd(w, x, coop_mat16x16<f32, C>());
-            if LOW {
-                let w_low = coopLoadT<coop_mat16x16<f16, A>>(&halves[LOW_AT + matrix], 4u);
-                let x_low = coopLoad<coop_mat16x16<f16, B>>(&low[k], STRIDE);
-                lower = coopMultiplyAdd(w, x_low, coopMultiplyAdd(w_low, x, lower));
-            }
+            let w_low = coopLoadT<coop_mat16x16<f16, A>>(&halves[LOW_AT + matrix], 4u);
+            let x_low = coopLoad<coop_mat16x16<f16, B>>(&low[k], STRIDE);
+            lower = coopMultiplyAdd(w, x_low, coopMultiplyAdd(w_low, x, lower));
         }
         coopStore(upper + lower, &sums[c], SUM_STRIDE);
     }
@@ -102,10 +98,8 @@ fn keep(held: Held, n_out: u32, lane: u32) {
         let digits = bitcast<vec4<u32>>(scaled) & vec4<u32>(0xffffe000u);
         let near = bitcast<vec4<f32>>(digits);
         if q < WIDTH {
-            high[at] = vec4<f16>(select(scaled, near, LOW));
-            if LOW {
-                low[at] = vec4<f16>(scaled - near);
-            }
+            high[at] = vec4<f16>(near);
+            low[at] = vec4<f16>(scaled - near);
         }
     }
     workgroupBarrier();

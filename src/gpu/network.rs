@@ -60,8 +60,8 @@ enum Form {
     F32,
     /// Normalised integers of 16 bits with a scale for each output.
     Norm,
-    /// For the matrix units: the sum of so many 16-bit floats.
-    Parts(usize),
+    /// For the matrix units: the sum of two 16-bit floats.
+    Parts,
 }
 
 /// Layers as lib/dense.wgsl reads them, one after the other.
@@ -87,10 +87,10 @@ impl Chain {
     /// Adds W and its bias, or the transpose of W; returns where it begins.
     fn push(&mut self, layer: &Linear, transposed: bool) -> u32 {
         let at = self.at();
-        let granule = if matches!(self.form, Form::Parts(_)) { 16 } else { 4 };
+        let granule = if self.form == Form::Parts { 16 } else { 4 };
         let (block, width) = by_inputs(layer, transposed, granule);
         self.n_weights += block.len();
-        if let Form::Parts(_) = self.form {
+        if self.form == Form::Parts {
             self.matrices.resize(self.words.len(), 0.0);
             self.matrices.extend(by_matrices(&block, width));
         }
@@ -120,11 +120,9 @@ impl Chain {
         match self.form {
             Form::F32 => {}
             Form::Norm => at.push(("weight", Value::File("weight_norm"))),
-            Form::Parts(parts) => {
-                let (mut both, scale) = split(&self.matrices);
-                both.truncate(parts * self.matrices.len());
+            Form::Parts => {
+                let (both, scale) = split(&self.matrices);
                 at.push(("dense", Value::File("dense_matrix")));
-                at.push(("LOW", Value::Flag(parts == 2)));
                 at.push(("LOW_AT", Value::Count((self.matrices.len() / 4) as u32)));
                 at.push(("UNSCALE", Value::Real(scale.recip())));
                 halves = Some(Buffer::from_slice(device, "halves", &both)?);
@@ -382,12 +380,10 @@ impl Network {
         let (hidden, filters) = (quads(schnet.n_hidden), quads(schnet.n_filters()));
         let rows = |label, quads: u32| Buffer::zeroed(device, label, n_beads * 4 * quads as usize);
         let stored = convolutions.stored;
-        // A gradient makes less of errors than an activation does.
-        let [form_forward, form_backward] = match (tiles.matrices, numerics.precision) {
-            (true, Precision::F32) => [Form::Parts(2); 2],
-            (true, Precision::Mixed) => [Form::Parts(2), Form::Parts(1)],
-            (false, Precision::F32) => [Form::F32; 2],
-            (false, Precision::Mixed) => [Form::Norm; 2],
+        let form = match (tiles.matrices, numerics.precision) {
+            (true, _) => Form::Parts,
+            (false, Precision::F32) => Form::F32,
+            (false, Precision::Mixed) => Form::Norm,
         };
         let packed = |label, quads: u32| {
             Buffer::zeroed(device, label, n_beads * stored.words() * quads as usize)
@@ -405,8 +401,8 @@ impl Network {
                 ];
                 let backward = forward.map(|(name, layer, _)| (name, layer, true));
                 Ok(Between {
-                    forward: Layers::new(device, form_forward, &forward)?,
-                    backward: Layers::new(device, form_backward, &backward)?,
+                    forward: Layers::new(device, form, &forward)?,
+                    backward: Layers::new(device, form, &backward)?,
                     z: packed("z", hidden)?,
                 })
             };
@@ -427,7 +423,7 @@ impl Network {
             blocks.push(Block { between, y, kept });
         }
         let last = schnet.interactions.last().expect("a network has blocks");
-        let mut chain = Chain::new(form_forward);
+        let mut chain = Chain::new(form);
         let at = [
             ("LIN2", &last.lin2, false),
             ("LIN", &last.lin, false),
