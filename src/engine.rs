@@ -213,6 +213,20 @@ pub struct KernelTime {
     pub flops: u64,
 }
 
+impl KernelTime {
+    /// The calls of each kernel, in the order of its first one.
+    pub fn by_kernel(times: &[KernelTime]) -> Vec<(&'static str, Vec<KernelTime>)> {
+        let mut kernels: Vec<(&'static str, Vec<KernelTime>)> = Vec::new();
+        for time in times {
+            match kernels.iter_mut().find(|(kernel, _)| *kernel == time.kernel) {
+                Some((_, calls)) => calls.push(*time),
+                None => kernels.push((time.kernel, vec![*time])),
+            }
+        }
+        kernels
+    }
+}
+
 /// A backend at work on one system. All of it stays on the device between calls.
 ///
 /// The state is set first; everything else refers to it.

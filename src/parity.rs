@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::model::{Model, SCHNET};
 use crate::simulation::{Settings, Simulation};
 use crate::system::Structure;
-use crate::verify;
+use crate::verify::{Apart, Start, rms, start_of};
 
 /// What both backends are given.
 #[derive(Debug, Clone)]
@@ -39,15 +39,6 @@ pub struct Job {
     pub structures: Vec<Structure>,
     /// How they move.
     pub settings: Settings,
-}
-
-/// How far two arrays are apart.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Apart {
-    /// Root mean square of the differences of components.
-    pub rms: f64,
-    /// The largest of them.
-    pub largest: f64,
 }
 
 /// How far apart the energies and forces of a term are.
@@ -86,7 +77,7 @@ pub struct Pair {
     terms: Vec<(String, Terms)>,
 }
 
-/// The clock runs at least so long for each backend, after as long a warm-up.
+/// The clock runs at least so long for each backend.
 const SECONDS: f64 = 0.5;
 /// Steps whose kernels are timed.
 const PROFILED_STEPS: u64 = 100;
@@ -108,33 +99,9 @@ impl Job {
     /// # Errors
     /// What is wrong with its files, by name; [`Error::Unsupported`] for a case of another kind.
     pub fn of_case(path: &Path) -> Result<Self> {
-        let (model, structures, settings) = verify::start_of(path)?;
+        let Start { model, structures, settings } = start_of(path)?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Job { name, model, structures, settings })
-    }
-}
-
-impl Apart {
-    fn of(pairs: impl Iterator<Item = [f64; 2]>) -> Self {
-        let (mut n, mut sum, mut largest) = (0_u32, 0.0, 0.0_f64);
-        for [a, b] in pairs {
-            let difference = (a - b).abs();
-            (n, sum) = (n + 1, sum + difference * difference);
-            // What is not a number is the largest.
-            largest = if difference <= largest { largest } else { difference };
-        }
-        Apart { rms: (sum / f64::from(n.max(1))).sqrt(), largest }
-    }
-
-    fn vectors([a, b]: [&[[f64; 3]]; 2]) -> Self {
-        let pairs = a.as_flattened().iter().zip(b.as_flattened());
-        Apart::of(pairs.map(|(a, b)| [*a, *b]))
-    }
-
-    /// In parts of `scale`; nothing is no part of nothing.
-    fn over(self, scale: f64) -> Self {
-        let part = |x: f64| if x == 0.0 { 0.0 } else { x / scale };
-        Apart { rms: part(self.rms), largest: part(self.largest) }
     }
 }
 
@@ -171,13 +138,11 @@ impl Pair {
         let mut differences = Vec::new();
         for (term, terms) in self.terms.clone() {
             let [a, b] = self.both(|engine| engine.evaluate(terms))?;
-            let nothing = vec![[0.0; 3]; a.forces.len()];
-            let scale = Apart::vectors([&a.forces, &nothing]).rms;
-            let energies = a.energy.iter().zip(&b.energy);
+            let [forces_a, forces_b] = [a.forces.as_flattened(), b.forces.as_flattened()];
             differences.push(Difference {
                 term,
-                energy: Apart::of(energies.map(|(a, b)| [*a, *b])),
-                forces: Apart::vectors([&a.forces, &b.forces]).over(scale),
+                energy: Apart::of(&a.energy, &b.energy),
+                forces: Apart::of(forces_a, forces_b).over(rms(forces_a)),
             });
         }
         Ok(differences)
@@ -198,8 +163,8 @@ impl Pair {
                 engine.state()
             })?;
             done = step;
-            let positions = Apart::vectors([&a.positions, &b.positions]);
-            distances.push(Distance { step, positions });
+            let [a, b] = [a.positions.as_flattened(), b.positions.as_flattened()];
+            distances.push(Distance { step, positions: Apart::of(a, b) });
         }
         Ok(distances)
     }
@@ -222,8 +187,10 @@ impl Pair {
     }
 }
 
-/// Steps by the clock: each run as long as all before it, the last one is timed.
+/// Steps by the clock: runs of 1, 2, 4 … steps until one lasts long enough, which those before it
+/// have warmed up for.
 fn ms_per_step(engine: &mut dyn Engine) -> Result<f64> {
+    engine.advance(1)?;
     engine.state()?;
     let mut steps = 1;
     loop {
@@ -241,13 +208,16 @@ fn ms_per_step(engine: &mut dyn Engine) -> Result<f64> {
 fn by_kernel(profiles: [&Vec<KernelTime>; 2]) -> Vec<(&'static str, [f64; 2])> {
     let mut kernels: Vec<(&'static str, [f64; 2])> = Vec::new();
     for (side, times) in profiles.into_iter().enumerate() {
-        for time in times {
-            let known = kernels.iter().position(|(name, _)| *name == time.kernel);
-            let k = known.unwrap_or_else(|| {
-                kernels.push((time.kernel, [0.0; 2]));
-                kernels.len() - 1
-            });
-            kernels[k].1[side] += time.microseconds;
+        for (name, calls) in KernelTime::by_kernel(times) {
+            let microseconds = calls.iter().map(|call| call.microseconds).sum();
+            match kernels.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, times)) => times[side] = microseconds,
+                None => {
+                    let mut times = [0.0; 2];
+                    times[side] = microseconds;
+                    kernels.push((name, times));
+                }
+            }
         }
     }
     kernels

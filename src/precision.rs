@@ -83,8 +83,8 @@ pub enum Stored {
     F16,
     /// [`Losses::f16_pair`].
     F16Pair,
-    /// [`Losses::f16_pair`] for energies, [`Losses::f16`] on the way back to the forces.
-    F16PairBackF16,
+    /// [`Losses::snorm_by_channel`].
+    Snorm,
     /// [`Losses::packed`], on every device.
     Packed,
     /// f32.
@@ -99,7 +99,7 @@ impl Stored {
         match self {
             Stored::F16 => "f16",
             Stored::F16Pair => "f16 pair",
-            Stored::F16PairBackF16 => "f16 pair, back f16",
+            Stored::Snorm => "snorm/channel",
             Stored::Packed => "packed",
             Stored::F32 => "f32",
             Stored::Nothing => "-",
@@ -189,32 +189,29 @@ fn snorm(values: &[f64]) -> Vec<f64> {
 /// All tensors of a network, and those of its filter tables where it has them: with tables the
 /// filter networks themselves are not stored.
 pub fn tensors(schnet: &SchNet, table: Option<&FilterTable>) -> Vec<Tensor> {
-    let on_units = |stored| if layers_suit_units(schnet) { stored } else { Stored::F32 };
+    let of_layers = if layers_suit_units(schnet) { Stored::F16Pair } else { Stored::Snorm };
     let of_filters = match table {
         Some(_) => Stored::Nothing,
         None if filters_suit_units(schnet) => Stored::F16,
         None => Stored::F32,
     };
-    let last = schnet.interactions.len().saturating_sub(1);
     let mut tensors = Vec::new();
     for (b, block) in schnet.interactions.iter().enumerate() {
-        // The first lin1 is applied to the embedding beforehand; the last layers are one kernel
-        // with the readout.
-        let lin1 = if b == 0 { Stored::Nothing } else { on_units(Stored::F16PairBackF16) };
-        let lin = on_units(if b == last { Stored::F16Pair } else { Stored::F16PairBackF16 });
+        // The first lin1 is applied to the embedding beforehand.
+        let lin1 = if b == 0 { Stored::Nothing } else { of_layers };
         for (name, layer, stored) in [
             ("filter0", &block.filter0, of_filters),
             ("filter1", &block.filter1, of_filters),
             ("lin1", &block.lin1, lin1),
-            ("lin2", &block.lin2, lin),
-            ("lin", &block.lin, lin),
+            ("lin2", &block.lin2, of_layers),
+            ("lin", &block.lin, of_layers),
         ] {
             tensors.push(Tensor::of_layer(format!("block{b}.{name}"), layer, stored));
         }
         tensors.extend(table.into_iter().flat_map(|table| coefficients(schnet, table, b)));
     }
     for (l, layer) in schnet.readout.iter().enumerate() {
-        tensors.push(Tensor::of_layer(format!("out{l}"), layer, on_units(Stored::F16Pair)));
+        tensors.push(Tensor::of_layer(format!("out{l}"), layer, of_layers));
     }
     tensors
 }
@@ -377,7 +374,7 @@ mod tests {
         let of = |name: &str| found.iter().find(|tensor| tensor.name == name).unwrap();
         assert_eq!(of("block1.c0").shape, [schnet.n_filters(), table.n_intervals()]);
         assert_eq!(of("block0.lin1").stored, Stored::Nothing);
-        assert_eq!(of("block1.lin1").stored, Stored::F16PairBackF16);
+        assert_eq!(of("block1.lin1").stored, Stored::F16Pair);
         assert_eq!(of("out0").stored, Stored::F16Pair);
         for tensor in &found {
             // Half a unit in the last place, for values up to so many times the rms.

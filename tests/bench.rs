@@ -1,7 +1,7 @@
 //! What `bench` and the profile behind it report. Speeds are nowhere asserted.
 
 use flashschnet::backend::{Backend, Kind};
-use flashschnet::engine::{Filter, KernelTime};
+use flashschnet::engine::{Filter, KernelTime, Numerics, Precision};
 use flashschnet::error::Error;
 use flashschnet::gpu::{Device, Profile, Wgpu, wgpu};
 use flashschnet::simulation::{Settings, Simulation};
@@ -39,7 +39,8 @@ fn a_profile_lists_every_kernel_of_the_step() {
 
     let device = Device::open(Some("0"), Profile::Full).unwrap();
     let system = System::new(&small::model(), &small::structures()).unwrap();
-    let expected = Wgpu::new(&device, system, Filter::default()).unwrap().kernel_names();
+    let numerics = Numerics { filter: Precision::Mixed.table(), precision: Precision::Mixed };
+    let expected = Wgpu::new(&device, system, numerics).unwrap().kernel_names();
     let profile = &size["profile"];
     let mut calls = 0;
     for kernel in profile["kernels"].as_array().unwrap() {
@@ -54,6 +55,30 @@ fn a_profile_lists_every_kernel_of_the_step() {
     for limit in ["copy_gb_per_s", "fma_gflop_per_s", "kernels_us", "step_us"] {
         assert!(profile[limit].as_f64().unwrap() > 0.0, "{limit}");
     }
+}
+
+/// Dynamics are in mixed precision with tables on an adapter with 16-bit floats, as software ones have;
+/// what is asked for a number is in f32.
+#[test]
+fn dynamics_take_mixed_precision_where_it_is_fast() {
+    let [model, structures] = small_files().each_ref().map(|file| file.to_str().unwrap());
+    let system = ["--model", model, "--structures", structures, "--adapter", "0"];
+    for (more, precision) in [
+        (&[][..], "mixed"),
+        (&["--precision", "f32"], "f32"),
+        (&["--filter", "exact"], "f32"),
+        (&["--filter", "exact", "--precision", "mixed"], "mixed"),
+        (&["--portable"], "f32"),
+    ] {
+        let arguments =
+            [&["bench", "--replicas", "1", "--steps", "4", "--json"], &system[..], more];
+        let output = program(&arguments.concat());
+        let sizes: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+        let device = sizes[0]["device"].as_str().unwrap();
+        assert!(device.starts_with(&format!("wgpu: {precision},")), "{more:?}: {device}");
+    }
+    let output = program(&["verify", "--adapter", "0"]);
+    assert!(stdout(&output).lines().last().unwrap().contains("wgpu: f32,"), "{output:?}");
 }
 
 #[test]

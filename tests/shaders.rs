@@ -125,6 +125,7 @@ fn layers_on_matrix_units_translate() {
                 parse(&compose(name, &constants)).unwrap_or_else(|e| panic!("{e}"));
             let reflection = reflect(&module);
             assert_eq!(reflection.bindings.len(), bindings as usize, "{name}");
+            // Room for several workgroups on a multiprocessor.
             assert!(reflection.workgroup_bytes <= 17_408, "{name}");
             let spirv = naga::back::spv::write_vec(&module, &info, &Default::default(), None);
             assert!(!spirv.unwrap_or_else(|e| panic!("{name}: {e}")).is_empty());

@@ -99,7 +99,7 @@ impl Info {
             let error = Error::invalid("model", "no network", "a network, for its precision");
             return Err(self.inputs.of_model(error).into());
         };
-        let table = match self.place.filter(Precision::Mixed, Filter::TABLE) {
+        let table = match self.place.how.filter(Precision::Mixed, Filter::TABLE) {
             Filter::Exact => None,
             Filter::Table { tolerance } => Some(FilterTable::new(schnet, tolerance)?),
         };

@@ -38,20 +38,17 @@ struct Kernel {
 impl Profile {
     /// `step_us` is the time of a step in a run that is not profiled.
     pub(super) fn new(times: &[KernelTime], step_us: f64, limits: &Limits) -> Self {
-        let mut kernels: Vec<Kernel> = Vec::new();
-        for time in times {
-            let known = kernels.iter().position(|kernel| kernel.kernel == time.kernel);
-            let k = known.unwrap_or_else(|| {
-                kernels.push(Kernel::none(time.kernel));
-                kernels.len() - 1
-            });
-            let kernel = &mut kernels[k];
-            kernel.calls += 1;
-            kernel.us_per_step += time.microseconds;
-            kernel.bytes += time.bytes;
-            kernel.flops += time.flops;
-            kernel.us_of_calls.push(time.microseconds);
-        }
+        let mut kernels: Vec<Kernel> = KernelTime::by_kernel(times)
+            .into_iter()
+            .map(|(kernel, calls)| Kernel {
+                calls: calls.len(),
+                us_per_step: calls.iter().map(|call| call.microseconds).sum(),
+                bytes: calls.iter().map(|call| call.bytes).sum(),
+                flops: calls.iter().map(|call| call.flops).sum(),
+                us_of_calls: calls.iter().map(|call| call.microseconds).collect(),
+                ..Kernel::none(kernel)
+            })
+            .collect();
         for kernel in &mut kernels {
             // A clock may be too coarse for a small kernel.
             let seconds = 1e-6 * kernel.us_per_step.max(1e-3);

@@ -59,6 +59,13 @@ struct PlaceOptions {
     /// auto takes the best hardware adapter, never a software one, else cpu
     #[arg(long, value_enum, default_value_t, value_name = "NAME")]
     backend: BackendName,
+    #[command(flatten)]
+    how: HowOptions,
+}
+
+/// What a backend is asked for.
+#[derive(Args)]
+struct HowOptions {
     /// Take the wgpu adapter of this index, or whose name contains this
     #[arg(long, value_name = "NAME|INDEX")]
     adapter: Option<String>,
@@ -98,18 +105,17 @@ enum FilterName {
 }
 
 impl BackendOptions {
-    /// Opens the backend, in f32 unless told; says on stderr what `auto` took when that is worth a
-    /// line.
+    /// Opens the backend, in f32 unless told.
     fn open(&self) -> flashschnet::Result<Backend> {
         let backend = self.place.open()?;
         self.finish(backend, Precision::F32)
     }
 
-    /// The same for dynamics: in the precision that is fastest at the accuracy of mixed precision.
+    /// The same for dynamics: in mixed precision with tables on a GPU that has 16-bit floats.
     fn open_for_dynamics(&self) -> flashschnet::Result<Backend> {
         let backend = self.place.open()?;
         let halves = backend.device().is_some_and(Device::has_halves);
-        let filter = self.place.filter(Precision::Mixed, backend.filter());
+        let filter = self.place.how.filter(Precision::Mixed, backend.filter());
         let mixed = halves && filter != Filter::Exact;
         self.finish(backend, if mixed { Precision::Mixed } else { Precision::F32 })
     }
@@ -128,27 +134,38 @@ impl PrecisionName {
     }
 }
 
-impl PlaceOptions {
-    fn open(&self) -> flashschnet::Result<Backend> {
-        let kind = match self.backend {
+impl BackendName {
+    fn kind(self) -> Kind {
+        match self {
             BackendName::Auto => Kind::Auto,
             BackendName::Wgpu => Kind::Wgpu,
             BackendName::Cuda => Kind::Cuda,
             BackendName::Cpu => Kind::Cpu,
             BackendName::Reference => Kind::Reference,
-        };
-        let profile = if self.portable { Profile::Portable } else { Profile::Full };
-        Backend::open_with(kind, self.adapter.as_deref(), profile)
+        }
+    }
+}
+
+impl PlaceOptions {
+    fn open(&self) -> flashschnet::Result<Backend> {
+        self.how.open(self.backend, self.how.adapter.as_deref())
     }
 
     /// The backend in a precision, with the filters asked for.
     fn finish(&self, backend: Backend, precision: Precision) -> flashschnet::Result<Backend> {
-        let backend = backend.with_precision(precision)?;
-        let filter = self.filter(precision, backend.filter());
+        let filter = self.how.filter(precision, backend.filter());
+        Ok(backend.with_precision(precision)?.with_filter(filter))
+    }
+}
+
+impl HowOptions {
+    fn open(&self, backend: BackendName, adapter: Option<&str>) -> flashschnet::Result<Backend> {
+        let profile = if self.portable { Profile::Portable } else { Profile::Full };
+        let backend = Backend::open_with(backend.kind(), adapter, profile)?;
         if let Some(reason) = backend.reason() {
             eprintln!("note: {reason}");
         }
-        Ok(backend.with_filter(filter))
+        Ok(backend)
     }
 
     /// The filters asked for, where a backend opens with `usual` ones.

@@ -7,36 +7,27 @@ use std::process::ExitCode;
 use clap::Args;
 use flashschnet::Error;
 use flashschnet::backend::Backend;
+use flashschnet::engine::Filter;
 use flashschnet::parity::{Difference, Distance, Job, Pair, Speed};
 use flashschnet::verify::cases_at;
 use serde::Serialize;
 
-use super::{BackendName, FilterName, PlaceOptions, PrecisionName};
+use super::{BackendName, HowOptions, PrecisionName};
 
 /// Run two backends on the same input, and compare their results and speeds.
 ///
 /// Tells the largest differences of the energies and forces of every term, how far two trajectories
 /// of the same random numbers part over the first steps, and the times of a step and, where both
 /// can tell, of its kernels. The input is the built-in system, or the replicas of reference cases.
+/// With the reference backend filters are exact on both unless tables are asked for. The adapter is
+/// wgpu's; CUDA takes its first device.
 #[derive(Args)]
 pub(super) struct Parity {
     /// Two backends, with a comma between
     #[arg(long, value_enum, value_delimiter = ',', value_name = "A,B", required = true)]
     backends: Vec<BackendName>,
-    /// Take the wgpu adapter of this index, or whose name contains this
-    #[arg(long, value_name = "NAME|INDEX")]
-    adapter: Option<String>,
-    /// Ask of the adapter what every adapter has: no optional feature, WebGPU's default limits
-    #[arg(long)]
-    portable: bool,
-    /// Take the network's filters from tables of cubic pieces, or evaluate them exactly for every
-    /// edge
-    #[arg(long, value_enum, default_value = "table", value_name = "KIND")]
-    filter: FilterName,
-    /// Largest error of a tabulated filter's slope, relative to the largest slope [default: 1e-6,
-    /// and 3e-5 with mixed precision]
-    #[arg(long, value_name = "ERROR")]
-    table_tolerance: Option<f64>,
+    #[command(flatten)]
+    how: HowOptions,
     /// Store the network's weights and features in f32, or in 16-bit floats where that is enough
     #[arg(long, value_enum, default_value = "f32", value_name = "KIND")]
     precision: PrecisionName,
@@ -79,83 +70,116 @@ impl Parity {
             std::fs::metadata(path).map_err(|error| Error::io(path, error))?;
             files.extend(cases_at(path)?);
         }
-        let backends = [self.open(a)?, self.open(b)?];
-        let names = backends.each_ref().map(|backend| backend.kind().name());
+        let backends = self.open([a, b])?;
         let mut reports = Vec::new();
         let mut compare = |job: Job| -> anyhow::Result<()> {
-            let report = self.compare(job, backends.each_ref())?;
-            if !self.json {
-                report.print(&mut std::io::stdout(), names)?;
-            }
-            reports.push(report);
+            reports.push(self.compare(&job, backends.each_ref())?);
             Ok(())
         };
-        if files.is_empty() {
-            compare(Job::builtin(self.replicas))?;
-        }
-        for file in &files {
-            match Job::of_case(file) {
-                Err(error @ Error::Unsupported { .. }) => eprintln!("note: left out {error}"),
-                job => compare(job?)?,
-            }
-        }
+        let compared = match files.as_slice() {
+            [] => compare(Job::builtin(self.replicas)),
+            files => files.iter().try_for_each(|file| match Job::of_case(file) {
+                Err(error @ Error::Unsupported { .. }) => {
+                    eprintln!("note: left out {error}");
+                    Ok(())
+                }
+                job => compare(job?),
+            }),
+        };
         if self.json {
             writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&reports)?)?;
+        }
+        compared?;
+        if reports.is_empty() {
+            let expected = "a static case or a trajectory among them";
+            return Err(Error::invalid("cases", "none to compare", expected).into());
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    fn open(&self, backend: BackendName) -> flashschnet::Result<Backend> {
-        let of_wgpu = matches!(backend, BackendName::Auto | BackendName::Wgpu);
-        let place = PlaceOptions {
-            backend,
-            adapter: self.adapter.clone().filter(|_| of_wgpu),
-            portable: self.portable,
-            filter: Some(self.filter),
-            table_tolerance: self.table_tolerance,
-        };
-        place.finish(place.open()?, self.precision.precision())
+    fn open(&self, names: [BackendName; 2]) -> flashschnet::Result<[Backend; 2]> {
+        let of_wgpu = |name| matches!(name, BackendName::Auto | BackendName::Wgpu);
+        if let Some(adapter) = &self.how.adapter
+            && !names.into_iter().any(of_wgpu)
+        {
+            return Err(Error::invalid("adapter", adapter, "wgpu among the backends"));
+        }
+        let open =
+            |name| self.how.open(name, self.how.adapter.as_deref().filter(|_| of_wgpu(name)));
+        let [a, b] = [open(names[0])?, open(names[1])?];
+        let exact = [&a, &b].into_iter().any(|backend| backend.filter() == Filter::Exact);
+        let usual = if exact { Filter::Exact } else { Filter::TABLE };
+        let precision = self.precision.precision();
+        let filter = self.how.filter(precision, usual);
+        let finish = |backend: Backend| Ok(backend.with_precision(precision)?.with_filter(filter));
+        Ok([finish(a)?, finish(b)?])
     }
 
-    fn compare(&self, job: Job, backends: [&Backend; 2]) -> flashschnet::Result<Report> {
-        let mut pair = Pair::new(&job, backends)?;
-        Ok(Report {
-            input: job.name,
-            devices: pair.devices(),
-            differences: pair.differences()?,
-            distances: pair.distances(self.steps)?,
-            speed: if self.no_times { None } else { Some(pair.speed()?) },
-        })
+    /// Compares, and prints each part when it is there unless all are to be JSON.
+    fn compare(&self, job: &Job, backends: [&Backend; 2]) -> anyhow::Result<Report> {
+        let of_job = |error: Error| anyhow::anyhow!("{}: {error}", job.name);
+        let names = backends.map(|backend| backend.kind().name());
+        let out = &mut std::io::stdout();
+        let mut pair = Pair::new(job, backends).map_err(of_job)?;
+        let devices = pair.devices();
+        if !self.json {
+            writeln!(out, "{}\n  {}\n  {}", job.name, devices[0], devices[1])?;
+        }
+        let differences = pair.differences().map_err(of_job)?;
+        if !self.json {
+            print_differences(out, &differences)?;
+        }
+        let distances = pair.distances(self.steps).map_err(of_job)?;
+        if !self.json {
+            print_distances(out, &distances)?;
+        }
+        let speed = match self.no_times {
+            true => None,
+            false => Some(pair.speed().map_err(of_job)?),
+        };
+        if let Some(speed) = speed.as_ref().filter(|_| !self.json) {
+            print_speed(out, names, speed)?;
+        }
+        Ok(Report { input: job.name.clone(), devices, differences, distances, speed })
     }
 }
 
-impl Report {
-    fn print(&self, out: &mut impl Write, [a, b]: [&str; 2]) -> Result<()> {
-        let [first, second] = &self.devices;
-        writeln!(out, "{}\n  {first}\n  {second}", self.input)?;
-        let heads = ("energy, kcal/mol", "forces, in parts of their rms");
-        writeln!(out, "  {:<26}{:>22}{:>32}", "term", heads.0, heads.1)?;
-        writeln!(out, "  {:<26}{:>22}{:>16}{:>16}", "", "largest", "rms", "largest")?;
-        for Difference { term, energy, forces } in &self.differences {
-            let (energy, rms, largest) = (energy.largest, forces.rms, forces.largest);
-            writeln!(out, "  {term:<26}{energy:>22.1e}{rms:>16.1e}{largest:>16.1e}")?;
-        }
-        writeln!(out, "  {:<26}{:>22}{:>32}", "step", "", "positions, Å")?;
-        for Distance { step, positions } in &self.distances {
-            let (rms, largest) = (positions.rms, positions.largest);
-            writeln!(out, "  {step:<26}{:>22}{rms:>16.1e}{largest:>16.1e}", "")?;
-        }
-        let Some(Speed { ms_per_step, kernels }) = &self.speed else { return Ok(()) };
-        let ratio = [format!("{a}, µs"), format!("{b}, µs"), format!("{a}/{b}")];
-        writeln!(out, "  {:<26}{:>22}{:>16}{:>16}", "kernel", ratio[0], ratio[1], ratio[2])?;
-        let step = ("step, by the clock", ms_per_step.map(|ms| 1e3 * ms));
-        for (name, [first, second]) in kernels.iter().copied().chain([step]) {
-            let ratio = match first * second > 0.0 {
-                true => format!("{:.2}", first / second),
-                false => "-".to_owned(),
-            };
-            writeln!(out, "  {name:<26}{first:>22.1}{second:>16.1}{ratio:>16}")?;
-        }
-        Ok(())
+/// A line of a table.
+fn line(out: &mut impl Write, cells: [&str; 4]) -> Result<()> {
+    let [name, a, b, c] = cells;
+    writeln!(out, "  {name:<26}{a:>22}{b:>16}{c:>16}")
+}
+
+fn print_differences(out: &mut impl Write, differences: &[Difference]) -> Result<()> {
+    writeln!(
+        out,
+        "  {:<26}{:>22}{:>32}",
+        "term", "energy, kcal/mol", "forces, in parts of their rms"
+    )?;
+    line(out, ["", "largest", "rms", "largest"])?;
+    for Difference { term, energy, forces } in differences {
+        let numbers = [energy.largest, forces.rms, forces.largest].map(|x| format!("{x:.1e}"));
+        line(out, [term, &numbers[0], &numbers[1], &numbers[2]])?;
     }
+    Ok(())
+}
+
+fn print_distances(out: &mut impl Write, distances: &[Distance]) -> Result<()> {
+    line(out, ["step", "", "positions, Å: rms", "largest"])?;
+    for Distance { step, positions } in distances {
+        let numbers = [positions.rms, positions.largest].map(|x| format!("{x:.1e}"));
+        line(out, [&step.to_string(), "", &numbers[0], &numbers[1]])?;
+    }
+    Ok(())
+}
+
+fn print_speed(out: &mut impl Write, [a, b]: [&str; 2], speed: &Speed) -> Result<()> {
+    let heads = [format!("{a}, µs"), format!("{b}, µs"), format!("{a}/{b}")];
+    line(out, ["kernel", &heads[0], &heads[1], &heads[2]])?;
+    let step = ("step, by the clock", speed.ms_per_step.map(|ms| 1e3 * ms));
+    for (name, [a, b]) in speed.kernels.iter().copied().chain([step]) {
+        let ratio = if a * b > 0.0 { format!("{:.2}", a / b) } else { "-".to_owned() };
+        line(out, [name, &format!("{a:.1}"), &format!("{b:.1}"), &ratio])?;
+    }
+    Ok(())
 }

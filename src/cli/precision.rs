@@ -24,7 +24,7 @@ bits: log2 of the largest over the smallest value but 0, in the channel with mos
 f16: a 16-bit float, one power of two for the tensor; /channel: one for each channel
 snorm/channel: a normalised 16-bit integer, in parts of the channel's largest
 f16 pair: two 16-bit floats; packed: coefficients of a filter table, 64 bits for four
-mixed: how mixed precision stores it where there are matrix units; elsewhere layers are f32.
+mixed: how mixed precision stores it where there are matrix units; elsewhere layers are snorm.
     -: not at all; filters have tables instead, and beads begin with what the first lin1 makes";
 
 impl Report {

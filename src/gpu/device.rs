@@ -336,7 +336,7 @@ impl Device {
         shaders
     }
 
-    /// Whether it computes with 16-bit floats, which makes mixed precision the faster one.
+    /// Whether it computes with 16-bit floats.
     pub fn has_halves(&self) -> bool {
         self.halves
     }

@@ -20,8 +20,8 @@ use crate::system::{Structure, Topology};
 pub(crate) struct Case {
     pub(crate) manifest: Value,
     tensors: Vec<u8>,
-    /// Where cases named by this one lie; `None` for those built into the binary.
-    folder: Option<PathBuf>,
+    /// Of the manifest; `None` for what is built into the binary.
+    path: Option<PathBuf>,
 }
 
 /// Shape and values of a tensor, widened to f64.
@@ -34,6 +34,15 @@ impl Tensor {
     pub(crate) fn vectors(&self) -> Vec<[f64; 3]> {
         self.values.as_chunks::<3>().0.to_vec()
     }
+}
+
+/// What a case can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Energies and forces of structures.
+    Static,
+    /// Steps with given random numbers.
+    Trajectory,
 }
 
 /// Where replicas stand, and how they move.
@@ -62,17 +71,16 @@ impl Case {
             let error = Error::invalid("manifest", "other JSON", "an object with file and tensors");
             return Err(error.of_file(path));
         }
-        let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
         // A manifest names a file beside it, and nothing else on this machine.
         let file = Path::new(manifest["file"].as_str().unwrap_or_default());
         let Some(file_name) = file.file_name().filter(|name| Path::new(name) == file) else {
             let error = Error::invalid("file", file.display(), "the name of a file beside it");
             return Err(error.of_file(path));
         };
-        let tensors_path = folder.join(file_name);
+        let tensors_path = path.with_file_name(file_name);
         let tensors =
             std::fs::read(&tensors_path).map_err(|error| Error::io(&tensors_path, error))?;
-        Self::new(manifest, tensors, Some(folder)).of_file(&tensors_path)
+        Self::new(manifest, tensors, Some(path.to_owned())).of_file(&tensors_path)
     }
 
     pub(crate) fn built_in(manifest: &[u8], tensors: &[u8]) -> Result<Self> {
@@ -81,18 +89,18 @@ impl Case {
         Self::new(manifest, tensors.to_vec(), None)
     }
 
-    fn new(manifest: Value, tensors: Vec<u8>, folder: Option<PathBuf>) -> Result<Self> {
+    fn new(manifest: Value, tensors: Vec<u8>, path: Option<PathBuf>) -> Result<Self> {
         SafeTensors::deserialize(&tensors)
             .map_err(|error| Error::invalid("safetensors", error, "a safetensors file"))?;
-        Ok(Case { manifest, tensors, folder })
+        Ok(Case { manifest, tensors, path })
     }
 
     /// The case a trajectory takes its model from.
     pub(crate) fn model_case(&self) -> Result<Case> {
         let name = self.text(&["model"])?;
-        match &self.folder {
-            Some(folder) if !name.contains(['/', '\\']) => {
-                Case::open(&folder.join(format!("{name}.json")))
+        match &self.path {
+            Some(path) if !name.contains(['/', '\\']) => {
+                Case::open(&path.with_file_name(format!("{name}.json")))
             }
             _ => Err(Error::invalid("model", name, "the name of a case beside this one")),
         }
@@ -281,12 +289,14 @@ impl Case {
         velocities: Option<&Tensor>,
     ) -> Result<Vec<Structure>> {
         let n_beads = topology.types.len();
-        if positions.shape.len() != 3
-            || positions.shape[0] == 0
-            || positions.shape[1..] != [n_beads, 3]
-        {
+        let [n_replicas, beads, 3] = positions.shape[..] else {
             let found = format!("{:?}", positions.shape);
-            return Err(Error::invalid("positions", found, format!("[replicas, {n_beads}, 3]")));
+            return Err(Error::invalid("positions", found, "[replicas, beads, 3]"));
+        };
+        if n_replicas == 0 || beads == 0 || beads != n_beads {
+            let found = format!("{n_replicas} replicas of {beads} beads");
+            let expected = format!("one or more of {n_beads}, and of one or more");
+            return Err(Error::invalid("positions", found, expected));
         }
         let topology = Arc::new(topology);
         let velocities = velocities.map(Tensor::vectors);
@@ -298,25 +308,46 @@ impl Case {
         Ok(positions.vectors().chunks_exact(n_beads).enumerate().map(structure).collect())
     }
 
-    /// Whether it is a trajectory.
-    pub(crate) fn is_trajectory(&self) -> bool {
-        self.manifest.get("kind").is_some()
-    }
-
-    /// Whether it has energies and forces of a model.
-    pub(crate) fn is_static(&self) -> bool {
-        ["schnet", "priors", "terms"].iter().any(|key| self.manifest.get(key).is_some())
-    }
-
-    /// The start of a trajectory, or of one from a static case's positions.
-    pub(crate) fn start(&self) -> Result<Start> {
-        if !self.is_trajectory() {
-            let model = self.model()?;
-            let positions = self.tensor("system/pos")?;
-            let structures = Self::structures(self.topology(&model)?, &positions, None)?;
-            let settings = Settings { n_replicas: structures.len(), ..Settings::default() };
-            return Ok(Start { model, structures, settings });
+    /// What it is.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a case of another kind.
+    pub(crate) fn kind(&self) -> Result<Kind> {
+        let has = |key: &str| self.manifest.get(key).is_some();
+        if has("kind") {
+            Ok(Kind::Trajectory)
+        } else if ["schnet", "priors", "terms"].into_iter().any(has) {
+            Ok(Kind::Static)
+        } else if has("cases") {
+            Err(Error::unsupported("replica exchange", ""))
+        } else {
+            let found = "neither terms nor kind";
+            Err(Error::invalid("manifest", found, "a static case or a trajectory"))
         }
+    }
+
+    /// Where replicas stand and how they move: those of a trajectory at its start, those of a static
+    /// case by default.
+    pub(crate) fn start(&self) -> Result<Start> {
+        match self.kind()? {
+            Kind::Trajectory => self.start_of_trajectory(),
+            Kind::Static => {
+                let (model, topology) = self.molecule()?;
+                let structures = Self::structures(topology, &self.tensor("system/pos")?, None)?;
+                let settings = Settings { n_replicas: structures.len(), ..Settings::default() };
+                Ok(Start { model, structures, settings })
+            }
+        }
+    }
+
+    /// Model and topology of a static case.
+    fn molecule(&self) -> Result<(Model, Topology)> {
+        let model = self.model()?;
+        let topology = self.topology(&model)?;
+        Ok((model, topology))
+    }
+
+    fn start_of_trajectory(&self) -> Result<Start> {
         let integrator = match self.text(&["kind"])? {
             "langevin" => Integrator::Langevin { friction: self.number(&["friction"])? },
             "overdamped" => Integrator::Overdamped { friction: self.number(&["friction"])? },
@@ -324,14 +355,17 @@ impl Case {
             other => return Err(Error::unsupported(format!("trajectory kind {other}"), "")),
         };
         let model_case = self.model_case()?;
-        let model = model_case.model()?;
+        let molecule = model_case.molecule();
+        let (model, mut topology) = match &model_case.path {
+            Some(path) => molecule.of_file(path)?,
+            None => molecule?,
+        };
         let positions = self.tensor("input/pos0")?;
         let velocities = match integrator {
             Integrator::Overdamped { .. } => None,
             _ => Some(self.shaped("input/vel0", &positions.shape)?),
         };
-        let mut topology = model_case.topology(&model)?;
-        topology.masses = self.tensor("input/masses")?.values;
+        topology.masses = self.shaped("input/masses", &[topology.types.len()])?.values;
         let structures = Self::structures(topology, &positions, velocities.as_ref())?;
         let n_replicas = structures.len();
         let settings = Settings {

@@ -9,6 +9,7 @@
 //! square over a case; its worst component and the offset of its energy are told. Priors are as
 //! exact as ever. Trajectories part from the data's: only their first forces are compared.
 
+mod apart;
 mod case;
 mod trajectory;
 
@@ -17,11 +18,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 
-use self::case::{Case, Start, Tensor};
+pub use self::apart::Apart;
+pub(crate) use self::apart::rms;
+pub(crate) use self::case::Start;
+use self::case::{Case, Kind, Tensor};
 use crate::engine::{Engine, State, Terms};
 use crate::error::{Error, OfFile, Result};
-use crate::model::{Model, Prior, SCHNET};
-use crate::simulation::Settings;
+use crate::model::{Prior, SCHNET};
 use crate::system::{Structure, System};
 
 /// Makes the engine under test for a system.
@@ -92,22 +95,8 @@ struct Findings {
 impl Mixed {
     /// Of forces and energies, each beside the right ones; `network` are the network's own forces.
     pub(crate) fn new(forces: [&[f64]; 2], network: &[f64], energies: [&[f64]; 2]) -> Self {
-        let rms = |values: &mut dyn Iterator<Item = f64>| {
-            let (mut n, mut sum) = (0, 0.0);
-            values.for_each(|x| (n, sum) = (n + 1, sum + x * x));
-            (sum / f64::from(n.max(1))).sqrt()
-        };
-        let errors = |[found, right]: [&[f64]; 2]| -> Vec<f64> {
-            found.iter().zip(right).map(|(found, right)| (found - right).abs()).collect()
-        };
-        // What is not a number is the largest.
-        let largest = |errors: &[f64]| errors.iter().copied().max_by(f64::total_cmp).unwrap_or(0.0);
-        let (scale, forces) = (rms(&mut network.iter().copied()), errors(forces));
-        Mixed {
-            rms: rms(&mut forces.iter().copied()) / scale,
-            worst: largest(&forces) / scale,
-            energy: largest(&errors(energies)),
-        }
+        let Apart { rms, largest } = Apart::of(forces[0], forces[1]).over(rms(network));
+        Mixed { rms, worst: largest, energy: Apart::of(energies[0], energies[1]).largest }
     }
 }
 
@@ -242,40 +231,22 @@ fn finish(name: &str, result: Result<Findings>) -> Report {
 }
 
 fn compare(case: &Case, options: Options, engine: &EngineFactory) -> Result<Findings> {
-    if case.is_trajectory() {
-        trajectory::trajectory(case, options, engine)
-    } else if case.is_static() {
-        let mut findings = static_case(case, options, engine)?;
-        findings.comparisons.extend(unspecialised(case, options, engine)?);
-        Ok(findings)
-    } else {
-        Err(of_other_kind(case))
-    }
-}
-
-/// Of a case that is neither static nor a trajectory.
-fn of_other_kind(case: &Case) -> Error {
-    match case.manifest.get("cases") {
-        Some(_) => Error::unsupported("replica exchange", ""),
-        None => {
-            Error::invalid("manifest", "neither terms nor kind", "a static case or a trajectory")
+    match case.kind()? {
+        Kind::Trajectory => trajectory::trajectory(case, options, engine),
+        Kind::Static => {
+            let mut findings = static_case(case, options, engine)?;
+            findings.comparisons.extend(unspecialised(case, options, engine)?);
+            Ok(findings)
         }
     }
 }
 
-/// Model, structures and settings of the case whose manifest is at `path`: those of a trajectory, or
-/// those of one from a static case's positions.
+/// Model, structures and dynamics of the case whose manifest is at `path`.
 ///
 /// # Errors
 /// What is wrong with the case's files, by name.
-pub fn start_of(path: &Path) -> Result<(Model, Vec<Structure>, Settings)> {
-    let start = |case: Case| match case.is_trajectory() || case.is_static() {
-        true => case.start(),
-        false => Err(of_other_kind(&case)),
-    };
-    let Start { model, structures, settings } =
-        Case::open(path).and_then(|case| start(case).of_file(path))?;
-    Ok((model, structures, settings))
+pub(crate) fn start_of(path: &Path) -> Result<Start> {
+    Case::open(path)?.start().of_file(path)
 }
 
 /// Compares values with the tensor `out/f64/{name}`, from its element `start` on.
@@ -368,11 +339,8 @@ fn check_mixed(
 }
 
 fn static_case(case: &Case, options: Options, engine: &EngineFactory) -> Result<Findings> {
-    let model = case.model()?;
-    let positions = case.tensor("system/pos")?;
-    let structures = Case::structures(case.topology(&model)?, &positions, None)?;
-    let system = System::new(&model, &structures)?;
-    let mut engine = at_rest(engine, system, &positions)?;
+    let Start { model, structures, .. } = case.start()?;
+    let mut engine = at_rest(engine, System::new(&model, &structures)?, &structures)?;
 
     let check = |name: &str, energy, found: &[f64]| check(case, options, name, energy, 0, found);
     let mixed = options.mixed && model.schnet.is_some();
@@ -412,9 +380,8 @@ fn unspecialised(case: &Case, options: Options, engine: &EngineFactory) -> Resul
     let Some((model, topology)) = case.unspecialised()? else {
         return Ok(Vec::new());
     };
-    let positions = case.tensor("system/pos")?;
-    let system = System::new(&model, &Case::structures(topology, &positions, None)?)?;
-    let mut engine = at_rest(engine, system, &positions)?;
+    let structures = Case::structures(topology, &case.tensor("system/pos")?, None)?;
+    let mut engine = at_rest(engine, System::new(&model, &structures)?, &structures)?;
     let compare = |(k, prior): (usize, &Prior)| {
         let name = format!("unspecialised/energy/{}", prior.name);
         check(case, options, &name, true, 0, &engine.evaluate(Terms::Prior(k))?.energy)
@@ -422,9 +389,13 @@ fn unspecialised(case: &Case, options: Options, engine: &EngineFactory) -> Resul
     model.priors.iter().enumerate().map(compare).collect()
 }
 
-fn at_rest(engine: &EngineFactory, system: System, positions: &Tensor) -> Result<Box<dyn Engine>> {
+fn at_rest(
+    engine: &EngineFactory,
+    system: System,
+    structures: &[Structure],
+) -> Result<Box<dyn Engine>> {
     let mut engine = engine(system)?;
-    let positions = positions.vectors();
+    let positions: Vec<[f64; 3]> = structures.iter().flat_map(|s| s.positions.clone()).collect();
     let velocities = vec![[0.0; 3]; positions.len()];
     engine.set_state(&State { positions, velocities, step: 0 })?;
     Ok(engine)
