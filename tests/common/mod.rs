@@ -58,37 +58,6 @@ fn device(profile: Profile) -> Device {
         .unwrap_or_else(|error| panic!("{error}\n`tests/run` brings a software adapter"))
 }
 
-/// All features and limits of the adapter.
-pub(crate) fn wgpu() -> Backend {
-    static DEVICE: LazyLock<Device> = LazyLock::new(|| device(Profile::Full));
-    Backend {
-        ops: Box::new(GpuOps(DEVICE.clone(), Filter::Exact.into())),
-        engine: |system| Ok(Box::new(Wgpu::new(&DEVICE, system, Filter::Exact)?)),
-        large_cases: LargeCases::Steps(2),
-    }
-}
-
-/// Tabulated filters.
-pub(crate) fn wgpu_table() -> Backend {
-    static DEVICE: LazyLock<Device> = LazyLock::new(|| device(Profile::Portable));
-    Backend {
-        ops: Box::new(GpuOps(DEVICE.clone(), Filter::TABLE.into())),
-        engine: |system| Ok(Box::new(Wgpu::new(&DEVICE, system, Filter::TABLE)?)),
-        large_cases: LargeCases::Steps(2),
-    }
-}
-
-/// WebGPU's default limits and no optional feature.
-pub(crate) fn wgpu_portable() -> Backend {
-    static DEVICE: LazyLock<Device> = LazyLock::new(|| device(Profile::Portable));
-    Backend {
-        ops: Box::new(GpuOps(DEVICE.clone(), Filter::Exact.into())),
-        engine: |system| Ok(Box::new(Wgpu::new(&DEVICE, system, Filter::Exact)?)),
-        // At this size the tiles fit WebGPU's limits: full limits change no kernel.
-        large_cases: LargeCases::None,
-    }
-}
-
 /// Tabulated filters, all in 16-bit floats.
 pub(crate) const MIXED: Numerics =
     Numerics { filter: Filter::Table { tolerance: 3e-5 }, precision: Precision::Mixed };
@@ -96,75 +65,69 @@ pub(crate) const MIXED: Numerics =
 /// Exact filters, on matrix units where there are any.
 pub(crate) const UNITS: Numerics = Numerics { filter: Filter::Exact, precision: Precision::Mixed };
 
-/// In mixed precision, with 16-bit arithmetic where the adapter has it, as software ones do.
-pub(crate) fn wgpu_mixed() -> Backend {
-    static DEVICE: LazyLock<Device> = LazyLock::new(|| device(Profile::Full));
-    Backend {
-        ops: Box::new(GpuOps(DEVICE.clone(), MIXED)),
-        engine: |system| Ok(Box::new(Wgpu::new(&DEVICE, system, MIXED)?)),
-        large_cases: LargeCases::Steps(2),
-    }
+/// A backend on a device that is opened once.
+macro_rules! on_device {
+    ($(#[$attribute:meta])* $name:ident, $device:expr, $numerics:expr, $large_cases:expr) => {
+        $(#[$attribute])*
+        pub(crate) fn $name() -> Backend {
+            static DEVICE: LazyLock<Device> = LazyLock::new(|| $device);
+            Backend {
+                ops: Box::new(GpuOps(DEVICE.clone(), $numerics.into())),
+                engine: |system| Ok(Box::new(Wgpu::new(&DEVICE, system, $numerics)?)),
+                large_cases: $large_cases,
+            }
+        }
+    };
 }
 
-/// In mixed precision, with 16-bit floats in memory alone.
-pub(crate) fn wgpu_mixed_portable() -> Backend {
-    static DEVICE: LazyLock<Device> = LazyLock::new(|| device(Profile::Portable));
-    Backend {
-        ops: Box::new(GpuOps(DEVICE.clone(), MIXED)),
-        engine: |system| Ok(Box::new(Wgpu::new(&DEVICE, system, MIXED)?)),
-        large_cases: LargeCases::Steps(2),
-    }
-}
+on_device!(
+    /// All features and limits of the adapter.
+    wgpu, device(Profile::Full), Filter::Exact, LargeCases::Steps(2)
+);
+on_device!(
+    /// Tabulated filters.
+    wgpu_table, device(Profile::Portable), Filter::TABLE, LargeCases::Steps(2)
+);
+on_device!(
+    /// WebGPU's default limits and no optional feature. At the size of the large cases tiles fit these
+    /// limits: full ones change no kernel.
+    wgpu_portable, device(Profile::Portable), Filter::Exact, LargeCases::None
+);
+on_device!(
+    /// In mixed precision, with 16-bit arithmetic where the adapter has it, as software ones do.
+    wgpu_mixed, device(Profile::Full), MIXED, LargeCases::Steps(2)
+);
+on_device!(
+    /// In mixed precision, with 16-bit floats in memory alone.
+    wgpu_mixed_portable, device(Profile::Portable), MIXED, LargeCases::Steps(2)
+);
 
 /// The device of CUDA, for tests that are ignored unless asked for.
 #[cfg(feature = "cuda")]
-static CUDA: LazyLock<Device> =
-    LazyLock::new(|| Device::open_cuda(None).unwrap_or_else(|error| panic!("{error}")));
-
-#[cfg(feature = "cuda")]
 pub(crate) fn cuda_device() -> Device {
-    CUDA.clone()
+    Device::open_cuda(None).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Exact filters in f32.
-#[cfg(feature = "cuda")]
-pub(crate) fn cuda() -> Backend {
-    Backend {
-        ops: Box::new(GpuOps(cuda_device(), Filter::Exact.into())),
-        engine: |system| Ok(Box::new(Wgpu::new(&CUDA, system, Filter::Exact)?)),
-        large_cases: LargeCases::All,
-    }
-}
-
-/// Tabulated filters in f32.
-#[cfg(feature = "cuda")]
-pub(crate) fn cuda_table() -> Backend {
-    Backend {
-        ops: Box::new(GpuOps(cuda_device(), Filter::TABLE.into())),
-        engine: |system| Ok(Box::new(Wgpu::new(&CUDA, system, Filter::TABLE)?)),
-        large_cases: LargeCases::All,
-    }
-}
-
-/// Tabulated filters in mixed precision.
-#[cfg(feature = "cuda")]
-pub(crate) fn cuda_mixed() -> Backend {
-    Backend {
-        ops: Box::new(GpuOps(cuda_device(), MIXED)),
-        engine: |system| Ok(Box::new(Wgpu::new(&CUDA, system, MIXED)?)),
-        large_cases: LargeCases::All,
-    }
-}
-
-/// Exact filters in mixed precision, on tensor cores.
-#[cfg(feature = "cuda")]
-pub(crate) fn cuda_units() -> Backend {
-    Backend {
-        ops: Box::new(GpuOps(cuda_device(), UNITS)),
-        engine: |system| Ok(Box::new(Wgpu::new(&CUDA, system, UNITS)?)),
-        large_cases: LargeCases::All,
-    }
-}
+on_device!(
+    /// Exact filters in f32.
+    #[cfg(feature = "cuda")]
+    cuda, cuda_device(), Filter::Exact, LargeCases::All
+);
+on_device!(
+    /// Tabulated filters in f32.
+    #[cfg(feature = "cuda")]
+    cuda_table, cuda_device(), Filter::TABLE, LargeCases::All
+);
+on_device!(
+    /// Tabulated filters in mixed precision.
+    #[cfg(feature = "cuda")]
+    cuda_mixed, cuda_device(), MIXED, LargeCases::All
+);
+on_device!(
+    /// Exact filters in mixed precision, on tensor cores.
+    #[cfg(feature = "cuda")]
+    cuda_units, cuda_device(), UNITS, LargeCases::All
+);
 
 /// One `#[test]` per backend for each function, which takes a `&Backend`. Those that need a GPU of
 /// NVIDIA's are ignored unless asked for.
