@@ -123,14 +123,14 @@ impl Filter {
     }
 }
 
-/// What the network's weights and features are stored in; all sums are f32.
+/// What the network's weights and features are stored in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
     /// f32, and nothing else.
     #[default]
     F32,
-    /// 16-bit floats with a scale per channel, for half the bytes: forces of the network within
-    /// 1e-3 of their root mean square. A GPU's alone.
+    /// 16 bits with a scale per channel where they lose little, for fewer bytes: forces of the network
+    /// within 1e-3 of their root mean square. A GPU's alone.
     Mixed,
 }
 
@@ -183,7 +183,8 @@ pub enum Terms {
 pub struct Evaluation {
     /// kcal/mol, `[n_replicas]`.
     pub energy: Vec<f64>,
-    /// kcal/mol/Å, `[n_beads]` over all replicas; the exact gradient of `energy`, negative.
+    /// kcal/mol/Å, `[n_beads]` over all replicas; the gradient of `energy`, negative: the exact one,
+    /// but in [`Precision::Mixed`].
     pub forces: Vec<[f64; 3]>,
     /// The network's energy of each bead, kcal/mol, `[n_beads]`; zero without the network.
     pub bead_energy: Vec<f64>,

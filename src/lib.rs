@@ -56,9 +56,9 @@
 //! can; weights are normalised integers, or two 16-bit floats on matrix units.
 //! [`precision`] tells what that loses, from the same code.
 //!
-//! With the feature `cuda` the same host drives NVIDIA's GPUs through CUDA: each `NAME.wgsl` has a twin
-//! `NAME.cu`, with libraries of the same names in `shaders/lib/*.cuh`, compiled for the device found.
-//! [`parity`] compares any two backends.
+//! With the feature `cuda` the same host drives NVIDIA's GPUs through CUDA: each `NAME.wgsl` has a
+//! twin `NAME.cu`, with its own libraries in `shaders/lib/*.cuh`, compiled for the device found.
+//! [`mod@parity`] compares any two backends.
 
 pub mod backend;
 pub mod builtin;

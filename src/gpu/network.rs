@@ -203,16 +203,17 @@ impl Tiles {
         }
     }
 
-    /// Tiles of a matrix, which leave several workgroups to a multiprocessor: each waits for weights
-    /// and at barriers.
+    /// A matrix high, which leaves several workgroups to a multiprocessor: each waits for weights and
+    /// at barriers.
     fn of_matrices(widest: usize) -> Self {
-        let (workgroup, rows) = (256, 16);
+        const ROWS: u32 = 16;
+        const WORKGROUP: u32 = 256;
         let constants = vec![
-            ("WORKGROUP", Value::Count(workgroup)),
+            ("WORKGROUP", Value::Count(WORKGROUP)),
             ("WIDTH", Value::Count(quads(widest.next_multiple_of(16)))),
-            ("ROWS", Value::Count(32 * rows / workgroup)),
+            ("ROWS", Value::Count(32 * ROWS / WORKGROUP)),
         ];
-        Tiles { constants, rows: rows as usize, matrices: true }
+        Tiles { constants, rows: ROWS as usize, matrices: true }
     }
 
     /// The fewer the rows of all, the fewer of a tile, so that all of a device works on them, and
