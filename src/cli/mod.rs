@@ -66,7 +66,7 @@ struct PlaceOptions {
 /// What a backend is asked for.
 #[derive(Args)]
 struct HowOptions {
-    /// Take the wgpu adapter of this index, or whose name contains this
+    /// Take the adapter of this index, or whose name contains this: wgpu's, or CUDA's device
     #[arg(long, value_name = "NAME|INDEX")]
     adapter: Option<String>,
     /// Ask of the adapter what every adapter has: no optional feature, WebGPU's default limits

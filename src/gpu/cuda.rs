@@ -67,8 +67,8 @@ pub(super) struct Launch {
     pub(super) arguments: Vec<Arc<Memory>>,
 }
 
-const ADVICE: &str =
-    "install NVIDIA's driver and CUDA's run-time compiler (libnvrtc), or use --backend wgpu or cpu";
+const ADVICE: &str = "install NVIDIA's driver and CUDA's run-time compiler (libnvrtc), name their folders \
+     in LD_LIBRARY_PATH if they are elsewhere, or use --backend wgpu or cpu";
 
 fn failed(during: &str) -> impl FnOnce(DriverError) -> Error {
     move |error| Error::gpu(during.to_owned(), error)
