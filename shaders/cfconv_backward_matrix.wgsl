@@ -141,8 +141,8 @@ fn cfconv_backward_matrix(
                         slope = radial_slope_near(basis.xy, basis.zw, center, sharpness);
                     }
                     if function < 4u * RBF_MATRICES {
-                        keep(t * BASIS_STRIDE + function, value);
-                        keep(BASIS_SLOPES + t * BASIS_STRIDE + function, unscale.w * slope);
+                        put_parts(t * BASIS_STRIDE + function, value);
+                        put_parts(BASIS_SLOPES + t * BASIS_STRIDE + function, unscale.w * slope);
                     }
                 }
                 workgroupBarrier();

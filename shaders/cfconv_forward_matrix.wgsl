@@ -121,7 +121,7 @@ fn cfconv_forward_matrix(
                         value = radial_near(basis.x, basis.y, center, sharpness);
                     }
                     if function < 4u * RBF_MATRICES {
-                        keep(t * BASIS_STRIDE + function, value);
+                        put_parts(t * BASIS_STRIDE + function, value);
                     }
                 }
                 workgroupBarrier();

@@ -23,6 +23,12 @@ on_every_backend!(
     neighbor_lists_keep_up_with_the_beads,
 );
 
+on_every_backend!(
+    @ wgpu_emulated:
+    a_replica_alone_is_the_replica_among_others,
+    the_number_of_beads_does_not_show
+);
+
 macro_rules! on_mixed {
     ($($test:ident),* $(,)?) => {
         on_every_backend!(@ wgpu_mixed: $($test),*);

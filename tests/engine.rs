@@ -14,6 +14,12 @@ use flashschnet::reference::{Reference, ReferenceOps};
 use flashschnet::system::{System, Topology};
 
 on_every_backend!(
+    @ wgpu_emulated:
+    every_term_matches_the_reference,
+    a_short_run_matches_the_reference
+);
+
+on_every_backend!(
     every_term_matches_the_reference,
     a_short_run_matches_the_reference,
     external_forces_push_without_doing_work_in_the_energy,

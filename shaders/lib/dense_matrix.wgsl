@@ -9,7 +9,9 @@
 // Biases lie as in lib/dense, with widths that are multiples of 16; the halves of weights in matrices
 // of 16 x 16, each output by output.
 enable f16;
-enable wgpu_cooperative_matrix;
+#import matrix_turned
+#import lanes
+#import parts
 #import weight
 
 // A subgroup walks along the columns of a row; its invocations have a quad of them each.
@@ -22,6 +24,8 @@ const TILE: u32 = SUBGROUPS * ROWS;
 // Fours of numbers from one row to the next: rows begin in different banks of the memory.
 const STRIDE: u32 = WIDTH + 2u;
 const SUM_STRIDE: u32 = WIDTH + 1u;
+// Where the lower parts of the rows begin.
+const LOW: u32 = TILE * STRIDE;
 // Where the lower parts of the weights begin, in fours.
 const LOW_AT: u32 = 0u;
 // 1 / scale of the weights.
@@ -35,8 +39,8 @@ const_assert LANES >= WIDTH && TILE == 16u;
 // What an invocation holds of its rows.
 alias Held = array<vec4<f32>, ROWS>;
 
-var<workgroup> high: array<vec4<f16>, TILE * STRIDE>;
-var<workgroup> low: array<vec4<f16>, TILE * STRIDE>;
+// The higher parts, then the lower ones.
+var<workgroup> rows: array<vec4<f16>, 2u * LOW>;
 var<workgroup> sums: array<vec4<f32>, TILE * SUM_STRIDE>;
 // 1 / scale of the rows of the invocation.
 var<private> unscale: Held;
@@ -46,25 +50,24 @@ fn whole(n: u32) -> u32 {
     return (n + 3u) / 4u * 4u;
 }
 
-// Of W x. Weights are the first operand and rows the second, so that sums are columns of 16 channels
-// of a row: drivers fetch a first operand from the device's memory faster.
+// Of W x.
 fn product(at: u32, n_in: u32, n_out: u32, lane: u32) -> Held {
     let width = whole(n_out);
     for (var c = lane / LANES * 4u; c < width; c += 4u * SUBGROUPS) {
         // The units cut off what they add to a large sum: only products of a lower part, which are
         // small, are summed there.
-        var upper: coop_mat16x16<f32, C>;
-        var lower: coop_mat16x16<f32, C>;
+        var upper = Sum();
+        var lower = Sum();
         for (var k = 0u; k < whole(n_in); k += 4u) {
             let matrix = at + 4u * k * width + 16u * c;
-            let w = coopLoadT<coop_mat16x16<f16, A>>(&halves[matrix], 4u);
-            let x = coopLoad<coop_mat16x16<f16, B>>(&high[k], STRIDE);
-            upper += coopMultiplyAdd(w, x, coop_mat16x16<f32, C>());
-            let w_low = coopLoadT<coop_mat16x16<f16, A>>(&halves[LOW_AT + matrix], 4u);
-            let x_low = coopLoad<coop_mat16x16<f16, B>>(&low[k], STRIDE);
-            lower = coopMultiplyAdd(w, x_low, coopMultiplyAdd(w_low, x, lower));
+            let w = weight_at(matrix);
+            let x = rows_at(k, STRIDE);
+            upper = plus(upper, multiply_add(x, w, Sum(), lane));
+            let w_low = weight_at(LOW_AT + matrix);
+            let x_low = rows_at(LOW + k, STRIDE);
+            lower = multiply_add(x_low, w, multiply_add(x, w_low, lower, lane), lane);
         }
-        coopStore(upper + lower, &sums[c], SUM_STRIDE);
+        put(plus(upper, lower), c, lane);
     }
     workgroupBarrier();
     let q = min(lane % LANES, width - 1u);
@@ -88,18 +91,13 @@ fn keep(held: Held, n_out: u32, lane: u32) {
     for (var r = 0u; r < ROWS; r++) {
         let x = select(vec4<f32>(0.0), held[r], q < n_out);
         let two = max(abs(x.xy), abs(x.zw));
-        let largest = subgroupMax(max(two.x, two.y));
+        let largest = largest_of_lanes(max(two.x, two.y), lane);
         // The power of two that takes it to 2^14 or somewhat more.
         let exponent = max(bitcast<u32>(largest) >> 23u, 15u);
-        let scaled = bitcast<f32>((268u - exponent) << 23u) * x;
         unscale[r] = vec4<f32>(UNSCALE * bitcast<f32>((exponent - 14u) << 23u));
-        let at = (lane / LANES * ROWS + r) * STRIDE + q;
-        // The digits that the higher part has. Some compilers take a rounding for none.
-        let digits = bitcast<vec4<u32>>(scaled) & vec4<u32>(0xffffe000u);
-        let near = bitcast<vec4<f32>>(digits);
         if q < WIDTH {
-            high[at] = vec4<f16>(near);
-            low[at] = vec4<f16>(scaled - near);
+            let at = (lane / LANES * ROWS + r) * STRIDE + q;
+            put_parts(at, bitcast<f32>((268u - exponent) << 23u) * x);
         }
     }
     workgroupBarrier();

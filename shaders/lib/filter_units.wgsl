@@ -2,6 +2,7 @@
 // a network together, each with one half of the subgroups.
 //
 // The kernel declares TILE, the edges in these rows, and `rows`, ROWS_SIZE long.
+#import parts
 
 const WORKGROUP: u32 = 512u;
 const SUBGROUPS: u32 = WORKGROUP / 32u;
@@ -38,12 +39,4 @@ const_assert SEGMENT == 32u * WORDS && SEGMENT <= WORKGROUP;
 // Column of a subgroup, in matrices; what has none of its own repeats the last one's work.
 fn column_of(lane: u32) -> u32 {
     return min(lane / 32u % (SUBGROUPS / 2u), FILTER_MATRICES - 1u);
-}
-
-// A number as the sum of two 16-bit floats, of which the first has the digits that it can have. Some
-// compilers take a rounding for none.
-fn keep(at: u32, x: vec4<f32>) {
-    let near = bitcast<vec4<f32>>(bitcast<vec4<u32>>(x) & vec4<u32>(0xffffe000u));
-    rows[at] = vec4<f16>(near);
-    rows[LOW + at] = vec4<f16>(x - near);
 }

@@ -26,11 +26,11 @@ fn multiply_add(x: Rows, w: Weight, sum: Sum, lane: u32) -> Sum {
     return coopMultiplyAdd(x, w, sum);
 }
 
-// Stores a sum.
 fn plus(a: Sum, b: Sum) -> Sum {
     return a + b;
 }
 
+// Stores a sum.
 fn put(sum: Sum, at: u32, lane: u32) {
     coopStoreT(sum, &sums[at], SUM_STRIDE);
 }

@@ -313,9 +313,9 @@ impl Device {
         }
     }
 
-    /// The device with the exact filters of [`Precision::Mixed`](crate::engine::Precision) as on
-    /// matrix units, their arithmetic done by loops: far slower than without, for tests of these
-    /// kernels where no such units are.
+    /// The device with linear layers and the exact filters of
+    /// [`Precision::Mixed`](crate::engine::Precision) as on matrix units, their arithmetic done by
+    /// loops: far slower than without, for tests of these kernels where no such units are.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if it has no 16-bit floats.
@@ -344,6 +344,11 @@ impl Device {
     /// Whether it has matrix units that the kernels can use.
     pub fn has_matrices(&self) -> bool {
         self.matrices
+    }
+
+    /// Whether kernels are for matrix units, be they emulated.
+    pub(super) fn takes_matrices(&self) -> bool {
+        self.matrices || self.emulates_matrices
     }
 
     /// Whether it is one of CUDA.

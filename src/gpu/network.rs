@@ -125,6 +125,10 @@ impl Chain {
                 at.push(("dense", Value::File("dense_matrix")));
                 at.push(("LOW_AT", Value::Count((self.matrices.len() / 4) as u32)));
                 at.push(("UNSCALE", Value::Real(scale.recip())));
+                if !device.has_matrices() {
+                    at.push(("matrix_turned", Value::File("matrix_emulated")));
+                    at.push(("lanes", Value::File("lanes_emulated")));
+                }
                 halves = Some(Buffer::from_slice(device, "halves", &both)?);
             }
         }
@@ -197,7 +201,7 @@ struct Tiles {
 impl Tiles {
     /// For layers of up to `widest` channels.
     fn new(device: &Device, widest: usize, n_beads: usize) -> Result<Self> {
-        match device.matrices && widest <= MOST_CHANNELS {
+        match device.takes_matrices() && widest <= MOST_CHANNELS {
             true => Ok(Tiles::of_matrices(widest)),
             false => Tiles::of_lanes(device, widest, n_beads),
         }

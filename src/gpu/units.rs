@@ -37,9 +37,7 @@ pub(crate) fn filters_suit_units(schnet: &SchNet) -> bool {
 impl Units {
     /// Whether kernels on them evaluate the filters of this network.
     pub(super) fn suit(device: &Device, schnet: &SchNet, precision: Precision) -> bool {
-        precision == Precision::Mixed
-            && (device.matrices || device.emulates_matrices)
-            && filters_suit_units(schnet)
+        precision == Precision::Mixed && device.takes_matrices() && filters_suit_units(schnet)
     }
 
     /// Constants of the kernels, and the rows of a workgroup: it loads the weights once, so several

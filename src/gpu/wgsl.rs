@@ -26,7 +26,8 @@ pub const KERNELS: &[(&str, &str)] = files!("", ".wgsl":
 const LIBRARY: &[(&str, &str)] = files!("lib/", ".wgsl":
     "params", "math", "activation", "radial", "random", "dense", "dense_matrix", "row", "edge", "edge_share",
     "filter_table", "filter_table_read", "filter_table_read_half", "stored", "stored_half",
-    "stored_f16", "weight", "weight_norm", "near", "matrix", "matrix_emulated",
+    "stored_f16", "weight", "weight_norm", "near", "matrix", "matrix_turned", "matrix_emulated",
+    "lanes", "lanes_emulated", "parts",
     "filter_units",
 );
 

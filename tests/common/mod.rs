@@ -94,6 +94,13 @@ on_device!(
     wgpu_portable, device(Profile::Portable), Filter::Exact, LargeCases::None
 );
 on_device!(
+    /// Linear layers as on matrix units, whose arithmetic is done by loops: as exact as f32.
+    wgpu_emulated,
+    device(Profile::Full).emulating_matrices().unwrap(),
+    Filter::TABLE,
+    LargeCases::None
+);
+on_device!(
     /// In mixed precision, with 16-bit arithmetic where the adapter has it, as software ones do.
     wgpu_mixed, device(Profile::Full), MIXED, LargeCases::Steps(2)
 );

@@ -1,0 +1,14 @@
+// lib/lanes for devices whose subgroups are others: 32 invocations in a row stand for one.
+
+var<workgroup> of_lanes: array<f32, WORKGROUP>;
+
+fn largest_of_lanes(x: f32, lane: u32) -> f32 {
+    workgroupBarrier();
+    of_lanes[lane] = x;
+    workgroupBarrier();
+    var largest = x;
+    for (var k = 0u; k < 32u; k++) {
+        largest = max(largest, of_lanes[lane / 32u * 32u + k]);
+    }
+    return largest;
+}

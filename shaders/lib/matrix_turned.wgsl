@@ -1,0 +1,32 @@
+// lib/matrix with the operands' places exchanged: weights are the first, which drivers fetch faster
+// from the device's memory, and rows the second, so that sums are columns of 16 channels of a row.
+enable f16;
+enable wgpu_cooperative_matrix;
+
+alias Weight = coop_mat16x16<f16, A>;
+alias Rows = coop_mat16x16<f16, B>;
+alias Sum = coop_mat16x16<f32, C>;
+
+// The matrix of weights that begins here.
+fn weight_at(at: u32) -> Weight {
+    return coopLoadT<coop_mat16x16<f16, A>>(&halves[at], 4u);
+}
+
+// The 16 rows that begin here, so many fours apart.
+fn rows_at(at: u32, stride: u32) -> Rows {
+    return coopLoad<coop_mat16x16<f16, B>>(&rows[at], stride);
+}
+
+// sum + x w
+fn multiply_add(x: Rows, w: Weight, sum: Sum, lane: u32) -> Sum {
+    return coopMultiplyAdd(w, x, sum);
+}
+
+fn plus(a: Sum, b: Sum) -> Sum {
+    return a + b;
+}
+
+// Stores a sum.
+fn put(sum: Sum, at: u32, lane: u32) {
+    coopStore(sum, &sums[at], SUM_STRIDE);
+}
