@@ -1,5 +1,6 @@
 // lib/matrix with the operands' places exchanged: weights are the first, which drivers fetch faster
 // from the device's memory, and rows the second, so that sums are columns of 16 channels of a row.
+// Kernels that hold their weights in registers are faster with lib/matrix.
 enable f16;
 enable wgpu_cooperative_matrix;
 

@@ -118,39 +118,33 @@ impl Parity {
     /// Compares, and prints each part when it is there unless all are to be JSON.
     fn compare(&self, job: &Job, backends: [&Backend; 2]) -> anyhow::Result<Report> {
         let of_job = |error: Error| anyhow::anyhow!("{}: {error}", job.name);
-        let names = backends.map(|backend| backend.kind().name());
-        let out = &mut std::io::stdout();
+        let out: &mut dyn Write =
+            if self.json { &mut std::io::sink() } else { &mut std::io::stdout() };
         let mut pair = Pair::new(job, backends).map_err(of_job)?;
         let devices = pair.devices();
-        if !self.json {
-            writeln!(out, "{}\n  {}\n  {}", job.name, devices[0], devices[1])?;
-        }
+        writeln!(out, "{}\n  {}\n  {}", job.name, devices[0], devices[1])?;
         let differences = pair.differences().map_err(of_job)?;
-        if !self.json {
-            print_differences(out, &differences)?;
-        }
+        print_differences(out, &differences)?;
         let distances = pair.distances(self.steps).map_err(of_job)?;
-        if !self.json {
-            print_distances(out, &distances)?;
-        }
+        print_distances(out, &distances)?;
         let speed = match self.no_times {
             true => None,
             false => Some(pair.speed().map_err(of_job)?),
         };
-        if let Some(speed) = speed.as_ref().filter(|_| !self.json) {
-            print_speed(out, names, speed)?;
+        if let Some(speed) = &speed {
+            print_speed(out, backends.map(|backend| backend.kind().name()), speed)?;
         }
         Ok(Report { input: job.name.clone(), devices, differences, distances, speed })
     }
 }
 
 /// A line of a table.
-fn line(out: &mut impl Write, cells: [&str; 4]) -> Result<()> {
+fn line(out: &mut dyn Write, cells: [&str; 4]) -> Result<()> {
     let [name, a, b, c] = cells;
     writeln!(out, "  {name:<26}{a:>22}{b:>16}{c:>16}")
 }
 
-fn print_differences(out: &mut impl Write, differences: &[Difference]) -> Result<()> {
+fn print_differences(out: &mut dyn Write, differences: &[Difference]) -> Result<()> {
     writeln!(
         out,
         "  {:<26}{:>22}{:>32}",
@@ -164,7 +158,7 @@ fn print_differences(out: &mut impl Write, differences: &[Difference]) -> Result
     Ok(())
 }
 
-fn print_distances(out: &mut impl Write, distances: &[Distance]) -> Result<()> {
+fn print_distances(out: &mut dyn Write, distances: &[Distance]) -> Result<()> {
     line(out, ["step", "", "positions, Å: rms", "largest"])?;
     for Distance { step, positions } in distances {
         let numbers = [positions.rms, positions.largest].map(|x| format!("{x:.1e}"));
@@ -173,7 +167,7 @@ fn print_distances(out: &mut impl Write, distances: &[Distance]) -> Result<()> {
     Ok(())
 }
 
-fn print_speed(out: &mut impl Write, [a, b]: [&str; 2], speed: &Speed) -> Result<()> {
+fn print_speed(out: &mut dyn Write, [a, b]: [&str; 2], speed: &Speed) -> Result<()> {
     let heads = [format!("{a}, µs"), format!("{b}, µs"), format!("{a}/{b}")];
     line(out, ["kernel", &heads[0], &heads[1], &heads[2]])?;
     let step = ("step, by the clock", speed.ms_per_step.map(|ms| 1e3 * ms));

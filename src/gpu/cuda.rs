@@ -67,6 +67,9 @@ pub(super) struct Launch {
     pub(super) arguments: Vec<Arc<Memory>>,
 }
 
+/// A kernel has fewer: those of a launch need no memory of their own.
+const MOST_ARGUMENTS: usize = 16;
+
 const ADVICE: &str = "install NVIDIA's driver and CUDA's run-time compiler (libnvrtc), name their folders \
      in LD_LIBRARY_PATH if they are elsewhere, or use --backend wgpu or cpu";
 
@@ -212,10 +215,15 @@ impl Cuda {
     }
 
     pub(super) fn launch(&self, launch: &Launch, workgroups: [u32; 2]) -> Result<()> {
-        let mut pointers: Vec<sys::CUdeviceptr> =
-            launch.arguments.iter().map(|memory| memory.pointer).collect();
-        let mut arguments: Vec<*mut std::ffi::c_void> =
-            pointers.iter_mut().map(|pointer| std::ptr::from_mut(pointer).cast()).collect();
+        let mut pointers = [0; MOST_ARGUMENTS];
+        let mut arguments = [std::ptr::null_mut(); MOST_ARGUMENTS];
+        let n = launch.arguments.len();
+        for ((pointer, argument), memory) in
+            pointers[..n].iter_mut().zip(&mut arguments).zip(&launch.arguments)
+        {
+            *pointer = memory.pointer;
+            *argument = std::ptr::from_mut(pointer).cast();
+        }
         // SAFETY: a kernel has a pointer for each binding, in order, and keeps to the memory behind
         // them as its twin in WGSL does, whose tests run with checks.
         #[allow(unsafe_code, reason = "CUDA's interface")]
@@ -226,7 +234,7 @@ impl Cuda {
                 (launch.program.block, 1, 1),
                 0,
                 self.stream.cu_stream(),
-                &mut arguments,
+                &mut arguments[..n],
             )
         }
         .map_err(failed("launching a kernel"))

@@ -264,8 +264,7 @@ fn check(
         return Err(Error::invalid(format!("out/f64/{name}"), shape, format!("{found} values")));
     };
     let absolute = if options.exact {
-        let sum: f64 = expected.values.iter().map(|x| x * x).sum();
-        1e-10 * (sum / expected.values.len().max(1) as f64).sqrt()
+        1e-10 * rms(&expected.values)
     } else {
         5.0 * observed(case, name, &expected)?
     };
