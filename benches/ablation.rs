@@ -1,31 +1,32 @@
-//! What each technique brings to the message passing of one block of the built-in system:
-//! `cargo bench --bench ablation`, with `-- [--replicas 1,64] [--adapter NAME|INDEX]`.
+//! Times of the message passing of one block of the built-in system, fused or not, with row sums or
+//! scatter-add: `cargo bench --bench ablation`, with
+//! `-- [--replicas 1,64] [--adapter NAME|INDEX]`.
 //!
-//! Forward is `m_i = Σ_j y_j ∘ W(d_ij)`; backward, for a given gradient of m, is the gradient of y
-//! and the force, as `ops::Ops` has them. All variants read the same edges, features and table of
-//! filters on the same device, and all but exact filters are timed in the same way, by the clock
-//! around many repetitions:
+//! The forward pass is `m_i = Σ_j y_j ∘ W(d_ij)`. The backward pass computes the gradient of y and
+//! the force from a given gradient of m (equations: `ops::Ops`). All variants run on one device
+//! with the same edges, features and table of filters. The host times many repetitions of each:
 //!
-//! - `fused, CSR`: the kernels of the library, and what the others are compared with;
-//! - `unfused, CSR`: one kernel writes the filters of all edges into a tensor, one gathers features
-//!   and multiplies them into a tensor of messages, one sums the rows. Backward writes the slopes,
-//!   reads the filters kept from forward, and writes the messages of the gradient and one number
-//!   per edge for the force;
-//! - `unfused, scatter-add`: the same, but instead of summing rows every edge adds to its receiver;
-//! - `fused, scatter-add`: one kernel does it all, but adds to the receivers.
+//! - `fused, CSR`: the library's kernels. The other variants are compared with it.
+//! - `unfused, CSR`: the first kernel writes the filters of all edges to a tensor. The second one
+//!   gathers features and writes a tensor of messages. The third one sums the rows. The backward
+//!   pass writes the slopes, reads the filters kept from the forward pass, and writes the messages
+//!   of the gradient and one number per edge for the force.
+//! - `unfused, scatter-add`: the same, but each edge adds its message to its receiver.
+//! - `fused, scatter-add`: a single kernel, which adds the messages to the receivers.
 //!
-//! Scatter-add uses the device's atomic additions of f32 where it has them, and always also a loop
-//! of compare and exchange, which is what portable WGSL has. Rows are cleared first, which counts.
-//! Edges are in the order of their receivers.
+//! Scatter-add uses atomic additions of f32 if the device has them. It is also measured with a
+//! compare-exchange loop, the only way in portable WGSL. The time includes clearing the sums. Edges
+//! are in the order of their receivers.
 //!
-//! Two more lines are means over the blocks of a step as `Engine::profile` gives them:
-//! `fused, CSR, in a step`, where the first block needs no gradient of y, and `fused, CSR, exact
-//! filters, in a step`, with the filter networks in place of tables. `edges`, the kernel that finds
-//! the place of each edge in the tables once per step for all blocks and directions, is named apart.
+//! Two more lines give means over the blocks of a step, from the engine's profile:
+//! `fused, CSR, in a step`, where the first block needs no gradient of y, and
+//! `fused, CSR, exact filters, in a step`, which evaluates the filter networks instead of tables.
+//! The kernel `edges` finds the place of each edge in the tables, once per step for all blocks and
+//! both passes; its time is reported apart.
 //!
-//! Bytes are those of tensors that a variant has and the fused one has not. If a tensor has no room
-//! on the device, fewer replicas are measured, times and bytes multiplied, and the line says so.
-//! Every result is compared with that of `fused, CSR`, and that of the first replica with the f64
+//! The column `own` is the size of the tensors that only this variant needs. If they do not fit on
+//! the device, the bench measures fewer replicas, scales times and bytes up, and says so. Every
+//! result is compared with that of `fused, CSR`, whose first replica is compared with the f64
 //! reference.
 
 #[path = "ablation/gpu.rs"]
@@ -35,12 +36,13 @@ mod scene;
 
 use std::time::Instant;
 
+use flashschnet::Backend;
 use flashschnet::Error;
 use flashschnet::builtin;
 use flashschnet::engine::Filter;
-use flashschnet::gpu::params::Params;
-use flashschnet::gpu::wgsl::{Value, compose, compose_source};
-use flashschnet::gpu::{Device, Wgpu};
+use flashschnet::gpu::Device;
+use flashschnet::gpu::compose::{Value, compose, compose_source};
+use flashschnet::gpu::params::{Params, Position};
 use flashschnet::simulation::{Settings, Simulation};
 use serde_json::json;
 
@@ -49,9 +51,9 @@ use scene::{CHANNELS, Scene};
 
 /// WORKGROUP of the bench's own kernels.
 const WORKGROUP: usize = 256;
-/// Relative error, root mean square, of a result.
+/// The largest relative error of a result, in the root mean square.
 const TOLERANCE: f64 = 1e-4;
-/// Seconds that an engine moves before its kernels are timed, and at least while they are.
+/// Seconds that an engine runs before its kernels are timed. The profile then runs as many steps.
 const WARM_UP: f64 = 0.3;
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -62,7 +64,7 @@ macro_rules! wgsl {
     };
 }
 
-/// How edges add to their receivers: what the report calls it, and how it is written.
+/// A way for edges to add to their receivers: its name in the report, and its WGSL text.
 type Add = (&'static str, &'static str);
 const NATIVE: Add = ("native atomics", wgsl!("add_native"));
 const EXCHANGE: Add = ("compare-exchange", wgsl!("add_exchange"));
@@ -85,7 +87,7 @@ impl Options {
                     options.replicas = numbers.ok_or(format!("{list}: not numbers above 0"))?;
                 }
                 "--adapter" => options.adapter = Some(value()?),
-                // Cargo's own.
+                // Cargo passes this option.
                 "--bench" => {}
                 _ => return Err(format!("no option {name}: see benches/ablation.rs").into()),
             }
@@ -94,16 +96,16 @@ impl Options {
     }
 }
 
-/// A variant ready to run.
+/// A variant with its dispatches.
 struct Variant {
     name: String,
     forward: Work,
     backward: Work,
-    /// Of its tensors beside those of the fused one.
+    /// Size of the tensors that the fused variant does not have.
     bytes: u64,
 }
 
-/// The first replicas of a scene on the device.
+/// The first `n_replicas` replicas of a scene on the device.
 struct Stage<'a> {
     gpu: &'a Gpu,
     higher: Value,
@@ -124,15 +126,18 @@ impl<'a> Stage<'a> {
         let receiver: Vec<u32> =
             (0..n_beads).flat_map(|i| graph.row(i).map(move |_| i as u32)).collect();
         let position = scene.positions[..n_beads].iter();
-        let position: Vec<[f32; 4]> =
-            position.map(|[x, y, z]| [*x as f32, *y as f32, *z as f32, 0.0]).collect();
+        let exact = |x: &[f64; 3]| Position {
+            high: [x[0] as f32, x[1] as f32, x[2] as f32, 0.0],
+            low: [0.0; 4],
+        };
+        let position: Vec<Position> = position.map(exact).collect();
         let features = |rows: &[f64]| -> Vec<f32> {
             rows[..n_beads * CHANNELS].iter().map(|x| *x as f32).collect()
         };
         let params = Params { n_beads: n_beads as u32, ..bytemuck::Zeroable::zeroed() };
         let rows = (4 * CHANNELS * n_beads) as u64;
         let forces = (16 * n_beads) as u64;
-        let sums = gpu.zeroed(rows + forces).expect("a hundredth of an edge tensor");
+        let sums = gpu.zeroed(rows + 2 * forces).expect("the sums are small enough");
         let buffers = Buffers::from([
             ("params", gpu.upload(&[params])),
             ("reach", gpu.upload(&reach)),
@@ -144,7 +149,8 @@ impl<'a> Stage<'a> {
             ("table", gpu.upload(&scene.table)),
             ("m", sums.part(0, rows)),
             ("grad_y", sums.part(0, rows)),
-            ("force", sums.part(rows, forces)),
+            ("force", sums.part(rows, 2 * forces)),
+            ("slow_force", sums.part(rows + forces, forces)),
             ("sums", sums),
         ]);
         Stage {
@@ -158,7 +164,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Adds what unfused variants need; none where that does not fit.
+    /// Adds the tensors of the unfused variants; `None` if they do not fit.
     fn with_tensors(mut self) -> Option<Self> {
         let n_edges = self.n_edges as u64;
         let tensor = 4 * CHANNELS as u64 * n_edges;
@@ -174,7 +180,7 @@ impl<'a> Stage<'a> {
         names.iter().map(|name| self.buffers[name].size).sum()
     }
 
-    /// A kernel of the bench over so many invocations.
+    /// A dispatch of one of the bench's own kernels with `n` invocations.
     fn own(&self, source: &str, add: Add, constants: &[(&str, Value)], n: usize) -> Dispatch {
         let library = [
             ("common", wgsl!("common")),
@@ -187,7 +193,7 @@ impl<'a> Stage<'a> {
         self.gpu.dispatch(&text, &self.buffers, n.div_ceil(WORKGROUP))
     }
 
-    /// The library's kernels, specialised as it does.
+    /// The library's kernels, with the constants that the library uses.
     fn fused_csr(&self) -> Variant {
         let most = self.gpu.device.limits().max_compute_invocations_per_workgroup;
         let (split, workgroup) = if self.n_beads < 8192 { (8, 256) } else { (4, most.min(512)) };
@@ -225,7 +231,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Messages as tensors, summed by rows or added one by one.
+    /// Messages as tensors, which row sums or scatter-add collect.
     fn unfused(&self, add: Option<Add>) -> Variant {
         let by_quad = self.n_edges * CHANNELS / 4;
         let filters = |slope: bool, tensor: &str| {
@@ -269,7 +275,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// m, the gradient of y, and the force.
+    /// The results m, gradient of y, and force.
     fn results(&self, variant: &Variant) -> [Vec<f64>; 3] {
         let nothing = Work { clear: Some(self.buffers["sums"].clone()), dispatches: Vec::new() };
         let read = |work: &Work, name: &str| {
@@ -278,10 +284,10 @@ impl<'a> Stage<'a> {
             self.gpu.read(&self.buffers[name]).into_iter().map(f64::from).collect()
         };
         let Variant { forward, backward, .. } = variant;
-        [read(forward, "m"), read(backward, "grad_y"), read(backward, "force")]
+        [read(forward, "m"), read(backward, "grad_y"), read(backward, "slow_force")]
     }
 
-    /// Compares a variant's results with those expected, both as far as the fewer replicas go.
+    /// Compares a variant's results with the expected ones, for as many replicas as both have.
     fn check(&self, variant: &Variant, expected: &[Vec<f64>; 3]) -> Result<f64> {
         let results = self.results(variant);
         let errors = results.iter().zip(expected).map(|(found, expected)| {
@@ -291,8 +297,8 @@ impl<'a> Stage<'a> {
             });
             (error / whole).sqrt().abs()
         });
-        // A positive one that is not a number is the largest.
-        let error = errors.max_by(f64::total_cmp).expect("three of them");
+        // In this order a positive NaN is larger than every number.
+        let error = errors.max_by(f64::total_cmp).expect("there are three results");
         if error <= TOLERANCE {
             return Ok(error);
         }
@@ -314,31 +320,30 @@ impl<'a> Stage<'a> {
 /// A line of the report.
 struct Row {
     name: String,
-    /// Measured.
+    /// The number of replicas that were measured.
     n_replicas: usize,
-    /// Forward and backward.
+    /// Times of the forward and the backward pass.
     ms: [f64; 2],
     bytes: Option<u64>,
     error: Option<f64>,
 }
 
-/// Kernels as they are timed within steps.
+/// Times of kernels within steps of a simulation.
 struct InStep {
     row: Row,
-    /// `edges`, ms per step, with tables.
+    /// Time of the kernel `edges`, ms per step; `None` without tables.
     edges: Option<f64>,
-    /// At the end.
+    /// The positions at the end of the run.
     positions: Vec<[f64; 3]>,
 }
 
 impl InStep {
     fn measure(gpu: &Gpu, name: &str, filter: Filter, n_replicas: usize) -> Result<Self> {
         let device = Device::from_wgpu(gpu.device.clone(), gpu.queue.clone());
+        let backend = Backend::from_device(device).with_filter(filter);
         let settings = Settings { n_replicas, ..Settings::default() };
         let (model, structures) = (builtin::model(), [builtin::structure()]);
-        let mut simulation = Simulation::with_engine(&model, &structures, &settings, |system| {
-            Ok(Box::new(Wgpu::new(&device, system, filter)?))
-        })?;
+        let mut simulation = Simulation::new(&model, &structures, &settings, &backend)?;
         let engine = simulation.engine();
         let (clock, mut steps) = (Instant::now(), 0);
         while clock.elapsed().as_secs_f64() < WARM_UP {
@@ -347,8 +352,8 @@ impl InStep {
             engine.state()?;
             steps += 4;
         }
-        let times = match engine.profile(steps) {
-            // Without timestamps these lines stay empty.
+        let times = match engine.probe().profile(steps) {
+            // Without timestamps the times of these lines are NaN.
             Err(Error::Unsupported { .. }) => Vec::new(),
             times => times?,
         };
@@ -368,7 +373,7 @@ fn report(gpu: &Gpu, n_replicas: usize) -> Result<()> {
     let in_step = InStep::measure(gpu, "fused, CSR, in a step", Filter::TABLE, n_replicas)?;
     let exact =
         InStep::measure(gpu, "fused, CSR, exact filters, in a step", Filter::Exact, n_replicas)?;
-    let schnet = builtin::model().schnet.expect("it has a network");
+    let schnet = builtin::model().schnet.expect("the model has a network");
     let scene = Scene::new(schnet, &in_step.positions, n_replicas)?;
     let adds = if gpu.adds_floats() { vec![NATIVE, EXCHANGE] } else { vec![EXCHANGE] };
 

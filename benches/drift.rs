@@ -2,23 +2,26 @@
 //! `-- [--ns 1] [--replicas 1] [--dt 0.002] [--equilibration 100] [--exact] [--mixed] [--priors]
 //! [--adapter NAME] [--backend auto|wgpu|cuda|cpu|reference] [--csv FILE]`.
 //!
-//! 100 ps of Langevin dynamics at 300 K and then velocity Verlet alone. The potential energy and the
-//! kinetic one of the same full step, summed in f64, are read about every 0.2 ps, which leaves the
-//! run as it is. Filters are tabulated unless `--exact`, in f32 unless `--mixed`; `--priors` leaves
-//! out the network. Averages of the blocks go to standard error as they come, and `--csv` writes
-//! them to a file.
+//! The bench equilibrates the system with Langevin dynamics at 300 K (`--equilibration`, in ps),
+//! then runs velocity Verlet (`--ns`). About every 0.2 ps it reads the potential and the kinetic
+//! energy of the same full step, whose sums are in f64. Reading does not change the run. Filters
+//! are tabulated unless `--exact` is given, the precision is f32 unless `--mixed` is given, and
+//! `--priors` leaves out the network. The bench prints the averages of blocks to standard error
+//! during the run;
+//! `--csv` writes them to a file.
 //!
-//! The drift is the slope of a line through the averages of 40 blocks. The scatter of the blocks
-//! about the line gives the slope's standard error if a block is longer than the energy's memory.
-//! `correlation`, of one block's residual with the next, tells whether it is: far from 0, against
-//! 1/√40, the energy wanders, and the error is larger than it says. The slopes of several replicas
-//! need no such care: their mean is given with the standard error that their scatter has.
+//! The drift is the slope of a line fitted to the averages of 40 blocks. With one replica its
+//! standard error comes from the scatter of the blocks about the line, which is right only if a
+//! block is longer than the correlation time of the energy. `correlation` is that of the residuals
+//! of neighboring blocks. If it is much larger than 1/√40, the blocks are not independent, and the
+//! true error is larger. With several replicas the result is the mean of their slopes, with the
+//! standard error from the scatter of the slopes. That error is right in any case.
 
 use std::time::Instant;
 
-use flashschnet::backend::{Backend, Kind};
+use flashschnet::backend::{Backend, BackendKind};
 use flashschnet::builtin;
-use flashschnet::engine::{Dynamics, Filter, Integrator, Precision};
+use flashschnet::engine::{Filter, Integrator, Precision};
 use flashschnet::simulation::{Settings, Simulation};
 use flashschnet::units;
 
@@ -37,7 +40,7 @@ struct Options {
     exact: bool,
     precision: Precision,
     priors: bool,
-    kind: Kind,
+    kind: BackendKind,
     adapter: Option<String>,
     csv: Option<String>,
 }
@@ -52,7 +55,7 @@ impl Options {
             exact: false,
             precision: Precision::F32,
             priors: false,
-            kind: Kind::Auto,
+            kind: BackendKind::Auto,
             adapter: None,
             csv: None,
         };
@@ -68,13 +71,19 @@ impl Options {
                 "--priors" => options.priors = true,
                 "--backend" => {
                     let value = value()?;
-                    let kinds = [Kind::Auto, Kind::Wgpu, Kind::Cuda, Kind::Cpu, Kind::Reference];
+                    let kinds = [
+                        BackendKind::Auto,
+                        BackendKind::Wgpu,
+                        BackendKind::Cuda,
+                        BackendKind::Cpu,
+                        BackendKind::Reference,
+                    ];
                     let kind = kinds.into_iter().find(|kind| kind.name() == value);
                     options.kind = kind.ok_or(format!("no backend {value}"))?;
                 }
                 "--adapter" => options.adapter = Some(value()?),
                 "--csv" => options.csv = Some(value()?),
-                // Cargo's own.
+                // Cargo passes this option.
                 "--bench" => {}
                 _ => return Err(format!("no option {name}: see benches/drift.rs").into()),
             }
@@ -99,7 +108,7 @@ fn positive(name: &str, text: &str) -> Result<f64> {
 struct Line {
     slope: f64,
     slope_error: f64,
-    /// Of neighboring residuals.
+    /// Correlation of the residuals of neighboring blocks.
     correlation: f64,
     middle: [f64; 2],
 }
@@ -141,14 +150,17 @@ fn main() -> Result<()> {
         beta: vec![units::beta(TEMPERATURE)],
         ..Settings::default()
     };
-    let mut simulation = Simulation::new(&model, &[builtin::structure()], &settings, &backend)?;
+    let structures = [builtin::structure()];
+    let mut simulation = Simulation::new(&model, &structures, &settings, &backend)?;
     let steps = |ps: f64| (ps / dt).round().max(1.0) as u64;
     simulation.run(steps(options.equilibration))?;
-    let nve = Dynamics { integrator: Integrator::Nve, ..simulation.dynamics().clone() };
-    simulation.engine().set_dynamics(&nve)?;
+    let state = simulation.state()?;
+    let settings = Settings { integrator: Integrator::Nve, ..settings };
+    let mut simulation = Simulation::new(&model, &structures, &settings, &backend)?;
+    simulation.set_state(&state)?;
 
-    // Energies are in kT for each degree of freedom: of those that are left without the motion of
-    // the whole.
+    // Energies are in kT per degree of freedom. The translation and the rotation of a whole replica
+    // do not count.
     let dof = 3 * simulation.system().n_beads() / replicas - 6;
     let scale = settings.beta[0] / dof as f64;
     let block_ps = 1e3 * options.ns / BLOCKS as f64;

@@ -1,26 +1,28 @@
-//! Whether mixed precision samples what f32 does: `cargo bench --bench means`, with
-//! `-- [--model FILE --structures FILE] [--replicas 64] [--ps 1000] [--discard 200] [--adapter NAME]`.
+//! Compares the means of mixed precision with those of f32: `cargo bench --bench means`, with
+//! `-- [--model FILE --structures FILE] [--replicas 64] [--ps 1000] [--discard 200]
+//! [--adapter NAME]`.
 //!
-//! Langevin dynamics at 300 K and 4 fs of a model of your own, else of the built-in system, once in
-//! either precision and with seeds of their own. Of each: the potential energy, the radius of
-//! gyration and the temperature, read every 0.4 ps after the discarded part. The means of replicas
-//! are independent of each other, so that their scatter gives the standard error of a mean, and
-//! `apart` is a difference in standard errors of it.
+//! The bench runs Langevin dynamics at 300 K with a step of 4 fs, of a given model or of the
+//! built-in system, once in each precision with different seeds. It averages the potential energy,
+//! the radius of gyration and the temperature, read every 0.4 ps after the discarded part. The
+//! replicas are independent, so the scatter of their means gives the standard error of the mean.
+//! `apart` is the difference of the two means divided by its standard error.
 
 use std::path::Path;
 
-use flashschnet::backend::{Backend, Kind};
+use flashschnet::backend::{Backend, BackendKind};
 use flashschnet::builtin;
 use flashschnet::engine::Precision;
-use flashschnet::model::{Model, load_model_and_structures, load_structures};
+use flashschnet::io::{load_model_and_structures, load_structures};
+use flashschnet::model::Model;
 use flashschnet::simulation::{Control, Frame, Settings, Simulation};
-use flashschnet::system::Structure;
+use flashschnet::structure::Structure;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const QUANTITIES: [(&str, &str); 3] =
     [("potential", "kcal/mol"), ("radius of gyration", "Å"), ("temperature", "K")];
-/// Steps between two looks.
+/// Steps between two frames.
 const EVERY: u64 = 100;
 
 struct Options {
@@ -51,7 +53,7 @@ impl Options {
                 "--ps" => options.ps = value()?.parse()?,
                 "--discard" => options.discard = value()?.parse()?,
                 "--adapter" => options.adapter = Some(value()?),
-                // Cargo's own.
+                // Cargo passes this option.
                 "--bench" => {}
                 _ => return Err(format!("no option {name}: see benches/means.rs").into()),
             }
@@ -82,7 +84,7 @@ fn radius_of_gyration(positions: &[[f64; 3]]) -> f64 {
 
 /// Mean and standard error over replicas of each quantity.
 fn sample(options: &Options, precision: Precision) -> Result<[[f64; 2]; 3]> {
-    let backend = Backend::open(Kind::Wgpu, options.adapter.as_deref())?
+    let backend = Backend::open(BackendKind::Wgpu, options.adapter.as_deref())?
         .with_filter(precision.table())
         .with_precision(precision)?;
     let (model, structures) = options.input()?;

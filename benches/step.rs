@@ -1,12 +1,13 @@
-//! Time of a step of the built-in system on every backend there is: `cargo bench --bench step`.
+//! Time of a step of the built-in system on wgpu, if there is a hardware adapter, and on the CPU:
+//! `cargo bench --bench step`.
 //!
-//! With the network, exact and tabulated, and without it: priors, random numbers, integrator and
-//! neighbor check alone. For each: a warm-up, then the median and the spread of five runs, one JSON
-//! line each.
+//! The bench measures steps with exact filters, with tabulated filters, and without the network
+//! (priors, random numbers, integrator and neighbor check only). For each it warms up and prints
+//! one JSON line with the median, the least and the largest time of five runs.
 
 use std::time::Instant;
 
-use flashschnet::backend::{Backend, Kind};
+use flashschnet::backend::{Backend, BackendKind};
 use flashschnet::builtin;
 use flashschnet::engine::Filter;
 use flashschnet::simulation::{Settings, Simulation};
@@ -38,7 +39,7 @@ fn measure(
         milliseconds.push(1e3 * clock.elapsed().as_secs_f64() / steps as f64);
     }
     milliseconds.sort_by(f64::total_cmp);
-    let edges: u64 = engine.n_edges()?.iter().sum();
+    let edges: u64 = engine.probe().n_edges()?.iter().sum();
     let line = serde_json::json!({
         "device": engine.device(),
         "what": what,
@@ -53,8 +54,8 @@ fn measure(
 }
 
 fn main() -> flashschnet::Result<()> {
-    let auto = Backend::open(Kind::Auto, None)?.with_filter(Filter::Exact);
-    if auto.kind() == Kind::Wgpu {
+    let auto = Backend::open(BackendKind::Auto, None)?.with_filter(Filter::Exact);
+    if auto.kind() == BackendKind::Wgpu {
         for n_replicas in [1, 8, 64] {
             measure(&auto, "exact filters", n_replicas, 10)?;
             measure(&auto, PRIORS_ONLY, n_replicas, 2000)?;
@@ -64,7 +65,7 @@ fn main() -> flashschnet::Result<()> {
             measure(&tables, "tabulated filters", n_replicas, 200)?;
         }
     }
-    let cpu = Backend::open(Kind::Cpu, None)?.with_filter(Filter::Exact);
+    let cpu = Backend::open(BackendKind::Cpu, None)?.with_filter(Filter::Exact);
     for n_replicas in [1, 4] {
         measure(&cpu, "exact filters", n_replicas, 5)?;
         measure(&cpu, PRIORS_ONLY, n_replicas, 100)?;

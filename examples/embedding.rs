@@ -1,15 +1,13 @@
-//! A host program that has a GPU device of its own and runs replicas on it.
+//! A host program that opens its own GPU device and runs replicas on it.
 
 use std::sync::Arc;
 
-use flashschnet::Error;
-use flashschnet::engine::Filter;
-use flashschnet::gpu::{Device, Wgpu, wgpu};
-use flashschnet::model::{Model, Prior, PriorForm, PriorParameters};
-use flashschnet::simulation::{Settings, Simulation};
-use flashschnet::system::{Structure, Topology, TupleList};
+use flashschnet::gpu::{Device, wgpu};
+use flashschnet::model::{Prior, PriorForm, PriorParameters};
+use flashschnet::structure::{Topology, TupleList};
+use flashschnet::{Backend, Error, Model, Settings, Simulation, Structure};
 
-/// The host's device, opened as it pleases: here any adapter, with WebGPU's default limits.
+/// The host's device. The host opens it in its own way: any adapter, WebGPU's default limits.
 fn host_device() -> flashschnet::Result<(wgpu::Device, wgpu::Queue)> {
     let instance = wgpu::Instance::default();
     let adapter = pollster::block_on(instance.request_adapter(&Default::default()));
@@ -38,12 +36,10 @@ fn dumbbell() -> (Model, Structure) {
 /// The mean energy of the springs after 2 ps, kcal/mol.
 pub(crate) fn run() -> flashschnet::Result<f64> {
     let (device, queue) = host_device()?;
-    let device = Device::from_wgpu(device, queue);
+    let backend = Backend::from_device(Device::from_wgpu(device, queue));
     let (model, structure) = dumbbell();
     let settings = Settings { n_replicas: 16, ..Settings::default() };
-    let mut simulation = Simulation::with_engine(&model, &[structure], &settings, |system| {
-        Ok(Box::new(Wgpu::new(&device, system, Filter::default())?))
-    })?;
+    let mut simulation = Simulation::new(&model, &[structure], &settings, &backend)?;
     println!("on {}", simulation.engine().device());
     simulation.run(500)?;
     let energies = simulation.energies()?;

@@ -1,19 +1,19 @@
-//! A run with an observer: pulls the ends of a chain apart and stops when it is long enough.
+//! A run with an observer that pulls the ends of a chain apart and stops the run when the chain is
+//! long enough.
 
 use std::sync::Arc;
 
-use flashschnet::Result;
-use flashschnet::backend::{Backend, Kind};
-use flashschnet::model::{Model, Prior, PriorForm, PriorParameters};
-use flashschnet::simulation::{Control, Frame, Settings, Simulation};
-use flashschnet::system::{Structure, Topology, TupleList};
+use flashschnet::model::{Prior, PriorForm, PriorParameters};
+use flashschnet::simulation::{Control, Frame};
+use flashschnet::structure::{Topology, TupleList};
+use flashschnet::{Backend, BackendKind, Model, Result, Settings, Simulation, Structure};
 
 const N_BEADS: usize = 8;
 const N_REPLICAS: usize = 4;
 
-/// Runs the example; returns the mean end-to-end distance at its end, Å.
+/// Runs the example; returns the mean end-to-end distance in its last frame, Å.
 pub(crate) fn run() -> Result<f64> {
-    let backend = Backend::open(Kind::Auto, None)?;
+    let backend = Backend::open(BackendKind::Auto, None)?.for_dynamics();
     let (model, structure) = chain();
     let settings = Settings { n_replicas: N_REPLICAS, ..Settings::default() };
     let mut simulation = Simulation::new(&model, &[structure], &settings, &backend)?;

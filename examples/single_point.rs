@@ -1,17 +1,15 @@
-//! Energies and forces of one structure: a model and a molecule made from arrays.
+//! Energies and forces of one structure, with a model and a molecule made from arrays.
 
 use std::sync::Arc;
 
-use flashschnet::Result;
-use flashschnet::backend::{Backend, Kind};
 use flashschnet::engine::Terms;
-use flashschnet::model::{Model, Prior, PriorForm, PriorParameters};
-use flashschnet::simulation::{Settings, Simulation};
-use flashschnet::system::{Structure, Topology, TupleList};
+use flashschnet::model::{Prior, PriorForm, PriorParameters};
+use flashschnet::structure::{Topology, TupleList};
+use flashschnet::{Backend, BackendKind, Model, Result, Settings, Simulation, Structure};
 
 /// Runs the example; returns the potential energy in kcal/mol.
 pub(crate) fn run() -> Result<f64> {
-    // Bonds between beads of types 1 and 2, found by type; k, x0, v0.
+    // Bonds between beads of types 1 and 2, keyed by type. The parameters are k, x0, v0.
     let bonds = Prior {
         name: "bonds".into(),
         form: PriorForm::HarmonicBond,
@@ -20,7 +18,7 @@ pub(crate) fn run() -> Result<f64> {
             values: vec![60.0, 3.8, 0.0, 60.0, 3.8, 0.0],
         },
     };
-    // One angle, in the cosine, with parameters of its own.
+    // One angle term, harmonic in cos θ, with parameters per tuple.
     let angles = Prior {
         name: "angles".into(),
         form: PriorForm::HarmonicAngle,
@@ -42,7 +40,7 @@ pub(crate) fn run() -> Result<f64> {
         velocities: None,
     };
 
-    let backend = Backend::open(Kind::Auto, None)?;
+    let backend = Backend::open(BackendKind::Auto, None)?;
     let mut simulation = Simulation::new(&model, &[structure], &Settings::default(), &backend)?;
     println!("on {}", simulation.engine().device());
     for (k, prior) in model.priors.iter().enumerate() {

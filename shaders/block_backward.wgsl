@@ -1,10 +1,12 @@
-// block_backward -- from the gradient of a block's filtered features to that of the messages before
+// block_backward -- the backward pass of block_forward: from grad_y to grad_m
 //
 //   grad_h += W1^T grad_y of the next block;  grad_m = W2^T (act'(z) o W^T grad_h)
 //
-// The adjoint of block_forward.
+// grad_y is the gradient with respect to the features that the next block filters, grad_m the
+// gradient with respect to the messages of this block. HIDDEN and FILTERS are widths in quads of
+// four channels.
 //
-// reads   weight (lin1 of the next block, lin, lin2, all transposed), grad_y [n_beads, FILTERS],
+// reads   weight (W1^T of the next block, W^T, W2^T), grad_y [n_beads, FILTERS],
 //         z [n_beads, HIDDEN]
 // writes  grad_h [n_beads, HIDDEN]   added to; grad_m [n_beads, FILTERS]   overwritten
 // grid    one workgroup per tile of rows

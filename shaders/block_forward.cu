@@ -1,16 +1,18 @@
-// block_forward -- from the messages of a block to the features that the next one filters
+// block_forward -- from the messages of a block to the features that the next block filters
 //
 //   z = W2 m + b2;  h += W act(z) + b;  y = W1 h + b1 of the next block
 //
-// The three layers follow each other in shared memory: of what lies between them only z and h,
-// which are needed again, reach GPU memory.
+// The three layers run one after the other in shared memory. Only z, h and y, which later kernels
+// read, go to GPU memory. After the last block, readout takes the place of this kernel. HIDDEN and
+// FILTERS are widths in quads of four channels.
 //
-// reads   weight (lin2, lin, lin1 of the next block), bead, embedding [n_types, HIDDEN],
+// reads   weight (W2, W, W1 of the next block, with biases), bead, embedding [n_types, HIDDEN],
 //         m [n_beads, FILTERS]
-// writes  z, h [n_beads, HIDDEN], y, and kept for the way back [n_beads, FILTERS]   overwritten;
-//         in the first block h starts from the embedding. What follows the last block is readout
-// grid    one block of threads per tile of rows
-// twin    src/reference/network.rs
+// writes  z [n_beads, HIDDEN], y [n_beads, FILTERS]   overwritten;
+//         h [n_beads, HIDDEN]   added to, or in the first block set to the embedding plus the sum;
+//         kept [n_beads, FILTERS]   overwritten if KEPT: y for the backward pass
+// grid    one thread block per tile of rows
+// twin    block_forward.wgsl, src/reference/network.rs
 #import params
 #import activation
 
@@ -24,7 +26,7 @@ constexpr u32 LIN2 = 0u;
 constexpr u32 LIN = 4128u;
 constexpr u32 LIN1 = 8256u;
 constexpr bool FIRST = false;
-// Whether the way back has features of its own.
+// Whether the backward pass reads its own copy of y, in f16.
 constexpr bool KEPT = false;
 
 extern "C" __global__ void __launch_bounds__(WORKGROUP) block_forward(

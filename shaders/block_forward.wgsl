@@ -1,14 +1,16 @@
-// block_forward -- from the messages of a block to the features that the next one filters
+// block_forward -- from the messages of a block to the features that the next block filters
 //
 //   z = W2 m + b2;  h += W act(z) + b;  y = W1 h + b1 of the next block
 //
-// The three layers follow each other in workgroup memory: of what lies between them only z and h,
-// which are needed again, reach GPU memory.
+// The three layers run one after the other in workgroup memory. Only z, h and y, which later
+// kernels read, go to GPU memory. After the last block, readout takes the place of this kernel.
+// HIDDEN and FILTERS are widths in quads of four channels.
 //
-// reads   weight (lin2, lin, lin1 of the next block), bead, embedding [n_types, HIDDEN],
+// reads   weight (W2, W, W1 of the next block, with biases), bead, embedding [n_types, HIDDEN],
 //         m [n_beads, FILTERS]
-// writes  z, h [n_beads, HIDDEN], y, and kept for the way back [n_beads, FILTERS]   overwritten; in the first block h starts
-//         from the embedding. What follows the last block is readout
+// writes  z [n_beads, HIDDEN], y [n_beads, FILTERS]   overwritten;
+//         h [n_beads, HIDDEN]   added to, or in the first block set to the embedding plus the sum;
+//         kept [n_beads, FILTERS]   overwritten if KEPT: y for the backward pass
 // grid    one workgroup per tile of rows
 // twin    src/reference/network.rs
 #import params
@@ -23,7 +25,7 @@ const LIN2: u32 = 0u;
 const LIN: u32 = 4128u;
 const LIN1: u32 = 8256u;
 const FIRST: bool = false;
-// Whether the way back has features of its own.
+// Whether the backward pass reads its own copy of y, in f16.
 const KEPT: bool = false;
 
 @group(0) @binding(0) var<uniform> params: Params;

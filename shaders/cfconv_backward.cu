@@ -4,28 +4,29 @@
 //   grad_y_i = sum_j W(d_ij) o grad_m_j
 //   F_i     -= sum_j rhat_ij sum_f W'_f(d_ij) (y_jf grad_m_if + y_if grad_m_jf)
 //
-// with rhat_ij = (x_i - x_j) / d_ij. The graph and W are symmetric, so a row needs no scatter. The
-// sum over channels is taken once per row, not per edge.
+// with rhat_ij = (x_i - x_j) / d_ij. The graph and W are symmetric, so each row gathers its own
+// results and nothing is scattered. The kernel sums over channels once per row, not once per edge.
 //
 // reads   row [n_beads], col, position [n_beads] Å, y and grad_m [n_beads, STRIDE],
 //         weights as in cfconv_forward
-// writes  grad_y [n_beads, STRIDE]   overwritten; force [n_beads]   added to
-// grid    one block per bead; a thread owns its channels over the whole row
-// twin    src/reference/cfconv.rs
+// writes  grad_y [n_beads, STRIDE]   overwritten; force [2, n_beads]   slow range: added to
+// grid    one block per bead; a thread computes the same channels over the whole row
+// twin    cfconv_backward.wgsl, src/reference/cfconv.rs
 #import params
 #import radial
+#import separation
 #import activation
 
 constexpr u32 WORKGROUP = 64u;
 constexpr u32 N_FILTERS = 128u;
-// Channels of a row in memory: whole fours.
+// Channels of a row in memory: N_FILTERS rounded up to a multiple of four.
 constexpr u32 STRIDE = 128u;
 constexpr u32 N_RBF = 64u;
-// Edges of a tile, in fours; channels of a thread.
-constexpr u32 QUADS = 2u;
+// Edges of a tile in quads; edges of a tile; channels of a thread.
+constexpr u32 TILE_QUADS = 2u;
 constexpr u32 TILE = 8u;
 constexpr u32 CHANNELS = 2u;
-static_assert(TILE == 4u * QUADS);
+static_assert(TILE == 4u * TILE_QUADS);
 static_assert(WORKGROUP * CHANNELS >= N_FILTERS);
 static_assert(WORKGROUP >= TILE);
 
@@ -34,20 +35,21 @@ constexpr u32 FILTER1 = BIAS + N_FILTERS;
 constexpr u32 FUNCTIONS = FILTER1 + N_FILTERS * N_FILTERS;
 
 __shared__ EdgeBasis edges[TILE];
-// C, C'; 0 for what is no neighbor.
+// C, C' of the edges of the tile; 0 where there is no neighbor.
 __shared__ float2 factor[TILE];
 __shared__ float3 unit[TILE];
 __shared__ u32 sender[TILE];
-// Value and slope by turns: [function, 2, edge / 4] and [channel, 2, edge / 4].
-__shared__ float4 basis[N_RBF * 2u * QUADS];
-__shared__ float4 hidden[N_FILTERS * 2u * QUADS];
+// Alternating values and slopes: the basis [function, 2, edge / 4] and the hidden layer
+// [channel, 2, edge / 4].
+__shared__ float4 basis[N_RBF * 2u * TILE_QUADS];
+__shared__ float4 hidden[N_FILTERS * 2u * TILE_QUADS];
 __shared__ float3 part[WORKGROUP];
 
 extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward(
     const Params* __restrict__ params,
     const uint2* __restrict__ row,
     const u32* __restrict__ col,
-    const float4* __restrict__ position,
+    const Position* __restrict__ position,
     const float* __restrict__ y,
     const float* __restrict__ grad_m,
     const float* __restrict__ weights,
@@ -79,41 +81,40 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward(
             edges[lane] = EdgeBasis{};
             if (tile + lane < here.y) {
                 const u32 j = col[tile + lane];
-                const float3 separation = xyz(position[i]) - xyz(position[j]);
-                const float d = length_of(separation);
+                const float3 between = separation(position[i], position[j]);
+                const float d = length_of(between);
                 if (d < RADIUS) {
                     sender[lane] = j;
                     factor[lane] = conv_envelope(d);
-                    unit[lane] =
-                        make_float3(separation.x / d, separation.y / d, separation.z / d);
+                    unit[lane] = between / d;
                     edges[lane] = edge_basis(d);
                 }
             }
         }
         __syncthreads();
-        for (u32 at = lane; at < N_RBF * QUADS; at += WORKGROUP) {
-            const u32 k = at / QUADS;
-            const u32 q = at % QUADS;
+        for (u32 at = lane; at < N_RBF * TILE_QUADS; at += WORKGROUP) {
+            const u32 k = at / TILE_QUADS;
+            const u32 q = at % TILE_QUADS;
             const float2 function =
                 make_float2(weights[FUNCTIONS + 2u * k], weights[FUNCTIONS + 2u * k + 1u]);
             const float2 a = radial_function(edges[q * 4u], function);
             const float2 b = radial_function(edges[q * 4u + 1u], function);
             const float2 c = radial_function(edges[q * 4u + 2u], function);
             const float2 d = radial_function(edges[q * 4u + 3u], function);
-            basis[(k * 2u) * QUADS + q] = make_float4(a.x, b.x, c.x, d.x);
-            basis[(k * 2u + 1u) * QUADS + q] = make_float4(a.y, b.y, c.y, d.y);
+            basis[(k * 2u) * TILE_QUADS + q] = make_float4(a.x, b.x, c.x, d.x);
+            basis[(k * 2u + 1u) * TILE_QUADS + q] = make_float4(a.y, b.y, c.y, d.y);
         }
         __syncthreads();
-        // s and s' = filter0 B'
-        float4 sum[CHANNELS * QUADS];
-        float4 slope[CHANNELS * QUADS];
+        // s = filter0 B + b0 and s' = filter0 B'
+        float4 sum[CHANNELS * TILE_QUADS];
+        float4 slope[CHANNELS * TILE_QUADS];
 #pragma unroll
         for (u32 c = 0u; c < CHANNELS; c++) {
             const u32 f = min(c * WORKGROUP + lane, N_FILTERS - 1u);
 #pragma unroll
-            for (u32 q = 0u; q < QUADS; q++) {
-                sum[c * QUADS + q] = four(weights[BIAS + f]);
-                slope[c * QUADS + q] = four(0.0f);
+            for (u32 q = 0u; q < TILE_QUADS; q++) {
+                sum[c * TILE_QUADS + q] = four(weights[BIAS + f]);
+                slope[c * TILE_QUADS + q] = four(0.0f);
             }
         }
         for (u32 k = 0u; k < N_RBF; k++) {
@@ -122,10 +123,10 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward(
                 const u32 f = min(c * WORKGROUP + lane, N_FILTERS - 1u);
                 const float4 w = four(weights[k * N_FILTERS + f]);
 #pragma unroll
-                for (u32 q = 0u; q < QUADS; q++) {
-                    const u32 at = c * QUADS + q;
-                    sum[at] = fma(w, basis[(k * 2u) * QUADS + q], sum[at]);
-                    slope[at] = fma(w, basis[(k * 2u + 1u) * QUADS + q], slope[at]);
+                for (u32 q = 0u; q < TILE_QUADS; q++) {
+                    const u32 at = c * TILE_QUADS + q;
+                    sum[at] = fma(w, basis[(k * 2u) * TILE_QUADS + q], sum[at]);
+                    slope[at] = fma(w, basis[(k * 2u + 1u) * TILE_QUADS + q], slope[at]);
                 }
             }
         }
@@ -135,22 +136,22 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward(
             const u32 f = c * WORKGROUP + lane;
             if (f < N_FILTERS) {
 #pragma unroll
-                for (u32 q = 0u; q < QUADS; q++) {
-                    const float4 s = sum[c * QUADS + q];
+                for (u32 q = 0u; q < TILE_QUADS; q++) {
+                    const float4 s = sum[c * TILE_QUADS + q];
                     const float2 a = act_and_slope(s.x);
                     const float2 b = act_and_slope(s.y);
                     const float2 e = act_and_slope(s.z);
                     const float2 g = act_and_slope(s.w);
-                    hidden[(f * 2u) * QUADS + q] = make_float4(a.x, b.x, e.x, g.x);
-                    hidden[(f * 2u + 1u) * QUADS + q] =
-                        make_float4(a.y, b.y, e.y, g.y) * slope[c * QUADS + q];
+                    hidden[(f * 2u) * TILE_QUADS + q] = make_float4(a.x, b.x, e.x, g.x);
+                    hidden[(f * 2u + 1u) * TILE_QUADS + q] =
+                        make_float4(a.y, b.y, e.y, g.y) * slope[c * TILE_QUADS + q];
                 }
             }
         }
         __syncthreads();
-        // G and G'
+        // G = filter1 act(s) and G' = filter1 (act'(s) s')
 #pragma unroll
-        for (u32 c = 0u; c < CHANNELS * QUADS; c++) {
+        for (u32 c = 0u; c < CHANNELS * TILE_QUADS; c++) {
             sum[c] = four(0.0f);
             slope[c] = four(0.0f);
         }
@@ -160,10 +161,10 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward(
                 const u32 f = min(c * WORKGROUP + lane, N_FILTERS - 1u);
                 const float4 w = four(weights[FILTER1 + k * N_FILTERS + f]);
 #pragma unroll
-                for (u32 q = 0u; q < QUADS; q++) {
-                    const u32 at = c * QUADS + q;
-                    sum[at] = fma(w, hidden[(k * 2u) * QUADS + q], sum[at]);
-                    slope[at] = fma(w, hidden[(k * 2u + 1u) * QUADS + q], slope[at]);
+                for (u32 q = 0u; q < TILE_QUADS; q++) {
+                    const u32 at = c * TILE_QUADS + q;
+                    sum[at] = fma(w, hidden[(k * 2u) * TILE_QUADS + q], sum[at]);
+                    slope[at] = fma(w, hidden[(k * 2u + 1u) * TILE_QUADS + q], slope[at]);
                 }
             }
         }
@@ -172,9 +173,9 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward(
             const u32 f = c * WORKGROUP + lane;
             if (f < N_FILTERS) {
 #pragma unroll
-                for (u32 q = 0u; q < QUADS; q++) {
-                    const float4 s = sum[c * QUADS + q];
-                    const float4 ds = slope[c * QUADS + q];
+                for (u32 q = 0u; q < TILE_QUADS; q++) {
+                    const float4 s = sum[c * TILE_QUADS + q];
+                    const float4 ds = slope[c * TILE_QUADS + q];
                     const float g[4] = {s.x, s.y, s.z, s.w};
                     const float dg[4] = {ds.x, ds.y, ds.z, ds.w};
 #pragma unroll
@@ -212,6 +213,6 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward(
         __syncthreads();
     }
     if (lane == 0u) {
-        force[i] += with_w(part[0], 0.0f);
+        force[slow(params, i)] += with_w(part[0], 0.0f);
     }
 }

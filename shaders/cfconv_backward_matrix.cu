@@ -1,56 +1,59 @@
-// cfconv_backward_matrix -- cfconv_backward with the filter networks on the tensor cores
+// cfconv_backward_matrix -- cfconv_backward with the filter networks on tensor cores
 //
 //   grad_y_i = sum_j W(d_ij) o grad_m_j
 //   F_i     -= sum_j rhat_ij sum_f W'_f(d_ij) (y_jf grad_m_if + y_if grad_m_jf)
 //
-// As cfconv_forward_matrix, but one half of the warps has the values and the other the slopes of
-// the same edges; two warps with the same columns of both share the work between the layers. Slopes
-// of the basis are taken times a power of two, so that they are in the range of 16-bit floats.
+// The method is that of cfconv_forward_matrix, but half of the warps compute the values and the
+// other half the slopes of the same edges. Two warps with the same columns, one of each half, share
+// the work between the layers. Slopes of the basis are multiplied by a power of two that brings
+// them into the range of f16.
 //
 // reads   row [n_beads], col, position [n_beads] Å, y and grad_m [n_beads, quads of filters],
 //         halves and numbers as in cfconv_forward_matrix
-// writes  grad_y [n_beads, quads of filters]   overwritten; force [n_beads]   added to; order of
-//         sums as in cfconv_forward_matrix, then over channels
-// grid    one block per ROWS beads; a warp has an edge, a thread a quad of channels
-// twin    src/reference/cfconv.rs
+// writes  grad_y [n_beads, quads of filters]   overwritten;
+//         force [2, n_beads]   slow range: added to; order of the sums as in cfconv_forward_matrix,
+//         then over channels
+// grid    one block per ROWS beads; a warp gathers an edge, a thread a quad of channels
+// twin    cfconv_backward_matrix.wgsl, src/reference/cfconv.rs
 #import params
 #import near
+#import separation
 #import matrix
 
 constexpr u32 WORKGROUP = 512u;
 constexpr u32 SUBGROUPS = WORKGROUP / 32u;
-// Rows of a block, one after the other.
+// Rows of a block, processed one after the other.
 constexpr u32 ROWS = 4u;
-// Edges that go through the network together: a matrix of values and one of slopes.
+// Edges of a tile: one matrix of values and one of slopes.
 constexpr u32 TILE = 16u;
 constexpr u32 PER_LANE = 1u;
-// Channels in fours, as in memory.
+// Quads of four channels, as in memory.
 constexpr u32 QUADS = 32u;
-// Channels and radial functions in whole matrices.
+// Channels and radial functions, in whole matrices of 16.
 constexpr u32 FILTER_MATRICES = 8u;
 constexpr u32 RBF_MATRICES = 4u;
-// Threads that have the functions of an edge, four each.
+// Threads that share the functions of an edge, four functions each.
 constexpr u32 BASIS_LANES = 16u;
 static_assert(PER_LANE * SUBGROUPS == TILE && TILE == 16u && SUBGROUPS >= 2u * FILTER_MATRICES);
 static_assert(QUADS <= 32u && BASIS_LANES <= 32u);
 static_assert(4u * FILTER_MATRICES >= QUADS && BASIS_LANES >= 4u * RBF_MATRICES);
 
-// Fours from one row to the next: rows begin in different banks of the memory.
+// Quads from one row to the next. The padding puts rows into different banks of shared memory.
 constexpr u32 BASIS_STRIDE = 4u * RBF_MATRICES + 2u;
 constexpr u32 HIDDEN_STRIDE = 4u * FILTER_MATRICES + 2u;
 constexpr u32 SUM_STRIDE = 4u * FILTER_MATRICES + 2u;
-// Where slopes begin.
+// Offsets of the slopes behind the values.
 constexpr u32 BASIS_SLOPES = TILE * BASIS_STRIDE;
 constexpr u32 HIDDEN_SLOPES = TILE * HIDDEN_STRIDE;
 constexpr u32 SUM_SLOPES = TILE * SUM_STRIDE;
-// Where the lower parts of the basis begin.
+// Offset of the low parts of the basis.
 constexpr u32 LOW = 2u * TILE * BASIS_STRIDE;
-// Where filter1 begins among `halves`; bias and functions among `numbers`.
+// Offset of filter1 in `halves`; offsets of the bias and the functions in `numbers`.
 constexpr u32 FILTER1 = 64u * RBF_MATRICES * FILTER_MATRICES;
 constexpr u32 BIAS = 1u;
 constexpr u32 FUNCTIONS = BIAS + 4u * FILTER_MATRICES;
 
-// Entries of the list looked at together, and room for neighbors that wait for a full tile.
+// List entries checked against the cutoff at a time; slots for neighbors that wait for a full tile.
 constexpr u32 SEGMENT = 256u;
 constexpr u32 WORDS = 8u;
 constexpr u32 SLOTS = SEGMENT + TILE;
@@ -59,7 +62,7 @@ static_assert(SEGMENT == 32u * WORDS && SEGMENT <= WORKGROUP);
 constexpr u32 HALVES = 2u * (LOW > HIDDEN_SLOPES ? LOW : HIDDEN_SLOPES);
 constexpr u32 SUMS = 2u * (SUM_SLOPES > WORKGROUP ? SUM_SLOPES : WORKGROUP);
 
-// Column of a warp, in matrices; what has none of its own repeats the last one's work.
+// The column of matrices of a warp. Surplus warps repeat the work of the last column.
 __device__ inline u32 column_of(u32 lane) {
     return min(lane / 32u % (SUBGROUPS / 2u), FILTER_MATRICES - 1u);
 }
@@ -68,34 +71,34 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward_matrix(
     const Params* __restrict__ params,
     const uint2* __restrict__ row,
     const u32* __restrict__ col,
-    const float4* __restrict__ position,
+    const Position* __restrict__ position,
     const float4* __restrict__ y,
     const float4* __restrict__ grad_m,
     const uint2* __restrict__ halves,
     const float4* __restrict__ numbers,
     float4* __restrict__ grad_y,
     float4* __restrict__ force) {
-    // Which entries of a segment are neighbors.
+    // A bit for each entry of a segment that is within the cutoff.
     __shared__ u32 near[WORDS];
-    // Of neighbor r in slot r % SLOTS: C, C' of the basis, t, t'; then C, C'; then rhat and the
-    // bits of the sender.
+    // Neighbor r is in slot r % SLOTS: C, C' of the basis, t, t'; C, C' of the convolution; rhat
+    // and the bits of the sender's index.
     __shared__ float4 bases[SLOTS];
     __shared__ float2 factors[SLOTS];
     __shared__ float4 edges[SLOTS];
-    // Basis [value or slope, edge, function] and its lower parts, then in their place the hidden
-    // layer [value or slope, edge, channel].
+    // First the basis [value or slope, edge, function] and its low parts, then in the same place
+    // the hidden layer [value or slope, edge, channel].
     __shared__ __align__(16) uint2 rows[HALVES];
-    // What warps give each other of the first layer's sums; the second layer's [value or slope,
-    // edge, channel]; in the end those of all threads.
+    // First the sums of the first layer that warps exchange, then the sums of the second layer
+    // [value or slope, edge, channel], at the end the sums of all threads.
     __shared__ float4 sums[SUMS];
 
     const u32 lane = threadIdx.x;
     const u32 warp = lane / 32u;
     const u32 q = lane % 32u;
-    // Either half of the warps: values, slopes.
+    // The warps with half = 0 compute values, those with half = 1 slopes.
     const u32 column = column_of(lane);
     const u32 half = 2u * lane / WORKGROUP;
-    // By matrices of inputs.
+    // The columns of this warp of both layers, one matrix per 16 inputs.
     Weight into[RBF_MATRICES];
     Weight out[FILTER_MATRICES];
 #pragma unroll
@@ -106,9 +109,11 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward_matrix(
     for (u32 k = 0u; k < FILTER_MATRICES; k++) {
         out[k] = weight_at(halves, FILTER1 + 64u * (k * FILTER_MATRICES + column), lane);
     }
-    // Of either layer; of the second's slopes; the power of two of the slopes.
+    // x, y: 1 / scale of the first and second layer; z: 1 / scale of the second layer's slopes;
+    // w: the power of two that multiplies the slopes of the basis.
     const float4 unscale = numbers[0];
-    // Of the columns that the thread takes between the layers: of 16 the first or the last 8.
+    // Bias of the columns that this thread activates: of 16 columns, half 0 takes the first 8 and
+    // half 1 the last 8.
     const float2 bias =
         reinterpret_cast<const float2*>(numbers + BIAS + 4u * column + 2u * half)[lane % 4u];
     const u32 function = lane % BASIS_LANES;
@@ -134,12 +139,12 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward_matrix(
         u32 done = 0u;
         for (u32 first = here.x; first < here.y; first += SEGMENT) {
             u32 j = 0u;
-            float3 separation = three(0.0f);
+            float3 between = three(0.0f);
             float d = RADIUS;
             if (lane < SEGMENT && first + lane < here.y) {
                 j = col[first + lane];
-                separation = xyz(position[i]) - xyz(position[j]);
-                d = length_of(separation);
+                between = separation(position[i], position[j]);
+                d = length_of(between);
             }
             const u32 bits = __ballot_sync(~0u, d < RADIUS);
             if (q == 0u && warp < WORDS) {
@@ -161,8 +166,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward_matrix(
                     of_basis.envelope.x, of_basis.envelope.y,
                     of_basis.coordinate.x, of_basis.coordinate.y);
                 factors[at % SLOTS] = conv_envelope(d);
-                edges[at % SLOTS] = make_float4(
-                    separation.x / d, separation.y / d, separation.z / d, float_of_bits(j));
+                edges[at % SLOTS] = with_w(between / d, float_of_bits(j));
             }
             __syncthreads();
             const bool last = first + SEGMENT >= here.y;
@@ -184,7 +188,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward_matrix(
                     }
                 }
                 __syncthreads();
-                // s and s' = filter0 B'
+                // filter0 B, without its bias, and s' = filter0 B'
                 Sum sum = {};
                 Sum rest = {};
 #pragma unroll
@@ -194,11 +198,12 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward_matrix(
                     rest = multiply_add(rows_at(at + LOW, BASIS_STRIDE, lane), into[k], rest);
                 }
                 sum = plus(sum, rest);
-                // Those who have values keep the first columns and those who have slopes the last.
+                // Warps with values keep columns 0 to 7 and give away columns 8 to 15; warps with
+                // slopes do the reverse.
                 const float2 top = half == 0u ? sum.at[1][0] : sum.at[0][0];
                 const float2 bottom = half == 0u ? sum.at[1][1] : sum.at[0][1];
                 sums[lane] = make_float4(top.x, top.y, bottom.x, bottom.y);
-                // Fetched long before they are needed.
+                // Loaded early, to hide the latency of memory.
                 float4 their_y[PER_LANE];
                 float4 their_m[PER_LANE];
 #pragma unroll
@@ -233,7 +238,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward_matrix(
                         half, g, rows + HIDDEN_SLOPES + 4u * column, HIDDEN_STRIDE, lane);
                 }
                 __syncthreads();
-                // G and G'
+                // G = filter1 act(s) and G' = filter1 (act'(s) s')
                 sum = {};
 #pragma unroll
                 for (u32 k = 0u; k < FILTER_MATRICES; k++) {
@@ -265,7 +270,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward_matrix(
         __syncthreads();
         float4 total = four(0.0f);
         if (lane < 64u) {
-            // The first warp has the gradient, the second the force.
+            // The first warp sums the gradient, the second the force.
             for (u32 s = 0u; s < SUBGROUPS; s++) {
                 total += sums[warp * WORKGROUP + 32u * s + q];
             }
@@ -273,7 +278,8 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward_matrix(
         if (lane < QUADS && i < params->n_beads) {
             grad_y[i * QUADS + lane] = total;
         }
-        // The second warp's own from here on, but for what nobody reads any more.
+        // From here on only the second warp works. It overwrites sums that no other warp reads any
+        // more.
         if (warp == 1u) {
             sums[WORKGROUP + q] = total;
             __syncwarp();
@@ -290,7 +296,8 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward_matrix(
             __syncwarp();
             if (q == 0u && i < params->n_beads) {
                 const float4* four_sums = sums + WORKGROUP;
-                force[i] += (four_sums[0] + four_sums[1]) + (four_sums[2] + four_sums[3]);
+                force[slow(params, i)] +=
+                    (four_sums[0] + four_sums[1]) + (four_sums[2] + four_sums[3]);
             }
         }
     }

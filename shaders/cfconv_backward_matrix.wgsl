@@ -1,28 +1,31 @@
-// cfconv_backward_matrix -- cfconv_backward with the filter networks on the matrix units
+// cfconv_backward_matrix -- cfconv_backward with the filter networks on tensor cores
 //
 //   grad_y_i = sum_j W(d_ij) o grad_m_j
 //   F_i     -= sum_j rhat_ij sum_f W'_f(d_ij) (y_jf grad_m_if + y_if grad_m_jf)
 //
-// As cfconv_forward_matrix, but one half of the subgroups has the values and the other the slopes of
-// the same edges. Slopes of the basis are taken times a power of two, so that they are in the range
-// of 16-bit floats.
+// The method is that of cfconv_forward_matrix, but half of the subgroups compute the values and the
+// other half the slopes of the same edges. Slopes of the basis are multiplied by a power of two
+// that brings them into the range of f16.
 //
 // reads   row [n_beads], col, position [n_beads] Å, y and grad_m [n_beads, quads of filters],
 //         halves and numbers as in cfconv_forward_matrix
-// writes  grad_y [n_beads, quads of filters]   overwritten; force [n_beads]   added to; order of
-//         sums as in cfconv_forward_matrix, then over channels
-// grid    one workgroup per ROWS beads; a subgroup has an edge, an invocation a quad of channels
+// writes  grad_y [n_beads, quads of filters]   overwritten;
+//         force [2, n_beads]   slow range: added to; order of the sums as in cfconv_forward_matrix,
+//         then over channels
+// grid    one workgroup per ROWS beads; a subgroup gathers an edge, an invocation a quad of
+//         channels
 // twin    src/reference/cfconv.rs
 #import params
 #import near
+#import separation
 #import matrix
-#import filter_units
+#import filter_matrix
 
-// Edges that go through the network together: a matrix of values and one of slopes.
+// Edges of a tile: one matrix of values and one of slopes.
 const TILE: u32 = 16u;
 const PER_LANE: u32 = 1u;
 const_assert PER_LANE * SUBGROUPS == TILE && TILE == 16u;
-// Where slopes begin.
+// Offsets of the slopes behind the values.
 const BASIS_SLOPES: u32 = TILE * BASIS_STRIDE;
 const HIDDEN_SLOPES: u32 = TILE * HIDDEN_STRIDE;
 const SUM_SLOPES: u32 = TILE * SUM_STRIDE;
@@ -30,7 +33,7 @@ const SUM_SLOPES: u32 = TILE * SUM_STRIDE;
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> row: array<vec2<u32>>;
 @group(0) @binding(2) var<storage, read> col: array<u32>;
-@group(0) @binding(3) var<storage, read> position: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> position: array<Position>;
 @group(0) @binding(4) var<storage, read> y: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> grad_m: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read> halves: array<vec4<f16>>;
@@ -38,17 +41,18 @@ const SUM_SLOPES: u32 = TILE * SUM_STRIDE;
 @group(0) @binding(8) var<storage, read_write> grad_y: array<vec4<f32>>;
 @group(0) @binding(9) var<storage, read_write> force: array<vec4<f32>>;
 
-// Which entries of a segment are neighbors.
+// A bit for each entry of a segment that is within the cutoff.
 var<workgroup> near: array<atomic<u32>, WORDS>;
-// Of neighbor r in slot r % SLOTS: C, C' of the basis, t, t'; then C, C'; then rhat and the bits of
-// the sender.
+// Neighbor r is in slot r % SLOTS: C, C' of the basis, t, t'; C, C' of the convolution; rhat and
+// the bits of the sender's index.
 var<workgroup> bases: array<vec4<f32>, SLOTS>;
 var<workgroup> factors: array<vec2<f32>, SLOTS>;
 var<workgroup> edges: array<vec4<u32>, SLOTS>;
-// Basis [value or slope, edge, function] and its lower parts, then in their place the hidden layer
-// [value or slope, edge, channel].
+// First the basis [value or slope, edge, function] and its low parts, then in the same place the
+// hidden layer [value or slope, edge, channel].
 var<workgroup> rows: array<vec4<f16>, ROWS_SIZE>;
-// Either layer's sums [value or slope, edge, channel]; in the end those of all invocations.
+// The sums of one layer at a time [value or slope, edge, channel], at the end the sums of all
+// invocations.
 var<workgroup> sums: array<vec4<f32>, max(2u * TILE * SUM_STRIDE, 2u * WORKGROUP)>;
 
 @compute @workgroup_size(WORKGROUP)
@@ -58,10 +62,10 @@ fn cfconv_backward_matrix(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let q = lane % 32u;
-    // Either half of the subgroups: values, slopes.
+    // The subgroups with half = 0 compute values, those with half = 1 slopes.
     let column = column_of(lane);
     let half = 2u * lane / WORKGROUP;
-    // By matrices of inputs.
+    // The columns of this subgroup of both layers, one matrix per 16 inputs.
     var into: array<Weight, RBF_MATRICES>;
     var out: array<Weight, FILTER_MATRICES>;
     // unroll
@@ -72,7 +76,8 @@ fn cfconv_backward_matrix(
     for (var k = 0u; k < FILTER_MATRICES; k++) {
         out[k] = weight_at(FILTER1 + 64u * (k * FILTER_MATRICES + column));
     }
-    // Of either layer; of the second's slopes; the power of two of the slopes.
+    // x, y: 1 / scale of the first and second layer; z: 1 / scale of the second layer's slopes;
+    // w: the power of two that multiplies the slopes of the basis.
     let unscale = numbers[0];
     let bias = numbers[BIAS + min(q, 4u * FILTER_MATRICES - 1u)];
     let function = lane % BASIS_LANES;
@@ -101,12 +106,12 @@ fn cfconv_backward_matrix(
             }
             workgroupBarrier();
             var j = 0u;
-            var separation = vec3<f32>(0.0);
+            var between = vec3<f32>(0.0);
             var d = RADIUS;
             if lane < SEGMENT && first + lane < here.y {
                 j = col[first + lane];
-                separation = position[i].xyz - position[j].xyz;
-                d = length_of(separation);
+                between = separation(position[i], position[j]);
+                d = length_of(between);
             }
             if d < RADIUS {
                 atomicOr(&near[lane / 32u], 1u << q);
@@ -127,7 +132,7 @@ fn cfconv_backward_matrix(
                 let of_basis = edge_basis(d);
                 bases[at % SLOTS] = vec4<f32>(of_basis.envelope, of_basis.coordinate);
                 factors[at % SLOTS] = conv_envelope(d);
-                edges[at % SLOTS] = vec4<u32>(bitcast<vec3<u32>>(separation / d), j);
+                edges[at % SLOTS] = vec4<u32>(bitcast<vec3<u32>>(between / d), j);
             }
             workgroupBarrier();
             let last = first + SEGMENT >= here.y;
@@ -146,7 +151,7 @@ fn cfconv_backward_matrix(
                     }
                 }
                 workgroupBarrier();
-                // s and s' = filter0 B'
+                // filter0 B, without its bias, and s' = filter0 B'
                 var sum = Sum();
                 var rest = Sum();
                 // unroll
@@ -158,7 +163,7 @@ fn cfconv_backward_matrix(
                 sum = plus(sum, rest);
                 put(sum, half * SUM_SLOPES + 4u * column, lane);
                 workgroupBarrier();
-                // Fetched long before they are needed.
+                // Loaded early, to hide the latency of memory.
                 var their_y: array<vec4<f32>, PER_LANE>;
                 var their_m: array<vec4<f32>, PER_LANE>;
                 // unroll
@@ -185,7 +190,7 @@ fn cfconv_backward_matrix(
                     }
                 }
                 workgroupBarrier();
-                // G and G'
+                // G = filter1 act(s) and G' = filter1 (act'(s) s')
                 sum = Sum();
                 // unroll
                 for (var k = 0u; k < FILTER_MATRICES; k++) {
@@ -218,7 +223,7 @@ fn cfconv_backward_matrix(
         let first_sum = lane / 32u * WORKGROUP + q;
         var total = vec4<f32>(0.0);
         if lane < 64u {
-            // The first subgroup has the gradient, the second the force.
+            // The first subgroup sums the gradient, the second the force.
             for (var s = 0u; s < SUBGROUPS; s++) {
                 total += sums[32u * s + first_sum];
             }
@@ -243,7 +248,7 @@ fn cfconv_backward_matrix(
         }
         workgroupBarrier();
         if lane == 0u && i < params.n_beads {
-            force[i] += (sums[0] + sums[1]) + (sums[2] + sums[3]);
+            force[slow(i)] += (sums[0] + sums[1]) + (sums[2] + sums[3]);
         }
     }
 }

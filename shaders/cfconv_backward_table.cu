@@ -3,23 +3,25 @@
 //   grad_y_i = sum_j W(d_ij) o grad_m_j
 //   F_i     -= sum_j rhat_ij sum_f W'_f(d_ij) (y_jf grad_m_if + y_if grad_m_jf)
 //
-// W and W' come from the same pieces, so that the force is the gradient of the energy.
+// W and W' come from the same cubics, so the force is the gradient of the tabulated energy.
 //
 // reads   reach [n_beads], edge, position [n_beads] Å, y and grad_m [n_beads, QUADS],
-//         table [n_intervals, 2 or 3, QUADS]
-// writes  grad_y [n_beads, QUADS]   overwritten, but where WITH_GRAD is false; force [n_beads]
-//         added to
-// grid    SPLIT groups of LANES threads per row; four channels to a thread; order of the sums:
+//         table [n_intervals + 1, 2 or 3, QUADS]
+// writes  grad_y [n_beads, QUADS]   overwritten if WITH_GRAD;
+//         force [2, n_beads]   slow range: added to
+// grid    SPLIT groups of LANES threads per row; a thread has four channels; order of the sums:
 //         lib/row, then over the channels in a tree of fixed shape
-// twin    src/reference/cfconv.rs
+// twin    cfconv_backward_table.wgsl, src/reference/cfconv.rs
 #import params
+#import separation
 
 constexpr u32 WORKGROUP = 256u;
-// Edges that are fetched together, whose products with gradients are summed as they are stored.
+// Edges loaded together. Their products with gradients are summed in the format of products in
+// lib/stored, f32 or f16.
 constexpr u32 TOGETHER = 2u;
-// Gradients and slopes come in parts of it.
+// Converts sums to kcal/mol/Å: 1 / (scale factor of the gradients x UNIT of t).
 constexpr float GRADIENT_UNIT = 1.0f;
-// Before the first block nothing depends on the positions.
+// Whether to compute grad_y: features before the first block do not depend on the positions.
 constexpr bool WITH_GRAD = true;
 
 #import row
@@ -28,24 +30,26 @@ constexpr bool WITH_GRAD = true;
 
 static_assert(LANES % TOGETHER == 0u, "a tile is walked along in whole steps");
 
-// Threads that share the sum of a row's force over channels.
+// Threads that share the sum of a row's force over the channels.
 constexpr u32 FEW = LANES < 4u ? LANES : 4u;
 
 extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward_table(
     const Params* __restrict__ params,
     const uint4* __restrict__ reach,
     const uint2* __restrict__ edge,
-    const float4* __restrict__ position,
+    const Position* __restrict__ position,
     const Stored* __restrict__ y,
     const Stored* __restrict__ grad_m,
     const Coefficients* __restrict__ table,
     float4* __restrict__ grad_y,
     float4* __restrict__ force) {
-    // An edge of each thread, and its direction.
+    // An edge of each thread, and the direction of the edge.
     __shared__ SharedEdge shared[WORKGROUP];
     __shared__ float4 direction[WORKGROUP];
-    // Its gradient and its force.
+    // The gradient of each thread, then the force of each thread.
     __shared__ float4 part[2u * WORKGROUP];
+    // Positions of the rows, here to save registers in the loop.
+    __shared__ Position row_position[ROWS];
 
     const u32 lane = threadIdx.x;
     const u32 group = lane / LANES;
@@ -54,6 +58,10 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward_table(
     const u32 mine = group % SPLIT;
     const bool inside = i < params->n_beads;
     const u32 me = min(i, params->n_beads - 1u);
+    if (lane % (LANES * SPLIT) == 0u) {
+        row_position[lane / (LANES * SPLIT)] = position[me];
+    }
+    __syncthreads();
     const uint4 here = inside ? reach[i] : make_uint4(0u, 0u, 0u, 0u);
     const u32 length = segment_length(here);
     const u32 longest = longest_segment(length);
@@ -71,14 +79,13 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward_table(
             float3 pushes = three(0.0f);
             for (u32 tile = 0u; tile < longest; tile += LANES) {
                 const uint2 own = edge_or_nothing(edge, ends.x + tile + lane % LANES, ends.y);
-                const float3 separation =
-                    xyz(position[me]) - xyz(position[sender(here.z, own)]);
-                // Beads in one place do not push each other.
-                const float inverse = rsqrtf(fmaxf(dot(separation, separation), 1e-30f));
+                const float3 between = separation(row_position[group / SPLIT], position[sender(here.z, own)]);
+                // The floor makes the direction 0 for beads at the same position.
+                const float inverse = rsqrtf(fmaxf(dot(between, between), 1e-30f));
                 shared[lane] = shared_of(here.z, own);
-                direction[lane] = with_w(inverse * separation, 0.0f);
+                direction[lane] = with_w(inverse * between, 0.0f);
                 __syncwarp();
-                // Those of other rows may be longer.
+                // `longest` bounds the loop; segments of this row may be shorter.
                 const u32 n = min(max(length, tile) - tile, LANES);
                 for (u32 e = group * LANES; e < group * LANES + n; e += TOGETHER) {
                     Real4 few = {};
@@ -112,7 +119,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward_table(
             if (WITH_GRAD && q < QUADS && inside) {
                 grad_y[i * QUADS + q] = joined(part + lane);
             }
-            // Read by nobody else.
+            // No other thread reads this element.
             part[WORKGROUP + lane] = joined(part + WORKGROUP + lane);
         }
         __syncwarp();
@@ -132,6 +139,6 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward_table(
         __syncthreads();
     }
     if (mine == 0u && lane % LANES == 0u && inside) {
-        force[i] += GRADIENT_UNIT * total;
+        force[slow(params, i)] += GRADIENT_UNIT * total;
     }
 }

@@ -3,42 +3,47 @@
 //   grad_y_i = sum_j W(d_ij) o grad_m_j
 //   F_i     -= sum_j rhat_ij sum_f W'_f(d_ij) (y_jf grad_m_if + y_if grad_m_jf)
 //
-// W and W' come from the same pieces, so that the force is the gradient of the energy.
+// W and W' come from the same cubics, so the force is the gradient of the tabulated energy.
 //
 // reads   reach [n_beads], edge, position [n_beads] Å, y and grad_m [n_beads, QUADS],
-//         table [n_intervals, 2 or 3, QUADS]
-// writes  grad_y [n_beads, QUADS]   overwritten, but where WITH_GRAD is false; force [n_beads]
-//         added to
-// grid    SPLIT groups of LANES invocations per row; four channels to an invocation; order of the
+//         table [n_intervals + 1, 2 or 3, QUADS]
+// writes  grad_y [n_beads, QUADS]   overwritten if WITH_GRAD;
+//         force [2, n_beads]   slow range: added to
+// grid    SPLIT groups of LANES invocations per row; an invocation has four channels; order of the
 //         sums: lib/row, then over the channels in a tree of fixed shape
 // twin    src/reference/cfconv.rs
 #import params
+#import separation
 #import row
 #import edge_share
 #import filter_table_read
 
 const WORKGROUP: u32 = 256u;
-// Edges that are fetched together, whose products with gradients are summed as they are stored.
+// Edges loaded together. Their products with gradients are summed in the format of products in
+// lib/stored, f32 or f16.
 const TOGETHER: u32 = 2u;
 const_assert LANES % TOGETHER == 0u;
-// Gradients and slopes come in parts of it.
+// Converts sums to kcal/mol/Å: 1 / (scale factor of the gradients x UNIT of t).
 const GRADIENT_UNIT: f32 = 1.0;
-// Before the first block nothing depends on the positions.
+// Whether to compute grad_y: features before the first block do not depend on the positions.
 const WITH_GRAD: bool = true;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> reach: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> edge: array<vec2<u32>>;
-@group(0) @binding(3) var<storage, read> position: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> position: array<Position>;
 @group(0) @binding(4) var<storage, read> y: array<Stored>;
 @group(0) @binding(5) var<storage, read> grad_m: array<Stored>;
 @group(0) @binding(6) var<storage, read> table: array<Coefficients>;
 @group(0) @binding(7) var<storage, read_write> grad_y: array<vec4<f32>>;
 @group(0) @binding(8) var<storage, read_write> force: array<vec4<f32>>;
 
-// An edge of each invocation, and its direction; then its gradient and its force.
+// First an edge of each invocation and the direction of the edge, then the gradient and the force
+// of each invocation.
 var<workgroup> part: array<vec4<f32>, 2u * WORKGROUP>;
-// Invocations that share the sum of a row's force over channels.
+// Positions of the rows, here to save registers in the loop.
+var<workgroup> row_position: array<Position, ROWS>;
+// Invocations that share the sum of a row's force over the channels.
 const FEW: u32 = min(LANES, 4u);
 
 @compute @workgroup_size(WORKGROUP)
@@ -53,13 +58,16 @@ fn cfconv_backward_table(
     let mine = group % SPLIT;
     let inside = i < params.n_beads;
     let me = min(i, params.n_beads - 1u);
-    let x = position[me].xyz;
     var here = vec4<u32>(0u);
     if inside {
         here = reach[i];
     }
     let length = segment_length(here);
     let longest = longest_segment(first_row);
+    if lane % (LANES * SPLIT) == 0u {
+        row_position[lane / (LANES * SPLIT)] = position[me];
+    }
+    workgroupBarrier();
     var total = vec4<f32>(0.0);
     for (var slab = 0u; slab < QUADS; slab += LANES) {
         let q = slab + lane % LANES;
@@ -74,13 +82,13 @@ fn cfconv_backward_table(
             var pushes = vec3<f32>(0.0);
             for (var tile = 0u; tile < longest; tile += LANES) {
                 let own = edge_or_nothing(ends.x + tile + lane % LANES, ends.y);
-                let separation = x - position[sender(here.z, own)].xyz;
-                // Beads in one place do not push each other.
-                let inverse = inverseSqrt(max(dot(separation, separation), 1e-30));
+                let between = separation(row_position[group / SPLIT], position[sender(here.z, own)]);
+                // The floor makes the direction 0 for beads at the same position.
+                let inverse = inverseSqrt(max(dot(between, between), 1e-30));
                 part[lane] = shared_of(here.z, own);
-                part[WORKGROUP + lane] = vec4<f32>(inverse * separation, 0.0);
+                part[WORKGROUP + lane] = vec4<f32>(inverse * between, 0.0);
                 workgroupBarrier();
-                // Those of other rows may be longer.
+                // `longest` bounds the loop; segments of this row may be shorter.
                 let n = min(max(length, tile) - tile, LANES);
                 for (var e = group * LANES; e < group * LANES + n; e += TOGETHER) {
                     var few = Real4(0.0);
@@ -114,7 +122,7 @@ fn cfconv_backward_table(
             if WITH_GRAD && q < QUADS && inside {
                 grad_y[i * QUADS + q] = joined(lane);
             }
-            // Read by nobody else.
+            // No other invocation reads this element.
             part[WORKGROUP + lane] = joined(WORKGROUP + lane);
         }
         workgroupBarrier();
@@ -134,6 +142,6 @@ fn cfconv_backward_table(
         workgroupBarrier();
     }
     if mine == 0u && lane % LANES == 0u && inside {
-        force[i] += GRADIENT_UNIT * total;
+        force[slow(i)] += GRADIENT_UNIT * total;
     }
 }

@@ -1,54 +1,58 @@
-// cfconv_forward_matrix -- cfconv_forward with the filter networks on the tensor cores
+// cfconv_forward_matrix -- cfconv_forward with the filter networks on tensor cores
 //
 //   m_if = sum_{j in row i} y_jf W_f(d_ij),  W = C(d) filter1 act(filter0 B(d) + b0)
 //
-// Weights are 16-bit floats and so is the hidden layer; the basis is two of them, for what it leads
-// to is left of far larger terms. Products are summed in f32. A warp holds its columns of both
-// layers in registers for all rows of its block, and makes the hidden layer from its sums where
-// they are. The neighbors of a row are gathered without the pairs beyond the cutoff, then taken
-// TILE at a time, each half of the warps having a matrix.
+// Weights and the hidden layer are f16. Each value of the basis is the sum of two f16, because sums
+// of the first layer are small remainders of much larger terms. Products are summed in f32. A warp
+// holds its columns of both layers in registers for all rows of its block, and computes the hidden
+// layer from sums in its own registers. The kernel first collects the neighbors of a row that are
+// within the cutoff, then processes TILE of them at a time; each half of the warps multiplies one
+// matrix of edges.
 //
 // reads   row [n_beads], col, position [n_beads] Å, y [n_beads, quads of filters],
-//         halves: matrices of filter0, then of filter1, both times a power of two,
-//         numbers: 1 / these powers; bias of filter0; centers and sharpnesses by turns, in fours
-// writes  m [n_beads, quads of filters]   overwritten; no atomics; every SUBGROUPS-th neighbor of a
-//         row, those within the cutoff, is summed in order, then these sums in order
-// grid    one block per ROWS beads; a warp has an edge, a thread a quad of channels
-// twin    src/reference/cfconv.rs
+//         halves: matrices of filter0, then of filter1, each layer times a power of two,
+//         numbers: 1 / these powers; bias of filter0; alternating quads of centers and of
+//         sharpnesses
+// writes  m [n_beads, quads of filters]   overwritten; no atomics; each warp sums every
+//         SUBGROUPS-th neighbor within the cutoff in order, then the sums of the warps are added in
+//         order
+// grid    one block per ROWS beads; a warp gathers an edge, a thread a quad of channels
+// twin    cfconv_forward_matrix.wgsl, src/reference/cfconv.rs
 #import params
 #import near
+#import separation
 #import matrix
 
 constexpr u32 WORKGROUP = 512u;
 constexpr u32 SUBGROUPS = WORKGROUP / 32u;
-// Rows of a block, one after the other.
+// Rows of a block, processed one after the other.
 constexpr u32 ROWS = 4u;
-// Edges that go through the network together: two matrices.
+// Edges of a tile: two matrices of 16.
 constexpr u32 TILE = 32u;
 constexpr u32 PER_LANE = 2u;
-// Channels in fours, as in memory.
+// Quads of four channels, as in memory.
 constexpr u32 QUADS = 32u;
-// Channels and radial functions in whole matrices.
+// Channels and radial functions, in whole matrices of 16.
 constexpr u32 FILTER_MATRICES = 8u;
 constexpr u32 RBF_MATRICES = 4u;
-// Threads that have the functions of an edge, four each.
+// Threads that share the functions of an edge, four functions each.
 constexpr u32 BASIS_LANES = 16u;
 static_assert(PER_LANE * SUBGROUPS == TILE && TILE == 32u && SUBGROUPS >= 2u * FILTER_MATRICES);
 static_assert(QUADS <= 32u && BASIS_LANES <= 32u);
 static_assert(4u * FILTER_MATRICES >= QUADS && BASIS_LANES >= 4u * RBF_MATRICES);
 
-// Fours from one row to the next: rows begin in different banks of the memory.
+// Quads from one row to the next. The padding puts rows into different banks of shared memory.
 constexpr u32 BASIS_STRIDE = 4u * RBF_MATRICES + 2u;
 constexpr u32 HIDDEN_STRIDE = 4u * FILTER_MATRICES + 2u;
 constexpr u32 SUM_STRIDE = 4u * FILTER_MATRICES + 2u;
-// Where the lower parts of the basis begin.
+// Offset of the low parts of the basis.
 constexpr u32 LOW = TILE * BASIS_STRIDE;
-// Where filter1 begins among `halves`; bias and functions among `numbers`.
+// Offset of filter1 in `halves`; offsets of the bias and the functions in `numbers`.
 constexpr u32 FILTER1 = 64u * RBF_MATRICES * FILTER_MATRICES;
 constexpr u32 BIAS = 1u;
 constexpr u32 FUNCTIONS = BIAS + 4u * FILTER_MATRICES;
 
-// Entries of the list looked at together, and room for neighbors that wait for a full tile.
+// List entries checked against the cutoff at a time; slots for neighbors that wait for a full tile.
 constexpr u32 SEGMENT = 256u;
 constexpr u32 WORDS = 8u;
 constexpr u32 SLOTS = SEGMENT + TILE;
@@ -56,7 +60,7 @@ static_assert(SEGMENT == 32u * WORDS && SEGMENT <= WORKGROUP);
 
 constexpr u32 SUMS = TILE * SUM_STRIDE > WORKGROUP ? TILE * SUM_STRIDE : WORKGROUP;
 
-// Column of a warp, in matrices; what has none of its own repeats the last one's work.
+// The column of matrices of a warp. Surplus warps repeat the work of the last column.
 __device__ inline u32 column_of(u32 lane) {
     return min(lane / 32u % (SUBGROUPS / 2u), FILTER_MATRICES - 1u);
 }
@@ -65,28 +69,29 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_forward_matrix(
     const Params* __restrict__ params,
     const uint2* __restrict__ row,
     const u32* __restrict__ col,
-    const float4* __restrict__ position,
+    const Position* __restrict__ position,
     const float4* __restrict__ y,
     const uint2* __restrict__ halves,
     const float4* __restrict__ numbers,
     float4* __restrict__ m) {
-    // Which entries of a segment are neighbors.
+    // A bit for each entry of a segment that is within the cutoff.
     __shared__ u32 near[WORDS];
-    // Of neighbor r in slot r % SLOTS: sender; bits of C, of C of the basis, of t.
+    // Neighbor r is in slot r % SLOTS: index of the sender; bits of C of the convolution, of C of
+    // the basis, and of t.
     __shared__ uint4 edges[SLOTS];
-    // Basis [edge, function] and its lower parts; the hidden layer [edge, channel].
+    // The basis [edge, function] and its low parts; the hidden layer [edge, channel].
     __shared__ __align__(16) uint2 basis[2u * LOW];
     __shared__ __align__(16) uint2 hidden[TILE * HIDDEN_STRIDE];
-    // The second layer's sums [edge, channel]; in the end those of all threads.
+    // The sums of the second layer [edge, channel], at the end the sums of all threads.
     __shared__ float4 sums[SUMS];
 
     const u32 lane = threadIdx.x;
     const u32 warp = lane / 32u;
     const u32 q = lane % 32u;
-    // Either half of the warps takes one of two matrices of edges.
+    // Each half of the warps takes one of the two matrices of edges.
     const u32 column = column_of(lane);
     const u32 half = 2u * lane / WORKGROUP;
-    // By matrices of inputs.
+    // The columns of this warp of both layers, one matrix per 16 inputs.
     Weight into[RBF_MATRICES];
     Weight out[FILTER_MATRICES];
 #pragma unroll
@@ -98,7 +103,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_forward_matrix(
         out[k] = weight_at(halves, FILTER1 + 64u * (k * FILTER_MATRICES + column), lane);
     }
     const float4 unscale = numbers[0];
-    // Of the columns that the thread has of a sum.
+    // Bias of the columns of the sums that this thread holds.
     const float2* biases = reinterpret_cast<const float2*>(numbers + BIAS + 4u * column);
     const float2 bias[2] = {biases[lane % 4u], biases[4u + lane % 4u]};
     const u32 function = lane % BASIS_LANES;
@@ -117,7 +122,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_forward_matrix(
             float d = RADIUS;
             if (lane < SEGMENT && first + lane < here.y) {
                 edge.x = col[first + lane];
-                d = length_of(xyz(position[i]) - xyz(position[edge.x]));
+                d = length_of(separation(position[i], position[edge.x]));
             }
             const u32 bits = __ballot_sync(~0u, d < RADIUS);
             if (q == 0u && warp < WORDS) {
@@ -165,7 +170,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_forward_matrix(
                     rest = multiply_add(rows_at(at + LOW, BASIS_STRIDE, lane), into[k], rest);
                 }
                 sum = plus(sum, rest);
-                // Fetched long before they are needed.
+                // Loaded early, to hide the latency of memory.
                 float factor[PER_LANE];
                 float4 theirs[PER_LANE];
 #pragma unroll

@@ -1,25 +1,30 @@
-// cfconv_forward_matrix -- cfconv_forward with the filter networks on the matrix units
+// cfconv_forward_matrix -- cfconv_forward with the filter networks on tensor cores
 //
 //   m_if = sum_{j in row i} y_jf W_f(d_ij),  W = C(d) filter1 act(filter0 B(d) + b0)
 //
-// Weights are 16-bit floats and so is the hidden layer; the basis is two of them, for what it leads
-// to is left of far larger terms. Products are summed in f32. A subgroup holds its columns of both
-// layers in registers for all rows of its workgroup. The neighbors of a row are gathered without the
-// pairs beyond the cutoff, then taken TILE at a time, each half of the subgroups having a matrix.
+// Weights and the hidden layer are f16. Each value of the basis is the sum of two f16, because sums
+// of the first layer are small remainders of much larger terms. Products are summed in f32. A
+// subgroup holds its columns of both layers in registers for all rows of its workgroup. The kernel
+// first collects the neighbors of a row that are within the cutoff, then processes TILE of them at
+// a time; each half of the subgroups multiplies one matrix of edges.
 //
 // reads   row [n_beads], col, position [n_beads] Å, y [n_beads, quads of filters],
-//         halves: matrices of filter0, then of filter1, both times a power of two,
-//         numbers: 1 / these powers; bias of filter0; centers and sharpnesses by turns, in fours
-// writes  m [n_beads, quads of filters]   overwritten; no atomics on floats; every SUBGROUPS-th
-//         neighbor of a row, those within the cutoff, is summed in order, then these sums in order
-// grid    one workgroup per ROWS beads; a subgroup has an edge, an invocation a quad of channels
+//         halves: matrices of filter0, then of filter1, each layer times a power of two,
+//         numbers: 1 / these powers; bias of filter0; alternating quads of centers and of
+//         sharpnesses
+// writes  m [n_beads, quads of filters]   overwritten; no atomics on floats; each subgroup sums
+//         every SUBGROUPS-th neighbor within the cutoff in order, then the sums of the subgroups
+//         are added in order
+// grid    one workgroup per ROWS beads; a subgroup gathers an edge, an invocation a quad of
+//         channels
 // twin    src/reference/cfconv.rs
 #import params
 #import near
+#import separation
 #import matrix
-#import filter_units
+#import filter_matrix
 
-// Edges that go through the network together: two matrices.
+// Edges of a tile: two matrices of 16.
 const TILE: u32 = 32u;
 const PER_LANE: u32 = 2u;
 const_assert PER_LANE * SUBGROUPS == TILE && TILE == 32u;
@@ -27,19 +32,21 @@ const_assert PER_LANE * SUBGROUPS == TILE && TILE == 32u;
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> row: array<vec2<u32>>;
 @group(0) @binding(2) var<storage, read> col: array<u32>;
-@group(0) @binding(3) var<storage, read> position: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> position: array<Position>;
 @group(0) @binding(4) var<storage, read> y: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> halves: array<vec4<f16>>;
 @group(0) @binding(6) var<storage, read> numbers: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> m: array<vec4<f32>>;
 
-// Which entries of a segment are neighbors.
+// A bit for each entry of a segment that is within the cutoff.
 var<workgroup> near: array<atomic<u32>, WORDS>;
-// Of neighbor r in slot r % SLOTS: sender; bits of C, of C of the basis, of t.
+// Neighbor r is in slot r % SLOTS: index of the sender; bits of C of the convolution, of C of the
+// basis, and of t.
 var<workgroup> edges: array<vec4<u32>, SLOTS>;
-// Basis [edge, function] and its lower parts, then in their place the hidden layer [edge, channel].
+// First the basis [edge, function] and its low parts, then in the same place the hidden layer
+// [edge, channel].
 var<workgroup> rows: array<vec4<f16>, ROWS_SIZE>;
-// Either layer's sums [edge, channel]; in the end those of all invocations.
+// The sums of one layer at a time [edge, channel], at the end the sums of all invocations.
 var<workgroup> sums: array<vec4<f32>, max(TILE * SUM_STRIDE, WORKGROUP)>;
 
 @compute @workgroup_size(WORKGROUP)
@@ -49,10 +56,10 @@ fn cfconv_forward_matrix(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let q = lane % 32u;
-    // Either half of the subgroups takes one of two matrices of edges.
+    // Each half of the subgroups takes one of the two matrices of edges.
     let column = column_of(lane);
     let half = 2u * lane / WORKGROUP;
-    // By matrices of inputs.
+    // The columns of this subgroup of both layers, one matrix per 16 inputs.
     var into: array<Weight, RBF_MATRICES>;
     var out: array<Weight, FILTER_MATRICES>;
     // unroll
@@ -87,7 +94,7 @@ fn cfconv_forward_matrix(
             var d = RADIUS;
             if lane < SEGMENT && first + lane < here.y {
                 edge.x = col[first + lane];
-                d = length_of(position[i].xyz - position[edge.x].xyz);
+                d = length_of(separation(position[i], position[edge.x]));
             }
             if d < RADIUS {
                 atomicOr(&near[lane / 32u], 1u << q);
@@ -136,7 +143,7 @@ fn cfconv_forward_matrix(
                 sum = plus(sum, rest);
                 put(sum, half * 16u * SUM_STRIDE + 4u * column, lane);
                 workgroupBarrier();
-                // Fetched long before they are needed.
+                // Loaded early, to hide the latency of memory.
                 var factor: array<f32, PER_LANE>;
                 var theirs: array<vec4<f32>, PER_LANE>;
                 // unroll

@@ -2,18 +2,19 @@
 //
 //   m_if = sum_{j in row i} y_jf W_f(d_ij),  W_f a cubic in each interval of d
 //
-// Per edge and channel one read of four coefficients and one of y_j; nothing of an edge but its
-// place in the table reaches GPU memory. A segment is walked along LANES edges at a time. Groups
-// lie within warps, so that only the joining of a row's segments waits for the block.
+// For each edge and channel the kernel reads four coefficients and y_j. For an edge GPU memory
+// holds only the sender and the place in the table. A group takes LANES edges of a segment at a
+// time.
+// Groups lie within warps, so only the sum over the segments of a row needs a barrier of the block.
 //
-// reads   reach [n_beads], edge, y [n_beads, QUADS], table [n_intervals, 2 or 3, QUADS]
+// reads   reach [n_beads], edge, y [n_beads, QUADS], table [n_intervals + 1, 2 or 3, QUADS]
 // writes  m [n_beads, QUADS]   overwritten; no atomics; order of the sums: lib/row
-// grid    SPLIT groups of LANES threads per row; four channels to a thread
-// twin    src/reference/cfconv.rs
+// grid    SPLIT groups of LANES threads per row; a thread has four channels
+// twin    cfconv_forward_table.wgsl, src/reference/cfconv.rs
 #import params
 
 constexpr u32 WORKGROUP = 256u;
-// Edges that are fetched together.
+// Edges loaded together.
 constexpr u32 TOGETHER = 2u;
 
 #import row
@@ -29,7 +30,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_forward_table(
     const float4* __restrict__ y,
     const Coefficients* __restrict__ table,
     float4* __restrict__ m) {
-    // An edge of each thread; its sum.
+    // An edge of each thread; the sum of each thread.
     __shared__ SharedEdge shared[WORKGROUP];
     __shared__ float4 part[WORKGROUP];
 
@@ -52,7 +53,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_forward_table(
                 const uint2 own = edge_or_nothing(edge, ends.x + tile + lane % LANES, ends.y);
                 shared[lane] = shared_of(here.z, own);
                 __syncwarp();
-                // Those of other rows may be longer.
+                // `longest` bounds the loop; segments of this row may be shorter.
                 const u32 n = min(max(length, tile) - tile, LANES);
                 for (u32 e = group * LANES; e < group * LANES + n; e += TOGETHER) {
 #pragma unroll

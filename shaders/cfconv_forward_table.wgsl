@@ -2,12 +2,13 @@
 //
 //   m_if = sum_{j in row i} y_jf W_f(d_ij),  W_f a cubic in each interval of d
 //
-// Per edge and channel one read of four coefficients and one of y_j; nothing of an edge but its
-// place in the table reaches GPU memory. A segment is walked along LANES edges at a time.
+// For each edge and channel the kernel reads four coefficients and y_j. For an edge GPU memory
+// holds only the sender and the place in the table. A group takes LANES edges of a segment at a
+// time.
 //
-// reads   reach [n_beads], edge, y [n_beads, QUADS], table [n_intervals, 2 or 3, QUADS]
+// reads   reach [n_beads], edge, y [n_beads, QUADS], table [n_intervals + 1, 2 or 3, QUADS]
 // writes  m [n_beads, QUADS]   overwritten; no atomics; order of the sums: lib/row
-// grid    SPLIT groups of LANES invocations per row; four channels to an invocation
+// grid    SPLIT groups of LANES invocations per row; an invocation has four channels
 // twin    src/reference/cfconv.rs
 #import params
 #import row
@@ -15,7 +16,7 @@
 #import filter_table_read
 
 const WORKGROUP: u32 = 256u;
-// Edges that are fetched together.
+// Edges loaded together.
 const TOGETHER: u32 = 2u;
 const_assert LANES % TOGETHER == 0u;
 
@@ -26,7 +27,7 @@ const_assert LANES % TOGETHER == 0u;
 @group(0) @binding(4) var<storage, read> table: array<Coefficients>;
 @group(0) @binding(5) var<storage, read_write> m: array<vec4<f32>>;
 
-// An edge of each invocation; then its sum.
+// First an edge, then the sum of each invocation.
 var<workgroup> part: array<vec4<f32>, WORKGROUP>;
 
 @compute @workgroup_size(WORKGROUP)
@@ -56,7 +57,7 @@ fn cfconv_forward_table(
                 let own = edge_or_nothing(ends.x + tile + lane % LANES, ends.y);
                 part[lane] = shared_of(here.z, own);
                 workgroupBarrier();
-                // Those of other rows may be longer.
+                // `longest` bounds the loop; segments of this row may be shorter.
                 let n = min(max(length, tile) - tile, LANES);
                 for (var e = group * LANES; e < group * LANES + n; e += TOGETHER) {
                     // unroll

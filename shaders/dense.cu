@@ -1,17 +1,17 @@
-// dense -- a linear layer on every row, with what stands before and after it in the network
+// dense -- a linear layer on every row, with an activation before it and an update after it
 //
 //   x'    = x, or act(x)                        ACTIVATE_INPUT
 //   y     = W x' + b, or W x'                   HAS_BIAS
 //   out   = y, out + y, or act'(pre) y          OUTPUT
 //
-// W is given column by column, so that the same kernel serves W and its transpose. This is the
-// unfused form, for tests and ablation; the step has lib/dense.cuh in block_forward, readout and
+// W is stored column by column, so that the same kernel serves W and its transpose. This is the
+// unfused form, for tests and ablation; a step uses lib/dense in block_forward, readout and
 // block_backward.
 //
 // reads   weight [N_IN, N_OUT], bias [N_OUT], x [n_beads, N_IN], pre [n_beads, N_OUT]
 // writes  out [n_beads, N_OUT]
-// grid    row tiles x output tiles; a tile of inputs lies in shared memory, sums in registers
-// twin    src/reference/dense.rs
+// grid    row tiles x output tiles; a tile of inputs is in shared memory, the sums are in registers
+// twin    dense.wgsl, src/reference/dense.rs
 #import params
 #import activation
 
@@ -20,12 +20,13 @@ constexpr u32 N_IN = 128u;
 constexpr u32 N_OUT = 128u;
 constexpr bool ACTIVATE_INPUT = false;
 constexpr bool HAS_BIAS = true;
-// 0: set, 1: add to what is there, 2: times act'(pre).
+// 0: out = y, 1: out += y, 2: out = act'(pre) y.
 constexpr u32 OUTPUT = 0u;
 // Output tiles across the grid.
 constexpr u32 OUT_TILES = 1u;
 
-// Rows of a tile, in fours; inputs staged at a time; outputs of a thread.
+// Rows of a tile in quads; rows of a tile; inputs staged at a time; outputs of a thread; outputs of
+// a tile.
 constexpr u32 QUADS = 4u;
 constexpr u32 ROWS = 16u;
 constexpr u32 STAGE = 64u;

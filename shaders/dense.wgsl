@@ -1,16 +1,17 @@
-// dense -- a linear layer on every row, with what stands before and after it in the network
+// dense -- a linear layer on every row, with an activation before it and an update after it
 //
 //   x'    = x, or act(x)                        ACTIVATE_INPUT
 //   y     = W x' + b, or W x'                   HAS_BIAS
 //   out   = y, out + y, or act'(pre) y          OUTPUT
 //
-// W is given column by column, so that the same kernel serves W and its transpose. This is the
-// unfused form, for tests and ablation; the step has lib/dense.wgsl in block_forward, readout and
+// W is stored column by column, so that the same kernel serves W and its transpose. This is the
+// unfused form, for tests and ablation; a step uses lib/dense in block_forward, readout and
 // block_backward.
 //
 // reads   weight [N_IN, N_OUT], bias [N_OUT], x [n_beads, N_IN], pre [n_beads, N_OUT]
 // writes  out [n_beads, N_OUT]
-// grid    row tiles x output tiles; a tile of inputs lies in workgroup memory, sums in registers
+// grid    row tiles x output tiles; a tile of inputs is in workgroup memory, the sums are in
+//         registers
 // twin    src/reference/dense.rs
 #import params
 #import activation
@@ -20,12 +21,13 @@ const N_IN: u32 = 128u;
 const N_OUT: u32 = 128u;
 const ACTIVATE_INPUT: bool = false;
 const HAS_BIAS: bool = true;
-// 0: set, 1: add to what is there, 2: times act'(pre).
+// 0: out = y, 1: out += y, 2: out = act'(pre) y.
 const OUTPUT: u32 = 0u;
 // Output tiles across the grid.
 const OUT_TILES: u32 = 1u;
 
-// Rows of a tile, in fours; inputs staged at a time; outputs of an invocation.
+// Rows of a tile in quads; rows of a tile; inputs staged at a time; outputs of an invocation;
+// outputs of a tile.
 const QUADS: u32 = 4u;
 const ROWS: u32 = 16u;
 const STAGE: u32 = 64u;

@@ -1,31 +1,38 @@
-// edges -- the edges within the cutoff, and where their filters stand in the tables
+// edges -- the edges within the cutoff, and the place of their filters in the tables
 //
 //   edge = (j, interval; t),  d_ij = middle of the interval + t,  for d_ij < radius
 //
-// Once per step: every block reads its filters there. Rows keep the order of the neighbor list,
-// without the pairs between cutoff and skin, so that sums do not know of them.
+// This kernel runs once per force evaluation; every block of the network reads its result. Rows
+// keep the order of the neighbor list but drop the pairs between cutoff and skin, so that sums over
+// a row do not depend on those pairs.
 //
 // reads   row [n_beads], col, bead, position [n_beads] Å, head of the filter tables
-// writes  edge [n_replicas, capacity], reach [n_beads] (first edge, end, first bead of the replica)
+// writes  edge [n_replicas, capacity], reach [n_beads] (first edge, end, first bead of the
+//         replica);
+//         status [n_replicas]   crowded, where a bead has more than LIMIT neighbors
 // grid    one block per row; a tile of edges at a time
-// twin    src/model/filter_table.rs
+// twin    edges.wgsl, src/model/filter_table.rs
 #import params
 #import math
+#import separation
 #import filter_table
 #import edge
 
 constexpr u32 WORKGROUP = 64u;
 constexpr u32 WORDS = WORKGROUP / 32u;
+// max_num_neighbors of the model
+constexpr u32 LIMIT = 0xffffffffu;
 
 extern "C" __global__ void __launch_bounds__(WORKGROUP) edges(
     const Params* __restrict__ params,
     const uint2* __restrict__ row,
     const u32* __restrict__ col,
     const Bead* __restrict__ bead,
-    const float4* __restrict__ position,
+    const Position* __restrict__ position,
     const float4* __restrict__ head,
     uint2* __restrict__ edge,
-    uint4* __restrict__ reach) {
+    uint4* __restrict__ reach,
+    u32* __restrict__ status) {
     // A bit for each edge of the tile that is within the cutoff.
     __shared__ u32 within[WORDS];
 
@@ -34,14 +41,14 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) edges(
     const uint2 here = i < params->n_beads ? row[i] : make_uint2(0u, 0u);
     const u32 me = min(i, params->n_beads - 1u);
     const u32 first = bead[me].first;
-    const float3 x = xyz(position[me]);
+    const Position x = position[me];
     u32 end = here.x;
     for (u32 tile = here.x; tile < here.y; tile += WORKGROUP) {
         uint2 found = make_uint2(0u, 0u);
         bool near = false;
         if (tile + lane < here.y) {
             const u32 j = col[tile + lane];
-            const float d = length_of(x - xyz(position[j]));
+            const float d = length_of(separation(x, position[j]));
             near = d < RADIUS;
             if (near) {
                 float4 stretch = head[0];
@@ -74,5 +81,10 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) edges(
     }
     if (lane == 0u && i < params->n_beads) {
         reach[i] = make_uint4(here.x, end, first, 0u);
+        const u32 n = end - here.x;
+        if (n > LIMIT) {
+            const u32 at = bead[i].replica * STATUS_WORDS + STATUS_CROWDED;
+            atomicMax(&status[at], crowd(i - first, n - LIMIT));
+        }
     }
 }

@@ -1,30 +1,37 @@
-// edges -- the edges within the cutoff, and where their filters stand in the tables
+// edges -- the edges within the cutoff, and the place of their filters in the tables
 //
 //   edge = (j, interval; t),  d_ij = middle of the interval + t,  for d_ij < radius
 //
-// Once per step: every block reads its filters there. Rows keep the order of the neighbor list,
-// without the pairs between cutoff and skin, so that sums do not know of them.
+// This kernel runs once per force evaluation; every block of the network reads its result. Rows
+// keep the order of the neighbor list but drop the pairs between cutoff and skin, so that sums over
+// a row do not depend on those pairs.
 //
 // reads   row [n_beads], col, bead, position [n_beads] Å, head of the filter tables
-// writes  edge [n_replicas, capacity], reach [n_beads] (first edge, end, first bead of the replica)
+// writes  edge [n_replicas, capacity], reach [n_beads] (first edge, end, first bead of the
+//         replica);
+//         status [n_replicas]   crowded, where a bead has more than LIMIT neighbors
 // grid    one workgroup per row; a tile of edges at a time
 // twin    src/model/filter_table.rs
 #import params
 #import math
+#import separation
 #import filter_table
 #import edge
 
 const WORKGROUP: u32 = 64u;
 const WORDS: u32 = WORKGROUP / 32u;
+// max_num_neighbors of the model
+const LIMIT: u32 = 0xffffffffu;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> row: array<vec2<u32>>;
 @group(0) @binding(2) var<storage, read> col: array<u32>;
 @group(0) @binding(3) var<storage, read> bead: array<Bead>;
-@group(0) @binding(4) var<storage, read> position: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> position: array<Position>;
 @group(0) @binding(5) var<storage, read> head: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> edge: array<vec2<u32>>;
 @group(0) @binding(7) var<storage, read_write> reach: array<vec4<u32>>;
+@group(0) @binding(8) var<storage, read_write> status: array<atomic<u32>>;
 
 var<workgroup> ends: vec2<u32>;
 // A bit for each edge of the tile that is within the cutoff.
@@ -46,7 +53,7 @@ fn edges(
     let here = workgroupUniformLoad(&ends);
     let me = min(i, params.n_beads - 1u);
     let first = bead[me].first;
-    let x = position[me].xyz;
+    let x = position[me];
     var end = here.x;
     for (var tile = here.x; tile < here.y; tile += WORKGROUP) {
         if lane < WORDS {
@@ -57,7 +64,7 @@ fn edges(
         var near = false;
         if tile + lane < here.y {
             let j = col[tile + lane];
-            let d = length_of(x - position[j].xyz);
+            let d = length_of(separation(x, position[j]));
             near = d < RADIUS;
             if near {
                 var stretch = head[0];
@@ -89,5 +96,10 @@ fn edges(
     }
     if lane == 0u && i < params.n_beads {
         reach[i] = vec4<u32>(here.x, end, first, 0u);
+        let n = end - here.x;
+        if n > LIMIT {
+            let at = bead[i].replica * STATUS_WORDS + STATUS_CROWDED;
+            atomicMax(&status[at], crowd(i - first, n - LIMIT));
+        }
     }
 }

@@ -1,17 +1,19 @@
 // energy_reduce -- potential energy of each replica
 //
-//   E_r = sum_i (network energy of bead i + prior energy of bead i)
+//   E_r = sum_i (fast energy of bead i + slow energy of bead i)
 //
-// reads   replica [n_replicas] (first bead, beads, number, -), bead_energy [n_beads] kcal/mol,
-//         force [n_beads], w: prior energy
-// writes  energy [n_replicas] kcal/mol, as a rounded sum and what was rounded off
+// The sum takes the classes in params.classes.
+//
+// reads   replica [n_replicas] (first bead, beads, number, -), force [2, n_beads], w: energy,
+//         kcal/mol
+// writes  energy [n_replicas] kcal/mol: the rounded sum, and the sum of the rounding errors
 // grid    one block per replica; partial sums joined in a tree of fixed shape
 // twin    energy_reduce.wgsl, src/reference/engine.rs
 #import params
 
 constexpr u32 WORKGROUP = 64u;
 
-// Sum and its rounding error (Neumaier 1974).
+// The sum and its rounding error (Neumaier 1974).
 __device__ inline float2 add(float2 a, float b) {
     const float sum = a.x + b;
     const float big = fabsf(a.x) >= fabsf(b) ? a.x : b;
@@ -22,7 +24,6 @@ __device__ inline float2 add(float2 a, float b) {
 extern "C" __global__ void __launch_bounds__(WORKGROUP) energy_reduce(
     const Params* __restrict__ params,
     const uint4* __restrict__ replica,
-    const float* __restrict__ bead_energy,
     const float4* __restrict__ force,
     float2* __restrict__ energy) {
     __shared__ float2 part[WORKGROUP];
@@ -33,8 +34,9 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) energy_reduce(
         const u32 first = replica[r].x;
         const u32 n = replica[r].y;
         for (u32 k = lane; k < n; k += WORKGROUP) {
-            sum = add(sum, bead_energy[first + k]);
-            sum = add(sum, force[first + k].w);
+            const u32 i = first + k;
+            sum = add(sum, (params->classes & SLOW) != 0u ? force[slow(params, i)].w : 0.0f);
+            sum = add(sum, (params->classes & FAST) != 0u ? force[i].w : 0.0f);
         }
     }
     part[lane] = sum;

@@ -1,10 +1,12 @@
 // energy_reduce -- potential energy of each replica
 //
-//   E_r = sum_i (network energy of bead i + prior energy of bead i)
+//   E_r = sum_i (fast energy of bead i + slow energy of bead i)
 //
-// reads   replica [n_replicas] (first bead, beads, number, -), bead_energy [n_beads] kcal/mol,
-//         force [n_beads], w: prior energy
-// writes  energy [n_replicas] kcal/mol, as a rounded sum and what was rounded off
+// The sum takes the classes in params.classes.
+//
+// reads   replica [n_replicas] (first bead, beads, number, -), force [2, n_beads], w: energy,
+//         kcal/mol
+// writes  energy [n_replicas] kcal/mol: the rounded sum, and the sum of the rounding errors
 // grid    one workgroup per replica; partial sums joined in a tree of fixed shape
 // twin    src/reference/engine.rs
 #import params
@@ -13,13 +15,12 @@ const WORKGROUP: u32 = 64u;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> replica: array<vec4<u32>>;
-@group(0) @binding(2) var<storage, read> bead_energy: array<f32>;
-@group(0) @binding(3) var<storage, read> force: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> energy: array<vec2<f32>>;
+@group(0) @binding(2) var<storage, read> force: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> energy: array<vec2<f32>>;
 
 var<workgroup> part: array<vec2<f32>, WORKGROUP>;
 
-// Sum and its rounding error (Neumaier's order, which compilers do not cancel).
+// The sum and its rounding error (Neumaier 1974). Compilers do not cancel this order of operations.
 fn add(a: vec2<f32>, b: f32) -> vec2<f32> {
     let sum = a.x + b;
     let big = select(b, a.x, abs(a.x) >= abs(b));
@@ -38,8 +39,8 @@ fn energy_reduce(
     if r < params.n_replicas {
         let first = replica[r].x;
         for (var k = lane; k < replica[r].y; k += WORKGROUP) {
-            sum = add(sum, bead_energy[first + k]);
-            sum = add(sum, force[first + k].w);
+            sum = add(sum, select(0.0, force[slow(first + k)].w, (params.classes & SLOW) != 0u));
+            sum = add(sum, select(0.0, force[first + k].w, (params.classes & FAST) != 0u));
         }
     }
     part[lane] = sum;

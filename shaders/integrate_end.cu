@@ -1,8 +1,8 @@
 // integrate_end -- the part of a step after the force evaluation
 //
-//   v += h/2 F/m (not in Brownian motion); the step is counted
+//   v += h/2 F/m (not in overdamped dynamics);  step_count += 1
 //
-// reads   force [n_beads] kcal/mol/Å
+// reads   force [2, n_beads] kcal/mol/Å: fast range, slow range
 // writes  velocity [n_beads] Å/ps, step_count (low and high word)
 // grid    one thread per bead
 // twin    integrate_end.wgsl, src/reference/integrate.rs
@@ -22,8 +22,10 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) integrate_end(
             step_count[1] += 1u;
         }
     }
-    if (i < params->n_beads && params->integrator != OVERDAMPED) {
+    const bool has_velocities = params->integrator == LANGEVIN || params->integrator == NVE;
+    if (i < params->n_beads && has_velocities) {
         const float4 v = velocity[i];
-        velocity[i] = with_w(xyz(v) + (0.5f * params->dt * v.w) * xyz(force[i]), v.w);
+        const float3 total = xyz(force[i]) + xyz(force[slow(params, i)]);
+        velocity[i] = with_w(xyz(v) + (0.5f * params->dt * v.w) * total, v.w);
     }
 }

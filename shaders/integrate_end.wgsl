@@ -1,8 +1,8 @@
 // integrate_end -- the part of a step after the force evaluation
 //
-//   v += h/2 F/m (not in Brownian motion); the step is counted
+//   v += h/2 F/m (not in overdamped dynamics);  step_count += 1
 //
-// reads   force [n_beads] kcal/mol/Å
+// reads   force [2, n_beads] kcal/mol/Å: fast range, slow range
 // writes  velocity [n_beads] Å/ps, step_count (low and high word)
 // grid    one invocation per bead
 // twin    src/reference/integrate.rs
@@ -28,8 +28,10 @@ fn integrate_end(
             step_count[1] += 1u;
         }
     }
-    if i < params.n_beads && params.integrator != OVERDAMPED {
+    let has_velocities = params.integrator == LANGEVIN || params.integrator == NVE;
+    if i < params.n_beads && has_velocities {
         let v = velocity[i];
-        velocity[i] = vec4<f32>(v.xyz + (0.5 * params.dt * v.w) * force[i].xyz, v.w);
+        let total = force[i].xyz + force[slow(i)].xyz;
+        velocity[i] = vec4<f32>(v.xyz + (0.5 * params.dt * v.w) * total, v.w);
     }
 }

@@ -1,11 +1,11 @@
-// limit_copy -- the most bytes a second that the device's memory moves
+// limit_copy -- measures the memory bandwidth of the device
 //
-//   copied = source, sixteen bytes a thread
+//   copied = source, 16 bytes per thread
 //
 // reads   source [params->n_beads]
 // writes  copied [params->n_beads]   overwritten
 // grid    one thread per element
-// twin    limit_copy.wgsl, src/gpu/limits.rs
+// twin    limit_copy.wgsl, src/gpu/ceilings.rs
 #import params
 
 constexpr u32 WORKGROUP = 256u;

@@ -1,11 +1,11 @@
-// limit_copy -- the most bytes a second that the device's memory moves
+// limit_copy -- measures the memory bandwidth of the device
 //
-//   copied = source, sixteen bytes an invocation
+//   copied = source, 16 bytes per invocation
 //
 // reads   source [params.n_beads]
 // writes  copied [params.n_beads]   overwritten
 // grid    one invocation per element
-// twin    src/gpu/limits.rs
+// twin    src/gpu/ceilings.rs
 #import params
 
 const WORKGROUP: u32 = 256u;

@@ -1,11 +1,11 @@
-// limit_fma -- the most floating point operations a second that the device does
+// limit_fma -- measures the f32 operations per second of the device
 //
-//   x = x keep + refresh, ROUNDS times, for eight vectors of four that do not wait for each other
+//   x = x keep + refresh, ROUNDS times, for eight independent vectors of four
 //
 // reads   params
-// writes  sum [params->n_beads]   overwritten, so that no compiler drops the work
+// writes  sum [params->n_beads]   overwritten, so that no compiler removes the work
 // grid    one thread per element
-// twin    limit_fma.wgsl, src/gpu/limits.rs
+// twin    limit_fma.wgsl, src/gpu/ceilings.rs
 #import params
 
 constexpr u32 WORKGROUP = 256u;

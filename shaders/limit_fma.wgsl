@@ -1,11 +1,11 @@
-// limit_fma -- the most floating point operations a second that the device does
+// limit_fma -- measures the f32 operations per second of the device
 //
-//   x = x keep + refresh, ROUNDS times, for eight vectors of four that do not wait for each other
+//   x = x keep + refresh, ROUNDS times, for eight independent vectors of four
 //
 // reads   params
-// writes  sum [params.n_beads]   overwritten, so that no translator drops the work
+// writes  sum [params.n_beads]   overwritten, so that no compiler removes the work
 // grid    one invocation per element
-// twin    src/gpu/limits.rs
+// twin    src/gpu/ceilings.rs
 #import params
 
 const WORKGROUP: u32 = 256u;

@@ -1,27 +1,49 @@
-// neighbor_check -- whether a replica's neighbor list must be rebuilt
+// neighbor_check -- recenters a replica, and decides whether its neighbor list must be rebuilt
 //
-//   rebuild[r] = max_i |x_i - x_i at the last build| > skin / 2
+//   s = round(x_first) if a coordinate of the first bead is beyond RECENTER, else 0
+//   x_i -= s, origin += s
+//   rebuild = s != 0 or max_i |x_i - x_i at the last build| > skin / 2
 //
-// reads   replica [n_replicas] (first bead, beads, number, -), position, built_at [n_beads] Å
-// writes  status [n_replicas]   rebuild; broken = 1 + step at the first number that is not finite
+// The decision depends only on the state of the replica and is made at every force evaluation. A
+// run that is split or restarted therefore gives the same bits. s is a whole number, so the shift
+// is exact.
+//
+// reads   replica [n_replicas] (first bead, beads, number, -), built_at [n_beads] Å, step_count
+// writes  position [n_beads] Å, origin [n_replicas] Å,
+//         status [n_replicas]   rebuild, builds; broken, and the number of steps done when it was
+//         first seen
 // grid    one workgroup per replica
 // twin    src/reference/neighbor.rs
 #import params
 #import math
+#import separation
 
 const WORKGROUP: u32 = 64u;
 // (skin / 2)^2, Å^2
 const REACH2: f32 = 0.25;
+// Å
+const RECENTER: f32 = 64.0;
+// A replica is broken if a coordinate of a bead, origin included, is beyond this, Å.
+const FARTHEST: f32 = 1048576.0;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> replica: array<vec4<u32>>;
-@group(0) @binding(2) var<storage, read> position: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> built_at: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> step_count: array<u32>;
-@group(0) @binding(5) var<storage, read_write> status: array<u32>;
+@group(0) @binding(2) var<storage, read> built_at: array<Position>;
+@group(0) @binding(3) var<storage, read> step_count: array<u32>;
+@group(0) @binding(4) var<storage, read_write> position: array<Position>;
+@group(0) @binding(5) var<storage, read_write> origin: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> status: array<u32>;
 
-// Bit 0: moved too far, bit 1: not finite.
+const MOVED: u32 = 4u;
+// The bits MOVED, NOT_FINITE and TOO_FAR of each invocation.
 var<workgroup> found: array<u32, WORKGROUP>;
+
+fn recentered(x: Position, by: vec3<f32>) -> Position {
+    let zero = x.low.w;
+    let moved = exact_sum(x.high.xyz, -by, zero);
+    let sum = exact_sum(moved.high.xyz, moved.low.xyz + x.low.xyz, zero);
+    return Position(vec4<f32>(sum.high.xyz, x.high.w), vec4<f32>(sum.low.xyz, zero));
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn neighbor_check(
@@ -30,34 +52,58 @@ fn neighbor_check(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let r = workgroup_number(id, grid);
-    var mine = 0u;
-    if r < params.n_replicas {
-        let first = replica[r].x;
-        for (var k = lane; k < replica[r].y; k += WORKGROUP) {
-            let x = position[first + k].xyz;
-            let moved = x - built_at[first + k].xyz;
-            if !(dot(moved, moved) <= REACH2) {
-                mine |= 1u;
-            }
-            if is_broken(x.x) || is_broken(x.y) || is_broken(x.z) {
-                mine |= 2u;
+    let inside = r < params.n_replicas;
+    let own = replica[min(r, params.n_replicas - 1u)];
+    let before = origin[min(r, params.n_replicas - 1u)];
+    let first = position[own.x].high.xyz;
+    let finite = !(is_broken(first.x) || is_broken(first.y) || is_broken(first.z));
+    let far = any(abs(first) > vec3<f32>(RECENTER));
+    let by = select(vec3<f32>(0.0), round(first), finite && far);
+    let recenters = any(by != vec3<f32>(0.0));
+    var mine = select(0u, MOVED, recenters);
+    if inside {
+        for (var i = own.x + lane; i < own.x + own.y; i += WORKGROUP) {
+            let x = position[i];
+            let moved = separation(x, built_at[i]);
+            mine |= select(MOVED, 0u, dot(moved, moved) <= REACH2);
+            let at = x.high.xyz;
+            if is_broken(at.x) || is_broken(at.y) || is_broken(at.z) {
+                mine |= NOT_FINITE;
+            } else if any(abs(at + before.xyz) > vec3<f32>(FARTHEST)) {
+                mine |= TOO_FAR;
             }
         }
     }
     found[lane] = mine;
     workgroupBarrier();
-    if lane == 0u && r < params.n_replicas {
+    // The barrier above ensures that all invocations have read the first bead before its position
+    // changes.
+    if recenters && inside {
+        for (var i = own.x + lane; i < own.x + own.y; i += WORKGROUP) {
+            position[i] = recentered(position[i], by);
+        }
+    }
+    if lane == 0u && inside {
         var all = 0u;
         for (var k = 0u; k < WORKGROUP; k++) {
             all |= found[k];
         }
-        let at = r * STATUS_WORDS;
-        status[at + STATUS_REBUILD] = all & 1u;
-        if (all & 2u) != 0u && status[at + STATUS_BROKEN] == 0u {
-            status[at + STATUS_BROKEN] = step_count[0] + 1u;
+        if recenters {
+            origin[r] = vec4<f32>(before.xyz + by, 0.0);
         }
-        if (all & 1u) != 0u {
+        let at = r * STATUS_WORDS;
+        status[at + STATUS_REBUILD] = select(0u, 1u, (all & MOVED) != 0u);
+        let broken = all & (NOT_FINITE | TOO_FAR);
+        if broken != 0u && status[at + STATUS_BROKEN] == 0u {
+            status[at + STATUS_BROKEN] = broken;
+            status[at + STATUS_BROKEN_AT] = step_count[0];
+            status[at + STATUS_BROKEN_AT + 1u] = step_count[1];
+        }
+        if (all & MOVED) != 0u {
             status[at + STATUS_BUILDS] += 1u;
+            if status[at + STATUS_BUILDS] == 0u {
+                status[at + STATUS_BUILDS + 1u] += 1u;
+            }
         }
     }
 }

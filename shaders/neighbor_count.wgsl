@@ -1,31 +1,30 @@
-// neighbor_count -- how many beads lie near each bead of the replicas that rebuild
+// neighbor_count -- the number of list neighbors of each bead, for replicas that rebuild
 //
 //   count_i = |{ j != i : |x_i - x_j| < radius + skin }|
 //
-// reads   replica [n_replicas], bead, position [n_beads] Å
-// writes  count [n_beads]; status: the largest number of neighbors within the radius itself
-// grid    one workgroup for ROWS beads; whole numbers, so that the order of the sums does not matter
+// reads   replica [n_replicas], bead, position [n_beads] Å, status [n_replicas]   rebuild
+// writes  count [n_beads]
+// grid    one workgroup per ROWS beads; the sums are of integers, so their order does not matter
 // twin    src/reference/neighbor.rs
 #import params
+#import separation
 
 const WORKGROUP: u32 = 32u;
-// Beads of a workgroup, one after the other: most workgroups have nothing to do.
+// Beads of a workgroup, processed one after the other: most workgroups have nothing to do.
 const ROWS: u32 = 1u;
-// (radius + skin)^2 and radius^2, Å^2
+// (radius + skin)^2, Å^2
 const LIST2: f32 = 256.0;
-const RADIUS2: f32 = 225.0;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> replica: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> bead: array<Bead>;
-@group(0) @binding(3) var<storage, read> position: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> status: array<atomic<u32>>;
+@group(0) @binding(3) var<storage, read> position: array<Position>;
+@group(0) @binding(4) var<storage, read> status: array<u32>;
 @group(0) @binding(5) var<storage, read_write> count: array<u32>;
 
-// Beads to look at: those of the replica, or none where it does not rebuild.
+// Beads to check: all of the replica, or none if it does not rebuild.
 var<workgroup> beads: u32;
 var<workgroup> near: atomic<u32>;
-var<workgroup> within: atomic<u32>;
 
 @compute @workgroup_size(WORKGROUP)
 fn neighbor_count(
@@ -39,34 +38,27 @@ fn neighbor_count(
             beads = 0u;
             if i < params.n_beads {
                 let r = bead[i].replica;
-                if atomicLoad(&status[r * STATUS_WORDS + STATUS_REBUILD]) != 0u {
+                if status[r * STATUS_WORDS + STATUS_REBUILD] != 0u {
                     beads = replica[r].y;
                 }
             }
             atomicStore(&near, 0u);
-            atomicStore(&within, 0u);
         }
         let n = workgroupUniformLoad(&beads);
         if n == 0u {
             continue;
         }
         let me = bead[i];
-        let x = position[i].xyz;
+        let x = position[i];
         var my_near = 0u;
-        var my_within = 0u;
         for (var j = me.first + lane; j < me.first + n; j += WORKGROUP) {
-            let separation = x - position[j].xyz;
-            let square = dot(separation, separation);
-            my_near += select(0u, 1u, j != i && square < LIST2);
-            my_within += select(0u, 1u, j != i && square < RADIUS2);
+            let between = separation(x, position[j]);
+            my_near += select(0u, 1u, j != i && dot(between, between) < LIST2);
         }
         atomicAdd(&near, my_near);
-        atomicAdd(&within, my_within);
         workgroupBarrier();
         if lane == 0u {
             count[i] = atomicLoad(&near);
-            let crowd = atomicLoad(&within);
-            atomicMax(&status[me.replica * STATUS_WORDS + STATUS_CROWDED], crowd);
         }
     }
 }

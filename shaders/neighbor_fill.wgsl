@@ -2,17 +2,19 @@
 //
 //   col[row_i] = { j != i : |x_i - x_j| < radius + skin }
 //
-// reads   replica [n_replicas], bead, position [n_beads] Å, row [n_beads], status [n_replicas]
+// reads   replica [n_replicas], bead, position [n_beads] Å, row [n_beads],
+//         status [n_replicas]   rebuild
 // writes  col [n_replicas, capacity], built_at [n_beads] Å   of the replicas that rebuild
-// grid    one workgroup for ROWS beads; a tile of beads at a time
+// grid    one workgroup per ROWS beads; a tile of beads at a time
 // twin    src/reference/neighbor.rs
 #import params
+#import separation
 
-// The bits of a word: what the workgroup finds at once.
+// One bit of a word for each invocation.
 const WORKGROUP: u32 = 32u;
-// Beads of a workgroup, one after the other: most workgroups have nothing to do.
+// Beads of a workgroup, processed one after the other: most workgroups have nothing to do.
 const ROWS: u32 = 1u;
-// Words of a tile, one for each invocation to clear.
+// Words of a tile; each invocation clears one.
 const WORDS: u32 = WORKGROUP;
 const TILE: u32 = WORDS * WORKGROUP;
 // (radius + skin)^2, Å^2
@@ -21,13 +23,13 @@ const LIST2: f32 = 256.0;
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> replica: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> bead: array<Bead>;
-@group(0) @binding(3) var<storage, read> position: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> position: array<Position>;
 @group(0) @binding(4) var<storage, read> status: array<u32>;
 @group(0) @binding(5) var<storage, read> row: array<vec2<u32>>;
 @group(0) @binding(6) var<storage, read_write> col: array<u32>;
-@group(0) @binding(7) var<storage, read_write> built_at: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> built_at: array<Position>;
 
-// Beads to look at: those of the replica, or none where it does not rebuild.
+// Beads to check: all of the replica, or none if it does not rebuild.
 var<workgroup> beads: u32;
 // A bit for each bead of the tile that is near.
 var<workgroup> near: array<atomic<u32>, WORDS>;
@@ -54,7 +56,7 @@ fn neighbor_fill(
             continue;
         }
         let first = bead[i].first;
-        let x = position[i].xyz;
+        let x = position[i];
         let end = row[i].y;
         var start = row[i].x;
         for (var tile = 0u; tile < n; tile += TILE) {
@@ -64,14 +66,14 @@ fn neighbor_fill(
             for (var word = 0u; word < words; word++) {
                 let other = tile + word * WORKGROUP + lane;
                 if other < n && first + other != i {
-                    let separation = x - position[first + other].xyz;
-                    if dot(separation, separation) < LIST2 {
+                    let between = separation(x, position[first + other]);
+                    if dot(between, between) < LIST2 {
                         atomicOr(&near[word], 1u << lane);
                     }
                 }
             }
             workgroupBarrier();
-            // A bead's place is the number of bits before its own.
+            // The place of a bead in the row is the number of bits before its own.
             for (var word = 0u; word < words; word++) {
                 let bits = atomicLoad(&near[word]);
                 let at = start + countOneBits(bits & ((1u << lane) - 1u));

@@ -2,11 +2,12 @@
 //
 //   row_i = [start, start + count_i), start = r capacity + sum of the counts before i
 //
-// A replica that needs more than its capacity gets empty rows and says how much it needs; the
-// host then grows the list and repeats the steps since its last look.
+// If a replica needs more edges than the capacity, its rows are left empty and status holds the
+// number that it needs. The host then grows the list and repeats the steps since its last look at
+// status.
 //
-// reads   replica [n_replicas], count [n_beads]
-// writes  row [n_beads], status [n_replicas]: edges, overflow
+// reads   replica [n_replicas], count [n_beads], status [n_replicas]   rebuild
+// writes  row [n_beads]; status [n_replicas]   edges, overflow
 // grid    one block per replica
 // twin    neighbor_scan.wgsl, src/reference/neighbor.rs
 #import params
@@ -22,13 +23,13 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) neighbor_scan(
     __shared__ u32 sums[WORKGROUP];
     const u32 r = workgroup_number();
     const u32 lane = threadIdx.x;
-    // The whole block agrees: nobody writes this word.
+    // The branch is uniform: all threads read the same word, which no thread writes.
     if (r >= params->n_replicas || status[r * STATUS_WORDS + STATUS_REBUILD] == 0u) {
         return;
     }
     const u32 first = replica[r].x;
     const u32 n = replica[r].y;
-    // Each thread sums a run of consecutive rows, so that one scan over threads suffices.
+    // Each thread sums a run of consecutive rows, so that one scan over the threads suffices.
     const u32 run = (n + WORKGROUP - 1u) / WORKGROUP;
     const u32 begin = min(lane * run, n);
     const u32 end = min(begin + run, n);

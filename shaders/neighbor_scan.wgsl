@@ -2,11 +2,12 @@
 //
 //   row_i = [start, start + count_i), start = r capacity + sum of the counts before i
 //
-// A replica that needs more than its capacity gets empty rows and says how much it needs; the
-// host then grows the list and repeats the steps since its last look.
+// If a replica needs more edges than the capacity, its rows are left empty and status holds the
+// number that it needs. The host then grows the list and repeats the steps since its last look at
+// status.
 //
-// reads   replica [n_replicas], count [n_beads]
-// writes  row [n_beads], status [n_replicas]: edges, overflow
+// reads   replica [n_replicas], count [n_beads], status [n_replicas]   rebuild
+// writes  row [n_beads]; status [n_replicas]   edges, overflow
 // grid    one workgroup per replica
 // twin    src/reference/neighbor.rs
 #import params
@@ -40,7 +41,8 @@ fn neighbor_scan(
     }
     let first = replica[r].x;
     let n = replica[r].y;
-    // Each invocation sums a run of consecutive rows, so that one scan over invocations suffices.
+    // Each invocation sums a run of consecutive rows, so that one scan over the invocations
+    // suffices.
     let run = (n + WORKGROUP - 1u) / WORKGROUP;
     let begin = min(lane * run, n);
     let end = min(begin + run, n);

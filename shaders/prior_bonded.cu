@@ -4,29 +4,30 @@
 //   angle               k (q - x0)^2 + v0,  q = cos theta or theta
 //   quartic angle       v0 + sum_n k_n q^n, n = 1..4
 //   restricted quartic  a c^4 + b c^3 + c' c^2 + d c + k / sin^2 theta + v0,  c = cos theta
-//   improper            k (q - x0)^2 + v0,  q = phi or phi shifted by pi into (-pi, pi]
+//   improper            k (q - x0)^2 + v0,  q = phi, or phi +- pi in [-pi, pi)
 //   dihedral            v0 + sum_n k1_n sin(n phi) + k2_n cos(n phi)
 //
-// A bead computes every tuple it is in and keeps its own share of the gradient, so that nothing is
-// scattered. A tuple's energy goes to its first bead. Forces start here: from the external ones
-// where there are any, else from 0. Denominators have the floors of `model::prior`, so that
-// degenerate geometry gives finite forces.
+// For each bead the kernel computes every tuple that the bead is in and keeps only this bead's part
+// of the gradient, so nothing is scattered. The energy of a tuple goes to its first bead. This
+// kernel starts the fast forces: from the external forces if there are any, else from 0.
+// Denominators have the floors of `model::prior`, so that degenerate geometry gives finite forces.
 //
-// Bonds are stiff: positions rounded to f32 would shake them, and heat a long run. So the beads of
-// a tuple are seen from one another, with both numbers of a position.
+// Bonds are stiff. Positions rounded to f32 would shake them and heat a long run, so all terms use
+// separation vectors from lib/separation, which take both numbers of a position.
 //
-// reads   bead, position, position_low [n_beads] Å, external_force [n_beads], tuple_row [rows of
-//         all molecules + 1], tuples, values
-// writes  force [n_beads] kcal/mol/Å, w: prior energy of the bead, kcal/mol   overwritten
+// reads   bead, position [n_beads] Å, external_force [n_beads],
+//         tuple_row [rows of all molecules + 1], tuples, values
+// writes  force [2, n_beads] kcal/mol/Å, w: energy of the bead, kcal/mol   fast range: overwritten
 // grid    LANES threads per bead; partial sums joined in a tree of fixed shape
 // twin    prior_bonded.wgsl, src/reference/prior.rs
 #import params
 #import math
+#import separation
 
 constexpr u32 WORKGROUP = 64u;
-// Threads that share the tuples of a bead; a power of 2, at most a warp.
+// Threads that share the tuples of a bead: a power of 2, at most a warp.
 constexpr u32 LANES = 8u;
-// Forms; the host twin is `gpu::priors`.
+// Forms; the host twin is `gpu::params::form`.
 constexpr u32 BOND = 0u;
 constexpr u32 ANGLE = 1u;
 constexpr u32 ANGLE_RAW = 2u;
@@ -36,22 +37,22 @@ constexpr u32 RESTRICTED = 5u;
 constexpr u32 DIHEDRAL = 6u;
 constexpr u32 IMPROPER = 7u;
 constexpr u32 IMPROPER_SHIFTED = 8u;
-// Floors of denominators: sin^2 theta, and a distance in Å.
+// Floors of denominators: sin^2 theta, and a distance in Å; the host twin is `model::prior`.
 constexpr float SIN2_FLOOR = 1e-8f;
 constexpr float DISTANCE_FLOOR = 1e-4f;
 
-// A tuple as one of its beads sees it.
+// A tuple in the list of one of its beads.
 struct Tuple {
-    // Local bead numbers.
+    // Bead numbers in the replica.
     uint4 beads;
     u32 form;
-    // Which of the tuple's beads this one is.
+    // The position in the tuple of the bead whose list this is.
     u32 slot;
     // Prior term, in the model's order.
     u32 term;
-    // Fourier terms.
+    // Number of Fourier terms.
     u32 degree;
-    // First of its parameters.
+    // Index of the first parameter.
     u32 values;
     u32 padding0;
     u32 padding1;
@@ -59,36 +60,25 @@ struct Tuple {
 };
 static_assert(sizeof(Tuple) == 48, "the host's layout");
 
-// Energy of a tuple and its gradient with respect to the bead that looks at it.
+// Energy of a tuple and its gradient with respect to the bead whose list it is in.
 struct Share {
     float energy;
     float3 gradient;
 };
 
-// Energy or a part of it, and its slope.
+// Energy or a part of it, and its derivative.
 struct Slope {
     float energy;
     float slope;
 };
 
-// A position in two numbers.
-struct Place {
-    float3 high;
-    float3 low;
-};
-
-// From `b` to `a`, Å.
-__device__ inline float3 apart(Place a, Place b) {
-    return (a.high - b.high) + (a.low - b.low);
-}
-
-// k (q - x0)^2 + v0, k, x0 and v0 being the values.
-__device__ inline Slope harmonic(float q, const float* values) {
-    const float offset = q - values[1];
+// Energy and slope of k (q - x0)^2 + v0. The values are k, x0, v0; q is the sum of its components.
+__device__ inline Slope harmonic(float2 q, const float* values) {
+    const float offset = (q.x - values[1]) + q.y;
     return {fmaf(values[0] * offset, offset, values[2]), 2.0f * values[0] * offset};
 }
 
-// v0 + k1 q + k2 q^2 + k3 q^3 + k4 q^4
+// Energy and slope of v0 + k1 q + k2 q^2 + k3 q^3 + k4 q^4.
 __device__ inline Slope quartic(float q, float v0, float4 k) {
     return {
         fmaf(fmaf(fmaf(fmaf(k.w, q, k.z), q, k.y), q, k.x), q, v0),
@@ -99,28 +89,30 @@ __device__ inline float4 coefficients(const float* values) {
     return make_float4(values[0], values[1], values[2], values[3]);
 }
 
-__device__ inline Share bond(const Tuple& t, const float* values, Place x0, Place x1) {
-    const float3 a = apart(x0, x1);
+__device__ inline Share bond(const Tuple& t, const float* values, Position x0, Position x1) {
+    const float3 a = separation(x0, x1);
     const float r = length_of(a);
-    const Slope e = harmonic(r, values);
+    const Slope e = harmonic(make_float2(r, 0.0f), values);
     const float toward = t.slot == 0u ? 1.0f : -1.0f;
     return {e.energy, (e.slope * toward / fmaxf(r, DISTANCE_FLOOR)) * a};
 }
 
-__device__ inline Share angle(const Tuple& t, const float* values, Place x0, Place x1, Place x2) {
-    const float3 to0 = apart(x0, x1);
-    const float3 to2 = apart(x2, x1);
-    const float length0 = fmaxf(length_of(to0), DISTANCE_FLOOR);
-    const float length2 = fmaxf(length_of(to2), DISTANCE_FLOOR);
+__device__ inline Share angle(const Tuple& t, const float* values, Position x0, Position x1, Position x2) {
+    const float3 to0 = separation(x0, x1);
+    const float3 to2 = separation(x2, x1);
+    const float bare0 = length_of(to0);
+    const float bare2 = length_of(to2);
+    const float length0 = fmaxf(bare0, DISTANCE_FLOOR);
+    const float length2 = fmaxf(bare2, DISTANCE_FLOOR);
     const float3 a = to0 / length0;
     const float3 b = to2 / length2;
     const float c = dot(a, b);
-    const float3 normal = cross(a, b);
+    const float3 normal = cross_of(to0, to2) / (length0 * length2);
     const float sin2 = dot(normal, normal);
-    // The slope is that with respect to c.
+    // Energy and slope with respect to c.
     Slope e;
     if (t.form == ANGLE) {
-        e = harmonic(c, values);
+        e = harmonic(make_float2(c, 0.0f), values);
     } else if (t.form == QUARTIC) {
         e = quartic(c, values[0], coefficients(values + 1));
     } else if (t.form == RESTRICTED) {
@@ -132,16 +124,19 @@ __device__ inline Share angle(const Tuple& t, const float* values, Place x0, Pla
         e.slope += sin2 > SIN2_FLOOR ? 2.0f * k * c / (floored * floored) : 0.0f;
     } else {
         const float sine = sqrtf(sin2);
-        const float theta = atan2_of(sine, c);
+        const float2 theta = atan2_parts(sine, c);
         if (t.form == ANGLE_RAW) {
             e = harmonic(theta, values);
         } else {
-            e = quartic(theta, values[0], coefficients(values + 1));
+            e = quartic(theta.x + theta.y, values[0], coefficients(values + 1));
         }
         e.slope /= -fmaxf(sine, sqrtf(SIN2_FLOOR));
     }
-    const float3 at0 = (b - c * a) / length0;
-    const float3 at2 = (a - c * b) / length2;
+    // b - c a and a - c b. For unit vectors these are (a x b) x a and b x (a x b), which keep their
+    // digits near 0 and pi. If a length is below the floor, a or b is not a unit vector.
+    const bool is_floored = fminf(bare0, bare2) < DISTANCE_FLOOR;
+    const float3 at0 = (is_floored ? b - c * a : cross(normal, a)) / length0;
+    const float3 at2 = (is_floored ? a - c * b : cross(b, normal)) / length2;
     float3 gradient = -at0 - at2;
     if (t.slot == 0u) {
         gradient = at0;
@@ -151,7 +146,7 @@ __device__ inline Share angle(const Tuple& t, const float* values, Place x0, Pla
     return {e.energy, e.slope * gradient};
 }
 
-// The Fourier series, by rotation; `rotation` is (cos phi, sin phi).
+// Energy and slope of the Fourier series, by repeated rotation; `rotation` is (cos phi, sin phi).
 __device__ inline Slope fourier(u32 degree, const float* values, float2 rotation) {
     Slope e = {values[0], 0.0f};
     float2 turn = rotation;
@@ -167,14 +162,14 @@ __device__ inline Slope fourier(u32 degree, const float* values, float2 rotation
     return e;
 }
 
-// phi and its gradient after Blondel and Karplus (1996).
+// phi and its gradient by Blondel and Karplus (1996).
 __device__ inline Share dihedral(
-    const Tuple& t, const float* values, Place x0, Place x1, Place x2, Place x3) {
-    const float3 b1 = apart(x1, x0);
-    const float3 b2 = apart(x2, x1);
-    const float3 b3 = apart(x3, x2);
-    const float3 m = cross(b1, b2);
-    const float3 n = cross(b2, b3);
+    const Tuple& t, const float* values, Position x0, Position x1, Position x2, Position x3) {
+    const float3 b1 = separation(x1, x0);
+    const float3 b2 = separation(x2, x1);
+    const float3 b3 = separation(x3, x2);
+    const float3 m = cross_of(b1, b2);
+    const float3 n = cross_of(b2, b3);
     const float length2 = length_of(b2);
     const float axis = fmaxf(length2, DISTANCE_FLOOR);
     const float least = DISTANCE_FLOOR * DISTANCE_FLOOR;
@@ -183,11 +178,13 @@ __device__ inline Share dihedral(
     const float square3 = fmaxf(dot(b3, b3), least);
     const float square_m = fmaxf(dot(m, m), SIN2_FLOOR * square1 * square2);
     const float square_n = fmaxf(dot(n, n), SIN2_FLOOR * square2 * square3);
-    const float2 both = make_float2(dot(m, n), length2 * dot(b1, n));
+    // The second component equals |b2| b1.n, which would lose its digits where b1 is nearly
+    // parallel to b2.
+    const float2 both = make_float2(dot(m, n), dot(cross_of(m, n), b2 / fmaxf(length2, 1e-30f)));
     const float size = fmaxf(fabsf(both.x), fabsf(both.y));
     float2 rotation = make_float2(1.0f, 0.0f);
     if (size > 0.0f) {
-        // The squares of short bonds' products are below f32: scale before they are taken.
+        // Scale before squaring: for short bonds the squares of these products underflow in f32.
         const float3 scaled = make_float3(both.x / size, both.y / size, 0.0f);
         const float length = length_of(scaled);
         rotation = make_float2(scaled.x / length, scaled.y / length);
@@ -196,11 +193,12 @@ __device__ inline Share dihedral(
     if (t.form == DIHEDRAL) {
         e = fourier(t.degree, values, rotation);
     } else {
-        float phi = atan2_of(rotation.y, rotation.x);
+        float2 angle = atan2_parts(rotation.y, rotation.x);
         if (t.form == IMPROPER_SHIFTED) {
-            phi = (phi < 0.0f ? phi + 2.0f * PI : phi) - PI;
+            // Exact: PI in f32 is 2 HALF_PI.
+            angle.x += rotation.y < 0.0f ? PI : -PI;
         }
-        e = harmonic(phi, values);
+        e = harmonic(angle, values);
     }
     const float at0 = -axis / square_m;
     const float at3 = axis / square_n;
@@ -220,8 +218,7 @@ __device__ inline Share dihedral(
 extern "C" __global__ void __launch_bounds__(WORKGROUP) prior_bonded(
     const Params* __restrict__ params,
     const Bead* __restrict__ bead,
-    const float4* __restrict__ position,
-    const float4* __restrict__ position_low,
+    const Position* __restrict__ position,
     const float4* __restrict__ external_force,
     const u32* __restrict__ tuple_row,
     const Tuple* __restrict__ tuples,
@@ -233,10 +230,6 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) prior_bonded(
     float energy = 0.0f;
     if (i < params->n_beads) {
         const Bead me = bead[i];
-        const auto place = [&](u32 local) {
-            const u32 j = me.first + local;
-            return Place{xyz(position[j]), xyz(position_low[j])};
-        };
         const u32 end = tuple_row[me.row + 1u];
         for (u32 k = tuple_row[me.row] + mine; k < end; k += LANES) {
             const Tuple t = tuples[k];
@@ -244,16 +237,16 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) prior_bonded(
                 continue;
             }
             const float* own = values + t.values;
-            const Place x0 = place(t.beads.x);
-            const Place x1 = place(t.beads.y);
+            const Position x0 = position[me.first + t.beads.x];
+            const Position x1 = position[me.first + t.beads.y];
             Share share;
             if (t.form == BOND) {
                 share = bond(t, own, x0, x1);
             } else if (t.form < DIHEDRAL) {
-                share = angle(t, own, x0, x1, place(t.beads.z));
+                share = angle(t, own, x0, x1, position[me.first + t.beads.z]);
             } else {
-                const Place x2 = place(t.beads.z);
-                share = dihedral(t, own, x0, x1, x2, place(t.beads.w));
+                const Position x2 = position[me.first + t.beads.z];
+                share = dihedral(t, own, x0, x1, x2, position[me.first + t.beads.w]);
             }
             sum -= share.gradient;
             energy += t.slot == 0u ? share.energy : 0.0f;

@@ -4,29 +4,30 @@
 //   angle               k (q - x0)^2 + v0,  q = cos theta or theta
 //   quartic angle       v0 + sum_n k_n q^n, n = 1..4
 //   restricted quartic  a c^4 + b c^3 + c' c^2 + d c + k / sin^2 theta + v0,  c = cos theta
-//   improper            k (q - x0)^2 + v0,  q = phi or phi shifted by pi into (-pi, pi]
+//   improper            k (q - x0)^2 + v0,  q = phi, or phi +- pi in [-pi, pi)
 //   dihedral            v0 + sum_n k1_n sin(n phi) + k2_n cos(n phi)
 //
-// A bead computes every tuple it is in and keeps its own share of the gradient, so that nothing is
-// scattered. A tuple's energy goes to its first bead. Forces start here: from the external ones
-// where there are any, else from 0. Denominators have the floors of `model::prior`, so that
-// degenerate geometry gives finite forces.
+// For each bead the kernel computes every tuple that the bead is in and keeps only this bead's part
+// of the gradient, so nothing is scattered. The energy of a tuple goes to its first bead. This
+// kernel starts the fast forces: from the external forces if there are any, else from 0.
+// Denominators have the floors of `model::prior`, so that degenerate geometry gives finite forces.
 //
-// Bonds are stiff: positions rounded to f32 would shake them, and heat a long run. So the beads of a
-// tuple are seen from one another, with both numbers of a position.
+// Bonds are stiff. Positions rounded to f32 would shake them and heat a long run, so all terms use
+// separation vectors from lib/separation, which take both numbers of a position.
 //
-// reads   bead, position, position_low [n_beads] Å, external_force [n_beads], tuple_row [rows of all
-//         molecules + 1], tuples, values
-// writes  force [n_beads] kcal/mol/Å, w: prior energy of the bead, kcal/mol   overwritten
+// reads   bead, position [n_beads] Å, external_force [n_beads],
+//         tuple_row [rows of all molecules + 1], tuples, values
+// writes  force [2, n_beads] kcal/mol/Å, w: energy of the bead, kcal/mol   fast range: overwritten
 // grid    LANES invocations per bead; partial sums joined in a tree of fixed shape
 // twin    src/reference/prior.rs
 #import params
 #import math
+#import separation
 
 const WORKGROUP: u32 = 64u;
-// Invocations that share the tuples of a bead; a power of 2.
+// Invocations that share the tuples of a bead: a power of 2.
 const LANES: u32 = 8u;
-// Forms; the host twin is `gpu::priors`.
+// Forms; the host twin is `gpu::params::form`.
 const BOND: u32 = 0u;
 const ANGLE: u32 = 1u;
 const ANGLE_RAW: u32 = 2u;
@@ -36,22 +37,22 @@ const RESTRICTED: u32 = 5u;
 const DIHEDRAL: u32 = 6u;
 const IMPROPER: u32 = 7u;
 const IMPROPER_SHIFTED: u32 = 8u;
-// Floors of denominators: sin^2 theta, and a distance in Å.
+// Floors of denominators: sin^2 theta, and a distance in Å; the host twin is `model::prior`.
 const SIN2_FLOOR: f32 = 1e-8;
 const DISTANCE_FLOOR: f32 = 1e-4;
 
-// A tuple as one of its beads sees it.
+// A tuple in the list of one of its beads.
 struct Tuple {
-    // Local bead numbers.
+    // Bead numbers in the replica.
     beads: vec4<u32>,
     form: u32,
-    // Which of the tuple's beads this one is.
+    // The position in the tuple of the bead whose list this is.
     slot: u32,
     // Prior term, in the model's order.
     term: u32,
-    // Fourier terms.
+    // Number of Fourier terms.
     degree: u32,
-    // First of its parameters.
+    // Index of the first parameter.
     values: u32,
     padding0: u32,
     padding1: u32,
@@ -60,40 +61,24 @@ struct Tuple {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> bead: array<Bead>;
-@group(0) @binding(2) var<storage, read> position: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> position_low: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> external_force: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> tuple_row: array<u32>;
-@group(0) @binding(6) var<storage, read> tuples: array<Tuple>;
-@group(0) @binding(7) var<storage, read> values: array<f32>;
-@group(0) @binding(8) var<storage, read_write> force: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> position: array<Position>;
+@group(0) @binding(3) var<storage, read> external_force: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> tuple_row: array<u32>;
+@group(0) @binding(5) var<storage, read> tuples: array<Tuple>;
+@group(0) @binding(6) var<storage, read> values: array<f32>;
+@group(0) @binding(7) var<storage, read_write> force: array<vec4<f32>>;
 
 var<workgroup> part: array<vec4<f32>, WORKGROUP>;
 
-// Energy of a tuple and its gradient with respect to the bead that looks at it.
+// Energy of a tuple and its gradient with respect to the bead whose list it is in.
 struct Share {
     energy: f32,
     gradient: vec3<f32>,
 }
 
-// A position in two numbers.
-struct Place {
-    high: vec3<f32>,
-    low: vec3<f32>,
-}
-
-fn place(i: u32) -> Place {
-    return Place(position[i].xyz, position_low[i].xyz);
-}
-
-// From `b` to `a`, Å.
-fn apart(a: Place, b: Place) -> vec3<f32> {
-    return (a.high - b.high) + (a.low - b.low);
-}
-
-// Energy and slope of k (q - x0)^2 + v0.
-fn harmonic(q: f32, at: u32) -> vec2<f32> {
-    let offset = q - values[at + 1u];
+// Energy and slope of k (q - x0)^2 + v0. The values are k, x0, v0; q is the sum of its components.
+fn harmonic(q: vec2<f32>, at: u32) -> vec2<f32> {
+    let offset = (q.x - values[at + 1u]) + q.y;
     return vec2<f32>(
         fma(values[at] * offset, offset, values[at + 2u]),
         2.0 * values[at] * offset,
@@ -108,28 +93,30 @@ fn quartic(q: f32, v0: f32, k: vec4<f32>) -> vec2<f32> {
     );
 }
 
-fn bond(t: Tuple, x0: Place, x1: Place) -> Share {
-    let a = apart(x0, x1);
+fn bond(t: Tuple, x0: Position, x1: Position) -> Share {
+    let a = separation(x0, x1);
     let r = length_of(a);
-    let e = harmonic(r, t.values);
+    let e = harmonic(vec2<f32>(r, 0.0), t.values);
     let toward = select(-1.0, 1.0, t.slot == 0u);
     return Share(e.x, (e.y * toward / max(r, DISTANCE_FLOOR)) * a);
 }
 
-fn angle(t: Tuple, x0: Place, x1: Place, x2: Place) -> Share {
-    let to0 = apart(x0, x1);
-    let to2 = apart(x2, x1);
-    let length0 = max(length_of(to0), DISTANCE_FLOOR);
-    let length2 = max(length_of(to2), DISTANCE_FLOOR);
+fn angle(t: Tuple, x0: Position, x1: Position, x2: Position) -> Share {
+    let to0 = separation(x0, x1);
+    let to2 = separation(x2, x1);
+    let bare0 = length_of(to0);
+    let bare2 = length_of(to2);
+    let length0 = max(bare0, DISTANCE_FLOOR);
+    let length2 = max(bare2, DISTANCE_FLOOR);
     let a = to0 / length0;
     let b = to2 / length2;
     let c = dot(a, b);
-    let normal = cross(a, b);
+    let normal = cross_of(to0, to2) / (length0 * length2);
     let sin2 = dot(normal, normal);
     // Energy and slope with respect to c.
     var e: vec2<f32>;
     if t.form == ANGLE {
-        e = harmonic(c, t.values);
+        e = harmonic(vec2<f32>(c, 0.0), t.values);
     } else if t.form == QUARTIC {
         e = quartic(c, values[t.values], coefficients(t.values + 1u));
     } else if t.form == RESTRICTED {
@@ -141,16 +128,19 @@ fn angle(t: Tuple, x0: Place, x1: Place, x2: Place) -> Share {
         e.y += select(0.0, 2.0 * k * c / (floored * floored), sin2 > SIN2_FLOOR);
     } else {
         let sine = sqrt(sin2);
-        let theta = atan2_of(sine, c);
+        let theta = atan2_parts(sine, c);
         if t.form == ANGLE_RAW {
             e = harmonic(theta, t.values);
         } else {
-            e = quartic(theta, values[t.values], coefficients(t.values + 1u));
+            e = quartic(theta.x + theta.y, values[t.values], coefficients(t.values + 1u));
         }
         e.y /= -max(sine, sqrt(SIN2_FLOOR));
     }
-    let at0 = (b - c * a) / length0;
-    let at2 = (a - c * b) / length2;
+    // b - c a and a - c b. For unit vectors these are (a x b) x a and b x (a x b), which keep their
+    // digits near 0 and pi. If a length is below the floor, a or b is not a unit vector.
+    let is_floored = min(bare0, bare2) < DISTANCE_FLOOR;
+    let at0 = select(cross(normal, a), b - c * a, is_floored) / length0;
+    let at2 = select(cross(b, normal), a - c * b, is_floored) / length2;
     var gradient = -at0 - at2;
     if t.slot == 0u {
         gradient = at0;
@@ -164,7 +154,7 @@ fn coefficients(at: u32) -> vec4<f32> {
     return vec4<f32>(values[at], values[at + 1u], values[at + 2u], values[at + 3u]);
 }
 
-// Energy and slope of the Fourier series, by rotation; `rotation` is (cos phi, sin phi).
+// Energy and slope of the Fourier series, by repeated rotation; `rotation` is (cos phi, sin phi).
 fn fourier(t: Tuple, rotation: vec2<f32>) -> vec2<f32> {
     var e = vec2<f32>(values[t.values], 0.0);
     var turn = rotation;
@@ -181,24 +171,26 @@ fn fourier(t: Tuple, rotation: vec2<f32>) -> vec2<f32> {
     return e;
 }
 
-// phi and its gradient after Blondel and Karplus (1996).
-fn dihedral(t: Tuple, x0: Place, x1: Place, x2: Place, x3: Place) -> Share {
-    let b1 = apart(x1, x0);
-    let b2 = apart(x2, x1);
-    let b3 = apart(x3, x2);
-    let m = cross(b1, b2);
-    let n = cross(b2, b3);
+// phi and its gradient by Blondel and Karplus (1996).
+fn dihedral(t: Tuple, x0: Position, x1: Position, x2: Position, x3: Position) -> Share {
+    let b1 = separation(x1, x0);
+    let b2 = separation(x2, x1);
+    let b3 = separation(x3, x2);
+    let m = cross_of(b1, b2);
+    let n = cross_of(b2, b3);
     let length2 = length_of(b2);
     let axis = max(length2, DISTANCE_FLOOR);
     let least = DISTANCE_FLOOR * DISTANCE_FLOOR;
     let squares = max(vec3<f32>(dot(b1, b1), dot(b2, b2), dot(b3, b3)), vec3<f32>(least));
     let square_m = max(dot(m, m), SIN2_FLOOR * squares.x * squares.y);
     let square_n = max(dot(n, n), SIN2_FLOOR * squares.y * squares.z);
-    let both = vec2<f32>(dot(m, n), length2 * dot(b1, n));
+    // The second component equals |b2| b1.n, which would lose its digits where b1 is nearly
+    // parallel to b2.
+    let both = vec2<f32>(dot(m, n), dot(cross_of(m, n), b2 / max(length2, 1e-30)));
     let size = max(abs(both.x), abs(both.y));
     var rotation = vec2<f32>(1.0, 0.0);
     if size > 0.0 {
-        // The squares of short bonds' products are below f32: scale before they are taken.
+        // Scale before squaring: for short bonds the squares of these products underflow in f32.
         let scaled = both / size;
         rotation = scaled / length_of(vec3<f32>(scaled, 0.0));
     }
@@ -206,11 +198,12 @@ fn dihedral(t: Tuple, x0: Place, x1: Place, x2: Place, x3: Place) -> Share {
     if t.form == DIHEDRAL {
         e = fourier(t, rotation);
     } else {
-        var phi = atan2_of(rotation.y, rotation.x);
+        var angle = atan2_parts(rotation.y, rotation.x);
         if t.form == IMPROPER_SHIFTED {
-            phi = select(phi, phi + 2.0 * PI, phi < 0.0) - PI;
+            // Exact: PI in f32 is 2 HALF_PI.
+            angle.x += select(-PI, PI, rotation.y < 0.0);
         }
-        e = harmonic(phi, t.values);
+        e = harmonic(angle, t.values);
     }
     let at0 = -axis / square_m;
     let at3 = axis / square_n;
@@ -245,16 +238,16 @@ fn prior_bonded(
             if params.term != ALL_TERMS && params.term != t.term {
                 continue;
             }
-            let x0 = place(me.first + t.beads.x);
-            let x1 = place(me.first + t.beads.y);
+            let x0 = position[me.first + t.beads.x];
+            let x1 = position[me.first + t.beads.y];
             var share: Share;
             if t.form == BOND {
                 share = bond(t, x0, x1);
             } else if t.form < DIHEDRAL {
-                share = angle(t, x0, x1, place(me.first + t.beads.z));
+                share = angle(t, x0, x1, position[me.first + t.beads.z]);
             } else {
-                let x2 = place(me.first + t.beads.z);
-                share = dihedral(t, x0, x1, x2, place(me.first + t.beads.w));
+                let x2 = position[me.first + t.beads.z];
+                share = dihedral(t, x0, x1, x2, position[me.first + t.beads.w]);
             }
             sum -= share.gradient;
             energy += select(0.0, share.energy, t.slot == 0u);

@@ -3,15 +3,16 @@
 //
 //   B_k(d) = C(d) exp(-sharpness_k (t(d) - center_k)^2), and its slope
 //
-// This is the unfused form, for tests and ablation; cfconv_* fuse the same functions from
-// lib/radial.cuh, where nothing of it reaches GPU memory.
+// This is the unfused form, for tests and ablation. The cfconv kernels fuse the same functions from
+// lib/radial and write none of their values to GPU memory.
 //
 // reads   row [n_beads], col, position [n_beads] Å, function [N_RBF] (center, sharpness)
 // writes  distance [n_edges] Å, basis [n_edges, N_RBF] (value, slope)
-// grid    one block per row; a tile of edges has its distances in shared memory
-// twin    src/reference/radial.rs
+// grid    one block per row; the distances of a tile of edges are in shared memory
+// twin    radial_basis.wgsl, src/model/filter.rs
 #import params
 #import radial
+#import separation
 
 constexpr u32 WORKGROUP = 64u;
 constexpr u32 N_RBF = 64u;
@@ -24,7 +25,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) radial_basis(
     const Params* __restrict__ params,
     const uint2* __restrict__ row,
     const u32* __restrict__ col,
-    const float4* __restrict__ position,
+    const Position* __restrict__ position,
     const float2* __restrict__ function,
     float* __restrict__ distance,
     float2* __restrict__ basis) {
@@ -37,7 +38,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) radial_basis(
     for (u32 tile = here.x; tile < here.y; tile += TILE) {
         const u32 edge = tile + lane;
         if (lane < TILE && edge < here.y) {
-            const float d = length_of(xyz(position[i]) - xyz(position[col[edge]]));
+            const float d = length_of(separation(position[i], position[col[edge]]));
             distance[edge] = d;
             edges[lane] = edge_basis(d);
         }

@@ -1,18 +1,21 @@
-// readout -- the layers after the last messages, the energy of every bead, and the way back
+// readout -- the layers after the last messages, the energy of every bead, and their backward pass
 //
 //   z = W2 m + b2;  x_0 = h + W act(z) + b                                 of the last block
 //   p_l = W_l x_l + b_l;  x_(l+1) = act(p_l);  E = the last p
 //   grad_h = W_0^T (act'(p_0) o W_1^T (act'(p_1) o ... W_last^T 1))
 //   grad_m = W2^T (act'(z) o W^T grad_h)
 //
-// Where the way forward ends the way back begins, so that what lies at the turn stays on chip.
+// This kernel ends the forward pass and starts the backward pass, so that z stays in registers and
+// x_0 in shared memory. HIDDEN, FILTERS and INNER are widths in quads of four channels.
 //
-// reads   weight, and in the same buffer the numbers of the layers; bead, embedding
-//         [n_types, HIDDEN], m [n_beads, FILTERS]
-// writes  grad_m [n_beads, FILTERS]; h [n_beads, HIDDEN]   features, then their gradient; hidden
-//         [LAYERS - 1, n_beads, INNER] p before the last; bead_energy [n_beads] kcal/mol
-// grid    one block of threads per tile of rows
-// twin    src/reference/network.rs
+// reads   weight, and in the same buffer the offsets and widths of the layers; bead,
+//         embedding [n_types, HIDDEN], m [n_beads, FILTERS]
+// writes  grad_m [n_beads, FILTERS];
+//         h [n_beads, HIDDEN]   read as features, overwritten by their gradient;
+//         hidden [LAYERS - 1, n_beads, INNER]   every p but the last;
+//         force [2, n_beads]   slow range: 0, w: energy of the bead, kcal/mol
+// grid    one thread block per tile of rows
+// twin    readout.wgsl, src/reference/network.rs
 #import params
 #import activation
 
@@ -23,22 +26,22 @@ constexpr u32 WORKGROUP = 128u;
 constexpr u32 HIDDEN = 32u;
 constexpr u32 FILTERS = 32u;
 constexpr u32 LAYERS = 2u;
-// Quads of the widest layer between the first and the last.
+// Quads of the widest layer between the first layer and the last.
 constexpr u32 INNER = 16u;
-// Where the weights of the last block begin, and those of the transposes.
+// Offsets of the weights of the last block, and of their transposes.
 constexpr u32 LIN2 = 0u;
 constexpr u32 LIN = 4128u;
 constexpr u32 LIN_BACK = 8256u;
 constexpr u32 LIN2_BACK = 12352u;
-// Where the numbers of the layers begin.
+// Offset of the descriptions of the layers.
 constexpr u32 LAYERS_AT = 0u;
-// The gradient of the energy by itself: it takes those of the messages to the middle of the range
-// of what they are stored in.
-constexpr float SEED = 1.0f;
-// The last block is the first, too.
+// The gradient at which the backward pass starts: dE/dE = 1 times a scale factor, a power of two
+// that brings the gradients of messages to the middle of the range of their format.
+constexpr float GRADIENT_SCALE = 1.0f;
+// Whether the last block is also the first.
 constexpr bool FIRST = false;
 
-// Where the weights of a layer begin, and those of its transpose; its widths in quads.
+// Offsets of the weights of a layer and of their transpose; widths in quads.
 struct Layer {
     u32 forward;
     u32 backward;
@@ -53,7 +56,8 @@ __device__ inline Layer layer(const Weights* weight, u32 l) {
         static_cast<u32>(numbers.w)};
 }
 
-// Left alone, the compiler would spill registers for the sake of more blocks at a time.
+// The second bound keeps the compiler from spilling registers to fit more blocks on a
+// multiprocessor.
 extern "C" __global__ void __launch_bounds__(WORKGROUP, 1) readout(
     const Params* __restrict__ params,
     const Weights* __restrict__ weight,
@@ -63,7 +67,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP, 1) readout(
     Stored* __restrict__ grad_m,
     float4* __restrict__ h,
     float4* __restrict__ hidden,
-    float* __restrict__ bead_energy HALVES_ARGUMENT) {
+    float4* __restrict__ force HALVES_ARGUMENT) {
     Chain chain = CHAIN;
     const u32 lane = threadIdx.x;
     const u32 n_beads = params->n_beads;
@@ -107,9 +111,10 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP, 1) readout(
                 rows[r] + bias_of(chain, dims.forward, dims.inputs, dims.outputs, q);
             if (l == LAYERS - 1u) {
                 if (q == 0u && row < n_beads) {
-                    bead_energy[row] = pre.x;
+                    // Slow forces start from 0 here.
+                    force[slow(params, row)] = make_float4(0.0f, 0.0f, 0.0f, pre.x);
                 }
-                rows[r] = make_float4(SEED, 0.0f, 0.0f, 0.0f);
+                rows[r] = make_float4(GRADIENT_SCALE, 0.0f, 0.0f, 0.0f);
             } else {
                 if (q < dims.outputs && row < n_beads) {
                     hidden[(l * n_beads + row) * INNER + q] = pre;

@@ -1,16 +1,19 @@
-// readout -- the layers after the last messages, the energy of every bead, and the way back
+// readout -- the layers after the last messages, the energy of every bead, and their backward pass
 //
 //   z = W2 m + b2;  x_0 = h + W act(z) + b                                 of the last block
 //   p_l = W_l x_l + b_l;  x_(l+1) = act(p_l);  E = the last p
 //   grad_h = W_0^T (act'(p_0) o W_1^T (act'(p_1) o ... W_last^T 1))
 //   grad_m = W2^T (act'(z) o W^T grad_h)
 //
-// Where the way forward ends the way back begins, so that what lies at the turn stays on chip.
+// This kernel ends the forward pass and starts the backward pass, so that z stays in registers and
+// x_0 in workgroup memory. HIDDEN, FILTERS and INNER are widths in quads of four channels.
 //
-// reads   weight, and in the same buffer the numbers of the layers; bead, embedding
-//         [n_types, HIDDEN], m [n_beads, FILTERS]
-// writes  grad_m [n_beads, FILTERS]; h [n_beads, HIDDEN]   features, then their gradient; hidden [LAYERS - 1, n_beads, INNER] p before the last; bead_energy
-//         [n_beads] kcal/mol
+// reads   weight, and in the same buffer the offsets and widths of the layers; bead,
+//         embedding [n_types, HIDDEN], m [n_beads, FILTERS]
+// writes  grad_m [n_beads, FILTERS];
+//         h [n_beads, HIDDEN]   read as features, overwritten by their gradient;
+//         hidden [LAYERS - 1, n_beads, INNER]   every p but the last;
+//         force [2, n_beads]   slow range: 0, w: energy of the bead, kcal/mol
 // grid    one workgroup per tile of rows
 // twin    src/reference/network.rs
 #import params
@@ -22,22 +25,22 @@ const WORKGROUP: u32 = 128u;
 const HIDDEN: u32 = 32u;
 const FILTERS: u32 = 32u;
 const LAYERS: u32 = 2u;
-// Quads of the widest layer between the first and the last.
+// Quads of the widest layer between the first layer and the last.
 const INNER: u32 = 16u;
-// Where the weights of the last block begin, and those of the transposes.
+// Offsets of the weights of the last block, and of their transposes.
 const LIN2: u32 = 0u;
 const LIN: u32 = 4128u;
 const LIN_BACK: u32 = 8256u;
 const LIN2_BACK: u32 = 12352u;
-// Where the numbers of the layers begin.
+// Offset of the descriptions of the layers.
 const LAYERS_AT: u32 = 0u;
-// The gradient of the energy by itself: it takes those of the messages to the middle of the range
-// of what they are stored in.
-const SEED: f32 = 1.0;
-// The last block is the first, too.
+// The gradient at which the backward pass starts: dE/dE = 1 times a scale factor, a power of two
+// that brings the gradients of messages to the middle of the range of their format.
+const GRADIENT_SCALE: f32 = 1.0;
+// Whether the last block is also the first.
 const FIRST: bool = false;
 
-// Where the weights of a layer begin, and those of its transpose; its widths in quads.
+// Offsets of the weights of a layer and of their transpose; widths in quads.
 struct Layer {
     forward: u32,
     backward: u32,
@@ -53,7 +56,7 @@ struct Layer {
 @group(0) @binding(5) var<storage, read_write> grad_m: array<Stored>;
 @group(0) @binding(6) var<storage, read_write> h: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> hidden: array<vec4<f32>>;
-@group(0) @binding(8) var<storage, read_write> bead_energy: array<f32>;
+@group(0) @binding(8) var<storage, read_write> force: array<vec4<f32>>;
 
 fn layer(l: u32) -> Layer {
     let numbers = vec4<u32>(numbers_at(LAYERS_AT + NUMBERS * l));
@@ -108,9 +111,10 @@ fn readout(
             let pre = rows[r] + bias_of(dims.forward, dims.inputs, dims.outputs, q);
             if l == LAYERS - 1u {
                 if q == 0u && row < params.n_beads {
-                    bead_energy[row] = pre.x;
+                    // Slow forces start from 0 here.
+                    force[slow(row)] = vec4<f32>(0.0, 0.0, 0.0, pre.x);
                 }
-                rows[r] = vec4<f32>(SEED, 0.0, 0.0, 0.0);
+                rows[r] = vec4<f32>(GRADIENT_SCALE, 0.0, 0.0, 0.0);
             } else {
                 if q < dims.outputs && row < params.n_beads {
                     hidden[(l * params.n_beads + row) * INNER + q] = pre;

@@ -1,37 +1,37 @@
 //! The choice of a backend.
 
 use crate::cpu::Cpu;
-use crate::engine::{Engine, Filter, Numerics, Precision};
+use crate::engine::{Dynamics, Engine, Filter, Numerics, Precision};
 use crate::error::{Error, Result};
-use crate::gpu::{Device, Profile, Wgpu, adapters};
+use crate::gpu::{Device, FeatureSet, GpuEngine, adapters};
 use crate::reference::Reference;
 use crate::system::System;
 
-/// The backends by name.
+/// The kinds of backends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Kind {
-    /// The best hardware adapter, else the CPU; never a software adapter.
+pub enum BackendKind {
+    /// wgpu on the best hardware adapter, or the CPU if there is none; never a software adapter.
     #[default]
     Auto,
-    /// f32 shaders on any adapter wgpu finds.
+    /// WGSL kernels on any adapter that wgpu finds.
     Wgpu,
-    /// The same kernels in CUDA C, on NVIDIA's GPUs, where the crate has its feature `cuda`.
+    /// The same kernels in CUDA C on NVIDIA GPUs. The crate needs its feature `cuda`.
     Cuda,
-    /// f32 on native threads.
+    /// f32 on the CPU, with threads and vector instructions.
     Cpu,
-    /// f64, plain loops: slow, and the definition of every result.
+    /// f64 in plain loops. Slow, but the definition of every result.
     Reference,
 }
 
-impl Kind {
-    /// Its name on the command line.
+impl BackendKind {
+    /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Auto => "auto",
-            Kind::Wgpu => "wgpu",
-            Kind::Cuda => "cuda",
-            Kind::Cpu => "cpu",
-            Kind::Reference => "reference",
+            BackendKind::Auto => "auto",
+            BackendKind::Wgpu => "wgpu",
+            BackendKind::Cuda => "cuda",
+            BackendKind::Cpu => "cpu",
+            BackendKind::Reference => "reference",
         }
     }
 }
@@ -41,6 +41,7 @@ impl Kind {
 pub struct Backend {
     on: On,
     numerics: Numerics,
+    /// Why `Auto` did not take an adapter.
     reason: Option<String>,
 }
 
@@ -52,34 +53,49 @@ enum On {
 }
 
 impl Backend {
-    /// Opens a backend; `adapter` (a part of a name, or an index) asks for wgpu on that adapter, or
-    /// is that of a device of CUDA.
+    /// Opens a backend in f32. Filters are tabulated, but exact for the reference. `adapter` is the
+    /// number of an adapter or CUDA device, or a part of its name; [`BackendKind::Auto`] with an
+    /// adapter opens wgpu.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] if wgpu or CUDA is asked for and there is none, or none of that name;
-    /// [`Error::Unsupported`] for [`Kind::Cuda`] without the feature `cuda`.
-    pub fn open(kind: Kind, adapter: Option<&str>) -> Result<Self> {
-        Self::open_with(kind, adapter, Profile::Full)
+    /// [`Error::NoAdapter`] if wgpu or CUDA is requested and has no device, or no such device;
+    /// [`Error::Unsupported`] for [`BackendKind::Cuda`] without the feature `cuda`;
+    /// [`Error::Invalid`] for an adapter with a backend on the CPU; [`Error::Gpu`] if the device
+    /// cannot be opened.
+    pub fn open(kind: BackendKind, adapter: Option<&str>) -> Result<Self> {
+        Self::open_with(kind, adapter, FeatureSet::Full)
     }
 
-    /// The same, with what `profile` asks of an adapter.
+    /// Like [`Backend::open`], with the given features of an adapter of wgpu.
     ///
     /// # Errors
     /// See [`Backend::open`].
-    pub fn open_with(kind: Kind, adapter: Option<&str>, profile: Profile) -> Result<Self> {
+    pub fn open_with(
+        kind: BackendKind,
+        adapter: Option<&str>,
+        features: FeatureSet,
+    ) -> Result<Self> {
         match (kind, adapter) {
-            (Kind::Cpu | Kind::Reference, Some(adapter)) => {
+            (BackendKind::Cpu | BackendKind::Reference, Some(adapter)) => {
                 let expected = format!("no adapter with the {} backend", kind.name());
                 Err(Error::invalid("adapter", adapter, expected))
             }
-            (Kind::Cpu, None) => Ok(Self::on(On::Cpu, None)),
-            (Kind::Reference, None) => Ok(Self::on(On::Reference, None)),
-            (Kind::Cuda, _) => Self::cuda(adapter),
-            (Kind::Auto, None) => Ok(Self::auto(profile)),
-            (Kind::Auto | Kind::Wgpu, Some(_)) => Self::wgpu(adapter, profile),
-            // Asked for by name, a software adapter will do if there is nothing better.
-            (Kind::Wgpu, None) => Self::wgpu((!adapters().is_empty()).then_some("0"), profile),
+            (BackendKind::Cpu, None) => Ok(Self::on(On::Cpu, None)),
+            (BackendKind::Reference, None) => Ok(Self::on(On::Reference, None)),
+            (BackendKind::Cuda, _) => Ok(Self::from_device(Device::open_cuda(adapter)?)),
+            (BackendKind::Auto, None) => Ok(Self::auto(features)),
+            (BackendKind::Auto | BackendKind::Wgpu, Some(_)) => Self::wgpu(adapter, features),
+            // The user asked for wgpu, so a software adapter is accepted if it is the best.
+            (BackendKind::Wgpu, None) => {
+                Self::wgpu((!adapters().is_empty()).then_some("0"), features)
+            }
         }
+    }
+
+    /// A backend on an open device, for example that of the host program ([`Device::from_wgpu`]).
+    /// Like [`Backend::open`], it uses f32 with tabulated filters.
+    pub fn from_device(device: Device) -> Self {
+        Self::on(On::Gpu(device), None)
     }
 
     fn on(on: On, reason: Option<String>) -> Self {
@@ -90,16 +106,30 @@ impl Backend {
         Backend { on, numerics: filter.into(), reason }
     }
 
-    /// The same backend with filters of a kind. The reference opens with [`Filter::Exact`], every
-    /// other backend with [`Filter::TABLE`].
+    /// The backend with the defaults of the program's `run` and `bench`. On a GPU with 16-bit
+    /// floats and tabulated filters this is [`Precision::Mixed`] with tables to match. Any other
+    /// backend is unchanged.
+    ///
+    /// [`Backend::open`] alone gives f32, for single energies and verification.
+    pub fn for_dynamics(self) -> Self {
+        let f16 = self.device().is_some_and(Device::has_f16);
+        if !f16 || self.filter() == Filter::Exact {
+            return self;
+        }
+        let precision = Precision::Mixed;
+        Backend { numerics: Numerics { filter: precision.table(), precision }, ..self }
+    }
+
+    /// The backend with the given filters. The reference opens with [`Filter::Exact`], every other
+    /// backend with [`Filter::TABLE`].
     pub fn with_filter(self, filter: Filter) -> Self {
         Backend { numerics: Numerics { filter, ..self.numerics }, ..self }
     }
 
-    /// The same backend with the network in a precision.
+    /// The backend with the network in the given precision.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for [`Precision::Mixed`] where the backend is not a GPU's.
+    /// [`Error::Invalid`] for [`Precision::Mixed`] if the backend does not run on a GPU.
     pub fn with_precision(self, precision: Precision) -> Result<Self> {
         if precision == Precision::Mixed && self.device().is_none() {
             let expected = format!("f32 with the {} backend", self.kind().name());
@@ -108,18 +138,18 @@ impl Backend {
         Ok(Backend { numerics: Numerics { precision, ..self.numerics }, ..self })
     }
 
-    /// What its engines store the network in.
+    /// The precision in which its engines store the network.
     pub fn precision(&self) -> Precision {
         self.numerics.precision
     }
 
-    /// The filters of its engines.
+    /// The evaluation of filters in its engines.
     pub fn filter(&self) -> Filter {
         self.numerics.filter
     }
 
-    fn auto(profile: Profile) -> Self {
-        let reason = match Device::open(None, profile) {
+    fn auto(features: FeatureSet) -> Self {
+        let reason = match Device::open(None, features) {
             Ok(device) => return Self::on(On::Gpu(device), None),
             Err(Error::NoAdapter { found, .. }) => found,
             Err(error) => error.to_string(),
@@ -127,33 +157,21 @@ impl Backend {
         Self::on(On::Cpu, Some(format!("computing on the CPU: {reason}")))
     }
 
-    fn wgpu(adapter: Option<&str>, profile: Profile) -> Result<Self> {
-        let device = Device::open(adapter, profile)?;
-        Ok(Self::on(On::Gpu(device), None))
+    fn wgpu(adapter: Option<&str>, features: FeatureSet) -> Result<Self> {
+        Ok(Self::from_device(Device::open(adapter, features)?))
     }
 
-    #[cfg(feature = "cuda")]
-    fn cuda(adapter: Option<&str>) -> Result<Self> {
-        Ok(Self::on(On::Gpu(Device::open_cuda(adapter)?), None))
-    }
-
-    #[cfg(not(feature = "cuda"))]
-    fn cuda(_: Option<&str>) -> Result<Self> {
-        let advice = "build it with --features cuda, or use --backend wgpu";
-        Err(Error::unsupported("CUDA in this build", advice))
-    }
-
-    /// The backend; never [`Kind::Auto`].
-    pub fn kind(&self) -> Kind {
+    /// The kind of the backend; never [`BackendKind::Auto`].
+    pub fn kind(&self) -> BackendKind {
         match self.on {
-            On::Reference => Kind::Reference,
-            On::Cpu => Kind::Cpu,
-            On::Gpu(ref device) if device.is_cuda() => Kind::Cuda,
-            On::Gpu(_) => Kind::Wgpu,
+            On::Reference => BackendKind::Reference,
+            On::Cpu => BackendKind::Cpu,
+            On::Gpu(ref device) if device.is_cuda() => BackendKind::Cuda,
+            On::Gpu(_) => BackendKind::Wgpu,
         }
     }
 
-    /// The device, if it is a GPU's.
+    /// The device, if the backend runs on a GPU.
     pub fn device(&self) -> Option<&Device> {
         match &self.on {
             On::Gpu(device) => Some(device),
@@ -161,26 +179,56 @@ impl Backend {
         }
     }
 
-    /// The name of the adapter, if it is one.
+    /// The name of the device, if the backend runs on a GPU.
     pub fn adapter(&self) -> Option<&str> {
         self.device().map(Device::name)
     }
 
-    /// Why [`Kind::Auto`] did not take an adapter, if so.
+    /// The reason why [`BackendKind::Auto`] fell back to the CPU, if it did.
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
     }
 
-    /// Sets up an engine for `system`.
+    /// Makes an engine for a system and its dynamics.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] and [`Error::Gpu`] of the device, [`Error::Invalid`] for a tolerance
-    /// that no table can meet.
-    pub fn engine(&self, system: System) -> Result<Box<dyn Engine>> {
+    /// [`Error::OutOfMemory`] and [`Error::Gpu`] from the device, [`Error::Unsupported`] for a
+    /// system that the GPU's kernels cannot handle, [`Error::Invalid`] for a tolerance that no
+    /// table can meet or for dynamics that do not fit the system.
+    pub fn engine(&self, system: System, dynamics: &Dynamics) -> Result<Box<dyn Engine>> {
+        let Numerics { filter, .. } = self.numerics;
         Ok(match &self.on {
-            On::Reference => Box::new(Reference::with_filter(system, self.numerics.filter)?),
-            On::Cpu => Box::new(Cpu::new(system, self.numerics.filter)?),
-            On::Gpu(device) => Box::new(Wgpu::new(device, system, self.numerics)?),
+            On::Reference => Box::new(Reference::with_filter(system, dynamics, filter)?),
+            On::Cpu => Box::new(Cpu::new(system, dynamics, filter)?),
+            On::Gpu(device) => Box::new(GpuEngine::new(device, system, dynamics, self.numerics)?),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `for_dynamics` chooses mixed precision if filters are tabulated and the GPU has 16-bit
+    /// floats.
+    #[test]
+    fn dynamics_take_mixed_precision_on_a_gpu_with_tables() {
+        let chosen = |backend: Backend| {
+            let backend = backend.for_dynamics();
+            (backend.precision(), backend.filter())
+        };
+        let open = |kind| Backend::open(kind, None).unwrap();
+        let f32 = |filter| (Precision::F32, filter);
+        assert_eq!(chosen(open(BackendKind::Reference)), f32(Filter::Exact));
+        assert_eq!(chosen(open(BackendKind::Cpu)), f32(Filter::TABLE));
+        let gpu = || open(BackendKind::Wgpu);
+        assert_eq!(chosen(gpu().with_filter(Filter::Exact)), f32(Filter::Exact));
+        let expected = match gpu().device().unwrap().has_f16() {
+            true => (Precision::Mixed, Precision::Mixed.table()),
+            false => f32(Filter::TABLE),
+        };
+        assert_eq!(chosen(gpu()), expected);
+        let portable = Backend::open_with(BackendKind::Wgpu, None, FeatureSet::Portable).unwrap();
+        assert_eq!(chosen(portable), f32(Filter::TABLE));
     }
 }

@@ -1,11 +1,11 @@
-//! What can go wrong, said once and plainly.
+//! The error type of the crate. Each message tells the user what to change.
 
 use std::path::{Path, PathBuf};
 
-/// The result of everything in this crate that can fail.
+/// The result type of every function in this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// An error a user can act on: it names the thing, what was found and what was expected.
+/// An error that a user can act on: it names the value, the found content and the expected one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -14,63 +14,74 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A value is not what it must be.
+    /// A value is wrong.
     #[error("{}{field}: found {found}, expected {expected}", prefix(origin))]
     Invalid {
-        /// The file (or other source) that holds the value; empty when it came from the caller.
+        /// The file (or other source) that holds the value; empty if the caller passed the value.
         origin: String,
         /// The name of the value.
         field: String,
-        /// What it is.
+        /// The value, or a description of it.
         found: String,
-        /// What it must be.
+        /// A description of the valid values.
         expected: String,
     },
-    /// A legal thing that this version does not do.
+    /// The input is valid, but this version does not support it.
     #[error("{}{what} is not supported{}", prefix(origin), suffix(advice))]
     Unsupported {
-        /// The file (or other source) that asks for it; empty when the caller did.
+        /// The file (or other source) that asks for it; empty if the caller asks for it.
         origin: String,
-        /// The thing, by name.
+        /// The name of the unsupported feature.
         what: String,
-        /// What to do instead; may be empty.
+        /// The action that the user can take instead; may be empty.
         advice: String,
     },
-    /// An earlier result is in the way.
+    /// The output file exists already.
     #[error("{}: already exists; choose another output or move it away", .0.display())]
     Exists(PathBuf),
-    /// No device to run on.
+    /// There is no usable device.
     #[error("no usable adapter: {found}; {advice}")]
     NoAdapter {
-        /// What was looked for and what was there.
+        /// The requested adapter and the adapters that exist.
         found: String,
-        /// What to install or to ask for.
+        /// The software to install, or the option to change.
         advice: String,
     },
-    /// The device has too little memory, or too small buffers, for the job.
+    /// The job needs more memory, or a larger buffer, than the device allows.
     #[error("out of memory: {what} needs {needed} bytes, the device allows {available}; {advice}")]
     OutOfMemory {
-        /// The buffer or job.
+        /// The buffer or the job.
         what: String,
-        /// Bytes asked for.
+        /// The number of bytes that the job needs.
         needed: u64,
-        /// Bytes the device allows.
+        /// The number of bytes that the device allows.
         available: u64,
-        /// For example, how many replicas would fit.
+        /// For example, the number of replicas that would fit.
         advice: String,
     },
-    /// The GPU driver refused or broke.
+    /// The GPU driver reported an error.
     #[error("GPU error in {during}: {message}")]
     Gpu {
-        /// What was being done.
+        /// The operation that failed.
         during: String,
-        /// What the driver said.
+        /// The driver's message.
         message: String,
     },
-    /// A simulation that left the range of numbers.
+    /// The GPU no longer responds.
+    #[error(
+        "the device was lost in {during}: {message}; run again from the last saved state, with fewer \
+         replicas if the driver ended a job that took too long"
+    )]
+    DeviceLost {
+        /// The operation that failed.
+        during: String,
+        /// The driver's message.
+        message: String,
+    },
+    /// A number of a simulation became infinite, NaN or too large.
     #[error(
         "replica {replica} blew up between step {first_step} and step {last_step}: {what}; \
          try a smaller time step or relax the start"
@@ -78,11 +89,11 @@ pub enum Error {
     BlowUp {
         /// The replica, by its global number.
         replica: u32,
-        /// The last step known to be good.
+        /// The last step that is known to be good.
         first_step: u64,
-        /// The step at which the damage was seen.
+        /// The step at which the invalid number was found.
         last_step: u64,
-        /// What was seen.
+        /// A description of the invalid number.
         what: String,
     },
     /// A bead has more neighbors than the model allows.
@@ -95,9 +106,9 @@ pub enum Error {
         replica: u32,
         /// The bead within the replica.
         bead: u32,
-        /// Neighbors found.
+        /// The number of neighbors.
         found: u32,
-        /// Neighbors allowed.
+        /// The largest number of neighbors that the model allows.
         limit: u32,
     },
 }
@@ -111,7 +122,7 @@ fn suffix(advice: &str) -> String {
 }
 
 impl Error {
-    /// A value that is not what it must be.
+    /// A wrong value.
     pub fn invalid(
         field: impl Into<String>,
         found: impl ToString,
@@ -125,7 +136,7 @@ impl Error {
         }
     }
 
-    /// A legal thing that this version does not do.
+    /// Valid input that this version does not support.
     pub fn unsupported(what: impl Into<String>, advice: impl Into<String>) -> Self {
         Error::Unsupported { origin: String::new(), what: tame(what.into()), advice: advice.into() }
     }
@@ -140,7 +151,12 @@ impl Error {
         Error::Gpu { during: during.into(), message: message.to_string() }
     }
 
-    /// The same error, said of a file: names the file if nothing was named yet.
+    /// A device that no longer responds.
+    pub fn device_lost(during: impl Into<String>, message: impl ToString) -> Self {
+        Error::DeviceLost { during: during.into(), message: message.to_string() }
+    }
+
+    /// Adds the file to the error, unless the error already names its origin.
     pub fn of_file(mut self, path: &Path) -> Self {
         if let Error::Invalid { origin, .. } | Error::Unsupported { origin, .. } = &mut self
             && origin.is_empty()
@@ -151,10 +167,11 @@ impl Error {
     }
 }
 
-/// More characters of what a file says than this tell no one more.
+/// Text from a file is cut to this many characters in a message.
 const MOST: usize = 600;
 
-/// Text as it may be shown: what comes from a file may be long, and may speak to a terminal.
+/// Makes text from a file safe to print: cuts long text, and escapes control characters, which
+/// could change the state of a terminal.
 fn tame(text: String) -> String {
     if text.chars().count() <= MOST && !text.contains(char::is_control) {
         return text;
@@ -167,7 +184,7 @@ fn tame(text: String) -> String {
     escaped.collect::<String>() + end
 }
 
-/// Names the file in the error of a result.
+/// Adds the file to the error of a result.
 pub trait OfFile {
     /// See [`Error::of_file`].
     fn of_file(self, path: &Path) -> Self;

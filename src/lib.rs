@@ -1,82 +1,163 @@
 //! Molecular dynamics of coarse-grained proteins with CGSchNet potentials, many replicas at once.
 //!
-//! A potential is a SchNet graph network plus classical prior terms ([`model`]); a [`system`] joins
-//! it with molecules and replicas; a backend ([`engine::Engine`]) holds the state of all replicas
-//! and advances it; a [`simulation::Simulation`] is what a program drives and observes.
+//! A potential is a SchNet graph network plus classical prior terms ([`Model`]). A [`System`] joins
+//! a potential with the molecules of [`Structure`]s. A [`Backend`] makes an engine
+//! ([`engine::Engine`]), which holds the state of all replicas and advances it. A program runs
+//! dynamics with a [`Simulation`], or evaluates given positions with a [`Scorer`].
 //!
 //! Units: Å, kcal/mol, ps, masses in amu/418.4 ([`units`]).
 //!
 //! # Architecture
 //!
 //! ```text
-//! model files ──► model::Model ─┐
-//!                               ├─► system::System ──► engine::Engine ◄── simulation::Simulation
-//! structure files ─► Structure ─┘                       │   │   │              │
-//!                                             reference ┘  cpu  └ gpu       io, observers
+//! model files ──────► Model ──┐
+//!                             ├─► System ──► engine::Engine ◄── Simulation ◄── observers, output
+//! structure files ► Structure ┘               │   │   │
+//!                                   reference ┘  cpu  └ gpu
 //! ```
 //!
-//! [`ops::Ops`] is the catalogue of operations: equation, shapes, units and tolerance of each.
-//! One stem names an operation everywhere: in the contract, in [`reference`](mod@reference) (f64
-//! loops, its definition), in [`cpu`] (f32, threads and vector units), in [`gpu`] with
-//! `shaders/<stem>.wgsl`, and in `tests/<stem>.rs`.
+//! Three backends implement the engine: [`reference`](mod@reference) (f64, plain loops, the
+//! definition of every result), [`cpu`] (f32, threads and vector instructions) and [`gpu`] (WGSL
+//! through wgpu, or CUDA C).
 //!
-//! One step on the GPU is a list of dispatches, recorded many steps to a submission and read
-//! nowhere on the way:
+//! # Layers
+//!
+//! A module imports only from the lines below its own. Modules on one line do not import each
+//! other. `tests/layers.rs` checks both. The program, `cli`, uses the library from outside.
 //!
 //! ```text
-//! integrate_begin    half kick, half drift, friction and noise, half drift; the noise is drawn here,
-//!                    counted by (seed, replica, step, bead)
-//! neighbor_check     did a bead of this replica move more than half the skin?
-//! neighbor_count, neighbor_scan, neighbor_fill        only for the replicas where one did
-//! prior_bonded       forces start here: external, bonds, angles, dihedrals
-//! prior_repulsion    non-bonded pairs
-//! edges              where each edge within the cutoff stands in the filter tables
-//! per block          cfconv_forward; block_forward: lin2, lin (h += …), lin1 of the next block
-//! readout            after the last messages: lin2, lin, energy of each bead, and all the way back
-//!                    to the gradient of those messages
-//! per block, last to first    cfconv_backward (force); block_backward: lin1ᵀ, linᵀ, lin2ᵀ
-//! integrate_end      half kick
+//! cli
+//! diagnose, output
+//! simulation, scoring
+//! builtin
+//! backend
+//! reference, cpu, gpu
+//! ops
+//! engine
+//! io
+//! system
+//! model
+//! structure
+//! geometry, random, units, error
 //! ```
 //!
-//! Beads of all replicas are numbered through; nothing but the replica's own number and state
-//! enters its bits. Pairs between the cutoff and the skin contribute exactly zero, so that results
-//! do not depend on when a list was rebuilt. What the device cannot go on with (a full list, a
-//! coordinate that is not finite, more neighbors than the model allows) is a word in the replica's
-//! status, read with the next look: lists are grown and the steps repeated, the rest is an error.
+//! # Operations
 //!
-//! Linear layers that follow each other are one dispatch: a tile of rows stays in workgroup memory
-//! from one layer to the next, and where a device has matrix units they multiply it (`lib/dense` and
-//! `lib/dense_matrix` have the same functions). Filters are tabulated ([`model::FilterTable`]);
-//! where exact ones are asked for, there is no `edges`, and the cfconv dispatches are those without
-//! `_table`, or those with `_matrix` in mixed precision on a device with matrix units. How
-//! invocations share rows is chosen by their number; the order of every sum is not.
+//! [`ops::Ops`] has one method for each operation and states its equation, shapes, units and
+//! tolerance. The files of an operation share a stem, for example `cfconv`, in `src/reference`,
+//! `src/cpu`, `shaders` and `tests`. The f64 formulas of filters are part of [`model`], because the
+//! filter tables are fitted to them.
 //!
-//! In mixed precision ([`engine::Precision`]) the same kernels import other files of `shaders/lib`:
-//! tables and the features of the way back are 16-bit floats, multiplied as such where the device
-//! can; weights are normalised integers, or two 16-bit floats on matrix units.
-//! [`precision`] tells what that loses, from the same code.
+//! # The state
 //!
-//! With the feature `cuda` the same host drives NVIDIA's GPUs through CUDA: each `NAME.wgsl` has a
-//! twin `NAME.cu`, with its own libraries in `shaders/lib/*.cuh`, compiled for the device found.
-//! [`mod@parity`] compares any two backends.
+//! [`engine::State`] is total: it holds positions, velocities, origins, inverse temperatures and
+//! the number of steps done. With the same system, [`engine::Dynamics`], external forces and
+//! backend, a run continues from it bit for bit. Four rules make this true:
+//!
+//! - Noise is a function of seed, replica number, step and bead.
+//! - A position on a GPU is a sum of two f32, counted from the origin of its replica. Both are
+//!   multiples of 2⁻³² Å, so f64 holds the position exactly.
+//! - Every sum has a fixed order. A replica's results depend on its own number and state only, not
+//!   on the other replicas.
+//! - Pairs beyond the cutoff contribute exactly zero, so results do not depend on when a neighbor
+//!   list was built.
+//!
+//! # The GPU backend
+//!
+//! The folder `src/gpu` is layered. Calls run downward: engine, step, parts, kernel, api.
+//!
+//! ```text
+//! engine       submits steps, repeats them after an overflow, reads, reports errors
+//! step         the list of the dispatches of a step
+//! the parts    state, neighbors, priors, integrate, network: each owns its buffers, grows them
+//!              and makes its dispatches
+//! helpers      compose (text of kernels), pack (layouts of numbers), tuning (thresholds),
+//!              storage (formats of a network), params (structs shared with the shaders)
+//! typed        kernel, buffer, program, device
+//! api          memory, kernels and commands of wgpu or CUDA: bytes, no types
+//! ```
+//!
+//! A kernel is bound by the names of its bindings. The host reads these names from the text of the
+//! kernel, and finds the buffer of each name in a scope, a list of buffers with names.
+//!
+//! One step is a list of dispatches. A submission holds many steps, and the host reads nothing
+//! between them:
+//!
+//! ```text
+//! integrate_begin    half kick, half drift, friction and noise, half drift; draws the noise
+//! neighbor_check     recenters a replica whose first bead is far from the origin; marks a replica
+//!                    for a rebuild if it was recentered or a bead moved more than half the skin;
+//!                    reports coordinates that are not finite or too far away
+//! neighbor_count, neighbor_scan, neighbor_fill    rebuild the lists of the marked replicas
+//! prior_bonded       fast forces start here: external forces, bonds, angles, dihedrals
+//! prior_repulsion    fast forces of non-bonded pairs
+//! edges              if filters are tabulated: finds the place in the tables of each edge within
+//!                    the cutoff, and counts the neighbors of each bead
+//! neighbor_limit     if filters are exact and the model has a limit: counts the neighbors
+//! each block         cfconv_forward: messages; block_forward, except after the last block: lin2,
+//!                    lin (h += …), lin1 of the next block
+//! readout            lin2 and lin of the last block, the readout layers, the energy of each bead,
+//!                    and back to the gradient of the last messages; slow forces start here, from 0
+//! each block, last to first    block_backward, except for the last block: lin1ᵀ of the next block,
+//!                    linᵀ, lin2ᵀ; cfconv_backward: slow forces
+//! integrate_end      half kick; counts the step
+//! ```
+//!
+//! Forces are two ranges of one buffer, each with a force and an energy for each bead. The fast
+//! range has the forces of the priors and the external forces; the slow range has those of the
+//! network. Each range has its own validity: the engine knows whether the range belongs to the
+//! present positions, so a reading runs only the kernels whose results are missing.
+//!
+//! Kernels report problems in the status of a replica: a neighbor list without enough room, a
+//! coordinate that is not finite or too far away, more neighbors than the model allows. The host
+//! reads the status at the next read-back. If a list had no room, the host grows all lists and
+//! repeats the steps from a copy of the state. The other problems are errors.
+//!
+//! One read-back serves a frame: one submission runs the missing kernels and copies status, state,
+//! energies and forces to the host, which waits once.
+//!
+//! Consecutive linear layers are one dispatch: a tile of rows stays in workgroup memory from one
+//! layer to the next. The libraries `lib/dense` and `lib/dense_matrix` have the same functions, the
+//! second for tensor cores. The cfconv kernels of tabulated filters ([`model::FilterTable`]) have
+//! the suffix `_table`. Those of exact filters have no suffix, or `_matrix` in mixed precision on
+//! tensor cores. The number of invocations that share a row depends on the number of rows; the
+//! order of every sum does not.
+//!
+//! In mixed precision ([`engine::Precision`]) the same kernels import other files of `shaders/lib`.
+//! Filter tables, and the features that the backward pass gathers, are f16; the device multiplies
+//! them in f16 if it can. Weights of linear layers are normalised 16-bit integers. On tensor cores
+//! each weight is the sum of two f16, in either precision. [`diagnose::precision`] measures the
+//! errors with the same code.
+//!
+//! With the feature `cuda` the same host code drives NVIDIA GPUs through CUDA. Each kernel
+//! `NAME.wgsl` has a twin `NAME.cu` with libraries in `shaders/lib/*.cuh`, which is compiled at run
+//! time for the device. [`diagnose::parity`] compares any two backends.
 
 pub mod backend;
 pub mod builtin;
 pub mod cpu;
+pub mod diagnose;
 pub mod engine;
 pub mod error;
+mod geometry;
 pub mod gpu;
 pub mod io;
 pub mod model;
 pub mod ops;
-pub mod parity;
-pub mod precision;
+pub mod output;
+#[doc(hidden)]
 pub mod random;
 pub mod reference;
 pub mod scoring;
 pub mod simulation;
+pub mod structure;
 pub mod system;
 pub mod units;
-pub mod verify;
 
+pub use backend::{Backend, BackendKind};
 pub use error::{Error, Result};
+pub use model::Model;
+pub use scoring::Scorer;
+pub use simulation::{Settings, Simulation};
+pub use structure::Structure;
+pub use system::System;

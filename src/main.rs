@@ -8,7 +8,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     match cli::main() {
         Ok(code) => code,
-        // Whoever read the output has seen enough of it.
+        // The reader of the pipe, for example `head`, has closed it: no error.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let message = error.to_string();

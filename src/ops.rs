@@ -1,9 +1,10 @@
-//! The contract of every kernel: one method, its equation, shapes, units and tolerance.
+//! The contract of every operation: one method with its equation, shapes, units and tolerance.
 //!
 //! Arrays are row-major. Lengths are in Å, energies in kcal/mol. A backend computes in its own
-//! precision; tolerances say how far an f32 backend may be from the f64 reference. They scale with
-//! the largest magnitude in the result, because each is the rounding of a sum of up to a few
-//! hundred f32 terms: about √200 · 2⁻²⁴ ≈ 1e-6 of that magnitude, times a margin of a few.
+//! precision. A tolerance is the largest allowed difference of an f32 backend from the f64
+//! reference. It is relative to the largest magnitude in the result, because the error is the
+//! rounding of a sum of up to a few hundred f32 terms: about √200 · 2⁻²⁴ ≈ 1e-6 of that magnitude,
+//! times a margin of a few.
 
 use crate::engine::{Integrator, State};
 use crate::error::Result;
@@ -11,11 +12,11 @@ use crate::model::RadialBasis;
 use crate::model::schnet::{Activation, Linear, SchNet};
 use crate::system::System;
 
-/// Directed edges j → i in rows of the receiver i, in ascending j. Both directions of a pair are
-/// present, so a row is also the list of the edges that leave i.
+/// Directed edges j → i. Row i has the edges with receiver i, in ascending order of the sender j.
+/// Both directions of a pair are present, so row i is also the list of the edges that leave i.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Graph {
-    /// First edge of each row, and the total. `[n_beads + 1]`
+    /// The first edge of each row, and the total. `[n_beads + 1]`
     pub row_ptr: Vec<u32>,
     /// The sender j of each edge. `[n_edges]`
     pub col: Vec<u32>,
@@ -33,7 +34,7 @@ impl Graph {
     }
 }
 
-/// What a linear layer does to its input before and to its output after the product.
+/// The operations on the input and the output of a linear layer.
 #[derive(Debug, Clone, Copy)]
 pub enum Dense<'a> {
     /// y = W x + b
@@ -50,14 +51,14 @@ pub enum Dense<'a> {
     TransposedAdd(&'a [f64]),
 }
 
-/// One method per kernel. Implemented by every backend, tested by one body for all of them.
+/// One method per operation. Every backend implements them; one test body checks all backends.
 pub trait Ops {
-    /// Edges shorter than `radius` between beads of the same replica, strictly:
+    /// The edges between beads of the same replica that are shorter than `radius`:
     /// `j ∈ row i ⇔ i ≠ j, |x_i − x_j| < radius`.
     ///
     /// * `positions`: `[n_beads]` of all replicas; `first_bead`: `[n_replicas + 1]`.
     ///
-    /// Exact, except for pairs within rounding of the radius.
+    /// Exact, except for pairs whose distance equals the radius up to rounding.
     fn neighbor_list(
         &self,
         positions: &[[f64; 3]],
@@ -65,15 +66,17 @@ pub trait Ops {
         radius: f64,
     ) -> Result<Graph>;
 
-    /// Distances, radial functions with their envelope, and slopes of all edges:
+    /// The distance of each edge, and the value and slope of each radial function with its
+    /// envelope:
     /// `B_k(d) = C(d) exp(−sharpness_k (t(d) − center_k)²)`, "flash radial basis".
     ///
     /// Returns `distance [n_edges]`, `value [n_edges, K]`, `slope [n_edges, K]` in 1/Å.
-    /// Tolerance: 2e-6 of the largest magnitude of each; and what a shift of t by the error that f32
-    /// has there changes: the shift times 0.61 √(2 sharpness), the largest slope of a Gaussian, for
-    /// the value, and times 1.65 √(2 sharpness), its curvature over its slope, for the slope. The
-    /// shift is 1e-6 for t = d, distances and centers of some 10 Å, and 1.5e-7 for a warped t up to
-    /// 1, the exponential of a rounded argument.
+    /// Tolerance, relative to the largest magnitude of each: 2e-6, plus the effect of the f32 error
+    /// of t, which shifts a Gaussian. For the value the effect is the shift times 0.61 √(2
+    /// sharpness), the largest slope. For the slope it is the shift times 1.65 √(2 sharpness), the
+    /// ratio of the largest curvature to the largest slope. The shift is 1e-6 for t = d, because
+    /// distances and centers are some 10 Å, and 1.5e-7 for a warped t up to 1, the exponential of a
+    /// rounded argument.
     fn radial_basis(
         &self,
         basis: &RadialBasis,
@@ -81,8 +84,8 @@ pub trait Ops {
         positions: &[[f64; 3]],
     ) -> Result<[Vec<f64>; 3]>;
 
-    /// `m_if = Σ_{j ∈ row i} y_jf W_f(d_ij)`, `W = C(d) filter1 act(filter0 B(d) + b0)` of block
-    /// `block`: "flash message passing" and "flash aggregation", summed in the order of the row.
+    /// The messages `m_if = Σ_{j ∈ row i} y_jf W_f(d_ij)` with the filters `W = C(d) filter1
+    /// act(filter0 B(d) + b0)` of block `block`: "flash message passing" and "flash aggregation".
     ///
     /// * `y`: `[n_beads, F]`; returns `[n_beads, F]`. Tolerance: 1e-5 of the largest magnitude.
     fn cfconv_forward(
@@ -94,11 +97,12 @@ pub trait Ops {
         y: &[f64],
     ) -> Result<Vec<f64>>;
 
-    /// The adjoint of [`Ops::cfconv_forward`] for `grad_m = ∂E/∂m`, by receiver rows only, which
-    /// the symmetry of the graph and of W allows:
+    /// The adjoint of [`Ops::cfconv_forward`] for `grad_m = ∂E/∂m`. The graph and W are symmetric,
+    /// so the sums run over the rows of receivers:
     ///
     /// `grad_y_i = Σ_j W(d_ij) ∘ grad_m_j`,
-    /// `F_i = −Σ_j r̂_ij Σ_f W'_f(d_ij) (y_jf grad_m_if + y_if grad_m_jf)`, `r̂_ij = (x_i − x_j)/d_ij`.
+    /// `F_i = −Σ_j r̂_ij Σ_f W'_f(d_ij) (y_jf grad_m_if + y_if grad_m_jf)`,
+    /// `r̂_ij = (x_i − x_j)/d_ij`.
     ///
     /// Returns `grad_y [n_beads, F]` and the force `[n_beads]`. Tolerance: 2e-5 of the largest
     /// magnitude of each.
@@ -112,14 +116,14 @@ pub trait Ops {
         grad_m: &[f64],
     ) -> Result<(Vec<f64>, Vec<[f64; 3]>)>;
 
-    /// A linear layer applied to every row of `x`, forward or transposed, with its neighbors in
-    /// the network fused: see [`Dense`].
+    /// A linear layer applied to every row of `x`, forward or transposed, with the operations
+    /// before and after it: see [`Dense`].
     ///
     /// Tolerance: 1e-5 of the largest magnitude.
     fn dense(&self, layer: &Linear, mode: Dense, x: &[f64]) -> Result<Vec<f64>>;
 
-    /// Every [`crate::model::PriorForm`] but the repulsions, of all replicas: energy of each bead
-    /// `[n_beads]` (a tuple's energy belongs to its first bead) and force `[n_beads]`.
+    /// Every [`crate::model::PriorForm`] but the repulsions, for all replicas: energy of each bead
+    /// `[n_beads]` and force `[n_beads]`. The energy of a tuple belongs to its first bead.
     ///
     /// Tolerance: 1e-5 of the largest magnitude of each.
     fn prior_bonded(
@@ -128,8 +132,9 @@ pub trait Ops {
         positions: &[[f64; 3]],
     ) -> Result<(Vec<f64>, Vec<[f64; 3]>)>;
 
-    /// The repulsions ([`crate::model::PriorForm::is_repulsion`]) over the pairs of all replicas:
-    /// energy of each bead `[n_beads]` (half of each of its pairs) and force `[n_beads]`.
+    /// The repulsions ([`crate::model::PriorForm::is_repulsion`]) of the pairs of all replicas:
+    /// energy of each bead `[n_beads]` and force `[n_beads]`. Half the energy of a pair belongs to
+    /// each of its beads.
     ///
     /// Tolerance: 1e-5 of the largest magnitude of each.
     fn prior_repulsion(
@@ -138,10 +143,11 @@ pub trait Ops {
         positions: &[[f64; 3]],
     ) -> Result<(Vec<f64>, Vec<[f64; 3]>)>;
 
-    /// The part of a step before the force evaluation, see [`Integrator`]:
-    /// Langevin up to the second half drift, velocity Verlet up to the drift, all of Brownian motion.
+    /// The part of a step before the force evaluation, see [`Integrator`]: Langevin dynamics up to
+    /// the second half drift, velocity Verlet up to the drift, the whole step of overdamped
+    /// dynamics.
     ///
-    /// * `forces`, `noise`: `[n_beads]`; `beta`: `[n_replicas]`.
+    /// * `forces`, `noise`: `[n_beads]`.
     ///
     /// Tolerance: 1e-6 of the largest magnitude.
     #[allow(clippy::too_many_arguments, reason = "a kernel's bindings, in order")]
@@ -150,13 +156,12 @@ pub trait Ops {
         system: &System,
         integrator: Integrator,
         dt: f64,
-        beta: &[f64],
         forces: &[[f64; 3]],
         noise: &[[f64; 3]],
         state: &State,
     ) -> Result<State>;
 
     /// The standard normal numbers of one step for `n_beads` beads of replica `replica`:
-    /// [`crate::random::normal3`]. Tolerance: 2e-6 absolute (f32 logarithm and cosine).
+    /// [`crate::random::normal3`]. Tolerance: 2e-6 absolute, from the f32 logarithm and cosine.
     fn noise(&self, seed: u64, replica: u32, step: u64, n_beads: usize) -> Result<Vec<[f64; 3]>>;
 }

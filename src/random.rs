@@ -1,9 +1,9 @@
 //! Counter-based random numbers: Philox4x32-10 (Salmon et al. 2011), the same on every backend.
 //!
-//! The key is the seed; the counter is (bead, replica, step, stream). Nothing has to be stored to
-//! restart, and a replica draws the same numbers alone as among others.
+//! The key is the seed; the counter is (bead, replica, step, stream). The generator has no state,
+//! so a restart needs none, and a replica draws the same numbers alone as among other replicas.
 
-/// What the numbers are for.
+/// The use of the random numbers. Different uses draw different numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
     /// Noise of the integrators.
@@ -14,7 +14,7 @@ pub enum Stream {
     Model = 2,
 }
 
-/// Steps are counted in 56 bits; the top byte of the counter tells the stream.
+/// The upper 64 bits of the counter hold the step in 56 bits and the stream in the top byte.
 const STREAM_SHIFT: u32 = 24;
 
 /// Ten rounds of Philox4x32.
@@ -33,7 +33,8 @@ pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
-/// Four uniform numbers in (0, 1), each a multiple of 2⁻²⁵, so that f32 holds them exactly.
+/// Four uniform numbers u in (0, 1), each an odd multiple of 2⁻²⁵. f32 holds u exactly if u < ½,
+/// and 1 − u exactly if u > ½.
 pub fn uniform4(seed: u64, stream: Stream, replica: u32, step: u64, bead: u32) -> [f64; 4] {
     let high = (step >> 32) as u32 | (stream as u32) << STREAM_SHIFT;
     let bits = philox([bead, replica, step as u32, high], [seed as u32, (seed >> 32) as u32]);

@@ -1,45 +1,47 @@
 //! Energies of many structures, in batches that fit on the device.
 
 use crate::backend::Backend;
-use crate::engine::{Engine, Evaluation, State, Terms};
+use crate::engine::{Dynamics, Engine, Evaluation, Terms};
 use crate::error::{Error, Result};
 use crate::system::System;
 
-/// Structures evaluated at once, at most: enough to fill a device with small molecules.
+/// The largest number of structures evaluated at once: enough to fill a device with small
+/// molecules.
 const BATCH: usize = 64;
 
-/// Evaluates positions of the molecules of a system, any number of them.
+/// Evaluates any number of positions of the molecules of a system.
 pub struct Scorer<'a> {
     backend: &'a Backend,
     system: System,
     batch: usize,
-    /// The last one, with the replica of the system that each of its own copies.
+    /// The replicas of `system` in the last batch, and the engine of that batch.
     engine: Option<(Vec<usize>, Box<dyn Engine>)>,
 }
 
 impl<'a> Scorer<'a> {
-    /// A scorer for the molecules of `system`; its replicas name them.
+    /// A scorer for the molecules of `system`. The replicas of `system` identify them.
     pub fn new(backend: &'a Backend, system: System) -> Self {
         Scorer { backend, system, batch: BATCH, engine: None }
     }
 
-    /// The molecules.
+    /// The system of the molecules.
     pub fn system(&self) -> &System {
         &self.system
     }
 
-    /// Positions that are evaluated at once: a good number to give to [`Scorer::evaluate`].
+    /// The number of structures evaluated at once: a good number to pass to [`Scorer::evaluate`].
     pub fn batch(&self) -> usize {
         self.batch
     }
 
-    /// For each of `terms` the energies of all `positions`, and, if asked for, forces and the
-    /// network's energies of the beads, one after the other. `positions[k]` are of the molecule of
-    /// replica `replicas[k]` of the system.
+    /// Evaluates all `positions`; `positions[k]` are those of the molecule of replica
+    /// `replicas[k]`. Returns an [`Evaluation`] for each of `terms`, with the energies in the order
+    /// of `positions` and, if `with_forces`, the forces and the network's energies of all beads in
+    /// the same order.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if counts do not match; [`Error::TooManyNeighbors`] with the number k of
-    /// the positions as the replica; errors of the device.
+    /// [`Error::Invalid`] if counts do not match; [`Error::TooManyNeighbors`] with the index k into
+    /// `positions` as the replica; errors of the device.
     pub fn evaluate(
         &mut self,
         replicas: &[usize],
@@ -70,7 +72,7 @@ impl<'a> Scorer<'a> {
                     }
                     done += n;
                 }
-                // What does not fit at once may fit in two pieces.
+                // Two halves may fit where the whole batch does not.
                 Err(Error::OutOfMemory { .. }) if n > 1 => {
                     (self.engine, self.batch) = (None, n / 2);
                 }
@@ -94,15 +96,16 @@ impl<'a> Scorer<'a> {
         let positions = positions.concat();
         let engine = match self.engine.take() {
             Some((of, engine)) if of == replicas => engine,
-            // Gone before another is made: the device may not hold two.
+            // The old engine is dropped first, because the device may not have room for two.
             old => {
                 drop(old);
-                self.backend.engine(self.system.select(replicas.iter().copied()))?
+                let system = self.system.select(replicas.iter().copied());
+                let dynamics = Dynamics::none(&system);
+                self.backend.engine(system, &dynamics)?
             }
         };
         let (_, engine) = self.engine.insert((replicas.to_vec(), engine));
-        let velocities = vec![[0.0; 3]; positions.len()];
-        engine.set_state(&State { positions, velocities, step: 0 })?;
+        engine.set_positions(&positions)?;
         let evaluate = |terms: &Terms| match with_forces {
             true => engine.evaluate(*terms),
             false => Ok(Evaluation { energy: engine.energies(*terms)?, ..Evaluation::default() }),

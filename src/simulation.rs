@@ -1,11 +1,10 @@
-//! Running the dynamics of many replicas: the interface for a host program.
+//! The dynamics of many replicas: the interface for host programs.
 //!
 //! ```
 //! use std::sync::Arc;
-//! use flashschnet::backend::{Backend, Kind};
-//! use flashschnet::model::{Model, Prior, PriorForm, PriorParameters};
-//! use flashschnet::simulation::{Settings, Simulation};
-//! use flashschnet::system::{Structure, Topology, TupleList};
+//! use flashschnet::model::{Prior, PriorForm, PriorParameters};
+//! use flashschnet::structure::{Topology, TupleList};
+//! use flashschnet::{Backend, BackendKind, Model, Settings, Simulation, Structure};
 //!
 //! let bonds = Prior {
 //!     name: "bonds".into(),
@@ -20,7 +19,7 @@
 //!     positions: vec![[0.0; 3], [3.8, 0.0, 0.0]],
 //!     velocities: None,
 //! };
-//! let backend = Backend::open(Kind::Reference, None)?;
+//! let backend = Backend::open(BackendKind::Reference, None)?;
 //! let settings = Settings { n_replicas: 4, ..Settings::default() };
 //! let mut simulation = Simulation::new(&model, &[structure], &settings, &backend)?;
 //! simulation.run(100)?;
@@ -37,23 +36,24 @@ pub use self::observer::{Control, Frame, Observer};
 pub use self::start::Settings;
 
 use crate::backend::Backend;
-use crate::engine::{Dynamics, Engine, Evaluation, Integrator, State, Terms};
+use crate::engine::{Dynamics, Engine, Evaluation, State, Terms, Wanted};
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::system::{Structure, System};
+use crate::structure::Structure;
+use crate::system::System;
 use crate::units;
 
-/// Nothing that holds together gets this far from the origin, Å; trajectory files end here too.
-const FARTHEST: f64 = 1e7;
+/// The quantities to read from the engine for a frame.
+const FRAME: Wanted = Wanted { state: true, energies: Some(Terms::Total), forces: false };
 
 /// Energies of each replica.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Energies {
     /// kcal/mol.
     pub potential: Vec<f64>,
-    /// ½ Σ m v², kcal/mol; NaN with the overdamped integrator, which has no velocities.
+    /// ½ Σ m v², kcal/mol; NaN with the overdamped integrators, which have no velocities.
     pub kinetic: Vec<f64>,
-    /// Of the kinetic energy in 3 N degrees of freedom, K.
+    /// Temperature of the kinetic energy in 3 N degrees of freedom, K.
     pub temperature: Vec<f64>,
 }
 
@@ -68,33 +68,37 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// Sets up `settings.n_replicas` replicas of `structures`, in turn, on a backend.
+    /// Sets up `settings.n_replicas` replicas on a backend; they start from `structures` in turn.
     ///
     /// # Errors
-    /// [`Error::Invalid`] names the first value of the model, the structures or the settings that
-    /// is wrong; errors of the device.
+    /// [`Error::Invalid`] names the first wrong value of the model, the structures or the settings;
+    /// errors of the device.
     pub fn new(
         model: &Model,
         structures: &[Structure],
         settings: &Settings,
         backend: &Backend,
     ) -> Result<Self> {
-        Self::with_engine(model, structures, settings, |system| backend.engine(system))
+        Self::with_engine(model, structures, settings, |system, dynamics| {
+            backend.engine(system, dynamics)
+        })
     }
 
-    /// The same on an engine of the caller's making, for example on the host program's device.
+    /// The same, with an engine that the caller makes from the system and its dynamics.
+    ///
+    /// # Errors
+    /// See [`Simulation::new`].
     pub fn with_engine(
         model: &Model,
         structures: &[Structure],
         settings: &Settings,
-        engine: impl FnOnce(System) -> Result<Box<dyn Engine>>,
+        engine: impl FnOnce(System, &Dynamics) -> Result<Box<dyn Engine>>,
     ) -> Result<Self> {
         let (structures, system) = start::replicas(model, structures, settings)?;
         let dynamics = start::dynamics(settings)?;
         dynamics.check(&system)?;
-        let state = start::state(&structures, &dynamics);
-        let mut engine = engine(system.clone())?;
-        engine.set_dynamics(&dynamics)?;
+        let state = start::state(&structures, &system, settings, &dynamics)?;
+        let mut engine = engine(system.clone(), &dynamics)?;
         engine.set_state(&state)?;
         let masses = system.masses();
         Ok(Simulation { engine, system, masses, dynamics, observers: Vec::new(), step: 0 })
@@ -110,12 +114,12 @@ impl Simulation {
         Ok(())
     }
 
-    /// Moves every replica `n_steps` steps, or until an attached observer stops the run. Returns
-    /// the steps done.
+    /// Moves every replica by `n_steps` steps, or fewer if an observer stops the run. Returns the
+    /// number of steps done.
     ///
     /// # Errors
-    /// [`Error::BlowUp`] if a replica leaves the range of numbers, [`Error::TooManyNeighbors`],
-    /// errors of the device and of the observers.
+    /// [`Error::BlowUp`] if a number of a replica is not finite or too large,
+    /// [`Error::TooManyNeighbors`], errors of the device and of the observers.
     pub fn run(&mut self, n_steps: u64) -> Result<u64> {
         self.run_observed(n_steps, None)
     }
@@ -124,7 +128,7 @@ impl Simulation {
     /// `every`.
     ///
     /// # Errors
-    /// As of [`Simulation::run`], and [`Error::Invalid`] if `every` is 0.
+    /// See [`Simulation::run`]; [`Error::Invalid`] if `every` is 0.
     pub fn run_with(
         &mut self,
         n_steps: u64,
@@ -140,7 +144,7 @@ impl Simulation {
         n_steps: u64,
         extra: Option<(u64, &mut dyn Observer)>,
     ) -> Result<u64> {
-        // Observers see the simulation from inside its own run, so they are held apart from it.
+        // The observers are moved out of `self`, which `drive` borrows as mutable.
         let mut attached = std::mem::take(&mut self.observers);
         let mut observers: Vec<(u64, &mut dyn Observer)> = Vec::new();
         for (every, observer) in &mut attached {
@@ -164,14 +168,16 @@ impl Simulation {
             let piece = pace.steps().min(next - self.step);
             let clock = Instant::now();
             self.engine.advance(piece)?;
-            let state = self.engine.state()?;
+            let step = self.step + piece;
+            let due = observers.iter().any(|(every, _)| step.is_multiple_of(*every));
+            let reading = self.engine.read(if due { FRAME } else { Wanted::default() })?;
             pace.measure(piece, clock.elapsed());
-            let before = std::mem::replace(&mut self.step, state.step);
+            let before = std::mem::replace(&mut self.step, reading.step);
             for (_, observer) in observers.iter_mut() {
-                observer.progress(state.step);
+                observer.progress(reading.step);
             }
-            if observers.iter().any(|(every, _)| state.step.is_multiple_of(*every))
-                && self.show(&state, before, observers)?
+            if let Some(state) = &reading.state
+                && self.show(state, reading.evaluation.energy, before, observers)?
             {
                 break;
             }
@@ -179,28 +185,21 @@ impl Simulation {
         Ok(self.step - start)
     }
 
-    /// Shows a frame to the observers that are due; says whether one of them wants to stop.
+    /// Passes a frame to the observers that are due. Returns whether one of them stops the run.
     fn show(
         &mut self,
         state: &State,
+        potential: Vec<f64>,
         last_good: u64,
         observers: &mut [(u64, &mut dyn Observer)],
     ) -> Result<bool> {
-        let Energies { potential, kinetic, temperature } = self.energies_of(state)?;
-        for (r, energy) in potential.iter().enumerate() {
-            let positions = &state.positions[self.system.beads(r)];
-            // NaN fails the comparison as well.
-            let far = |x: &[f64; 3]| !x.iter().all(|x| x.abs() <= FARTHEST);
-            let what = match positions.iter().position(far) {
-                Some(bead) => format!("bead {bead} is at {:?} Å", positions[bead]),
-                None if energy.is_finite() => continue,
-                None => format!("its potential energy is {energy}"),
-            };
+        let Energies { potential, kinetic, temperature } = self.energies_of(state, potential);
+        if let Some(r) = potential.iter().position(|energy| !energy.is_finite()) {
             return Err(Error::BlowUp {
                 replica: self.dynamics.replica_ids[r],
                 first_step: last_good,
                 last_step: state.step,
-                what,
+                what: format!("its potential energy is {}", potential[r]),
             });
         }
         let frame = Frame {
@@ -246,8 +245,8 @@ impl Simulation {
         &self.dynamics
     }
 
-    /// The engine, for what only it can tell: its device, its memory, the number of edges.
-    /// Steps done behind the simulation's back are counted at the next [`Simulation::state`].
+    /// The engine, for example to ask for its device or its memory. Steps that the caller does on
+    /// the engine itself are not in [`Simulation::step`] before the next [`Simulation::state`].
     pub fn engine(&mut self) -> &mut dyn Engine {
         &mut *self.engine
     }
@@ -255,7 +254,7 @@ impl Simulation {
     /// Positions, velocities and step, read back from the device.
     ///
     /// # Errors
-    /// [`Error::BlowUp`] and errors of the device; so do all other reads.
+    /// [`Error::BlowUp`], [`Error::TooManyNeighbors`] and errors of the device, as for every read.
     pub fn state(&mut self) -> Result<State> {
         let state = self.engine.state()?;
         self.step = state.step;
@@ -265,7 +264,7 @@ impl Simulation {
     /// Replaces positions, velocities and step.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if a count is wrong or a number is not finite.
+    /// [`Error::Invalid`] if a count is wrong or a number is out of range.
     pub fn set_state(&mut self, state: &State) -> Result<()> {
         self.engine.set_state(state)?;
         self.step = state.step;
@@ -284,8 +283,7 @@ impl Simulation {
 
     /// Replaces the positions, Å, `[n_beads]` over all replicas.
     pub fn set_positions(&mut self, positions: &[[f64; 3]]) -> Result<()> {
-        let state = State { positions: positions.to_vec(), ..self.state()? };
-        self.set_state(&state)
+        self.engine.set_positions(positions)
     }
 
     /// Replaces the velocities, Å/ps, `[n_beads]` over all replicas.
@@ -294,35 +292,40 @@ impl Simulation {
         self.set_state(&state)
     }
 
-    /// Forces added to the potential's until replaced, kcal/mol/Å, `[n_beads]` over all replicas;
-    /// `None` removes them. They do no work in the reported energies.
+    /// Sets external forces, kcal/mol/Å, `[n_beads]` over all replicas. They are added to the
+    /// forces of the potential until they are replaced; `None` removes them. The reported potential
+    /// energy does not include them.
     pub fn set_external_forces(&mut self, forces: Option<&[[f64; 3]]>) -> Result<()> {
         self.engine.set_external_forces(forces)
     }
 
     /// Potential and kinetic energy and temperature of each replica.
+    ///
+    /// # Errors
+    /// See [`Simulation::state`].
     pub fn energies(&mut self) -> Result<Energies> {
-        let state = self.state()?;
-        self.energies_of(&state)
+        let reading = self.engine.read(FRAME)?;
+        self.step = reading.step;
+        let state = reading.state.unwrap_or_default();
+        Ok(self.energies_of(&state, reading.evaluation.energy))
     }
 
-    fn energies_of(&mut self, state: &State) -> Result<Energies> {
-        let potential = self.engine.potential()?;
+    fn energies_of(&self, state: &State, potential: Vec<f64>) -> Energies {
         let mut energies = Energies { potential, ..Energies::default() };
         for r in 0..self.system.n_replicas() {
             let beads = self.system.beads(r);
-            let kinetic = match self.dynamics.integrator {
-                Integrator::Overdamped { .. } => f64::NAN,
-                _ => kinetic(&self.masses[beads.clone()], &state.velocities[beads.clone()]),
+            let kinetic = match self.dynamics.integrator.has_velocities() {
+                true => kinetic(&self.masses[beads.clone()], &state.velocities[beads.clone()]),
+                false => f64::NAN,
             };
             energies.kinetic.push(kinetic);
             energies.temperature.push(units::temperature(kinetic, beads.len()));
         }
-        Ok(energies)
+        energies
     }
 
-    /// Energies and forces of the present positions, of all terms or of one, without the external
-    /// forces.
+    /// Energies and forces at the current positions, of all terms or of one term, without the
+    /// external forces.
     pub fn evaluate(&mut self, terms: Terms) -> Result<Evaluation> {
         self.engine.evaluate(terms)
     }
@@ -342,8 +345,8 @@ fn check_interval(every: u64) -> Result<()> {
     }
 }
 
-/// Cuts a run in pieces of about half a second, so that progress is seen and a simulation that
-/// blew up is noticed soon, however slow the device. The results do not depend on the cuts.
+/// Cuts a run into pieces of about half a second, so that progress and a blow-up are noticed soon
+/// on any device. The results do not depend on the cuts.
 #[derive(Default)]
 struct Pace {
     steps: u64,

@@ -1,112 +1,14 @@
-//! What is simulated: structures from files, joined with a model into molecules and replicas.
+//! The simulated system: molecules, made from structures and a model, and their replicas.
 
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::model::{Model, Prior, PriorForm, PriorParameters, SchNet};
+use crate::structure::{Structure, Topology, in_structure};
 
-/// A list of bead tuples that a prior term of the same name acts on.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TupleList {
-    /// The prior term.
-    pub name: String,
-    /// Beads per tuple, 2 to 4.
-    pub order: usize,
-    /// Zero-based bead indices; positions beyond `order` are 0.
-    pub tuples: Vec<[u32; 4]>,
-}
-
-/// What the copies of a molecule have in common.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Topology {
-    /// Bead types: rows of the embedding table. `[n_beads]`
-    pub types: Vec<u32>,
-    /// Masses, amu/418.4. `[n_beads]`
-    pub masses: Vec<f64>,
-    /// Tuple lists, at most one per name.
-    pub lists: Vec<TupleList>,
-}
-
-/// A topology with coordinates.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Structure {
-    /// Shared by structures of the same molecule.
-    pub topology: Arc<Topology>,
-    /// Å, `[n_beads]`.
-    pub positions: Vec<[f64; 3]>,
-    /// Å/ps, `[n_beads]`.
-    pub velocities: Option<Vec<[f64; 3]>>,
-}
-
-impl Topology {
-    /// Checks counts, masses and indices.
-    pub fn check(&self) -> Result<()> {
-        let n_beads = self.types.len();
-        if n_beads == 0 {
-            return Err(Error::invalid("types", "no beads", "at least one"));
-        }
-        if self.masses.len() != n_beads {
-            let expected = format!("{n_beads}, one per bead");
-            return Err(Error::invalid("masses", self.masses.len(), expected));
-        }
-        if let Some((bead, mass)) =
-            self.masses.iter().enumerate().find(|(_, m)| !(m.is_finite() && **m > 0.0))
-        {
-            return Err(Error::invalid(format!("masses[{bead}]"), mass, "a mass > 0"));
-        }
-        for (l, list) in self.lists.iter().enumerate() {
-            let field = format!("list {}", list.name);
-            if !(2..=4).contains(&list.order) {
-                return Err(Error::invalid(field, format!("order {}", list.order), "2, 3 or 4"));
-            }
-            if self.lists[..l].iter().any(|other| other.name == list.name) {
-                return Err(Error::invalid(field, "given twice", "one list per name"));
-            }
-            for (t, tuple) in list.tuples.iter().enumerate() {
-                let beads = &tuple[..list.order];
-                if let Some(bead) = beads.iter().find(|bead| **bead as usize >= n_beads) {
-                    let field = format!("list {}, tuple {t}", list.name);
-                    return Err(Error::invalid(field, bead, format!("a bead below {n_beads}")));
-                }
-                if (1..beads.len()).any(|k| beads[..k].contains(&beads[k])) {
-                    let field = format!("list {}, tuple {t}", list.name);
-                    return Err(Error::invalid(field, format!("{beads:?}"), "distinct beads"));
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Structure {
-    /// Checks the topology, counts and finiteness of the coordinates.
-    pub fn check(&self) -> Result<()> {
-        self.topology.check()?;
-        check_vectors("positions", &self.positions, self.topology.types.len())?;
-        if let Some(velocities) = &self.velocities {
-            check_vectors("velocities", velocities, self.topology.types.len())?;
-        }
-        Ok(())
-    }
-}
-
-/// Checks that there is one finite vector per bead.
-pub(crate) fn check_vectors(field: &str, vectors: &[[f64; 3]], n_beads: usize) -> Result<()> {
-    if vectors.len() != n_beads {
-        return Err(Error::invalid(field, vectors.len(), format!("{n_beads}, one per bead")));
-    }
-    match vectors.iter().position(|v| v.iter().any(|x| !x.is_finite())) {
-        Some(bead) => Err(Error::invalid(
-            format!("{field}[{bead}]"),
-            format!("{:?}", vectors[bead]),
-            "finite numbers",
-        )),
-        None => Ok(()),
-    }
-}
-
-/// Refuses parameters written tuple by tuple for another molecule than the first: they fit that
-/// one only, even where the numbers of tuples agree.
+/// Refuses a molecule whose bead types or tuples differ from the first molecule's, if a prior has
+/// [`PriorParameters::PerTuple`] parameters for these tuples. Such parameters fit one molecule
+/// only, even if the numbers of tuples agree.
 fn check_specialised(model: &Model, first: &Topology, other: &Topology) -> Result<()> {
     let list = |of: &Topology, name: &str| {
         let list = of.lists.iter().find(|list| list.name == name);
@@ -120,20 +22,10 @@ fn check_specialised(model: &Model, first: &Topology, other: &Topology) -> Resul
         Some(prior) => Err(Error::invalid(
             format!("prior/{}", prior.name),
             "another molecule than in structure 0",
-            "the same one: these parameters are written tuple by tuple, for one molecule; priors \
-             with bead types as keys fit any",
+            "the same molecule: these parameters are stored per tuple and fit one molecule only; \
+             parameters by bead types fit any molecule",
         )),
         None => Ok(()),
-    }
-}
-
-/// The same error, said of one structure of several.
-pub(crate) fn in_structure(error: Error, s: usize) -> Error {
-    match error {
-        Error::Invalid { origin, field, found, expected } => {
-            Error::Invalid { origin, field: format!("structure {s}, {field}"), found, expected }
-        }
-        other => other,
     }
 }
 
@@ -144,9 +36,9 @@ pub struct Term {
     pub name: String,
     /// Its form.
     pub form: PriorForm,
-    /// Local bead indices; positions beyond the form's order are 0.
+    /// Bead indices within the molecule; the elements from the form's order on are 0.
     pub tuples: Vec<[u32; 4]>,
-    /// `[n_tuples, n_parameters]`.
+    /// The parameters, `[n_tuples, n_parameters]`.
     pub values: Vec<f64>,
 }
 
@@ -158,22 +50,23 @@ impl Term {
     }
 }
 
-/// A topology joined with a model's priors: all that a backend needs to know of a molecule.
+/// A topology with the prior terms of a model: all data of a molecule that a backend needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Molecule {
-    /// Bead types. `[n_beads]`
+    /// Bead types, which are row numbers of the embedding table. `[n_beads]`
     pub types: Vec<u32>,
-    /// Masses, amu/418.4. `[n_beads]`
+    /// Masses in the mass unit of [`crate::units`]. `[n_beads]`
     pub masses: Vec<f64>,
-    /// The prior terms, in the model's order; a term without tuples is kept, empty.
+    /// The prior terms, in the order of the model. A term without tuples stays in the list.
     pub terms: Vec<Term>,
 }
 
 impl Molecule {
     /// Looks up the parameters of every tuple.
     ///
-    /// A type key that a table lacks means zero parameters and one warning with the count; a
-    /// list that no prior of the model acts on is ignored with a warning.
+    /// A tuple whose bead types have no parameters gets zeros; one warning per prior gives the
+    /// number of such tuples. A tuple list that belongs to no prior of the model is ignored with a
+    /// warning.
     pub fn join(model: &Model, topology: &Topology) -> Result<Self> {
         topology.check()?;
         if let Some(schnet) = &model.schnet
@@ -230,26 +123,26 @@ impl Molecule {
     }
 }
 
-/// Everything that stays constant during a run: the network, the molecules, and which replica is
-/// a copy of which molecule. Beads of all replicas are numbered through, replica by replica.
+/// The data that stay constant during a run: the network, the molecules, and the molecule of each
+/// replica. Beads are numbered consecutively over all replicas, one replica after the other.
 #[derive(Debug, Clone)]
 pub struct System {
-    /// The network, shared by all.
+    /// The network, shared by all replicas; a model of priors only has none.
     pub schnet: Option<Arc<SchNet>>,
     /// The different molecules.
     pub molecules: Vec<Molecule>,
-    /// The molecule of each replica.
+    /// The index of each replica's molecule in `molecules`. `[n_replicas]`
     pub molecule_of: Vec<usize>,
-    /// First bead of each replica, and the total at the end. `[n_replicas + 1]`
+    /// The first bead of each replica, and the number of all beads at the end. `[n_replicas + 1]`
     pub first_bead: Vec<usize>,
 }
 
 impl System {
-    /// Joins a model with the molecules of `structures`, one replica each.
+    /// Makes one replica of each structure. Structures with equal topologies share a molecule.
     ///
     /// # Errors
-    /// [`Error::Invalid`] names the first value of the model or of a structure that is wrong, such
-    /// as the parameters of priors that were written for the tuples of another molecule.
+    /// [`Error::Invalid`] names the first wrong value of the model or of a structure. Different
+    /// molecules are an error if a prior stores its parameters per tuple.
     pub fn new(model: &Model, structures: &[Structure]) -> Result<Self> {
         model.check()?;
         if structures.is_empty() {
@@ -284,10 +177,10 @@ impl System {
         Ok(System { schnet, molecules, molecule_of, first_bead })
     }
 
-    /// A system of copies of the replicas of this one, in the order given.
+    /// A system whose replicas are copies of the given replicas of this one, in the given order.
     ///
     /// # Panics
-    /// If there is no replica of a given number.
+    /// If a given replica does not exist.
     pub fn select(&self, replicas: impl IntoIterator<Item = usize>) -> System {
         let mut chosen: Vec<usize> = Vec::new();
         let mut molecule_of = Vec::new();
@@ -310,7 +203,7 @@ impl System {
         self.molecule_of.len()
     }
 
-    /// The number of beads of all replicas together.
+    /// The total number of beads of all replicas.
     pub fn n_beads(&self) -> usize {
         self.first_bead[self.n_replicas()]
     }
@@ -325,12 +218,12 @@ impl System {
         &self.molecules[self.molecule_of[r]]
     }
 
-    /// The mass of every bead of every replica, amu/418.4.
+    /// The mass of every bead of every replica, in the mass unit of [`crate::units`].
     pub fn masses(&self) -> Vec<f64> {
         (0..self.n_replicas()).flat_map(|r| self.molecule(r).masses.iter().copied()).collect()
     }
 
-    /// The names of the energy terms, in order: the network's first, if there is one.
+    /// The names of the energy terms: the network's, if there is one, then the priors'.
     pub fn term_names(&self) -> Vec<String> {
         let network = self.schnet.iter().map(|_| crate::model::SCHNET.to_owned());
         let priors = self.molecules[0].terms.iter().map(|term| term.name.clone());

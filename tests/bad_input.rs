@@ -1,16 +1,16 @@
-//! What the program says to bad input: one line that names it.
+//! The program answers bad input with one line that names the fault.
 
 use std::path::Path;
 use std::process::Command;
 
-use flashschnet::model::native::write_structures;
+use flashschnet::io::native::write_structures;
 
-#[path = "common/program.rs"]
-mod common;
+use crate::common::program::{
+    PROGRAM, program, small_files, small_system, stderr, stdout, with_system,
+};
+use crate::common::small;
 
-use common::{PROGRAM, program, small, small_files, small_system, stderr, stdout, with_system};
-
-/// Bad input: one line that starts with `error: ` and says what is wrong, exit code 1.
+/// The program prints one line that starts with `error: ` and names the fault, and exits with 1.
 #[test]
 fn bad_input_is_named() {
     let folder = tempfile::tempdir().unwrap();
@@ -58,7 +58,7 @@ fn bad_input_is_named() {
         assert!(errors[0].contains(message), "{arguments}: {said}");
         assert!(!Path::new(out).exists(), "{arguments}: left a folder behind");
     }
-    // What does not parse is a matter of usage.
+    // Arguments that do not parse are usage errors, with exit code 2.
     for arguments in [
         "run",
         "run --steps x",
@@ -80,7 +80,7 @@ fn bad_input_is_named() {
     assert!(stdout(&output).contains("fail"));
 }
 
-/// Replaces the first numbers of a tensor of a native file.
+/// Copies a native file and replaces the first bytes of a tensor.
 fn damage(from: &Path, to: &Path, tensor: &str, numbers: &[u8]) {
     let mut bytes = std::fs::read(from).unwrap();
     let view = safetensors::SafeTensors::deserialize(&bytes).unwrap();
@@ -89,7 +89,7 @@ fn damage(from: &Path, to: &Path, tensor: &str, numbers: &[u8]) {
     std::fs::write(to, bytes).unwrap();
 }
 
-/// Bad files are named, with the place of the damage.
+/// The error names a bad file and the place of the damage.
 #[test]
 fn bad_files_are_named() {
     let folder = tempfile::tempdir().unwrap();
@@ -112,13 +112,13 @@ fn bad_files_are_named() {
     let of_model = std::fs::read(model).unwrap();
     let text = String::from_utf8_lossy(&of_model).into_owned();
     assert!(text.contains(r#"\"upper\":8.0"#), "the header holds the cutoffs");
-    // Of the same length, so that the header's own length stays right.
+    // The new text has the same length, so the stored length of the header stays right.
     let edited: Vec<u8> = replaced(&of_model, br#"\"upper\":8.0"#, br#"\"upper\":0.0"#);
     std::fs::write(path("cutoff"), edited).unwrap();
 
     let mut other = small::structures();
     let topology =
-        flashschnet::system::Topology { lists: Vec::new(), ..(*other[0].topology).clone() };
+        flashschnet::structure::Topology { lists: Vec::new(), ..(*other[0].topology).clone() };
     other.truncate(1);
     other[0].topology = std::sync::Arc::new(topology);
     write_structures(&path("unlisted"), &other).unwrap();
@@ -151,7 +151,7 @@ fn bad_files_are_named() {
     assert!(stderr(&alone).contains("--structures FILE"), "{}", stderr(&alone));
 }
 
-/// The bytes with every `old` replaced by `new`, of the same length.
+/// The bytes with every `old` replaced by `new`, which has the same length.
 fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for at in 0..bytes.len() - old.len() {
@@ -162,7 +162,7 @@ fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A folder that may not be written to; root may write everywhere.
+/// The output folder is in /proc, where not even root can create a folder.
 #[cfg(target_os = "linux")]
 #[test]
 fn an_unwritable_output_is_named() {

@@ -1,17 +1,18 @@
 //! The built-in system: its size, its weights, and the forces at its start.
 
 use flashschnet::builtin;
-use flashschnet::engine::{Engine, State, Terms};
+use flashschnet::engine::{Engine, Terms};
 use flashschnet::model::{Linear, Model, PriorForm};
 use flashschnet::reference::Reference;
 use flashschnet::system::System;
 
+use crate::common::truth;
+
 /// The reference engine at `positions`.
 fn reference(positions: Vec<[f64; 3]>) -> Reference {
     let system = System::new(&builtin::model(), &[builtin::structure()]).unwrap();
-    let velocities = vec![[0.0; 3]; positions.len()];
-    let mut engine = Reference::new(system);
-    engine.set_state(&State { positions, velocities, step: 0 }).unwrap();
+    let mut engine = truth(system);
+    engine.set_positions(&positions).unwrap();
     engine
 }
 
@@ -52,7 +53,7 @@ fn has_the_size_of_the_published_system() {
     assert_eq!(tuples(|form| *form == PriorForm::Repulsion), 34_562);
 }
 
-/// Every tuple finds its key, so that no prior term is silently zero.
+/// Every tuple has parameters, so no prior term is silently zero.
 #[test]
 fn every_tuple_has_parameters() {
     let system = System::new(&builtin::model(), &[builtin::structure()]).unwrap();
@@ -64,7 +65,7 @@ fn every_tuple_has_parameters() {
     }
 }
 
-/// FNV-1a over the bits in f32, which holds every weight exactly.
+/// Compares an FNV-1a hash of the weights' bits in f32, which represents every weight exactly.
 #[test]
 fn weights_are_the_same_everywhere() {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
@@ -85,7 +86,7 @@ fn start_is_compact_and_at_rest_in_its_well() {
         assert!(center.abs() < 1e-3, "center {center} Å");
     }
     let mut engine = reference(start);
-    let edges = engine.n_edges().unwrap()[0] as f64 / 269.0;
+    let edges = engine.probe().n_edges().unwrap()[0] as f64 / 269.0;
     assert!((135.0..150.0).contains(&edges), "{edges} edges per bead");
     let network = engine.evaluate(Terms::Network).unwrap();
     let force = rms(&network.forces);
@@ -94,7 +95,7 @@ fn start_is_compact_and_at_rest_in_its_well() {
     assert!(total < 30.0, "total force {total} kcal/mol/Å");
 }
 
-/// The energy falls along the forces as fast as they say.
+/// The slope of the energy along the normalized forces is minus their norm.
 #[test]
 fn forces_are_the_gradient() {
     let start = builtin::structure().positions;
@@ -109,6 +110,7 @@ fn forces_are_the_gradient() {
         reference(positions).potential().unwrap()[0]
     };
     let slope = (energy(1.0) - energy(-1.0)) / (2.0 * h);
-    // The third derivative of the bonds leaves h²/6 · 10⁴ or so; rounding, 10⁻⁸.
+    // The error of the central difference is about h²/6 · 10⁴ from the third derivative of the
+    // bonds, and about 10⁻⁸ from rounding.
     assert!((slope + norm).abs() < 1e-5 * norm, "slope {slope}, force {norm}");
 }

@@ -1,16 +1,16 @@
 //! `cfconv_forward` and `cfconv_backward`.
 
-#[macro_use]
-mod common;
-
-use common::{ACTIVATIONS, Backend, assert_close, bases, cutoffs, numbers, points, schnet};
 use flashschnet::model::SchNet;
 use flashschnet::ops::{Graph, Ops};
 use flashschnet::reference::ReferenceOps;
 
+use crate::common::{
+    self, ACTIVATIONS, Backend, assert_close, bases, cutoffs, numbers, points, schnet,
+};
+
 on_every_backend!(matches_the_reference, matches_at_odd_sizes, rows_without_edges_are_zero);
 
-/// Compares both operations on a network's block, a graph and its positions.
+/// Compares both operations on a network, the number of its block, a graph and the positions.
 type Compare<'a> = &'a dyn Fn(&SchNet, usize, &Graph, &[[f64; 3]]);
 
 fn compare(backend: &Backend, schnet: &SchNet, block: usize, graph: &Graph, x: &[[f64; 3]]) {
@@ -34,7 +34,8 @@ fn matches_the_reference(backend: &Backend) {
 fn every_form(compare: Compare) {
     let positions = points(3, 37, 6.0);
     let graph = ReferenceOps.neighbor_list(&positions, &[0, 20, 37], 7.0).unwrap();
-    // Every basis, and every envelope with every activation: they meet nowhere else in a kernel.
+    // Every basis, and every pair of an envelope and an activation. The code of
+    // a basis does not depend on the other two, so not every triple is needed.
     let (bases, cutoffs) = (bases(17, 7.0), cutoffs(7.0));
     let some = |k: usize| (bases[1].clone(), cutoffs[k / 3], ACTIVATIONS[k % 3]);
     let every_basis =
@@ -50,7 +51,8 @@ fn matches_at_odd_sizes(backend: &Backend) {
 }
 
 fn odd_sizes(compare: Compare) {
-    // Radii from a few neighbors to everyone; the last has more pairs than one chunk of work.
+    // From a few neighbors of a bead to all others. The last case has more pairs than a chunk of
+    // the CPU backend.
     for (n_filters, n_rbf, n_beads, radius) in
         [(1, 2, 5, 6.0), (96, 33, 29, 5.0), (128, 64, 33, 7.0), (20, 13, 71, 100.0)]
     {
@@ -83,23 +85,21 @@ fn empty_rows(ops: &dyn Ops, compare: Compare) {
     compare(&schnet, 0, &empty, &positions);
 }
 
-/// Mixed precision: filters from tables of 16 bits, and exact ones on matrix units, their arithmetic
-/// emulated with the same layouts and roundings of operands.
+/// Mixed precision: tabulated filters stored in 16 bits, and exact filters on tensor cores. The
+/// emulated tensor cores use the same layouts and the same roundings of operands.
 mod mixed {
     use flashschnet::cpu::Cpu;
-    use flashschnet::engine::{Engine, Filter, State, Terms};
+    use flashschnet::engine::{Dynamics, Engine, Filter, Terms};
     use flashschnet::error::Result;
-    use flashschnet::gpu::{Device, GpuOps, Profile, Wgpu};
+    use flashschnet::gpu::{Device, FeatureSet, GpuEngine, GpuOps};
     use flashschnet::system::System;
 
     use super::*;
 
-    /// Tables in 16 bits, with and without arithmetic in them.
+    /// Tabulated filters stored in 16 bits, with arithmetic in 16 bits and in f32.
     fn tables() -> [GpuOps; 2] {
-        [Profile::Full, Profile::Portable].map(|profile| {
-            let device = Device::open(Some("0"), profile);
-            GpuOps(device.unwrap_or_else(|error| panic!("{error}")), common::MIXED)
-        })
+        [FeatureSet::Full, FeatureSet::Portable]
+            .map(|features| GpuOps(common::device(features), common::MIXED))
     }
 
     #[test]
@@ -124,22 +124,22 @@ mod mixed {
         }
     }
 
-    /// One `#[test]` for each function: on emulated matrix units, and on those of hardware.
-    macro_rules! on_units {
+    /// Makes tests from each function: on emulated tensor cores, and on those of hardware.
+    macro_rules! on_tensor_cores {
         ($($test:ident),* $(,)?) => {
             mod emulated {$(
                 #[test]
                 fn $test() {
-                    let device = super::Device::open(Some("0"), super::Profile::Full);
-                    super::$test(device.and_then(super::Device::emulating_matrices));
+                    let device = super::common::device(super::FeatureSet::Full);
+                    super::$test(device.emulating_matrices());
                 }
             )*}
             mod wgpu {$(
                 #[test]
-                #[ignore = "needs an adapter with matrix units"]
+                #[ignore = "needs an adapter with tensor cores"]
                 fn $test() {
-                    let device = super::Device::open(Some("0"), super::Profile::Full).unwrap();
-                    assert!(device.has_matrices(), "no matrix units on {}", device.name());
+                    let device = super::common::device(super::FeatureSet::Full);
+                    assert!(device.has_matrices(), "no tensor cores on {}", device.name());
                     super::$test(Ok(device));
                 }
             )*}
@@ -156,7 +156,7 @@ mod mixed {
         };
     }
 
-    on_units!(
+    on_tensor_cores!(
         matches_the_reference,
         matches_at_odd_sizes,
         rows_without_edges_are_zero,
@@ -164,22 +164,25 @@ mod mixed {
         forces_of_the_built_in_system_keep_the_bar,
     );
 
-    fn units(device: Result<Device>) -> GpuOps {
-        GpuOps(device.unwrap_or_else(|error| panic!("{error}")), common::UNITS)
+    fn tensor_cores(device: Result<Device>) -> GpuOps {
+        GpuOps(device.unwrap_or_else(|error| panic!("{error}")), common::MIXED_EXACT)
     }
 
     fn rms(values: impl Iterator<Item = f64>, n: usize) -> f64 {
         (values.map(|x| x * x).sum::<f64>() / n.max(1) as f64).sqrt()
     }
 
-    /// Operands have 11 significant bits: a rounding is at most 2^-11 of a number, by the mean square
-    /// about 2e-4. The hidden layer, slopes and both weights are rounded, weights so that they make
-    /// up for each other where edges are as in a dense system, which those of a test need not be.
-    /// Nothing may lose more than the bar of [`Precision::Mixed`].
-    const UNITS: f64 = 1e-3;
+    /// Tolerance of exact filters, relative to the root mean square. Operands have 11 significant
+    /// bits, so one rounding changes a number by at most 2⁻¹¹ and by about 2e-4 in the root mean
+    /// square. The hidden layer, the slopes and both weights are rounded. The weights are rounded
+    /// so that their errors cancel for the distribution of edges in a dense system, which a test
+    /// system need not have. The error may not exceed the bound of [`Precision::Mixed`].
+    const TENSOR_CORES: f64 = 1e-3;
 
-    /// Coefficients, features, gradients and up to four results on the way are rounded; and tables
-    /// differ by 3e-5 of the largest slope, which is some five times the root mean square of slopes.
+    /// Tolerance of tabulated filters, relative to the root mean square. Coefficients, features,
+    /// gradients and up to four intermediate results are rounded to 16 bits. In addition the tables
+    /// differ from the networks by up to 3e-5 of the largest slope, which is about five times the
+    /// root mean square of the slopes.
     const TABLES: f64 = 2e-3;
 
     #[track_caller]
@@ -215,23 +218,27 @@ mod mixed {
     }
 
     fn matches_the_reference(device: Result<Device>) {
-        let ops = units(device);
-        every_form(&|schnet, block, graph, x| compare((&ops, UNITS), schnet, block, graph, x));
-    }
-
-    fn matches_at_odd_sizes(device: Result<Device>) {
-        let ops = units(device);
-        odd_sizes(&|schnet, block, graph, x| compare((&ops, UNITS), schnet, block, graph, x));
-    }
-
-    fn rows_without_edges_are_zero(device: Result<Device>) {
-        let ops = units(device);
-        empty_rows(&ops, &|schnet, block, graph, x| {
-            compare((&ops, UNITS), schnet, block, graph, x)
+        let ops = tensor_cores(device);
+        every_form(&|schnet, block, graph, x| {
+            compare((&ops, TENSOR_CORES), schnet, block, graph, x)
         });
     }
 
-    /// Messages, their gradient and forces of a graph.
+    fn matches_at_odd_sizes(device: Result<Device>) {
+        let ops = tensor_cores(device);
+        odd_sizes(&|schnet, block, graph, x| {
+            compare((&ops, TENSOR_CORES), schnet, block, graph, x)
+        });
+    }
+
+    fn rows_without_edges_are_zero(device: Result<Device>) {
+        let ops = tensor_cores(device);
+        empty_rows(&ops, &|schnet, block, graph, x| {
+            compare((&ops, TENSOR_CORES), schnet, block, graph, x)
+        });
+    }
+
+    /// The messages, the gradient of y and the forces on a graph.
     fn results(ops: &GpuOps, graph: &Graph, x: &[[f64; 3]]) -> [Vec<f64>; 3] {
         let schnet = common::small_schnet();
         let n = 24 * x.len();
@@ -241,10 +248,10 @@ mod mixed {
         [m, grad_y, force.into_flattened()]
     }
 
-    /// Pairs beyond the cutoff, and what else a workgroup has to do, show in no bit. Rows are long
-    /// enough for several looks at the list.
+    /// The bits of a row depend neither on listed pairs beyond the cutoff nor on the other rows of
+    /// its workgroup. The rows are so long that a kernel reads each of them in several pieces.
     fn bits_are_of_the_neighbors_alone(device: Result<Device>) {
-        let ops = units(device);
+        let ops = tensor_cores(device);
         let near = points(6, 300, 6.5);
         let list =
             |x: &[[f64; 3]], radius| ReferenceOps.neighbor_list(x, &[0, x.len()], radius).unwrap();
@@ -253,7 +260,7 @@ mod mixed {
         let alone = results(&ops, &short, &near);
         assert!(alone == results(&ops, &long, &near), "bits depend on the list");
 
-        // So many rows that a workgroup has several.
+        // Enough rows that a workgroup computes several of them.
         let far = |k: usize| [100.0 + 20.0 * k as f64, 0.0, 0.0];
         let many: Vec<[f64; 3]> = near.iter().copied().chain((0..8000).map(far)).collect();
         let mut row_ptr = short.row_ptr.clone();
@@ -265,21 +272,21 @@ mod mixed {
         }
     }
 
-    /// The bar of [`Precision::Mixed`] where errors of all blocks have come together. f32 on the CPU
-    /// is as good as the truth here.
+    /// The forces of a whole network, with the errors of all blocks, keep the bound of
+    /// [`Precision::Mixed`]. The CPU's f32 is exact enough for the expected forces.
     fn forces_of_the_built_in_system_keep_the_bar(device: Result<Device>) {
-        let GpuOps(device, numerics) = units(device);
+        let GpuOps(device, numerics) = tensor_cores(device);
         let structure = flashschnet::builtin::structure();
         let system = System::new(&flashschnet::builtin::model(), std::slice::from_ref(&structure));
         let system = system.unwrap();
-        let velocities = vec![[0.0; 3]; structure.positions.len()];
-        let state = State { positions: structure.positions, velocities, step: 0 };
         let forces = |engine: &mut dyn Engine| {
-            engine.set_state(&state).unwrap();
+            engine.set_positions(&structure.positions).unwrap();
             engine.evaluate(Terms::Network).unwrap().forces.into_flattened()
         };
-        let found = forces(&mut Wgpu::new(&device, system.clone(), numerics).unwrap());
-        let expected = forces(&mut Cpu::new(system, Filter::Exact).unwrap());
-        assert_near("force", &found, &expected, UNITS);
+        let dynamics = Dynamics::none(&system);
+        let gpu = GpuEngine::new(&device, system.clone(), &dynamics, numerics);
+        let found = forces(&mut gpu.unwrap());
+        let expected = forces(&mut Cpu::new(system, &dynamics, Filter::Exact).unwrap());
+        assert_near("force", &found, &expected, TENSOR_CORES);
     }
 }

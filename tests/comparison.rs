@@ -1,8 +1,6 @@
-//! The comparison that the other tests rest on.
+//! The comparison that the other tests use.
 
-mod common;
-
-use common::assert_close;
+use crate::common::assert_close;
 
 #[test]
 fn close_numbers_pass() {

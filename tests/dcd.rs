@@ -1,13 +1,10 @@
-//! DCD trajectories of every flavour, and damaged ones.
+//! DCD trajectories of every flavor, truncated and damaged ones included.
 
 use std::path::PathBuf;
 
 use flashschnet::io::{DcdReader, Trajectory};
 
-#[path = "common/dcd.rs"]
-mod common;
-
-use common::{Dcd, frames};
+use crate::common::dcd::{Dcd, frames};
 
 struct Scratch {
     _folder: tempfile::TempDir,
@@ -36,7 +33,8 @@ fn refused(what: &str, bytes: &[u8], expected: &str) {
     assert!(error.contains("x.dcd: ") && error.contains(expected), "{what}: {error}");
 }
 
-/// CHARMM's, NAMD's and OpenMM's with and without a cell, X-PLOR's, either byte order, fixed beads.
+/// The flavors of CHARMM, NAMD and OpenMM with and without a cell, and that of X-PLOR; each in both
+/// byte orders, with and without fixed beads.
 fn flavours() -> Vec<Dcd> {
     let mut flavours = Vec::new();
     for big_endian in [false, true] {
@@ -70,7 +68,8 @@ fn every_flavour_reads_back() {
     }
 }
 
-/// Writers put the number of frames in when they end, or never, or before they begin.
+/// A writer stores the number of frames when it ends, or before it begins, or never. So the reader
+/// must not rely on it.
 #[test]
 fn the_headers_count_is_not_believed() {
     let expected = frames(3, 4, &[]);
@@ -102,17 +101,17 @@ fn what_is_not_read_is_refused_by_name() {
     many[at..at + 4].copy_from_slice(&200_000_000_u32.to_le_bytes());
     refused("beads beyond the end", &many, "frame 0, record marker: found 20, expected 800000000");
     let fixed = Dcd { free: vec![3, 2], ..Dcd::default() };
-    refused("unsorted", &fixed.bytes(&some), "free beads: found 2, expected rising numbers");
+    refused("unsorted", &fixed.bytes(&some), "free beads: found 2, expected ascending numbers");
 }
 
-/// Cut anywhere, a file is refused, or ends with a whole frame.
+/// A file truncated at any byte is an error, unless it ends with a whole frame.
 #[test]
 fn a_truncated_file_is_named() {
     for dcd in [Dcd::default(), Dcd { cell: true, free: vec![1, 4], ..Dcd::default() }] {
         let expected = frames(3, 5, &dcd.free);
         let bytes = dcd.bytes(&expected);
         let whole = |n: usize| dcd.bytes(&expected[..n]).len();
-        // The first frame is the largest: it holds the fixed beads too.
+        // The first frame is the largest, because only it holds the fixed beads.
         let records = 3 * (8 + 4 * 5) + if dcd.cell { 8 + 48 } else { 0 };
         let header = whole(1) - records;
         for length in 0..bytes.len() {
@@ -135,7 +134,7 @@ fn frames_of_another_molecule_or_without_numbers_are_named() {
     let mut some = frames(3, 5, &[]);
     let scratch = file(&Dcd::default().bytes(&some));
     let error = Trajectory::open(&scratch.path, 7).unwrap_err().to_string();
-    assert!(error.contains("found 5 beads, expected 7, those of the structure"), "{error}");
+    assert!(error.contains("found 5 beads, expected 7, as in the structure"), "{error}");
     some[1][3][2] = f32::NAN;
     let scratch = file(&Dcd::default().bytes(&some));
     let mut trajectory = Trajectory::open(&scratch.path, 5).unwrap();

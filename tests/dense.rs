@@ -1,11 +1,9 @@
 //! `dense`: every mode at odd sizes.
 
-#[macro_use]
-mod common;
-
-use common::{ACTIVATIONS, Backend, assert_close, linear, numbers};
 use flashschnet::ops::{Dense, Ops};
 use flashschnet::reference::ReferenceOps;
+
+use crate::common::{ACTIVATIONS, Backend, assert_close, linear, numbers};
 
 on_every_backend!(matches_the_reference);
 

@@ -1,16 +1,17 @@
-//! Bits: the same for the same seed, whoever else is computed, however many threads there are.
-
-#[macro_use]
-mod common;
+//! Determinism: the same seed gives the same bits, whichever other replicas are computed and
+//! however many threads there are.
 
 use std::sync::Arc;
 
-use common::{Backend, assert_close, at_rest, chains, hot, mixture, points, small_schnet};
 use flashschnet::engine::{Dynamics, Engine, Evaluation, Integrator, State, Terms};
 use flashschnet::error::Result;
 use flashschnet::model::Model;
-use flashschnet::reference::Reference;
-use flashschnet::system::{Structure, System, Topology};
+use flashschnet::structure::{Structure, Topology};
+use flashschnet::system::System;
+
+use crate::common::{
+    self, Backend, assert_close, at_rest, chains, hot, mixture, points, small_schnet,
+};
 
 on_every_backend!(
     same_seed_gives_same_bits,
@@ -33,7 +34,7 @@ macro_rules! on_mixed {
     ($($test:ident),* $(,)?) => {
         on_every_backend!(@ wgpu_mixed: $($test),*);
         on_every_backend!(@ hardware cuda_mixed: $($test),*);
-        on_every_backend!(@ hardware cuda_units: $($test),*);
+        on_every_backend!(@ hardware cuda_matrix: $($test),*);
     };
 }
 
@@ -50,10 +51,11 @@ on_mixed!(
 
 const STEPS: u64 = 250;
 
-/// Makes the engine of a backend.
-type EngineOf = fn(System) -> Result<Box<dyn Engine>>;
+/// Makes an engine of a backend.
+type EngineOf = fn(System, &Dynamics) -> Result<Box<dyn Engine>>;
 
-/// Runs in pieces; with `reset`, the state is read and set again after each.
+/// Runs the given numbers of steps in turn. With `reset`, it reads the state and sets it again
+/// after each of them.
 fn run(
     engine: EngineOf,
     (system, state): (System, State),
@@ -61,8 +63,7 @@ fn run(
     pieces: &[u64],
     reset: bool,
 ) -> (State, Evaluation) {
-    let mut engine = engine(system).unwrap();
-    engine.set_dynamics(dynamics).unwrap();
+    let mut engine = engine(system, dynamics).unwrap();
     engine.set_state(&state).unwrap();
     for steps in pieces {
         engine.advance(*steps).unwrap();
@@ -74,7 +75,7 @@ fn run(
     (engine.state().unwrap(), engine.evaluate(Terms::Total).unwrap())
 }
 
-/// The farthest way of a bead, Å.
+/// The largest displacement of a bead, Å.
 fn farthest(from: &State, to: &State) -> f64 {
     let way = |(x, y): (&[f64; 3], &[f64; 3])| {
         x.iter().zip(y).map(|(x, y)| (x - y) * (x - y)).sum::<f64>().sqrt()
@@ -85,7 +86,7 @@ fn farthest(from: &State, to: &State) -> f64 {
 fn same_seed_gives_same_bits(backend: &Backend) {
     let start = chains(14, 3);
     let first = run(backend.engine, start.clone(), &hot(3), &[STEPS], false);
-    // Beads move several times any skin, so that lists were rebuilt on the way.
+    // Beads move by several times the skin, so the neighbor lists were rebuilt during the run.
     assert!(farthest(&start.1, &first.0) > 4.0, "{}", farthest(&start.1, &first.0));
     assert_eq!(run(backend.engine, start, &hot(3), &[STEPS], false), first);
 }
@@ -100,13 +101,14 @@ fn another_seed_gives_another_run(backend: &Backend) {
     }
 }
 
-/// 14 beads, 2,520 and 11,060: kernels share the work out in other ways the more beads there are.
+/// 14, 2,520 and 11,060 beads: kernels distribute the work differently for different numbers of
+/// beads.
 fn the_number_of_beads_does_not_show(backend: &Backend) {
     let n = 14;
     let step = |replicas: usize, r: usize| {
         let (system, state) = chains(n, replicas);
         let beads = r * n..(r + 1) * n;
-        let (state, found) = run(backend.engine, (system, state), &hot(replicas), &[2], false);
+        let (state, found) = run(backend.engine, (system, state), &hot(replicas), &[1], false);
         let of = |values: &[[f64; 3]]| values[beads.clone()].to_vec();
         (of(&state.positions), of(&state.velocities), of(&found.forces), found.energy[r])
     };
@@ -117,14 +119,14 @@ fn the_number_of_beads_does_not_show(backend: &Backend) {
     assert!(step(180, 179) == step(790, 179), "the last of 180");
 }
 
-/// 40 replicas of 14 beads, each with its own number, and replica 17 of them.
+/// Replica 7 of 13 replicas of 14 beads, and the same replica alone under the same number.
 fn a_replica_alone_is_the_replica_among_others(backend: &Backend) {
-    let (n, r) = (40, 17);
+    let (n, r) = (13, 7);
     let (system, state) = chains(14, n);
     let dynamics = Dynamics { replica_ids: (100..100 + n as u32).collect(), ..hot(n) };
     let beads = system.beads(r);
     let alone = System { molecule_of: vec![0], first_bead: vec![0, 14], ..system.clone() };
-    let alone_state = at_rest(state.positions[beads.clone()].to_vec());
+    let alone_state = at_rest(&alone, state.positions[beads.clone()].to_vec());
     let alone_dynamics = Dynamics { replica_ids: vec![100 + r as u32], ..hot(1) };
 
     let start = state.clone();
@@ -138,29 +140,30 @@ fn a_replica_alone_is_the_replica_among_others(backend: &Backend) {
     assert_eq!(of_one.bead_energy, of_many.bead_energy[beads]);
 }
 
-/// Molecules of different sizes, terms and temperatures: each replica alone, with its number, its
-/// temperature and its molecule only, has the bits it has among the others.
+/// Molecules of different sizes, prior terms and temperatures. Each replica alone, with its own
+/// number, temperature and molecule, has the same bits as among the others.
 fn a_molecule_alone_is_the_molecule_in_a_mixture(backend: &Backend) {
     let (model, structures) = mixture();
-    // Some molecules twice, in different places.
+    // Two of the molecules appear twice.
     let order = [0, 1, 2, 3, 4, 1, 0];
     let structures: Vec<Structure> = order.iter().map(|s| structures[*s].clone()).collect();
     let system = System::new(&model, &structures).unwrap();
     assert_eq!(system.molecules.len(), 5);
-    let state = at_rest(structures.iter().flat_map(|s| s.positions.clone()).collect());
+    let positions = structures.iter().flat_map(|s| s.positions.clone()).collect();
     let n = order.len();
     let beta: Vec<f64> = (0..n).map(|r| 0.6 + 0.1 * r as f64).collect();
+    let state = State { beta, ..at_rest(&system, positions) };
     let replica_ids: Vec<u32> = (0..n as u32).map(|r| 50 + 3 * r).collect();
-    let dynamics = Dynamics { beta, replica_ids, ..hot(n) };
+    let dynamics = Dynamics { replica_ids, ..hot(n) };
     let (many, of_many) =
         run(backend.engine, (system.clone(), state.clone()), &dynamics, &[30], false);
     for r in 0..n {
         let alone = System::new(&model, &structures[r..=r]).unwrap();
         assert_eq!(alone.molecules, system.select([r]).molecules);
         let beads = system.beads(r);
-        let start = at_rest(state.positions[beads.clone()].to_vec());
-        let (beta, id) = (vec![dynamics.beta[r]], vec![dynamics.replica_ids[r]]);
-        let dynamics = Dynamics { beta, replica_ids: id, ..hot(1) };
+        let start = at_rest(&alone, state.positions[beads.clone()].to_vec());
+        let start = State { beta: vec![state.beta[r]], ..start };
+        let dynamics = Dynamics { replica_ids: vec![dynamics.replica_ids[r]], ..hot(1) };
         let (one, of_one) = run(backend.engine, (alone, start), &dynamics, &[30], false);
         assert_eq!(one.positions, many.positions[beads.clone()], "replica {r}");
         assert_eq!(one.velocities, many.velocities[beads.clone()], "replica {r}");
@@ -171,9 +174,7 @@ fn a_molecule_alone_is_the_molecule_in_a_mixture(backend: &Backend) {
 
 #[test]
 fn the_reference_mixes_molecules_as_well() {
-    let reference =
-        Backend { engine: |system| Ok(Box::new(Reference::new(system))), ..common::cpu() };
-    a_molecule_alone_is_the_molecule_in_a_mixture(&reference);
+    a_molecule_alone_is_the_molecule_in_a_mixture(&common::reference());
 }
 
 fn setting_the_state_that_was_read_changes_nothing(backend: &Backend) {
@@ -194,7 +195,7 @@ fn the_way_a_run_is_cut_changes_nothing(backend: &Backend) {
     assert_eq!(run(backend.engine, chains(14, 2), &hot(2), &[1, 7, 0, 52], false), straight);
 }
 
-/// Clouds of free beads, which mix soon.
+/// Clouds of free beads, whose neighbors change soon.
 fn clouds(sizes: &[usize]) -> (System, State) {
     let cloud = |n: &usize| Structure {
         topology: Arc::new(Topology {
@@ -208,22 +209,21 @@ fn clouds(sizes: &[usize]) -> (System, State) {
     let structures: Vec<Structure> = sizes.iter().map(cloud).collect();
     let model = Model { schnet: Some(small_schnet()), priors: Vec::new() };
     let system = System::new(&model, &structures).unwrap();
-    (system, at_rest(structures.into_iter().flat_map(|s| s.positions).collect()))
+    let state = at_rest(&system, structures.into_iter().flat_map(|s| s.positions).collect());
+    (system, state)
 }
 
-/// Edges and forces after a long run, and those of an engine that knows nothing of the run.
+/// Edges and evaluation at the end of a long run, from the engine that ran and from a new engine in
+/// the same state.
 fn after_and_afresh(backend: &Backend) -> [(Vec<u64>, Evaluation); 2] {
     let (system, start) = clouds(&[30, 45]);
-    let mut old = (backend.engine)(system.clone()).unwrap();
-    old.set_dynamics(&hot(2)).unwrap();
-    old.set_state(&start).unwrap();
-    let edges = old.n_edges().unwrap();
+    let mut old = backend.moving(system.clone(), &hot(2), &start);
+    let edges = old.probe().n_edges().unwrap();
     old.advance(2 * STEPS).unwrap();
     let state = old.state().unwrap();
-    let mut new = (backend.engine)(system).unwrap();
-    new.set_state(&state).unwrap();
-    assert_ne!(new.n_edges().unwrap(), edges, "nothing changed on the way");
-    [old, new].map(|mut e| (e.n_edges().unwrap(), e.evaluate(Terms::Total).unwrap()))
+    let mut new = backend.moving(system, &hot(2), &state);
+    assert_ne!(new.probe().n_edges().unwrap(), edges, "the number of edges did not change");
+    [old, new].map(|mut e| (e.probe().n_edges().unwrap(), e.evaluate(Terms::Total).unwrap()))
 }
 
 fn neighbor_lists_keep_up_with_the_beads(backend: &Backend) {
@@ -233,7 +233,7 @@ fn neighbor_lists_keep_up_with_the_beads(backend: &Backend) {
     assert_close("forces", old.forces.as_flattened(), new.forces.as_flattened(), 1e-5);
 }
 
-/// Where positions are kept in f64, not even a bit tells when the lists were rebuilt.
+/// The CPU keeps positions in f64, so no bit depends on when the lists were rebuilt.
 #[test]
 fn rebuilds_leave_no_trace() {
     for backend in [common::cpu(), common::cpu_table()] {
@@ -242,7 +242,7 @@ fn rebuilds_leave_no_trace() {
     }
 }
 
-/// One large replica and two small ones, so that work is split between and within replicas.
+/// One large replica and two small ones, so that threads share work between and within replicas.
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
     let start = clouds(&[30, 300, 45]);

@@ -1,17 +1,18 @@
 //! The contract of an engine: agreement with the reference on a mixed system, and its errors.
 
-#[macro_use]
-mod common;
-
 use std::sync::Arc;
 
-use common::{Backend, assert_close, at_rest, chain, chains, hot, points, priors, small_schnet};
 use flashschnet::engine::{Dynamics, Engine, Integrator, State, Terms};
 use flashschnet::error::Error;
 use flashschnet::model::Model;
 use flashschnet::ops::Ops;
-use flashschnet::reference::{Reference, ReferenceOps};
-use flashschnet::system::{System, Topology};
+use flashschnet::reference::ReferenceOps;
+use flashschnet::structure::{Structure, Topology};
+use flashschnet::system::System;
+
+use crate::common::{
+    self, Backend, assert_close, at_rest, chain, chains, hot, points, priors, small_schnet,
+};
 
 on_every_backend!(
     @ wgpu_emulated:
@@ -28,6 +29,8 @@ on_every_backend!(
     bad_input_is_refused,
     priors_need_no_network,
     forces_follow_the_energy,
+    a_crowd_between_two_lists_is_an_error,
+    steps_are_counted_beyond_32_bits,
 );
 
 /// A long chain, a single bead and a short chain, with a network and no priors.
@@ -40,23 +43,25 @@ fn mixed() -> (System, State) {
         structure
     });
     let system = System::new(&model, &structures).unwrap();
-    (system, at_rest(structures.into_iter().flat_map(|s| s.positions).collect()))
+    let state = at_rest(&system, structures.into_iter().flat_map(|s| s.positions).collect());
+    (system, state)
 }
 
 /// The backend's engine and the reference's, in the same state.
-fn both(backend: &Backend, system: System, state: &State) -> [Box<dyn Engine>; 2] {
-    let mut engines = [(backend.engine)(system.clone()).unwrap(), Box::new(Reference::new(system))];
-    for engine in &mut engines {
-        engine.set_state(state).unwrap();
-    }
-    engines
+fn both(
+    backend: &Backend,
+    system: &System,
+    dynamics: &Dynamics,
+    state: &State,
+) -> [Box<dyn Engine>; 2] {
+    [backend, &common::reference()].map(|backend| backend.moving(system.clone(), dynamics, state))
 }
 
 fn every_term_matches_the_reference(backend: &Backend) {
     for (system, state) in [mixed(), chains(15, 3)] {
         let n_terms = system.molecules[0].terms.len();
-        let [mut found, mut expected] = both(backend, system, &state);
-        assert_eq!(found.n_edges().unwrap(), expected.n_edges().unwrap());
+        let [mut found, mut expected] = both(backend, &system, &hot(3), &state);
+        assert_eq!(found.probe().n_edges().unwrap(), expected.probe().n_edges().unwrap());
         for terms in
             (0..n_terms).map(Terms::Prior).chain([Terms::Network, Terms::Total, Terms::Network])
         {
@@ -79,11 +84,12 @@ fn a_short_run_matches_the_reference(backend: &Backend) {
         Integrator::Langevin { friction: 5.0 },
         Integrator::Nve,
         Integrator::Overdamped { friction: 20.0 },
+        Integrator::OverdampedPublished { friction: 20.0 },
     ] {
         let (system, state) = chains(11, 3);
-        let dynamics = Dynamics { integrator, dt: 0.002, beta: vec![1.7, 1.0, 0.5], ..hot(3) };
-        let [found, expected] = both(backend, system, &state).map(|mut engine| {
-            engine.set_dynamics(&dynamics).unwrap();
+        let dynamics = Dynamics { integrator, dt: 0.002, ..hot(3) };
+        let state = State { beta: vec![1.7, 1.0, 0.5], ..state };
+        let [found, expected] = both(backend, &system, &dynamics, &state).map(|mut engine| {
             engine.advance(20).unwrap();
             engine.state().unwrap()
         });
@@ -102,9 +108,8 @@ fn external_forces_push_without_doing_work_in_the_energy(backend: &Backend) {
     let external = points(9, 16, 20.0);
     let dynamics = Dynamics { integrator: Integrator::Nve, ..hot(2) };
     let run = |external: Option<&[[f64; 3]]>, reference: bool| {
-        let [found, expected] = both(backend, system.clone(), &state);
+        let [found, expected] = both(backend, &system, &dynamics, &state);
         let mut engine = if reference { expected } else { found };
-        engine.set_dynamics(&dynamics).unwrap();
         let before = engine.evaluate(Terms::Total).unwrap();
         engine.set_external_forces(external).unwrap();
         assert_eq!(engine.evaluate(Terms::Total).unwrap(), before);
@@ -119,7 +124,8 @@ fn external_forces_push_without_doing_work_in_the_energy(backend: &Backend) {
 
 fn too_many_neighbors_are_an_error(backend: &Backend) {
     let (mut system, mut state) = chains(14, 3);
-    // Only the last bead of the last replica crowds its neighbors beyond the limit.
+    // The last bead of the last replica is moved, so that only this replica has beads with more
+    // neighbors than the limit.
     state.positions[41] = state.positions[35].map(|x| x + 1.0);
     let (first_bead, radius) = (&system.first_bead, small_schnet().neighbor_radius());
     let graph = ReferenceOps.neighbor_list(&state.positions, first_bead, radius).unwrap();
@@ -129,14 +135,12 @@ fn too_many_neighbors_are_an_error(backend: &Backend) {
     let mut schnet = small_schnet();
     schnet.max_num_neighbors = Some(limit as u32);
     system.schnet = Some(Arc::new(schnet));
-    let [mut found, mut expected] = both(backend, system, &state).map(|mut engine| {
-        engine.set_dynamics(&Dynamics { replica_ids: vec![7, 8, 9], ..hot(3) }).unwrap();
-        engine
-    });
+    let dynamics = Dynamics { replica_ids: vec![7, 8, 9], ..hot(3) };
+    let [mut found, mut expected] = both(backend, &system, &dynamics, &state);
     let expected = expected.potential().unwrap_err().to_string();
     assert!(expected.starts_with("replica 9, bead "), "{expected}");
     assert_eq!(found.potential().unwrap_err().to_string(), expected);
-    assert_eq!(found.n_edges().unwrap_err().to_string(), expected);
+    assert_eq!(found.probe().n_edges().unwrap_err().to_string(), expected);
     let error = match found.advance(1) {
         Ok(()) => found.state().map(|_| ()),
         Err(error) => Err(error),
@@ -147,18 +151,17 @@ fn too_many_neighbors_are_an_error(backend: &Backend) {
 fn a_blow_up_is_an_error_with_the_last_good_step(backend: &Backend) {
     let (system, mut state) = chains(10, 3);
     state.step = 5;
-    let mut engine = (backend.engine)(system).unwrap();
-    engine.set_dynamics(&Dynamics { replica_ids: vec![7, 8, 9], ..hot(3) }).unwrap();
-    engine.set_state(&state).unwrap();
+    let dynamics = Dynamics { replica_ids: vec![7, 8, 9], ..hot(3) };
+    let mut engine = backend.moving(system, &dynamics, &state);
     engine.advance(10).unwrap();
     let good = engine.state().unwrap();
-    // A bead of the second replica so fast that its square is no number in any precision.
+    // A bead of the second replica is so fast that its squared speed overflows in f64, too.
     let mut broken = good.clone();
     broken.velocities[15] = [1e300, 0.0, 0.0];
     engine.set_state(&broken).unwrap();
     engine.advance(20).unwrap();
     match engine.state() {
-        // A backend may know the step better than by the looks at the state.
+        // A backend may know the step more exactly than from the states that were read.
         Err(Error::BlowUp { replica: 8, first_step: 15, last_step: 16..=35, .. }) => {}
         other => panic!("found {other:?}"),
     }
@@ -169,23 +172,23 @@ fn a_blow_up_is_an_error_with_the_last_good_step(backend: &Backend) {
 
 fn bad_input_is_refused(backend: &Backend) {
     let (system, state) = chains(10, 2);
-    let mut engine = (backend.engine)(system).unwrap();
-    engine.set_state(&state).unwrap();
-    assert!(matches!(engine.advance(1), Err(Error::Invalid { .. })), "no dynamics");
-    engine.set_dynamics(&hot(2)).unwrap();
-
     let invalid = |result: flashschnet::Result<()>| matches!(result, Err(Error::Invalid { .. }));
-    assert!(invalid(engine.set_dynamics(&hot(3))));
+    assert!(invalid((backend.engine)(system.clone(), &hot(3)).map(|_| ())));
+    let n_terms = system.molecules[0].terms.len();
+    let mut engine = backend.moving(system, &hot(2), &state);
+    assert!(invalid(engine.evaluate(Terms::Prior(n_terms)).map(|_| ())));
+    assert!(invalid(engine.energies(Terms::Prior(n_terms)).map(|_| ())));
     let mut short = state.clone();
     short.velocities.pop();
     assert!(invalid(engine.set_state(&short)));
     let mut wrong = state.clone();
     wrong.positions[3][1] = f64::NAN;
     assert!(invalid(engine.set_state(&wrong)));
-    assert!(invalid(engine.advance_with_noise(&state.positions[1..])));
+    assert!(invalid(engine.probe().advance_with_noise(&state.positions[1..])));
     assert!(invalid(engine.set_external_forces(Some(&wrong.positions))));
     let kept = engine.state().unwrap();
-    // f32 near the replica's center: 2⁻²⁴ of some 20 Å.
+    // Every backend stores positions at least as exactly as f32, whose relative error is 2⁻²⁴ =
+    // 6e-8.
     let (found, expected) = (kept.positions.as_flattened(), state.positions.as_flattened());
     assert_close("positions", found, expected, 1e-7);
     assert_eq!((kept.velocities, kept.step), (state.velocities, state.step));
@@ -194,10 +197,11 @@ fn bad_input_is_refused(backend: &Backend) {
 fn priors_need_no_network(backend: &Backend) {
     let model = Model { schnet: None, priors: priors(9) };
     let structure = chain(9, 1);
-    let state = at_rest(structure.positions.clone());
+    let positions = structure.positions.clone();
     let system = System::new(&model, &[structure]).unwrap();
-    let [mut found, mut expected] = both(backend, system, &state);
-    assert_eq!(found.n_edges().unwrap(), [0]);
+    let state = at_rest(&system, positions);
+    let [mut found, mut expected] = both(backend, &system, &hot(1), &state);
+    assert_eq!(found.probe().n_edges().unwrap(), [0]);
     let (found, expected) =
         (found.evaluate(Terms::Total).unwrap(), expected.evaluate(Terms::Total).unwrap());
     assert_close("energy", &found.energy, &expected.energy, 1e-5);
@@ -205,14 +209,14 @@ fn priors_need_no_network(backend: &Backend) {
     assert_eq!(found.bead_energy, [0.0; 9]);
 }
 
-/// (E(x + h u) − E(x − h u)) / 2h against −F·u, u along the force, which is where a difference is
-/// largest against the rounding of the energies. Steps h and h/2 are combined to cancel the error in
-/// h²; what is left is rounding, 2⁻²⁴ of energies of about 500 kcal/mol over 2h: some 1e-3
-/// kcal/mol/Å, of forces of 100.
+/// Compares (E(x + h u) − E(x − h u)) / 2h with −F·u for a unit vector u along the force, where the
+/// difference is largest relative to the rounding of the energies. The differences for h and 2h
+/// are combined to cancel the error of order h². Rounding remains: 2⁻²⁴ of energies of about
+/// 500 kcal/mol, divided by 2h, is about 1e-3 kcal/mol/Å, for forces of about 100 kcal/mol/Å.
 fn forces_follow_the_energy(backend: &Backend) {
     for (system, state) in [mixed(), chains(15, 3)] {
         let n_terms = system.molecules[0].terms.len();
-        let mut engine = (backend.engine)(system).unwrap();
+        let mut engine = backend.still(system);
         for terms in (0..n_terms).map(Terms::Prior).chain([Terms::Network, Terms::Total]) {
             engine.set_state(&state).unwrap();
             let forces = engine.evaluate(terms).unwrap().forces;
@@ -225,7 +229,8 @@ fn forces_follow_the_energy(backend: &Backend) {
                     std::array::from_fn(|c| x[c] + h * f[c] / size)
                 };
                 let positions = state.positions.iter().zip(&forces).map(moved).collect();
-                engine.set_state(&at_rest(positions)).unwrap();
+                let positions: Vec<_> = positions;
+                engine.set_positions(&positions).unwrap();
                 engine.evaluate(terms).unwrap().energy.iter().sum::<f64>()
             };
             let mut slope = |h: f64| (energy(h) - energy(-h)) / (2.0 * h);
@@ -233,5 +238,65 @@ fn forces_follow_the_energy(backend: &Backend) {
             let error = (derivative + size).abs();
             assert!(error <= 1e-3 * size + 5e-3, "{terms:?}: {derivative} instead of {}", -size);
         }
+    }
+}
+
+/// A bead gets one neighbor too many between two builds of the list. The new neighbor is in the
+/// list from the start, because it is within the skin.
+fn a_crowd_between_two_lists_is_an_error(backend: &Backend) {
+    let mut schnet = small_schnet();
+    schnet.max_num_neighbors = Some(1);
+    let topology = Topology { types: vec![1; 3], masses: vec![1e6; 3], lists: Vec::new() };
+    let positions = vec![[0.0; 3], [0.0, 3.0, 0.0], [0.0, -7.2, 0.0]];
+    let structure =
+        Structure { topology: Arc::new(topology), positions: positions.clone(), velocities: None };
+    let model = Model { schnet: Some(schnet), priors: Vec::new() };
+    let system = System::new(&model, &[structure]).unwrap();
+    // 0.05 Å per step: the bead is within the cutoff of 7 Å after five steps.
+    let velocities = vec![[0.0; 3], [0.0; 3], [0.0, 12.5, 0.0]];
+    let state = State { velocities, ..at_rest(&system, positions) };
+    let dynamics = Dynamics { integrator: Integrator::Nve, dt: 0.004, ..hot(1) };
+    let mut engine = backend.moving(system.clone(), &dynamics, &state);
+    let mut builds_after = |steps| {
+        engine.advance(steps).unwrap();
+        engine.settle().unwrap();
+        engine.probe().list_builds().unwrap()
+    };
+    assert_eq!(builds_after(1), builds_after(2));
+    let error = match engine.advance(7) {
+        Ok(()) => engine.settle().map(|_| ()),
+        Err(error) => Err(error),
+    };
+    match error {
+        Err(Error::TooManyNeighbors { replica: 0, bead: 0, found: 2, limit: 1 }) => {}
+        other => panic!("found {other:?}"),
+    }
+    // It is an error, too, if the beads have parted again before the host reads the status.
+    let mut engine = backend.moving(system, &dynamics, &state);
+    let error = engine.advance(300).and_then(|()| engine.settle().map(|_| ()));
+    assert!(matches!(error, Err(Error::TooManyNeighbors { limit: 1, .. })), "{error:?}");
+}
+
+fn steps_are_counted_beyond_32_bits(backend: &Backend) {
+    let start = (1 << 32) - 7;
+    let (system, state) = chains(9, 2);
+    let state = State { step: start, ..state };
+    let [found, expected] = both(backend, &system, &hot(2), &state).map(|mut engine| {
+        engine.advance(20).unwrap();
+        engine.state().unwrap()
+    });
+    assert_eq!([found.step, expected.step], [start + 20; 2]);
+    let [x, y] = [&found, &expected].map(|state| state.positions.as_flattened());
+    assert_close("positions", x, y, 1e-5);
+    let mut engine = backend.moving(system, &hot(2), &found);
+    let mut broken = found.clone();
+    broken.velocities[2] = [1e300, 0.0, 0.0];
+    engine.set_state(&broken).unwrap();
+    engine.advance(3).unwrap();
+    match engine.state() {
+        Err(Error::BlowUp { replica: 0, first_step, last_step, .. }) => {
+            assert!(first_step == found.step && last_step > found.step, "{first_step} {last_step}");
+        }
+        other => panic!("found {other:?}"),
     }
 }

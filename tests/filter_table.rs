@@ -1,16 +1,18 @@
-//! Tabulated filters against the networks they stand for.
+//! Tabulated filters against the filter networks that they replace.
 
-mod common;
-
-use common::{ACTIVATIONS, assert_close, bases, chains, cutoffs, farthest_apart, schnet};
 use flashschnet::cpu::Cpu;
 use flashschnet::engine::{Engine, Filter, Terms};
 use flashschnet::model::FilterTable;
 use flashschnet::ops::{Graph, Ops};
 use flashschnet::reference::{Reference, ReferenceOps};
 
-/// W_f(d) and W'_f(d) of every channel, by the reference, from a pair of beads at distance d: with
-/// y = 1 the message is W, and with grad_m of one channel the force is −2 W'.
+use crate::common::{
+    self, ACTIVATIONS, assert_close, bases, chains, cutoffs, farthest_apart, hot, schnet, truth,
+};
+
+/// W_f(d) and W'_f(d) of channel f by the reference, from a pair of beads at distance d. With y = 1
+/// the message is W_f. With grad_m = 1 on channel f of the second bead alone, the force on the
+/// first bead is W'_f.
 fn exact(network: &flashschnet::model::SchNet, d: f64, f: usize) -> [f64; 2] {
     let n_filters = network.n_filters();
     let graph = Graph { row_ptr: vec![0, 1, 2], col: vec![1, 0] };
@@ -31,8 +33,9 @@ fn tabulated(table: &FilterTable, n_filters: usize, d: f64, f: usize) -> [f64; 2
     [c0 + s * (c1 + s * (c2 + s * c3)), (c1 + s * (2.0 * c2 + s * 3.0 * c3)) * at.rate]
 }
 
-/// At distances of its own, not those the table measured itself at: with margin 2, because the
-/// largest error of a cubic lies at the points the table looks at only to leading order.
+/// Measures the error at other distances than those at which the table measured it. The largest
+/// error of a cubic lies at the table's own distances only to leading order, so the tolerance has
+/// some margin.
 #[test]
 fn is_within_its_tolerance_everywhere() {
     for (k, basis) in bases(17, 7.0).into_iter().enumerate() {
@@ -49,21 +52,23 @@ fn is_within_its_tolerance_everywhere() {
                     largest[c] = largest[c].max(expected[c].abs());
                 }
             }
-            // The largest slope of the block may be another channel's: allow for it.
+            // The table's tolerance is relative to the largest slope of all channels. The factor 20
+            // allows for a smaller largest slope of this channel, and for the margin above.
             assert!(error[1] <= 20.0 * tolerance * largest[1], "{k}: {error:?} of {largest:?}");
             assert!(error[0] <= 20.0 * tolerance * largest[0], "{k}: {error:?} of {largest:?}");
         }
     }
 }
 
-/// A table so coarse that nothing but the same pieces agrees within single precision.
+/// The table is so coarse that results agree within single precision only if both engines use the
+/// same cubic pieces.
 #[test]
 fn the_cpu_computes_what_the_reference_computes_from_the_same_table() {
     let (system, state) = chains(40, 2);
     let filter = Filter::Table { tolerance: 1.0 };
-    let mut cpu = Cpu::new(system.clone(), filter).unwrap();
-    let mut reference = Reference::with_filter(system.clone(), filter).unwrap();
-    let mut exact = Reference::new(system);
+    let mut cpu = Cpu::new(system.clone(), &hot(2), filter).unwrap();
+    let mut reference = Reference::with_filter(system.clone(), &hot(2), filter).unwrap();
+    let mut exact = truth(system);
     let mut evaluate = |engine: &mut dyn Engine| {
         engine.set_state(&state).unwrap();
         engine.evaluate(Terms::Network).unwrap()
@@ -84,11 +89,12 @@ fn cells_join_and_end_at_the_breakpoints() {
     let table = FilterTable::new(&network, 1e-4).unwrap();
     let mut at = 0.0;
     for cell in &table.cells {
-        assert!((cell.start - at).abs() < 1e-12, "{cell:?} does not join {at}");
+        assert!((cell.start - at).abs() < 1e-12, "{cell:?} does not start at {at}");
         at = cell.start + cell.n_intervals as f64 / cell.rate;
     }
     assert!((at - 7.0).abs() < 1e-12);
-    // The shifted cosine starts to fall 1.5 Å before the cutoff, the basis' bump starts at 2 Å.
+    // The shifted cosine starts to fall 1.5 Å before the cutoff, and the envelope of the basis
+    // starts at 2 Å.
     for breakpoint in [2.0, 5.5] {
         assert!(table.stretches.iter().any(|stretch| (stretch.start - breakpoint).abs() < 1e-12));
     }

@@ -1,28 +1,29 @@
-//! Adjoints and forces of the reference are the derivatives of its values, to 1e-7 of their
-//! largest component, by central differences of fourth order.
-
-mod common;
+//! The adjoints and forces of the reference agree with central differences of fourth order of its
+//! values, to 1e-7 of the largest component.
 
 use std::cell::RefCell;
 use std::path::Path;
 
-use common::{
-    ACTIVATIONS, assert_close, at_rest, bases, chain, chains, cutoffs, every_prior, farthest_apart,
-    linear, numbers, points, schnet,
-};
+use flashschnet::diagnose::verify;
+use flashschnet::diagnose::verify::Options;
 use flashschnet::engine::{Engine, Filter, Terms};
 use flashschnet::error::Error;
 use flashschnet::model::Model;
 use flashschnet::ops::{Dense, Ops};
 use flashschnet::reference::{Reference, ReferenceOps};
 use flashschnet::system::System;
-use flashschnet::verify::{self, Options};
+
+use crate::common::{
+    ACTIVATIONS, assert_close, bases, chain, chains, cutoffs, every_prior, farthest_apart, hot,
+    linear, numbers, points, schnet, truth,
+};
 
 const TOLERANCE: f64 = 1e-7;
 
-/// The gradient of `value` at `x`.
+/// The gradient of `value` at `x` by central differences of fourth order.
 fn differences(x: &[f64], mut value: impl FnMut(&[f64]) -> f64) -> Vec<f64> {
-    /// Small enough that no pair of the fixtures crosses the cutoff, where C is not smooth.
+    /// The step is small enough that no pair of the fixtures crosses the cutoff, where C is not
+    /// smooth.
     const H: f64 = 5e-5;
     let mut at = x.to_vec();
     (0..x.len())
@@ -143,16 +144,20 @@ fn prior_forces_are_the_derivatives() {
     }
 }
 
-/// Forces of a whole system along `n_directions` random directions.
+/// Compares the forces of a whole system with differences of its energy along `n_directions` random
+/// directions, or along the number of directions in `FLASHSCHNET_DIRECTIONS`.
 fn check_system(name: &str, system: System, positions: &[[f64; 3]], n_directions: u64) {
-    check_engine(name, Reference::new(system), positions, n_directions);
+    check_engine(name, truth(system), positions, n_directions);
 }
 
 fn check_engine(name: &str, mut engine: Reference, positions: &[[f64; 3]], n_directions: u64) {
     let mut at = |x: &[[f64; 3]]| {
-        engine.set_state(&at_rest(x.to_vec())).unwrap();
+        engine.set_positions(x).unwrap();
         engine.evaluate(Terms::Total).unwrap()
     };
+    let wanted = std::env::var("FLASHSCHNET_DIRECTIONS").ok();
+    let n_directions =
+        wanted.map_or(n_directions, |text| text.parse().expect("FLASHSCHNET_DIRECTIONS"));
     let forces = at(positions).forces;
     let (mut found, mut expected) = (Vec::new(), Vec::new());
     for k in 0..n_directions {
@@ -172,13 +177,14 @@ fn forces_of_a_chain_with_a_network_and_priors_are_the_derivatives() {
     check_system("chains", system, &state.positions, 6);
 }
 
-/// From a table so coarse that its forces are not the network's by far more than the tolerance.
+/// The table is so coarse that its forces differ from the network's by far more than the tolerance.
 #[test]
 fn forces_from_a_coarse_table_are_the_derivatives() {
     let (system, state) = chains(12, 2);
-    let coarse = Reference::with_filter(system.clone(), Filter::Table { tolerance: 1.0 }).unwrap();
+    let filter = Filter::Table { tolerance: 1.0 };
+    let coarse = Reference::with_filter(system.clone(), &hot(2), filter).unwrap();
     check_engine("coarse table", coarse.clone(), &state.positions, 6);
-    let [found, exact] = [coarse, Reference::new(system)].map(|mut engine| {
+    let [found, exact] = [coarse, truth(system)].map(|mut engine| {
         engine.set_state(&state).unwrap();
         engine.evaluate(Terms::Network).unwrap().forces
     });
@@ -190,9 +196,9 @@ fn forces_from_a_coarse_table_are_the_derivatives() {
 fn forces_of_the_cloud_cases_are_the_derivatives() {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data"));
     for case in verify::cases_at(folder).unwrap() {
-        // The verifier builds the system, which is all that is wanted of it here.
+        // The verifier only serves to build the system of the case.
         let system = RefCell::new(None);
-        verify::verify_file(&case, Options::default(), &|built| {
+        verify::verify_file(&case, Options::default(), &|built, _| {
             *system.borrow_mut() = Some(built);
             Err(Error::unsupported("verification in this test", ""))
         });

@@ -1,39 +1,38 @@
-//! Damaged and hostile files: a clean error or a sound result, never a panic, and never more
-//! memory than the size of the file justifies.
+//! Damaged and malicious model and structure files give a clean error or a sound result, never a
+//! panic. Reading them takes memory in proportion to the size of the file at most.
 //!
-//! `FLASHSCHNET_FUZZ_SECONDS` sets how long the mutation test runs, 20 by default.
+//! `FLASHSCHNET_FUZZ_SECONDS` sets how many seconds the mutation test runs; the default is 20.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use flashschnet::model::native::{write_model, write_structures};
-use flashschnet::model::{Model, load_model_and_structures, load_structures};
+use flashschnet::io::native::{write_model, write_structures};
+use flashschnet::io::{load_model_and_structures, load_structures};
+use flashschnet::model::Model;
 use proptest::prelude::RngExt as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
-use pt::{Pickle, Py};
 
-#[path = "common/counting.rs"]
-mod counting;
-mod pt;
+use crate::counting;
+use crate::pt::{self, Pickle, Py};
 
-/// Reading takes at most so many bytes per byte of the file: a pickle of one-byte opcodes, each of
-/// which makes an object, needs the most.
+/// Reading takes at most this much memory per byte of the file, plus `BYTES_BASE`. A pickle whose
+/// opcodes are single bytes that each make an object needs the most.
 const BYTES_PER_BYTE: usize = 80;
 const BYTES_BASE: usize = 2 << 20;
 
-/// A file of this thread.
+/// The path of a file that only this thread uses.
 fn scratch() -> PathBuf {
     let name = format!("hostile-{}-{:?}.pt", std::process::id(), std::thread::current().id());
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-/// What reading a file came to.
+/// The result of reading a file: the error, if every reader refused it, and the peak memory, bytes.
 struct Outcome {
     error: Option<String>,
     peak: usize,
 }
 
-/// Reads bytes in every way there is.
+/// Reads the bytes as a model, as structures, and as both, and checks memory and error messages.
 fn read(bytes: &[u8]) -> Outcome {
     let path = scratch();
     std::fs::write(&path, bytes).unwrap();
@@ -56,7 +55,7 @@ fn read(bytes: &[u8]) -> Outcome {
     Outcome { error: model.and(structures).map(|error| error.to_string()), peak }
 }
 
-/// A pickle alone in its file.
+/// A `.pt` file that holds only this pickle.
 fn pickled(body: &[u8]) -> Vec<u8> {
     let bytes = [&[0x80, 4], body].concat();
     pt::zip(&Pickle { bytes, storages: Vec::new() }.members())
@@ -117,7 +116,7 @@ fn pickle_bombs_are_defused() {
         "the model class an object",
     );
     refused("built objects", &repeated(b"NN\x81)b0", N, b"N."), "the model class None");
-    // Doubling by reference: 2^n leaves on paper, n nodes in memory.
+    // Each tuple refers twice to the one before: 2^n leaves if expanded, but n nodes in memory.
     refused(
         "a doubling chain",
         &repeated(
@@ -160,7 +159,7 @@ fn pickle_bombs_are_defused() {
     refused("a newer protocol", &pickled(b"\x80\x06N."), "protocol 6");
 }
 
-/// A structure with another tensor for its positions.
+/// A file with a structure whose tensor of positions is changed.
 fn with_positions(change: impl Fn(&mut pt::Tensor)) -> Vec<u8> {
     let Py::Tensor(mut tensor) = pt::f32s(&[3, 3], [0.5; 9]) else { unreachable!() };
     change(&mut tensor);
@@ -195,7 +194,7 @@ fn tensors_stay_inside_their_storages() {
     refused("an expanded vector", &with_positions(expanded), "expand to many times the size");
     refused("no elements", &with_positions(|t| t.shape = vec![0, HUGE]), "pos: found shape");
     refused("a storage cut short", &with_positions(|t| t.data.truncate(20)), "a view inside");
-    // Strides of axes with one element are never taken.
+    // The stride of an axis with one element has no effect.
     let odd = |t: &mut pt::Tensor| (t.shape, t.strides) = (vec![3, 3, 1], vec![3, 1, HUGE]);
     refused("an odd stride", &with_positions(odd), "pos: found shape [3, 3, 1]");
     assert!(read(&with_positions(|_| {})).error.is_none());
@@ -240,7 +239,7 @@ fn containers_that_lie_are_refused() {
     refused("many members", &changed(end + 10, &[0xff; 2]), "cut short");
     refused("a directory beyond the end", &changed(end + 16, &[0xfe; 4]), "cut short");
     refused("a truncated file", &file[..file.len() - 23], "no end of the central directory");
-    // The second member takes the place of the first.
+    // The entry of the second member points to the bytes of the first.
     let second = entry + 46 + "stem/data.pkl".len();
     refused(
         "overlapping members",
@@ -267,7 +266,7 @@ fn containers_that_lie_are_refused() {
     refused("a member twice", &pt::zip(&twice), "found twice");
 }
 
-/// The files that mutations start from.
+/// The sound files that mutations start from.
 fn seeds() -> Vec<(String, Vec<u8>)> {
     let mut terms = vec![("SchNet", pt::schnet(pt::Network::default()))];
     terms.extend(pt::keyed_priors());
@@ -303,7 +302,7 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
     seeds
 }
 
-/// Clears the checksums of a zip file, so that mutations reach what is behind them.
+/// Clears the checksums of a zip file, so that mutated members pass the check and are read.
 fn without_checksums(mut file: Vec<u8>) -> Vec<u8> {
     for at in 0..file.len().saturating_sub(46) {
         if file[at..].starts_with(b"PK\x01\x02") {
@@ -316,7 +315,7 @@ fn without_checksums(mut file: Vec<u8>) -> Vec<u8> {
 fn mutate(seeds: &[(String, Vec<u8>)], rng: &mut TestRng) -> (String, Vec<u8>) {
     let (name, seed) = &seeds[rng.random_range(0..seeds.len())];
     let mut file = seed.clone();
-    // Headers and pickles are worth more than weights.
+    // Headers and pickles matter more than weights, so most changes fall there.
     let pickle = file.windows(8).position(|w| w == b"data.pkl").unwrap_or(0);
     let place = |rng: &mut TestRng, file: &[u8]| match rng.random_range(0..4) {
         0 => rng.random_range(0..file.len()),
@@ -351,7 +350,7 @@ fn mutate(seeds: &[(String, Vec<u8>)], rng: &mut TestRng) -> (String, Vec<u8>) {
                 let n = rng.random_range(1..64).min(file.len() - at).min(file.len() - from);
                 file.copy_within(from..from + n, at);
             }
-            // Opcodes, where an opcode is likely.
+            // A pickle opcode.
             _ => {
                 file[at] = *b"().012NRQb]}tsuaeqrhjcX\x81\x85\x86\x87"
                     .get(rng.random_range(0..27))
@@ -362,7 +361,7 @@ fn mutate(seeds: &[(String, Vec<u8>)], rng: &mut TestRng) -> (String, Vec<u8>) {
     (name.clone(), file)
 }
 
-/// Mutations that once went wrong; none so far.
+/// Numbers of mutations that once failed; none so far.
 const REGRESSIONS: [u64; 0] = [];
 
 #[test]
@@ -381,7 +380,7 @@ fn mutated_files_give_an_error_or_a_sound_result() {
         seed[..8].copy_from_slice(&case.to_le_bytes());
         let mut rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
         let (name, file) = mutate(&seeds, &mut rng);
-        // Shown only when the test fails.
+        // `cargo test` shows this only if the test fails.
         println!("case {case}: {name}");
         n += 1;
         n_taken += usize::from(read(&file).error.is_none());

@@ -1,28 +1,24 @@
-//! Damaged trajectories: a clean error or a sound frame, never a panic, and never more memory than
-//! the size of the file justifies.
+//! Damaged trajectories give a clean error or sound frames, never a panic. Reading them takes
+//! memory in proportion to the size of the file at most.
 //!
-//! `FLASHSCHNET_FUZZ_SECONDS` sets how long, 20 by default.
+//! `FLASHSCHNET_FUZZ_SECONDS` sets how many seconds the test runs; the default is 20.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use flashschnet::io::{NpyWriter, Trajectory, XtcWriter};
-use flashschnet::simulation::Frame;
 use proptest::prelude::RngExt as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
-#[path = "common/counting.rs"]
-mod counting;
-#[path = "common/dcd.rs"]
-mod dcd;
+use crate::counting;
+use crate::dcd::{Dcd, frames};
 
-use dcd::{Dcd, frames};
-
-/// An XTC frame may hold a bead in a bit, which takes 36 bytes to hand over.
+/// Reading takes at most this much memory per byte of the file, plus `BYTES_BASE`. An XTC frame may
+/// hold 8 beads per byte, and a decoded bead takes 36 bytes; the limit of 60 has a margin.
 const BYTES_PER_BYTE: usize = 8 * 60;
 const BYTES_BASE: usize = 1 << 20;
 
-/// Reads everything, half of the frames by passing over them; the frames that were sound.
+/// Reads the whole file and skips every second frame. Returns the number of frames that were read.
 fn read(path: &std::path::Path, bytes: &[u8], n_beads: usize) -> Result<usize, String> {
     std::fs::write(path, bytes).unwrap();
     let account = counting::Account::open();
@@ -62,7 +58,8 @@ fn read(path: &std::path::Path, bytes: &[u8], n_beads: usize) -> Result<usize, S
     }
 }
 
-/// Sound files with their numbers of beads.
+/// Trajectory files with a name and a number of beads. All are sound, but the reader does not
+/// support the one with 64-bit record markers.
 fn seeds(folder: &std::path::Path) -> Vec<(&'static str, usize, Vec<u8>)> {
     let mut seeds = Vec::new();
     for (name, dcd) in [
@@ -84,16 +81,7 @@ fn seeds(folder: &std::path::Path) -> Vec<(&'static str, usize, Vec<u8>)> {
     }
     let mut writer = NpyWriter::new(&folder.join("run"), 2, 3, 2).unwrap();
     for _ in 0..2 {
-        let frame = Frame {
-            step: 0,
-            time: 0.0,
-            positions: &[[0.5; 3]; 6],
-            velocities: &[],
-            potential: &[0.0; 2],
-            kinetic: &[0.0; 2],
-            temperature: &[],
-        };
-        writer.write(&frame).unwrap();
+        writer.write(&[[0.5; 3]; 6], &[0.0; 2], &[0.0; 2]).unwrap();
     }
     writer.finish().unwrap();
     let npy = std::fs::read(folder.join("run_coords_0000.npy")).unwrap();
@@ -112,7 +100,7 @@ fn mutate(seed: &[u8], rng: &mut TestRng) -> Vec<u8> {
         if file.len() < 2 {
             break;
         }
-        // Headers are worth more than coordinates.
+        // Headers matter more than coordinates, so more than half of the changes fall there.
         let most = if rng.random() { file.len() } else { file.len().min(340) };
         let at = rng.random_range(0..most);
         let n = rng.random_range(1..9).min(file.len() - at);
@@ -151,7 +139,7 @@ fn mutated_trajectories_give_an_error_or_sound_frames() {
         seed[..8].copy_from_slice(&n.to_le_bytes());
         let mut rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
         let (name, n_beads, file) = &seeds[rng.random_range(0..seeds.len())];
-        // Shown only when the test fails.
+        // `cargo test` shows this only if the test fails.
         println!("case {n}: {name}");
         n_taken += u64::from(read(&path, &mutate(file, &mut rng), *n_beads).is_ok());
         n += 1;

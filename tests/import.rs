@@ -1,17 +1,19 @@
-//! Files of the field's Python tools: what the reader sees, and what the importer makes of it.
+//! Files of the field's Python tools: the objects and tensors that the reader finds, and the models
+//! and structures that the importer makes of them.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flashschnet::model::import::{combine, import};
-use flashschnet::model::pickle::{Archive, Dtype, Node, NodeId, Tensor};
+use flashschnet::io::import::{combine, import};
+use flashschnet::io::pickle::{Archive, Dtype, Node, NodeId, Tensor};
 use flashschnet::model::{Activation, Cutoff, Model, PriorParameters, RadialFunctions};
-use flashschnet::system::{Molecule, Structure};
+use flashschnet::structure::Structure;
+use flashschnet::system::Molecule;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-/// The folder of the reference data; says so when there is none.
+/// The folder of the reference data. Prints a message if the variable is not set.
 fn reference() -> Option<PathBuf> {
     let folder = std::env::var_os("FLASHSCHNET_REFERENCE").map(PathBuf::from);
     if folder.is_none() {
@@ -26,7 +28,8 @@ fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Class names and tensors by path, as `importer_checks.json` lists them.
+/// Collects the class names and tensors of an archive by path, as `importer_checks.json` lists
+/// them.
 struct Walk<'a> {
     archive: &'a Archive,
     seen: HashSet<NodeId>,
@@ -35,7 +38,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn entry(&self, path: &str, tensor: &flashschnet::model::pickle::DenseTensor) -> Value {
+    fn entry(&self, path: &str, tensor: &flashschnet::io::pickle::DenseTensor) -> Value {
         let dtype = match tensor.dtype {
             Dtype::F64 => "f64",
             Dtype::F32 => "f32",
@@ -304,7 +307,7 @@ fn five_bead_priors_and_structures_have_the_counts_of_the_specification() {
         assert_eq!(term("non_bonded").tuples.len(), 924);
         for term in &molecule.terms {
             let n = term.form.n_parameters();
-            // Every tuple of this molecule has been fitted.
+            // The priors have fitted parameters for every tuple of this molecule.
             for row in term.values.chunks(n) {
                 assert!(row.iter().any(|value| *value != 0.0), "{}", term.name);
             }

@@ -1,14 +1,13 @@
-//! The importer on files that the tests write: every kind of file, every option, every refusal.
+//! The importer on files that the tests write: every kind of file, every option, and every error.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use flashschnet::model::import::{Import, combine, import};
+use flashschnet::io::import::{Import, combine, import};
 use flashschnet::model::{Activation, Cutoff, PriorForm, PriorParameters, RadialFunctions};
 use flashschnet::system::Molecule;
-use pt::{Network, Py, dict, f32s, i64s, module, noise};
 
-mod pt;
+use crate::pt::{self, Network, Py, dict, f32s, i64s, module, noise};
 
 fn try_import(value: &Py) -> flashschnet::Result<Import> {
     let folder = tempfile::tempdir().unwrap();
@@ -17,7 +16,7 @@ fn try_import(value: &Py) -> flashschnet::Result<Import> {
     import(&path)
 }
 
-/// The error, which must name the file.
+/// The error of importing a value. It must name the file.
 fn refusal(value: &Py) -> String {
     let error = try_import(value).unwrap_err().to_string();
     assert!(error.contains("some.pt: "), "{error}");
@@ -50,7 +49,7 @@ fn every_kind_of_file_is_taken() {
     let bonds = &structures[0].topology.lists[0];
     assert_eq!((bonds.order, &bonds.tuples[..]), (2, &[[0, 1, 0, 0], [1, 2, 0, 0]][..]));
 
-    // Frames that share their lists, but nothing else.
+    // Frames that share only their neighbor lists.
     let frames = |n: usize| {
         let lists = |i: usize| match i {
             0 => Py::Share(50, Box::new(pt::long_lists(20_000))),
@@ -73,7 +72,8 @@ fn every_kind_of_file_is_taken() {
 
 #[test]
 fn a_shared_object_that_is_referred_to_before_it_has_its_state_is_whole() {
-    // Six uses of the activation, two of the cutoff; only the first of each carries the state.
+    // The network refers six times to the activation and twice to the cutoff. Only the first
+    // reference to each carries the state.
     let soft = ("torch_geometric.nn.models.schnet", "ShiftedSoftplus");
     let network = Network {
         activation: module(soft, [], [], [("shift", Py::Float(0.6931471824645996))]),
@@ -207,7 +207,9 @@ fn every_radial_basis_cutoff_and_activation_is_read() {
     assert_eq!(activation("Softplus", defaults), Activation::ShiftedSoftplus { shift: 0.0 });
 }
 
-/// A dihedral of two terms, type-keyed; its first key is sparse, its second all zero but known.
+/// A dihedral prior of degree 2, keyed by bead types. Its sparse tensors hold parameters of the
+/// first allowed key only. The second key, of numpy scalars, is allowed with parameters of zero.
+/// The third is unreadable.
 fn dihedral() -> Py {
     let series = |values: [f32; 2]| {
         let indices = i64s(&[5, 2], [0, 1, 1, 1, 2, 2, 0, 0, 1, 1]);
@@ -395,7 +397,7 @@ fn what_this_version_does_not_have_is_refused_by_name_and_place() {
         let error = refusal(&value);
         assert!(error.contains(expected), "expected {expected}\n   found {error}");
     }
-    // What changes nothing is taken.
+    // The importer accepts fields that do not change the result.
     let none = pt::structure(vec![
         ("pbc", pt::tensor("BoolStorage", 1, &[1, 3], vec![0; 3])),
         ("cell", f32s(&[1, 3, 3], [0.0; 9])),
@@ -418,7 +420,7 @@ fn a_call_stays_a_word() {
     assert!(error.contains("the model class a call of posix.system at the top level"), "{error}");
     let error = refusal(&pt::module_dict(vec![("bonds", system())]));
     assert!(error.contains("the model class a call of posix.system at bonds/model"), "{error}");
-    // Where it stands for bookkeeping, it is carried and ignored.
+    // The importer does not execute the call either if it ignores the attribute.
     let network = Network {
         attributes: vec![("inspector", system()), ("max_num_neighbors", Py::Int(30))],
         ..Network::default()

@@ -1,11 +1,10 @@
 //! The importer on every class of prior, in files that the tests write.
 
 use flashschnet::Result;
-use flashschnet::model::import::import;
+use flashschnet::io::import::import;
 use flashschnet::model::{Prior, PriorForm, PriorParameters};
-use pt::{Py, f32s, module};
 
-mod pt;
+use crate::pt::{self, Py, f32s, module};
 
 fn imported(term: Py) -> Result<Prior> {
     let folder = tempfile::tempdir().unwrap();
@@ -14,8 +13,9 @@ fn imported(term: Py) -> Result<Prior> {
     Ok(import(&path)?.model.unwrap().priors.remove(0))
 }
 
-/// A table with axes of two types for `order` beads, before them one of `series`; zero but for the
-/// key (0, 1, 1, ..).
+/// A tensor of parameters with one axis of two bead types per bead, `order` axes in all. An axis of
+/// the length of `series` precedes them if `axis` is set. Only the elements of the key
+/// (0, 1, 1, ..) are not zero.
 fn table(order: u32, series: &[f32], axis: bool) -> Py {
     let n = 1 << order;
     let place = n / 2 - 1;
@@ -31,7 +31,7 @@ fn table(order: u32, series: &[f32], axis: bool) -> Py {
 type Tensors = Vec<(&'static str, Py)>;
 type Attributes = Vec<(&'static str, Py)>;
 
-/// Class, tensors, attributes, and what becomes of them.
+/// Class, tensors and attributes of every prior, and the expected form and parameters.
 fn every_class() -> Vec<(&'static str, Tensors, Attributes, PriorForm, Vec<f64>)> {
     let harmonic =
         |order| vec![("x_0", table(order, &[2.5], false)), ("k", table(order, &[4.0], false))];

@@ -1,17 +1,17 @@
-//! Native files: what is written is what is read, and nothing else is.
+//! Native files: a round trip changes nothing, and damaged files are refused.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use flashschnet::model::import::import;
-use flashschnet::model::native::{read_model, read_structures, write_model, write_structures};
+use flashschnet::io::import::import;
+use flashschnet::io::native::{read_model, read_structures, write_model, write_structures};
+use flashschnet::io::{load_model_and_structures, load_structures};
 use flashschnet::model::{
     Activation, Cutoff, Model, Prior, PriorForm, PriorParameters, RadialFunctions,
-    load_model_and_structures, load_structures,
 };
-use flashschnet::system::Structure;
+use flashschnet::structure::Structure;
 
-mod pt;
+use crate::pt;
 
 fn sample() -> (Model, Vec<Structure>) {
     let mut terms = vec![("SchNet", pt::schnet(pt::Network::default()))];
@@ -103,7 +103,7 @@ fn structures_come_back_equal_and_share_their_topology() {
     assert!(Arc::ptr_eq(&read[0].topology, &read[1].topology));
     assert!(!Arc::ptr_eq(&read[0].topology, &read[2].topology));
     assert!(write_structures(&path, &[]).is_err());
-    // The failed write has left the earlier file.
+    // The failed write left the earlier file unchanged.
     assert_eq!(read_structures(&path).unwrap(), structures);
 }
 
@@ -132,7 +132,7 @@ fn the_reference_files_survive_the_round_trip() {
         if let Some(model) = imported.model {
             write_model(&path, &model).unwrap();
             assert_eq!(read_model(&path).unwrap(), model, "{name}");
-            // All weights of these files are in single precision.
+            // All weights of these files are in single precision, so no tensor is stored in f64.
             let bytes = std::fs::read(&path).unwrap();
             let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
             let f64 = safetensors::tensor::Dtype::F64;

@@ -1,11 +1,9 @@
-//! `neighbor_list`: exactly the reference's.
+//! `neighbor_list`: exactly the same edges as the reference's.
 
-#[macro_use]
-mod common;
-
-use common::{Backend, points};
 use flashschnet::ops::Ops;
 use flashschnet::reference::ReferenceOps;
+
+use crate::common::{Backend, points};
 
 on_every_backend!(
     finds_the_same_edges,
@@ -15,7 +13,8 @@ on_every_backend!(
 );
 
 fn finds_the_same_edges(backend: &Backend) {
-    // From no neighbors at all to everyone; replicas of one bead, few and many.
+    // The radii give from no neighbors to all beads of a replica. Replicas have one bead, a few,
+    // and many.
     let first_bead = [0, 1, 38, 39, 100];
     let mut degrees = Vec::new();
     for (seed, radius) in [0.01, 3.0, 8.0, 15.0, 100.0].into_iter().enumerate() {
@@ -28,7 +27,7 @@ fn finds_the_same_edges(backend: &Backend) {
     assert_eq!((degrees.iter().min(), degrees.iter().max()), (Some(&0), Some(&60)));
 }
 
-/// Sizes about those of the words and tiles in which the beads of a replica are looked at.
+/// The sizes of the replicas are near those of the words and tiles in which kernels process beads.
 fn replicas_of_any_size_have_whole_rows(backend: &Backend) {
     let mut first_bead = vec![0];
     for n in [31, 32, 33, 64, 65, 1023, 1024, 1025, 1060] {

@@ -1,13 +1,13 @@
-//! The folder of a run with replicas of different molecules.
+//! The output folder of a run whose replicas are different molecules.
 
 use std::sync::Arc;
 
 use flashschnet::Error;
-use flashschnet::backend::{Backend, Kind};
-use flashschnet::io::{Output, OutputOptions};
+use flashschnet::backend::{Backend, BackendKind};
 use flashschnet::model::{Model, Prior, PriorForm, PriorParameters};
+use flashschnet::output::{Output, OutputOptions};
 use flashschnet::simulation::{Control, Frame, Settings, Simulation};
-use flashschnet::system::{Structure, Topology, TupleList};
+use flashschnet::structure::{Structure, Topology, TupleList};
 
 /// A chain of alanines on a line.
 fn chain(n_beads: u32) -> Structure {
@@ -28,7 +28,7 @@ fn molecules_of_different_sizes_have_a_topology_each() {
     let bonds = Prior { name: "bonds".into(), form: PriorForm::HarmonicBond, parameters };
     let model = Model { schnet: None, priors: vec![bonds] };
     let settings = Settings { n_replicas: 3, first_replica: 10, ..Settings::default() };
-    let backend = Backend::open(Kind::Reference, None).unwrap();
+    let backend = Backend::open(BackendKind::Reference, None).unwrap();
     let structures = [chain(4), chain(15)];
     let mut simulation = Simulation::new(&model, &structures, &settings, &backend).unwrap();
 

@@ -1,12 +1,9 @@
-//! The program as users meet it: files, messages and exit codes.
+//! The program as a user runs it: files, messages and exit codes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-#[path = "common/program.rs"]
-mod common;
-
-use common::{PROGRAM, program, small_files, stderr, stdout, with_system};
+use crate::common::program::{PROGRAM, program, small_files, stderr, stdout, with_system};
 
 fn xtc(path: &Path) -> Vec<molly::Frame> {
     molly::XTCReader::open(path).unwrap().read_all_frames().unwrap().into_vec()
@@ -17,7 +14,7 @@ fn npy(path: PathBuf) -> (Vec<usize>, Vec<f32>) {
     (file.shape().iter().map(|n| *n as usize).collect(), file.into_vec().unwrap())
 }
 
-/// Rows of energies.csv without the header, as numbers.
+/// The rows of energies.csv as numbers, without the header. An empty cell is NaN.
 fn energies(folder: &Path) -> Vec<Vec<f64>> {
     let text = std::fs::read_to_string(folder.join("energies.csv")).unwrap();
     let number = |cell: &str| if cell.is_empty() { f64::NAN } else { cell.parse().unwrap() };
@@ -97,7 +94,7 @@ fn an_earlier_run_is_not_written_over() {
     assert_eq!(again.status.code(), Some(1));
     assert!(stderr(&again).contains("already exists"), "{}", stderr(&again));
     assert_eq!(std::fs::read(run.join("replica_0000.xtc")).unwrap(), before);
-    // One file of it is enough.
+    // A single file of an earlier run is enough.
     let part = folder.path().join("part");
     std::fs::create_dir(&part).unwrap();
     std::fs::write(part.join("replica_0007.xtc"), "").unwrap();
@@ -139,7 +136,7 @@ fn an_interrupted_run_leaves_complete_files() {
         assert!(started.elapsed() < Duration::from_secs(120), "no frames");
         std::thread::sleep(Duration::from_millis(20));
     }
-    // SAFETY: a signal to a child that has not been waited for, so the id is still its own.
+    // SAFETY: the child has not been waited for, so the process id is still its own.
     assert_eq!(unsafe { libc::kill(child.id() as i32, libc::SIGINT) }, 0);
     let status = child.wait().unwrap();
     let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
@@ -353,7 +350,7 @@ fn info_reports_on_precision() {
         for structure in structures {
             let number = |key: &str| structure[key].as_f64().unwrap();
             assert_eq!(number("n_beads"), 12.0);
-            // The project's promise for forces.
+            // The bound of mixed precision for forces.
             assert!(number("force_rms") < 1e-3 && number("force_worst") >= number("force_rms"));
             assert!(number("energy_offset").abs() < 1e-2 && number("force") > 0.0, "{structure}");
         }
@@ -361,7 +358,7 @@ fn info_reports_on_precision() {
     }
 }
 
-/// Whoever closes the pipe early does not make the program panic.
+/// The program does not panic if the reader closes the pipe early.
 #[test]
 fn a_closed_pipe_is_no_error() {
     use std::process::Stdio;

@@ -1,22 +1,22 @@
-//! The published prior files on proteins: every term and the forces, against golden energies that
+//! The published prior files on proteins: every term and the forces, against golden numbers that
 //! were computed in f64 from the formulas.
-
-#[macro_use]
-mod common;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use common::{Backend, assert_close, at_rest};
 use flashschnet::engine::{Engine, Terms};
-use flashschnet::model::{Model, Prior, load_structures};
+use flashschnet::io::load_structures;
+use flashschnet::model::{Model, Prior};
 use flashschnet::reference::Reference;
-use flashschnet::system::{Structure, System, Topology, TupleList};
+use flashschnet::structure::{Structure, Topology, TupleList};
+use flashschnet::system::System;
 use serde_json::Value;
+
+use crate::common::{Backend, assert_close, truth};
 
 on_every_backend!(agrees_with_the_reference);
 
-/// The folder of the reference data; says so when there is none.
+/// The folder of the reference data. Prints a message if the variable is not set.
 fn reference() -> Option<PathBuf> {
     let folder = std::env::var_os("FLASHSCHNET_REFERENCE").map(PathBuf::from);
     if folder.is_none() {
@@ -59,7 +59,7 @@ fn structure(golden: &Value) -> Structure {
     Structure { topology: Arc::new(topology), positions, velocities: None }
 }
 
-/// Calls `check` with every prior file and every protein that it has golden numbers for.
+/// Calls `check` for every protein and every prior file that has golden numbers for it.
 fn for_each(check: impl Fn(&str, &Model, &Structure, &Value)) {
     let Some(folder) = reference() else { return };
     for (name, totals) in [
@@ -71,7 +71,8 @@ fn for_each(check: impl Fn(&str, &Model, &Structure, &Value)) {
         let golden = std::fs::read(folder.join("topology").join(format!("{name}.json"))).unwrap();
         let golden: Value = serde_json::from_slice(&golden).unwrap();
         let structure = structure(&golden);
-        // The totals that the specification prints, to its last digit.
+        // The golden totals must agree with the published totals above to their last digit, 1e-6
+        // kcal/mol.
         let mut totals = totals.to_vec();
         for (file, expected) in golden["prior_energies"].as_object().unwrap() {
             let what = format!("{file} on {name}");
@@ -88,8 +89,8 @@ fn for_each(check: impl Fn(&str, &Model, &Structure, &Value)) {
 
 fn engine_of(model: &Model, structure: &Structure) -> Reference {
     let system = System::new(model, std::slice::from_ref(structure)).unwrap();
-    let mut engine = Reference::new(system);
-    engine.set_state(&at_rest(structure.positions.clone())).unwrap();
+    let mut engine = truth(system);
+    engine.set_positions(&structure.positions).unwrap();
     engine
 }
 
@@ -113,16 +114,16 @@ fn reference_agrees_with_the_golden_energies() {
     });
 }
 
-/// In single precision the golden positions are others, which stiff bonds feel; so the reference
-/// is asked again.
+/// Rounding the golden positions to f32 changes the energies of stiff bonds, so the expected
+/// numbers are those of the reference at the rounded positions.
 fn agrees_with_the_reference(backend: &Backend) {
     for_each(|what, model, structure, _| {
         let mut structure = structure.clone();
         structure.positions.as_flattened_mut().iter_mut().for_each(|x| *x = f64::from(*x as f32));
         let mut reference = engine_of(model, &structure);
         let system = System::new(model, std::slice::from_ref(&structure)).unwrap();
-        let mut engine = (backend.engine)(system).unwrap();
-        engine.set_state(&at_rest(structure.positions.clone())).unwrap();
+        let mut engine = backend.still(system);
+        engine.set_positions(&structure.positions).unwrap();
         let expected = energies(&mut reference, model);
         assert_close(what, &energies(&mut *engine, model), &expected, 1e-5);
         let [found, expected] = [&mut *engine as &mut dyn Engine, &mut reference]
@@ -131,8 +132,8 @@ fn agrees_with_the_reference(backend: &Backend) {
     });
 }
 
-/// The frames of the structure files are others than those of the golden files; their types and
-/// lists are the same.
+/// The published structures have the bead types and lists of the golden files, but other positions.
+/// At the golden positions they give the published totals.
 #[test]
 fn published_structures_have_the_totals_of_the_specification() {
     let Some(folder) = reference() else { return };

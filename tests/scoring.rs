@@ -1,17 +1,15 @@
-//! Energies without forces: the bits of a whole evaluation, and no trace on what follows.
-
-#[macro_use]
-mod common;
+//! Energies without forces: the same bits as in a whole evaluation, and no effect on later steps.
 
 use std::sync::Arc;
 
-use common::{Backend, at_rest, chain, chains, hot, points, small_schnet};
 use flashschnet::engine::{Filter, State, Terms};
 use flashschnet::error::Error;
-use flashschnet::gpu::{Device, Profile, Wgpu};
+use flashschnet::gpu::{FeatureSet, GpuEngine};
 use flashschnet::model::Model;
-use flashschnet::reference::Reference;
-use flashschnet::system::{System, Topology};
+use flashschnet::structure::Topology;
+use flashschnet::system::System;
+
+use crate::common::{self, Backend, at_rest, chain, chains, hot, points, small_schnet};
 
 on_every_backend!(
     energies_are_those_of_an_evaluation,
@@ -20,11 +18,7 @@ on_every_backend!(
     errors_are_those_of_an_evaluation,
 );
 
-fn reference() -> Backend {
-    Backend { engine: |system| Ok(Box::new(Reference::new(system))), ..common::cpu() }
-}
-
-/// Free beads: a single one, two out of reach of each other, and a cloud.
+/// Three molecules without priors: a single bead, two beads beyond the cutoff, and 21 beads.
 fn sparse() -> (System, State) {
     let model = Model { schnet: Some(small_schnet()), priors: Vec::new() };
     let structures = [1, 2, 21].map(|n| {
@@ -35,22 +29,19 @@ fn sparse() -> (System, State) {
         structure
     });
     let system = System::new(&model, &structures).unwrap();
-    (system, at_rest(structures.into_iter().flat_map(|s| s.positions).collect()))
+    let state = at_rest(&system, structures.into_iter().flat_map(|s| s.positions).collect());
+    (system, state)
 }
 
 fn energies_are_those_of_an_evaluation(backend: &Backend) {
     for (system, state) in [sparse(), chains(15, 3)] {
         let n_terms = system.molecules[0].terms.len();
-        let engine = || {
-            let mut engine = (backend.engine)(system.clone()).unwrap();
-            engine.set_state(&state).unwrap();
-            engine
-        };
+        let engine = || backend.moving(system.clone(), &hot(3), &state);
         let terms = (0..n_terms).map(Terms::Prior).chain([Terms::Network, Terms::Total]);
         for terms in terms {
             let expected = engine().evaluate(terms).unwrap();
             assert_eq!(engine().energies(terms).unwrap(), expected.energy, "{terms:?}");
-            // In any order, and after another term.
+            // Energies and evaluations in any order, and after another term.
             let mut engine = engine();
             engine.energies(Terms::Network).unwrap();
             assert_eq!(engine.energies(terms).unwrap(), expected.energy, "{terms:?}");
@@ -65,9 +56,7 @@ fn energies_are_those_of_an_evaluation(backend: &Backend) {
 fn scoring_leaves_no_trace_on_a_run(backend: &Backend) {
     let (system, state) = chains(12, 2);
     let run = |scored: bool| {
-        let mut engine = (backend.engine)(system.clone()).unwrap();
-        engine.set_dynamics(&hot(2)).unwrap();
-        engine.set_state(&state).unwrap();
+        let mut engine = backend.moving(system.clone(), &hot(2), &state);
         for _ in 0..4 {
             if scored {
                 engine.energies(Terms::Prior(1)).unwrap();
@@ -82,8 +71,7 @@ fn scoring_leaves_no_trace_on_a_run(backend: &Backend) {
 
 fn external_forces_do_not_show_in_energies(backend: &Backend) {
     let (system, state) = chains(8, 2);
-    let mut engine = (backend.engine)(system).unwrap();
-    engine.set_state(&state).unwrap();
+    let mut engine = backend.moving(system, &hot(2), &state);
     let expected = engine.energies(Terms::Total).unwrap();
     engine.set_external_forces(Some(&points(9, 16, 20.0))).unwrap();
     assert_eq!(engine.energies(Terms::Total).unwrap(), expected);
@@ -95,8 +83,7 @@ fn errors_are_those_of_an_evaluation(backend: &Backend) {
     let mut schnet = small_schnet();
     schnet.max_num_neighbors = Some(2);
     system.schnet = Some(Arc::new(schnet));
-    let mut engine = (backend.engine)(system).unwrap();
-    engine.set_state(&state).unwrap();
+    let mut engine = backend.moving(system, &hot(2), &state);
     let error = engine.energies(Terms::Total).unwrap_err();
     assert!(matches!(error, Error::TooManyNeighbors { replica: 0, limit: 2, .. }), "{error}");
     assert_eq!(error.to_string(), engine.evaluate(Terms::Total).unwrap_err().to_string());
@@ -104,18 +91,19 @@ fn errors_are_those_of_an_evaluation(backend: &Backend) {
 
 #[test]
 fn the_reference_keeps_the_promises() {
-    energies_are_those_of_an_evaluation(&reference());
-    scoring_leaves_no_trace_on_a_run(&reference());
-    external_forces_do_not_show_in_energies(&reference());
-    errors_are_those_of_an_evaluation(&reference());
+    energies_are_those_of_an_evaluation(&common::reference());
+    scoring_leaves_no_trace_on_a_run(&common::reference());
+    external_forces_do_not_show_in_energies(&common::reference());
+    errors_are_those_of_an_evaluation(&common::reference());
 }
 
-/// On a GPU nothing of the way back is dispatched.
+/// A GPU runs no kernel of the backward pass.
 #[test]
 fn scoring_runs_the_forward_kernels_alone() {
-    let device = Device::open(Some("0"), Profile::Full).unwrap();
-    let engine = Wgpu::new(&device, chains(9, 2).0, Filter::Exact).unwrap();
-    let (step, scoring) = (engine.kernel_names(), engine.energy_kernel_names());
+    let device = common::device(FeatureSet::Full);
+    let engine = GpuEngine::new(&device, chains(9, 2).0, &hot(2), Filter::Exact).unwrap();
+    let step = engine.kernel_names().unwrap();
+    let scoring = engine.energy_kernel_names().unwrap();
     let count = |names: &[&str], name: &str| names.iter().filter(|found| **found == name).count();
     assert_eq!((count(&scoring, "cfconv_forward"), count(&scoring, "cfconv_backward")), (2, 0));
     for (name, of_scoring, of_step) in

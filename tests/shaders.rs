@@ -1,25 +1,26 @@
-//! Every shader, without a GPU: composes, validates, translates, keeps to the limits, says what
-//! it is, and agrees with the host about the structs they share.
-
-mod common;
+//! Every shader, without a GPU: it validates, translates, keeps to the limits, has a header, and
+//! agrees with the host about shared structs and constants.
 
 use std::collections::BTreeSet;
 use std::mem::offset_of;
 use std::path::Path;
 
-use common::{ACTIVATIONS, bases, chains, cutoffs, priors, schnet};
-use flashschnet::engine::{Engine, Filter};
-use flashschnet::gpu::params::{Bead, PairRule, Params, Status, Tuple};
-use flashschnet::gpu::wgsl::{Access, KERNELS, Value, compose, parse, reflect};
-use flashschnet::gpu::{Device, GpuOps, Wgpu, wgpu};
-use flashschnet::model::Model;
+use flashschnet::engine::{Dynamics, Engine, FARTHEST, Filter, RECENTER};
+use flashschnet::gpu::compose::{Constants, KERNELS, Value, compose, parse, reflect};
+use flashschnet::gpu::params::{
+    self, Bead, PairRule, Params, Position, Status, Tuple, activation, form, integrator,
+};
+use flashschnet::gpu::{Access, Device, GpuEngine, GpuOps, wgpu};
+use flashschnet::model::{Model, prior};
 use flashschnet::ops::Ops;
 use flashschnet::system::System;
 use naga::back::hlsl::ShaderModel;
 use naga::back::{hlsl, msl, spv};
 
-/// A device that runs nothing, with WebGPU's default limits: kernels are composed, specialised and
-/// checked as on any other.
+use crate::common::{self, ACTIVATIONS, bases, chains, cutoffs, hot, priors, schnet};
+
+/// A device that runs nothing, with WebGPU's default limits. It composes, specialises and checks
+/// kernels as any other device does.
 fn no_device() -> Device {
     let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor {
         required_limits: wgpu::Limits::default(),
@@ -28,9 +29,9 @@ fn no_device() -> Device {
     Device::from_wgpu(device, queue)
 }
 
-/// Name and text of every kernel, plain and in every specialisation in use: all activations, bases
-/// and envelopes, sizes from one filter to those that fill the workgroup memory.
-fn specialisations() -> Vec<(&'static str, String)> {
+/// A device that holds every specialisation in use of the kernels for any adapter: all activations,
+/// bases and envelopes, and sizes from one filter to those that fill the workgroup memory.
+pub(crate) fn specialised_device() -> Device {
     let device = no_device();
     let mut networks = Vec::new();
     for (k, basis) in bases(17, 9.0).into_iter().enumerate() {
@@ -48,17 +49,26 @@ fn specialisations() -> Vec<(&'static str, String)> {
         let model = Model { schnet: Some(network), priors: priors(6) };
         let system = System::new(&model, std::slice::from_ref(&structure)).expect("a valid system");
         for numerics in [Filter::Exact.into(), Filter::TABLE.into(), common::MIXED] {
-            Wgpu::new(&device, system.clone(), numerics).expect("fits WebGPU's default limits");
+            let dynamics = Dynamics::none(&system);
+            GpuEngine::new(&device, system.clone(), &dynamics, numerics)
+                .expect("fits WebGPU's default limits");
         }
     }
-    // The unfused form stands outside the step. Its device computes nothing, so neither does it.
+    // A step does not use the unfused radial basis, so its own operation compiles it here.
     for basis in bases(17, 9.0) {
         let graph = flashschnet::ops::Graph { row_ptr: vec![0, 0], col: vec![] };
-        // Reading back is all a device without a driver may refuse.
+        // The result is ignored, because this device may fail to read results back.
         let _ =
             GpuOps(device.clone(), Filter::Exact.into()).radial_basis(&basis, &graph, &[[0.0; 3]]);
     }
-    let mut all = device.shaders();
+    device
+}
+
+/// Name and text of every kernel, with its default constants and in every specialisation in use.
+fn specialisations() -> Vec<(&'static str, String)> {
+    let specialised = specialised_device().specialisations().into_iter();
+    let mut all: Vec<_> =
+        specialised.map(|(name, constants)| (name, compose(name, &constants))).collect();
     let everywhere = KERNELS.iter().filter(|(name, _)| !name.ends_with("_matrix"));
     all.extend(everywhere.map(|(name, _)| (*name, compose(name, &[]))));
     all
@@ -71,7 +81,7 @@ fn every_specialisation_translates_and_keeps_to_the_default_limits() {
     let elsewhere: BTreeSet<&str> = FILTERS_ON_MATRIX_UNITS.map(|(name, _)| name).into();
     let registered: BTreeSet<&str> = KERNELS.iter().map(|(name, _)| *name).collect();
     assert_eq!(&names | &elsewhere, registered, "some kernel is never used");
-    assert!(names.is_disjoint(&elsewhere), "a kernel for matrix units without any");
+    assert!(names.is_disjoint(&elsewhere), "a device without tensor cores uses a kernel for them");
     assert!(all.len() > 60, "only {} specialisations", all.len());
     for (name, text) in &all {
         let (module, info) = parse(text).unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -79,7 +89,7 @@ fn every_specialisation_translates_and_keeps_to_the_default_limits() {
         assert!(reflection.invocations <= 256, "{name}: {} invocations", reflection.invocations);
         let bytes = reflection.workgroup_bytes;
         assert!(bytes <= 16_384, "{name}: {bytes} bytes of workgroup memory");
-        assert_eq!(reflection.bindings[0], Access::Uniform, "{name}");
+        assert_eq!(reflection.bindings[0], ("params".to_owned(), Access::Uniform), "{name}");
         assert!(reflection.bindings.len() <= 9, "{name}: more than 8 storage buffers");
         assert_eq!(module.entry_points.len(), 1, "{name}");
         assert_eq!(module.entry_points[0].name, *name);
@@ -87,84 +97,111 @@ fn every_specialisation_translates_and_keeps_to_the_default_limits() {
     }
 }
 
-/// What adapters with 16-bit arithmetic run, which no_device lacks.
-#[test]
-fn sixteen_bit_arithmetic_translates() {
+/// The kernels for adapters with 16-bit arithmetic, which `no_device` lacks.
+pub(crate) fn sixteen_bit_kernels() -> [(&'static str, Constants); 5] {
     let files = [
         ("stored", Value::File("stored_f16")),
         ("filter_table_read", Value::File("filter_table_read_half")),
     ];
-    for name in [
+    let names = [
         "cfconv_forward_table",
         "cfconv_backward_table",
         "block_forward",
         "readout",
         "block_backward",
-    ] {
+    ];
+    names.map(|name| (name, files.to_vec()))
+}
+
+#[test]
+fn sixteen_bit_arithmetic_translates() {
+    for (name, files) in sixteen_bit_kernels() {
         let (module, info) =
             parse(&compose(name, &files)).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert!(reflect(&module).workgroup_bytes <= 16_384, "{name}");
-        // The first with 16-bit floats.
+        // Shader model 6.2 is the first with 16-bit floats.
         translate(name, (&module, &info), ShaderModel::V6_2);
     }
 }
 
-/// The form of the linear layers for matrix units, which no_device and software drivers lack.
-#[test]
-fn layers_on_matrix_units_translate() {
+/// The kernels of linear layers on tensor cores, which `no_device` and software drivers lack, and
+/// the number of bindings of each.
+pub(crate) fn layers_on_tensor_cores() -> Vec<(&'static str, Constants, usize)> {
+    let mut all = Vec::new();
     for width in [32, 12] {
         for (name, bindings) in [("block_forward", 10), ("readout", 10), ("block_backward", 7)] {
-            let constants = [
+            let constants = vec![
                 ("dense", Value::File("dense_matrix")),
                 ("WORKGROUP", Value::Count(256)),
                 ("ROWS", Value::Count(2)),
                 ("WIDTH", Value::Count(width)),
                 ("HALVES", Value::Count(bindings - 1)),
             ];
-            let (module, info) =
-                parse(&compose(name, &constants)).unwrap_or_else(|e| panic!("{e}"));
-            let reflection = reflect(&module);
-            assert_eq!(reflection.bindings.len(), bindings as usize, "{name}");
-            // Room for several workgroups on a multiprocessor.
-            assert!(reflection.workgroup_bytes <= 17_408, "{name}");
-            let spirv = naga::back::spv::write_vec(&module, &info, &Default::default(), None);
-            assert!(!spirv.unwrap_or_else(|e| panic!("{name}: {e}")).is_empty());
+            all.push((name, constants, bindings as usize));
         }
+    }
+    all
+}
+
+#[test]
+fn layers_on_tensor_cores_translate() {
+    for (name, constants, bindings) in layers_on_tensor_cores() {
+        let (module, info) = parse(&compose(name, &constants)).unwrap_or_else(|e| panic!("{e}"));
+        let reflection = reflect(&module);
+        assert_eq!(reflection.bindings.len(), bindings, "{name}");
+        // At 17 KiB several workgroups fit on a multiprocessor.
+        assert!(reflection.workgroup_bytes <= 17_408, "{name}");
+        let spirv = naga::back::spv::write_vec(&module, &info, &Default::default(), None);
+        assert!(!spirv.unwrap_or_else(|e| panic!("{name}: {e}")).is_empty());
     }
 }
 
-/// Kernels that have matrix units or their emulation alone, and their bindings.
+/// The kernels that only run on tensor cores or their emulation, and the number of bindings of
+/// each.
 const FILTERS_ON_MATRIX_UNITS: [(&str, usize); 2] =
     [("cfconv_forward_matrix", 8), ("cfconv_backward_matrix", 10)];
 
-/// They are in use on such devices; `tests/cfconv.rs` computes with the emulation.
-#[test]
-fn filters_on_matrix_units_translate() {
+/// Specialisations of these kernels with the matrix library `library`, and the number of bindings
+/// of each.
+pub(crate) fn filters_on_tensor_cores(
+    library: &'static str,
+    segment: u32,
+) -> Vec<(&'static str, Constants, usize)> {
+    let mut all = Vec::new();
     for (quads, filters, functions, lanes) in
         [(32, 8, 4, 16), (1, 1, 1, 4), (24, 6, 3, 16), (32, 8, 8, 32)]
     {
         for (name, bindings) in FILTERS_ON_MATRIX_UNITS {
-            for (file, segment) in [("matrix", 256), ("matrix_emulated", 128)] {
-                let constants = [
-                    ("matrix", Value::File(file)),
-                    ("SEGMENT", Value::Count(segment)),
-                    ("WORDS", Value::Count(segment / 32)),
-                    ("QUADS", Value::Count(quads)),
-                    ("FILTER_MATRICES", Value::Count(filters)),
-                    ("RBF_MATRICES", Value::Count(functions)),
-                    ("BASIS_LANES", Value::Count(lanes)),
-                ];
-                let (module, info) =
-                    parse(&compose(name, &constants)).unwrap_or_else(|e| panic!("{e}"));
-                let reflection = reflect(&module);
-                assert_eq!(reflection.bindings.len(), bindings, "{name}");
-                assert_eq!(reflection.invocations, 512, "{name}");
-                // What `has_matrices` asks for.
-                assert!(reflection.workgroup_bytes <= 46_080, "{name}");
-                let spirv = naga::back::spv::write_vec(&module, &info, &Default::default(), None);
-                assert!(!spirv.unwrap_or_else(|e| panic!("{name}: {e}")).is_empty());
-            }
+            let constants = vec![
+                ("matrix", Value::File(library)),
+                ("SEGMENT", Value::Count(segment)),
+                ("WORDS", Value::Count(segment / 32)),
+                ("QUADS", Value::Count(quads)),
+                ("FILTER_MATRICES", Value::Count(filters)),
+                ("RBF_MATRICES", Value::Count(functions)),
+                ("BASIS_LANES", Value::Count(lanes)),
+            ];
+            all.push((name, constants, bindings));
         }
+    }
+    all
+}
+
+/// Kernels with tensor cores and with the emulation. `tests/cfconv.rs` runs the emulation.
+#[test]
+fn filters_on_tensor_cores_translate() {
+    let on_tensor_cores = filters_on_tensor_cores("matrix", 256).into_iter();
+    for (name, constants, bindings) in
+        on_tensor_cores.chain(filters_on_tensor_cores("matrix_emulated", 128))
+    {
+        let (module, info) = parse(&compose(name, &constants)).unwrap_or_else(|e| panic!("{e}"));
+        let reflection = reflect(&module);
+        assert_eq!(reflection.bindings.len(), bindings, "{name}");
+        assert_eq!(reflection.invocations, 512, "{name}");
+        // `has_matrices` requires this much workgroup memory of an adapter.
+        assert!(reflection.workgroup_bytes <= 46_080, "{name}");
+        let spirv = naga::back::spv::write_vec(&module, &info, &Default::default(), None);
+        assert!(!spirv.unwrap_or_else(|e| panic!("{name}: {e}")).is_empty());
     }
 }
 
@@ -187,7 +224,7 @@ fn translate(
     assert!(text.contains("numthreads"), "{name}");
 }
 
-/// Offset of every member and size of a struct in a shader.
+/// The offset of every member of a shader's struct, and the size of the struct.
 fn layout_of(kernel: &str, name: &str) -> (Vec<(String, usize)>, usize) {
     let (module, _) = parse(&compose(kernel, &[])).expect("validates");
     let found = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some(name));
@@ -213,6 +250,7 @@ fn host_structs_match() {
         capacity,
         term,
         with_external,
+        classes,
         seed_low,
         seed_high,
         integrator,
@@ -226,34 +264,118 @@ fn host_structs_match() {
         layout_of("block_forward", "Bead"),
         layout!(Bead { replica, first, row, bead_type })
     );
+    assert_eq!(layout_of("neighbor_check", "Position"), layout!(Position { high, low }));
     assert_eq!(
         layout_of("prior_repulsion", "PairRule"),
         layout!(PairRule { records, mask_low, mask_high, term })
     );
-    // WGSL has no arrays of words without a stride of their own in storage: three words of padding.
+    // The shader has three words of padding where the host has one array of them.
     let (mut members, size) = layout_of("prior_bonded", "Tuple");
     members.retain(|(name, _)| !name.starts_with("padding"));
     let host = layout!(Tuple { beads, form, slot, term, degree, values });
     assert_eq!((members, size), host);
 }
 
-/// The status is an array of words in the shaders, with the words' numbers as constants.
-#[test]
-fn status_words_match() {
-    let text = compose("neighbor_check", &[]);
-    let word = |name: &str| {
-        let declaration = format!("const {name}: u32 = ");
-        let start = text.find(&declaration).expect("declared") + declaration.len();
-        let digits: String = text[start..].chars().take_while(char::is_ascii_digit).collect();
-        digits.parse::<usize>().expect("a number")
+/// The value of a constant that a file in `shaders` declares exactly once.
+fn constant(file: &str, name: &str) -> f64 {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders").join(file);
+    let text = std::fs::read_to_string(path).expect("is there");
+    let values = text.lines().filter_map(|line| {
+        let (head, value) = line.strip_suffix(';')?.split_once(" = ")?;
+        // `const NAME: u32` and `const NAME: f32` in WGSL; `constexpr u32 NAME` and
+        // `constexpr float NAME` in CUDA C.
+        let words: Vec<&str> = head.split(' ').collect();
+        let declared = match words[..] {
+            ["const", word, "u32" | "f32"] => word.strip_suffix(':')?,
+            ["constexpr", "u32" | "float", word] => word,
+            _ => return None,
+        };
+        (declared == name).then_some(value)
+    });
+    let values: Vec<&str> = values.collect();
+    let [value] = values[..] else { panic!("{file}: {name} is declared as {values:?}") };
+    let number = match value.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits.trim_end_matches('u'), 16).ok().map(f64::from),
+        None => value.trim_end_matches(['u', 'f']).parse().ok(),
     };
-    assert_eq!(4 * word("STATUS_WORDS"), size_of::<Status>());
-    assert_eq!(4 * word("STATUS_REBUILD"), offset_of!(Status, rebuild));
-    assert_eq!(4 * word("STATUS_EDGES"), offset_of!(Status, edges));
-    assert_eq!(4 * word("STATUS_OVERFLOW"), offset_of!(Status, overflow));
-    assert_eq!(4 * word("STATUS_CROWDED"), offset_of!(Status, crowded));
-    assert_eq!(4 * word("STATUS_BROKEN"), offset_of!(Status, broken));
-    assert_eq!(4 * word("STATUS_BUILDS"), offset_of!(Status, builds));
+    number.unwrap_or_else(|| panic!("{file}: {name} is {value}"))
+}
+
+#[test]
+fn numbers_match() {
+    let status = |offset: usize| (offset / size_of::<u32>()) as f64;
+    let (distance, sine) = (prior::MIN_DISTANCE, prior::MIN_SINE);
+    let word = |number: u32| f64::from(number);
+    for (file, constants) in [
+        (
+            "prior_bonded",
+            vec![
+                ("BOND", word(form::BOND)),
+                ("ANGLE", word(form::ANGLE)),
+                ("ANGLE_RAW", word(form::ANGLE_RAW)),
+                ("QUARTIC", word(form::QUARTIC)),
+                ("QUARTIC_RAW", word(form::QUARTIC_RAW)),
+                ("RESTRICTED", word(form::RESTRICTED)),
+                ("DIHEDRAL", word(form::DIHEDRAL)),
+                ("IMPROPER", word(form::IMPROPER)),
+                ("IMPROPER_SHIFTED", word(form::IMPROPER_SHIFTED)),
+                ("SIN2_FLOOR", sine * sine),
+                ("DISTANCE_FLOOR", distance),
+            ],
+        ),
+        (
+            "prior_repulsion",
+            vec![
+                ("BEAD_BITS", word(params::BEAD_BITS)),
+                ("NO_RULE", word(params::NO_RULE)),
+                ("NEVER", params::NEVER),
+                ("SQUARE_FLOOR", distance * distance),
+            ],
+        ),
+        ("integrate_begin", vec![("GRID", params::GRID)]),
+        ("neighbor_check", vec![("RECENTER", RECENTER), ("FARTHEST", FARTHEST)]),
+        (
+            "lib/activation",
+            vec![
+                ("TANH", word(activation::TANH)),
+                ("SILU", word(activation::SILU)),
+                ("SHIFTED_SOFTPLUS", word(activation::SHIFTED_SOFTPLUS)),
+            ],
+        ),
+        (
+            "lib/params",
+            vec![
+                ("ALL_TERMS", word(params::ALL_TERMS)),
+                ("LANGEVIN", word(integrator::LANGEVIN)),
+                ("NVE", word(integrator::NVE)),
+                ("OVERDAMPED", word(integrator::OVERDAMPED)),
+                ("OVERDAMPED_PUBLISHED", word(integrator::OVERDAMPED_PUBLISHED)),
+                ("FAST", word(params::FAST)),
+                ("SLOW", word(params::SLOW)),
+                ("NOT_FINITE", word(params::NOT_FINITE)),
+                ("TOO_FAR", word(params::TOO_FAR)),
+                ("STATUS_WORDS", status(size_of::<Status>())),
+                ("STATUS_REBUILD", status(offset_of!(Status, rebuild))),
+                ("STATUS_EDGES", status(offset_of!(Status, edges))),
+                ("STATUS_OVERFLOW", status(offset_of!(Status, overflow))),
+                ("STATUS_CROWDED", status(offset_of!(Status, crowded))),
+                ("STATUS_BROKEN", status(offset_of!(Status, broken))),
+                ("STATUS_BROKEN_AT", status(offset_of!(Status, broken_at))),
+                ("STATUS_BUILDS", status(offset_of!(Status, builds))),
+            ],
+        ),
+    ] {
+        let cuda = if file.starts_with("lib/") { "cuh" } else { "cu" };
+        for (name, host) in constants {
+            for extension in ["wgsl", cuda] {
+                let file = format!("{file}.{extension}");
+                let found = constant(&file, name);
+                // Real numbers are compared in f32. Integers below 2^32 are exact in f64.
+                let same = found == host || found as f32 == host as f32 && host.fract() != 0.0;
+                assert!(same, "{file}: {name} is {found}, the host's {host}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -279,16 +401,17 @@ fn every_file_is_registered_and_says_what_it_is() {
     }
 }
 
-/// A device that computes nothing still takes a system and a state: no call panics.
+/// An engine accepts a system and a state on a device that computes nothing. No call panics.
 #[test]
 fn a_host_device_is_taken() {
     let (system, state) = chains(5, 2);
-    let mut engine = Wgpu::new(&no_device(), system, Filter::Exact).expect("kernels compile");
+    let engine = GpuEngine::new(&no_device(), system, &hot(2), Filter::Exact);
+    let mut engine = engine.expect("kernels compile");
     engine.set_state(&state).expect("a valid state");
     assert!(engine.device().contains("of the host"));
 }
 
-/// The tables that lead from the paper to the files lead somewhere.
+/// Every path in backticks in the two READMEs exists.
 #[test]
 fn every_path_in_the_readme_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -298,7 +421,7 @@ fn every_path_in_the_readme_exists() {
         for word in text.split('`').skip(1).step_by(2) {
             if ["src/", "shaders/", "tests/", "examples/"].iter().any(|top| word.starts_with(top)) {
                 paths += 1;
-                assert!(root.join(word).exists(), "{file} names {word}");
+                assert!(root.join(word).exists(), "{file} names {word}, which does not exist");
             }
         }
     }

@@ -5,20 +5,19 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use flashschnet::io::XtcWriter;
-use flashschnet::model::native::{write_model, write_structures};
+use flashschnet::io::native::{write_model, write_structures};
 use flashschnet::model::{Model, PriorForm, PriorParameters};
-use flashschnet::system::{Structure, Topology};
+use flashschnet::structure::{Structure, Topology};
 use npyz::WriterBuilder;
 
-#[path = "common/program.rs"]
-mod common;
-#[path = "common/dcd.rs"]
-mod dcd;
+use crate::common::dcd::Dcd;
+use crate::common::program::{
+    PROGRAM, program, small_files, small_system, stderr, stdout, with_system,
+};
+use crate::common::small;
 
-use common::{PROGRAM, program, small, small_files, small_system, stderr, stdout, with_system};
-use dcd::Dcd;
-
-/// Frames of the small chain, wandering off its first structure, as f32 Å.
+/// Frames of the small chain, Å. The first is its first structure; the others are displaced from
+/// it.
 fn frames(n: usize) -> Vec<Vec<[f32; 3]>> {
     let start = small::structures().swap_remove(0).positions;
     let moved = |f: usize, i: usize, x: [f64; 3]| {
@@ -56,14 +55,14 @@ fn energy(arguments: &[&str]) -> Output {
     program(&all)
 }
 
-/// The rows of a CSV, without the header.
+/// The rows of a CSV table on standard output, without the header.
 fn rows(output: &Output) -> Vec<Vec<f64>> {
     assert!(output.status.success(), "{}", stderr(output));
     let text = stdout(output);
     text.lines().skip(1).map(|row| row.split(',').map(|x| x.parse().unwrap()).collect()).collect()
 }
 
-/// Energies of frames as structures of a native file.
+/// The energies of frames that are stored as structures in a native file.
 fn as_structures(folder: &Path, frames: &[Vec<[f32; 3]>]) -> Vec<Vec<f64>> {
     let topology = small::structures()[0].topology.clone();
     let structure = |frame: &Vec<[f32; 3]>| Structure {
@@ -79,7 +78,8 @@ fn as_structures(folder: &Path, frames: &[Vec<[f32; 3]>]) -> Vec<Vec<f64>> {
     rows(&program(&[&arguments[..], &["--backend", "reference"]].concat()))
 }
 
-/// More frames than a batch has room for, of every format, with the bits of structures.
+/// DCD and `.npy` trajectories have the same energies, to the bit, as the same structures; XTC
+/// rounds positions. There are more frames than fit in a batch.
 #[test]
 fn frames_have_the_energies_of_structures() {
     let folder = tempfile::tempdir().unwrap();
@@ -91,7 +91,7 @@ fn frames_have_the_energies_of_structures() {
     std::fs::write(path("x.dcd"), Dcd { cell: true, ..Dcd::default() }.bytes(&frames)).unwrap();
     let numbers: Vec<f64> = frames.iter().flatten().flatten().map(|x| f64::from(*x)).collect();
     npy(&path("c.npy"), &[70, n, 3], false, &numbers, true);
-    // Fortran's order: the first axis is the fastest.
+    // In Fortran order the first axis varies fastest.
     let at = |f: usize, k: usize| numbers[f * 3 * n as usize + k];
     let scattered: Vec<f64> = (0..3)
         .flat_map(|c| (0..n as usize).flat_map(move |i| (0..70).map(move |f| (f, 3 * i + c))))
@@ -107,7 +107,7 @@ fn frames_have_the_energies_of_structures() {
         }
     }
 
-    // XTC rounds to 0.01 Å; its energies are those of what it holds.
+    // XTC rounds positions to 0.01 Å, so the energies differ a little.
     let mut writer = XtcWriter::create(&path("x.xtc")).unwrap();
     for (f, frame) in frames.iter().enumerate() {
         writer.write(f as u64, 0.0, &doubles(frame)).unwrap();
@@ -127,7 +127,7 @@ fn frames_have_the_energies_of_structures() {
     assert!(table.trim_start().starts_with("frame") && !table.contains("force"), "{table}");
 }
 
-/// mlcg's arrays: replicas first, and a stride within each.
+/// mlcg's arrays have the replicas on the first axis. The stride applies within each replica.
 #[test]
 fn arrays_of_replicas_are_read_replica_by_replica() {
     let folder = tempfile::tempdir().unwrap();
@@ -184,7 +184,7 @@ fn bad_trajectories_are_named() {
     let sound = std::fs::read(path("sound.xtc")).unwrap();
     std::fs::write(path("cut.xtc"), &sound[..sound.len() - 7]).unwrap();
     let mut bad = sound.clone();
-    // The index of a size, beyond the table: the decoder panics there.
+    // An index of a size beyond the decoder's table, where the decoder panics.
     bad[starts[1] + 56 + 28..starts[1] + 56 + 32].fill(0x7f);
     std::fs::write(path("bad.xtc"), &bad).unwrap();
     let mut more = sound.clone();
@@ -208,9 +208,9 @@ fn bad_trajectories_are_named() {
     std::fs::write(path("nested.npy"), nested).unwrap();
     for (name, message) in [
         ("cut.xtc", "frame 2: found the end of the file"),
-        ("bad.xtc", "frame 1: found coordinates that do not decode, expected a sound XTC frame"),
-        ("beads.xtc", "frame 0: found 200 beads and 12 beads"),
-        ("other.xtc", "frame 0: found 5 beads, expected 12, those of the structure"),
+        ("bad.xtc", "frame 1: found coordinates that do not decode, expected a valid XTC frame"),
+        ("beads.xtc", "frame 0: found two numbers of beads, 200 and 12"),
+        ("other.xtc", "frame 0: found 5 beads, expected 12, as in the structure"),
         ("nan.dcd", "frame 2, bead 4: found [inf, "),
         ("wide.dcd", "a DCD file with 64-bit record markers is not supported"),
         ("empty", "content: found an empty file, expected a trajectory"),
@@ -219,7 +219,7 @@ fn bad_trajectories_are_named() {
         ("other.npy", "frames: found 5 beads, expected 12"),
         ("none.npy", "frames: found none"),
         ("cut.npy", "data: found 428 bytes of data"),
-        ("nested.npy", "header: found damage"),
+        ("nested.npy", "header: found unknown content"),
         ("nowhere.xtc", "No such file"),
     ] {
         let file = path(name);
@@ -239,13 +239,13 @@ fn bad_trajectories_are_named() {
         let output = energy(&[&["--trajectory", file][..], &arguments].concat());
         assert!(stderr(&output).contains(message), "{}", stderr(&output));
     }
-    // Frames before the damage are shown.
+    // The program prints the frames before the damage.
     let bad = path("bad.xtc");
     let output = energy(&["--trajectory", bad.to_str().unwrap()]);
     assert_eq!(stdout(&output).lines().count(), 2, "{}", stdout(&output));
 }
 
-/// The small chain's model with bead types as keys, and four molecules for it.
+/// Writes the small chain's model with bead types as keys, and two files with four molecules.
 fn mixture(folder: &Path) -> [PathBuf; 3] {
     let keyed = |(form, values): (PriorForm, [f64; 3])| {
         let order = form.order() as u32;
@@ -282,7 +282,8 @@ fn mixed(files: &[PathBuf; 3], command: &str, arguments: &[&str]) -> Output {
     program.arg("--structures").args(&files[1..]).args(arguments).output().unwrap()
 }
 
-/// Four molecules from two files in one run: files of each, and each alone gives the same.
+/// Four molecules from two files in one run. Each replica has its own files, with the same contents
+/// as in a run of its molecule alone.
 #[test]
 fn a_mixture_runs_as_its_molecules_alone() {
     let folder = tempfile::tempdir().unwrap();
@@ -323,13 +324,13 @@ fn a_mixture_runs_as_its_molecules_alone() {
         };
         assert_eq!((rows(&many), rows(&many).len()), (rows(&alone), 4));
     }
-    // An earlier run of a mixture is in the way of the next.
+    // The program does not overwrite files of an earlier run of a mixture.
     std::fs::remove_file(many.join("run.log")).unwrap();
     std::fs::remove_file(many.join("energies.csv")).unwrap();
     let again = mixed(&files, "run", &[&steps[..], &all].concat());
     assert!(stderr(&again).contains("already exists"), "{}", stderr(&again));
 
-    // Its trajectories are scored with the structure they are of.
+    // A trajectory of the mixture is scored with the structure of its molecule.
     let xtc = text(&many.join("replica_0003.xtc"));
     let scored = mixed(&files, "energy", &["--trajectory", &xtc, "--structure", "3", "--csv"]);
     assert_eq!(rows(&scored).len(), 4);
@@ -353,7 +354,7 @@ fn a_mixture_is_scored_and_its_limits_are_named() {
     let said = stderr(&npy);
     assert!(said.contains("an array of molecules of different sizes is not supported"), "{said}");
 
-    // Parameters by tuple fit one molecule.
+    // Parameters for each tuple fit a single molecule only.
     let [specialised, _] = small_files();
     let files = [specialised.clone(), files[1].clone(), files[2].clone()];
     for command in [&["energy"][..], &["run", "--steps", "10", "-o", out]] {
@@ -365,7 +366,7 @@ fn a_mixture_is_scored_and_its_limits_are_named() {
     }
 }
 
-/// Many terms are lines, and those without tuples are marked.
+/// A table with many terms has one line per term. Terms without tuples are marked.
 #[test]
 fn many_terms_are_lines_of_the_table() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,15 +1,14 @@
-//! The reference data, whole cases, on every backend.
-
-#[macro_use]
-mod common;
+//! Whole cases of reference data on every backend.
 
 use std::path::PathBuf;
 
-use common::{Backend, LargeCases};
-use flashschnet::engine::{Engine, Filter};
+use flashschnet::diagnose::verify;
+use flashschnet::diagnose::verify::{EngineFactory, Options, Status};
+use flashschnet::engine::{Dynamics, Engine, Filter};
 use flashschnet::reference::Reference;
 use flashschnet::system::System;
-use flashschnet::verify::{self, EngineFactory, Options, Status};
+
+use crate::common::{Backend, Extent};
 
 const MIXED: Options = Options { exact: false, mixed: true, max_steps: None };
 
@@ -17,7 +16,7 @@ on_every_backend!(agrees_with_the_data, agrees_with_the_built_in_cases);
 on_every_backend!(@ wgpu_emulated: agrees_with_the_data, agrees_with_the_built_in_cases);
 on_mixed_backends!(is_near_the_data, is_near_the_built_in_cases);
 
-/// The folder of reference cases: `FLASHSCHNET_REFERENCE`, or the cases in `tests/data`.
+/// The cases in the folder `FLASHSCHNET_REFERENCE`, or those in `tests/data` if it is not set.
 fn cases() -> Vec<PathBuf> {
     let folder = std::env::var_os("FLASHSCHNET_REFERENCE").map(PathBuf::from);
     let folder = folder.unwrap_or_else(|| {
@@ -39,40 +38,45 @@ fn check(reports: impl IntoIterator<Item = verify::Report>) {
     assert!(failed.is_empty() && passed > 0, "{passed} passed, failed: {failed:?}");
 }
 
-fn check_files(options: Options, large_cases: LargeCases, engine: &EngineFactory) {
+fn check_files(options: Options, extent: Extent, engine: &EngineFactory) {
+    // Set by tests/long/verify.
+    let extent = match std::env::var_os("FLASHSCHNET_EVERY_STEP") {
+        Some(_) => Extent::ALL,
+        None => extent,
+    };
     check(cases().iter().filter_map(|case| {
-        let max_steps = match large_cases {
-            _ if !case.to_string_lossy().contains("enh269") => None,
-            LargeCases::All => None,
-            LargeCases::Steps(steps) => Some(steps),
-            LargeCases::None => {
-                println!("{} is left to the other backends", case.display());
-                return None;
-            }
-        };
-        Some(verify::verify_file(case, Options { max_steps, ..options }, engine))
+        let is_large = case.to_string_lossy().contains("enh269");
+        let steps = if is_large { extent.large } else { extent.small };
+        if steps == 0 {
+            println!("{} is left to other backends", case.display());
+            return None;
+        }
+        let options = Options { max_steps: Some(steps), ..options };
+        Some(verify::verify_file(case, options, engine))
     }));
 }
 
 #[test]
 fn reference_agrees_with_the_data() {
-    let engine = |system: System| Ok(Box::new(Reference::new(system)) as Box<dyn Engine>);
-    // Twenty steps of the two large replicas take half a minute in plain f64 loops.
+    let engine = |system: System, dynamics: &Dynamics| {
+        Ok(Box::new(Reference::new(system, dynamics)?) as Box<dyn Engine>)
+    };
+    // The trajectory of two large replicas is cut short: 20 steps take the reference half a minute.
     let options = Options { exact: true, ..Options::default() };
-    check_files(options, LargeCases::Steps(4), &engine);
+    check_files(options, Extent { large: 2, ..Extent::ALL }, &engine);
 }
 
-/// Tables are as far from the networks as single precision is.
+/// `Filter::TABLE` keeps the tolerances of single precision, also in f64.
 #[test]
 fn reference_with_tables_agrees_with_the_data() {
-    let engine = |system: System| {
-        Ok(Box::new(Reference::with_filter(system, Filter::TABLE)?) as Box<dyn Engine>)
+    let engine = |system: System, dynamics: &Dynamics| {
+        Ok(Box::new(Reference::with_filter(system, dynamics, Filter::TABLE)?) as Box<dyn Engine>)
     };
-    check_files(Options::default(), LargeCases::Steps(1), &engine);
+    check_files(Options::default(), Extent { large: 1, ..Extent::ALL }, &engine);
 }
 
 fn agrees_with_the_data(backend: &Backend) {
-    check_files(Options::default(), backend.large_cases, &backend.engine);
+    check_files(Options::default(), backend.extent, &backend.engine);
 }
 
 fn agrees_with_the_built_in_cases(backend: &Backend) {
@@ -81,12 +85,12 @@ fn agrees_with_the_built_in_cases(backend: &Backend) {
 }
 
 fn is_near_the_data(backend: &Backend) {
-    check_files(MIXED, backend.large_cases, &backend.engine);
+    check_files(MIXED, backend.extent, &backend.engine);
 }
 
 fn is_near_the_built_in_cases(backend: &Backend) {
     let reports = verify::verify_built_in(MIXED, &backend.engine);
-    // The bar is met by what 16 bits do, not by computing in 32.
+    // Errors above 1e-5 show that the backend really computed in 16 bits and not in f32.
     let mixed: Vec<_> = reports.iter().filter_map(|report| report.mixed).collect();
     assert!(mixed.len() == 4 && mixed.iter().all(|mixed| mixed.rms > 1e-5), "{mixed:?}");
     check(reports);

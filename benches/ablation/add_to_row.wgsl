@@ -3,8 +3,9 @@
 
 var<workgroup> channel: array<f32, 4u * WORKGROUP>;
 
-// Adds four channels of every invocation to row i of the sums. Neighboring invocations add to
-// neighboring channels, which takes fewer transactions than four in a row by each.
+// Adds the four channels of every invocation to row i of the sums. Invocations exchange channels
+// first, so that neighboring invocations add to neighboring channels. This takes fewer memory
+// transactions than if each added its own four.
 fn add_to_row(lane: u32, inside: bool, i: u32, x: vec4<f32>) {
     channel[4u * lane] = x.x;
     channel[4u * lane + 1u] = x.y;

@@ -1,16 +1,16 @@
-#import params
+#import separation
 
 const WORKGROUP: u32 = 256u;
-// Channels in fours.
+// The number of channels divided by four.
 const QUADS: u32 = 32u;
 
 // The number of an invocation in its grid.
 fn element(id: vec3<u32>, grid: vec3<u32>, lane: u32) -> u32 {
-    return workgroup_number(id, grid) * WORKGROUP + lane;
+    return (id.x + id.y * grid.x) * WORKGROUP + lane;
 }
 
-// From bead j to bead i; beads in one place do not push each other.
-fn direction(x_i: vec4<f32>, x_j: vec4<f32>) -> vec3<f32> {
-    let separation = x_i.xyz - x_j.xyz;
-    return separation * inverseSqrt(max(dot(separation, separation), 1e-30));
+// The unit vector from bead j to bead i; zero for beads at the same point.
+fn direction(x_i: Position, x_j: Position) -> vec3<f32> {
+    let between = separation(x_i, x_j);
+    return between * inverseSqrt(max(dot(between, between), 1e-30));
 }

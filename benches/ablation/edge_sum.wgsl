@@ -2,7 +2,7 @@
 
 var<workgroup> addend: array<f32, WORKGROUP>;
 
-// The sum of x over the QUADS invocations of an edge, for the first of them.
+// Returns the sum of x over the QUADS invocations of an edge to the first of them.
 fn edge_sum(lane: u32, x: f32) -> f32 {
     addend[lane] = x;
     workgroupBarrier();

@@ -1,4 +1,4 @@
-// filter_tensor -- filters of every edge, W or with SLOPE W', as a tensor
+// filter_tensor -- writes the filter W of every edge, or its slope W' with SLOPE, to a tensor
 //
 // reads   edge [n_edges], table [n_intervals, 3, QUADS]
 // writes  tensor [n_edges, QUADS]   overwritten

@@ -1,8 +1,9 @@
-// fused_backward -- filter, gradient and force of every edge at once, by scatter-add
+// fused_backward -- filter, gradient and force of every edge in one kernel, by scatter-add
 //
 // reads   edge and receiver [n_edges], position [n_beads] Å, y and grad_m [n_beads, QUADS],
 //         table [n_intervals, 3, QUADS]
-// writes  sums [n_beads, 4 QUADS], then [n_beads, 4]   added to; atomics, in no order
+// writes  sums: gradient [n_beads, 4 QUADS], then force [2, n_beads, 4]   slow: added to; atomics,
+//         in no order
 // grid    one invocation per edge and four channels
 #import common
 #import filter_table_read
@@ -12,7 +13,7 @@
 
 @group(0) @binding(1) var<storage, read> edge: array<vec2<u32>>;
 @group(0) @binding(2) var<storage, read> receiver: array<u32>;
-@group(0) @binding(3) var<storage, read> position: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> position: array<Position>;
 @group(0) @binding(4) var<storage, read> y: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> grad_m: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read> table: array<vec4<u32>>;
@@ -44,7 +45,7 @@ fn fused_backward(
     let pull = edge_sum(lane, product);
     if inside && q == 0u {
         let force = -pull * direction(position[i], position[j]);
-        let at = 4u * (arrayLength(&position) * QUADS + i);
+        let at = 4u * (arrayLength(&position) * (QUADS + 1u) + i);
         add(at, force.x);
         add(at + 1u, force.y);
         add(at + 2u, force.z);

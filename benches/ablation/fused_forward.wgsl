@@ -1,4 +1,4 @@
-// fused_forward -- filter, message and sum of every edge at once, by scatter-add
+// fused_forward -- filter and message of every edge in one kernel, summed by scatter-add
 //
 // reads   edge and receiver [n_edges], y [n_beads, QUADS], table [n_intervals, 3, QUADS]
 // writes  sums [n_beads, 4 QUADS]   added to; atomics, in no order

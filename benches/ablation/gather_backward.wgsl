@@ -1,5 +1,5 @@
-// gather_backward -- what every edge adds to the gradient, W o grad_m_j, as a tensor, and its pull,
-// sum_f W'_f (y_jf grad_m_if + y_if grad_m_jf)
+// gather_backward -- writes the contribution of every edge to the gradient, W o grad_m_j, to a
+// tensor, and its pull, sum_f W'_f (y_jf grad_m_if + y_if grad_m_jf)
 //
 // reads   edge and receiver [n_edges], filters and slopes [n_edges, QUADS], y and grad_m
 //         [n_beads, QUADS]

@@ -1,4 +1,4 @@
-// gather_forward -- messages of every edge, y_j o W, as a tensor
+// gather_forward -- writes the message of every edge, y_j o W, to a tensor
 //
 // reads   edge [n_edges], filters [n_edges, QUADS], y [n_beads, QUADS]
 // writes  message [n_edges, QUADS]   overwritten

@@ -1,4 +1,4 @@
-//! As much of wgpu as the bench needs: buffers that kernels name, kernels, and the clock.
+//! A thin layer over wgpu: buffers by name, kernels, and their timing.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -7,10 +7,11 @@ use flashschnet::Error;
 use flashschnet::gpu::wgpu::{self, BufferUsages, Features};
 use flashschnet::gpu::{ADVICE, AdapterInfo, adapters};
 
-/// Seconds that a measurement takes at least, of several.
+/// The least duration of one measurement, in seconds. The result is the median of `MEASUREMENTS`.
 const WINDOW: f64 = 0.1;
 const MEASUREMENTS: usize = 5;
-/// Submissions that a measurement is cut into, so that the device begins before the last is made.
+/// A measurement is cut into this many submissions, so that the device starts before the host has
+/// submitted the last one.
 const SUBMISSIONS: usize = 8;
 const MAX_WORKGROUPS: u32 = 65_535;
 
@@ -34,7 +35,7 @@ impl Part {
     }
 }
 
-/// Buffers by the names that kernels give them.
+/// Buffers by the names of their bindings in the kernels.
 pub(crate) type Buffers = HashMap<&'static str, Part>;
 
 pub(crate) struct Dispatch {
@@ -43,14 +44,14 @@ pub(crate) struct Dispatch {
     workgroups: [u32; 2],
 }
 
-/// What is timed: something to clear, then dispatches in order.
+/// The work that is timed: a buffer to clear, then dispatches in order.
 pub(crate) struct Work {
     pub(crate) clear: Option<Part>,
     pub(crate) dispatches: Vec<Dispatch>,
 }
 
 impl Gpu {
-    /// The best hardware adapter, or the one whose number or part of whose name is given.
+    /// Opens the best hardware adapter, or the one with the given number or part of a name.
     pub(crate) fn open(wanted: Option<&str>) -> flashschnet::Result<Self> {
         let is_wanted = |info: &&AdapterInfo| match wanted {
             None => info.usable && !info.software,
@@ -71,7 +72,7 @@ impl Gpu {
             let info = adapter.get_info();
             info.name == chosen.name && format!("{:?}", info.backend) == chosen.api
         };
-        let adapter = all.iter().find(is_chosen).expect("it was there a moment ago");
+        let adapter = all.iter().find(is_chosen).expect("the chosen adapter is there");
         let useful = Features::TIMESTAMP_QUERY
             | Features::TIMESTAMP_QUERY_INSIDE_PASSES
             | Features::SHADER_FLOAT32_ATOMIC;
@@ -87,12 +88,12 @@ impl Gpu {
         Ok(Gpu { device, queue, name })
     }
 
-    /// Whether floats can be added to without a loop.
+    /// Whether the device has atomic additions of f32.
     pub(crate) fn adds_floats(&self) -> bool {
         self.device.features().contains(Features::SHADER_FLOAT32_ATOMIC)
     }
 
-    /// Zeros; none if there is no room, or no binding of that size.
+    /// A buffer of zeros; `None` if it does not fit in memory or exceeds the limit of a binding.
     pub(crate) fn zeroed(&self, size: u64) -> Option<Part> {
         let limits = self.device.limits();
         if size > limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) {
@@ -112,14 +113,14 @@ impl Gpu {
         (!failed).then_some(Part { buffer, offset: 0, size })
     }
 
-    /// A buffer with these elements.
+    /// A buffer that holds `data`.
     pub(crate) fn upload<T: bytemuck::Pod>(&self, data: &[T]) -> Part {
-        let part = self.zeroed(size_of_val(data) as u64).expect("what variants share is small");
+        let part = self.zeroed(size_of_val(data) as u64).expect("shared buffers are small");
         self.queue.write_buffer(&part.buffer, 0, bytemuck::cast_slice(data));
         part
     }
 
-    /// A composed kernel, with the buffers bound that it names, over a grid of `workgroups`.
+    /// A dispatch of a composed kernel over `workgroups`, bound to the buffers that it names.
     pub(crate) fn dispatch(&self, text: &str, buffers: &Buffers, workgroups: usize) -> Dispatch {
         let label = text.lines().next();
         let descriptor =
@@ -127,8 +128,8 @@ impl Gpu {
         let module = if cfg!(debug_assertions) {
             self.device.create_shader_module(descriptor)
         } else {
-            // SAFETY: the kernels keep within their buffers, as builds with debug assertions check
-            // by the same results, and their loops end.
+            // SAFETY: the kernels stay within their buffers and their loops end. Builds with debug
+            // assertions run them with checks and must give the same results.
             #[allow(unsafe_code, reason = "the library's kernels run without checks, too")]
             unsafe {
                 let unchecked = wgpu::ShaderRuntimeChecks::unchecked();
@@ -146,7 +147,7 @@ impl Gpu {
             },
             cache: None,
         });
-        let parsed = naga::front::wgsl::parse_str(text).expect("a pipeline was made of it");
+        let parsed = naga::front::wgsl::parse_str(text).expect("the text is valid WGSL");
         let bound = parsed.global_variables.iter().filter_map(|(_, variable)| {
             let binding = variable.binding.as_ref()?.binding;
             let Part { buffer, offset, size } = &buffers[variable.name.as_deref()?];
@@ -160,7 +161,7 @@ impl Gpu {
             layout: &pipeline.get_bind_group_layout(0),
             entries: &bound.collect::<Vec<_>>(),
         });
-        let total = u32::try_from(workgroups).expect("a grid of so many workgroups");
+        let total = u32::try_from(workgroups).expect("the number fits in a u32");
         let y = total.div_ceil(MAX_WORKGROUPS);
         Dispatch { pipeline, bind_group, workgroups: [total.div_ceil(y), y] }
     }
@@ -182,14 +183,14 @@ impl Gpu {
     }
 
     fn wait(&self) {
-        self.device.poll(wgpu::PollType::wait_indefinitely()).expect("the device goes on");
+        self.device.poll(wgpu::PollType::wait_indefinitely()).expect("the device works");
     }
 
     pub(crate) fn run(&self, work: &Work) {
         self.queue.submit([self.encode(work, 1)]);
     }
 
-    /// Seconds, the median of several measurements after a warm-up.
+    /// Seconds per repetition: the median of several measurements after a warm-up.
     pub(crate) fn time(&self, work: &Work) -> f64 {
         let seconds = |times: usize| {
             let submissions: Vec<_> = (0..times.min(SUBMISSIONS))

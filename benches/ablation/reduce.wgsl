@@ -1,8 +1,8 @@
-// reduce -- sums of the messages of every row
+// reduce -- sums the messages of every row
 //
 // reads   reach [n_beads], message [n_edges, QUADS]
 // writes  m [n_beads, QUADS]   overwritten; no atomics; order of the sums: lib/row
-// grid    SPLIT groups of LANES invocations per row; four channels to an invocation
+// grid    SPLIT groups of LANES invocations per row; an invocation has four channels
 #import params
 #import row
 

@@ -1,15 +1,15 @@
-// reduce_force -- forces from the pulls of every row, F_i = -sum_j rhat_ij pull_ij
+// reduce_force -- computes forces from the pulls of every row, F_i = -sum_j rhat_ij pull_ij
 //
 // reads   reach [n_beads], edge and pull [n_edges], position [n_beads] Å
-// writes  force [n_beads]   overwritten
-// grid    32 invocations per row; an edge at a time to each
+// writes  force [2, n_beads]   slow: overwritten
+// grid    32 invocations per row; each takes one edge at a time
 #import common
 #import edge
 
 @group(0) @binding(0) var<storage, read> reach: array<vec4<u32>>;
 @group(0) @binding(1) var<storage, read> edge: array<vec2<u32>>;
 @group(0) @binding(2) var<storage, read> pull: array<f32>;
-@group(0) @binding(3) var<storage, read> position: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> position: array<Position>;
 @group(0) @binding(4) var<storage, read_write> force: array<vec4<f32>>;
 
 const SHARE: u32 = 32u;
@@ -41,6 +41,6 @@ fn reduce_force(
         workgroupBarrier();
     }
     if inside && mine == 0u {
-        force[i] = vec4<f32>(part[lane], 0.0);
+        force[arrayLength(&reach) + i] = vec4<f32>(part[lane], 0.0);
     }
 }

@@ -1,4 +1,4 @@
-// scatter -- adds the messages of every edge to the row of its receiver
+// scatter -- adds the message of every edge to the row of its receiver
 //
 // reads   receiver [n_edges], message [n_edges, 4 QUADS]
 // writes  sums [n_beads, 4 QUADS]   added to; atomics, in no order

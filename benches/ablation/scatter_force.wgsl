@@ -1,7 +1,8 @@
-// scatter_force -- adds the force of every edge to its receiver's
+// scatter_force -- adds the force of every edge to the force on its receiver
 //
 // reads   edge, receiver and pull [n_edges], position [n_beads] Å
-// writes  sums [n_beads, 4 QUADS], then [n_beads, 4]: the latter, added to; atomics, in no order
+// writes  sums: after [n_beads, 4 QUADS] the force [2, n_beads, 4]   slow: added to; atomics, in
+//         no order
 // grid    one invocation per edge
 #import common
 #import edge
@@ -10,7 +11,7 @@
 @group(0) @binding(1) var<storage, read> edge: array<vec2<u32>>;
 @group(0) @binding(2) var<storage, read> receiver: array<u32>;
 @group(0) @binding(3) var<storage, read> pull: array<f32>;
-@group(0) @binding(4) var<storage, read> position: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> position: array<Position>;
 
 @compute @workgroup_size(WORKGROUP)
 fn scatter_force(
@@ -24,7 +25,7 @@ fn scatter_force(
     }
     let i = receiver[e];
     let force = -pull[e] * direction(position[i], position[sender(0u, edge[e])]);
-    let at = 4u * (arrayLength(&position) * QUADS + i);
+    let at = 4u * (arrayLength(&position) * (QUADS + 1u) + i);
     add(at, force.x);
     add(at + 1u, force.y);
     add(at + 2u, force.z);

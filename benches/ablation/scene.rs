@@ -1,7 +1,8 @@
-//! What all variants compute with: replicas as a run left them, seeded features, a table.
+//! The input of all variants: the replicas at the end of a run, seeded features, and a table of
+//! filters.
 
 use flashschnet::engine::Filter;
-use flashschnet::gpu::wgsl::Value;
+use flashschnet::gpu::compose::Value;
 use flashschnet::model::FilterTable;
 use flashschnet::model::filter_table::{CUBE_BITS, Cell, SQUARE_BITS, to_middle};
 use flashschnet::model::schnet::SchNet;
@@ -13,23 +14,24 @@ use crate::Result;
 
 /// The block whose filters are used.
 const BLOCK: usize = 0;
-/// 4 QUADS of the kernels.
+/// The number of channels, 4 QUADS in the kernels.
 pub(crate) const CHANNELS: usize = 128;
 /// BEAD_BITS of shaders/lib/edge.wgsl.
 const BEAD_BITS: u32 = 20;
 
-/// Replicas in their places, and features.
+/// The positions and edges of all replicas, features, and the table of filters.
 pub(crate) struct Scene {
     schnet: SchNet,
-    /// Of a replica.
+    /// The number of beads of a replica.
     pub(crate) n_beads: usize,
     pub(crate) positions: Vec<[f64; 3]>,
     pub(crate) graph: Graph,
     pub(crate) y: Vec<f64>,
     pub(crate) grad_m: Vec<f64>,
-    /// As shaders/lib/edge.wgsl has them; numbers of beads count on from replica to replica.
+    /// Edges in the layout of shaders/lib/edge.wgsl. Beads are numbered through all replicas.
     pub(crate) edge: Vec<[u32; 2]>,
-    /// As shaders/lib/filter_table_read.wgsl has it, its HIGHER, and NOTHING of shaders/lib/row.wgsl.
+    /// The table in the layout of shaders/lib/filter_table_read.wgsl, its constant HIGHER, and the
+    /// constant NOTHING of shaders/lib/edge_share.wgsl.
     pub(crate) table: Vec<u32>,
     pub(crate) higher: Value,
     pub(crate) nothing: Value,
@@ -37,8 +39,8 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new(schnet: SchNet, positions: &[[f64; 3]], n_replicas: usize) -> Result<Self> {
-        assert_eq!(schnet.n_filters(), CHANNELS, "the kernels have a number of channels");
-        // As the device has them.
+        assert_eq!(schnet.n_filters(), CHANNELS, "the kernels have CHANNELS channels");
+        // Rounded to f32, as on the device.
         let positions: Vec<_> = positions.iter().map(|x| x.map(|x| f64::from(x as f32))).collect();
         let n_beads = positions.len() / n_replicas;
         let first_bead: Vec<usize> = (0..=n_replicas).map(|r| r * n_beads).collect();
@@ -80,7 +82,7 @@ impl Scene {
         })
     }
 
-    /// m, the gradient of y, and the force, of the first replica in f64.
+    /// The results m, gradient of y, and force of the first replica in f64.
     pub(crate) fn reference(&self) -> Result<[Vec<f64>; 3]> {
         let row_ptr = self.graph.row_ptr[..=self.n_beads].to_vec();
         let col = self.graph.col[..row_ptr[self.n_beads] as usize].to_vec();
@@ -93,7 +95,7 @@ impl Scene {
     }
 }
 
-/// The table of the block in words, and the HIGHER that their exponents are parts of.
+/// The table of the block as words, and HIGHER, the unit of its coefficients of t² and t³.
 fn packed(table: &FilterTable) -> (Vec<u32>, f64) {
     let of_cell = |c: &Cell| {
         let ends = [c.first, c.first + c.n_intervals].map(|k| k * CHANNELS);
@@ -103,7 +105,7 @@ fn packed(table: &FilterTable) -> (Vec<u32>, f64) {
     let cubics: Vec<[f64; 4]> =
         cubics.flat_map(|(c, rate)| c.iter().map(move |c| to_middle(*c, rate))).collect();
     let largest = cubics.iter().fold(0.0_f64, |a, c| a.max(c[2].abs()).max(c[3].abs()));
-    // Five bits of exponent: parts of this end at 2^-96.
+    // Coefficients have five bits of exponent, and relative to HIGHER the largest is below 2^-95.
     let higher = 2.0_f64.powi(largest.log2().floor() as i32 + 96);
     let short = |x: f64, bits: u32| {
         let whole = ((x / higher) as f32).to_bits();
@@ -117,6 +119,6 @@ fn packed(table: &FilterTable) -> (Vec<u32>, f64) {
     };
     let rows = cubics.chunks_exact(CHANNELS);
     let rows = rows.flat_map(|row| (0..3).flat_map(|k| row.iter().map(move |c| words(*c)[k])));
-    // What stands in for edges that are not there.
+    // The last interval is all zero: edges that pad a row point to it.
     (rows.chain([0; 3 * CHANNELS]).collect(), higher)
 }

@@ -1,16 +1,20 @@
 #import vector
 #import math
 
-// 0: tanh x, 1: x / (1 + e^-x), 2: ln(1 + e^x) - ACTIVATION_SHIFT.
+// tanh x, x / (1 + e^-x), ln(1 + e^x) - ACTIVATION_SHIFT; the host twin is
+// `gpu::params::activation`.
+constexpr u32 TANH = 0u;
+constexpr u32 SILU = 1u;
+constexpr u32 SHIFTED_SOFTPLUS = 2u;
 constexpr u32 ACTIVATION = 0u;
 constexpr float ACTIVATION_SHIFT = 0.6931472f;
 
 __device__ inline float sigmoid(float x) { return 1.0f / (1.0f + exp_of(-x)); }
 
 __device__ inline float act(float x) {
-    if constexpr (ACTIVATION == 0u) {
+    if constexpr (ACTIVATION == TANH) {
         return tanh_of(x);
-    } else if constexpr (ACTIVATION == 1u) {
+    } else if constexpr (ACTIVATION == SILU) {
         return x * sigmoid(x);
     } else {
         return fmaxf(x, 0.0f) + log1p_of(exp_of(-fabsf(x))) - ACTIVATION_SHIFT;
@@ -19,10 +23,10 @@ __device__ inline float act(float x) {
 
 // act(x), act'(x)
 __device__ inline float2 act_and_slope(float x) {
-    if constexpr (ACTIVATION == 0u) {
+    if constexpr (ACTIVATION == TANH) {
         const float t = tanh_of(x);
         return make_float2(t, fmaf(-t, t, 1.0f));
-    } else if constexpr (ACTIVATION == 1u) {
+    } else if constexpr (ACTIVATION == SILU) {
         const float s = sigmoid(x);
         return make_float2(x * s, s * fmaf(x, 1.0f - s, 1.0f));
     } else {

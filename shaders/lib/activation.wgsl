@@ -1,6 +1,10 @@
 #import math
 
-// 0: tanh x, 1: x / (1 + e^-x), 2: ln(1 + e^x) - ACTIVATION_SHIFT.
+// tanh x, x / (1 + e^-x), ln(1 + e^x) - ACTIVATION_SHIFT; the host twin is
+// `gpu::params::activation`.
+const TANH: u32 = 0u;
+const SILU: u32 = 1u;
+const SHIFTED_SOFTPLUS: u32 = 2u;
 const ACTIVATION: u32 = 0u;
 const ACTIVATION_SHIFT: f32 = 0.6931472;
 
@@ -9,9 +13,9 @@ fn sigmoid(x: f32) -> f32 {
 }
 
 fn act(x: f32) -> f32 {
-    if ACTIVATION == 0u {
+    if ACTIVATION == TANH {
         return tanh_of(x);
-    } else if ACTIVATION == 1u {
+    } else if ACTIVATION == SILU {
         return x * sigmoid(x);
     }
     return max(x, 0.0) + log1p_of(exp_of(-abs(x))) - ACTIVATION_SHIFT;
@@ -19,12 +23,12 @@ fn act(x: f32) -> f32 {
 
 // act(x), act'(x)
 fn act_and_slope(x: f32) -> vec2<f32> {
-    if ACTIVATION == 0u {
+    if ACTIVATION == TANH {
         let t = tanh_of(x);
         return vec2<f32>(t, fma(-t, t, 1.0));
     }
     let s = sigmoid(x);
-    if ACTIVATION == 1u {
+    if ACTIVATION == SILU {
         return vec2<f32>(x * s, s * fma(x, 1.0 - s, 1.0));
     }
     return vec2<f32>(act(x), s);

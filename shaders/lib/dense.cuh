@@ -1,20 +1,21 @@
-// Linear layers on a tile of rows in shared memory, one after the other: y_o = sum_k W_ok x_k,
+// Linear layers, one after the other, on a tile of rows in shared memory: y_o = sum_k W_ok x_k,
 // summed in the order of k.
 //
-// Channels are in fours. Weights lie input by input, [4 quads of inputs, quads of outputs], their
-// scales, if they have any, and the bias behind them. They come by chunks of AHEAD quads of inputs:
-// while a chunk is at work in shared memory, the next is on its way to registers. Every block reads
-// the same weights at the same time, and what all wait for should be asked for early.
+// Channels are in quads of four. The buffer of weights holds, for each layer, W input by input
+// [inputs, quads of outputs], then the scale factors of the outputs if SCALED, then the bias.
+// Weights are loaded in chunks of AHEAD quads of inputs: while a block works on one chunk in shared
+// memory, it loads the next one into registers. All blocks read the same weights at the same time,
+// so early loads hide the latency that all would wait for.
 //
-// A kernel declares WORKGROUP before it imports this, ends its arguments with HALVES_ARGUMENT and
-// begins with `Chain chain = CHAIN;`.
+// A kernel declares WORKGROUP before it imports this file, ends its arguments with HALVES_ARGUMENT
+// and begins with `Chain chain = CHAIN;`.
 #import vector
 #import weight
 
-// Threads side by side, and quads of the widest layer.
+// Threads that share a row, and quads of the widest layer.
 constexpr u32 LANES = 32u;
 constexpr u32 WIDTH = 32u;
-// Rows of a thread, which has a quad of outputs of each.
+// Rows of a thread, which computes one quad of outputs of each row.
 constexpr u32 ROWS = 4u;
 constexpr u32 AHEAD = 4u;
 constexpr u32 TILE = WORKGROUP / LANES * ROWS;
@@ -23,16 +24,16 @@ constexpr u32 CHUNK = 4u * AHEAD * WIDTH;
 constexpr u32 FETCHES = 4u;
 static_assert(WORKGROUP % LANES == 0u && LANES >= WIDTH && FETCHES * WORKGROUP >= CHUNK);
 
-// Only lib/dense_matrix has another argument.
+// Kernels have no further argument with this file; with lib/dense_matrix they have one.
 #define HALVES_ARGUMENT
 #define CHAIN Chain{weight}
 
-// Layers one after the other.
+// The buffers of the layers.
 struct Chain {
     const Weights* weight;
 };
 
-// What a thread holds of its rows.
+// The quads that a thread holds: one of each of its rows.
 struct Held {
     float4 row[ROWS];
     __device__ float4& operator[](u32 r) { return row[r]; }
@@ -42,7 +43,7 @@ struct Held {
 __shared__ float4 tile[TILE * WIDTH];
 __shared__ float4 chunk[CHUNK];
 
-// Of W x, for layers of n_in to n_out quads.
+// W x for a layer of n_in to n_out quads whose weights begin at `at`.
 __device__ __forceinline__ Held product(
     const Chain& chain, u32 at, u32 n_in, u32 n_out, u32 lane) {
     const u32 first = lane / LANES * ROWS * WIDTH;
@@ -101,7 +102,7 @@ __device__ inline float4 bias_of(const Chain& chain, u32 at, u32 n_in, u32 n_out
     return numbers_at(chain.weight, before + NUMBERS * (scales + min(q, n_out - 1u)));
 }
 
-// Puts what the thread holds in place of the tile's rows, for the next layer.
+// Stores the quads that a thread holds as the rows of the tile, the input of the next layer.
 __device__ __forceinline__ void keep(Chain&, const Held& held, u32 n_out, u32 lane) {
     __syncthreads();
     const u32 q = lane % LANES;

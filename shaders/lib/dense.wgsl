@@ -1,16 +1,17 @@
-// Linear layers on a tile of rows in workgroup memory, one after the other: y_o = sum_k W_ok x_k,
+// Linear layers, one after the other, on a tile of rows in workgroup memory: y_o = sum_k W_ok x_k,
 // summed in the order of k.
 //
-// Channels are in fours. Weights lie input by input, [4 quads of inputs, quads of outputs], their
-// scales, if they have any, and the bias behind them. They come by chunks of AHEAD quads of inputs: while a chunk is at work in
-// workgroup memory, the next is on its way to registers. Every workgroup reads the same weights at
-// the same time, and what all wait for should be asked for early.
+// Channels are in quads of four. The buffer of weights holds, for each layer, W input by input
+// [inputs, quads of outputs], then the scale factors of the outputs if SCALED, then the bias.
+// Weights are loaded in chunks of AHEAD quads of inputs: while a workgroup works on one chunk in
+// workgroup memory, it loads the next one into registers. All workgroups read the same weights at
+// the same time, so early loads hide the latency that all would wait for.
 #import weight
 
-// Invocations side by side, and quads of the widest layer.
+// Invocations that share a row, and quads of the widest layer.
 const LANES: u32 = 32u;
 const WIDTH: u32 = 32u;
-// Rows of an invocation, which has a quad of outputs of each.
+// Rows of an invocation, which computes one quad of outputs of each row.
 const ROWS: u32 = 4u;
 const AHEAD: u32 = 4u;
 const TILE: u32 = WORKGROUP / LANES * ROWS;
@@ -19,13 +20,13 @@ const CHUNK: u32 = 4u * AHEAD * WIDTH;
 const FETCHES: u32 = 4u;
 const_assert WORKGROUP % LANES == 0u && LANES >= WIDTH && FETCHES * WORKGROUP >= CHUNK;
 
-// What an invocation holds of its rows.
+// The quads that an invocation holds: one of each of its rows.
 alias Held = array<vec4<f32>, ROWS>;
 
 var<workgroup> tile: array<vec4<f32>, TILE * WIDTH>;
 var<workgroup> chunk: array<vec4<f32>, CHUNK>;
 
-// Of W x, for layers of n_in to n_out quads.
+// W x for a layer of n_in to n_out quads whose weights begin at `at`.
 fn product(at: u32, n_in: u32, n_out: u32, lane: u32) -> Held {
     let first = lane / LANES * ROWS * WIDTH;
     let q = min(lane % LANES, n_out - 1u);
@@ -81,7 +82,7 @@ fn bias_of(at: u32, n_in: u32, n_out: u32, q: u32) -> vec4<f32> {
     return numbers_at(at + 4u * n_in * n_out + NUMBERS * (scales + min(q, n_out - 1u)));
 }
 
-// Puts what the invocation holds in place of the tile's rows, for the next layer.
+// Stores the quads that an invocation holds as the rows of the tile, the input of the next layer.
 fn keep(held: Held, n_out: u32, lane: u32) {
     workgroupBarrier();
     let q = lane % LANES;

@@ -1,55 +1,55 @@
-// lib/dense on the tensor cores: the same functions, for tiles of 16 rows.
+// lib/dense on tensor cores: the same functions, for tiles of 16 rows.
 //
-// The units multiply 16-bit floats and add f32. An operand is the sum of two of them, so that with
-// the three larger of the four products a layer is as exact as in f32:
+// Tensor cores multiply f16 and add f32. Each operand is stored as the sum of two f16, high and
+// low. With three of the four products a layer is as exact as in f32:
 //   W x = (W_high x_high + W_high x_low + W_low x_high) / scale
-// Every row of inputs is scaled by a power of two of its own, the weights by one for all, so that
-// neither leaves the range of 16-bit floats; a row's digits do not depend on the rows around it.
+// Each row of inputs has its own power of two as scale factor, and all weights share one, so that
+// both stay in the range of f16. The result for a row does not depend on the other rows.
 //
-// Biases lie as in lib/dense, with widths that are multiples of 16; the halves of weights in matrices
-// of 16 x 16, each output by output.
+// `weight` holds the biases as in lib/dense, with widths that are multiples of 16. `halves` holds
+// the high and low parts of the weights in matrices of 16 x 16, each output by output.
 #import vector
 #import weight
 
-// A warp walks along the columns of a row; its threads have a quad of them each.
+// The threads of a warp share a row; each holds a quad of its columns.
 constexpr u32 LANES = 32u;
 constexpr u32 WIDTH = 32u;
 // Rows of a thread.
 constexpr u32 ROWS = 4u;
 constexpr u32 SUBGROUPS = WORKGROUP / LANES;
 constexpr u32 TILE = SUBGROUPS * ROWS;
-// Fours of numbers from one row to the next: an odd number of matrices, and two fours beyond whole
-// matrices, so that what half a warp touches at a time lies in different banks.
+// Quads from one row to the next: STRIDE is an odd number of matrices, SUM_STRIDE is two quads more
+// than whole matrices. The quads that half a warp accesses at a time are then in different banks.
 constexpr u32 STRIDE = (WIDTH / 4u | 1u) * 4u;
 constexpr u32 SUM_STRIDE = WIDTH + 2u;
-// Matrices along the inputs to have on their way at once.
+// Matrices along the inputs that are loaded at once.
 constexpr u32 AT_ONCE = 4u;
-// Where the lower parts of the weights begin, in fours.
+// Offset of the low parts of the weights, in quads.
 constexpr u32 LOW_AT = 0u;
-// 1 / scale of the weights.
+// 1 / scale factor of the weights.
 constexpr float UNSCALE = 1.0f;
-// Number of the argument, which is the last.
+// Index of the argument `halves`, the last one.
 constexpr u32 HALVES = 8u;
 static_assert(HALVES > 0u && LANES == 32u && LANES >= WIDTH && WIDTH % 4u == 0u);
 static_assert(TILE == 16u);
-// Biases are f32.
+// The numbers in `weight` are f32.
 static_assert(!SCALED && NUMBERS == 1u);
 
 #define HALVES_ARGUMENT , const uint2* __restrict__ halves
 #define CHAIN Chain{weight, halves, {}}
 
-// What a thread holds of its rows.
+// The quads that a thread holds: one of each of its rows.
 struct Held {
     float4 row[ROWS];
     __device__ float4& operator[](u32 r) { return row[r]; }
     __device__ const float4& operator[](u32 r) const { return row[r]; }
 };
 
-// Layers one after the other.
+// The buffers of the layers.
 struct Chain {
     const Weights* weight;
     const uint2* halves;
-    // 1 / scale of the rows of the thread.
+    // 1 / scale factor of the rows of a thread.
     float unscale[ROWS];
 };
 
@@ -57,25 +57,27 @@ __shared__ uint2 high[TILE * STRIDE];
 __shared__ uint2 low[TILE * STRIDE];
 __shared__ float4 sums[TILE * SUM_STRIDE];
 
-// Quads, in whole matrices.
+// n quads, rounded up to whole matrices.
 __device__ inline u32 whole(u32 n) { return (n + 3u) / 4u * 4u; }
 
-// A thread's share of 16 x 16 inputs: quad t of rows g and g + 8, with g = lane / 4, t = lane % 4.
+// The part of a matrix of 16 x 16 inputs that a thread holds: quad t of rows g and g + 8, with g =
+// lane / 4, t = lane % 4.
 struct Rows {
     uint2 top;
     uint2 bottom;
 };
 
-// Its share of a 16 x 16 sum: columns 2 t and 2 t + 1 of rows g and g + 8, then columns 8 further.
+// The part of a matrix of 16 x 16 sums that a thread holds: columns 2 t and 2 t + 1 of rows g and g
+// + 8, then the columns 8 further.
 struct Sum {
     float at[8];
 };
 
 __device__ inline Rows rows_at(const uint2* rows) { return Rows{rows[0], rows[8u * STRIDE]}; }
 
-// sum += x w for 8 columns. The unit pairs its inputs 2 t, 2 t + 1, 2 t + 8 and 2 t + 9 with those
-// of the other operand, and adds them all up: they may as well be 4 t to 4 t + 3 of both, which lie
-// side by side.
+// sum += x w for 8 columns. The instruction assigns inputs 2 t, 2 t + 1, 2 t + 8 and 2 t + 9 of
+// both operands to thread t, and sums over all inputs. Their order does not matter, so thread t
+// takes inputs 4 t to 4 t + 3 of both operands, which are adjacent in memory.
 __device__ inline void multiply_add(float* sum, Rows x, uint2 w) {
     asm volatile(
         "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
@@ -84,15 +86,16 @@ __device__ inline void multiply_add(float* sum, Rows x, uint2 w) {
         : "r"(x.top.x), "r"(x.bottom.x), "r"(x.top.y), "r"(x.bottom.y), "r"(w.x), "r"(w.y));
 }
 
-// Of W x.
+// W x for a layer of n_in to n_out quads.
 __device__ __forceinline__ Held product(
     const Chain& chain, u32 at, u32 n_in, u32 n_out, u32 lane) {
     const u32 width = whole(n_out);
     const u32 g = lane % 32u / 4u;
     const u32 t = lane % 4u;
     for (u32 c = lane / LANES * 4u; c < width; c += 4u * SUBGROUPS) {
-        // The units cut off what they add to a large sum: only products of a lower part, which are
-        // small, are summed there.
+        // Tensor cores truncate terms that they add to a large sum. They therefore accumulate only
+        // the products with a low part, which are small; ordinary f32 additions sum the products of
+        // high parts.
         Sum upper = {};
         Sum lower = {};
 #pragma unroll AT_ONCE
@@ -142,19 +145,19 @@ __device__ inline uint2 rounded(float4 x) {
     return make_uint2(pack_halves(x.x, x.y), pack_halves(x.z, x.w));
 }
 
-// The digits that the higher part has.
+// x cut to the digits of an f16, for the high part.
 __device__ inline float digits(float x) { return float_of_bits(bits_of(x) & 0xffffe000u); }
 
-// Puts what the thread holds in place of the tile's rows, for the next layer.
+// Stores the quads that a thread holds as the rows of the tile, the input of the next layer.
 __device__ __forceinline__ void keep(Chain& chain, const Held& held, u32 n_out, u32 lane) {
     const u32 q = lane % LANES;
 #pragma unroll
     for (u32 r = 0u; r < ROWS; r++) {
         const float4 x = q < n_out ? held[r] : four(0.0f);
         const float mine = fmaxf(fmaxf(fabsf(x.x), fabsf(x.y)), fmaxf(fabsf(x.z), fabsf(x.w)));
-        // Numbers that are not negative are ordered as their bits are.
+        // Nonnegative floats have the order of their bits.
         const u32 largest = __reduce_max_sync(0xffffffffu, bits_of(mine));
-        // The power of two that takes it to 2^14 or somewhat more.
+        // The power of two that scales `largest` to [2^14, 2^15).
         const u32 exponent = max(largest >> 23u, 15u);
         const float4 scaled = float_of_bits((268u - exponent) << 23u) * x;
         chain.unscale[r] = UNSCALE * float_of_bits((exponent - 14u) << 23u);

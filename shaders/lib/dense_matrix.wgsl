@@ -1,61 +1,62 @@
-// lib/dense on the matrix units: the same functions, for tiles of 16 rows.
+// lib/dense on tensor cores: the same functions, for tiles of 16 rows.
 //
-// The units multiply 16-bit floats and add f32. An operand is the sum of two of them, so that with
-// the three larger of the four products a layer is as exact as in f32:
+// Tensor cores multiply f16 and add f32. Each operand is stored as the sum of two f16, high and
+// low. With three of the four products a layer is as exact as in f32:
 //   W x = (W_high x_high + W_high x_low + W_low x_high) / scale
-// Every row of inputs is scaled by a power of two of its own, the weights by one for all, so that
-// neither leaves the range of 16-bit floats; a row's digits do not depend on the rows around it.
+// Each row of inputs has its own power of two as scale factor, and all weights share one, so that
+// both stay in the range of f16. The result for a row does not depend on the other rows.
 //
-// Biases lie as in lib/dense, with widths that are multiples of 16; the halves of weights in matrices
-// of 16 x 16, each output by output.
+// `weight` holds the biases as in lib/dense, with widths that are multiples of 16. `halves` holds
+// the high and low parts of the weights in matrices of 16 x 16, each output by output.
 enable f16;
 #import matrix_turned
 #import lanes
 #import parts
 #import weight
 
-// A subgroup walks along the columns of a row; its invocations have a quad of them each.
+// The invocations of a subgroup share a row; each holds a quad of its columns.
 const LANES: u32 = 32u;
 const WIDTH: u32 = 32u;
 // Rows of an invocation.
 const ROWS: u32 = 4u;
 const SUBGROUPS: u32 = WORKGROUP / LANES;
 const TILE: u32 = SUBGROUPS * ROWS;
-// Fours of numbers from one row to the next: rows begin in different banks of the memory.
+// Quads from one row to the next. The padding puts rows into different banks of workgroup memory.
 const STRIDE: u32 = WIDTH + 2u;
 const SUM_STRIDE: u32 = WIDTH + 1u;
-// Where the lower parts of the rows begin.
+// Offset of the low parts of the rows.
 const LOW: u32 = TILE * STRIDE;
-// Where the lower parts of the weights begin, in fours.
+// Offset of the low parts of the weights, in quads.
 const LOW_AT: u32 = 0u;
-// 1 / scale of the weights.
+// 1 / scale factor of the weights.
 const UNSCALE: f32 = 1.0;
-// Number of the binding.
+// Number of the binding `halves`, the last one.
 const HALVES: u32 = 8u;
 const_assert LANES >= WIDTH && TILE == 16u;
 
 @group(0) @binding(HALVES) var<storage, read> halves: array<vec4<f16>>;
 
-// What an invocation holds of its rows.
+// The quads that an invocation holds: one of each of its rows.
 alias Held = array<vec4<f32>, ROWS>;
 
-// The higher parts, then the lower ones.
+// The high parts of the rows, then the low parts.
 var<workgroup> rows: array<vec4<f16>, 2u * LOW>;
 var<workgroup> sums: array<vec4<f32>, TILE * SUM_STRIDE>;
-// 1 / scale of the rows of the invocation.
+// 1 / scale factor of the rows of an invocation.
 var<private> unscale: Held;
 
-// Quads, in whole matrices.
+// n quads, rounded up to whole matrices.
 fn whole(n: u32) -> u32 {
     return (n + 3u) / 4u * 4u;
 }
 
-// Of W x.
+// W x for a layer of n_in to n_out quads.
 fn product(at: u32, n_in: u32, n_out: u32, lane: u32) -> Held {
     let width = whole(n_out);
     for (var c = lane / LANES * 4u; c < width; c += 4u * SUBGROUPS) {
-        // The units cut off what they add to a large sum: only products of a lower part, which are
-        // small, are summed there.
+        // Tensor cores truncate terms that they add to a large sum. They therefore accumulate only
+        // the products with a low part, which are small; ordinary f32 additions sum the products of
+        // high parts.
         var upper = Sum();
         var lower = Sum();
         for (var k = 0u; k < whole(n_in); k += 4u) {
@@ -84,7 +85,7 @@ fn bias_of(at: u32, n_in: u32, n_out: u32, q: u32) -> vec4<f32> {
     return numbers_at(at + 4u * whole(n_in) * whole(n_out) + min(q, n_out - 1u));
 }
 
-// Puts what the invocation holds in place of the tile's rows, for the next layer.
+// Stores the quads that an invocation holds as the rows of the tile, the input of the next layer.
 fn keep(held: Held, n_out: u32, lane: u32) {
     let q = lane % LANES;
     // unroll
@@ -92,7 +93,7 @@ fn keep(held: Held, n_out: u32, lane: u32) {
         let x = select(vec4<f32>(0.0), held[r], q < n_out);
         let two = max(abs(x.xy), abs(x.zw));
         let largest = largest_of_lanes(max(two.x, two.y), lane);
-        // The power of two that takes it to 2^14 or somewhat more.
+        // The power of two that scales `largest` to [2^14, 2^15).
         let exponent = max(bitcast<u32>(largest) >> 23u, 15u);
         unscale[r] = vec4<f32>(UNSCALE * bitcast<f32>((exponent - 14u) << 23u));
         if q < WIDTH {

@@ -1,5 +1,5 @@
-// An edge in the tables: the sender's number in its replica with the interval of the distance above
-// it, and how far the distance reaches into the interval, Å.
+// An edge in packed form: x holds the sender's number in its replica and, in the bits above, the
+// interval of the distance; y holds t, the distance from the middle of the interval, Å.
 #import vector
 
 // Bits for the number of a bead in its replica.

@@ -1,19 +1,19 @@
-// Of the edges that lanes walk along together each looks up one, and leaves what all need to know
-// of it in shared memory: only one of them waits for it, and none finds it out twice.
+// The threads of a group process the same edges. Each of them looks up one edge and stores what all
+// need to know of it in shared memory, so that each edge is loaded and decoded once.
 #import edge
 #import row
 #import filter_table_read
 
-// Fours of words that an interval of the table has, and the interval whose filters are all 0.
+// Quads of words per interval of the table, and the interval whose filters are all 0.
 constexpr u32 TABLE_STRIDE = 96u;
 constexpr u32 NOTHING = 0u;
 
-// An edge before `end`, or in place of one beyond it an edge to the first bead that adds 0.
+// Edge e if it is before `end`; otherwise an edge to the first bead with filters 0.
 __device__ inline uint2 edge_or_nothing(const uint2* __restrict__ edge, u32 e, u32 end) {
     return e < end ? edge[e] : make_uint2(NOTHING << BEAD_BITS, 0u);
 }
 
-// Where the sender's features begin, where the coefficients of the interval do, t.
+// Offset of the sender's features, offset of the coefficients of the interval, t.
 struct __align__(16) SharedEdge {
     u32 features;
     u32 coefficients;

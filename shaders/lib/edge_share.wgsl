@@ -1,12 +1,12 @@
-// Of the edges that invocations walk along together each looks up one, and leaves what all need to
-// know of it in workgroup memory: only one of them waits for it, and none finds it out twice.
+// The invocations of a group process the same edges. Each of them looks up one edge and stores what
+// all need to know of it in workgroup memory, so that each edge is loaded and decoded once.
 #import edge
 
-// Fours of words that an interval of the table has, and the interval whose filters are all 0.
+// Quads of words per interval of the table, and the interval whose filters are all 0.
 const TABLE_STRIDE: u32 = 96u;
 const NOTHING: u32 = 0u;
 
-// An edge before `end`, or in place of one beyond it an edge to the first bead that adds 0.
+// Edge e if it is before `end`; otherwise an edge to the first bead with filters 0.
 fn edge_or_nothing(e: u32, end: u32) -> vec2<u32> {
     if e < end {
         return edge[e];
@@ -14,7 +14,7 @@ fn edge_or_nothing(e: u32, end: u32) -> vec2<u32> {
     return vec2<u32>(NOTHING << BEAD_BITS, 0u);
 }
 
-// Bits of: where the sender's features begin, where the coefficients of the interval do, t.
+// The bits of: offset of the sender's features, offset of the coefficients of the interval, t.
 fn shared_of(first_bead: u32, edge: vec2<u32>) -> vec4<f32> {
     let features = sender(first_bead, edge) * QUADS;
     let t = t_bits(bitcast<f32>(edge.y));

@@ -1,7 +1,7 @@
-// Filters of an edge from the table of a block, t being the distance from the middle of the
-// interval in Å: for each interval a row of coefficients of 1, one of t, and one of t^2 and t^3
-// together. These two are floats of 14 and of 8 significant bits with five of exponent each, so
-// that shifts make f32 of them, in parts of HIGHER.
+// Filters of an edge from the table of a block: W = c0 + c1 t + c2 t^2 + c3 t^3, with t the
+// distance from the middle of the interval in Å. Each interval has a row of c0, a row of c1, and a
+// row in which c2 and c3 share a word. c2 and c3 are floats of 14 and of 8 significant bits, each
+// with five bits of exponent, in units of HIGHER; shifts turn them into f32.
 #import row
 #import stored
 
@@ -12,16 +12,16 @@ constexpr float HIGHER = 5.1922969e33f;
 struct Cubic {
     float4 c0;
     float4 c1;
-    // In parts of HIGHER.
+    // In units of HIGHER.
     float4 c2;
     float4 c3;
     float t;
 };
 
-// t as edges have it in shared memory.
+// t in the format of edges in shared memory.
 __device__ inline u32 t_bits(float t) { return bits_of(t); }
 
-// Sign and fields of a float that begins at the top of a word, moved to where f32 has them.
+// Moves sign, exponent and mantissa of a short float at the top of a word to their places in f32.
 __device__ inline float float_of(u32 word, u32 mask) {
     return float_of_bits(static_cast<u32>(static_cast<i32>(word) >> 3) & mask);
 }
@@ -37,7 +37,7 @@ __device__ inline float4 floats_of_bits(uint4 x) {
         float_of_bits(x.x), float_of_bits(x.y), float_of_bits(x.z), float_of_bits(x.w));
 }
 
-// Of four channels, whose first begin here.
+// Coefficients of the four channels at `at`.
 __device__ inline Cubic coefficients(const Coefficients* __restrict__ table, u32 at, u32 t) {
     const uint4 both = table[at + 2u * QUADS];
     return {

@@ -1,7 +1,7 @@
-// Filters of an edge from the table of a block, t being the distance from the middle of the
-// interval in Å: for each interval a row of coefficients of 1, one of t, and one of t^2 and t^3
-// together. These two are floats of 14 and of 8 significant bits with five of exponent each, so
-// that shifts make f32 of them, in parts of HIGHER.
+// Filters of an edge from the table of a block: W = c0 + c1 t + c2 t^2 + c3 t^3, with t the
+// distance from the middle of the interval in Å. Each interval has a row of c0, a row of c1, and a
+// row in which c2 and c3 share a word. c2 and c3 are floats of 14 and of 8 significant bits, each
+// with five bits of exponent, in units of HIGHER; shifts turn them into f32.
 #import stored
 
 alias Coefficients = vec4<u32>;
@@ -11,24 +11,24 @@ const HIGHER: f32 = 5.1922969e33;
 struct Cubic {
     c0: vec4<f32>,
     c1: vec4<f32>,
-    // In parts of HIGHER.
+    // In units of HIGHER.
     c2: vec4<f32>,
     c3: vec4<f32>,
     t: f32,
 }
 
-// t as edges have it in workgroup memory.
+// t in the format of edges in workgroup memory.
 fn t_bits(t: f32) -> u32 {
     return bitcast<u32>(t);
 }
 
-// Sign and fields of floats that begin at the top of a word, moved to where f32 has them.
+// Moves sign, exponent and mantissa of a short float at the top of a word to their places in f32.
 fn float_of(word: vec4<u32>, mask: u32) -> vec4<f32> {
     let moved = bitcast<vec4<u32>>(bitcast<vec4<i32>>(word) >> vec4<u32>(3u));
     return bitcast<vec4<f32>>(moved & vec4<u32>(mask));
 }
 
-// Of four channels, whose first begin here.
+// Coefficients of the four channels at `at`.
 fn coefficients(at: u32, t: u32) -> Cubic {
     let both = table[at + 2u * QUADS];
     return Cubic(

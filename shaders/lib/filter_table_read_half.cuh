@@ -1,16 +1,17 @@
-// lib/filter_table_read with 16 bits for each coefficient, in parts of a power of two of the
-// channel's own that the features bring along, t being in parts of UNIT.
+// lib/filter_table_read with f16 coefficients. t is in units of UNIT. The coefficients of a channel
+// are divided by a power of two, and the features of the channel are multiplied by it.
 //
-// All are 16-bit floats. Of the fourth only the upper byte is its own; the lower one is the upper
-// byte of what the first coefficient leaves: a message sums that over neighbors at like distances.
+// The lower byte of c3 is replaced by the upper byte of `rest`, an f16 that corrects the rounding
+// of c0. A message would otherwise sum that error over neighbors at similar distances.
 #import row
 #import stored
 
-// (two quads of the first and the second, two of the third and the fourth)
+// Words x and y of the first element hold c0 of four channels, z and w hold c1; the second element
+// holds c2 and c3 in the same way.
 using Coefficients = uint4;
 
 struct Cubic {
-    // Without `rest`.
+    // c0 without `rest`.
     Real4 c0;
     Real4 c1;
     Real4 c2;
@@ -22,13 +23,13 @@ struct Cubic {
 // Å
 constexpr float UNIT = 0.0625f;
 
-// t as edges have it in shared memory.
+// t in the format of edges in shared memory.
 __device__ inline u32 t_bits(float t) {
     const float in_units = t * (1.0f / UNIT);
     return pack_halves(in_units, in_units);
 }
 
-// Of four channels, whose first begin here.
+// Coefficients of the four channels at `at`.
 __device__ inline Cubic coefficients(const Coefficients* __restrict__ table, u32 at, u32 t) {
     const uint4 lower = table[at];
     const uint4 higher = table[at + QUADS];
@@ -42,8 +43,8 @@ __device__ inline Cubic coefficients(const Coefficients* __restrict__ table, u32
     };
 }
 
-// The way forward takes what rounds the sum to f32: an activation makes more of errors than a
-// gradient does.
+// The forward pass adds `rest` and sums in f32: the activations that follow amplify errors of
+// messages more than the backward pass amplifies errors of gradients.
 __device__ inline float4 value(const Cubic& c) {
     const Real4 w1 = fma(fma(c.c3, c.t, c.c2), c.t, c.c1);
     const Real4 rest = loaded(make_uint2(c.rest.x << 8, c.rest.y << 8));

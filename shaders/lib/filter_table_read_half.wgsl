@@ -1,15 +1,16 @@
-// lib/filter_table_read with 16 bits for each coefficient, in parts of a power of two of the
-// channel's own that the features bring along, t being in parts of UNIT.
+// lib/filter_table_read with f16 coefficients. t is in units of UNIT. The coefficients of a channel
+// are divided by a power of two, and the features of the channel are multiplied by it.
 //
-// All are 16-bit floats. Of the fourth only the upper byte is its own; the lower one is the upper
-// byte of what the first coefficient leaves: a message sums that over neighbors at like distances.
+// The lower byte of c3 is replaced by the upper byte of `rest`, an f16 that corrects the rounding
+// of c0. A message would otherwise sum that error over neighbors at similar distances.
 #import stored
 
-// (two quads of the first and the second, two of the third and the fourth)
+// Words x and y of the first element hold c0 of four channels, z and w hold c1; the second element
+// holds c2 and c3 in the same way.
 alias Coefficients = vec4<u32>;
 
 struct Cubic {
-    // Without `rest`.
+    // c0 without `rest`.
     c0: Real4,
     c1: Real4,
     c2: Real4,
@@ -21,12 +22,12 @@ struct Cubic {
 // Å
 const UNIT: f32 = 0.0625;
 
-// t as edges have it in workgroup memory.
+// t in the format of edges in workgroup memory.
 fn t_bits(t: f32) -> u32 {
     return pack2x16float(vec2<f32>(t * (1.0 / UNIT)));
 }
 
-// Of four channels, whose first begin here.
+// Coefficients of the four channels at `at`.
 fn coefficients(at: u32, t: u32) -> Cubic {
     let lower = table[at];
     let higher = table[at + QUADS];
@@ -40,8 +41,8 @@ fn coefficients(at: u32, t: u32) -> Cubic {
     );
 }
 
-// The way forward takes what rounds the sum to f32: an activation makes more of errors than a
-// gradient does.
+// The forward pass adds `rest` and sums in f32: the activations that follow amplify errors of
+// messages more than the backward pass amplifies errors of gradients.
 fn value(c: Cubic) -> vec4<f32> {
     let w1 = fma(fma(c.c3, c.t, c.c2), c.t, c.c1);
     return widened(c.c0) + widened(fma(w1, c.t, loaded(c.rest << vec2<u32>(8u))));

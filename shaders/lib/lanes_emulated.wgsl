@@ -1,4 +1,4 @@
-// lib/lanes for devices whose subgroups are others: 32 invocations in a row stand for one.
+// lib/lanes for devices without subgroups of 32: 32 consecutive invocations emulate a subgroup.
 
 var<workgroup> of_lanes: array<f32, WORKGROUP>;
 

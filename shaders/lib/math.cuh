@@ -1,8 +1,12 @@
-// Elementary functions of our own, the same on every device, operation by operation those of
-// lib/math.wgsl. Errors are a few units in the last place over the ranges used here.
+// Elementary functions with the same operations in WGSL and CUDA C: built-in functions differ
+// between drivers by up to 2e-4. Errors are a few units in the last place over the ranges used
+// here.
 #import vector
 
 constexpr float PI = 3.14159265f;
+constexpr float HALF_PI = 1.57079633f;
+// pi / 2 - HALF_PI
+constexpr float HALF_PI_REST = -4.37113883e-8f;
 constexpr float LN2 = 0.69314718f;
 
 // x = n ln 2 + r with ln 2 in two parts (Cody and Waite), then the Taylor series of e^r to r^7.
@@ -21,7 +25,7 @@ __device__ inline float exp_of(float x) {
     return p * float_of_bits(u32(i32(n) + 127) << 23u);
 }
 
-// ln(1 + y) for y in [sqrt(1/2) - 1, 1]: 2 atanh(s), s = y / (2 + y), |s| <= 1/3.
+// ln(1 + y) for y in [sqrt(1/2) - 1, 1]: 2 atanh(s) with s = y / (2 + y), |s| <= 1/3.
 __device__ inline float log1p_of(float y) {
     const float s = y / (2.0f + y);
     const float z = s * s;
@@ -47,7 +51,7 @@ __device__ inline float log_of(float x) {
     return fmaf(float(exponent), LN2, log1p_of(mantissa - 1.0f));
 }
 
-// Below 0.625 an odd polynomial (coefficients of Cephes' tanhf), above through exp.
+// For |x| < 0.625 an odd polynomial (coefficients of Cephes' tanhf), else through exp.
 __device__ inline float tanh_of(float x) {
     const float z = x * x;
     float p = -5.70498873e-3f;
@@ -60,7 +64,7 @@ __device__ inline float tanh_of(float x) {
     return fabsf(x) < 0.625f ? small : (x < 0.0f ? -large : large);
 }
 
-// (cos, sin)(pi x): reduced to |r| <= 1/2, then Taylor series in (pi r)^2.
+// (cos, sin)(pi x): reduced to |r| <= 1/2, then the Taylor series in (pi r)^2.
 __device__ inline float2 cos_sin_pi(float x) {
     const float n = rintf(x);
     const float r = (x - n) * PI;
@@ -83,12 +87,14 @@ __device__ inline float2 cos_sin_pi(float x) {
     return odd ? make_float2(-c, -s) : make_float2(c, s);
 }
 
-// atan2 in (-pi, pi]: atan of the smaller over the larger magnitude, halved once by
-// atan t = 2 atan(t / (1 + sqrt(1 + t^2))), then its Taylor series for |t| <= 0.4143.
-__device__ inline float atan2_of(float y, float x) {
+// atan2 in (-pi, pi] as the sum of a multiple of HALF_PI and a rest, so that the difference from an
+// angle near pi keeps its digits. The code takes atan of the smaller over the larger magnitude,
+// halves the angle once by atan t = 2 atan(t / (1 + sqrt(1 + t^2))), then sums the Taylor series
+// for |t| <= 0.4143.
+__device__ inline float2 atan2_parts(float y, float x) {
     const float large = fmaxf(fabsf(x), fabsf(y));
     if (large == 0.0f) {
-        return 0.0f;
+        return make_float2(0.0f, 0.0f);
     }
     const float ratio = fminf(fabsf(x), fabsf(y)) / large;
     const float t = ratio / (1.0f + sqrtf(fmaf(ratio, ratio, 1.0f)));
@@ -102,13 +108,26 @@ __device__ inline float atan2_of(float y, float x) {
     p = fmaf(p, -z, 0.142857143f);
     p = fmaf(p, -z, 0.2f);
     p = fmaf(p, -z, 0.333333333f);
-    float angle = 2.0f * fmaf(p * -z, t, t);
-    angle = fabsf(y) > fabsf(x) ? 0.5f * PI - angle : angle;
-    angle = x < 0.0f ? PI - angle : angle;
-    return y < 0.0f ? -angle : angle;
+    float quarters = 0.0f;
+    float rest = 2.0f * fmaf(p * -z, t, t);
+    if (fabsf(y) > fabsf(x)) {
+        quarters = 1.0f;
+        rest = -rest;
+    }
+    if (x < 0.0f) {
+        quarters = 2.0f - quarters;
+        rest = -rest;
+    }
+    const float2 parts = make_float2(quarters * HALF_PI, fmaf(quarters, HALF_PI_REST, rest));
+    return y < 0.0f ? make_float2(-parts.x, -parts.y) : parts;
 }
 
-// The length of v, refined once by what the rounding of the root left out, as in WGSL.
+__device__ inline float atan2_of(float y, float x) {
+    const float2 parts = atan2_parts(y, x);
+    return parts.x + parts.y;
+}
+
+// The length of v, refined by one Newton step as in WGSL.
 __device__ inline float length_of(float3 v) {
     const float square = dot(v, v);
     const float root = sqrtf(square);
@@ -118,7 +137,22 @@ __device__ inline float length_of(float3 v) {
     return fmaf(fmaf(-root, root, square), 0.5f / root, root);
 }
 
-// NaN and infinity, by bits as in WGSL.
+// a b - c d within 2 units in the last place (Kahan): the plain difference loses digits where the
+// products are close to each other.
+__device__ inline float product_difference(float a, float b, float c, float d) {
+    const float taken = c * d;
+    return fmaf(a, b, -taken) + fmaf(-c, d, taken);
+}
+
+// a x b; keeps the digits of nearly parallel vectors.
+__device__ inline float3 cross_of(float3 a, float3 b) {
+    return make_float3(
+        product_difference(a.y, b.z, a.z, b.y),
+        product_difference(a.z, b.x, a.x, b.z),
+        product_difference(a.x, b.y, a.y, b.x));
+}
+
+// Whether x is NaN or infinite, by its bits: some compilers drop x != x.
 __device__ inline bool is_broken(float x) {
     return (bits_of(x) & 0x7f800000u) == 0x7f800000u;
 }

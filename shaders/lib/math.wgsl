@@ -1,7 +1,11 @@
-// Elementary functions of our own: built-in ones differ between drivers by up to 2e-4.
-// Errors are a few units in the last place over the ranges used here.
+// Elementary functions with the same operations in WGSL and CUDA C: built-in functions differ
+// between drivers by up to 2e-4. Errors are a few units in the last place over the ranges used
+// here.
 
 const PI: f32 = 3.14159265;
+const HALF_PI: f32 = 1.57079633;
+// pi / 2 - HALF_PI
+const HALF_PI_REST: f32 = -4.37113883e-8;
 const LN2: f32 = 0.69314718;
 
 // x = n ln 2 + r with ln 2 in two parts (Cody and Waite), then the Taylor series of e^r to r^7.
@@ -20,7 +24,7 @@ fn exp_of(x: f32) -> f32 {
     return p * bitcast<f32>(u32(i32(n) + 127) << 23u);
 }
 
-// ln(1 + y) for y in [sqrt(1/2) - 1, 1]: 2 atanh(s), s = y / (2 + y), |s| <= 1/3.
+// ln(1 + y) for y in [sqrt(1/2) - 1, 1]: 2 atanh(s) with s = y / (2 + y), |s| <= 1/3.
 fn log1p_of(y: f32) -> f32 {
     let s = y / (2.0 + y);
     let z = s * s;
@@ -46,7 +50,7 @@ fn log_of(x: f32) -> f32 {
     return fma(f32(exponent), LN2, log1p_of(mantissa - 1.0));
 }
 
-// Below 0.625 an odd polynomial (coefficients of Cephes' tanhf), above through exp.
+// For |x| < 0.625 an odd polynomial (coefficients of Cephes' tanhf), else through exp.
 fn tanh_of(x: f32) -> f32 {
     let z = x * x;
     var p = -5.70498873e-3;
@@ -59,7 +63,7 @@ fn tanh_of(x: f32) -> f32 {
     return select(select(large, -large, x < 0.0), small, abs(x) < 0.625);
 }
 
-// (cos, sin)(pi x): reduced to |r| <= 1/2, then Taylor series in (pi r)^2.
+// (cos, sin)(pi x): reduced to |r| <= 1/2, then the Taylor series in (pi r)^2.
 fn cos_sin_pi(x: f32) -> vec2<f32> {
     let n = round(x);
     let r = (x - n) * PI;
@@ -82,12 +86,14 @@ fn cos_sin_pi(x: f32) -> vec2<f32> {
     return select(vec2<f32>(c, s), vec2<f32>(-c, -s), odd);
 }
 
-// atan2 in (-pi, pi]: atan of the smaller over the larger magnitude, halved once by
-// atan t = 2 atan(t / (1 + sqrt(1 + t^2))), then its Taylor series for |t| <= 0.4143.
-fn atan2_of(y: f32, x: f32) -> f32 {
+// atan2 in (-pi, pi] as the sum of a multiple of HALF_PI and a rest, so that the difference from an
+// angle near pi keeps its digits. The code takes atan of the smaller over the larger magnitude,
+// halves the angle once by atan t = 2 atan(t / (1 + sqrt(1 + t^2))), then sums the Taylor series
+// for |t| <= 0.4143.
+fn atan2_parts(y: f32, x: f32) -> vec2<f32> {
     let large = max(abs(x), abs(y));
     if large == 0.0 {
-        return 0.0;
+        return vec2<f32>(0.0);
     }
     let ratio = min(abs(x), abs(y)) / large;
     let t = ratio / (1.0 + sqrt(fma(ratio, ratio, 1.0)));
@@ -101,13 +107,27 @@ fn atan2_of(y: f32, x: f32) -> f32 {
     p = fma(p, -z, 0.142857143);
     p = fma(p, -z, 0.2);
     p = fma(p, -z, 0.333333333);
-    var angle = 2.0 * fma(p * -z, t, t);
-    angle = select(angle, 0.5 * PI - angle, abs(y) > abs(x));
-    angle = select(angle, PI - angle, x < 0.0);
-    return select(angle, -angle, y < 0.0);
+    var quarters = 0.0;
+    var rest = 2.0 * fma(p * -z, t, t);
+    if abs(y) > abs(x) {
+        quarters = 1.0;
+        rest = -rest;
+    }
+    if x < 0.0 {
+        quarters = 2.0 - quarters;
+        rest = -rest;
+    }
+    let parts = vec2<f32>(quarters * HALF_PI, fma(quarters, HALF_PI_REST, rest));
+    return select(parts, -parts, y < 0.0);
 }
 
-// The length of v, refined once: a driver's square root may be off by 3 units in the last place.
+fn atan2_of(y: f32, x: f32) -> f32 {
+    let parts = atan2_parts(y, x);
+    return parts.x + parts.y;
+}
+
+// The length of v, refined by one Newton step: a driver's square root may be off by 3 units in the
+// last place.
 fn length_of(v: vec3<f32>) -> f32 {
     let square = dot(v, v);
     let root = sqrt(square);
@@ -117,7 +137,14 @@ fn length_of(v: vec3<f32>) -> f32 {
     return fma(fma(-root, root, square), 0.5 / root, root);
 }
 
-// NaN and infinity; comparisons with itself do not survive every compiler.
+// a x b within 2 units in the last place of each component, by fma (Kahan): the plain difference of
+// products loses the digits of nearly parallel vectors.
+fn cross_of(a: vec3<f32>, b: vec3<f32>) -> vec3<f32> {
+    let taken = a.zxy * b.yzx;
+    return fma(a.yzx, b.zxy, -taken) + fma(-a.zxy, b.yzx, taken);
+}
+
+// Whether x is NaN or infinite, by its bits: some compilers drop x != x.
 fn is_broken(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7f800000u) == 0x7f800000u;
 }

@@ -1,18 +1,19 @@
-// Products on the tensor cores, as a warp computes them together: matrices of 16 x 16, 16-bit
-// floats multiplied, f32 summed. Control flow around all of these is uniform.
+// Products on tensor cores, which a warp computes together: matrices of 16 x 16, f16 factors, f32
+// sums. Control flow around all of these functions must be uniform.
 //
-// Weights lie in matrices one after the other, each column by column. Places and distances are
-// counted in fours of numbers, and are even where rows of 16-bit floats are.
+// Weights are stored as one matrix after the other, each column by column. Offsets and strides
+// count quads of numbers; for rows of f16 they are even, which aligns rows to 16 bytes.
 #import vector
 
-// A lane's share: of inputs 2 t, 2 t + 1, then 2 t + 8, 2 t + 9, for outputs g and g + 8, where
-// g = lane / 4 and t = lane % 4.
+// The part of a matrix of weights that a lane holds: low[c] has inputs 2 t and 2 t + 1, high[c]
+// inputs 2 t + 8 and 2 t + 9, of output g + 8 c, where g = lane / 4 and t = lane % 4.
 struct Weight {
     u32 low[2];
     u32 high[2];
 };
 
-// Rows g, g + 8, g, g + 8: inputs as in Weight, the first two for lower ones.
+// Rows g, g + 8, g, g + 8: inputs as in Weight::low for the first two, as in Weight::high for the
+// others.
 struct Rows {
     u32 two[4];
 };
@@ -22,17 +23,18 @@ struct Sum {
     float2 at[2][2];  // [c][r]
 };
 
-// The matrix of weights that begins here.
+// The matrix of weights that begins at `at`.
 __device__ inline Weight weight_at(const uint2* __restrict__ halves, u32 at, u32 lane) {
-    // A column is four fours.
+    // A column is four quads.
     const u32* column = reinterpret_cast<const u32*>(halves + at) + lane % 32u / 4u * 8u;
     const u32 t = lane % 4u;
     return {{column[t], column[64u + t]}, {column[4u + t], column[68u + t]}};
 }
 
-// The 16 rows in shared memory that begin here, so many fours apart.
+// The 16 rows in shared memory that begin at `rows`, `stride` quads apart.
 __device__ inline Rows rows_at(const uint2* rows, u32 stride, u32 lane) {
-    // A lane has the place of a row's 8 inputs: rows 0 to 15 of lower ones, then of higher ones.
+    // Each lane gives the address of 8 inputs of a row: lanes 0 to 15 inputs 0 to 7 of rows 0 to
+    // 15, lanes 16 to 31 inputs 8 to 15.
     const u32 at = static_cast<u32>(
         __cvta_generic_to_shared(rows + lane % 16u * stride + lane % 32u / 16u * 2u));
     Rows x;
@@ -70,7 +72,7 @@ __device__ inline Sum plus(Sum a, const Sum& b) {
     return a;
 }
 
-// Stores a sum in rows so many fours apart.
+// Stores a sum in rows that are `stride` quads apart.
 __device__ inline void put(const Sum& sum, float4* sums, u32 stride, u32 lane) {
 #pragma unroll
     for (u32 c = 0u; c < 2u; c++) {
@@ -82,17 +84,18 @@ __device__ inline void put(const Sum& sum, float4* sums, u32 stride, u32 lane) {
     }
 }
 
-// Stores a lane's two numbers at [c][r] of a matrix among rows as 16-bit floats.
+// Stores the two numbers of a lane at [c][r] of a matrix, as f16.
 __device__ inline void put_halves(
     float2 two, u32 c, u32 r, uint2* rows, u32 stride, u32 lane) {
     uint2* row = rows + (8u * r + lane % 32u / 4u) * stride + 2u * c;
     reinterpret_cast<u32*>(row)[lane % 4u] = pack_halves(two.x, two.y);
 }
 
-// The digits that a 16-bit float can have.
+// x cut to the digits that an f16 can hold.
 __device__ inline float higher_digits(float x) { return float_of_bits(bits_of(x) & 0xffffe000u); }
 
-// Four numbers as sums of two 16-bit floats, of which the first has the digits that it can have.
+// Stores four numbers as sums of two f16: `high` is the number cut to the digits of an f16, `low`
+// the rest.
 __device__ inline void keep(float4 x, uint2* high, uint2* low) {
     const float4 near = make_float4(
         higher_digits(x.x), higher_digits(x.y), higher_digits(x.z), higher_digits(x.w));

@@ -1,9 +1,9 @@
-// Products on the matrix units, as a subgroup of 32 computes them together: matrices of 16 x 16,
-// 16-bit floats multiplied, f32 summed. Control flow around all of these is uniform.
+// Products on tensor cores, which a subgroup computes together: matrices of 16 x 16, f16 factors,
+// f32 sums. Control flow around all of these functions must be uniform.
 //
-// The kernel declares `halves`, weights in matrices one after the other, each column by column;
-// `rows`, what is multiplied by them; and `sums`, whose rows are SUM_STRIDE apart. Everything is
-// counted in fours of numbers.
+// The kernel declares `halves`, the weights, one matrix after the other, each column by column;
+// `rows`, the matrices that are multiplied by the weights; and `sums`, whose rows are SUM_STRIDE
+// apart. Offsets and strides count quads of numbers.
 enable f16;
 enable wgpu_cooperative_matrix;
 
@@ -11,12 +11,12 @@ alias Weight = coop_mat16x16<f16, B>;
 alias Rows = coop_mat16x16<f16, A>;
 alias Sum = coop_mat16x16<f32, C>;
 
-// The matrix of weights that begins here.
+// The matrix of weights that begins at `at`.
 fn weight_at(at: u32) -> Weight {
     return coopLoad<coop_mat16x16<f16, B>>(&halves[at], 4u);
 }
 
-// The 16 rows that begin here, so many fours apart.
+// The 16 rows that begin at `at`, `stride` quads apart.
 fn rows_at(at: u32, stride: u32) -> Rows {
     return coopLoadT<coop_mat16x16<f16, A>>(&rows[at], stride);
 }
@@ -30,7 +30,7 @@ fn plus(a: Sum, b: Sum) -> Sum {
     return a + b;
 }
 
-// Stores a sum.
+// Stores a sum in the rows of `sums` that begin at `at`.
 fn put(sum: Sum, at: u32, lane: u32) {
     coopStoreT(sum, &sums[at], SUM_STRIDE);
 }

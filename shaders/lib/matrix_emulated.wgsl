@@ -1,10 +1,10 @@
-// lib/matrix for devices without matrix units, to test kernels that use them: the same functions,
-// operands and layouts. 32 invocations in a row stand for a subgroup.
+// lib/matrix for devices without tensor cores, to test the kernels that use them: the same
+// functions, operands and layouts. 32 consecutive invocations emulate a subgroup.
 enable f16;
 
-// Where the matrix begins.
+// Offset of the matrix.
 alias Weight = u32;
-// Where the first row begins, and how far the next is.
+// Offset of the first row, and the stride of the rows.
 alias Rows = vec2<u32>;
 // Half a row of the matrix.
 alias Sum = array<f32, 8>;

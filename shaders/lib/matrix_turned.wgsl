@@ -1,6 +1,6 @@
-// lib/matrix with the operands' places exchanged: weights are the first, which drivers fetch faster
-// from the device's memory, and rows the second, so that sums are columns of 16 channels of a row.
-// Kernels that hold their weights in registers are faster with lib/matrix.
+// lib/matrix with exchanged operands: weights are the left factor, which drivers load faster from
+// GPU memory, and rows are the right factor. A column of a sum is 16 channels of a row. Kernels
+// that hold their weights in registers are faster with lib/matrix.
 enable f16;
 enable wgpu_cooperative_matrix;
 
@@ -8,12 +8,12 @@ alias Weight = coop_mat16x16<f16, A>;
 alias Rows = coop_mat16x16<f16, B>;
 alias Sum = coop_mat16x16<f32, C>;
 
-// The matrix of weights that begins here.
+// The matrix of weights that begins at `at`.
 fn weight_at(at: u32) -> Weight {
     return coopLoadT<coop_mat16x16<f16, A>>(&halves[at], 4u);
 }
 
-// The 16 rows that begin here, so many fours apart.
+// The 16 rows that begin at `at`, `stride` quads apart.
 fn rows_at(at: u32, stride: u32) -> Rows {
     return coopLoad<coop_mat16x16<f16, B>>(&rows[at], stride);
 }
@@ -27,7 +27,7 @@ fn plus(a: Sum, b: Sum) -> Sum {
     return a + b;
 }
 
-// Stores a sum.
+// Stores a sum in the rows of `sums` that begin at `at`.
 fn put(sum: Sum, at: u32, lane: u32) {
     coopStore(sum, &sums[at], SUM_STRIDE);
 }

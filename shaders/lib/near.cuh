@@ -1,5 +1,5 @@
-// Functions of lib/radial, four at a time, and of lib/activation, by built-in ones: for what is
-// rounded to 16 bits anyway.
+// The functions of lib/radial and lib/activation, with built-in exp and log: precise enough for
+// results that are rounded to f16.
 #import vector
 #import radial
 #import activation
@@ -8,7 +8,7 @@ __device__ inline float bell_near(float offset, float sharpness) {
     return __expf(-sharpness * offset * offset);
 }
 
-// B_k(d) for the functions with these centers and sharpnesses, from C and t.
+// B_k(d) of four functions, from C and t.
 __device__ inline float4 radial_near(
     float envelope, float coordinate, float4 center, float4 sharpness) {
     const float4 offset = four(coordinate) - center;
@@ -17,7 +17,7 @@ __device__ inline float4 radial_near(
         bell_near(offset.z, sharpness.z), bell_near(offset.w, sharpness.w));
 }
 
-// B_k'(d), from (C, C') and (t, t').
+// B_k'(d) of four functions, from (C, C') and (t, t').
 __device__ inline float4 radial_slope_near(
     float2 envelope, float2 coordinate, float4 center, float4 sharpness) {
     const float4 offset = four(coordinate.x) - center;
@@ -32,9 +32,9 @@ __device__ inline float sigmoid_near(float x) {
 }
 
 __device__ inline float act_near(float x) {
-    if constexpr (ACTIVATION == 0u) {
+    if constexpr (ACTIVATION == TANH) {
         return 1.0f - __fdividef(2.0f, 1.0f + __expf(fminf(2.0f * x, 80.0f)));
-    } else if constexpr (ACTIVATION == 1u) {
+    } else if constexpr (ACTIVATION == SILU) {
         return x * sigmoid_near(x);
     } else {
         return fmaxf(x, 0.0f) + __logf(1.0f + __expf(-fabsf(x))) - ACTIVATION_SHIFT;
@@ -43,10 +43,10 @@ __device__ inline float act_near(float x) {
 
 // act'(x)
 __device__ inline float act_slope_near(float x) {
-    if constexpr (ACTIVATION == 0u) {
+    if constexpr (ACTIVATION == TANH) {
         const float t = act_near(x);
         return 1.0f - t * t;
-    } else if constexpr (ACTIVATION == 1u) {
+    } else if constexpr (ACTIVATION == SILU) {
         const float s = sigmoid_near(x);
         return s * (1.0f + x * (1.0f - s));
     } else {

@@ -1,9 +1,9 @@
-// Functions of lib/radial and lib/activation, four at a time, by built-in ones: for what is rounded
-// to 16 bits anyway.
+// The functions of lib/radial and lib/activation, with built-in exp and log: precise enough for
+// results that are rounded to f16.
 #import radial
 #import activation
 
-// B_k(d) for the functions with these centers and sharpnesses, from C and t.
+// B_k(d) of four functions, from C and t.
 fn radial_near(
     envelope: f32,
     coordinate: f32,
@@ -14,7 +14,7 @@ fn radial_near(
     return envelope * exp(-sharpness * offset * offset);
 }
 
-// B_k'(d), from (C, C') and (t, t').
+// B_k'(d) of four functions, from (C, C') and (t, t').
 fn radial_slope_near(
     envelope: vec2<f32>,
     coordinate: vec2<f32>,
@@ -31,9 +31,9 @@ fn sigmoid_near(x: vec4<f32>) -> vec4<f32> {
 }
 
 fn act_near(x: vec4<f32>) -> vec4<f32> {
-    if ACTIVATION == 0u {
+    if ACTIVATION == TANH {
         return 1.0 - 2.0 / (1.0 + exp(min(2.0 * x, vec4<f32>(80.0))));
-    } else if ACTIVATION == 1u {
+    } else if ACTIVATION == SILU {
         return x * sigmoid_near(x);
     }
     return max(x, vec4<f32>(0.0)) + log(1.0 + exp(-abs(x))) - ACTIVATION_SHIFT;
@@ -41,12 +41,12 @@ fn act_near(x: vec4<f32>) -> vec4<f32> {
 
 // act'(x)
 fn act_slope_near(x: vec4<f32>) -> vec4<f32> {
-    if ACTIVATION == 0u {
+    if ACTIVATION == TANH {
         let t = act_near(x);
         return 1.0 - t * t;
     }
     let s = sigmoid_near(x);
-    if ACTIVATION == 1u {
+    if ACTIVATION == SILU {
         return s * (1.0 + x * (1.0 - s));
     }
     return s;

@@ -1,24 +1,26 @@
-// What every kernel may need to know of the run; the host twin is `gpu::params::Params`.
+// Parameters of a run, which every kernel binds; the host twin is `gpu::params::Params`.
 #import vector
 
 struct Params {
     u32 n_beads;
     u32 n_replicas;
-    // Edges each replica has room for.
+    // Edges that each replica has room for.
     u32 capacity;
     // Prior term to evaluate; ALL_TERMS for all of them.
     u32 term;
-    // 1 where forces start from the external ones, else 0.
+    // 1 if fast forces start from the external forces, 0 if they start from 0.
     u32 with_external;
+    // Classes of forces whose energies energy_reduce sums: FAST, SLOW or both.
+    u32 classes;
     u32 seed_low;
     u32 seed_high;
     u32 integrator;
     // ps
     float dt;
-    // exp(-friction dt), sqrt(1 - keep^2); Brownian motion: 0, 1.
+    // exp(-friction dt), sqrt(1 - keep^2)
     float keep;
     float refresh;
-    // Brownian motion: 1 / friction.
+    // Overdamped dynamics: dt / friction.
     float mobility;
 };
 
@@ -26,15 +28,39 @@ constexpr u32 ALL_TERMS = 0xffffffffu;
 constexpr u32 LANGEVIN = 0u;
 constexpr u32 NVE = 1u;
 constexpr u32 OVERDAMPED = 2u;
+constexpr u32 OVERDAMPED_PUBLISHED = 3u;
+
+// Classes of forces. The buffer `force` has two ranges of n_beads: first the fast range, for priors
+// and external forces, then the slow range, for the network. xyz: the force, kcal/mol/Å; w: the
+// energy of the bead, kcal/mol.
+constexpr u32 FAST = 1u;
+constexpr u32 SLOW = 2u;
+
+// Index of the slow force of bead i.
+__device__ inline u32 slow(const Params* params, u32 i) {
+    return params->n_beads + i;
+}
 
 // Words of the status of a replica; the host twin is `gpu::params::Status`.
-constexpr u32 STATUS_WORDS = 8u;
+constexpr u32 STATUS_WORDS = 9u;
 constexpr u32 STATUS_REBUILD = 0u;
 constexpr u32 STATUS_EDGES = 1u;
 constexpr u32 STATUS_OVERFLOW = 2u;
 constexpr u32 STATUS_CROWDED = 3u;
 constexpr u32 STATUS_BROKEN = 4u;
-constexpr u32 STATUS_BUILDS = 5u;
+// Counts of 64 bits, low word first: steps done when the replica was first seen broken, and
+// rebuilds of the neighbor list.
+constexpr u32 STATUS_BROKEN_AT = 5u;
+constexpr u32 STATUS_BUILDS = 7u;
+// Bits of STATUS_BROKEN.
+constexpr u32 NOT_FINITE = 1u;
+constexpr u32 TOO_FAR = 2u;
+
+// The value of STATUS_CROWDED for a bead with `excess` neighbors more than allowed. The largest
+// value belongs to the lowest such bead. The host twin is `gpu::params::Status::crowd`.
+__device__ inline u32 crowd(u32 bead, u32 excess) {
+    return ((0xffffffu - bead) << 8u) | min(excess, 255u);
+}
 
 // A bead: its replica, the replica's first bead, its row in the tables of its molecule, its type.
 struct Bead {
@@ -44,7 +70,7 @@ struct Bead {
     u32 bead_type;
 };
 
-// Grids are folded into y beyond 65,535 blocks.
+// Grids of more than 65,535 blocks extend into y.
 __device__ inline u32 workgroup_number() {
     return blockIdx.x + blockIdx.y * gridDim.x;
 }

@@ -1,22 +1,24 @@
-// What every kernel may need to know of the run; the host twin is `gpu::params::Params`.
+// Parameters of a run, which every kernel binds; the host twin is `gpu::params::Params`.
 struct Params {
     n_beads: u32,
     n_replicas: u32,
-    // Edges each replica has room for.
+    // Edges that each replica has room for.
     capacity: u32,
     // Prior term to evaluate; ALL_TERMS for all of them.
     term: u32,
-    // 1 where forces start from the external ones, else 0.
+    // 1 if fast forces start from the external forces, 0 if they start from 0.
     with_external: u32,
+    // Classes of forces whose energies energy_reduce sums: FAST, SLOW or both.
+    classes: u32,
     seed_low: u32,
     seed_high: u32,
     integrator: u32,
     // ps
     dt: f32,
-    // exp(-friction dt), sqrt(1 - keep^2); Brownian motion: 0, 1.
+    // exp(-friction dt), sqrt(1 - keep^2)
     keep: f32,
     refresh: f32,
-    // Brownian motion: 1 / friction.
+    // Overdamped dynamics: dt / friction.
     mobility: f32,
 }
 
@@ -24,15 +26,39 @@ const ALL_TERMS: u32 = 0xffffffffu;
 const LANGEVIN: u32 = 0u;
 const NVE: u32 = 1u;
 const OVERDAMPED: u32 = 2u;
+const OVERDAMPED_PUBLISHED: u32 = 3u;
+
+// Classes of forces. The buffer `force` has two ranges of n_beads: first the fast range, for priors
+// and external forces, then the slow range, for the network. xyz: the force, kcal/mol/Å; w: the
+// energy of the bead, kcal/mol.
+const FAST: u32 = 1u;
+const SLOW: u32 = 2u;
+
+// Index of the slow force of bead i.
+fn slow(i: u32) -> u32 {
+    return params.n_beads + i;
+}
 
 // Words of the status of a replica; the host twin is `gpu::params::Status`.
-const STATUS_WORDS: u32 = 8u;
+const STATUS_WORDS: u32 = 9u;
 const STATUS_REBUILD: u32 = 0u;
 const STATUS_EDGES: u32 = 1u;
 const STATUS_OVERFLOW: u32 = 2u;
 const STATUS_CROWDED: u32 = 3u;
 const STATUS_BROKEN: u32 = 4u;
-const STATUS_BUILDS: u32 = 5u;
+// Counts of 64 bits, low word first: steps done when the replica was first seen broken, and
+// rebuilds of the neighbor list.
+const STATUS_BROKEN_AT: u32 = 5u;
+const STATUS_BUILDS: u32 = 7u;
+// Bits of STATUS_BROKEN.
+const NOT_FINITE: u32 = 1u;
+const TOO_FAR: u32 = 2u;
+
+// The value of STATUS_CROWDED for a bead with `excess` neighbors more than allowed. The largest
+// value belongs to the lowest such bead. The host twin is `gpu::params::Status::crowd`.
+fn crowd(bead: u32, excess: u32) -> u32 {
+    return ((0xffffffu - bead) << 8u) | min(excess, 255u);
+}
 
 // A bead: its replica, the replica's first bead, its row in the tables of its molecule, its type.
 struct Bead {
@@ -42,7 +68,7 @@ struct Bead {
     bead_type: u32,
 }
 
-// Dispatches are folded into y beyond 65,535 workgroups.
+// Grids of more than 65,535 workgroups extend into y.
 fn workgroup_number(id: vec3<u32>, grid: vec3<u32>) -> u32 {
     return id.x + id.y * grid.x;
 }

@@ -1,5 +1,6 @@
-// Puts numbers as sums of two 16-bit floats, of which the first has the digits that it can have, to
-// `rows` and LOW after it. Some compilers take a rounding for none.
+// Stores x as the sum of two f16, the high part in `rows[at]`, the low part in `rows[LOW + at]`. A
+// mask cuts the high part to the digits of an f16, because some compilers drop a conversion to f16
+// and back.
 fn put_parts(at: u32, x: vec4<f32>) {
     let near = bitcast<vec4<f32>>(bitcast<vec4<u32>>(x) & vec4<u32>(0xffffe000u));
     rows[at] = vec4<f16>(near);

@@ -1,17 +1,15 @@
 #import math
 
-// Two envelopes, in the form of `model::radial::Envelope`: the radial basis' own and the
-// convolution's. 3e38 stands for infinity.
+// Two envelopes, in the form of `model::radial::Envelope`: that of the radial basis and that of the
+// convolution. 3e38 stands for infinity.
 constexpr float BASIS_LOW = -3e38f;
 constexpr float BASIS_START = 0.0f;
 constexpr float BASIS_END = 15.0f;
 constexpr float BASIS_RATE = 0.06666667f;
-constexpr float BASIS_PHASE = 0.0f;
 constexpr float CONV_LOW = -3e38f;
 constexpr float CONV_START = 0.0f;
 constexpr float CONV_END = 15.0f;
 constexpr float CONV_RATE = 0.06666667f;
-constexpr float CONV_PHASE = 0.0f;
 // Beads are neighbors below this distance, Å.
 constexpr float RADIUS = 15.0f;
 // t(d) = d, or exp(WARP_ALPHA (WARP_LOWER - d)).
@@ -19,27 +17,26 @@ constexpr bool WARPED = true;
 constexpr float WARP_ALPHA = 0.3333333f;
 constexpr float WARP_LOWER = 0.0f;
 
-// 1/2 + 1/2 cos(pi u) = cos^2(pi u / 2), which keeps its digits near 0.
-__device__ inline float2 envelope(
-    float low, float start, float end, float rate, float phase, float d) {
+// C(d), C'(d). C is the square of a sine whose phase is 0 at the end, so C keeps its digits there.
+__device__ inline float2 envelope(float low, float start, float end, float rate, float d) {
     if (d <= low || d >= end) {
         return make_float2(0.0f, 0.0f);
     }
     if (d <= start) {
         return make_float2(1.0f, 0.0f);
     }
-    const float2 half_angle = cos_sin_pi(0.5f * fmaf(d - start, rate, phase));
-    return make_float2(half_angle.x * half_angle.x, -PI * rate * half_angle.x * half_angle.y);
+    const float2 turn = cos_sin_pi(0.5f * rate * (end - d));
+    return make_float2(turn.y * turn.y, -PI * rate * turn.x * turn.y);
 }
 
 // C(d), C'(d) of the basis.
 __device__ inline float2 basis_envelope(float d) {
-    return envelope(BASIS_LOW, BASIS_START, BASIS_END, BASIS_RATE, BASIS_PHASE, d);
+    return envelope(BASIS_LOW, BASIS_START, BASIS_END, BASIS_RATE, d);
 }
 
 // C(d), C'(d) of the convolution.
 __device__ inline float2 conv_envelope(float d) {
-    return envelope(CONV_LOW, CONV_START, CONV_END, CONV_RATE, CONV_PHASE, d);
+    return envelope(CONV_LOW, CONV_START, CONV_END, CONV_RATE, d);
 }
 
 // t(d), t'(d)
@@ -52,7 +49,7 @@ __device__ inline float2 basis_coordinate(float d) {
     }
 }
 
-// An edge as the basis sees it.
+// The inputs of the radial functions for an edge.
 struct EdgeBasis {
     // C, C' of the basis
     float2 envelope;
@@ -64,7 +61,7 @@ __device__ inline EdgeBasis edge_basis(float d) {
     return EdgeBasis{basis_envelope(d), basis_coordinate(d)};
 }
 
-// B_k(d), B_k'(d) for the function with this (center, sharpness).
+// B_k(d), B_k'(d) of the function with this (center, sharpness).
 __device__ inline float2 radial_function(EdgeBasis edge, float2 function) {
     const float offset = edge.coordinate.x - function.x;
     const float bell = exp_of(-function.y * offset * offset);

@@ -2,7 +2,7 @@
 
 // Philox4x32-10 (Salmon et al. 2011); the host twin is `random::philox`.
 
-// High and low words of a b, from 16-bit halves.
+// High and low word of a b, from 16-bit halves.
 fn multiply_wide(a: u32, b: u32) -> vec2<u32> {
     let a_low = a & 0xffffu;
     let a_high = a >> 16u;
@@ -31,13 +31,27 @@ fn philox(start: vec4<u32>, start_key: vec2<u32>) -> vec4<u32> {
     return counter;
 }
 
-// Three standard normal numbers; the host twin is `random::normal3`.
+// (bits + 1/2) / 2^24, in (0, 1), for bits < 2^24.
+fn uniform_of(bits: u32) -> f32 {
+    return (f32(bits) + 0.5) / 16777216.0;
+}
+
+// sqrt(-2 ln u) for u = uniform_of(bits). For u near 1 the logarithm is computed from 1 - u, which
+// has the digits that u lacks.
+fn radius_of(bits: u32) -> f32 {
+    if bits > 0xc00000u {
+        return sqrt(-2.0 * log1p_of(-uniform_of(0xffffffu - bits)));
+    }
+    return sqrt(-2.0 * log_of(uniform_of(bits)));
+}
+
+// Three standard normal numbers (Box and Muller); the host twin is `random::normal3`.
 fn normal3(counter: vec4<u32>, key: vec2<u32>) -> vec3<f32> {
-    let u = (vec4<f32>(philox(counter, key) >> vec4<u32>(8u)) + 0.5) / 16777216.0;
-    let first = sqrt(-2.0 * log_of(u.x));
-    let second = sqrt(-2.0 * log_of(u.z));
-    // cos(2 pi u) at 2u half turns.
-    let a = cos_sin_pi(2.0 * u.y);
-    let b = cos_sin_pi(2.0 * u.w);
+    let bits = philox(counter, key) >> vec4<u32>(8u);
+    let first = radius_of(bits.x);
+    let second = radius_of(bits.z);
+    // cos_sin_pi takes half turns: 2 pi u = pi 2u.
+    let a = cos_sin_pi(2.0 * uniform_of(bits.y));
+    let b = cos_sin_pi(2.0 * uniform_of(bits.w));
     return vec3<f32>(first * a.x, first * a.y, second * b.x);
 }

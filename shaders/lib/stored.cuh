@@ -1,5 +1,5 @@
-// Four channels of features or coefficients as they lie in memory, and as they are multiplied: f32.
-// lib/stored_half and lib/stored_f16 have the same functions for 16-bit floats.
+// Four channels of features or coefficients, in the formats of memory and of products: f32.
+// lib/stored_half and lib/stored_f16 have the same functions for f16.
 #import vector
 
 using Stored = float4;

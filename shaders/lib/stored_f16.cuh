@@ -1,9 +1,9 @@
-// lib/stored with 16-bit floats in memory and in products; sums of many are f32.
+// lib/stored with f16 in memory and in products; sums over many edges are f32.
 #import vector
 
 using Stored = uint2;
 
-// Two 16-bit floats to a word, as in memory.
+// Two f16 per word, as in memory.
 struct Real4 {
     u32 xy;
     u32 zw;

@@ -1,11 +1,11 @@
-// lib/stored with 16-bit floats in memory and in products; sums of many are f32.
+// lib/stored with f16 in memory and in products; sums over many edges are f32.
 enable f16;
 
 alias Stored = vec2<u32>;
 alias Real = f16;
 alias Real4 = vec4<f16>;
 
-// Compilers see that nothing is lost by way of f32, and do not go it.
+// Compilers see that the conversion through f32 is exact, and remove it.
 fn loaded(x: Stored) -> Real4 {
     return vec4<f16>(vec4<f32>(unpack2x16float(x.x), unpack2x16float(x.y)));
 }

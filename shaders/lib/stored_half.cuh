@@ -1,5 +1,4 @@
-// lib/stored with 16-bit floats in memory and f32 everywhere else: for those who want no 16-bit
-// arithmetic.
+// lib/stored with f16 in memory and f32 everywhere else: for devices without f16 arithmetic.
 #import vector
 
 using Stored = uint2;

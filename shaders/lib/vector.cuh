@@ -1,4 +1,4 @@
-// Numbers, and fours and threes of them, by components.
+// Short names of types, and componentwise operations on float4 and float3.
 using u32 = unsigned int;
 using i32 = int;
 
@@ -49,10 +49,21 @@ __device__ inline float3 cross(float3 a, float3 b) {
 __device__ inline u32 bits_of(float x) { return __float_as_uint(x); }
 __device__ inline float float_of_bits(u32 x) { return __uint_as_float(x); }
 
-// Two 16-bit floats in a word, the first in its lower half; rounded to nearest.
+// Two f16 in a word, the first in the lower half; rounded to nearest.
 __device__ inline u32 pack_halves(float low, float high) {
     u32 word;
+#if __CUDA_ARCH__ >= 800
     asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
+#else
+    asm("{\n"
+        ".reg .b16 low, high;\n"
+        "cvt.rn.f16.f32 low, %1;\n"
+        "cvt.rn.f16.f32 high, %2;\n"
+        "mov.b32 %0, {low, high};\n"
+        "}"
+        : "=r"(word)
+        : "f"(low), "f"(high));
+#endif
     return word;
 }
 __device__ inline float2 unpack_halves(u32 word) {
@@ -71,12 +82,24 @@ __device__ inline float2 unpack_halves(u32 word) {
 __device__ inline float3 operator/(float3 a, float b) {
     return make_float3(a.x / b, a.y / b, a.z / b);
 }
-// dot(a, a) by fixed operations: kernels that must find the same pairs near do not depend on what
-// the compiler contracts.
+// dot(a, a) with fixed operations. Kernels that must agree on which pairs are near then do not
+// depend on how the compiler contracts.
 __device__ inline float square_of(float3 a) { return fmaf(a.z, a.z, fmaf(a.y, a.y, a.x * a.x)); }
 
-// Sum over each LANES lanes of a warp, a power of 2, in the first of them, joined in a tree: lane k
-// takes lane k + LANES / 2, and so on. All lanes of the warp must call.
+// The sum over a warp, in every lane.
+__device__ inline u32 warp_sum(u32 n) {
+#if __CUDA_ARCH__ >= 800
+    return __reduce_add_sync(0xffffffffu, n);
+#else
+    for (u32 stride = 16u; stride > 0u; stride /= 2u) {
+        n += __shfl_xor_sync(0xffffffffu, n, stride);
+    }
+    return n;
+#endif
+}
+
+// The sum over each LANES consecutive lanes of a warp, in the first of them, as a tree: lane k adds
+// lane k + LANES / 2, and so on. LANES is a power of 2. All lanes of the warp must call this.
 template <u32 LANES>
 __device__ inline float4 tree_sum(float4 a) {
     static_assert(LANES <= 32u && (LANES & (LANES - 1u)) == 0u, "a power of 2 within a warp");

@@ -1,12 +1,12 @@
-// Weights of linear layers as they lie in memory, four outputs at a time, with biases and other
-// numbers among them: f32. lib/weight_norm has the same for 16 bits.
+// Weights of linear layers in the format of memory, four outputs at a time, and other numbers such
+// as biases in the same buffer: f32. lib/weight_norm has the same functions for 16-bit weights.
 #import vector
 
 using Weights = float4;
 
-// Places that four numbers take.
+// Elements of the buffer that four numbers take.
 constexpr u32 NUMBERS = 1u;
-// Whether a scale for each output follows the weights of a layer.
+// Whether a scale factor for each output follows the weights of a layer.
 constexpr bool SCALED = false;
 
 __device__ inline float4 weights_in(Weights x) { return x; }

@@ -1,5 +1,5 @@
-// lib/weight with normalised integers of 16 bits, in parts of the largest weight of their output:
-// their errors are 1/16 of those of 16-bit floats.
+// lib/weight with normalised 16-bit integers, in units of the largest weight of their output. Near
+// the largest weight their errors are 1/16 of those of f16.
 #import vector
 
 using Weights = uint2;
@@ -7,7 +7,7 @@ using Weights = uint2;
 constexpr u32 NUMBERS = 2u;
 constexpr bool SCALED = true;
 
-// Two of them, the lower bits first.
+// The two integers of a word, lower half first.
 __device__ inline float2 norms_in(u32 x) {
     constexpr float PART = 1.0f / 32767.0f;
     const float low = static_cast<float>(static_cast<short>(x & 0xffffu));

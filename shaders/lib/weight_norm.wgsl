@@ -1,5 +1,5 @@
-// lib/weight with normalised integers of 16 bits, in parts of the largest weight of their output:
-// their errors are 1/16 of those of 16-bit floats.
+// lib/weight with normalised 16-bit integers, in units of the largest weight of their output. Near
+// the largest weight their errors are 1/16 of those of f16.
 
 alias Weights = vec2<u32>;
 

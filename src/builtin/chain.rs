@@ -1,12 +1,12 @@
 //! The chain: its sequence, beads and tuple lists.
 
-use crate::system::{Topology, TupleList};
+use crate::structure::{Topology, TupleList};
 use crate::units::AMU;
 
-/// One-letter codes; one glycine. Made up: no real protein's.
+/// One-letter codes, with one glycine. The sequence is made up and belongs to no real protein.
 const SEQUENCE: &str = "MKTLEAVNSIRDFAEHLPQYKVWTGSADELIRKNCQAVFMSPEYTHLRKADVIN";
 
-/// Bead types of CB are 1 + the place of the residue in this order.
+/// The bead type of a CB is 1 + the position of its residue in this order.
 const RESIDUES: &str = "ACDEFGHIKLMNPQRSTVWY";
 
 /// Bead types of the backbone.
@@ -30,7 +30,8 @@ struct Residue {
     o: u32,
 }
 
-/// The residues in order and the type of every bead: N, CA, CB, C, O of each residue in turn.
+/// The residues in order, and the type of every bead. The beads of a residue are N, CA, CB, C, O in
+/// this order.
 fn residues() -> (Vec<Residue>, Vec<u32>) {
     let (mut residues, mut types) = (Vec::new(), Vec::new());
     for letter in SEQUENCE.chars() {
@@ -97,7 +98,7 @@ fn bonds(residues: &[Residue]) -> Vec<[u32; 4]> {
     bonds
 }
 
-/// Every pair of bonds that share a bead, the shared bead in the middle.
+/// Every pair of bonds that share a bead, with the shared bead in the middle.
 fn angles(bonds: &[[u32; 4]], n_beads: usize) -> Vec<[u32; 4]> {
     let neighbors = neighbors(bonds, n_beads);
     let mut angles = Vec::new();

@@ -1,10 +1,10 @@
-//! Random parameters: the same bits everywhere.
+//! Random parameters, with the same bits on every machine.
 
 use crate::random::{Stream, uniform4};
 
 const SEED: u64 = 20_240_054;
 
-/// Draws one array after the other.
+/// Draws arrays of random numbers, one after the other.
 pub(super) struct Draw {
     array: u32,
 }

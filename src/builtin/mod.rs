@@ -1,12 +1,14 @@
-//! A system that is always at hand, for demonstrations and benchmarks: a synthetic model with the
-//! shape and the work per step of a published one, and a compact chain to run it on.
+//! A built-in system for demonstrations and benchmarks: a synthetic model with the shape and the
+//! work per step of a published model, and a compact chain to run it on.
 //!
-//! 269 beads of a made-up 54-residue chain at five beads per residue; a network of four blocks,
-//! 128 channels, 64 radial functions and a cutoff of 15 Å (324,480 parameters) and the usual
-//! priors. Every parameter is a seeded random number or a round one, so the motion means nothing
-//! about any protein. At 300 K with steps of 0.004 ps the chain stays a drop in which a bead has
-//! about 142 neighbors within the cutoff, for as long as it runs: the cost of a step does not
-//! drift. The velocities then read about 286 K, as the stiff bonds make them at any such step
+//! The chain is made up: 269 beads in 54 residues, with five beads per residue (glycine has four).
+//! The model has a network of four blocks, 128 channels, 64 radial functions and a cutoff of 15 Å
+//! (324,480 parameters), and the usual priors. Every parameter is a seeded random number or a round
+//! number, so the motion says nothing about any protein.
+//!
+//! At 300 K with steps of 0.004 ps the chain stays a compact drop in which a bead has about 142
+//! neighbors within the cutoff. This number does not drift, and neither does the cost of a step.
+//! The kinetic temperature is about 286 K, because the stiff bonds lower it at such a long step
 //! (298 K at 0.001 ps); the positions are sampled at 300 K.
 
 mod chain;
@@ -17,12 +19,12 @@ mod priors;
 use std::sync::Arc;
 
 use crate::model::Model;
-use crate::system::Structure;
+use crate::structure::Structure;
 
-/// Positions in Å after a long run at 300 K, centered; one bead per line.
+/// Centered positions in Å after a long run at 300 K, one bead per line.
 const START: &str = include_str!("start.txt");
 
-/// The model: network and priors for [`structure`].
+/// The model, a network and priors, for [`structure`].
 pub fn model() -> Model {
     let mut draw = draw::Draw::new();
     let schnet = network::network(&mut draw);

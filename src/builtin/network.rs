@@ -1,7 +1,7 @@
-//! The network: random weights, and a few set ones that hold the chain together.
+//! The network: random weights, and a few chosen weights that hold the chain together.
 //!
-//! The priors only repel. What makes the chain a drop of a steady size is a part of the network
-//! in which two features of every bead are set aside:
+//! The non-bonded prior only repels. The chosen weights make the chain a drop of a steady size.
+//! They reserve two features of every bead and two channels of its messages:
 //!
 //! ```text
 //! feature 0     1 at every bead, in every block
@@ -11,8 +11,9 @@
 //! readout       DEPTH kcal/mol per unit of feature 1, through one nearly linear unit per layer
 //! ```
 //!
-//! The first term is a long-ranged attraction, which rounds the drop; the second rises ever
-//! faster with the density, which sets its size. All other weights are uniform random numbers.
+//! In feature 1, the first term is a long-range attraction, which rounds the drop. The second term
+//! is a repulsion, which rises faster and faster with the density and so sets the size of the drop.
+//! All other weights are uniform random numbers.
 
 use super::chain::N_TYPES;
 use super::draw::Draw;
@@ -25,8 +26,8 @@ const BLOCKS: usize = 4;
 const READOUT: [usize; 4] = [HIDDEN, 128, 64, 1];
 const CUTOFF: f64 = 15.0;
 
-/// Standard deviation of the random weights in units of 1/√(n_in), chosen so that the arguments
-/// of the activations are of the order of 1 in a compact chain.
+/// Standard deviations of the random weights in units of 1/√(n_in), chosen so that the arguments of
+/// the activations are of the order of 1 in a compact chain.
 const FILTER0_GAIN: f64 = 2.0;
 const FILTER1_GAIN: f64 = 1.0;
 const LIN1_GAIN: f64 = 1.0;
@@ -37,17 +38,18 @@ const BIAS: f64 = 0.2;
 
 /// The hidden units of the filters f and g: weight of the sum over the radial basis, and bias.
 const UNITS: [(f64, f64); 4] = [(0.0, 3.0), (0.4, 0.0), (2.0, 0.0), (2.0, -3.8)];
-/// f: a constant less two units that saturate where the cutoff envelope is far from 0.
+/// f: a constant minus two units that saturate where the cutoff envelope is far from 0.
 const NEAR: [(usize, f64); 3] = [(0, 15.4), (1, -4.0), (2, -10.9)];
-/// g: a step in the sum over the basis.
+/// g: a smooth step in the sum over the radial basis.
 const CLOSE: [(usize, f64); 2] = [(0, 0.5), (3, 0.5)];
-/// Where the attraction is steepest, and its width, in beads.
+/// n0 and w0: where the attraction is steepest, and the width of its slope, in beads.
 const PULL: (f64, f64) = (130.0, 100.0);
-/// The same of the repulsion.
+/// n1 and w1: the same for the repulsion.
 const PUSH: (f64, f64) = (34.0, 15.0);
-/// What a block adds to feature 1 at most; small, so that it stays where tanh is nearly linear.
+/// pull and push: the largest changes of feature 1 by a block. They are small, so that feature 1
+/// stays where tanh is nearly linear.
 const STRENGTH: (f64, f64) = (0.0275, 0.075);
-/// Feature 1 starts here, so that its sum stays near 0.
+/// The initial value of feature 1, chosen so that its final value stays near 0.
 const OFFSET: f64 = 0.125;
 /// kcal/mol per unit of feature 1.
 const DEPTH: f64 = 40.0;
@@ -72,7 +74,7 @@ pub(super) fn network(draw: &mut Draw) -> SchNet {
     }
 }
 
-/// The customary initial values: centers evenly spaced in exp(−d), widths to match.
+/// The customary initial values: centers evenly spaced in exp(−d), with matching widths.
 fn exp_normal() -> RadialFunctions {
     let first = (-CUTOFF).exp();
     let spacing = (1.0 - first) / (FUNCTIONS - 1) as f64;

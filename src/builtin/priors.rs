@@ -1,17 +1,17 @@
-//! The prior terms: round numbers of the usual size, fitted to nothing.
+//! The prior terms. Their parameters are round numbers of the usual size, not fitted to data.
 
 use super::chain::{C, CA, GLY_CA, N, N_TYPES, O};
 use super::draw::Draw;
 use crate::model::prior::TypeKey;
 use crate::model::{Prior, PriorForm, PriorParameters};
-use crate::system::Topology;
+use crate::structure::Topology;
 
-/// Stands for the CB of every residue in the tables below; CA also stands for glycine's.
+/// The CB of any residue, in the tables below. CA there also stands for the CA of glycine.
 const CB: u32 = 0;
 
 /// Beads of a bond, k in kcal/mol/Å², x0 in Å.
 ///
-/// The stiffest bond swings with ω = √(2k/μ) ≈ 190/ps, so that ω dt < 0.8 at 0.004 ps.
+/// The stiffest bond oscillates with ω = √(2k/μ) ≈ 180/ps, so that ω dt < 0.8 at 0.004 ps.
 const BONDS: [([u32; 2], f64, f64); 5] = [
     ([N, CA], 210.0, 1.46),
     ([CA, CB], 160.0, 1.53),
@@ -22,7 +22,7 @@ const BONDS: [([u32; 2], f64, f64); 5] = [
 
 /// Beads of an angle, k in kcal/mol, the angle in degrees.
 ///
-/// The angles that dihedrals share are stiff, lest three beads come to lie on a line.
+/// Angles that are part of a dihedral are stiff, so that their three beads never become collinear.
 const ANGLES: [([u32; 3], f64, f64); 7] = [
     ([N, CA, CB], 40.0, 110.0),
     ([CB, CA, C], 40.0, 110.0),
@@ -33,7 +33,7 @@ const ANGLES: [([u32; 3], f64, f64); 7] = [
     ([C, N, CA], 90.0, 121.5),
 ];
 
-/// Diameters in Å of N, CA, C and O; CB of type t has 3.4 + 0.03 t.
+/// Diameters in Å of N, CA, C and O. A CB of type t has the diameter 3.4 + 0.03 t.
 const DIAMETERS: [(u32, f64); 5] = [(N, 3.3), (CA, 4.0), (GLY_CA, 4.0), (C, 3.8), (O, 3.2)];
 
 /// All terms, in the order of their lists.
@@ -45,7 +45,7 @@ pub(super) fn priors(topology: &Topology, draw: &mut Draw) -> Vec<Prior> {
             &topology.lists.iter().find(|list| list.name == name).expect("is there").tuples;
         let keys = tuples.iter().map(|tuple| tuple.map(|bead| topology.types[bead as usize]));
         let parameters = match name {
-            // By residue, which the types of the four backbone beads do not tell.
+            // Per tuple: the types of the four backbone beads do not determine the residue.
             "phi" | "psi" => PriorParameters::PerTuple {
                 values: tuples.iter().flat_map(|_| backbone(degree, draw)).collect(),
             },
@@ -57,7 +57,7 @@ pub(super) fn priors(topology: &Topology, draw: &mut Draw) -> Vec<Prior> {
     priors
 }
 
-/// A table without repeated keys.
+/// A table with one row for each different key.
 fn keyed(mut keys: Vec<TypeKey>, row: impl Fn(TypeKey) -> Vec<f64>) -> PriorParameters {
     keys.sort_unstable();
     keys.dedup();
@@ -104,25 +104,27 @@ fn angles() -> Prior {
     Prior { name: "angles".into(), form: PriorForm::HarmonicAngle, parameters }
 }
 
-/// Three digits, so that the same number comes out wherever cosines differ in the last bit.
+/// Rounds to three digits, so that cosines that differ in the last bit give the same number.
 fn rounded(x: f64) -> f64 {
     (x * 1000.0).round() / 1000.0
 }
 
-/// v0, sines, cosines of one φ or ψ: up to 1.5 kcal/mol at degree 1, less at higher ones.
+/// v0 and the coefficients of the sines and cosines of one φ or ψ: up to 1.5 kcal/mol at degree 1,
+/// less at higher degrees.
 fn backbone(degree: usize, draw: &mut Draw) -> Vec<f64> {
     let amplitudes = draw.uniform(2 * degree, 1.5);
     let falling = amplitudes.iter().enumerate().map(|(k, a)| a / (1 + k % degree) as f64);
     std::iter::once(0.0).chain(falling).collect()
 }
 
-/// v0, sines, cosines of the terms that keep peptides planar and CB on its side.
+/// v0 and the coefficients of the sines and cosines of the terms that keep peptides planar and CB
+/// on its side.
 fn planar(name: &str) -> Vec<f64> {
     match name {
-        // The minimum is at 180°; before proline a shallow one at 0° besides.
+        // The minimum is at 180°; before proline there is a second, shallow minimum at 0°.
         "pro_omega" => vec![0.0, 0.0, 0.0, 3.0, -2.0],
         "non_pro_omega" => vec![0.0, 0.0, 5.0],
-        // 4.5 kcal/mol deep at 33°.
+        // The minimum of −4.5 kcal/mol is at 32°.
         "gamma_1" => vec![0.0, -2.4, -3.8],
         _ => vec![0.0, 0.0, -5.0],
     }

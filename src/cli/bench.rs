@@ -1,4 +1,4 @@
-//! `flashschnet bench`: the speed of a system, and where the time goes.
+//! `flashschnet bench`: the speed of a system, and the time of each kernel.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -8,57 +8,65 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use flashschnet::backend::Backend;
 use flashschnet::engine::Engine;
-use flashschnet::gpu::{Counters, Device, Limits};
+use flashschnet::gpu::{Ceilings, Counters, Device};
 use flashschnet::simulation::{Settings, Simulation};
 use flashschnet::{Error, Result};
 use serde::Serialize;
 
-use super::BackendOptions;
+use super::backend::BackendOptions;
 use super::inputs::{InputOptions, Inputs};
 use super::kernels::Profile;
 use super::progress::ns_per_day;
 
-/// Measure the speed of the built-in 269-bead system, or of one of your own.
+/// Measure the speed of the built-in 269-bead system, or of a system of your own.
 ///
-/// Langevin dynamics at 300 K. The steps after the warm-up are timed, with the device synchronised
-/// at both ends. ns_per_day is the aggregate over all replicas. edges_per_bead, the directed edges
-/// within the cutoff, is the mean of the start, the middle and the end of the timed steps, and is
-/// counted outside the clock. Lists are neighbor lists built in a step of one replica; waits for
-/// all the device has to do and buffers allocated are those of the timed steps. Bytes are the engine's, on its
-/// device. The start-up ends when the first step is done; sizes after the first find the device open
-/// and most kernels compiled.
+/// Runs Langevin dynamics at 300 K for each number of replicas and times the steps after a warm-up.
+/// The device is synchronised before and after the timed steps.
+///
+/// ns/day is the sum over all replicas. edges/bead counts the directed edges within the cutoff, as
+/// the mean over the start, the middle and the end of the timed steps; the clock is stopped while
+/// they are counted. MB are the memory of the engine on its device. lists/step counts the neighbor
+/// lists built per step and replica. waits/step counts the waits for the device to finish all its
+/// work, and buffers/step the allocations of buffers, both during the timed steps.
+///
+/// The start-up ends with the first step. For every number of replicas but the first, the device is
+/// already open and most kernels are compiled.
 #[derive(Args)]
 pub(super) struct Bench {
     #[command(flatten)]
     inputs: InputOptions,
-    /// Leave out the priors
+    /// Leave out the priors: only the network is evaluated
     #[arg(long)]
     no_priors: bool,
     #[command(flatten)]
     backend: BackendOptions,
-    /// Numbers of replicas, with commas between
+    /// Numbers of replicas to measure, separated by commas
     #[arg(long, default_value = "1,64", value_delimiter = ',', value_name = "R,...")]
     replicas: Vec<usize>,
-    /// Steps of each run, warm-up included [default: a second's warm-up, and as many again]
+    /// Steps of each run, including the warm-up [default: warm up for at least 1 s and 32 steps,
+    /// then time as many steps again]
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
-    /// Steps before the clock starts [default: half of the steps]
+    /// Steps of the warm-up, which are not timed [default: half of --steps]
     #[arg(long, value_name = "N", requires = "steps")]
     warm_up: Option<u64>,
-    /// Time step, ps
+    /// Time step in ps
     #[arg(long, default_value_t = 0.004, value_name = "PS", allow_negative_numbers = true)]
     dt: f64,
-    /// Then time every kernel of a step on the device (wgpu, where the adapter has timestamps), and
-    /// compare it with the most that the device copies and multiplies in a second. Bytes are those
-    /// that kernels ask for, from memory or cache: more than a copy moves is no mistake
+    /// Also time every kernel of a step (wgpu on adapters with timestamps, or cuda)
+    ///
+    /// Prints the time, the requested bytes and the floating point operations of every kernel, and
+    /// compares them with the measured peak of the device: the bandwidth of a copy and the rate of
+    /// fused multiply-adds. Caches serve some of the requests, so a kernel can exceed the bandwidth
+    /// of a copy.
     #[arg(long)]
     profile: bool,
-    /// Print a JSON array, one object per size
+    /// Print a JSON array, with one object per number of replicas
     #[arg(long)]
     json: bool,
 }
 
-/// What was measured with one number of replicas.
+/// The measurements with one number of replicas.
 #[derive(Serialize)]
 struct Figures {
     system: String,
@@ -81,7 +89,7 @@ struct Figures {
     profile: Option<Profile>,
 }
 
-/// Milliseconds from nothing to the first step done.
+/// Time from the start of the program to the end of the first step, ms.
 #[derive(Clone, Default, Serialize)]
 struct StartUp {
     /// Reading the model and the structures.
@@ -90,22 +98,23 @@ struct StartUp {
     device_ms: f64,
     /// Compiling kernels.
     kernels_ms: f64,
-    /// All else: filter tables, lists, buffers.
+    /// The rest of the set-up: filter tables, neighbor lists, buffers.
     setup_ms: f64,
-    /// The first step, with the forces before it.
+    /// The first step, including the initial force evaluation.
     first_step_ms: f64,
     total_ms: f64,
 }
 
-/// Figures of the built-in system are comparable within this range only.
+/// Speeds of the built-in system are comparable only within this range of edges per bead.
 const EDGES_PER_BEAD: std::ops::RangeInclusive<f64> = 135.0..=150.0;
 
-/// A warm-up of no given length lasts this long, and so many steps: clocks have risen, a
-/// submission has found its length, and neighbor lists are being rebuilt.
+/// Without `--steps` the warm-up lasts at least this long and this many steps. By then the GPU's
+/// clock rate has risen, the number of steps per submission has settled, and neighbor lists are
+/// rebuilt regularly.
 const WARM_UP_SECONDS: f64 = 1.0;
 const WARM_UP_STEPS: u64 = 32;
 
-/// At most so many steps are profiled.
+/// The largest number of profiled steps.
 const PROFILED_STEPS: u64 = 200;
 
 impl Bench {
@@ -116,7 +125,7 @@ impl Bench {
         let load_ms = milliseconds(clock.elapsed());
         if self.no_priors {
             inputs.model.priors.clear();
-            // Lists without a prior would be warned of.
+            // Tuple lists without a prior would cause a warning.
             for structure in &mut inputs.structures {
                 Arc::make_mut(&mut structure.topology).lists.clear();
             }
@@ -127,16 +136,16 @@ impl Bench {
         let device_ms = milliseconds(clock.elapsed());
         if self.profile && backend.device().is_none() {
             let what = format!("--profile with the {} backend", backend.kind().name());
-            return Err(Error::unsupported(what, "use --backend wgpu").into());
+            return Err(Error::unsupported(what, "use --backend wgpu or cuda").into());
         }
-        let (mut all, mut limits) = (Vec::new(), None);
+        let (mut all, mut ceilings) = (Vec::new(), None);
         for (k, n_replicas) in self.replicas.iter().enumerate() {
             let start_up = StartUp { load_ms, device_ms, ..StartUp::default() };
-            let figures = self.measure(*n_replicas, &inputs, &backend, start_up, &mut limits)?;
+            let figures = self.measure(*n_replicas, &inputs, &backend, start_up, &mut ceilings)?;
             if inputs.builtin && !EDGES_PER_BEAD.contains(&figures.edges_per_bead) {
                 log::warn!(
                     "{n_replicas} replicas: {:.1} edges per bead instead of 135 to 150; \
-                     the figure is void",
+                     do not compare this speed with others",
                     figures.edges_per_bead
                 );
             }
@@ -154,11 +163,11 @@ impl Bench {
     fn check(&self) -> Result<()> {
         let Some(steps) = self.steps else { return Ok(()) };
         if steps < 4 {
-            return Err(Error::invalid("steps", steps, "at least 4, a part of which is timed"));
+            return Err(Error::invalid("steps", steps, "at least 4, so that some are timed"));
         }
         match self.warm_up {
             Some(warm_up) if !(1..=steps - 2).contains(&warm_up) => {
-                let expected = format!("1 to {}, so that two steps are left", steps - 2);
+                let expected = format!("1 to {}, so that two steps are left to time", steps - 2);
                 Err(Error::invalid("warm-up", warm_up, expected))
             }
             _ => Ok(()),
@@ -171,7 +180,7 @@ impl Bench {
         inputs: &Inputs,
         backend: &Backend,
         mut start_up: StartUp,
-        limits: &mut Option<Limits>,
+        ceilings: &mut Option<Ceilings>,
     ) -> Result<Figures> {
         let counters = || backend.device().map(Device::counters).unwrap_or_default();
         let settings = Settings { n_replicas, dt: self.dt, ..Settings::default() };
@@ -186,8 +195,7 @@ impl Bench {
         start_up.setup_ms = set_up_ms - start_up.kernels_ms;
         let clock = Instant::now();
         engine.advance(1)?;
-        // Reading the state waits for the device.
-        engine.state()?;
+        engine.settle()?;
         start_up.first_step_ms = milliseconds(clock.elapsed());
         start_up.total_ms =
             start_up.load_ms + start_up.device_ms + set_up_ms + start_up.first_step_ms;
@@ -195,30 +203,30 @@ impl Bench {
         let (warm_up, timed) = self.warm_up(engine)?;
         let mut elapsed = Duration::ZERO;
         let mut asked = Counters::default();
-        let mut edges = engine.n_edges()?.iter().sum::<u64>();
-        let lists = engine.list_builds()?;
+        let mut edges = engine.probe().n_edges()?.iter().sum::<u64>();
+        let lists = engine.probe().list_builds()?;
         for steps in [timed / 2, timed - timed / 2] {
-            engine.state()?;
+            engine.settle()?;
             let (clock, before) = (Instant::now(), counters());
             engine.advance(steps)?;
             let after = counters();
-            engine.state()?;
+            engine.settle()?;
             elapsed += clock.elapsed();
             asked.submissions += after.submissions - before.submissions;
             asked.waits += after.waits - before.waits;
             asked.allocations += after.allocations - before.allocations;
-            edges += engine.n_edges()?.iter().sum::<u64>();
+            edges += engine.probe().n_edges()?.iter().sum::<u64>();
         }
-        let lists = engine.list_builds()?.zip(lists).map(|(after, before)| after - before);
+        let lists = engine.probe().list_builds()?.zip(lists).map(|(after, before)| after - before);
         let (memory, seconds, steps) = (engine.memory(), elapsed.as_secs_f64(), timed as f64);
         let profile = match (self.profile, backend.device()) {
             (true, Some(device)) => {
-                let times = engine.profile(timed.min(PROFILED_STEPS))?;
-                let limits = match limits {
-                    Some(limits) => limits,
-                    None => limits.insert(device.measure_limits()?),
+                let times = engine.probe().profile(timed.min(PROFILED_STEPS))?;
+                let ceilings = match ceilings {
+                    Some(ceilings) => ceilings,
+                    None => ceilings.insert(device.measure_ceilings()?),
                 };
-                Some(Profile::new(&times, 1e6 * seconds / steps, limits))
+                Some(Profile::new(&times, 1e6 * seconds / steps, ceilings))
             }
             _ => None,
         };
@@ -244,7 +252,7 @@ impl Bench {
         })
     }
 
-    /// Goes on after the first step until figures are steady: steps done, and steps to time.
+    /// Warms up after the first step. Returns the steps done so far and the steps to time.
     fn warm_up(&self, engine: &mut dyn Engine) -> Result<(u64, u64)> {
         if let Some(steps) = self.steps {
             let warm_up = self.warm_up.unwrap_or(steps / 2);
@@ -254,7 +262,7 @@ impl Bench {
         let (clock, mut done) = (Instant::now(), 1);
         while done < WARM_UP_STEPS || clock.elapsed().as_secs_f64() < WARM_UP_SECONDS {
             engine.advance(done)?;
-            engine.state()?;
+            engine.settle()?;
             done *= 2;
         }
         Ok((done, done))
@@ -265,7 +273,7 @@ fn milliseconds(duration: Duration) -> f64 {
     1e3 * duration.as_secs_f64()
 }
 
-/// Heads of the columns and their widths.
+/// Headings and widths of the columns.
 const COLUMNS: [(&str, usize); 10] = [
     ("replicas", 8),
     ("ms/step", 10),
@@ -280,7 +288,7 @@ const COLUMNS: [(&str, usize); 10] = [
 ];
 
 impl Figures {
-    /// Prints a line of the table, and above the first the device, the start-up and the heads.
+    /// Prints a row of the table; before the first row the device, the start-up and the headings.
     fn print(&self, out: &mut impl Write, first: bool) -> std::io::Result<()> {
         if first {
             let StartUp { load_ms, device_ms, kernels_ms, setup_ms, first_step_ms, total_ms } =

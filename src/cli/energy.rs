@@ -12,18 +12,20 @@ use flashschnet::system::System;
 use flashschnet::{Error, Result};
 use safetensors::{Dtype, tensor::TensorView};
 
-use super::BackendOptions;
+use super::backend::BackendOptions;
 use super::inputs::{self, InputOptions, Inputs};
 use super::table::{Row, Table};
 
-/// Compute energies and forces of structures, in all and term by term, or energies of every frame
-/// of a trajectory.
+/// Compute energies and forces of structures, or energies of the frames of a trajectory.
 ///
-/// Prints a table in kcal/mol, with the largest force on a bead in kcal/mol/Å where there are
-/// forces: of structures always, of frames with an output file. The output file holds f64 tensors:
-/// energy_total and energy/TERM (structures), forces_total and forces/TERM (structures, beads, 3),
-/// or (beads of all structures, 3) if the structures differ in size, and first_bead
-/// (structures + 1). Frames stand for structures there.
+/// For structures, prints the total energy and the energy of every term in kcal/mol, and the
+/// largest force on a bead in kcal/mol/Å. For the frames of a trajectory, prints the total energy;
+/// --terms adds every term, and --output adds the forces.
+///
+/// The output file holds the f64 tensors energy_total and energy/TERM of shape (structures), and
+/// forces_total and forces/TERM of shape (structures, beads, 3). If the structures differ in size,
+/// the shape of the forces is (beads of all structures, 3). Element K of the i64 tensor first_bead
+/// is the first bead of structure K. For a trajectory, frames take the place of structures.
 #[derive(Args)]
 #[command(group = inputs::required())]
 pub(super) struct Energy {
@@ -31,20 +33,20 @@ pub(super) struct Energy {
     inputs: InputOptions,
     #[command(flatten)]
     backend: BackendOptions,
-    /// Evaluate the frames of an XTC, DCD or .npy file instead; the .npy file holds (frames,
-    /// beads, 3) or (replicas, frames, beads, 3) in Å
+    /// Evaluate the frames of this XTC, DCD or .npy file; a .npy file holds (frames, beads, 3) or
+    /// (replicas, frames, beads, 3) in Å
     #[arg(long, value_name = "FILE")]
     trajectory: Option<PathBuf>,
-    /// The structure whose molecule the trajectory is of
+    /// Number of the structure that has the molecule of the trajectory, counted from 0
     #[arg(long, value_name = "K", default_value_t = 0, requires = "trajectory")]
     structure: usize,
-    /// Take every Nth frame, from the first
+    /// Evaluate only every Nth frame, starting with the first
     #[arg(long, value_name = "N", default_value_t = 1, requires = "trajectory")]
     stride: u64,
-    /// Every term of the frames' energies too
+    /// Also print the energy of every term for each frame
     #[arg(long, requires = "trajectory")]
     terms: bool,
-    /// Print comma-separated values, with all digits
+    /// Print comma-separated values with all digits
     #[arg(long)]
     csv: bool,
     /// Also write energies and forces to a new safetensors file
@@ -113,7 +115,7 @@ impl Energy {
                 labels.push(per_replica.map_or(vec![number], |n| vec![number / n, number % n]));
                 frames.push(frame.clone());
             }
-            // What was read before an error is shown before the error is.
+            // The frames before an error are evaluated and printed before the error is returned.
             if frames.len() >= scorer.batch() || (!more && !frames.is_empty()) {
                 let replicas = vec![0; frames.len()];
                 let (labels, frames) = (std::mem::take(&mut labels), std::mem::take(&mut frames));
@@ -135,18 +137,18 @@ impl Energy {
     }
 }
 
-/// What is printed and, for the output file, kept.
+/// The results: printed in pieces and, if there is an output file, kept for it.
 struct Report {
     names: Vec<String>,
     terms: Vec<Terms>,
     with_forces: bool,
     keep: bool,
     table: Table,
-    /// What a row is called in messages.
+    /// The name of a row in messages: "structure" or "frame".
     row_name: &'static str,
-    /// For each name, as far as they are kept.
+    /// The evaluations of all rows, one for each of `names`; empty without an output file.
     evaluations: Vec<Evaluation>,
-    /// Beads of every row.
+    /// The number of beads of every row.
     sizes: Vec<usize>,
 }
 
@@ -179,7 +181,7 @@ impl Report {
         }
     }
 
-    /// Evaluates and prints rows; `labels` are their numbers.
+    /// Evaluates and prints rows; `labels` holds the numbers of each row.
     fn add(
         &mut self,
         scorer: &mut Scorer,
@@ -261,7 +263,7 @@ impl Report {
     }
 }
 
-/// The largest force and its bead.
+/// The magnitude of the largest force, and its bead.
 fn largest(forces: &[[f64; 3]]) -> (f64, usize) {
     let norms = forces.iter().map(|f| f.iter().map(|f| f * f).sum::<f64>().sqrt());
     let largest = norms.enumerate().max_by(|a, b| a.1.total_cmp(&b.1));

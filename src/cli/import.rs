@@ -1,4 +1,4 @@
-//! `flashschnet import`: from the field's pickled files to native ones.
+//! `flashschnet import`: converts pickled files of mlcg and flashmd to native files.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -6,28 +6,28 @@ use std::process::ExitCode;
 
 use clap::Args;
 use flashschnet::io::check_free;
-use flashschnet::model::native::{write_model, write_structures};
+use flashschnet::io::native::{write_model, write_structures};
 use flashschnet::model::{Model, PriorParameters};
-use flashschnet::system::Structure;
+use flashschnet::structure::Structure;
 
 use super::inputs;
 
 /// Convert .pt and .ckpt files of mlcg and flashmd to native files.
 ///
-/// Writes OUT.model.safetensors and, if there are structures, OUT.structures.safetensors. Nothing
-/// in a pickle is executed. A specialised model brings its own structures.
+/// Writes OUT.model.safetensors and, if there are structures, OUT.structures.safetensors. Code in a
+/// pickle is never executed. A specialised model file also contains the structures.
 #[derive(Args)]
 pub(super) struct Import {
-    /// Model: model_and_prior.pt, a specialised model, a prior-only file, or a .ckpt
+    /// Model file: model_and_prior.pt, a specialised model, priors alone, or a .ckpt
     #[arg(value_name = "MODEL.pt")]
     model: PathBuf,
-    /// Structures: a list of AtomicData
+    /// Structure file: a list of AtomicData
     #[arg(value_name = "STRUCTURES.pt")]
     structures: Option<PathBuf>,
-    /// Prior file to combine with a network that has none
+    /// Prior file, for a model file that holds only a network
     #[arg(long, value_name = "PRIOR.pt")]
     priors: Option<PathBuf>,
-    /// Start of the names of the new files
+    /// Prefix of the names of the new files
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
 }

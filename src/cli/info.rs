@@ -1,43 +1,43 @@
-//! `flashschnet info`: what there is to compute on, and what 16 bits do to a model.
+//! `flashschnet info`: the available adapters, and the errors of a model in mixed precision.
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{ArgGroup, Args};
 use flashschnet::Error;
-use flashschnet::backend::{Backend, Kind};
+use flashschnet::backend::{Backend, BackendKind};
+use flashschnet::diagnose::precision::{at_structures, tensors};
 use flashschnet::engine::{Filter, Precision};
 use flashschnet::gpu::adapters;
 use flashschnet::model::{FilterTable, Model};
-use flashschnet::precision::{at_structures, tensors};
-use flashschnet::system::Structure;
+use flashschnet::structure::Structure;
 
-use super::PlaceOptions;
+use super::backend::PlaceOptions;
 use super::inputs::InputOptions;
 use super::precision::Report;
 
 const ADVICE: &str = "install the GPU's driver, or software Vulkan to try out the shaders (Debian: \
                       apt install mesa-vulkan-drivers); the cpu backend needs neither";
 
-/// Show the version, the adapters with their features and limits, and which backend `auto` takes.
+/// Show the version, the adapters with their features and limits, and the backend that auto takes.
 ///
-/// With --precision instead: the range of every channel of a model's network, and what each way to
-/// store its tensors in 16 bits loses; with structures, the errors of the network's energy and
-/// forces in mixed precision, on a GPU.
+/// With --precision, reports on a model instead: the dynamic range of every tensor of the network,
+/// and the error of each way to store the tensor in 16 bits. If there are structures and a GPU,
+/// also reports the errors of the network's energy and forces in mixed precision.
 #[derive(Args)]
 #[command(group = model(), group = needs_precision())]
 pub(super) struct Info {
-    /// What 16 bits do to the network of a model
+    /// Report the effect of 16-bit storage on a model's network
     #[arg(long, requires = "system")]
     precision: bool,
     #[command(flatten)]
     inputs: InputOptions,
     #[command(flatten)]
     place: PlaceOptions,
-    /// The range of every channel too
+    /// Also print the range of every channel
     #[arg(long)]
     channels: bool,
-    /// Print a JSON object instead
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
 }
@@ -46,7 +46,7 @@ fn model() -> ArgGroup {
     ArgGroup::new("system").args(["model", "builtin"])
 }
 
-/// What says nothing without a report on a model.
+/// The options that apply only to the report on a model, and so require --precision.
 fn needs_precision() -> ArgGroup {
     let inputs = ["model", "structures", "priors", "builtin"];
     let place = ["backend", "adapter", "portable", "filter", "table_tolerance"];
@@ -86,7 +86,7 @@ impl Info {
                 writeln!(out, "    {name}: {value}")?;
             }
         }
-        let auto = Backend::open(Kind::Auto, None)?;
+        let auto = Backend::open(BackendKind::Auto, None)?;
         let best = auto.adapter().map(|name| format!("the best hardware adapter, {name}"));
         let reason = best.as_deref().or(auto.reason()).unwrap_or_default();
         writeln!(out, "auto takes: {} ({reason})", auto.kind().name())?;
@@ -96,7 +96,7 @@ impl Info {
     fn report(&self) -> anyhow::Result<()> {
         let (model, structures) = self.inputs.load_model()?;
         let Some(schnet) = &model.schnet else {
-            let error = Error::invalid("model", "no network", "a network, for its precision");
+            let error = Error::invalid("model", "no network", "a model with a network");
             return Err(self.inputs.of_model(error).into());
         };
         let table = match self.place.how.filter(Precision::Mixed, Filter::TABLE) {
@@ -132,9 +132,9 @@ impl Info {
         }
         let mixed = |backend| self.place.finish(backend, Precision::Mixed);
         let backend = match self.place.open().and_then(mixed) {
-            // Structures that nobody asked for do not make it an error.
+            // Without `--structures` the evaluation is optional: its failure is only a note.
             Err(error) if !self.inputs.names_structures() => {
-                eprintln!("note: no errors of energy and forces: {error}");
+                eprintln!("note: the errors of energy and forces were not computed: {error}");
                 return Ok(());
             }
             backend => backend?,

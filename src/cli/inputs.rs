@@ -1,38 +1,39 @@
-//! The one place where models and structures come from.
+//! Command-line options for models and structures, and how they are loaded.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
 use flashschnet::error::OfFile;
-use flashschnet::model::import::{Import, combine, import};
-use flashschnet::model::{Model, load_structures};
-use flashschnet::system::Structure;
+use flashschnet::io::import::{Import, combine, import};
+use flashschnet::io::load_structures;
+use flashschnet::model::Model;
+use flashschnet::structure::Structure;
 use flashschnet::{Error, Result};
 
-/// What to simulate.
+/// The model and the structures.
 #[derive(Args)]
 pub(super) struct InputOptions {
-    /// Model: a native file, or a .pt or .ckpt of mlcg or flashmd
+    /// Model file: native, or a .pt or .ckpt file of mlcg or flashmd
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
-    /// Structures, unless the model's file brings them; they may be of different molecules
+    /// Structure files, unless the model file contains structures; the molecules may differ
     #[arg(long, value_name = "FILE", requires = "model", num_args = 1..)]
     structures: Vec<PathBuf>,
-    /// Priors for a model that is only a network
+    /// Prior file, for a model file that holds only a network
     #[arg(long, value_name = "FILE", requires = "model")]
     priors: Option<PathBuf>,
-    /// The built-in 269-bead system instead of files
+    /// Use the built-in 269-bead system instead of files
     #[arg(long, conflicts_with = "model")]
     builtin: bool,
 }
 
-/// The group for commands that do not start from the built-in system unless told to.
+/// The argument group of commands that require either `--model` or `--builtin`.
 pub(super) fn required() -> ArgGroup {
     ArgGroup::new("system").args(["model", "builtin"]).required(true)
 }
 
-/// A model with structures, and a name for both.
+/// A model with structures, and the name of their source.
 pub(super) struct Inputs {
     pub(super) model: Model,
     pub(super) structures: Vec<Structure>,
@@ -64,19 +65,19 @@ impl InputOptions {
         }
     }
 
-    /// A name for all of it.
+    /// The names of the input files, or of the built-in system.
     pub(super) fn source(&self) -> String {
         let files = self.model.iter().chain(&self.priors).chain(&self.structures);
         let files: Vec<String> = files.map(|file| file.display().to_string()).collect();
         if files.is_empty() { "built-in system".into() } else { files.join(", ") }
     }
 
-    /// Whether structures have files of their own.
+    /// Whether `--structures` is given.
     pub(super) fn names_structures(&self) -> bool {
         !self.structures.is_empty()
     }
 
-    /// The same error, said of the model's file if there is one.
+    /// Adds the name of the model file, if there is one, to an error.
     pub(super) fn of_model(&self, error: Error) -> Error {
         match &self.model {
             Some(path) => error.of_file(path),
@@ -85,8 +86,8 @@ impl InputOptions {
     }
 }
 
-/// A model, its priors from a second file if one is given, and structures: of their own files, or
-/// else those that the model's file brings, if it does.
+/// Loads a model, with the priors of a second file if one is given. The structures come from their
+/// own files or, if none are given, from the model file, which may contain some.
 pub(super) fn load(
     model: &Path,
     priors: Option<&Path>,
@@ -120,7 +121,7 @@ pub(super) fn load(
     Ok((network, Some(all)))
 }
 
-/// A file with a model; those of torch.save may bring structures.
+/// Reads a model file. Files of torch.save may also contain structures.
 fn read(path: &Path) -> Result<Import> {
     let io = |error| Error::io(path, error);
     let mut start = [0; 2];

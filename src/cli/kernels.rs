@@ -1,18 +1,18 @@
-//! Times of kernels, those of one name together: for people and as JSON.
+//! The profile of a step: times of kernels, summed by name, as a table or as JSON.
 
 use std::io::{Result, Write};
 
 use flashschnet::engine::KernelTime;
-use flashschnet::gpu::Limits;
+use flashschnet::gpu::Ceilings;
 use serde::Serialize;
 
-/// Times of a step, and the device's limits to compare them with.
+/// The kernels of a step, and the measured peak of the device to compare them with.
 #[derive(Serialize)]
 pub(super) struct Profile {
     /// In the order in which a step first calls them.
     kernels: Vec<Kernel>,
     kernels_us: f64,
-    /// Of steps that were not profiled.
+    /// The mean time of a step without profiling.
     step_us: f64,
     copy_gb_per_s: f64,
     fma_gflop_per_s: f64,
@@ -31,13 +31,13 @@ struct Kernel {
     gflop_per_s: f64,
     share_of_copy: f64,
     share_of_fma: f64,
-    /// In order.
+    /// The time of each call, in order.
     us_of_calls: Vec<f64>,
 }
 
 impl Profile {
-    /// `step_us` is the time of a step in a run that is not profiled.
-    pub(super) fn new(times: &[KernelTime], step_us: f64, limits: &Limits) -> Self {
+    /// `step_us` is the mean time of a step without profiling.
+    pub(super) fn new(times: &[KernelTime], step_us: f64, ceilings: &Ceilings) -> Self {
         let mut kernels: Vec<Kernel> = KernelTime::by_kernel(times)
             .into_iter()
             .map(|(kernel, calls)| Kernel {
@@ -50,24 +50,24 @@ impl Profile {
             })
             .collect();
         for kernel in &mut kernels {
-            // A clock may be too coarse for a small kernel.
+            // A coarse clock can report 0 for a short kernel.
             let seconds = 1e-6 * kernel.us_per_step.max(1e-3);
             let (bytes, flops) = (kernel.bytes as f64 / seconds, kernel.flops as f64 / seconds);
             (kernel.gb_per_s, kernel.gflop_per_s) = (1e-9 * bytes, 1e-9 * flops);
-            kernel.share_of_copy = bytes / limits.copy_bytes;
-            kernel.share_of_fma = flops / limits.fma_flops;
+            kernel.share_of_copy = bytes / ceilings.copy_bytes;
+            kernel.share_of_fma = flops / ceilings.fma_flops;
             kernel.share_of_step = kernel.us_per_step / step_us;
         }
         Profile {
             kernels_us: kernels.iter().map(|kernel| kernel.us_per_step).sum(),
             kernels,
             step_us,
-            copy_gb_per_s: 1e-9 * limits.copy_bytes,
-            fma_gflop_per_s: 1e-9 * limits.fma_flops,
+            copy_gb_per_s: 1e-9 * ceilings.copy_bytes,
+            fma_gflop_per_s: 1e-9 * ceilings.fma_flops,
         }
     }
 
-    /// Prints a table: a line for each kernel, the most that the device does under its columns.
+    /// Prints a table with a row for each kernel. The last row is the measured peak of the device.
     pub(super) fn print(&self, out: &mut impl Write) -> Result<()> {
         let mut line = |cells: [&str; 10]| {
             let [kernel, numbers @ ..] = cells;
@@ -78,7 +78,7 @@ impl Profile {
             writeln!(out, "{}", line.trim_end())
         };
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-        // What is not known is left out.
+        // Unknown numbers leave their cells empty.
         let unless_zero = |known: bool, text: String| if known { text } else { String::new() };
         line([
             "kernel", "calls", "µs/step", "of step", "MB", "GB/s", "of copy", "MFLOP", "GFLOP/s",
@@ -103,10 +103,10 @@ impl Profile {
         let (kernels, step) = (format!("{:.1}", self.kernels_us), format!("{:.1}", self.step_us));
         let share = percent(self.kernels_us / self.step_us);
         line(["all kernels", &calls.to_string(), &kernels, &share, "", "", "", "", "", ""])?;
-        line(["step, by the clock", "", &step, "", "", "", "", "", "", ""])?;
+        line(["step, wall clock", "", &step, "", "", "", "", "", "", ""])?;
         let copy = format!("{:.0}", self.copy_gb_per_s);
         let fma = format!("{:.0}", self.fma_gflop_per_s);
-        line(["most of this device", "", "", "", "", &copy, "", "", &fma, ""])
+        line(["measured device peak", "", "", "", "", &copy, "", "", &fma, ""])
     }
 }
 

@@ -1,4 +1,4 @@
-//! Warnings go to stderr, and are kept for the log of the run.
+//! Warnings go to stderr, and are also kept for the log file of a run.
 
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
@@ -27,9 +27,9 @@ impl Log for Logger {
     }
 }
 
-/// Starts logging; `RUST_LOG` overrides what is shown.
+/// Starts logging; `RUST_LOG` overrides the default filter.
 pub(super) fn install() {
-    // What matters of the graphics stack comes back as errors; the rest is for its developers.
+    // The graphics stack returns its failures as errors; its log is for its own developers.
     let filter = "warn,wgpu_core=off,wgpu_hal=off,naga=off";
     let environment = env_logger::Env::default().default_filter_or(filter);
     let logger = env_logger::Builder::from_env(environment)

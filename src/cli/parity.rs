@@ -1,4 +1,4 @@
-//! `flashschnet parity`: do two backends compute the same, and which is faster?
+//! `flashschnet parity`: compares the results and the speeds of two backends.
 
 use std::io::{Result, Write};
 use std::path::PathBuf;
@@ -7,48 +7,50 @@ use std::process::ExitCode;
 use clap::Args;
 use flashschnet::Error;
 use flashschnet::backend::Backend;
+use flashschnet::diagnose::parity::{Difference, Distance, Job, Pair, Speed};
+use flashschnet::diagnose::verify::cases_at;
 use flashschnet::engine::Filter;
-use flashschnet::parity::{Difference, Distance, Job, Pair, Speed};
-use flashschnet::verify::cases_at;
 use serde::Serialize;
 
-use super::{BackendName, HowOptions, PrecisionName};
+use super::backend::{BackendName, HowOptions, PrecisionName};
 
 /// Run two backends on the same input, and compare their results and speeds.
 ///
-/// Tells the largest differences of the energies and forces of every term, how far two trajectories
-/// of the same random numbers part over the first steps, and the times of a step and, where both
-/// can tell, of its kernels. The input is the built-in system, or the replicas of reference cases.
-/// With the reference backend filters are exact on both unless tables are asked for. The adapter is
-/// wgpu's; CUDA takes its first device.
+/// Prints the differences of the energies and forces of every term, and the distance between two
+/// trajectories with the same random numbers over the first steps. Then prints the time of a step
+/// and, if both backends can measure them, the times of its kernels. The input is the built-in
+/// system, or the replicas of reference cases.
+///
+/// If one backend is the reference, both use exact filters unless --filter table is given.
+/// --adapter chooses the adapter of wgpu; CUDA uses its first device.
 #[derive(Args)]
 pub(super) struct Parity {
-    /// Two backends, with a comma between
+    /// The two backends, separated by a comma
     #[arg(long, value_enum, value_delimiter = ',', value_name = "A,B", required = true)]
     backends: Vec<BackendName>,
     #[command(flatten)]
     how: HowOptions,
-    /// Store the network's weights and features in f32, or in 16-bit floats where that is enough
+    /// Storage format of the network's weights and features
     #[arg(long, value_enum, default_value = "f32", value_name = "KIND")]
     precision: PrecisionName,
-    /// Replicas of the built-in system
+    /// Number of replicas of the built-in system
     #[arg(long, default_value_t = 64, conflicts_with = "cases", value_name = "R")]
     replicas: usize,
-    /// Steps of the trajectories
+    /// Number of steps of the trajectories
     #[arg(long, default_value_t = 100, value_name = "N")]
     steps: u64,
-    /// Leave out the times
+    /// Do not measure times
     #[arg(long)]
     no_times: bool,
-    /// Print a JSON array, one object per input
+    /// Print a JSON array, with one object per input
     #[arg(long)]
     json: bool,
-    /// Reference cases, or folders of them, instead of the built-in system
+    /// Reference cases, or folders of cases, instead of the built-in system
     #[arg(value_name = "CASE.json|DIR")]
     cases: Vec<PathBuf>,
 }
 
-/// All that is told of one input.
+/// The results for one input.
 #[derive(Serialize)]
 struct Report {
     input: String,
@@ -62,7 +64,7 @@ struct Report {
 impl Parity {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let [a, b] = self.backends[..] else {
-            let expected = "two backends, with a comma between";
+            let expected = "two backends, separated by a comma";
             return Err(Error::invalid("backends", self.backends.len(), expected).into());
         };
         let mut files = Vec::new();
@@ -80,7 +82,7 @@ impl Parity {
             [] => compare(Job::builtin(self.replicas)),
             files => files.iter().try_for_each(|file| match Job::of_case(file) {
                 Err(error @ Error::Unsupported { .. }) => {
-                    eprintln!("note: left out {error}");
+                    eprintln!("note: this case is left out: {error}");
                     Ok(())
                 }
                 job => compare(job?),
@@ -91,7 +93,7 @@ impl Parity {
         }
         compared?;
         if reports.is_empty() {
-            let expected = "a static case or a trajectory among them";
+            let expected = "at least one static case or trajectory";
             return Err(Error::invalid("cases", "none to compare", expected).into());
         }
         Ok(ExitCode::SUCCESS)
@@ -115,7 +117,7 @@ impl Parity {
         Ok([finish(a)?, finish(b)?])
     }
 
-    /// Compares, and prints each part when it is there unless all are to be JSON.
+    /// Compares the backends on a job. Without `--json`, prints each part as soon as it is done.
     fn compare(&self, job: &Job, backends: [&Backend; 2]) -> anyhow::Result<Report> {
         let of_job = |error: Error| anyhow::anyhow!("{}: {error}", job.name);
         let out: &mut dyn Write =
@@ -138,7 +140,7 @@ impl Parity {
     }
 }
 
-/// A line of a table.
+/// Prints a row of a table.
 fn line(out: &mut dyn Write, cells: [&str; 4]) -> Result<()> {
     let [name, a, b, c] = cells;
     writeln!(out, "  {name:<26}{a:>22}{b:>16}{c:>16}")
@@ -148,7 +150,7 @@ fn print_differences(out: &mut dyn Write, differences: &[Difference]) -> Result<
     writeln!(
         out,
         "  {:<26}{:>22}{:>32}",
-        "term", "energy, kcal/mol", "forces, in parts of their rms"
+        "term", "energy, kcal/mol", "forces, in units of their rms"
     )?;
     line(out, ["", "largest", "rms", "largest"])?;
     for Difference { term, energy, forces } in differences {
@@ -170,7 +172,7 @@ fn print_distances(out: &mut dyn Write, distances: &[Distance]) -> Result<()> {
 fn print_speed(out: &mut dyn Write, [a, b]: [&str; 2], speed: &Speed) -> Result<()> {
     let heads = [format!("{a}, µs"), format!("{b}, µs"), format!("{a}/{b}")];
     line(out, ["kernel", &heads[0], &heads[1], &heads[2]])?;
-    let step = ("step, by the clock", speed.ms_per_step.map(|ms| 1e3 * ms));
+    let step = ("step, wall clock", speed.ms_per_step.map(|ms| 1e3 * ms));
     for (name, [a, b]) in speed.kernels.iter().copied().chain([step]) {
         let ratio = if a * b > 0.0 { format!("{:.2}", a / b) } else { "-".to_owned() };
         line(out, [name, &format!("{a:.1}"), &format!("{b:.1}"), &ratio])?;

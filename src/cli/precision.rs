@@ -1,31 +1,34 @@
-//! `flashschnet info --precision`: what 16 bits do to a network.
+//! `flashschnet info --precision`: the effect of 16-bit storage on a network.
 
 use std::io::Write;
 
-use flashschnet::precision::{AtStructure, Loss, Losses, Range, Tensor};
+use flashschnet::diagnose::precision::{AtStructure, Loss, Losses, Range, Tensor};
 use serde::Serialize;
 
-/// The report as JSON has it.
+/// The report, in the form of its JSON.
 #[derive(Serialize)]
 pub(super) struct Report {
     pub(super) model: String,
     pub(super) tensors: Vec<Tensor>,
-    /// What the structures were evaluated on.
+    /// The device that evaluated the structures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) device: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) structures: Vec<AtStructure>,
 }
 
-/// What the columns mean.
+/// The explanation of the columns.
 const LEGEND: &str = "\
-Losses are root mean square and largest, relative to the rms of a channel's own values.
-bits: log2 of the largest over the smallest value but 0, in the channel with most of them
-f16: a 16-bit float, one power of two for the tensor; /channel: one for each channel
-snorm/channel: a normalised 16-bit integer, in parts of the channel's largest
-f16 pair: two 16-bit floats; packed: coefficients of a filter table, 64 bits for four
-mixed: how mixed precision stores it where there are matrix units; elsewhere layers are snorm.
-    -: not at all; filters have tables instead, and beads begin with what the first lin1 makes";
+Each format has two errors, the rms and the largest, relative to the rms of a channel's values.
+bits: log2 of the ratio of the largest to the smallest nonzero value, in the widest channel
+f16: a 16-bit float, with one power of two as the scale factor of the tensor
+f16/channel: the same, with a scale factor for each channel
+snorm/channel: a normalised 16-bit integer, in units of the channel's largest value
+f16 pair: the sum of two 16-bit floats
+packed: four coefficients of a filter table in 64 bits
+mixed: the format in mixed precision on a GPU with tensor cores; without them, f16 pair becomes
+    snorm/channel, and f16 becomes f32. A dash: not stored, because filter tables replace the
+    filter networks, or because the first lin1 is applied to the embedding in advance";
 
 impl Report {
     pub(super) fn print_tensors(
@@ -61,7 +64,7 @@ impl Report {
 
     pub(super) fn print_structures(&self, out: &mut impl Write) -> std::io::Result<()> {
         let Some(device) = &self.device else { return Ok(()) };
-        writeln!(out, "\nthe network in mixed precision beside f64 with exact filters; {device}")?;
+        writeln!(out, "\nthe network in mixed precision against f64 and exact filters; {device}")?;
         writeln!(
             out,
             "{:>9} {:>7} {:>14} {:>10} {:>12} {:>12} {:>12}",
@@ -77,7 +80,8 @@ impl Report {
         }
         writeln!(
             out,
-            "Energies in kcal/mol, forces in kcal/mol/Å by component, errors in parts of rms force."
+            "Energies are in kcal/mol. rms force is over components, in kcal/mol/Å; the errors of \
+             forces are relative to it."
         )
     }
 }

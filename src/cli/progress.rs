@@ -1,16 +1,17 @@
-//! How far a run is, and how fast: a bar on a terminal, plain lines elsewhere.
+//! Progress and speed of a run: a bar on a terminal, plain lines elsewhere.
 
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
-/// Steps and time of one run.
+/// The progress of one run.
 pub(super) struct Progress {
     bar: ProgressBar,
     n_steps: u64,
     n_replicas: usize,
     dt: f64,
-    /// Where the clock of the speed starts: after the first piece, which pays for the start-up.
+    /// Time and step from which the speed is measured: the end of the first piece of the run, so
+    /// that the start-up is left out.
     origin: Option<(Instant, u64)>,
     step: u64,
     temperature: f64,
@@ -18,7 +19,7 @@ pub(super) struct Progress {
     last_told: Instant,
 }
 
-/// Simulated nanoseconds per day of one replica, for steps of `dt` ps.
+/// Simulated nanoseconds per day, for `steps` steps of `dt` ps in `seconds` seconds.
 pub(super) fn ns_per_day(steps: f64, dt: f64, seconds: f64) -> f64 {
     steps * dt * 1e-3 * 86_400.0 / seconds
 }
@@ -50,7 +51,7 @@ impl Progress {
         }
     }
 
-    /// Counts steps.
+    /// Shows that `step` steps are done.
     pub(super) fn advance(&mut self, step: u64) {
         self.step = step;
         self.origin.get_or_insert_with(|| (Instant::now(), step));
@@ -64,7 +65,7 @@ impl Progress {
         }
     }
 
-    /// Takes the mean temperature of a frame; NaN if there is none.
+    /// Sets the mean temperature of a frame, K; NaN if there is none.
     pub(super) fn set_temperature(&mut self, temperature: f64) {
         self.temperature = temperature;
     }
@@ -79,7 +80,7 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 
-    /// ns/day of one replica and of all, once there is something to measure.
+    /// ns/day per replica and of all replicas together; `None` until steps have been timed.
     pub(super) fn speed(&self) -> Option<(f64, f64)> {
         let (start, first_step) = self.origin?;
         let seconds = start.elapsed().as_secs_f64();

@@ -1,4 +1,4 @@
-//! `flashschnet run`: from files to trajectories.
+//! `flashschnet run`: simulates replicas and writes their trajectories.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,21 +6,26 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use flashschnet::engine::Integrator;
-use flashschnet::io::{Output, OutputOptions};
+use flashschnet::output::{Output, OutputOptions};
 use flashschnet::simulation::{Control, Frame, Observer, Settings, Simulation};
 use flashschnet::{Error, Result, units};
 
+use super::backend::BackendOptions;
 use super::inputs::{self, InputOptions, Inputs};
+use super::logger;
 use super::progress::{Progress, short};
 use super::signals::Interrupt;
-use super::{BackendOptions, logger};
 
 /// Run the dynamics of many replicas and write their trajectories.
 ///
-/// Writes replica_0000.xtc and so on, topology.pdb (one of each molecule, if they differ),
-/// energies.csv and run.log to the output folder. Replicas start from the structures in turn, with their velocities or, where they have none,
-/// with random ones of the temperature. A frame is saved after every save interval; the start is
-/// not. Ctrl-C stops at the next frame and leaves complete files; a second one stops at once.
+/// Writes to the output folder: replica_0000.xtc and so on, one trajectory per replica;
+/// topology.pdb, or topology_0000.pdb and so on if there are different molecules; energies.csv; and
+/// run.log.
+///
+/// Replicas start from the structures in turn. A replica has the velocities of its structure or, if
+/// the structure has none, random velocities for its temperature. A frame is saved after every save
+/// interval; the start is not saved. Ctrl-C stops the run at the next frame and leaves complete
+/// files; a second Ctrl-C stops it at once.
 #[derive(Args)]
 #[command(group = inputs::required())]
 pub(super) struct Run {
@@ -28,7 +33,7 @@ pub(super) struct Run {
     inputs: InputOptions,
     #[command(flatten)]
     backend: BackendOptions,
-    /// Number of replicas; structures are repeated in turn to fill them
+    /// Number of replicas
     #[arg(long, default_value_t = 64, value_name = "R")]
     replicas: usize,
     /// Number of steps
@@ -37,13 +42,13 @@ pub(super) struct Run {
     /// Equations of motion
     #[arg(long, value_enum, default_value_t = IntegratorName::Langevin, value_name = "NAME")]
     integrator: IntegratorName,
-    /// Time step, ps
+    /// Time step in ps
     #[arg(long, default_value_t = 0.004, value_name = "PS", allow_negative_numbers = true)]
     dt: f64,
-    /// Friction: 1/ps for langevin, kcal ps/(mol Å²) for overdamped, unused by nve
+    /// Friction, in 1/ps for langevin and in kcal ps/(mol Å²) for overdamped dynamics; nve has none
     #[arg(long, default_value_t = 1.0, value_name = "X", allow_negative_numbers = true)]
     friction: f64,
-    /// Temperature, K: one value, or one per replica with commas between
+    /// Temperature in K: one value, or one per replica, separated by commas
     #[arg(
         long,
         default_value = "300",
@@ -52,28 +57,37 @@ pub(super) struct Run {
         allow_negative_numbers = true
     )]
     temperature: Vec<f64>,
-    /// Steps between saved frames; must divide the number of steps [default: 250, or near it]
+    /// Steps between saved frames; must divide the number of steps [default: the largest divisor
+    /// from 10 to 250; if there is none, only the last step is saved]
     #[arg(long, value_name = "K")]
     save_interval: Option<u64>,
-    /// Key of the random numbers
+    /// Seed of the random numbers
     #[arg(long, default_value_t = 7, value_name = "KEY")]
     seed: u64,
-    /// Number of the first replica: a replica moves alike alone and among others
+    /// Number of the first replica. The number selects the start structure and the random numbers,
+    /// so a replica run alone under its number moves exactly as among others
     #[arg(long, default_value_t = 0, value_name = "R")]
     first_replica: u32,
-    /// Output folder; created if missing, refused if it holds an earlier run
+    /// Output folder; it is created if missing, and refused if it holds an earlier run
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Also write mlcg's arrays: run_coords_0000.npy (replicas, frames, beads, 3) and energies
+    /// Also write arrays in mlcg's layout: run_coords_0000.npy (replicas, frames, beads, 3) and
+    /// energies
     #[arg(long)]
     npy: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum IntegratorName {
+    /// Langevin dynamics with the BAOAB splitting
     Langevin,
+    /// Constant energy with velocity Verlet
     Nve,
+    /// Overdamped Langevin (Brownian) dynamics, which samples exp(-E/(k_B T))
     Overdamped,
+    /// The update rule of the published tool chain, only for comparison with its data: the drift
+    /// lacks the factor 1/(k_B T), so that it samples exp(-E/(1 kcal/mol)) at any temperature
+    OverdampedPublished,
 }
 
 impl Run {
@@ -87,7 +101,7 @@ impl Run {
             Simulation::new(&inputs.model, &inputs.structures, &settings, &backend)?;
         if inputs.structures.len() > self.replicas {
             let (given, replicas) = (inputs.structures.len(), self.replicas);
-            log::warn!("{given} structures for {replicas} replicas: the others are not used");
+            log::warn!("{given} structures for {replicas} replicas: some structures are not used");
         }
         let n_frames = self.steps / save_interval;
         let options = OutputOptions { npy: self.npy, n_frames };
@@ -149,6 +163,7 @@ impl Run {
                 IntegratorName::Langevin => Integrator::Langevin { friction },
                 IntegratorName::Nve => Integrator::Nve,
                 IntegratorName::Overdamped => Integrator::Overdamped { friction },
+                IntegratorName::OverdampedPublished => Integrator::OverdampedPublished { friction },
             },
             dt: self.dt,
             beta: kelvin.iter().map(|kelvin| units::beta(*kelvin)).collect(),
@@ -157,7 +172,8 @@ impl Run {
         })
     }
 
-    /// Steps between frames: as given, or the largest divisor of the steps up to 250.
+    /// Steps between frames: as given, or else the largest divisor of the number of steps from 10
+    /// to 250, or else all steps.
     fn save_interval(&self) -> Result<u64> {
         let steps = self.steps;
         if steps == 0 {
@@ -165,7 +181,7 @@ impl Run {
         }
         match self.save_interval {
             Some(every) if every == 0 || !steps.is_multiple_of(every) => {
-                let expected = format!("a divisor of the {steps} steps, so that all are saved");
+                let expected = format!("a divisor of the {steps} steps, so that the last is saved");
                 Err(Error::invalid("save-interval", every, expected))
             }
             Some(every) => Ok(every),
@@ -187,7 +203,7 @@ impl Run {
         let kelvin: Vec<String> = self.temperature.iter().map(f64::to_string).collect();
         let friction = match dynamics.integrator {
             Integrator::Langevin { friction } => format!("\nfriction: {friction} 1/ps"),
-            Integrator::Overdamped { friction } => {
+            Integrator::Overdamped { friction } | Integrator::OverdampedPublished { friction } => {
                 format!("\nfriction: {friction} kcal ps/(mol Å²)")
             }
             Integrator::Nve => String::new(),
@@ -219,7 +235,7 @@ impl Run {
     }
 }
 
-/// Saves frames, shows progress and heeds Ctrl-C.
+/// Saves frames, shows progress and stops the run after Ctrl-C.
 struct Writer {
     output: Output,
     progress: Progress,
@@ -244,7 +260,7 @@ impl Observer for Writer {
         self.progress.advance(step);
         if self.interrupt.is_set() && !self.told {
             self.told = true;
-            self.progress.say("interrupted: going on to the next frame; once more to stop at once");
+            self.progress.say("interrupted: stops at the next frame; interrupt again to stop now");
         }
     }
 }

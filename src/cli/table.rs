@@ -1,24 +1,25 @@
-//! Tables of energies: a line each, a column each where the terms are many, or CSV.
+//! Tables of energies, as CSV or as text: a row for each structure or frame, or a row for each term
+//! if there are many terms.
 
 use std::io::{Result, Write};
 
-/// More columns than this are printed as lines.
+/// With more energies than this, each term has a row instead of a column.
 const MOST_COLUMNS: usize = 12;
 
-/// Structures or frames side by side where terms are lines.
+/// Structures or frames side by side where each term has a row.
 const SIDE_BY_SIDE: usize = 5;
 
 /// The energies of one structure or frame.
 pub(super) struct Row {
-    /// Its numbers.
+    /// The numbers that identify it: structure, frame, or replica and frame.
     pub(super) labels: Vec<u64>,
-    /// kcal/mol; `None` for a term that the molecule has nothing of.
+    /// kcal/mol; `None` for a term of which the molecule has no tuples.
     pub(super) energies: Vec<Option<f64>>,
-    /// kcal/mol/Å, and the bead it acts on.
+    /// Its magnitude, kcal/mol/Å, and the bead it acts on.
     pub(super) largest_force: Option<(f64, usize)>,
 }
 
-/// A table that grows by rows.
+/// A table that is printed in pieces.
 pub(super) struct Table {
     csv: bool,
     labels: Vec<&'static str>,
@@ -28,7 +29,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// `labels` head the numbers of a row, `names` its energies.
+    /// `labels` are the headings of a row's numbers, `names` those of its energies.
     pub(super) fn new(
         csv: bool,
         labels: Vec<&'static str>,
@@ -55,7 +56,7 @@ impl Table {
 
     fn csv(&self, out: &mut impl Write, rows: &[Row]) -> Result<()> {
         if !self.started {
-            // Names of terms are free text.
+            // The names of terms are free text.
             let quoted = |name: &str| match name.contains([',', '"', '\n', '\r']) {
                 true => format!("\"{}\"", name.replace('"', "\"\"")),
                 false => name.to_owned(),
@@ -101,7 +102,7 @@ impl Table {
         Ok(())
     }
 
-    /// A line for each term, with a few rows side by side.
+    /// Prints a line for each term, with the values of a few rows side by side.
     fn lines(&self, out: &mut impl Write, rows: &[Row]) -> Result<()> {
         let width = self.names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(14);
         let mut line = |name: &str, cell: &dyn Fn(&Row) -> String| {

@@ -1,4 +1,4 @@
-//! `flashschnet verify`: does this machine compute rightly?
+//! `flashschnet verify`: compares a backend with reference data.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -6,37 +6,38 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use flashschnet::backend::Kind;
-use flashschnet::engine::Engine;
-use flashschnet::engine::{Filter, Precision};
+use flashschnet::backend::BackendKind;
+use flashschnet::diagnose::verify::{
+    Options, Report, Status, cases_at, verify_built_in, verify_file,
+};
+use flashschnet::engine::{Dynamics, Engine, Filter, Precision};
 use flashschnet::system::System;
-use flashschnet::verify::{Options, Report, Status, cases_at, verify_built_in, verify_file};
 use flashschnet::{Error, Result};
 use serde::Serialize;
 
-use super::BackendOptions;
+use super::backend::BackendOptions;
 
 /// Compare a backend with reference data, case by case.
 ///
-/// Prints one line per case with its worst number, and the counts at the end. Exits with 1 unless
-/// every case passes. Without arguments a few small cases of the program's own are used: they
-/// tell whether the device and its driver compute correctly.
+/// Prints one line per case with the number that is worst relative to its tolerance, and the counts
+/// at the end. Exits with 1 unless every case passes. Without arguments, uses a few small built-in
+/// cases to check that the device and its driver compute correctly.
 #[derive(Args)]
 pub(super) struct Verify {
     #[command(flatten)]
     backend: BackendOptions,
-    /// Print a JSON array of reports instead
+    /// Print a JSON array, with one object per case
     #[arg(long)]
     json: bool,
-    /// Stop trajectories after this many steps
+    /// Stop trajectories after this many steps; their final forces are then not compared
     #[arg(long, value_name = "N")]
     max_steps: Option<usize>,
-    /// Cases, or folders of them
+    /// Reference cases, or folders of cases
     #[arg(value_name = "CASE.json|DIR")]
     cases: Vec<PathBuf>,
 }
 
-/// A report with what it was computed on.
+/// A report, with the backend and the device that it was computed on.
 #[derive(Serialize)]
 struct Entry {
     backend: &'static str,
@@ -54,12 +55,12 @@ impl Verify {
         }
         let backend = self.backend.open()?;
         let device = RefCell::new(String::new());
-        let engine = |system: System| -> Result<Box<dyn Engine>> {
-            let engine = backend.engine(system)?;
+        let engine = |system: System, dynamics: &Dynamics| -> Result<Box<dyn Engine>> {
+            let engine = backend.engine(system, dynamics)?;
             device.replace(engine.device());
             Ok(engine)
         };
-        let exact = backend.kind() == Kind::Reference && backend.filter() == Filter::Exact;
+        let exact = backend.kind() == BackendKind::Reference && backend.filter() == Filter::Exact;
         let mixed = backend.precision() == Precision::Mixed;
         let options = Options { exact, mixed, max_steps: self.max_steps };
 
@@ -68,7 +69,7 @@ impl Verify {
             let line = if self.json { None } else { Some(report.to_string()) };
             let device = device.borrow().clone();
             entries.push(Entry { backend: backend.kind().name(), device, report });
-            // As they come: a large case takes minutes.
+            // Each line is printed at once, because a large case takes minutes.
             line.map_or(Ok(()), |line| writeln!(std::io::stdout(), "{line}"))
         };
         if self.cases.is_empty() {

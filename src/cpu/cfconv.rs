@@ -1,5 +1,5 @@
-//! Continuous-filter convolution by pairs: both directions of a pair share its filter, messages
-//! are summed in the order of the pairs, and every slab of channels is summed by one thread.
+//! Continuous-filter convolution over undirected pairs. Both directions of a pair share its filter.
+//! One thread handles a slab of channels, and sums the messages in the order of the pairs.
 
 use rayon::prelude::*;
 
@@ -8,16 +8,16 @@ use super::simd;
 use super::slab::Lanes;
 use super::table::PlacedPair;
 
-/// Pairs per chunk when pulls are summed.
+/// Pairs per chunk when the pulls, dE/dd of every pair, are summed.
 const PULLS: usize = 1024;
 
 /// A block's filters, and the pairs in the order in which they are summed.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum PairFilters<'a> {
-    /// Values and slopes of all pairs, `[F/16, CHUNK]` for every chunk; no slopes where only
-    /// energies are asked for.
+    /// Values and slopes of the filters of all pairs, `[F/16, CHUNK]` for every chunk. Energies
+    /// alone need no slopes.
     Exact { pairs: &'a [[u32; 2]], value: &'a [Lanes], slope: &'a [Lanes] },
-    /// Pieces `[F/16, n_intervals]` and pairs in their order.
+    /// Cubic pieces, `[F/16, n_intervals]`, and pairs in the order of their intervals.
     Table { pairs: &'a [PlacedPair], pieces: &'a [[Lanes; 4]] },
 }
 
@@ -29,7 +29,7 @@ fn slab_of(chunks: &[Lanes], slab: usize, n_slabs: usize) -> impl Iterator<Item 
     })
 }
 
-/// `m_i = Σ_j y_j ∘ W(d_ij)`; y, m: `[F/16, n_beads]`; at least `min_chunks` slabs to a thread.
+/// `m_i = Σ_j y_j ∘ W(d_ij)`; y, m: `[F/16, n_beads]`. A thread takes at least `min_chunks` slabs.
 pub(super) fn cfconv_forward(
     filters: PairFilters,
     n_beads: usize,
@@ -60,8 +60,9 @@ pub(super) fn cfconv_forward(
         });
 }
 
-/// `grad_y_i = Σ_j W(d_ij) ∘ grad_m_j`, and adds the pull along every pair, dE/dd (from a table
-/// dE/ds), to `pull`: four parts of it for every slab, `[F/16, n_pairs]`, see [`add_forces`].
+/// `grad_y_i = Σ_j W(d_ij) ∘ grad_m_j`. Also adds the pull of every pair to `pull`,
+/// `[F/16, n_pairs]`, as four partial sums for every slab. The pull is dE/dd, or dE/ds with tables;
+/// [`add_forces`] turns it into forces.
 #[allow(clippy::too_many_arguments, reason = "the operation's inputs, then its outputs")]
 pub(super) fn cfconv_backward(
     filters: PairFilters,
@@ -106,8 +107,8 @@ pub(super) fn cfconv_backward(
         });
 }
 
-/// Adds `∓ pull · gradient` to the forces on the beads of every pair, in the order of the pairs.
-/// `gradient` is that of the coordinate the pull is the slope by; `total`: room for `[n_pairs]`.
+/// Adds `∓ pull · gradient` to the forces on the two beads of every pair, in the order of the
+/// pairs. `gradient` is dd/dx_i, or ds/dx_i with tables. `total` is scratch space, `[n_pairs]`.
 pub(super) fn add_forces(
     pairs: impl Iterator<Item = [u32; 2]>,
     gradient: &[[f64; 3]],

@@ -1,4 +1,4 @@
-//! Linear layers on rows of features, a slab of outputs at a time.
+//! Linear layers on rows of features, one slab of outputs at a time.
 
 use rayon::prelude::*;
 
@@ -6,8 +6,8 @@ use super::simd;
 use super::slab::{LANES, Lanes, n_slabs, to_slabs};
 use crate::model::schnet::{Activation, Linear};
 
-/// A linear layer, laid out for products from either side. Rows of weights are filled up with zeros
-/// to whole slabs of the input, whose last columns then do not matter.
+/// A linear layer, laid out for products with W and with Wᵀ. The weights are padded with zeros to
+/// whole slabs of the input, so that the padding columns of the input do not matter.
 #[derive(Debug, Clone)]
 pub(super) struct Layer {
     pub n_in: usize,
@@ -41,8 +41,8 @@ impl Layer {
         }
     }
 
-    /// `y = W x + b` or, if `add`, `y += W x + b` for every row; at least `min_chunks` slabs to a
-    /// thread.
+    /// `y = W x + b` or, if `add`, `y += W x + b` for every row. A thread takes at least
+    /// `min_chunks` slabs.
     pub(super) fn forward(&self, x: &[Lanes], y: &mut [Lanes], add: bool, min_chunks: usize) {
         let n_rows = x.len() / n_slabs(self.n_in);
         y.par_chunks_mut(n_rows)
@@ -52,7 +52,7 @@ impl Layer {
             .for_each(|((y, weight), bias)| simd::product(x, weight, *bias, y, add));
     }
 
-    /// `y = W x` for every row: how the output changes when the input does.
+    /// `y = W x` for every row: the derivative of the output for the derivative `x` of the input.
     pub(super) fn tangent(&self, x: &[Lanes], y: &mut [Lanes], min_chunks: usize) {
         let n_rows = x.len() / n_slabs(self.n_in);
         y.par_chunks_mut(n_rows)
@@ -61,8 +61,8 @@ impl Layer {
             .for_each(|(y, weight)| simd::product(x, weight, Lanes::ZERO, y, false));
     }
 
-    /// `y = Wᵀ x` or, if `add`, `y += Wᵀ x` for every row, then `y = act'(pre) ∘ y` if there is an
-    /// activation.
+    /// `y = Wᵀ x` or, if `add`, `y += Wᵀ x` for every row; then `y = act'(pre) ∘ y` if `slope`
+    /// holds an activation and `pre`.
     pub(super) fn backward(
         &self,
         x: &[Lanes],
@@ -84,13 +84,13 @@ impl Layer {
             });
     }
 
-    /// Bytes held.
+    /// Memory in bytes.
     pub(super) fn bytes(&self) -> usize {
         size_of::<Lanes>() * (self.forward.len() + self.backward.len() + self.bias.len())
     }
 }
 
-/// `y = act(x)`, a slab of `n_rows` rows at a time.
+/// `y = act(x)`, one slab of `n_rows` rows at a time.
 pub(super) fn activate(
     activation: Activation,
     x: &[Lanes],

@@ -1,4 +1,7 @@
-//! The CPU engine: replicas in batches, batches or the work inside them on all threads.
+//! The CPU engine. Replicas are joined into batches; the threads share the batches, or else the
+//! work inside one batch.
+
+mod probe;
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -6,12 +9,16 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 
 use super::integrate;
-use super::neighbor::{Candidates, Pairs};
+use super::neighbor::Candidates;
 use super::network::{Network, Workspace};
 use super::prior::Sums;
-use crate::engine::{Dynamics, Engine, Evaluation, Filter, Integrator, Memory, State, Terms};
+use crate::engine::{
+    Dynamics, Engine, Evaluation, FARTHEST, Filter, Integrator, Memory, Probe, Reading, State,
+    Terms, Wanted, check_positions, origins,
+};
 use crate::error::{Error, Result};
-use crate::system::{System, check_vectors};
+use crate::structure::check_vectors;
+use crate::system::System;
 
 /// Replicas are joined into batches of up to this many beads, so that the matrix products of small
 /// molecules have enough rows.
@@ -20,30 +27,30 @@ const BATCH: usize = 256;
 /// An [`Engine`] on the threads of the CPU: the network in f32, priors, integration and all sums
 /// over beads in f64.
 ///
-/// A replica's numbers do not depend on the other replicas, on the number of threads or on when
-/// neighbor lists were rebuilt.
+/// The results of a replica do not depend on the other replicas, on the number of threads, or on
+/// the steps at which neighbor lists are rebuilt.
 #[derive(Debug)]
 pub struct Cpu {
     system: System,
     network: Option<Network>,
-    dynamics: Option<Dynamics>,
+    dynamics: Dynamics,
     state: State,
-    /// The state before a step, in case it fails.
+    /// The state before a step, which is restored if the step fails.
     before: State,
     external: Option<Vec<[f64; 3]>>,
     noise: Vec<[f64; 3]>,
     batches: Vec<Batch>,
-    /// Of the present positions, if `is_current`.
+    /// Energies and forces of all terms; valid for the current positions if `is_current`.
     total: Evaluation,
     is_current: bool,
-    /// The total's and the external ones.
+    /// The forces of `total` plus the external forces.
     forces: Vec<[f64; 3]>,
     last_good: u64,
     /// Workspaces not in use.
     idle: Mutex<Vec<Workspace>>,
 }
 
-/// Consecutive replicas computed together, and their results.
+/// Consecutive replicas that are computed together, and their results.
 #[derive(Debug)]
 struct Batch {
     replicas: Range<usize>,
@@ -55,7 +62,7 @@ struct Batch {
     forces: Vec<[f64; 3]>,
 }
 
-/// Consecutive replicas of up to `limit` beads together, or one larger replica.
+/// Cuts the replicas into batches of up to `limit` beads. A larger replica is a batch of its own.
 fn batches(system: &System, limit: usize) -> Vec<Batch> {
     let first_bead = &system.first_bead;
     let mut batches = Vec::new();
@@ -79,12 +86,14 @@ fn batches(system: &System, limit: usize) -> Vec<Batch> {
 }
 
 impl Cpu {
-    /// An engine for `system` with filters of a kind.
+    /// An engine for a system and its dynamics, with filters evaluated as `filter` says.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a network without filters or hidden channels, [`Error::Invalid`]
-    /// for a tolerance that no table can meet.
-    pub fn new(system: System, filter: Filter) -> Result<Self> {
+    /// [`Error::Unsupported`] for a network without filters or with a readout layer of no channels;
+    /// [`Error::Invalid`] for a tolerance that no table can meet or dynamics that do not fit the
+    /// system.
+    pub fn new(system: System, dynamics: &Dynamics, filter: Filter) -> Result<Self> {
+        dynamics.check(&system)?;
         if let Some(schnet) = &system.schnet
             && (schnet.n_filters() == 0 || schnet.readout.iter().any(|layer| layer.n_out == 0))
         {
@@ -96,12 +105,12 @@ impl Cpu {
         };
         let n_beads = system.n_beads();
         let zero = vec![[0.0; 3]; n_beads];
-        let state = State { positions: zero.clone(), velocities: zero.clone(), step: 0 };
-        // Two batches per thread level out their different costs.
+        let state = State::at_rest(&system, zero.clone());
+        // Two batches per thread even out the different costs of batches.
         let limit = n_beads.div_ceil(2 * rayon::current_num_threads()).clamp(1, BATCH);
         Ok(Cpu {
             network,
-            dynamics: None,
+            dynamics: dynamics.clone(),
             before: state.clone(),
             state,
             external: None,
@@ -116,7 +125,7 @@ impl Cpu {
         })
     }
 
-    /// Energies by replica and by bead, and forces if they are asked for.
+    /// Computes the energies of replicas and beads and, if `with_forces`, the forces.
     fn evaluate_terms(
         &mut self,
         terms: Terms,
@@ -124,8 +133,8 @@ impl Cpu {
         evaluation: &mut Evaluation,
     ) -> Result<()> {
         let mut batches = std::mem::take(&mut self.batches);
-        // As many batches as fill all threads go to one thread each, the rest get all threads one
-        // after the other.
+        // The largest multiple of `n_threads` batches runs in parallel, one thread for each batch.
+        // The remaining batches run one after the other, each on all threads.
         let n_threads = rayon::current_num_threads();
         let n_full = batches.len() / n_threads * n_threads;
         let (full, rest) = batches.split_at_mut(n_full);
@@ -151,8 +160,8 @@ impl Cpu {
         found
     }
 
-    /// Energies and perhaps forces of a batch: on all threads if `min_chunks` is 1, on one if it is
-    /// `usize::MAX`.
+    /// Computes the energies and perhaps the forces of a batch: on all threads if `min_chunks` is
+    /// 1, on one thread if it is `usize::MAX`.
     fn evaluate_batch(
         &self,
         batch: &mut Batch,
@@ -204,15 +213,16 @@ impl Cpu {
     }
 
     fn workspaces(&self) -> std::sync::MutexGuard<'_, Vec<Workspace>> {
-        // A panic elsewhere leaves a list of buffers whose contents never matter.
+        // A poisoned lock is harmless, because the contents of idle workspaces do not matter.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn replica_id(&self, r: usize) -> u32 {
-        self.dynamics.as_ref().map_or(r as u32, |dynamics| dynamics.replica_ids[r])
+        self.dynamics.replica_ids[r]
     }
 
-    /// Turns the bead of an error, counted from the batch's first, into a bead of a replica.
+    /// Turns the bead of an error, counted from the first bead of the batch, into a replica and its
+    /// bead.
     fn locate(&self, error: Error, first: usize) -> Error {
         match error {
             Error::TooManyNeighbors { bead, found, limit, .. } => {
@@ -225,7 +235,7 @@ impl Cpu {
         }
     }
 
-    /// Computes the total and the forces on the beads, once per state.
+    /// Makes `total` and `forces` current. `total` is computed once per state.
     fn update(&mut self) -> Result<()> {
         if !self.is_current {
             let mut total = std::mem::take(&mut self.total);
@@ -242,16 +252,13 @@ impl Cpu {
         Ok(())
     }
 
-    /// One step with the numbers in `self.noise`; on an error the state stays as it was.
+    /// Does one step with the random numbers in `self.noise`. An error leaves the state unchanged.
     fn step(&mut self) -> Result<()> {
         self.update()?;
         let Cpu { system, dynamics, state, forces, noise, .. } = self;
-        let Some(dynamics) = dynamics else {
-            return Err(Error::invalid("dynamics", "none", "set_dynamics before advance"));
-        };
         let (integrator, dt) = (dynamics.integrator, dynamics.dt);
         self.before.clone_from(state);
-        integrate::begin(system, integrator, dt, &dynamics.beta, forces, noise, state);
+        integrate::begin(system, integrator, dt, forces, noise, state);
         self.is_current = false;
         if let Err(error) = self.update() {
             std::mem::swap(&mut self.state, &mut self.before);
@@ -263,17 +270,47 @@ impl Cpu {
 
     fn steps(&mut self, n_steps: u64) -> Result<()> {
         for _ in 0..n_steps {
-            if let Some(dynamics) = &self.dynamics
-                && dynamics.integrator != Integrator::Nve
-            {
-                for (r, id) in dynamics.replica_ids.iter().enumerate() {
+            if self.dynamics.integrator != Integrator::Nve {
+                for (r, id) in self.dynamics.replica_ids.iter().enumerate() {
                     let noise = &mut self.noise[self.system.beads(r)];
-                    integrate::noise(dynamics.seed, *id, self.state.step, noise);
+                    integrate::noise(self.dynamics.seed, *id, self.state.step, noise);
                 }
             }
             self.step()?;
         }
         Ok(())
+    }
+}
+
+impl Cpu {
+    /// Fails if a coordinate or velocity is not finite, or a coordinate is beyond [`FARTHEST`].
+    fn check(&self) -> Result<()> {
+        let State { positions, velocities, step, .. } = &self.state;
+        let finite = |v: &[f64; 3]| v.iter().all(|x| x.is_finite());
+        let near = |v: &[f64; 3]| v.iter().all(|x| x.abs() <= FARTHEST);
+        for bead in 0..positions.len() {
+            let what = match finite(&positions[bead]) && finite(&velocities[bead]) {
+                true if near(&positions[bead]) => continue,
+                true => format!("a coordinate is beyond {FARTHEST} Å"),
+                false => "a coordinate or velocity is not finite".to_owned(),
+            };
+            let r = self.system.first_bead.partition_point(|start| *start <= bead) - 1;
+            let (replica, first_step) = (self.replica_id(r), self.last_good);
+            return Err(Error::BlowUp { replica, first_step, last_step: *step, what });
+        }
+        Ok(())
+    }
+
+    fn evaluation(&mut self, terms: Terms, with_forces: bool) -> Result<Evaluation> {
+        if terms == Terms::Total && with_forces {
+            self.update()?;
+        }
+        if terms == Terms::Total && self.is_current {
+            return Ok(self.total.clone());
+        }
+        let mut evaluation = Evaluation::default();
+        self.evaluate_terms(terms, with_forces, &mut evaluation)?;
+        Ok(evaluation)
     }
 }
 
@@ -283,46 +320,18 @@ impl Engine for Cpu {
     }
 
     fn set_state(&mut self, state: &State) -> Result<()> {
-        check_vectors("positions", &state.positions, self.system.n_beads())?;
-        check_vectors("velocities", &state.velocities, self.system.n_beads())?;
+        state.check(&self.system)?;
         (self.is_current, self.last_good) = (false, state.step);
         self.state.clone_from(state);
         Ok(())
     }
 
-    fn state(&mut self) -> Result<State> {
-        let State { positions, velocities, step } = &self.state;
-        let bad = |v: &[f64; 3]| v.iter().any(|x| !x.is_finite());
-        if let Some(bead) =
-            (0..positions.len()).find(|i| bad(&positions[*i]) || bad(&velocities[*i]))
-        {
-            let r = self.system.first_bead.partition_point(|start| *start <= bead) - 1;
-            return Err(Error::BlowUp {
-                replica: self.replica_id(r),
-                first_step: self.last_good,
-                last_step: *step,
-                what: "a coordinate or velocity is not finite".into(),
-            });
-        }
-        self.last_good = *step;
-        Ok(self.state.clone())
-    }
-
-    fn set_dynamics(&mut self, dynamics: &Dynamics) -> Result<()> {
-        dynamics.check(&self.system)?;
-        self.dynamics = Some(dynamics.clone());
+    fn set_positions(&mut self, positions: &[[f64; 3]]) -> Result<()> {
+        check_positions(&self.system, positions)?;
+        self.state.positions.copy_from_slice(positions);
+        self.state.origins = origins(&self.system, positions);
+        (self.is_current, self.last_good) = (false, self.state.step);
         Ok(())
-    }
-
-    fn advance(&mut self, n_steps: u64) -> Result<()> {
-        // On a thread of the pool, so that handing out work wakes nobody to do so.
-        rayon::scope(|_| self.steps(n_steps))
-    }
-
-    fn advance_with_noise(&mut self, noise: &[[f64; 3]]) -> Result<()> {
-        check_vectors("noise", noise, self.system.n_beads())?;
-        self.noise.copy_from_slice(noise);
-        self.step()
     }
 
     fn set_external_forces(&mut self, forces: Option<&[[f64; 3]]>) -> Result<()> {
@@ -333,52 +342,32 @@ impl Engine for Cpu {
         Ok(())
     }
 
-    fn potential(&mut self) -> Result<Vec<f64>> {
-        self.energies(Terms::Total)
+    fn advance(&mut self, n_steps: u64) -> Result<()> {
+        // The loop runs on a pool thread: from outside the pool, every parallel call would first
+        // have to wake one.
+        rayon::scope(|_| self.steps(n_steps))
     }
 
-    fn energies(&mut self, terms: Terms) -> Result<Vec<f64>> {
-        if terms == Terms::Total && self.is_current {
-            return Ok(self.total.energy.clone());
+    fn read(&mut self, wanted: Wanted) -> Result<Reading> {
+        self.check()?;
+        let mut reading = Reading { step: self.state.step, ..Reading::default() };
+        if let Some(terms) = wanted.energies {
+            terms.check(&self.system)?;
+            reading.evaluation = self.evaluation(terms, wanted.forces)?;
         }
-        let mut evaluation = Evaluation::default();
-        self.evaluate_terms(terms, false, &mut evaluation)?;
-        Ok(evaluation.energy)
-    }
-
-    fn evaluate(&mut self, terms: Terms) -> Result<Evaluation> {
-        if terms == Terms::Total {
-            self.update()?;
-            return Ok(self.total.clone());
+        if !wanted.forces {
+            reading.evaluation =
+                Evaluation { energy: reading.evaluation.energy, ..Default::default() };
         }
-        let mut evaluation = Evaluation::default();
-        self.evaluate_terms(terms, true, &mut evaluation)?;
-        Ok(evaluation)
-    }
-
-    fn n_edges(&mut self) -> Result<Vec<u64>> {
-        let Some(network) = &self.network else {
-            return Ok(vec![0; self.system.n_replicas()]);
-        };
-        let mut pairs = Pairs::default();
-        let mut counts = Vec::with_capacity(self.system.n_replicas());
-        for batch in &mut self.batches {
-            for (r, candidates) in batch.replicas.clone().zip(&mut batch.candidates) {
-                let positions = &self.state.positions[self.system.beads(r)];
-                pairs.clear();
-                candidates.within(positions, network.radius, 0, &mut pairs);
-                if let Err(error) = network.check(&pairs) {
-                    return Err(self.locate(error, self.system.first_bead[r]));
-                }
-                counts.push(2 * pairs.len() as u64);
-            }
-        }
-        Ok(counts)
+        self.last_good = self.state.step;
+        reading.state = wanted.state.then(|| self.state.clone());
+        Ok(reading)
     }
 
     fn memory(&self) -> Memory {
         let beads = self.system.n_beads();
-        // Positions and velocities twice, noise; forces three times, energies of beads.
+        // Five vectors per bead: positions and velocities twice, and noise. Then three times the
+        // forces, external forces, and three energies per bead.
         let vectors = 5 + 3 + usize::from(self.external.is_some());
         let lists: usize =
             self.batches.iter().flat_map(|batch| &batch.candidates).map(Candidates::bytes).sum();
@@ -387,5 +376,9 @@ impl Engine for Cpu {
         let weights = self.network.as_ref().map_or(0, Network::bytes);
         let allocated = (vectors + lists + work + weights) as u64;
         Memory { allocated, reserved: allocated }
+    }
+
+    fn probe(&mut self) -> &mut dyn Probe {
+        self
     }
 }

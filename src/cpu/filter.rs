@@ -1,40 +1,43 @@
-//! The filters of all blocks at the pairs of a batch: by their networks, or from tables.
+//! The filters of all blocks for the pairs of a batch, from the filter networks or from tables.
 
 use rayon::prelude::*;
 
 use super::cfconv::{PairFilters, add_forces};
-use super::neighbor::{Pairs, square};
-use super::radial::{Basis, CHUNK, FilterNetwork, Radial};
+use super::neighbor::Pairs;
+use super::radial::{Basis, CHUNK, FilterNetwork};
+use super::simd::Radial;
 use super::slab::{Lanes, room};
 use super::table::{PlacedPairs, Table};
 use crate::engine::Filter;
 use crate::error::Result;
+use crate::geometry::square;
 use crate::model::radial::Envelope;
 use crate::model::schnet::SchNet;
 
 /// How filters are evaluated.
 #[derive(Debug)]
 pub(super) enum Filters {
-    /// By the network of each block.
+    /// From the filter network of each block.
     Exact { basis: Basis, envelope: Envelope, networks: Vec<FilterNetwork> },
     /// From tables.
     Table(Table),
 }
 
-/// What depends on the filters of a batch's pairs. Kept between evaluations for its memory.
+/// The filters of a batch's pairs and their inputs. It is kept between evaluations so that its
+/// memory is reused.
 #[derive(Debug, Default)]
 pub(super) struct FilterWorkspace {
     placed: PlacedPairs,
     radial: Vec<Radial>,
-    /// dd/dx_i of exact filters. `[n_pairs]`
+    /// dd/dx_i, for exact filters. `[n_pairs]`
     gradient: Vec<[f64; 3]>,
     basis: [Vec<Lanes>; 2],
-    /// Values and slopes of exact filters, block by block.
+    /// Values and slopes of exact filters, for each block.
     blocks: Vec<[Vec<Lanes>; 2]>,
 }
 
 impl FilterWorkspace {
-    /// Bytes held.
+    /// Memory in bytes.
     pub(super) fn bytes(&self) -> usize {
         let lanes = self.basis.iter().chain(self.blocks.iter().flatten());
         lanes.map(|lanes| lanes.capacity() * size_of::<Lanes>()).sum::<usize>()
@@ -60,7 +63,8 @@ impl Filters {
         })
     }
 
-    /// Whatever all blocks need to know of the pairs.
+    /// Prepares the pairs for all blocks: their places in the tables or, for exact filters, the
+    /// values and slopes of the radial basis.
     pub(super) fn prepare(
         &self,
         pairs: &Pairs,
@@ -94,7 +98,7 @@ impl Filters {
         basis.evaluate(radial, room(value, n), slope, min_chunks);
     }
 
-    /// The filters of a block for the pairs that were prepared.
+    /// Evaluates the exact filters of a block for the prepared pairs; does nothing with tables.
     pub(super) fn evaluate(
         &self,
         block: usize,
@@ -113,7 +117,7 @@ impl Filters {
         network.evaluate(&work.radial, &work.basis[0], room(value, n), slopes, min_chunks);
     }
 
-    /// The filters of a block as the convolutions take them.
+    /// The filters of a block, in the form that the convolutions take.
     pub(super) fn of_block<'a>(
         &'a self,
         block: usize,
@@ -132,7 +136,7 @@ impl Filters {
         }
     }
 
-    /// [`add_forces`] for pulls in the order of the convolutions.
+    /// Calls [`add_forces`] with the pairs in the order that the convolutions use.
     pub(super) fn add_forces(
         &self,
         pairs: &Pairs,
@@ -155,7 +159,7 @@ impl Filters {
         }
     }
 
-    /// Bytes held.
+    /// Memory in bytes.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Filters::Exact { networks, .. } => networks.iter().map(FilterNetwork::bytes).sum(),

@@ -1,4 +1,4 @@
-//! The integrators in f64, one pass over the beads on either side of the force evaluation.
+//! The integrators in f64: one pass over the beads before the force evaluation, and one after it.
 
 use rayon::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::system::System;
 /// Beads per chunk when random numbers are drawn.
 const CHUNK: usize = 128;
 
-/// The standard normal numbers of one step for the beads of replica `replica`.
+/// Draws the standard normal numbers of one step for the beads of replica `replica`.
 pub(super) fn noise(seed: u64, replica: u32, step: u64, noise: &mut [[f64; 3]]) {
     noise.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, noise)| {
         for (bead, noise) in noise.iter_mut().enumerate() {
@@ -19,22 +19,26 @@ pub(super) fn noise(seed: u64, replica: u32, step: u64, noise: &mut [[f64; 3]]) 
     });
 }
 
-/// Everything before the force evaluation of a step.
+/// The part of a step before the force evaluation.
 pub(super) fn begin(
     system: &System,
     integrator: Integrator,
     dt: f64,
-    beta: &[f64],
     forces: &[[f64; 3]],
     noise: &[[f64; 3]],
     state: &mut State,
 ) {
     let half = 0.5 * dt;
-    let keep = match integrator {
-        Integrator::Langevin { friction } => (-friction * dt).exp(),
-        Integrator::Nve | Integrator::Overdamped { .. } => 1.0,
+    // c and 1 − c². exp_m1 keeps the digits of 1 − c² for small friction.
+    let (keep, refresh) = match integrator {
+        Integrator::Langevin { friction } => {
+            ((-friction * dt).exp(), -(-2.0 * friction * dt).exp_m1())
+        }
+        Integrator::Nve
+        | Integrator::Overdamped { .. }
+        | Integrator::OverdampedPublished { .. } => (1.0, 0.0),
     };
-    for (r, beta) in beta.iter().enumerate() {
+    for (r, beta) in state.beta.iter().enumerate() {
         let beads = system.beads(r);
         let positions = &mut state.positions[beads.clone()];
         let velocities = &mut state.velocities[beads.clone()];
@@ -45,7 +49,7 @@ pub(super) fn begin(
                 let (x, v) = (&mut positions[i][c], &mut velocities[i][c]);
                 match integrator {
                     Integrator::Langevin { .. } => {
-                        let thermal = ((1.0 - keep * keep) / (beta * mass)).sqrt();
+                        let thermal = (refresh / (beta * mass)).sqrt();
                         *v += half / mass * forces[i][c];
                         *x += half * *v;
                         *v = keep * *v + thermal * noise[i][c];
@@ -56,8 +60,12 @@ pub(super) fn begin(
                         *x += dt * *v;
                     }
                     Integrator::Overdamped { friction } => {
-                        let mobility = dt / (beta * friction);
-                        *x += mobility * forces[i][c] + (2.0 * mobility).sqrt() * noise[i][c];
+                        let spread = (2.0 * dt / (beta * friction)).sqrt();
+                        *x += dt / friction * forces[i][c] + spread * noise[i][c];
+                    }
+                    Integrator::OverdampedPublished { friction } => {
+                        let reach = dt / (beta * friction);
+                        *x += reach * forces[i][c] + (2.0 * reach).sqrt() * noise[i][c];
                     }
                 }
             }
@@ -65,7 +73,7 @@ pub(super) fn begin(
     }
 }
 
-/// Everything after the force evaluation of a step.
+/// The part of a step after the force evaluation.
 pub(super) fn end(
     system: &System,
     integrator: Integrator,
@@ -73,7 +81,7 @@ pub(super) fn end(
     forces: &[[f64; 3]],
     state: &mut State,
 ) {
-    if !matches!(integrator, Integrator::Overdamped { .. }) {
+    if integrator.has_velocities() {
         for r in 0..system.n_replicas() {
             let beads = system.beads(r);
             let moved = state.velocities[beads.clone()].iter_mut().zip(&forces[beads]);

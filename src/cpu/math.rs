@@ -1,6 +1,8 @@
-//! exp, tanh and logarithm without branches or tables, for loops that the compiler vectorizes.
+//! exp, tanh and logarithm without branches or tables, so that the compiler can vectorize loops
+//! over them.
 //!
-//! `FMA` chooses fused multiply-adds; where the processor lacks them they would be slow calls.
+//! `FMA` selects fused multiply-adds. On processors without them, they would be slow function
+//! calls.
 
 /// a b + c.
 #[inline(always)]
@@ -23,7 +25,7 @@ fn polynomial<const FMA: bool, const N: usize>(x: f32, coefficients: [f32; N]) -
 pub(super) fn exp<const FMA: bool>(x: f32) -> f32 {
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
-    /// Adding 1.5·2²³ rounds to an integer and leaves it in the lowest bits.
+    /// 1.5·2²³. Adding it rounds to an integer, which is then in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
     let inside = x.clamp(-87.0, 88.0);
     let shifted = fused::<FMA>(inside, std::f32::consts::LOG2_E, ROUND);
@@ -57,7 +59,7 @@ fn ln_1p<const FMA: bool>(u: f32) -> f32 {
     2.0 * w * series
 }
 
-/// An activation as a type, so that loops over it have no branch inside.
+/// An activation as a type, so that loops that apply it contain no branch.
 pub(super) trait Activate: Copy {
     /// act(x) and act'(x).
     fn value_and_slope<const FMA: bool>(self, x: f32) -> (f32, f32);

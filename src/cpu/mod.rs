@@ -1,15 +1,15 @@
-//! The same operations on the threads and vector units of a CPU, for machines without a GPU.
+//! The CPU backend: all operations on the threads and vector units of a CPU.
 //!
-//! The network runs in f32; positions, distances, priors and the integrators stay in f64, where
-//! they cost little. Work is split into pieces that do not depend on the number of threads, and
-//! whose results are combined in a fixed order: the same seed gives the same bits on one machine.
+//! The network runs in f32. Positions, distances, priors and the integrators are in f64, because
+//! they cost little. The results do not depend on the number of threads, because all sums have a
+//! fixed order: the same seed gives the same bits on one machine.
 //!
-//! Replicas are computed side by side, a thread each, as long as there are enough of them; inside a
-//! replica a thread takes sixteen channels at a time (`slab`). For them it walks all pairs, each
-//! once for both directions, with features that stay in its first-level cache. Pairs are sorted by
-//! the intervals of the filter table, which is then read from front to back, once forward and once
-//! backward: what limits a step is that reading, and after it the multiply-adds, 15 for a channel
-//! of a pair in each block.
+//! If there are enough replicas, each thread computes its own batch of replicas. Inside a batch, a
+//! thread handles a slab of sixteen channels at a time (`slab`). It loops over all pairs and uses
+//! each pair for both directions, while the features of the slab stay in the first-level cache. The
+//! pairs are sorted by the intervals of the filter table, so that the forward and the backward pass
+//! each read the table once, from front to back. This reading limits the speed of a step, followed
+//! by the multiply-adds: 15 per channel and pair in each block.
 
 mod cfconv;
 mod dense;
@@ -29,22 +29,24 @@ pub use engine::Cpu;
 
 use self::dense::Layer;
 use self::filter::{FilterWorkspace, Filters};
-use self::neighbor::{Pairs, square};
+use self::neighbor::Pairs;
 use self::radial::Basis;
 use self::slab::{Lanes, from_slabs, n_slabs, to_slabs};
 use crate::engine::{Filter, Integrator, State};
 use crate::error::Result;
+use crate::geometry::{separation, square};
 use crate::model::RadialBasis;
 use crate::model::radial::Cutoff;
 use crate::model::schnet::{Linear, SchNet};
 use crate::ops::{Dense, Graph, Ops};
 use crate::system::System;
 
-/// The operations one by one, with filters of a kind.
+/// The operations one by one, with filters evaluated as the [`Filter`] says.
+#[doc(hidden)]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CpuOps(pub Filter);
 
-/// A graph's pairs and the filters of one block for them.
+/// The pairs of a graph, and the filters of one block for them.
 struct Convolution {
     pairs: Pairs,
     filters: Filters,
@@ -89,8 +91,8 @@ impl Ops for CpuOps {
         let mut distance = Vec::with_capacity(graph.col.len());
         for i in 0..graph.n_beads() {
             for &j in &graph.col[graph.row(i)] {
-                let separation = neighbor::minus(positions[i], positions[j as usize]);
-                distance.push(square(separation).sqrt());
+                let between = separation(positions[i], positions[j as usize]);
+                distance.push(square(between).sqrt());
             }
         }
         let radial: Vec<_> = distance.iter().map(|d| basis.radial(&none, *d)).collect();
@@ -196,13 +198,12 @@ impl Ops for CpuOps {
         system: &System,
         integrator: Integrator,
         dt: f64,
-        beta: &[f64],
         forces: &[[f64; 3]],
         noise: &[[f64; 3]],
         state: &State,
     ) -> Result<State> {
         let mut state = state.clone();
-        integrate::begin(system, integrator, dt, beta, forces, noise, &mut state);
+        integrate::begin(system, integrator, dt, forces, noise, &mut state);
         Ok(state)
     }
 

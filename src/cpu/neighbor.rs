@@ -1,20 +1,12 @@
-//! Neighbor lists: candidates with a skin, and the pairs among them within the cutoff.
+//! Neighbor lists: candidate pairs within the cutoff plus a skin, and the pairs within the cutoff.
 
 use crate::error::{Error, Result};
+use crate::geometry::{separation, square};
 use crate::ops::Graph;
 
-/// How far beyond the cutoff candidates reach, Å. A rebuild is due when a bead moved half of it.
+/// The distance beyond the cutoff up to which pairs are candidates, Å. The list is rebuilt when a
+/// bead has moved by more than half of it.
 const SKIN: f64 = 2.0;
-
-/// x − y.
-pub(super) fn minus(x: [f64; 3], y: [f64; 3]) -> [f64; 3] {
-    [x[0] - y[0], x[1] - y[1], x[2] - y[2]]
-}
-
-/// |x|².
-pub(super) fn square(x: [f64; 3]) -> f64 {
-    x[0] * x[0] + x[1] * x[1] + x[2] * x[2]
-}
 
 /// The pairs of one replica that may come within the cutoff before the next rebuild.
 #[derive(Debug, Clone, Default)]
@@ -26,9 +18,10 @@ pub(super) struct Candidates {
 }
 
 impl Candidates {
-    /// Rebuilds the list if a bead moved too far (or to no number at all) since the last time.
+    /// Rebuilds the list if a bead moved too far (or to NaN) since the last rebuild.
     fn update(&mut self, positions: &[[f64; 3]], radius: f64) {
-        let near = |(x, y): (&[f64; 3], &[f64; 3])| square(minus(*x, *y)) <= 0.25 * SKIN * SKIN;
+        let near =
+            |(x, y): (&[f64; 3], &[f64; 3])| square(separation(*x, *y)) <= 0.25 * SKIN * SKIN;
         if self.built_at.len() == positions.len() && positions.iter().zip(&self.built_at).all(near)
         {
             return;
@@ -39,16 +32,16 @@ impl Candidates {
         let reach = (radius + SKIN) * (radius + SKIN);
         for (i, x) in positions.iter().enumerate() {
             for (j, y) in positions.iter().enumerate().skip(i + 1) {
-                if square(minus(*x, *y)) < reach {
+                if square(separation(*x, *y)) < reach {
                     self.pairs.push([i as u32, j as u32]);
                 }
             }
         }
     }
 
-    /// Appends the pairs within the cutoff to `pairs`, with beads numbered from `first_bead` on.
+    /// Appends the pairs within the cutoff to `pairs`; beads are numbered from `first_bead` on.
     ///
-    /// Candidates beyond the cutoff leave no trace, so that nothing depends on when the list was
+    /// Candidates beyond the cutoff are dropped, so the result does not depend on when the list was
     /// rebuilt.
     pub(super) fn within(
         &mut self,
@@ -60,14 +53,14 @@ impl Candidates {
         self.update(positions, radius);
         pairs.n_neighbors.resize(first_bead + positions.len(), 0);
         for &[i, j] in &self.pairs {
-            let separation = minus(positions[i as usize], positions[j as usize]);
-            if square(separation) < radius * radius {
-                pairs.push([i, j].map(|bead| bead + first_bead as u32), separation);
+            let between = separation(positions[i as usize], positions[j as usize]);
+            if square(between) < radius * radius {
+                pairs.push([i, j].map(|bead| bead + first_bead as u32), between);
             }
         }
     }
 
-    /// Bytes held.
+    /// Memory in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.pairs.capacity() * 8 + self.built_at.capacity() * 24
     }
@@ -91,7 +84,7 @@ impl Pairs {
         for i in 0..graph.n_beads() {
             for &j in &graph.col[graph.row(i)] {
                 if i < j as usize {
-                    pairs.push([i as u32, j], minus(positions[i], positions[j as usize]));
+                    pairs.push([i as u32, j], separation(positions[i], positions[j as usize]));
                 }
             }
         }
@@ -132,7 +125,7 @@ impl Pairs {
         }
     }
 
-    /// Both directions of every pair, in rows of the receiver.
+    /// The graph with both directions of every pair, in rows of the receiver.
     fn graph(&self) -> Graph {
         let mut next = vec![0];
         next.extend(self.n_neighbors.iter().scan(0, |sum, n| {
@@ -140,7 +133,8 @@ impl Pairs {
             Some(*sum)
         }));
         let mut graph = Graph { row_ptr: next.clone(), col: vec![0; 2 * self.len()] };
-        // In ascending pairs, every sender below a bead comes before every sender above it.
+        // The pairs are in ascending order, so the senders of each row come out in ascending order:
+        // first those below the receiver, then those above it.
         for &[i, j] in &self.beads {
             for (receiver, sender) in [(i, j), (j, i)] {
                 let next = &mut next[receiver as usize];
@@ -151,7 +145,7 @@ impl Pairs {
         graph
     }
 
-    /// Bytes held.
+    /// Memory in bytes.
     pub(super) fn bytes(&self) -> usize {
         8 * self.beads.capacity()
             + 24 * self.separation.capacity()

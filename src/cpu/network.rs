@@ -1,5 +1,5 @@
-//! SchNet forward and backward for a batch of replicas: the list of operations of one evaluation.
-//! Features lie in slabs of channels.
+//! The forward and backward pass of SchNet for a batch of replicas. Features are stored in slabs of
+//! channels.
 
 use super::cfconv::{cfconv_backward, cfconv_forward};
 use super::dense::{Layer, activate};
@@ -35,21 +35,23 @@ pub(super) struct Network {
     max_num_neighbors: Option<u32>,
 }
 
-/// What a batch needs on its way through the network. Kept between evaluations for its memory.
+/// The intermediate arrays of an evaluation of a batch. They are kept between evaluations so that
+/// their memory is reused.
 #[derive(Debug, Default)]
 pub(super) struct Workspace {
     /// Pairs within the cutoff; set by the caller of [`Network::evaluate`].
     pub pairs: Pairs,
     filters: FilterWorkspace,
-    /// What the backward pass needs of each block: y and z.
+    /// y and z of each block, for the backward pass.
     blocks: Vec<[Vec<Lanes>; 2]>,
-    /// The readout's inputs, the network's energies last.
+    /// The outputs of the layers of the readout, before the activation. The last one holds the
+    /// energies of the beads.
     readout: Vec<Vec<Lanes>>,
-    /// Features on the way forward.
+    /// The features of the beads.
     h: Vec<Lanes>,
     m: Vec<Lanes>,
     activated: Vec<Lanes>,
-    /// Gradients on the way back.
+    /// Gradients of the backward pass.
     grad: [Vec<Lanes>; 2],
     /// See [`cfconv_backward`].
     pull: Vec<[f32; 4]>,
@@ -57,7 +59,7 @@ pub(super) struct Workspace {
 }
 
 impl Workspace {
-    /// Bytes held.
+    /// Memory in bytes.
     pub(super) fn bytes(&self) -> usize {
         let lanes = (self.blocks.iter().flatten()).chain(&self.readout).chain(&self.grad).chain([
             &self.h,
@@ -95,7 +97,7 @@ impl Network {
         })
     }
 
-    /// Bytes held.
+    /// Memory in bytes.
     pub(super) fn bytes(&self) -> usize {
         let of_block = |block: &Block| {
             let layers = [&block.lin1, &block.lin2, &block.lin];
@@ -115,12 +117,12 @@ impl Network {
         pairs.check(self.max_num_neighbors)
     }
 
-    /// Energies of the beads of a batch, and their forces, if asked for, added to `forces`. The
-    /// pairs are those in `work`; `min_chunks` is 1 to use all threads and `usize::MAX` to stay on
-    /// one.
+    /// Computes the energies of the beads of a batch and adds the forces, if asked for, to
+    /// `forces`. The caller sets `work.pairs`. `min_chunks` is 1 to use all threads, and
+    /// `usize::MAX` to use one.
     ///
     /// # Errors
-    /// [`crate::Error::TooManyNeighbors`] with the bead's number in the batch.
+    /// [`crate::Error::TooManyNeighbors`] with the number of the bead in the batch.
     pub(super) fn evaluate(
         &self,
         types: impl Iterator<Item = u32> + Clone,

@@ -1,20 +1,12 @@
-//! Classical terms in f64: they cost little next to the network, and stiff bonds would otherwise
-//! set the accuracy of the whole.
+//! The priors in f64: they cost little compared with the network, and in f32 the stiff bonds would
+//! limit the accuracy of the whole force.
 
-use super::neighbor::{minus, square};
+use crate::geometry::{cross, dot, separation, square};
 use crate::model::PriorForm;
-use crate::model::prior::{MIN_DISTANCE, MIN_SINE, SHIFT};
+use crate::model::prior::{MIN_DISTANCE, MIN_SINE, psi};
 use crate::system::{Molecule, System, Term};
 
-fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
-    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-}
-
-fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-}
-
-/// Energy by bead and, where they are asked for, forces, to which terms are added.
+/// The sums that terms are added to: the energy of each bead and, if asked for, the forces.
 pub(super) struct Sums<'a> {
     pub bead_energy: &'a mut [f64],
     pub forces: Option<&'a mut [[f64; 3]]>,
@@ -30,13 +22,13 @@ impl Sums<'_> {
         }
     }
 
-    /// Adds a function of the distance between `i` and `j`; `slope` is divided by the distance.
+    /// Adds the forces of a function of the distance r between `i` and `j`; `slope` is (dU/dr)/r.
     fn along(&mut self, [i, j]: [u32; 2], separation: [f64; 3], slope: f64) {
         self.push(i, -slope, separation);
         self.push(j, slope, separation);
     }
 
-    /// A bond between `i` and `j`, k (r − x0)² + v0.
+    /// Adds a bond between `i` and `j`: k (r − x0)² + v0.
     fn bond(&mut self, [i, j]: [u32; 2], separation: [f64; 3], parameters: &[f64]) {
         let r = square(separation).sqrt();
         let (energy, slope) = harmonic(parameters, r);
@@ -44,73 +36,36 @@ impl Sums<'_> {
         self.along([i, j], separation, slope / r.max(MIN_DISTANCE));
     }
 
-    /// A repulsion, half to each bead.
+    /// Adds a repulsion, with half of its energy at each bead. `function` takes r² and returns U
+    /// and (dU/dr)/r.
     fn repulsion(
         &mut self,
-        form: PriorForm,
         [i, j]: [u32; 2],
         separation: [f64; 3],
-        parameters: &[f64],
+        function: impl Fn(f64) -> (f64, f64),
     ) {
-        let square = square(separation);
-        let (energy, slope) = if form == PriorForm::Repulsion {
-            // r⁶ needs no root.
-            power(parameters[0], square)
-        } else {
-            let r = square.sqrt();
-            let (energy, slope) = match (form, parameters) {
-                (PriorForm::CutoffRepulsion, &[sigma, cutoff]) => {
-                    let u = |r: f64| {
-                        let (energy, slope) = power(sigma, r * r);
-                        (energy, slope * r.max(MIN_DISTANCE))
-                    };
-                    force_shifted(u, cutoff, r)
-                }
-                (PriorForm::ExpRepulsion, &[alpha, r_0]) => exponential(alpha, r_0, r),
-                (_, &[alpha, r_0, cutoff]) => {
-                    force_shifted(|r| exponential(alpha, r_0, r), cutoff, r)
-                }
-                _ => return,
-            };
-            (energy, slope / r.max(MIN_DISTANCE))
-        };
+        let (energy, slope) = function(square(separation));
         self.bead_energy[i as usize] += 0.5 * energy;
         self.bead_energy[j as usize] += 0.5 * energy;
         self.along([i, j], separation, slope);
     }
 
-    /// An angle at `j`; `a` and `b` lead from `j` to `i` and to `l`.
+    /// Adds an angle at `j`; `a` points from `j` to `i`, and `b` from `j` to `l`. `function`
+    /// returns U and dU/d(cos θ).
     fn angle(
         &mut self,
-        form: PriorForm,
         [i, j, l]: [u32; 3],
-        a: [f64; 3],
-        b: [f64; 3],
-        parameters: &[f64],
+        [a, b]: [[f64; 3]; 2],
+        function: impl Fn(&Bend) -> (f64, f64),
     ) {
-        let (aa, bb, ab) = (square(a).max(LEAST), square(b).max(LEAST), dot(a, b));
+        let (aa, bb) = (square(a).max(LEAST), square(b).max(LEAST));
         let inverse = 1.0 / (aa * bb).sqrt();
-        let cosine = ab * inverse;
-        // The slope is that by cos θ.
-        let (energy, slope) = match form {
-            PriorForm::HarmonicAngle => harmonic(parameters, cosine),
-            PriorForm::QuarticAngle => polynomial(parameters, cosine),
-            PriorForm::RestrictedQuartic => {
-                restricted_quartic(parameters, cosine, square(cross(a, b)) * inverse * inverse)
-            }
-            raw => {
-                let cross = square(cross(a, b)).sqrt();
-                let theta = cross.atan2(ab);
-                let (energy, slope) = match raw {
-                    PriorForm::HarmonicAngleRaw => harmonic(parameters, theta),
-                    _ => polynomial(parameters, theta),
-                };
-                (energy, -slope / (cross * inverse).max(MIN_SINE))
-            }
-        };
+        let bend = Bend { dot: dot(a, b), cross: cross(a, b), inverse };
+        let cosine = bend.cosine();
+        let (energy, slope) = function(&bend);
         self.bead_energy[i as usize] += energy;
         let scale = -slope;
-        // ∂cos/∂x_i = b/(|a||b|) − cos a/|a|², and the same with a and b exchanged.
+        // ∂cos θ/∂x_i = b/(|a||b|) − cos θ a/|a|², and the same for l with a and b exchanged.
         for (bead, near, far, nn) in [(i, a, b, aa), (l, b, a, bb)] {
             self.push(bead, scale * inverse, far);
             self.push(j, -scale * inverse, far);
@@ -119,23 +74,22 @@ impl Sums<'_> {
         }
     }
 
-    /// A dihedral or improper; `b` are the three bonds along the chain. The gradient is from
-    /// Blondel and Karplus (1996).
-    fn dihedral(&mut self, form: PriorForm, beads: [u32; 4], b: [[f64; 3]; 3], parameters: &[f64]) {
+    /// Adds a dihedral or improper; `b` holds the three bonds along the chain. `function` takes y
+    /// and x and returns U and dU/dφ, φ = atan2(y, x). The gradient of φ is from Blondel and
+    /// Karplus (1996).
+    fn dihedral(
+        &mut self,
+        beads: [u32; 4],
+        b: [[f64; 3]; 3],
+        function: impl Fn(f64, f64) -> (f64, f64),
+    ) {
         let [b1, b2, b3] = b;
         let (m, n) = (cross(b1, b2), cross(b2, b3));
         let [bb1, bb2, bb3] = b.map(|b| square(b).max(LEAST));
         let mm = square(m).max(LEAST_SIN2 * bb1 * bb2);
         let nn = square(n).max(LEAST_SIN2 * bb2 * bb3);
-        // The sum turns −0, for which atan2 would give −π, into 0.
-        let (y, x) = (square(b2).sqrt() * dot(b1, n) + 0.0, dot(m, n));
-        let (energy, slope) = match form {
-            PriorForm::HarmonicImproper => harmonic(parameters, y.atan2(x)),
-            PriorForm::ShiftedHarmonicImproper => {
-                harmonic(parameters, if y < 0.0 { y.atan2(x) + SHIFT } else { y.atan2(x) - SHIFT })
-            }
-            _ => fourier(parameters, y, x),
-        };
+        // Adding 0 turns −0 into 0, because atan2 distinguishes the two.
+        let (energy, slope) = function(square(b2).sqrt() * dot(b1, n) + 0.0, dot(m, n) + 0.0);
         self.bead_energy[beads[0] as usize] += energy;
         let length = bb2.sqrt();
         let (at_first, at_last) = (slope * length / mm, -slope * length / nn);
@@ -151,27 +105,93 @@ impl Sums<'_> {
     /// Adds all tuples of a term.
     pub(super) fn add(&mut self, term: &Term, positions: &[[f64; 3]]) {
         let (form, stride) = (term.form, term.form.n_parameters());
-        let between = |i: u32, j: u32| minus(positions[i as usize], positions[j as usize]);
-        for (&[i, j, k, l], values) in term.tuples.iter().zip(term.values.chunks_exact(stride)) {
+        let between = |i: u32, j: u32| separation(positions[i as usize], positions[j as usize]);
+        for (&[i, j, k, l], p) in term.tuples.iter().zip(term.values.chunks_exact(stride)) {
+            let (pair, triple, beads) = ([i, j], [i, j, k], [i, j, k, l]);
+            let arms = || [between(i, j), between(k, j)];
+            let bonds = || [between(j, i), between(k, j), between(l, k)];
             match form {
-                PriorForm::HarmonicBond => self.bond([i, j], between(i, j), values),
-                _ if form.is_repulsion() => {
-                    self.repulsion(form, [i, j], between(i, j), values);
+                PriorForm::HarmonicBond => self.bond(pair, between(i, j), p),
+                PriorForm::Repulsion => {
+                    self.repulsion(pair, between(i, j), |square| power(p[0], square));
                 }
-                _ if form.order() == 3 => {
-                    self.angle(form, [i, j, k], between(i, j), between(k, j), values);
+                PriorForm::CutoffRepulsion => self.repulsion(pair, between(i, j), |square| {
+                    let u = |r: f64| {
+                        let (energy, slope) = power(p[0], r * r);
+                        (energy, slope * r.max(MIN_DISTANCE))
+                    };
+                    by_distance(square, |r| force_shifted(u, p[1], r))
+                }),
+                PriorForm::ExpRepulsion => self.repulsion(pair, between(i, j), |square| {
+                    by_distance(square, |r| exponential(p[0], p[1], r))
+                }),
+                PriorForm::CutoffExpRepulsion => self.repulsion(pair, between(i, j), |square| {
+                    let u = |r| exponential(p[0], p[1], r);
+                    by_distance(square, |r| force_shifted(u, p[2], r))
+                }),
+                PriorForm::HarmonicAngle => {
+                    self.angle(triple, arms(), |bend| harmonic(p, bend.cosine()));
                 }
-                _ => {
-                    let bonds = [between(j, i), between(k, j), between(l, k)];
-                    self.dihedral(form, [i, j, k, l], bonds, values);
+                PriorForm::QuarticAngle => {
+                    self.angle(triple, arms(), |bend| polynomial(p, bend.cosine()));
+                }
+                PriorForm::RestrictedQuartic => self.angle(triple, arms(), |bend| {
+                    restricted_quartic(p, bend.cosine(), bend.sine().powi(2))
+                }),
+                PriorForm::HarmonicAngleRaw => {
+                    self.angle(triple, arms(), |bend| bend.by_angle(|theta| harmonic(p, theta)));
+                }
+                PriorForm::QuarticAngleRaw => {
+                    self.angle(triple, arms(), |bend| bend.by_angle(|theta| polynomial(p, theta)));
+                }
+                PriorForm::HarmonicImproper => {
+                    self.dihedral(beads, bonds(), |y, x| harmonic(p, y.atan2(x)));
+                }
+                PriorForm::ShiftedHarmonicImproper => {
+                    self.dihedral(beads, bonds(), |y, x| harmonic(p, psi(y, x)));
+                }
+                PriorForm::Dihedral { .. } => {
+                    self.dihedral(beads, bonds(), |y, x| fourier(p, y, x));
                 }
             }
         }
     }
 }
 
-/// Least square of a length that divides.
+/// The angle θ between two vectors.
+struct Bend {
+    dot: f64,
+    cross: [f64; 3],
+    /// 1/(|a||b|).
+    inverse: f64,
+}
+
+impl Bend {
+    fn cosine(&self) -> f64 {
+        self.dot * self.inverse
+    }
+
+    fn sine(&self) -> f64 {
+        square(self.cross).sqrt() * self.inverse
+    }
+
+    /// U and dU/d(cos θ) for a `function` that takes θ and returns U and dU/dθ.
+    fn by_angle(&self, function: impl Fn(f64) -> (f64, f64)) -> (f64, f64) {
+        let (energy, slope) = function(square(self.cross).sqrt().atan2(self.dot));
+        (energy, -slope / self.sine().max(MIN_SINE))
+    }
+}
+
+/// U and (dU/dr)/r for r² and a `function` that takes r and returns U and dU/dr.
+fn by_distance(square: f64, function: impl Fn(f64) -> (f64, f64)) -> (f64, f64) {
+    let r = square.sqrt();
+    let (energy, slope) = function(r);
+    (energy, slope / r.max(MIN_DISTANCE))
+}
+
+/// The lower bound of the square of a length in a denominator.
 const LEAST: f64 = MIN_DISTANCE * MIN_DISTANCE;
+/// The lower bound of sin²θ in a denominator.
 const LEAST_SIN2: f64 = MIN_SINE * MIN_SINE;
 
 /// k (q − x0)² + v0, and its slope.
@@ -186,7 +206,7 @@ fn polynomial(parameters: &[f64], q: f64) -> (f64, f64) {
     parameters.iter().rev().fold((0.0, 0.0), horner)
 }
 
-/// a c⁴ + b c³ + c c² + d c + k/sin² + v0, and its slope by cos θ.
+/// a cos⁴θ + b cos³θ + c cos²θ + d cos θ + k/sin²θ + v0, and its slope by cos θ.
 fn restricted_quartic(parameters: &[f64], cosine: f64, sin2: f64) -> (f64, f64) {
     let &[a, b, c, d, k, v0] = parameters else { return (0.0, 0.0) };
     let (energy, slope) = polynomial(&[v0, d, c, b, a], cosine);
@@ -196,8 +216,8 @@ fn restricted_quartic(parameters: &[f64], cosine: f64, sin2: f64) -> (f64, f64) 
     (energy + k / sin2, slope + 2.0 * k * cosine / (sin2 * sin2))
 }
 
-/// v0 + Σ_n k1_n sin nφ + k2_n cos nφ, and its slope, for φ = atan2(y, x). sin nφ and cos nφ
-/// follow from sin φ and cos φ by rotation.
+/// v0 + Σ_n k1_n sin nφ + k2_n cos nφ, and its slope, for φ = atan2(y, x). Repeated rotation by φ
+/// gives sin nφ and cos nφ from sin φ and cos φ.
 fn fourier(parameters: &[f64], y: f64, x: f64) -> (f64, f64) {
     let Some((v0, amplitudes)) = parameters.split_first() else { return (0.0, 0.0) };
     let (k1, k2) = amplitudes.split_at(amplitudes.len() / 2);
@@ -213,7 +233,7 @@ fn fourier(parameters: &[f64], y: f64, x: f64) -> (f64, f64) {
     (energy, slope)
 }
 
-/// (σ/r)⁶ of r², and its slope divided by r.
+/// U = (σ/r)⁶ and (dU/dr)/r, from r².
 fn power(sigma: f64, square: f64) -> (f64, f64) {
     let inverse = 1.0 / square.max(LEAST);
     let s2 = sigma * sigma * inverse;
@@ -236,7 +256,7 @@ fn force_shifted(u: impl Fn(f64) -> (f64, f64), cutoff: f64, r: f64) -> (f64, f6
     (energy - energy_rc - (r - cutoff) * slope_rc, slope - slope_rc)
 }
 
-/// Energy by bead and forces of the chosen terms of all replicas.
+/// The energy of each bead and the forces of all replicas, of the terms that `chosen` selects.
 pub(super) fn of_all_replicas(
     system: &System,
     positions: &[[f64; 3]],

@@ -1,37 +1,15 @@
-//! Radial bases, and the filters W(d) with their slopes W'(d), by chunks of pairs.
+//! Radial bases, and the filters W(d) with their slopes W'(d), in chunks of pairs.
 
 use rayon::prelude::*;
 
 use super::dense::Layer;
-use super::simd;
+use super::simd::{self, Bells, Radial};
 use super::slab::{Lanes, n_slabs, to_slabs};
 use crate::model::schnet::{Activation, SchNet};
 use crate::model::{RadialBasis, radial::Envelope, radial::RadialForm};
 
-/// Pairs per chunk: few enough that its basis and its hidden layer stay in the second-level cache.
+/// Pairs per chunk. The basis and the hidden layer of a chunk fit in the second-level cache.
 pub(super) const CHUNK: usize = 256;
-
-/// What the loops over functions and channels need to know of a pair. Computed in f64, because
-/// sharp functions of the distance multiply its rounding.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Radial {
-    /// The coordinate t(d), and what its rounding left.
-    pub t: [f32; 2],
-    /// dt/dd, 1/Å.
-    pub dt: f32,
-    /// The basis' own envelope and its slope.
-    pub own: [f32; 2],
-    /// The convolution's envelope and its slope.
-    pub envelope: [f32; 2],
-}
-
-/// Sixteen radial functions.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Bells {
-    /// Centers, and what their rounding left.
-    pub center: [Lanes; 2],
-    pub sharpness: Lanes,
-}
 
 /// x as the sum of two f32.
 fn split(x: f64) -> [f32; 2] {
@@ -39,7 +17,7 @@ fn split(x: f64) -> [f32; 2] {
     [high, (x - f64::from(high)) as f32]
 }
 
-/// A radial basis ready for use.
+/// A radial basis, ready for evaluation.
 #[derive(Debug, Clone)]
 pub(super) struct Basis {
     form: RadialForm,
@@ -66,12 +44,12 @@ impl Basis {
         self.form.center.len()
     }
 
-    /// Slabs of its values.
+    /// The number of slabs of its values.
     pub(super) fn n_slabs(&self) -> usize {
         self.bells.len()
     }
 
-    /// The numbers of a pair; `envelope` is that of the convolution.
+    /// The numbers of a pair at distance `d`; `envelope` is the envelope of the convolution.
     pub(super) fn radial(&self, envelope: &Envelope, d: f64) -> Radial {
         let (t, dt) = self.form.coordinate(d);
         let single = |(value, slope): (f64, f64)| [value as f32, slope as f32];
@@ -83,8 +61,8 @@ impl Basis {
         }
     }
 
-    /// `B_k(d)` and, where there is room for it, its slope, `[K/16, CHUNK]` for every chunk of pairs;
-    /// at least `min_chunks` chunks to a thread.
+    /// `B_k(d)` and, if `slope` is given, its slope, `[K/16, CHUNK]` for every chunk of pairs. A
+    /// thread takes at least `min_chunks` chunks.
     pub(super) fn evaluate(
         &self,
         radial: &[Radial],
@@ -125,19 +103,20 @@ impl FilterNetwork {
         }
     }
 
-    /// Slabs of its filters.
+    /// The number of slabs of its filters.
     pub(super) fn n_slabs(&self) -> usize {
         n_slabs(self.filter1.n_out)
     }
 
-    /// Bytes held.
+    /// Memory in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.filter0.bytes() + self.filter1.bytes()
     }
 
-    /// `W(d)` of all pairs, `[F/16, CHUNK]` for every chunk, from the values of [`Basis::evaluate`];
-    /// with the basis' slopes and room for them `W'(d)` as well. The envelope acts on the input of
-    /// the second layer: being linear, the layer does not mind.
+    /// `W(d)` of all pairs, `[F/16, CHUNK]` for every chunk, from the values of
+    /// [`Basis::evaluate`]. `slopes` holds the slopes of the basis and the output for `W'(d)`. The
+    /// envelope multiplies the input of the second layer instead of its output, which is the same
+    /// for a linear layer without bias.
     pub(super) fn evaluate(
         &self,
         radial: &[Radial],
@@ -148,7 +127,7 @@ impl FilterNetwork {
     ) {
         let (inputs, outputs) =
             (CHUNK * n_slabs(self.filter0.n_in), CHUNK * n_slabs(self.filter0.n_out));
-        // Inside a chunk everything is on one thread.
+        // The layers of a chunk run on one thread.
         let one = usize::MAX;
         let Some((basis_slope, slope)) = slopes else {
             (value.par_chunks_mut(outputs), radial.par_chunks(CHUNK), basis.par_chunks(inputs))

@@ -1,17 +1,40 @@
-//! The inner loops, compiled for the vector units found at run time.
+//! The inner loops. Each is compiled for several vector units, and the best one is chosen at run
+//! time.
 //!
-//! The only module of this backend with `unsafe`. Results depend on the processor's features but,
-//! on one processor, not on where in an array or in a batch a row lies.
+//! This is the only module of this backend with `unsafe`. The results depend on the features of the
+//! processor. On one processor, the results of a row do not depend on its place in an array or in a
+//! batch.
 
 use super::math::{Activate, exp, fused, with_activation};
-use super::radial::{Bells, Radial};
 use super::slab::{LANES, Lanes};
 use super::table::PlacedPair;
 use crate::model::schnet::Activation;
 
-/// Each function in three versions: AVX-512, AVX2 and whatever the target has at least. `FMA` and
-/// `ROWS` are constants in the body: whether multiply and add are one instruction, and how many
-/// rows of a product are summed in registers at once.
+/// The numbers of a pair that the loops over radial functions and channels need. They are computed
+/// in f64, because sharp functions of the distance amplify its rounding error.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Radial {
+    /// The coordinate t(d) as the sum of two f32.
+    pub t: [f32; 2],
+    /// dt/dd, 1/Å.
+    pub dt: f32,
+    /// The envelope of the radial basis, and its slope.
+    pub own: [f32; 2],
+    /// The envelope of the convolution, and its slope.
+    pub envelope: [f32; 2],
+}
+
+/// Sixteen radial functions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bells {
+    /// Centers, each as the sum of two f32.
+    pub center: [Lanes; 2],
+    pub sharpness: Lanes,
+}
+
+/// Compiles each function in three versions: for AVX-512, for AVX2, and for the minimum of the
+/// target. The body has two constants: `FMA` tells whether a fused multiply-add instruction exists,
+/// and `ROWS` is the number of rows of a product that are summed in registers at once.
 macro_rules! vectorized {
     ($($(#[$meta:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) $body:block)*) => {$(
         $(#[$meta])*
@@ -36,8 +59,8 @@ macro_rules! vectorized {
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512dq")
                 {
-                    // SAFETY: the function is safe but for the features it is compiled for, all
-                    // of which were just detected.
+                    // SAFETY: the function is unsafe only because of the features that it is
+                    // compiled for, and all of them were just detected.
                     return unsafe { avx512($($arg),*) };
                 }
                 if fma {
@@ -72,7 +95,7 @@ fn times(x: Lanes, y: Lanes) -> Lanes {
     Lanes(std::array::from_fn(|lane| x.0[lane] * y.0[lane]))
 }
 
-/// `y = x w + bias`, or that added to y, for the `ROWS` rows from `first` on.
+/// `y = x w + bias` or, if `add`, `y += x w + bias`, for the `ROWS` rows from `first` on.
 #[inline(always)]
 fn tile<const FMA: bool, const ROWS: usize>(
     x: &[Lanes],
@@ -97,7 +120,7 @@ fn tile<const FMA: bool, const ROWS: usize>(
     }
 }
 
-/// The messages of a pair along both of its directions.
+/// Adds the messages of a pair in both directions: `m_i += W y_j`, `m_j += W y_i`.
 #[inline(always)]
 fn exchange<const FMA: bool>([i, j]: [u32; 2], filter: Lanes, y: &[Lanes], m: &mut [Lanes]) {
     let [i, j] = [i as usize, j as usize];
@@ -105,7 +128,7 @@ fn exchange<const FMA: bool>([i, j]: [u32; 2], filter: Lanes, y: &[Lanes], m: &m
     m[j] = times_plus::<FMA>(filter, y[i], m[j]);
 }
 
-/// The channels' pulls `slope ∘ (y_j grad_m_i + y_i grad_m_j)`, added to four sums.
+/// Adds the pulls of the channels, `slope ∘ (y_j grad_m_i + y_i grad_m_j)`, to four partial sums.
 #[inline(always)]
 fn add_pull<const FMA: bool>(
     [i, j]: [u32; 2],
@@ -116,7 +139,7 @@ fn add_pull<const FMA: bool>(
 ) {
     let [i, j] = [i as usize, j as usize];
     let both = times_plus::<FMA>(y[j], grad_m[i], times(y[i], grad_m[j]));
-    // Without the box the compiler takes everything above apart into four short vectors.
+    // Without the black box, the compiler splits the operations above into four short vectors.
     let Lanes(all) = std::hint::black_box(times(slope, both));
     for (k, pull) in pull.iter_mut().enumerate() {
         *pull += (all[k] + all[k + 4]) + (all[k + 8] + all[k + 12]);
@@ -124,9 +147,9 @@ fn add_pull<const FMA: bool>(
 }
 
 vectorized! {
-    /// `y = x w + bias`, or that added to y: one slab of a product. x: `[n_in/16, n_rows]`,
-    /// w: `[n_in]`, y: `[n_rows]`. Every element is summed in the order of w, so that a row of y
-    /// depends on its row of x only.
+    /// `y = x w + bias` or, if `add`, `y += x w + bias`, for one slab of a product. x:
+    /// `[n_in/16, n_rows]`, w: `[n_in]`, y: `[n_rows]`. Every element is summed in the order of w,
+    /// so that the bits of a row of y depend only on the same row of x.
     fn product(x: &[Lanes], w: &[Lanes], bias: Lanes, y: &mut [Lanes], add: bool) {
         let n_rows = y.len();
         let (tiles, rest) = y.as_chunks_mut::<ROWS>();
@@ -139,8 +162,8 @@ vectorized! {
         }
     }
 
-    /// `value[k, p] = c bell_k`, `slope[k, p]` its derivative: see `ops::radial_basis`. Centers
-    /// and coordinates come as a sum of two numbers each, which keeps their difference accurate.
+    /// `value[k, p] = c bell_k`, and `slope[k, p]` is its derivative: see `ops::radial_basis`.
+    /// Centers and coordinates are sums of two f32 each, which keeps their difference accurate.
     fn bells(radial: &[Radial], bells: &[Bells], value: &mut [Lanes], slope: &mut [Lanes]) {
         let n_pairs = radial.len();
         let slabs = value.chunks_exact_mut(n_pairs).zip(slope.chunks_exact_mut(n_pairs));
@@ -159,7 +182,7 @@ vectorized! {
         }
     }
 
-    /// The values of `bells`, bit for bit.
+    /// The values of `bells` without the slopes, bit for bit the same.
     fn bell_values(radial: &[Radial], bells: &[Bells], value: &mut [Lanes]) {
         for (value, bells) in value.chunks_exact_mut(radial.len()).zip(bells) {
             let [center, rest] = bells.center;
@@ -173,9 +196,9 @@ vectorized! {
         }
     }
 
-    /// Between the layers of the filter network, with the envelope moved in front of the second:
-    /// `hidden ← C act(hidden)`, `hidden_slope ← C' act(hidden) + C act'(hidden) hidden_slope`,
-    /// `[F/16, n_pairs]` each.
+    /// The operation between the two layers of the filter network, with the envelope C moved in
+    /// front of the second layer: `hidden ← C act(hidden)`,
+    /// `hidden_slope ← C' act(hidden) + C act'(hidden) hidden_slope`, `[F/16, n_pairs]` each.
     fn activate_filters(
         activation: Activation,
         radial: &[Radial],
@@ -199,7 +222,7 @@ vectorized! {
         })
     }
 
-    /// The values of `activate_filters`, bit for bit.
+    /// The values of `activate_filters` without the slopes, bit for bit the same.
     fn activate_filter_values(activation: Activation, radial: &[Radial], hidden: &mut [Lanes]) {
         with_activation!(activation, act => {
             for s in hidden.chunks_exact_mut(radial.len()) {
@@ -234,15 +257,15 @@ vectorized! {
         })
     }
 
-    /// `m_i += W y_j` and `m_j += W y_i` for every pair, in their order; one slab of channels.
+    /// `m_i += W y_j` and `m_j += W y_i` for every pair in order, for one slab of channels.
     fn convolve(pairs: &[[u32; 2]], filter: &[Lanes], y: &[Lanes], m: &mut [Lanes]) {
         for (beads, filter) in pairs.iter().zip(filter) {
             exchange::<FMA>(*beads, *filter, y, m);
         }
     }
 
-    /// The adjoint of `convolve`, and every pair's `Σ_f W'_f (y_jf grad_m_if + y_if grad_m_jf)`,
-    /// added to `pull`.
+    /// The adjoint of `convolve`. Also adds the pull of every pair,
+    /// `Σ_f W'_f (y_jf grad_m_if + y_if grad_m_jf)`, to `pull`.
     fn convolve_back(
         pairs: &[[u32; 2]],
         filter: &[Lanes],
@@ -258,8 +281,8 @@ vectorized! {
         }
     }
 
-    /// `convolve` with filters from the pieces of a table. Pairs come in the order of the pieces,
-    /// which are read once each.
+    /// `convolve` with filters from the pieces of a table. The pairs are in the order of the
+    /// pieces, so that each piece is read once.
     fn convolve_table(pairs: &[PlacedPair], pieces: &[[Lanes; 4]], y: &[Lanes], m: &mut [Lanes]) {
         for run in pairs.chunk_by(|a, b| a.interval == b.interval) {
             let [c0, c1, c2, c3] = pieces[run[0].interval as usize];
@@ -272,8 +295,8 @@ vectorized! {
         }
     }
 
-    /// `convolve_back` with filters from the pieces of a table and their slopes by s: Horner's
-    /// scheme gives both.
+    /// `convolve_back` with filters from the pieces of a table, and with their slopes by s.
+    /// Horner's scheme gives both.
     fn convolve_back_table(
         pairs: &[PlacedPair],
         pieces: &[[Lanes; 4]],
@@ -322,7 +345,7 @@ mod tests {
         from_slabs(&y, n_out)
     }
 
-    /// All parallel splits and batches rest on this: a row has the same bits wherever it is.
+    /// Splitting work over threads and batches relies on this: a row has the same bits anywhere.
     #[test]
     fn rows_of_a_product_do_not_depend_on_the_other_rows() {
         for (n_rows, n_in, n_out) in [(67, 24, 17), (50, 300, 96), (33, 64, 1), (70, 1, 40)] {

@@ -1,11 +1,11 @@
-//! Matrices in slabs of sixteen columns, `[n_slabs, n_rows]`: a row of a slab is a vector, and a
-//! thread that owns a slab reads and writes one piece of memory, small enough for its caches. The
-//! last slab is filled up with columns of zeros.
+//! Matrices in slabs of sixteen columns, `[n_slabs, n_rows]`. A row of a slab is a vector. A slab
+//! is contiguous in memory and small enough for the caches of the thread that owns it. The last
+//! slab is padded with columns of zeros.
 
-/// Columns of a slab.
+/// The number of columns of a slab.
 pub(super) const LANES: usize = 16;
 
-/// A row of a slab: a cache line, and the widest vector there is.
+/// A row of a slab: one cache line, and one vector of AVX-512.
 #[repr(C, align(64))]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Lanes(pub [f32; LANES]);
@@ -25,7 +25,7 @@ pub(super) fn n_slabs(n_columns: usize) -> usize {
     n_columns.div_ceil(LANES)
 }
 
-/// A row-major matrix `[n_rows, n_columns]` in slabs.
+/// Converts a row-major matrix `[n_rows, n_columns]` to slabs.
 pub(super) fn to_slabs(values: &[f64], n_columns: usize) -> Vec<Lanes> {
     let n_rows = values.len() / n_columns;
     let mut slabs = vec![Lanes::ZERO; n_slabs(n_columns) * n_rows];
@@ -37,7 +37,7 @@ pub(super) fn to_slabs(values: &[f64], n_columns: usize) -> Vec<Lanes> {
     slabs
 }
 
-/// A matrix in slabs as row-major `[n_rows, n_columns]`.
+/// Converts a matrix in slabs to row-major `[n_rows, n_columns]`.
 pub(super) fn from_slabs(slabs: &[Lanes], n_columns: usize) -> Vec<f64> {
     let n_rows = slabs.len() / n_slabs(n_columns);
     let mut values = Vec::with_capacity(n_rows * n_columns);
@@ -49,10 +49,11 @@ pub(super) fn from_slabs(slabs: &[Lanes], n_columns: usize) -> Vec<f64> {
     values
 }
 
-/// Makes room for `length` numbers whose old values do not matter.
+/// Makes room for `length` numbers; the old values may be lost.
 pub(super) fn room<T: Copy + Default>(values: &mut Vec<T>, length: usize) -> &mut [T] {
     if values.capacity() < length {
-        // The number of pairs wanders: an eighth more saves most later moves, doubling wastes.
+        // The number of pairs fluctuates. An eighth more avoids most later allocations; doubling
+        // would waste memory.
         values.clear();
         values.reserve_exact(length + length / 8);
     }

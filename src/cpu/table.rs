@@ -1,9 +1,10 @@
-//! Tabulated filters: pieces in f32, and pairs in the order of the pieces.
+//! Tabulated filters: cubic pieces in f32, and pairs sorted by the intervals of the pieces.
 
 use rayon::prelude::*;
 
-use super::neighbor::{Pairs, square};
+use super::neighbor::Pairs;
 use super::slab::{LANES, Lanes, n_slabs};
+use crate::geometry::square;
 use crate::model::FilterTable;
 
 /// Pairs per chunk.
@@ -12,29 +13,29 @@ const CHUNK: usize = 1024;
 /// A filter table in f32.
 #[derive(Debug)]
 pub(super) struct Table {
-    /// Without its coefficients.
+    /// The intervals of the table; the coefficients have been moved to `pieces`.
     places: FilterTable,
     /// c0..c3 of every interval, `[n_blocks][F/16, n_intervals]`.
     pub pieces: Vec<Vec<[Lanes; 4]>>,
 }
 
-/// A pair and where its distance lies in a table.
+/// A pair, and the place of its distance in a table.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct PlacedPair {
     pub beads: [u32; 2],
     pub interval: u32,
-    /// From 0 to 1 within the interval.
+    /// The coordinate within the interval, from 0 to 1.
     pub s: f32,
 }
 
-/// Pairs in ascending order of their intervals, those of one interval in their old order.
+/// Pairs sorted by interval. The sort is stable, so pairs of one interval keep their order.
 #[derive(Debug, Default)]
 pub(super) struct PlacedPairs {
     pub pairs: Vec<PlacedPair>,
     /// ds/dx_i, 1/Å. `[n_pairs]`
     pub gradient: Vec<[f64; 3]>,
     unsorted: Vec<(PlacedPair, [f64; 3])>,
-    /// Where the next pair of each interval goes.
+    /// The position of the next pair of each interval, during the sort.
     next: Vec<u32>,
 }
 
@@ -45,7 +46,8 @@ impl Table {
         Table { places: table, pieces }
     }
 
-    /// Finds the places of all pairs and sorts them; at least `min_chunks` chunks to a thread.
+    /// Finds the places of all pairs and sorts the pairs. A thread takes at least `min_chunks`
+    /// chunks.
     pub(super) fn place(&self, pairs: &Pairs, placed: &mut PlacedPairs, min_chunks: usize) {
         let PlacedPairs { pairs: sorted, gradient, unsorted, next } = placed;
         unsorted.resize(pairs.len(), Default::default());
@@ -80,14 +82,14 @@ impl Table {
         }
     }
 
-    /// Bytes held.
+    /// Memory in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.pieces.iter().map(|pieces| size_of_val(&pieces[..])).sum()
     }
 }
 
 impl PlacedPairs {
-    /// Bytes held.
+    /// Memory in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.pairs.capacity() * size_of::<PlacedPair>()
             + self.gradient.capacity() * size_of::<[f64; 3]>()
@@ -96,7 +98,7 @@ impl PlacedPairs {
     }
 }
 
-/// `coefficients [n_intervals, F]` of a block in slabs.
+/// Converts the coefficients of a block, `[n_intervals, F]`, to slabs.
 fn pieces(coefficients: &[[f64; 4]], n_filters: usize) -> Vec<[Lanes; 4]> {
     let n_intervals = coefficients.len() / n_filters;
     let mut pieces = vec![[Lanes::ZERO; 4]; n_slabs(n_filters) * n_intervals];

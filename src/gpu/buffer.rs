@@ -1,207 +1,175 @@
-//! Typed device buffers.
+//! Typed device buffers, and read-backs of several buffers in one submission.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytemuck::Pod;
 
-#[cfg(feature = "cuda")]
-use super::cuda::Memory;
-use super::device::{Api, Device, scoped};
-use super::kernel::Commands;
+use super::api::{Commands, Memory, Part, Purpose};
+use super::device::{Account, Device};
 use crate::error::{Error, Result};
 
-/// Memory of a device, as its interface has it.
-#[derive(Debug, Clone)]
-pub(super) enum Raw {
-    Wgpu(wgpu::Buffer),
-    #[cfg(feature = "cuda")]
-    Cuda(Arc<Memory>),
+/// Device memory that the device's account counts until it is dropped. A buffer and the dispatches
+/// that use it share the allocation.
+#[derive(Debug)]
+pub(super) struct Allocation {
+    pub(super) memory: Memory,
+    bytes: u64,
+    account: Arc<Account>,
 }
 
-impl Raw {
-    /// Bytes.
-    pub(super) fn size(&self) -> u64 {
-        match self {
-            Raw::Wgpu(buffer) => buffer.size(),
-            #[cfg(feature = "cuda")]
-            Raw::Cuda(memory) => memory.bytes as u64,
-        }
-    }
-
-    /// Of a device of wgpu.
-    pub(super) fn wgpu(&self) -> &wgpu::Buffer {
-        match self {
-            Raw::Wgpu(buffer) => buffer,
-            #[cfg(feature = "cuda")]
-            Raw::Cuda(_) => panic!("a buffer of another device"),
-        }
-    }
-
-    /// Of a device of CUDA.
-    #[cfg(feature = "cuda")]
-    pub(super) fn cuda(&self) -> &Arc<Memory> {
-        match self {
-            Raw::Cuda(memory) => memory,
-            Raw::Wgpu(_) => panic!("a buffer of another device"),
-        }
+impl Drop for Allocation {
+    fn drop(&mut self) {
+        self.account.freed(self.bytes);
     }
 }
 
-/// A storage (or uniform) buffer of `len` elements. Never empty, because bindings must not be.
+impl Allocation {
+    fn part(&self) -> Part<'_> {
+        Part { memory: &self.memory, offset: 0, bytes: self.bytes }
+    }
+}
+
+/// A storage buffer or uniform block of `len` elements. Its memory has room for at least one
+/// element, because a binding must not be empty.
 #[derive(Debug)]
 pub(super) struct Buffer<T> {
-    pub(super) raw: Raw,
+    pub(super) allocation: Arc<Allocation>,
     pub(super) len: usize,
-    allocated: Arc<AtomicU64>,
-    element: PhantomData<T>,
-}
-
-impl<T> Drop for Buffer<T> {
-    fn drop(&mut self) {
-        self.allocated.fetch_sub(self.raw.size(), Ordering::Relaxed);
-    }
+    element: PhantomData<fn() -> T>,
 }
 
 impl<T: Pod> Buffer<T> {
-    /// A zeroed buffer of at least one element.
+    /// A zeroed buffer of `len` elements.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] if the device has no room or no binding of that size.
+    /// [`Error::OutOfMemory`] if the device has no room or allows no binding of that size.
     pub(super) fn zeroed(device: &Device, label: &'static str, len: usize) -> Result<Self> {
-        Self::new(device, label, len, wgpu::BufferUsages::STORAGE)
+        Self::new(device, label, len, Purpose::Storage)
     }
 
     /// A buffer with these elements.
     pub(super) fn from_slice(device: &Device, label: &'static str, data: &[T]) -> Result<Self> {
         let buffer = Self::zeroed(device, label, data.len())?;
-        buffer.write(device, data);
+        buffer.write(device, data)?;
         Ok(buffer)
     }
 
-    /// A uniform block.
+    /// A zeroed uniform block of one element.
     pub(super) fn uniform(device: &Device, label: &'static str) -> Result<Self> {
-        Self::new(device, label, 1, wgpu::BufferUsages::UNIFORM)
+        Self::new(device, label, 1, Purpose::Uniform)
     }
 
-    /// A buffer that queries are resolved into.
-    pub(super) fn of_queries(device: &Device, label: &'static str, len: usize) -> Result<Self> {
-        Self::new(device, label, len, wgpu::BufferUsages::QUERY_RESOLVE)
-    }
-
-    fn new(
-        device: &Device,
-        label: &'static str,
-        len: usize,
-        usage: wgpu::BufferUsages,
-    ) -> Result<Self> {
-        let size = (len.max(1) * size_of::<T>()) as u64;
-        let available = device.most_bytes();
-        let out_of_memory = |available| Error::OutOfMemory {
+    fn new(device: &Device, label: &'static str, len: usize, purpose: Purpose) -> Result<Self> {
+        let out_of_memory = |needed, available| Error::OutOfMemory {
             what: format!("buffer {label}"),
-            needed: size,
+            needed,
             available,
             advice: String::new(),
         };
-        if size > available {
-            return Err(out_of_memory(available));
+        let most = device.capabilities().buffer_bytes;
+        let bytes = (len.max(1) as u64).saturating_mul(size_of::<T>() as u64);
+        if bytes > most {
+            return Err(out_of_memory(bytes, most));
         }
-        let raw = match &device.api {
-            Api::Wgpu { device: wgpu, .. } => {
-                Raw::Wgpu(allocate(wgpu, label, size, usage).map_err(|error| match error {
-                    Error::Gpu { message, .. } if message.to_lowercase().contains("memory") => {
-                        out_of_memory(device.allocated_bytes())
-                    }
-                    other => other,
-                })?)
-            }
-            #[cfg(feature = "cuda")]
-            Api::Cuda(cuda) => {
-                let memory = cuda.zeroed(size as usize)?;
-                Raw::Cuda(memory.ok_or_else(|| out_of_memory(device.allocated_bytes()))?)
-            }
-        };
-        device.allocated.fetch_add(size, Ordering::Relaxed);
-        device.tally.allocations.fetch_add(1, Ordering::Relaxed);
-        Ok(Buffer { raw, len, allocated: Arc::clone(&device.allocated), element: PhantomData })
+        let memory = device.api.allocate(label, bytes, purpose)?;
+        let memory = memory.ok_or_else(|| out_of_memory(bytes, device.allocated_bytes()))?;
+        device.account.allocated(bytes);
+        let account = Arc::clone(&device.account);
+        let allocation = Arc::new(Allocation { memory, bytes, account });
+        Ok(Buffer { allocation, len, element: PhantomData })
     }
 
-    /// Replaces the first elements; takes effect before the next submission's commands.
-    pub(super) fn write(&self, device: &Device, data: &[T]) {
+    /// Replaces the first elements. The write takes effect before the commands of the next
+    /// submission.
+    pub(super) fn write(&self, device: &Device, data: &[T]) -> Result<()> {
         assert!(data.len() <= self.len.max(1), "more data than the buffer holds");
         if data.is_empty() {
-            return;
+            return Ok(());
         }
-        let bytes = bytemuck::cast_slice(data);
-        match &device.api {
-            Api::Wgpu { queue, .. } => queue.write_buffer(self.raw.wgpu(), 0, bytes),
-            #[cfg(feature = "cuda")]
-            Api::Cuda(cuda) => device.keep_failure(cuda.write(self.raw.cuda(), bytes)),
-        }
+        device.api.write(&self.allocation.memory, bytemuck::cast_slice(data))
     }
 
-    /// Reads all elements back, after everything submitted so far.
+    /// Waits for everything submitted so far and reads all elements back.
     pub(super) fn read(&self, device: &Device) -> Result<Vec<T>> {
-        let mut data = vec![T::zeroed(); self.len];
-        let bytes = bytemuck::cast_slice_mut(&mut data);
-        match &device.api {
-            Api::Wgpu { .. } => read_back(device, self.raw.wgpu(), bytes)?,
-            #[cfg(feature = "cuda")]
-            Api::Cuda(cuda) => {
-                cuda.read(self.raw.cuda(), bytes)?;
-                device.count_wait();
-                device.check("reading back")?;
-            }
+        let mut fetch = Fetch::new(device);
+        let all = fetch.add(self);
+        Ok(fetch.run("reading back")?.take(all))
+    }
+}
+
+impl<T> Buffer<T> {
+    /// Copies all elements into a buffer of the same length.
+    pub(super) fn copy_to(&self, commands: &mut dyn Commands, to: &Buffer<T>) {
+        assert_eq!(self.len, to.len, "a copy between buffers of one size");
+        commands.copy(self.allocation.part(), &to.allocation.memory);
+    }
+}
+
+/// A buffer of any element type, as kernels are bound to it.
+pub(super) trait Bindable {
+    fn allocation(&self) -> &Arc<Allocation>;
+}
+
+impl<T> Bindable for Buffer<T> {
+    fn allocation(&self) -> &Arc<Allocation> {
+        &self.allocation
+    }
+}
+
+/// A read-back of several buffers in one submission: commands, then copies into host memory.
+pub(super) struct Fetch<'a> {
+    device: &'a Device,
+    pub(super) commands: Box<dyn Commands>,
+    parts: Vec<Part<'a>>,
+    bytes: u64,
+}
+
+/// The place of a buffer's elements in the bytes of a [`Fetched`].
+#[derive(Debug)]
+pub(super) struct Slot<T> {
+    start: usize,
+    bytes: usize,
+    element: PhantomData<fn() -> T>,
+}
+
+/// The bytes of all buffers of a [`Fetch`].
+pub(super) struct Fetched(Vec<u8>);
+
+impl<'a> Fetch<'a> {
+    pub(super) fn new(device: &'a Device) -> Self {
+        Fetch { device, commands: device.api.commands(), parts: Vec::new(), bytes: 0 }
+    }
+
+    /// Adds a buffer to the read-back.
+    pub(super) fn add<T: Pod>(&mut self, buffer: &'a Buffer<T>) -> Slot<T> {
+        let (start, bytes) = (self.bytes as usize, buffer.len * size_of::<T>());
+        let part = buffer.allocation.part();
+        self.bytes += part.bytes.next_multiple_of(8);
+        self.parts.push(part);
+        Slot { start, bytes, element: PhantomData }
+    }
+
+    /// Submits the commands and the copies, waits for them, and returns the data. `during` names
+    /// the activity in errors.
+    pub(super) fn run(self, during: &str) -> Result<Fetched> {
+        let Fetch { device, mut commands, parts, bytes } = self;
+        let mut staging = device.stage(bytes)?;
+        let mut at = 0;
+        for part in parts {
+            commands.fetch(part, &mut *staging, at);
+            at += part.bytes.next_multiple_of(8);
         }
-        Ok(data)
+        device.finish(commands, during)?;
+        let data = staging.read(bytes)?;
+        device.unstage(staging);
+        Ok(Fetched(data))
     }
 }
 
-fn allocate(
-    device: &wgpu::Device,
-    label: &'static str,
-    size: u64,
-    usage: wgpu::BufferUsages,
-) -> Result<wgpu::Buffer> {
-    let copies = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-    let descriptor = wgpu::BufferDescriptor {
-        label: Some(label),
-        size,
-        usage: usage | copies,
-        mapped_at_creation: false,
-    };
-    scoped(device, "allocation", || device.create_buffer(&descriptor))
-}
-
-fn read_back(device: &Device, from: &wgpu::Buffer, data: &mut [u8]) -> Result<()> {
-    let size = from.size();
-    let descriptor = wgpu::BufferDescriptor {
-        label: Some("read back"),
-        size,
-        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    };
-    let (wgpu, _) = device.wgpu();
-    let staging = scoped(wgpu, "reading back", || wgpu.create_buffer(&descriptor))?;
-    device.tally.allocations.fetch_add(1, Ordering::Relaxed);
-    let mut encoder = wgpu.create_command_encoder(&Default::default());
-    encoder.copy_buffer_to_buffer(from, 0, &staging, 0, size);
-    device.submit(Commands::Wgpu(encoder));
-    let (sender, receiver) = std::sync::mpsc::channel();
-    staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
-        // The receiver is gone only if this read has already failed.
-        let _ = sender.send(result);
-    });
-    device.wait("reading back")?;
-    // Another thread's wait may have taken our answer and be about to deliver it.
-    match receiver.recv() {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => return Err(Error::gpu("reading back", error)),
-        Err(_) => return Err(Error::gpu("reading back", "the device did not answer")),
+impl Fetched {
+    /// The elements of the buffer that the slot belongs to.
+    pub(super) fn take<T: Pod>(&self, slot: Slot<T>) -> Vec<T> {
+        bytemuck::pod_collect_to_vec(&self.0[slot.start..slot.start + slot.bytes])
     }
-    let view =
-        staging.slice(..).get_mapped_range().map_err(|error| Error::gpu("reading back", error))?;
-    data.copy_from_slice(&view[..data.len()]);
-    Ok(())
 }

@@ -1,205 +1,143 @@
-//! A kernel ready to be bound and dispatched.
+//! Kernels: composed, compiled once, and bound to buffers by the names of their bindings.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::buffer::{Buffer, Raw};
-#[cfg(feature = "cuda")]
-use super::cuda::{Cuda, Launch, Program};
-use super::device::{Api, Device, scoped};
-use super::wgsl::{self, Access, Value};
+use super::api::{Commands, Language, Launch, Signature};
+use super::buffer::{Allocation, Bindable};
+use super::compose::{self, Reflection, Value};
+use super::device::Device;
+use super::program::Compiled;
 use crate::error::{Error, Result};
 
-/// A compiled specialisation of a shader.
-#[derive(Debug)]
-pub(super) struct Kernel {
-    pub(super) name: &'static str,
-    compiled: Compiled,
-    /// Invocations of a workgroup.
-    pub(super) workgroup: u32,
-}
-
-#[derive(Debug)]
-enum Compiled {
-    Wgpu {
-        pipeline: wgpu::ComputePipeline,
-        layout: wgpu::BindGroupLayout,
-    },
-    #[cfg(feature = "cuda")]
-    Cuda(Program),
-}
+/// A compiled kernel that can be bound.
+#[derive(Debug, Clone)]
+pub(super) struct Kernel(Arc<Compiled>);
 
 /// A kernel with its buffers and grid: one entry of the list that makes up a step.
 #[derive(Debug, Clone)]
 pub(super) struct Dispatch {
     name: &'static str,
-    bound: Bound,
-    workgroups: [u32; 2],
-    /// In all, and for each edge of the neighbor list.
+    launch: Launch,
+    /// Keeps the memory of the launch counted in the device's account.
+    _memory: Vec<Arc<Allocation>>,
+    /// The work that does not depend on the neighbor list, and the work for each edge of it.
     work: [Work; 2],
 }
 
-#[derive(Debug, Clone)]
-enum Bound {
-    Wgpu {
-        pipeline: wgpu::ComputePipeline,
-        bind_group: wgpu::BindGroup,
-    },
-    #[cfg(feature = "cuda")]
-    Cuda(Launch),
-}
-
-/// What a dispatch asks of the device; zero where that is not known.
+/// The work of a dispatch; zero if unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Work {
-    /// Bytes requested of the device's memory or its caches.
+    /// Bytes requested from the device's memory or its caches.
     pub(super) bytes: u64,
-    /// Floating point operations, a fused multiply-add being two.
+    /// Floating-point operations; a fused multiply-add counts as two.
     pub(super) flops: u64,
 }
 
-/// Workgroups of a dispatch beyond this number go into y.
+/// Buffers by the names that kernels use for them. If a name occurs twice, the later buffer wins.
+#[derive(Clone, Default)]
+pub(super) struct Scope<'a>(Vec<(&'static str, &'a dyn Bindable)>);
+
+impl<'a> Scope<'a> {
+    pub(super) fn new(buffers: &[(&'static str, &'a dyn Bindable)]) -> Self {
+        Scope(buffers.to_vec())
+    }
+
+    /// These buffers and those of `other`, which win.
+    pub(super) fn and(&self, other: &Scope<'a>) -> Self {
+        Scope([&self.0[..], &other.0[..]].concat())
+    }
+
+    /// These buffers and one more, which wins.
+    pub(super) fn with(mut self, name: &'static str, buffer: &'a dyn Bindable) -> Self {
+        self.0.push((name, buffer));
+        self
+    }
+
+    fn find(&self, name: &str) -> Option<&'a dyn Bindable> {
+        self.0.iter().rev().find(|(known, _)| *known == name).map(|(_, buffer)| *buffer)
+    }
+}
+
+/// A scope of fields of an owner. Each field has the name that kernels use for it:
+/// `scope!(self; position, velocity)`.
+macro_rules! scope {
+    ($owner:expr; $($field:ident),* $(,)?) => {
+        $crate::gpu::kernel::Scope::new(&[$((stringify!($field), &$owner.$field as _)),*])
+    };
+}
+pub(super) use scope;
+
+/// The most workgroups in x. WebGPU's default limit; larger dispatches are folded into y.
 const MAX_WORKGROUPS: u32 = 65_535;
 
 impl Kernel {
-    /// The kernel with these constants, compiled once per device.
-    ///
-    /// # Errors
-    /// See [`Kernel::compile`].
-    pub(super) fn new(
-        device: &Device,
-        name: &'static str,
-        constants: &[(&str, Value)],
-    ) -> Result<Arc<Self>> {
-        let text = match &device.api {
-            Api::Wgpu { .. } => wgsl::compose(name, constants),
-            #[cfg(feature = "cuda")]
-            Api::Cuda(_) => wgsl::compose_cuda(name, constants),
-        };
-        let mut kernels = device.kernels.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some(kernel) = kernels.get(&text) {
-            return Ok(Arc::clone(kernel));
-        }
-        let clock = Instant::now();
-        let kernel = Arc::new(match &device.api {
-            Api::Wgpu { .. } => Self::compile(device, name, &text)?,
-            #[cfg(feature = "cuda")]
-            Api::Cuda(cuda) => {
-                let program = cuda.compile(name, &text)?;
-                Kernel { name, workgroup: program.block, compiled: Compiled::Cuda(program) }
-            }
-        });
-        let nanoseconds = clock.elapsed().as_nanos() as u64;
-        device.tally.compile_nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
-        kernels.insert(text, Arc::clone(&kernel));
-        Ok(kernel)
-    }
-
-    /// Checks and compiles a composed kernel.
+    /// The kernel with these constants. A device compiles each text once.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if it needs more workgroup memory or invocations than the device
-    /// has: wgpu does not check that itself.
-    fn compile(device: &Device, name: &'static str, text: &str) -> Result<Self> {
-        let (module, _) = wgsl::parse(text).map_err(|message| Error::gpu(name, message))?;
-        let reflection = wgsl::reflect(&module);
-        if reflection.workgroup_bytes > device.most_workgroup_bytes()
-            || reflection.invocations > device.most_invocations()
-        {
-            return Err(Error::unsupported(
-                format!(
-                    "a network of this size on {}: kernel {name} needs {} bytes of workgroup \
-                     memory and {} invocations",
-                    device.name, reflection.workgroup_bytes, reflection.invocations
-                ),
-                "use --backend cpu",
-            ));
-        }
-        let entries: Vec<wgpu::BindGroupLayoutEntry> = reflection
-            .bindings
-            .iter()
-            .enumerate()
-            .map(|(number, access)| wgpu::BindGroupLayoutEntry {
-                binding: number as u32,
-                visibility: wgpu::ShaderStages::COMPUTE,
-                ty: wgpu::BindingType::Buffer {
-                    ty: match access {
-                        Access::Uniform => wgpu::BufferBindingType::Uniform,
-                        Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
-                        Access::Write => wgpu::BufferBindingType::Storage { read_only: false },
-                    },
-                    has_dynamic_offset: false,
-                    min_binding_size: None,
-                },
-                count: None,
-            })
-            .collect();
-        let (wgpu, _) = device.wgpu();
-        let (pipeline, layout) = scoped(wgpu, name, || {
-            let layout = wgpu.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-                label: Some(name),
-                entries: &entries,
-            });
-            let pipeline_layout = wgpu.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-                label: Some(name),
-                bind_group_layouts: &[Some(&layout)],
-                immediate_size: 0,
-            });
-            let module = shader_module(wgpu, name, text);
-            let pipeline = wgpu.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some(name),
-                layout: Some(&pipeline_layout),
-                module: &module,
-                entry_point: Some(name),
-                compilation_options: wgpu::PipelineCompilationOptions {
-                    constants: &[],
-                    // Kernels fill what they read; some drivers spend minutes on writing zeros.
-                    zero_initialize_workgroup_memory: false,
-                },
-                cache: None,
-            });
-            (pipeline, layout)
+    /// has; wgpu does not check this itself. [`Error::Gpu`] if it does not compile.
+    pub(super) fn new(
+        device: &Device,
+        name: &'static str,
+        constants: &[(&'static str, Value)],
+    ) -> Result<Self> {
+        let language = device.api.language();
+        let text = match language {
+            Language::Wgsl => compose::compose(name, constants),
+            Language::Cuda => compose::compose_cuda(name, constants),
+        };
+        let compiled = device.compiled(text, |text| {
+            let clock = Instant::now();
+            let reflection = match language {
+                Language::Wgsl => compose::parse(text).map(|(module, _)| compose::reflect(&module)),
+                Language::Cuda => compose::reflect_cuda(name, text),
+            };
+            let reflection = reflection.map_err(|message| Error::gpu(name, message))?;
+            check_fit(device, name, &reflection)?;
+            let (bindings, accesses): (_, Vec<_>) = reflection.bindings.into_iter().unzip();
+            let invocations = reflection.invocations;
+            let signature = Signature { name, bindings: &accesses, invocations };
+            let program = device.api.compile(signature, text)?;
+            device.account.compiled(clock.elapsed());
+            let constants = constants.to_vec();
+            Ok(Compiled { name, constants, program, bindings, workgroup: invocations })
         })?;
-        let compiled = Compiled::Wgpu { pipeline, layout };
-        Ok(Kernel { name, compiled, workgroup: reflection.invocations })
+        Ok(Kernel(compiled))
     }
 
-    /// Binds buffers 0, 1, 2 … for a grid of `workgroups`.
+    /// Invocations of a workgroup.
+    pub(super) fn workgroup(&self) -> usize {
+        self.0.workgroup as usize
+    }
+
+    /// Binds the buffers of the scope that have the names of the kernel's bindings, for a grid of
+    /// `workgroups`.
+    ///
+    /// # Panics
+    /// If the scope lacks one of the names, which is a mistake in this crate.
     pub(super) fn bind(
         &self,
         device: &Device,
-        buffers: &[&dyn Bindable],
+        scope: &Scope,
         workgroups: usize,
     ) -> Result<Dispatch> {
-        let bound = match &self.compiled {
-            Compiled::Wgpu { pipeline, layout } => {
-                let entries: Vec<wgpu::BindGroupEntry> = buffers
-                    .iter()
-                    .enumerate()
-                    .map(|(number, buffer)| wgpu::BindGroupEntry {
-                        binding: number as u32,
-                        resource: buffer.raw().wgpu().as_entire_binding(),
-                    })
-                    .collect();
-                let (wgpu, _) = device.wgpu();
-                let bind_group = scoped(wgpu, self.name, || {
-                    wgpu.create_bind_group(&wgpu::BindGroupDescriptor {
-                        label: Some(self.name),
-                        layout,
-                        entries: &entries,
-                    })
-                })?;
-                Bound::Wgpu { pipeline: pipeline.clone(), bind_group }
-            }
-            #[cfg(feature = "cuda")]
-            Compiled::Cuda(program) => Bound::Cuda(Launch {
-                program: program.clone(),
-                arguments: buffers.iter().map(|buffer| Arc::clone(buffer.raw().cuda())).collect(),
-            }),
+        let Compiled { name, program, bindings, .. } = &*self.0;
+        let named = |binding: &String| {
+            let found = scope.find(binding);
+            found.unwrap_or_else(|| panic!("{name}: no buffer {binding}")).allocation()
         };
+        let buffers: Vec<&Arc<Allocation>> = bindings.iter().map(named).collect();
+        let memory: Vec<_> = buffers.iter().map(|buffer| &buffer.memory).collect();
+        let launch = device.api.bind(program, &memory, self.grid(workgroups)?)?;
+        let memory = buffers.into_iter().map(Arc::clone).collect();
+        Ok(Dispatch { name, launch, _memory: memory, work: Default::default() })
+    }
+
+    /// The numbers of workgroups in x and in y. There may be a few more than asked for.
+    fn grid(&self, workgroups: usize) -> Result<[u32; 2]> {
         let too_many = || {
-            let found = format!("{workgroups} workgroups of {}", self.name);
+            let found = format!("{workgroups} workgroups of {}", self.0.name);
             Error::unsupported(found, "use fewer replicas")
         };
         let total = u32::try_from(workgroups.max(1)).map_err(|_| too_many())?;
@@ -207,155 +145,77 @@ impl Kernel {
         if y > MAX_WORKGROUPS {
             return Err(too_many());
         }
-        let (workgroups, work) = ([total.div_ceil(y), y], Default::default());
-        Ok(Dispatch { name: self.name, bound, workgroups, work })
+        Ok([total.div_ceil(y), y])
     }
 
-    /// Workgroups for one invocation per element.
+    /// The number of workgroups for one invocation per element.
     pub(super) fn groups_for(&self, elements: usize) -> usize {
-        elements.div_ceil(self.workgroup as usize)
+        elements.div_ceil(self.workgroup())
     }
 }
 
-fn shader_module(device: &wgpu::Device, name: &str, text: &str) -> wgpu::ShaderModule {
-    let descriptor = wgpu::ShaderModuleDescriptor {
-        label: Some(name),
-        source: wgpu::ShaderSource::Wgsl(text.into()),
-    };
-    if cfg!(debug_assertions) {
-        return device.create_shader_module(descriptor);
+fn check_fit(device: &Device, name: &str, reflection: &Reflection) -> Result<()> {
+    let Reflection { workgroup_bytes, invocations, .. } = *reflection;
+    let has = device.capabilities();
+    if workgroup_bytes <= has.workgroup_bytes && invocations <= has.invocations {
+        return Ok(());
     }
-    // SAFETY: every index of our kernels is below the length its buffer is allocated with, and
-    // every loop ends; builds with debug assertions, which the tests are, run the same kernels
-    // with the checks on and compare every element of the results.
-    #[allow(unsafe_code, reason = "run-time checks cost up to a third of a kernel's time")]
-    unsafe {
-        device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
-    }
-}
-
-/// A buffer of any element type.
-pub(super) trait Bindable {
-    fn raw(&self) -> &Raw;
-}
-
-impl<T> Bindable for Buffer<T> {
-    fn raw(&self) -> &Raw {
-        &self.raw
-    }
-}
-
-/// Commands in the order in which a device carries them out.
-pub(super) enum Commands {
-    Wgpu(wgpu::CommandEncoder),
-    /// Takes each command as it comes.
-    #[cfg(feature = "cuda")]
-    Cuda(Device, Cuda),
-}
-
-impl Commands {
-    pub(super) fn new(device: &Device) -> Self {
-        match &device.api {
-            Api::Wgpu { device, .. } => {
-                Commands::Wgpu(device.create_command_encoder(&Default::default()))
-            }
-            #[cfg(feature = "cuda")]
-            Api::Cuda(cuda) => Commands::Cuda(device.clone(), cuda.clone()),
-        }
-    }
-
-    pub(super) fn dispatch<'a>(&mut self, dispatches: impl IntoIterator<Item = &'a Dispatch>) {
-        match self {
-            Commands::Wgpu(encoder) => {
-                let mut pass = begin_pass(encoder, None);
-                dispatches.into_iter().for_each(|dispatch| dispatch.record(&mut pass));
-            }
-            #[cfg(feature = "cuda")]
-            Commands::Cuda(device, cuda) => device.keep_failure(cuda.run(dispatches)),
-        }
-    }
-
-    /// Fills a buffer with zeros.
-    pub(super) fn clear<T>(&mut self, buffer: &Buffer<T>) {
-        match self {
-            Commands::Wgpu(encoder) => encoder.clear_buffer(buffer.raw.wgpu(), 0, None),
-            #[cfg(feature = "cuda")]
-            Commands::Cuda(device, cuda) => device.keep_failure(cuda.clear(buffer.raw.cuda())),
-        }
-    }
-
-    /// Copies all of a buffer into another of its size.
-    pub(super) fn copy<T>(&mut self, from: &Buffer<T>, to: &Buffer<T>) {
-        match self {
-            Commands::Wgpu(encoder) => {
-                let size = from.raw.size();
-                encoder.copy_buffer_to_buffer(from.raw.wgpu(), 0, to.raw.wgpu(), 0, size);
-            }
-            #[cfg(feature = "cuda")]
-            Commands::Cuda(device, cuda) => {
-                device.keep_failure(cuda.copy(from.raw.cuda(), to.raw.cuda()));
-            }
-        }
-    }
-}
-
-/// A compute pass that notes the time where it is told to.
-pub(super) fn begin_pass<'a>(
-    encoder: &'a mut wgpu::CommandEncoder,
-    timestamp_writes: Option<wgpu::ComputePassTimestampWrites>,
-) -> wgpu::ComputePass<'a> {
-    let label = Some("flashschnet");
-    encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes })
+    Err(Error::unsupported(
+        format!(
+            "a network of this size on {}: kernel {name} needs {workgroup_bytes} bytes of \
+             workgroup memory and {invocations} invocations",
+            has.name
+        ),
+        "use --backend cpu",
+    ))
 }
 
 impl Dispatch {
-    /// The kernel.
+    /// The name of the kernel.
     pub(super) fn name(&self) -> &'static str {
         self.name
     }
 
-    pub(super) fn record(&self, pass: &mut wgpu::ComputePass) {
-        match &self.bound {
-            Bound::Wgpu { pipeline, bind_group } => {
-                pass.set_pipeline(pipeline);
-                pass.set_bind_group(0, bind_group, &[]);
-                pass.dispatch_workgroups(self.workgroups[0], self.workgroups[1], 1);
-            }
-            #[cfg(feature = "cuda")]
-            Bound::Cuda(_) => panic!("a dispatch of another device"),
-        }
+    pub(super) fn launch(&self) -> &Launch {
+        &self.launch
     }
 
-    #[cfg(feature = "cuda")]
-    pub(super) fn launch_on(&self, cuda: &Cuda) -> Result<()> {
-        match &self.bound {
-            Bound::Cuda(launch) => cuda.launch(launch, self.workgroups),
-            Bound::Wgpu { .. } => panic!("a dispatch of another device"),
-        }
-    }
-
-    /// Says what it asks of the device.
+    /// Sets the work that does not depend on the neighbor list.
     pub(super) fn working(mut self, bytes: u64, flops: u64) -> Self {
         self.work[0] = Work { bytes, flops };
         self
     }
 
-    /// Says what it asks of the device for each edge of the neighbor list.
+    /// Sets the work for each edge of the neighbor list.
     pub(super) fn working_per_edge(mut self, bytes: u64, flops: u64) -> Self {
         self.work[1] = Work { bytes, flops };
         self
     }
 
-    /// What it asks of the device with so many edges in the list.
+    /// The work with `edges` edges in the neighbor list.
     pub(super) fn work(&self, edges: u64) -> Work {
         let [all, each] = self.work;
         Work { bytes: all.bytes + edges * each.bytes, flops: all.flops + edges * each.flops }
     }
 }
 
+/// Records dispatches, in order.
+pub(super) fn record<'a>(
+    commands: &mut dyn Commands,
+    dispatches: impl IntoIterator<Item = &'a Dispatch>,
+) {
+    for dispatch in dispatches {
+        commands.launch(dispatch.launch());
+    }
+}
+
 /// Submits dispatches, in order.
-pub(super) fn run<'a>(device: &Device, dispatches: impl IntoIterator<Item = &'a Dispatch>) {
-    let mut commands = Commands::new(device);
-    commands.dispatch(dispatches);
-    device.submit(commands);
+pub(super) fn run<'a>(
+    device: &Device,
+    dispatches: impl IntoIterator<Item = &'a Dispatch>,
+) -> Result<()> {
+    let mut commands = device.api.commands();
+    record(&mut *commands, dispatches);
+    device.submit(commands)?;
+    Ok(())
 }

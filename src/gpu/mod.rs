@@ -1,31 +1,48 @@
-//! The GPU backend: WGSL kernels through wgpu, on Vulkan, Metal or DX12.
+//! The GPU backend: WGSL kernels through wgpu, on Vulkan, Metal or DX12, or their twins in CUDA C.
+//!
+//! Calls run downward in this order:
+//!
+//! - `engine` submits steps, repeats them after an overflow, and reports.
+//! - `step` is the list of the dispatches of a step.
+//! - `state`, `neighbors`, `priors`, `integrate` and `network` each own their buffers, grow them
+//!   and make their dispatches.
+//! - `kernel`, `buffer`, `program` and `device` are typed.
+//! - `api` is the interface to the device. It knows bytes only.
+//!
+//! The others help: `storage` decides in which formats a network is stored, `tuning` holds every
+//! threshold, `pack` lays out weights and tables, `compose` makes the text of kernels, and `params`
+//! has the structs that host and shaders share.
 
+mod api;
 mod buffer;
-mod cfconv;
-#[cfg(feature = "cuda")]
-mod cuda;
-mod dense;
+mod ceilings;
+#[doc(hidden)]
+pub mod compose;
 mod device;
 mod engine;
+mod integrate;
 mod kernel;
-mod limits;
+mod neighbors;
 mod network;
 mod ops;
+mod pack;
+#[doc(hidden)]
 pub mod params;
-mod plan;
 mod priors;
-mod profile;
-mod stored;
-mod table;
-mod units;
-pub mod wgsl;
+mod program;
+mod state;
+mod step;
+mod storage;
+mod tuning;
 
-pub use device::{ADVICE, AdapterInfo, Counters, Device, Profile, adapters};
-pub use engine::Wgpu;
-pub use limits::Limits;
-pub(crate) use network::{layers_suit_units, narrow, split};
+pub use api::{ADVICE, Access, AdapterInfo, FeatureSet, adapters};
+pub use ceilings::Ceilings;
+pub use device::{Counters, Device};
+pub use engine::GpuEngine;
+#[doc(hidden)]
 pub use ops::GpuOps;
-pub(crate) use table::in_halves;
-pub(crate) use units::filters_suit_units;
+pub(crate) use pack::table::in_halves;
+pub(crate) use pack::{narrow, split};
+pub(crate) use storage::{Filters, Layers, Storage};
 /// The version of wgpu whose devices [`Device::from_wgpu`] takes.
 pub use wgpu;

@@ -1,23 +1,25 @@
-//! The operations one by one: upload, dispatch, download. For tests and for looking inside.
+//! The operations one by one: upload, dispatch, download. For tests and debugging.
 
 use super::buffer::Buffer;
-use super::cfconv::{Convolutions, Surroundings, radial_constants, radial_functions};
-use super::dense::DenseWeights;
+use super::compose::Value;
 use super::device::Device;
-use super::engine::{quads, triples};
-use super::kernel::{Bindable, Dispatch, Kernel, run};
-use super::network::{self, narrow};
-use super::params::{ALL_TERMS, Bead, Params, Status};
-use super::wgsl::Value;
+use super::engine::GpuEngine;
+use super::kernel::{Dispatch, Kernel, Scope, run, scope};
+use super::network::constants::radial_constants;
+use super::network::convolution::{Convolutions, Size};
+use super::network::dense::DenseWeights;
+use super::pack::filter::radial_functions;
+use super::pack::{self, narrow, quads};
+use super::params::{Bead, Params, Position, Status};
+use super::state::{bare_params, vec4, vectors};
 use crate::engine::{Dynamics, Engine, Integrator, Numerics, State, Terms};
 use crate::error::Result;
-use crate::gpu::Wgpu;
 use crate::model::schnet::{Linear, SchNet};
 use crate::model::{Cutoff, RadialBasis};
 use crate::ops::{Dense, Graph, Ops};
 use crate::system::System;
 
-/// The operations on a device.
+/// The operations on a device, with the given numerics of the network.
 #[derive(Debug, Clone)]
 pub struct GpuOps(pub Device, pub Numerics);
 
@@ -25,14 +27,13 @@ fn widen(values: Vec<f32>) -> Vec<f64> {
     values.into_iter().map(f64::from).collect()
 }
 
-fn params(n_beads: usize, n_replicas: usize, capacity: usize) -> Params {
-    Params {
-        n_beads: n_beads as u32,
-        n_replicas: n_replicas as u32,
-        capacity: capacity as u32,
-        term: ALL_TERMS,
-        ..bytemuck::Zeroable::zeroed()
-    }
+/// Positions as sums of two f32.
+fn places(positions: &[[f64; 3]]) -> Vec<Position> {
+    let place = |x: &[f64; 3]| {
+        let low = x.map(|x| x - f64::from(x as f32));
+        Position { high: vec4(*x, 0.0), low: vec4(low, 0.0) }
+    };
+    positions.iter().map(place).collect()
 }
 
 impl GpuOps {
@@ -46,7 +47,7 @@ impl GpuOps {
 
     fn params(&self, params: Params) -> Result<Buffer<Params>> {
         let buffer = Buffer::uniform(&self.0, "params")?;
-        buffer.write(&self.0, &[params]);
+        buffer.write(&self.0, &[params])?;
         Ok(buffer)
     }
 
@@ -55,12 +56,12 @@ impl GpuOps {
         Ok((self.upload("row", &rows)?, self.upload("col", &graph.col)?))
     }
 
-    fn dispatch(&self, kernel: &Kernel, buffers: &[&dyn Bindable], groups: usize) -> Result<()> {
-        run(&self.0, [&kernel.bind(&self.0, buffers, groups)?]);
-        Ok(())
+    fn dispatch(&self, kernel: &Kernel, scope: &Scope, groups: usize) -> Result<()> {
+        run(&self.0, [&kernel.bind(&self.0, scope, groups)?])
     }
 
-    /// The prior terms of one kernel, through an engine: tables and tuples are its own.
+    /// The prior terms of one of the two kernels. An engine whose system has only these terms
+    /// computes them.
     fn priors(
         &self,
         system: &System,
@@ -77,34 +78,36 @@ impl GpuOps {
                 }
             }
         }
-        let mut engine = Wgpu::new(&self.0, system, self.1)?;
-        let velocities = vec![[0.0; 3]; positions.len()];
-        engine.set_state(&State { positions: positions.to_vec(), velocities, step: 0 })?;
+        let dynamics = Dynamics::none(&system);
+        let mut engine = GpuEngine::new(&self.0, system, &dynamics, self.1)?;
+        engine.set_positions(positions)?;
         let forces = engine.evaluate(Terms::Total)?.forces;
         Ok((engine.prior_energy()?, forces))
     }
 }
 
-/// Rows of `width` channels with zeros up to whole fours.
+/// Rows of `width` channels, each filled up with zeros to whole fours.
 fn pad(values: &[f64], width: usize) -> Vec<f32> {
-    let padding = 4 * network::quads(width) as usize - width;
+    let padding = 4 * quads(width) as usize - width;
     let row = |row: &[f64]| [narrow(row), vec![0.0; padding]].concat();
     values.chunks_exact(width).flat_map(row).collect()
 }
 
+/// The inverse of [`pad`].
 fn unpad(values: Vec<f32>, width: usize) -> Vec<f64> {
-    let rows = values.chunks_exact(4 * network::quads(width) as usize);
+    let rows = values.chunks_exact(4 * quads(width) as usize);
     rows.flat_map(|row| row[..width].iter().map(|x| f64::from(*x))).collect()
 }
 
-/// A convolution by itself, on a graph of one replica.
+/// Convolutions on the graph of one replica, with the buffers that they read.
 struct Convolution {
     convolutions: Convolutions,
     params: Buffer<Params>,
     bead: Buffer<Bead>,
-    position: Buffer<[f32; 4]>,
+    position: Buffer<Position>,
     row: Buffer<[u32; 2]>,
     col: Buffer<u32>,
+    status: Buffer<Status>,
     force: Buffer<[f32; 4]>,
     edges: Option<Dispatch>,
 }
@@ -118,46 +121,41 @@ impl Convolution {
     ) -> Result<Convolution> {
         let n = positions.len();
         let (row, col) = ops.rows(graph)?;
+        let size = Size { n_beads: n, widest: n, n_edges: graph.col.len() };
         let mut convolution = Convolution {
-            convolutions: Convolutions::new(&ops.0, schnet, ops.1, n, n, graph.col.len())?,
-            params: ops.params(params(n, 1, 0))?,
+            convolutions: Convolutions::new(&ops.0, schnet, ops.1, size)?,
+            params: ops.params(bare_params(n, 1, 0))?,
             bead: ops.zeroed("bead", n)?,
-            position: ops.upload("position", &quads(positions))?,
+            position: ops.upload("position", &places(positions))?,
             row,
             col,
-            force: ops.zeroed("force", n)?,
+            status: ops.zeroed("status", 1)?,
+            force: ops.zeroed("force", 2 * n)?,
             edges: None,
         };
-        convolution.edges =
-            convolution.convolutions.edges(&ops.0, schnet, &convolution.surroundings())?;
+        convolution.edges = convolution.convolutions.edges(&ops.0, schnet, &convolution.scope())?;
         Ok(convolution)
     }
 
-    /// Rows of filters times the scales that those of a block are stored in parts of.
+    /// Rows of channels times the scale factors of the filters of a block.
     fn in_scale(&self, values: &[f64], n_filters: usize, block: usize) -> Vec<f64> {
         let ones = vec![1.0; n_filters];
         let scales = self.convolutions.scales.get(block).unwrap_or(&ones);
         values.iter().zip(scales.iter().cycle()).map(|(value, scale)| value * scale).collect()
     }
 
-    /// Features as the kernels gather them.
+    /// Features on the device, in the format that the kernels gather.
     fn gathered(&self, ops: &GpuOps, values: &[f64], n_filters: usize) -> Result<Buffer<u32>> {
-        ops.upload("gathered", &self.convolutions.stored.pack(&pad(values, n_filters)))
+        let format = self.convolutions.storage.features;
+        ops.upload("gathered", &pack::features(format, &pad(values, n_filters)))
     }
 
-    fn surroundings(&self) -> Surroundings<'_> {
-        let Convolution { params, bead, position, row, col, force, .. } = self;
-        Surroundings { params, bead, position, row, col, force }
+    fn scope(&self) -> Scope<'_> {
+        scope!(self; params, bead, position, row, col, status, force)
     }
 
-    fn run(
-        &self,
-        ops: &GpuOps,
-        kernel: impl FnOnce(&Convolutions, &Surroundings) -> Result<Dispatch>,
-    ) -> Result<()> {
-        let dispatch = kernel(&self.convolutions, &self.surroundings())?;
-        run(&ops.0, self.edges.iter().chain([&dispatch]));
-        Ok(())
+    fn run(&self, ops: &GpuOps, dispatch: &Dispatch) -> Result<()> {
+        run(&ops.0, self.edges.iter().chain([dispatch]))
     }
 }
 
@@ -178,29 +176,32 @@ impl Ops for GpuOps {
         }
         let capacity = replicas.iter().map(|r| (r[1] * r[1].saturating_sub(1)) as usize).max();
         let capacity = capacity.unwrap_or(0);
-        let params = self.params(params(n, replicas.len(), capacity))?;
+        let params = self.params(bare_params(n, replicas.len(), capacity))?;
         let rebuild = Status { rebuild: 1, ..Default::default() };
         let status = self.upload("status", &vec![rebuild; replicas.len()])?;
         let replica = self.upload("replica", &replicas)?;
         let bead = self.upload("bead", &beads)?;
-        let position = self.upload("position", &quads(positions))?;
+        let position = self.upload("position", &places(positions))?;
         let count = self.zeroed::<u32>("count", n)?;
         let row = self.zeroed::<[u32; 2]>("row", n)?;
         let col = self.zeroed::<u32>("col", capacity * replicas.len())?;
-        let built_at = self.zeroed::<[f32; 4]>("built_at", n)?;
+        let built_at = self.zeroed::<Position>("built_at", n)?;
 
-        let square = Value::Real(radius * radius);
-        let counting =
-            Kernel::new(&self.0, "neighbor_count", &[("LIST2", square), ("RADIUS2", square)])?;
-        let scanning = Kernel::new(&self.0, "neighbor_scan", &[])?;
-        let filling = Kernel::new(&self.0, "neighbor_fill", &[("LIST2", square)])?;
-        let buffers: [&dyn Bindable; 6] = [&params, &replica, &bead, &position, &status, &count];
-        self.dispatch(&counting, &buffers, n)?;
-        let buffers: [&dyn Bindable; 5] = [&params, &replica, &count, &status, &row];
-        self.dispatch(&scanning, &buffers, replicas.len())?;
-        let buffers: [&dyn Bindable; 8] =
-            [&params, &replica, &bead, &position, &status, &row, &col, &built_at];
-        self.dispatch(&filling, &buffers, n)?;
+        let scope = Scope::new(&[
+            ("params", &params),
+            ("status", &status),
+            ("replica", &replica),
+            ("bead", &bead),
+            ("position", &position),
+            ("count", &count),
+            ("row", &row),
+            ("col", &col),
+            ("built_at", &built_at),
+        ]);
+        let reach = [("LIST2", Value::Real(radius * radius))];
+        self.dispatch(&Kernel::new(&self.0, "neighbor_count", &reach)?, &scope, n)?;
+        self.dispatch(&Kernel::new(&self.0, "neighbor_scan", &[])?, &scope, replicas.len())?;
+        self.dispatch(&Kernel::new(&self.0, "neighbor_fill", &reach)?, &scope, n)?;
 
         let (rows, cols) = (row.read(&self.0)?, col.read(&self.0)?);
         let mut graph = Graph { row_ptr: vec![0], col: Vec::new() };
@@ -222,15 +223,22 @@ impl Ops for GpuOps {
             radial_constants(basis, &Cutoff::Identity { lower: 0.0, upper: basis.cutoff.upper() });
         constants.push(("N_RBF", Value::Count(n_rbf as u32)));
         let kernel = Kernel::new(&self.0, "radial_basis", &constants)?;
-        let params = self.params(params(positions.len(), 1, 0))?;
+        let params = self.params(bare_params(positions.len(), 1, 0))?;
         let (row, col) = self.rows(graph)?;
-        let position = self.upload("position", &quads(positions))?;
+        let position = self.upload("position", &places(positions))?;
         let function = self.upload("function", &radial_functions(basis))?;
         let distance = self.zeroed::<f32>("distance", n_edges)?;
         let values = self.zeroed::<[f32; 2]>("basis", n_edges * n_rbf)?;
-        let buffers: [&dyn Bindable; 7] =
-            [&params, &row, &col, &position, &function, &distance, &values];
-        self.dispatch(&kernel, &buffers, positions.len())?;
+        let scope = Scope::new(&[
+            ("params", &params),
+            ("row", &row),
+            ("col", &col),
+            ("position", &position),
+            ("function", &function),
+            ("distance", &distance),
+            ("basis", &values),
+        ]);
+        self.dispatch(&kernel, &scope, positions.len())?;
         let values = values.read(&self.0)?;
         Ok([
             widen(distance.read(&self.0)?),
@@ -252,9 +260,9 @@ impl Ops for GpuOps {
         let y = convolution.in_scale(y, n_filters, block);
         let y = self.upload("y", &pad(&y, n_filters))?;
         let m = self.zeroed::<f32>("m", graph.n_beads() * n_filters.next_multiple_of(4))?;
-        convolution.run(self, |convolutions, around| {
-            convolutions.forward(&self.0, schnet, block, around, &y, &m)
-        })?;
+        let around = convolution.scope().with("y", &y).with("m", &m);
+        let dispatch = convolution.convolutions.forward(&self.0, schnet, block, &around)?;
+        convolution.run(self, &dispatch)?;
         Ok(unpad(m.read(&self.0)?, n_filters))
     }
 
@@ -270,16 +278,17 @@ impl Ops for GpuOps {
         let convolution = Convolution::new(self, schnet, graph, positions)?;
         let n_filters = schnet.n_filters();
         let y = convolution.in_scale(y, n_filters, block);
-        let gathered = [&y, grad_m].map(|values| convolution.gathered(self, values, n_filters));
-        let [y, grad_m] = gathered;
-        let (y, grad_m) = (y?, grad_m?);
-        let gathered: [&dyn Bindable; 2] = [&y, &grad_m];
+        let y = convolution.gathered(self, &y, n_filters)?;
+        let grad_m = convolution.gathered(self, grad_m, n_filters)?;
         let grad_y =
             self.zeroed::<f32>("grad_y", graph.n_beads() * n_filters.next_multiple_of(4))?;
-        convolution.run(self, |convolutions, around| {
-            convolutions.backward(&self.0, schnet, block, around, gathered, &grad_y, true, 1.0)
-        })?;
-        let forces = triples(&convolution.force.read(&self.0)?);
+        let around = convolution.scope().with("y", &y).with("grad_m", &grad_m);
+        let around = around.with("grad_y", &grad_y);
+        let convolutions = &convolution.convolutions;
+        let dispatch = convolutions.backward(&self.0, schnet, block, &around, true, 1.0)?;
+        convolution.run(self, &dispatch)?;
+        // The range of the slow forces.
+        let forces = vectors(&convolution.force.read(&self.0)?[graph.n_beads()..]);
         let grad_y = unpad(grad_y.read(&self.0)?, n_filters);
         Ok((convolution.in_scale(&grad_y, n_filters, block), forces))
     }
@@ -289,7 +298,7 @@ impl Ops for GpuOps {
         let (n_in, n_out) =
             if forward { (layer.n_in, layer.n_out) } else { (layer.n_out, layer.n_in) };
         let rows = x.len() / n_in;
-        let params = self.params(params(rows, 1, 0))?;
+        let params = self.params(bare_params(rows, 1, 0))?;
         let out = match mode {
             Dense::ActivateAdd(_, residual) | Dense::TransposedAdd(residual) => {
                 self.upload("out", &narrow(residual))?
@@ -304,7 +313,7 @@ impl Ops for GpuOps {
         let weights = DenseWeights::new(&self.0, layer)?;
         let dispatch =
             weights.apply(&self.0, layer, mode, &params, rows, &x, pre.as_ref(), &out)?;
-        run(&self.0, [&dispatch]);
+        run(&self.0, [&dispatch])?;
         Ok(widen(out.read(&self.0)?))
     }
 
@@ -329,19 +338,13 @@ impl Ops for GpuOps {
         system: &System,
         integrator: Integrator,
         dt: f64,
-        beta: &[f64],
         forces: &[[f64; 3]],
         noise: &[[f64; 3]],
         state: &State,
     ) -> Result<State> {
-        let mut engine = Wgpu::new(&self.0, system.clone(), self.1)?;
-        engine.set_dynamics(&Dynamics {
-            integrator,
-            dt,
-            beta: beta.to_vec(),
-            seed: 0,
-            replica_ids: (0..system.n_replicas() as u32).collect(),
-        })?;
+        let replica_ids = (0..system.n_replicas() as u32).collect();
+        let dynamics = Dynamics { integrator, dt, seed: 0, replica_ids };
+        let mut engine = GpuEngine::new(&self.0, system.clone(), &dynamics, self.1)?;
         engine.set_state(state)?;
         engine.begin_step(forces, noise)?;
         engine.state()
@@ -350,14 +353,20 @@ impl Ops for GpuOps {
     fn noise(&self, seed: u64, replica: u32, step: u64, n_beads: usize) -> Result<Vec<[f64; 3]>> {
         let kernel = Kernel::new(&self.0, "noise", &[])?;
         let (seed_low, seed_high) = (seed as u32, (seed >> 32) as u32);
-        let params = self.params(Params { seed_low, seed_high, ..params(n_beads, 1, 0) })?;
+        let params = self.params(Params { seed_low, seed_high, ..bare_params(n_beads, 1, 0) })?;
         let replicas = self.upload("replica", &[[0, n_beads as u32, replica, 0]])?;
         let bead = Bead { replica: 0, first: 0, row: 0, bead_type: 0 };
         let bead = self.upload("bead", &vec![bead; n_beads])?;
         let step_count = self.upload("step_count", &[step as u32, (step >> 32) as u32])?;
         let xi = self.zeroed::<[f32; 4]>("noise", n_beads)?;
-        let buffers: [&dyn Bindable; 5] = [&params, &replicas, &bead, &step_count, &xi];
-        self.dispatch(&kernel, &buffers, kernel.groups_for(n_beads))?;
-        Ok(triples(&xi.read(&self.0)?))
+        let scope = Scope::new(&[
+            ("params", &params),
+            ("replica", &replicas),
+            ("bead", &bead),
+            ("step_count", &step_count),
+            ("xi", &xi),
+        ]);
+        self.dispatch(&kernel, &scope, kernel.groups_for(n_beads))?;
+        Ok(vectors(&xi.read(&self.0)?))
     }
 }

@@ -1,4 +1,5 @@
-//! Structs shared with WGSL, and nothing else. A test compares their layouts with the shaders'.
+//! Structs and numbers that host and shaders share. A test compares them with their definitions in
+//! the shaders.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -6,46 +7,108 @@ use bytemuck::{Pod, Zeroable};
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
 pub struct Params {
-    /// Beads of all replicas.
+    /// Number of beads of all replicas.
     pub n_beads: u32,
-    /// Replicas.
+    /// Number of replicas.
     pub n_replicas: u32,
-    /// Edges each replica has room for.
+    /// The edges that each replica has room for.
     pub capacity: u32,
-    /// Prior term to evaluate, [`ALL_TERMS`] or [`NO_TERM`].
+    /// The prior term to evaluate, or [`ALL_TERMS`].
     pub term: u32,
-    /// 1 where forces start from the external ones.
+    /// 1 if fast forces start from the external forces, 0 if they start from 0.
     pub with_external: u32,
+    /// The classes of forces whose energies are summed: [`FAST`], [`SLOW`] or both.
+    pub classes: u32,
     /// Lower half of the seed.
     pub seed_low: u32,
     /// Upper half of the seed.
     pub seed_high: u32,
-    /// 0 Langevin, 1 velocity Verlet, 2 Brownian motion.
+    /// One of [`integrator`].
     pub integrator: u32,
-    /// ps.
+    /// Time step, ps.
     pub dt: f32,
-    /// exp(−friction dt).
+    /// exp(−friction dt) of Langevin dynamics.
     pub keep: f32,
     /// √(1 − keep²).
     pub refresh: f32,
-    /// 1/friction of Brownian motion.
+    /// dt/friction of overdamped dynamics, mol Å²/kcal.
     pub mobility: f32,
 }
 
-/// Every prior term.
+/// [`Params::term`] for all prior terms.
 pub const ALL_TERMS: u32 = u32::MAX;
-/// No prior term.
-pub const NO_TERM: u32 = u32::MAX - 1;
+/// The class of the forces of priors and of the external forces.
+pub const FAST: u32 = 1;
+/// The class of the forces of the network.
+pub const SLOW: u32 = 2;
+/// Integrators of shaders/lib/params.wgsl.
+pub mod integrator {
+    /// Langevin dynamics.
+    pub const LANGEVIN: u32 = 0;
+    /// Velocity Verlet.
+    pub const NVE: u32 = 1;
+    /// Overdamped dynamics.
+    pub const OVERDAMPED: u32 = 2;
+    /// Overdamped dynamics by the rule of the published tool chain.
+    pub const OVERDAMPED_PUBLISHED: u32 = 3;
+}
+
+/// Activations of shaders/lib/activation.wgsl.
+pub mod activation {
+    /// tanh x.
+    pub const TANH: u32 = 0;
+    /// x/(1 + e⁻ˣ).
+    pub const SILU: u32 = 1;
+    /// ln(1 + eˣ) less a shift.
+    pub const SHIFTED_SOFTPLUS: u32 = 2;
+}
+
+/// Forms of shaders/prior_bonded.wgsl, one for each [`crate::model::PriorForm`] but the repulsions.
+/// Angles must come before dihedrals, because the kernel compares the numbers.
+#[allow(missing_docs, reason = "the names are those of the forms")]
+pub mod form {
+    pub const BOND: u32 = 0;
+    pub const ANGLE: u32 = 1;
+    pub const ANGLE_RAW: u32 = 2;
+    pub const QUARTIC: u32 = 3;
+    pub const QUARTIC_RAW: u32 = 4;
+    pub const RESTRICTED: u32 = 5;
+    pub const DIHEDRAL: u32 = 6;
+    pub const IMPROPER: u32 = 7;
+    pub const IMPROPER_SHIFTED: u32 = 8;
+}
+
+/// Positions are multiples of 1/GRID Å.
+pub const GRID: f64 = 4_294_967_296.0;
+
+/// `Position` of shaders/lib/separation.wgsl, counted from the replica's origin: the sum of two
+/// f32.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Pod, Zeroable)]
+pub struct Position {
+    /// xyz: the f32 nearest to the position, Å. w: the class of the bead for the [`PairRule`]s of
+    /// its molecule.
+    pub high: [f32; 4],
+    /// xyz: the rest of the position, Å. w: 0.
+    pub low: [f32; 4],
+}
+
+impl Position {
+    /// a − b, Å, as `separation` of shaders/lib/separation.wgsl.
+    pub fn separation(&self, b: &Self) -> [f32; 3] {
+        std::array::from_fn(|c| (self.high[c] - b.high[c]) + (self.low[c] - b.low[c]))
+    }
+}
 
 /// `Bead` of shaders/lib/params.wgsl.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
 pub struct Bead {
-    /// Its replica.
+    /// The number of its replica in the system.
     pub replica: u32,
-    /// The replica's first bead.
+    /// The first bead of its replica.
     pub first: u32,
-    /// Its row in the tables of its molecule.
+    /// Its row in the lists of prior terms of its molecule.
     pub row: u32,
     /// Its type.
     pub bead_type: u32,
@@ -55,55 +118,97 @@ pub struct Bead {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
 pub struct Tuple {
-    /// Local bead numbers.
+    /// Numbers of the beads within the replica.
     pub beads: [u32; 4],
-    /// 0 bond, 1 angle, 2 dihedral.
+    /// One of [`form`].
     pub form: u32,
-    /// Which of the tuple's beads looks at it.
+    /// The place in the tuple of the bead whose list this entry is in.
     pub slot: u32,
     /// Prior term.
     pub term: u32,
-    /// Fourier terms.
+    /// The number of Fourier terms.
     pub degree: u32,
-    /// First of its parameters.
+    /// The place of its first parameter in `values`.
     pub values: u32,
-    /// Structs of four words align to 16 bytes.
+    /// A struct with a vector of four words has a size in whole 16 bytes.
     pub padding: [u32; 3],
 }
 
-/// `PairRule` of shaders/prior_repulsion.wgsl.
+/// `PairRule` of shaders/prior_repulsion.wgsl: a bead interacts with all beads of its replica but a
+/// few exceptions, which are near it in number.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
 pub struct PairRule {
-    /// First record of the bead's class, or [`NO_RULE`].
+    /// The first record of the bead's class, or [`NO_RULE`].
     pub records: u32,
-    /// Exceptions among the beads before it.
+    /// Bits of the exceptions among the 32 beads before the bead.
     pub mask_low: u32,
-    /// Itself, and exceptions among the beads after it.
+    /// Bits of the bead itself and of the exceptions among the 31 beads after it.
     pub mask_high: u32,
     /// Prior term.
     pub term: u32,
 }
 
-/// The molecule's non-bonded pairs are no rule.
+/// A pair of shaders/prior_repulsion.wgsl has this many bits for the partner's number within the
+/// replica. The bits above hold the prior term.
+pub const BEAD_BITS: u32 = 24;
+
+/// The cutoff of a pair without a cutoff, Å.
+pub const NEVER: f64 = 1e30;
+
+/// [`PairRule::records`] for a molecule whose non-bonded pairs follow no rule.
 pub const NO_RULE: u32 = u32::MAX;
 
-/// The status of a replica, by the `STATUS_` words of shaders/lib/params.wgsl.
+/// The status of a replica: the `STATUS_` words of shaders/lib/params.wgsl, in order.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Default, Pod, Zeroable)]
 pub struct Status {
-    /// 1 if the neighbor list is being rebuilt in this step.
+    /// 1 if the neighbor list is rebuilt in this step.
     pub rebuild: u32,
-    /// Edges in the list.
+    /// Edges in the list when it was last built.
     pub edges: u32,
-    /// Edges needed when they were more than the capacity, else 0.
+    /// The edges that a list needed if it did not fit into the capacity, else 0.
     pub overflow: u32,
-    /// Most neighbors of a bead within the cutoff, at any rebuild.
+    /// The lowest bead with too many neighbors, and their excess: see [`Status::crowd`].
     pub crowded: u32,
-    /// 1 + the step at which a coordinate was not finite, else 0.
+    /// The bits [`NOT_FINITE`] and [`TOO_FAR`] when one of them was first seen, else 0.
     pub broken: u32,
-    /// Rebuilds of the neighbor list.
-    pub builds: u32,
-    /// Unused.
-    pub padding: [u32; 2],
+    /// Steps done before `broken` was set, low and high word.
+    pub broken_at: [u32; 2],
+    /// Number of rebuilds of the neighbor list, low and high word.
+    pub builds: [u32; 2],
+}
+
+/// A coordinate is not finite.
+pub const NOT_FINITE: u32 = 1;
+/// A coordinate is farther than [`crate::engine::FARTHEST`] from 0.
+pub const TOO_FAR: u32 = 2;
+
+impl Status {
+    /// The number within the replica of the lowest bead with too many neighbors, and their excess
+    /// over the limit, at most 255. `None` if no bead exceeds the limit.
+    pub fn crowd(&self) -> Option<(u32, u32)> {
+        let (bead, excess) = (0xff_ffff - (self.crowded >> 8), self.crowded & 0xff);
+        (excess > 0).then_some((bead, excess))
+    }
+
+    /// The step in which the replica was first seen to be broken, counted from 1.
+    pub fn broken_step(&self) -> u64 {
+        wide(self.broken_at) + 1
+    }
+
+    /// Number of rebuilds of the neighbor list.
+    pub fn n_builds(&self) -> u64 {
+        wide(self.builds)
+    }
+}
+
+/// The two words of a 64-bit count, the low word first.
+pub fn words(count: u64) -> [u32; 2] {
+    [count as u32, (count >> 32) as u32]
+}
+
+/// The 64-bit count of two words, the low word first.
+pub fn wide([low, high]: [u32; 2]) -> u64 {
+    u64::from(low) | u64::from(high) << 32
 }

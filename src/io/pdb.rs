@@ -1,11 +1,11 @@
-//! The topology as a PDB file, so that viewers can open the trajectories.
+//! The topology as a PDB file, which viewers need to show a trajectory.
 
 use std::fmt::Write;
 
 use crate::model::PriorForm;
 use crate::system::Molecule;
 
-/// Residues by bead type, 1 to 20: the one-letter codes in alphabetical order.
+/// The residues of bead types 1 to 20, in the alphabetical order of their one-letter codes.
 const RESIDUES: [&str; 20] = [
     "ALA", "CYS", "ASP", "GLU", "PHE", "GLY", "HIS", "ILE", "LYS", "LEU", "MET", "ASN", "PRO",
     "GLN", "ARG", "SER", "THR", "VAL", "TRP", "TYR",
@@ -18,11 +18,11 @@ struct Atom {
     residue: usize,
 }
 
-/// Atom names and residues of the beads, from their types; the names of the residues beside.
+/// The atoms and the residue names that follow from bead types.
 ///
-/// Five beads per residue have types 21 to 24 for N, CA, C and O, and the residue's own for CB (CA
-/// of glycine). Without those types every bead is the CA of its residue. Types from elsewhere
-/// become residues of one bead, UNK.
+/// In models with five beads per residue, types 21 to 24 are N, CA, C and O. A type of 1 to 20 is
+/// the CB of the residue, or the CA of a glycine. In models without types 21 to 24, every bead is
+/// the CA of its residue. A bead of another type becomes a residue UNK of its own.
 fn atoms(types: &[u32]) -> (Vec<Atom>, Vec<&'static str>) {
     let backbone = types.iter().any(|t| (21..=24).contains(t));
     let mut atoms: Vec<Atom> = Vec::with_capacity(types.len());
@@ -54,8 +54,9 @@ fn atoms(types: &[u32]) -> (Vec<Atom>, Vec<&'static str>) {
     (atoms, residues)
 }
 
-/// A molecule with coordinates in Å as the text of a PDB file: one chain, its harmonic bonds as
-/// CONECT records. Coordinates that do not fit the columns are moved to the origin together.
+/// The text of a PDB file of a molecule with coordinates in Å: one chain, with the harmonic bonds
+/// as CONECT records. If a coordinate does not fit its columns, the molecule is centered at the
+/// origin.
 pub fn topology_pdb(molecule: &Molecule, positions: &[[f64; 3]]) -> String {
     let (atoms, residues) = atoms(&molecule.types);
     let mut text = String::from("REMARK   1 COARSE-GRAINED BEADS, NAMED AFTER THEIR TYPES\n");
@@ -72,7 +73,7 @@ pub fn topology_pdb(molecule: &Molecule, positions: &[[f64; 3]]) -> String {
         for c in 0..3 {
             x[c] = (position[c] - shift[c]).clamp(-999.0, 9999.0);
         }
-        // The columns hold five and four digits; beyond, numbers start again, as elsewhere.
+        // The columns hold five and four digits. Larger numbers wrap around, as in other programs.
         let (serial, residue) = ((bead + 1) % 100_000, (atom.residue + 1) % 10_000);
         let (name, element) = (atom.name, &atom.name[..1]);
         let _ = writeln!(

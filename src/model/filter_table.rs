@@ -1,92 +1,98 @@
-//! Filters as tables: W(d) C(d) of each block as cubic pieces per channel.
+//! Filter tables: the filters W(d) of each block, with their envelope, as a cubic polynomial for
+//! each interval of distances and each channel.
 //!
-//! A filter depends on the distance alone, so it is evaluated once, in f64, when a model is put on
-//! a device. Every interval has its own four coefficients, rounded only after they are computed:
-//! knots with values and slopes would divide the rounding of the values by the spacing of the
-//! knots. The coefficients of t² and t³, t from the middle of a short interval, add little to a
-//! filter: few digits do for them, and they share a word. Intervals end at every breakpoint of the envelopes, where a derivative jumps. Energy and
-//! force use the same pieces, so that forces stay the gradient of the energy that is evaluated.
+//! A filter depends on the distance only, so the table is computed once, in f64, when a model is
+//! put on a device. Each interval stores its own four coefficients, which are rounded after they
+//! are computed. A table of values and slopes at knots would be less accurate: its slopes would
+//! contain the rounding errors of the values divided by the spacing of the knots. With t measured
+//! from the middle of a short interval, the terms in t² and t³ are small. Their coefficients need
+//! few digits and share one 32-bit word. Intervals end at every breakpoint of the envelopes,
+//! because a derivative jumps there. Energies and forces use the same polynomials, so that the
+//! forces are the gradient of the computed energy.
 
 use rayon::prelude::*;
 
+use super::filter::filters;
 use super::radial::Envelope;
 use super::schnet::SchNet;
 use crate::error::{Error, Result};
-use crate::reference::filters;
 
-/// A stretch between breakpoints of the envelopes, cut into equal cells.
+/// The range of distances between two breakpoints of the envelopes, divided into equal cells.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stretch {
-    /// Å.
+    /// Its smallest distance, Å.
     pub start: f64,
     /// Cells per Å.
     pub rate: f64,
-    /// Its first cell.
+    /// The index of its first cell.
     pub first: usize,
     /// Its number of cells.
     pub n_cells: usize,
 }
 
-/// A part of a stretch, cut into equal intervals, as many as its tolerance asks for: filters are
-/// steep at short distances and smooth at long ones, where most neighbors are.
+/// A part of a stretch, divided into equal intervals. Each cell has only as many intervals as the
+/// tolerance requires, because filters are steep at short distances and smooth at long distances,
+/// where most neighbors are.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cell {
-    /// Å.
+    /// Its smallest distance, Å.
     pub start: f64,
     /// Intervals per Å.
     pub rate: f64,
-    /// Its first interval.
+    /// The index of its first interval.
     pub first: usize,
     /// Its number of intervals.
     pub n_intervals: usize,
 }
 
-/// A distance in a table.
+/// The place of a distance in a table.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Place {
-    /// Its interval.
+    /// The index of the interval.
     pub interval: usize,
-    /// From 0 to 1 within it.
+    /// The position within the interval, from 0 to 1.
     pub s: f64,
-    /// Intervals per Å there: `dW/dd = rate dW/ds`.
+    /// Intervals per Å in this cell: `dW/dd = rate dW/ds`.
     pub rate: f64,
 }
 
 /// The filters of a network from distance 0 to its neighbor radius.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FilterTable {
-    /// In ascending order, without gaps.
+    /// The stretches in ascending order, without gaps.
     pub stretches: Vec<Stretch>,
-    /// Those of all stretches, in ascending order, without gaps.
+    /// The cells of all stretches in ascending order, without gaps.
     pub cells: Vec<Cell>,
-    /// Of each block: c0..c3 of `W = c0 + c1 s + c2 s² + c3 s³`, s from 0 to 1 within an interval.
-    /// About the middle of the interval ([`to_middle`]) the first two have the precision of f32, the
-    /// others [`SQUARE_BITS`] and [`CUBE_BITS`]. `[n_blocks][n_intervals, n_filters]`
+    /// c0..c3 of `W = c0 + c1 s + c2 s² + c3 s³`, s from 0 to 1 within an interval. The values are
+    /// such that, after [`to_middle`], c0 and c1 are f32 numbers, c2 has [`SQUARE_BITS`] and c3
+    /// [`CUBE_BITS`] significant bits. `[n_blocks][n_intervals, n_filters]`
     pub coefficients: Vec<Vec<[f64; 4]>>,
-    /// The largest error of a filter's value found inside the intervals, relative to the largest
-    /// value of its block at the start of the cell or beyond.
+    /// The largest error of a filter's value found in any interval, in units of the largest value
+    /// of the block. [`FilterTable::new`] says at which distances the largest value is taken.
     pub value_error: f64,
-    /// The same of its slope.
+    /// The same for the slope.
     pub slope_error: f64,
 }
 
-/// Cells across the radius, or a few more: a stretch has a whole number of them.
+/// The number of cells from 0 to the radius. A table can have a few more, because each stretch has
+/// a whole number of cells.
 const CELLS: f64 = 48.0;
-/// Beyond this many intervals a cell is no longer small.
+/// The largest number of intervals in a cell.
 const MOST_INTERVALS: usize = 1 << 12;
-/// Most beads of a coarse-grained protein keep this distance, Å: what a filter does below it must
-/// not set the scale for those above.
+/// Å. Most beads of a coarse-grained protein are farther apart. The filters below this distance
+/// must not determine the errors that are tolerated above it.
 pub const NEAREST: f64 = 4.0;
-/// Distances at which the largest values and slopes are looked for.
+/// The number of distances at which the largest values and slopes are searched.
 const SURVEY: usize = 2048;
 
 impl FilterTable {
-    /// A table whose slopes are within `tolerance` of the exact ones, relative to the largest slope
-    /// of the block at the same distance (but at most a third of the radius or [`NEAREST`],
-    /// whichever is more) or beyond; values are then far within.
+    /// Builds a table. The error of every slope is at most `tolerance`, in units of the largest
+    /// slope of the block at the start d of the cell and beyond. If d is greater than d_max, the
+    /// largest slope at d_max and beyond is used; d_max is a third of the radius, but at least
+    /// [`NEAREST`]. Relative errors of the values are then much smaller than `tolerance`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a tolerance that is not positive or that no table can meet.
+    /// [`Error::Invalid`] for a tolerance that is not positive or too small for a table.
     pub fn new(schnet: &SchNet, tolerance: f64) -> Result<Self> {
         if !(tolerance > 0.0 && tolerance.is_finite()) {
             return Err(Error::invalid("table tolerance", tolerance, "a number > 0"));
@@ -125,7 +131,7 @@ impl FilterTable {
         self.slope_error = self.slope_error.max(piece.error[1]);
     }
 
-    /// Where a distance from 0 to the radius lies.
+    /// The place of a distance between 0 and the radius.
     pub fn place(&self, d: f64) -> Place {
         let beyond = self.cells.partition_point(|cell| cell.start <= d);
         let cell = &self.cells[beyond.max(1) - 1];
@@ -134,14 +140,15 @@ impl FilterTable {
         Place { interval: cell.first + k, s: position - k as f64, rate: cell.rate }
     }
 
-    /// Intervals of all cells together.
+    /// The total number of intervals.
     pub fn n_intervals(&self) -> usize {
         self.cells.last().map_or(0, |cell| cell.first + cell.n_intervals)
     }
 }
 
-/// The coefficients of powers of the distance from the middle of the interval, in Å: there the
-/// higher ones count least, so that fewer digits of them do.
+/// Converts coefficients of powers of s to coefficients of powers of t, the distance in Å from the
+/// middle of the interval. This choice of origin makes the higher terms smallest, so that their
+/// coefficients need the fewest digits.
 pub fn to_middle([c0, c1, c2, c3]: [f64; 4], rate: f64) -> [f64; 4] {
     [
         c0 + 0.5 * c1 + 0.25 * c2 + 0.125 * c3,
@@ -157,24 +164,24 @@ fn from_middle(c: [f64; 4], rate: f64) -> [f64; 4] {
     [c0 - 0.5 * c1 + 0.25 * c2 - 0.125 * c3, c1 - c2 + 0.75 * c3, c2 - 1.5 * c3, c3]
 }
 
-/// Significant bits of the coefficient of t², and of that of t³: with signs and exponents they share
-/// a word.
+/// Significant bits of the coefficient of t². With signs and 5-bit exponents, the coefficients of
+/// t² and t³ fit in one 32-bit word.
 pub const SQUARE_BITS: u32 = 14;
-/// See [`SQUARE_BITS`].
+/// Significant bits of the coefficient of t³; see [`SQUARE_BITS`].
 pub const CUBE_BITS: u32 = 8;
 
-/// Coefficients about the middle as they are stored.
+/// Rounds the coefficients of powers of t to the precisions of the stored table.
 fn as_stored([c0, c1, c2, c3]: [f64; 4]) -> [f64; 4] {
     [f64::from(c0 as f32), f64::from(c1 as f32), to_bits(c2, SQUARE_BITS), to_bits(c3, CUBE_BITS)]
 }
 
-/// `x` with so many significant bits, to nearest.
+/// `x`, rounded to the nearest number with `bits` significant bits.
 fn to_bits(x: f64, bits: u32) -> f64 {
     let dropped = 53 - bits;
     f64::from_bits((x.to_bits() + (1 << (dropped - 1))) >> dropped << dropped)
 }
 
-/// 0, the breakpoints of both envelopes, and the radius.
+/// 0, the breakpoints of both envelopes, and the neighbor radius, in ascending order.
 fn breakpoints(schnet: &SchNet) -> Vec<f64> {
     let radius = schnet.neighbor_radius();
     let mut ends = vec![0.0, radius];
@@ -188,12 +195,13 @@ fn breakpoints(schnet: &SchNet) -> Vec<f64> {
     ends
 }
 
-/// The largest value and slope of each block's filters from some distances on: at distances so
-/// short that beads never come there, filters may be much steeper than anywhere else.
+/// The largest value and slope of each block's filters at each distance of a grid and beyond.
+/// Shorter distances are left out because filters can be much steeper there than between real
+/// beads.
 struct Survey {
-    /// Å, ascending.
+    /// Distances, Å, ascending.
     grid: Vec<f64>,
-    /// `[n_blocks][SURVEY]`
+    /// `[value, slope]`, `[n_blocks][SURVEY]`.
     largest: Vec<Vec<[f64; 2]>>,
 }
 
@@ -220,8 +228,9 @@ impl Survey {
         Survey { grid, largest }
     }
 
-    /// Of each block, at `start` or beyond, but not of the far parts alone: where an envelope makes
-    /// filters flat, what they add to a force is small beside the rest.
+    /// `[value, slope]` of each block: the largest at `start` and beyond. `start` is limited to
+    /// d_max of [`FilterTable::new`]: an envelope makes filters small at long distances, where they
+    /// contribute little to a force and need no small relative error.
     fn beyond(&self, start: f64) -> impl Iterator<Item = [f64; 2]> {
         let start = start.min((self.grid[SURVEY - 1] / 3.0).max(NEAREST));
         let k = self.grid.partition_point(|d| *d < start).min(SURVEY - 1);
@@ -229,23 +238,23 @@ impl Survey {
     }
 }
 
-/// A cell of every block's filters.
+/// A cell and its coefficients in every block.
 struct Piece {
     cell: Cell,
     /// `[n_blocks][n_intervals, n_filters]`
     coefficients: Vec<Vec<[f64; 4]>>,
-    /// Of value and slope, relative to the largest of the block.
+    /// The largest errors of value and slope, in units of the block's largest value and slope.
     error: [f64; 2],
 }
 
 impl Piece {
-    /// The piece of the fewest intervals whose slopes are within the tolerance.
+    /// The piece with the fewest intervals whose slope error is within the tolerance.
     fn within(schnet: &SchNet, ends: [f64; 2], survey: &Survey, tolerance: f64) -> Result<Self> {
         let (mut n, mut too_few) = (8, 0);
         let mut best: Option<Self> = None;
         loop {
             let piece = Piece::new(schnet, ends, n, survey);
-            // The error of a cubic's slope falls with the third power of the interval.
+            // The error of a cubic's slope is proportional to the third power of the interval.
             let wanted = n as f64 * (piece.error[1] / tolerance).cbrt();
             if piece.error[1] <= tolerance {
                 n = (wanted as usize).max(too_few + 1);
@@ -259,7 +268,7 @@ impl Piece {
             }
             if n > MOST_INTERVALS {
                 let expected = format!(
-                    "one that {MOST_INTERVALS} intervals of a cell can meet, or --filter exact"
+                    "one that {MOST_INTERVALS} intervals per cell can meet, or --filter exact"
                 );
                 return Err(Error::invalid("table tolerance", tolerance, expected));
             }
@@ -277,7 +286,7 @@ impl Piece {
             error: [0.0; 2],
         };
         for (block, largest) in survey.beyond(start).enumerate() {
-            // One-sided limits at both ends: an envelope's derivative may jump there.
+            // Values are taken just inside the ends: an envelope's derivative may jump at an end.
             let inset = 1e-9;
             let left = filters(schnet, block, &at(inset), true);
             let right = filters(schnet, block, &at(1.0 - inset), true);
@@ -289,7 +298,7 @@ impl Piece {
             let coefficients: Vec<[f64; 4]> = (0..n * n_filters)
                 .map(|k| from_middle(as_stored(to_middle(hermite(k), rate)), rate))
                 .collect();
-            // Where the errors of a cubic's slope and value are largest.
+            // A cubic's slope error is largest at s = ½ − √3/6, its value error at s = ½.
             for s in [0.211_324_865_405_187_1, 0.5] {
                 let exact = filters(schnet, block, &at(s), true);
                 for (k, c) in coefficients.iter().enumerate() {
@@ -299,7 +308,7 @@ impl Piece {
                     for ((error, found), largest) in
                         piece.error.iter_mut().zip(errors).zip(&largest)
                     {
-                        // A filter that is 0 everywhere is 0 in the table.
+                        // Without this, a filter that is 0 everywhere would give 0/0.
                         let relative = if found == 0.0 { 0.0 } else { found.abs() / largest };
                         *error = error.max(relative);
                     }

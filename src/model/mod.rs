@@ -1,26 +1,22 @@
-//! A CGSchNet model: a SchNet network plus classical prior terms, and the files that hold it.
+//! A CGSchNet model: a SchNet network plus classical prior terms.
 
+pub(crate) mod filter;
 pub mod filter_table;
-pub mod import;
-pub mod load;
-pub mod native;
-pub mod pickle;
 pub mod prior;
 pub mod radial;
 pub mod schnet;
 
 pub use filter_table::FilterTable;
-pub use load::{load_model_and_structures, load_structures};
 pub use prior::{Prior, PriorForm, PriorParameters};
 pub use radial::{Cutoff, RadialBasis, RadialFunctions};
 pub use schnet::{Activation, Interaction, Linear, SchNet};
 
 use crate::error::{Error, Result};
 
-/// The energy term name of the network.
+/// The name of the network's energy term.
 pub const SCHNET: &str = "SchNet";
 
-/// A CGSchNet model. The energy is the sum of the network's and of every prior term's.
+/// A CGSchNet model. Its energy is the sum of the energies of the network and of all prior terms.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
     /// The network; a prior-only model has none.
@@ -30,10 +26,10 @@ pub struct Model {
 }
 
 impl Model {
-    /// Checks every shape and value.
+    /// Checks all shapes and values.
     ///
     /// # Errors
-    /// [`Error::Invalid`] names the first field that is wrong.
+    /// [`Error::Invalid`] names the first wrong field.
     pub fn check(&self) -> Result<()> {
         if let Some(schnet) = &self.schnet {
             schnet.check()?;
@@ -42,7 +38,7 @@ impl Model {
             prior.check()?;
             if prior.name == SCHNET || self.priors[..i].iter().any(|other| other.name == prior.name)
             {
-                return Err(Error::invalid("prior name", &prior.name, "a name used once"));
+                return Err(Error::invalid("prior name", &prior.name, "a unique name"));
             }
         }
         if self.schnet.is_none() && self.priors.is_empty() {

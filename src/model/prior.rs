@@ -4,29 +4,31 @@ use std::collections::HashMap;
 
 use crate::error::{Error, Result};
 
-/// The functional form of a prior term. Parameters of a tuple are stored in the order given.
+/// The functional form of a prior term. The parameters of a tuple are stored in the order that each
+/// form lists.
 ///
-/// r is the distance of a pair; θ, in [0, π], the angle at the middle bead; φ, in (−π, π], the
-/// dihedral in the IUPAC sign. No form has a factor ½.
+/// r is the distance of a pair. θ, in [0, π], is the angle at the middle bead. φ, in (−π, π], is
+/// the dihedral angle with the IUPAC sign. No form has a factor ½.
 ///
-/// The energy of a pair of the four repulsions belongs half to each bead, any other tuple's to its
-/// first bead.
+/// In a sum by beads, the energy of a tuple belongs to its first bead. The four repulsions assign
+/// half of a pair's energy to each bead.
 ///
-/// # Where the geometry is degenerate
+/// # Degenerate geometries
 ///
-/// Every backend keeps energies and forces finite by the same rules, and computes exactly
-/// everywhere else. What divides has a lower bound, [`MIN_DISTANCE`] and [`MIN_SINE`]:
+/// All backends use the same rules to keep energies and forces finite. Denominators have the lower
+/// bounds [`MIN_DISTANCE`] and [`MIN_SINE`]; all other geometries are computed without change.
 ///
-/// * A length that divides is at least 1e-4 Å: of r in U = (σ/r)⁶ and its slope, of the
-///   separation in the direction of a force, of the two arms in cos θ and its gradient, of the
-///   middle bond in a dihedral's. Elsewhere r stays what it is, so that a bond of no length has
-///   its energy.
-/// * sin θ is at least 1e-4 in ∂θ/∂x = −(∂cos θ/∂x)/sin θ. θ itself is atan2(|a × b|, a·b).
-/// * sin²θ is at least 1e-8 in the k/sin²θ of [`PriorForm::RestrictedQuartic`], in the energy too,
-///   whose slope by that term is 0 below the bound.
-/// * |m|² and |n|² in the gradient of φ, m = b1 × b2 and n = b2 × b3, are at least
-///   1e-8 |b1|²|b2|² and 1e-8 |b2|²|b3|², of bonds that are each at least 1e-4 Å long. φ itself is
-///   atan2(|b2| b1·n, m·n), and 0 where both arguments are.
+/// * A length in a denominator is at least 1e-4 Å. This holds for r in U = (σ/r)⁶ and its slope,
+///   for the separation r in the unit vector of a force, for the two arms in sin θ, cos θ and their
+///   gradients, and for the middle bond in the gradient of a dihedral angle. Everywhere else r is
+///   unchanged, so that a bond of length 0 has the energy k x0² + v0.
+/// * sin θ is at least 1e-4 in ∂θ/∂x = −(∂cos θ/∂x)/sin θ. θ itself is atan2(|a × b|, a·b) for the
+///   arms a and b.
+/// * sin²θ is at least 1e-8 in the term k/sin²θ of [`PriorForm::RestrictedQuartic`]. Below that
+///   bound the term is constant and its slope is 0.
+/// * |m|² and |n|² in the gradient of φ, with m = b1 × b2 and n = b2 × b3, are at least
+///   1e-8 |b1|²|b2|² and 1e-8 |b2|²|b3|². In these bounds each bond length is at least 1e-4 Å. φ
+///   itself is atan2(|b2| b1·n, m·n), and 0 if both arguments are 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PriorForm {
     /// k (r − x0)² + v0; parameters `k, x0, v0`.
@@ -35,12 +37,12 @@ pub enum PriorForm {
     HarmonicAngle,
     /// k (θ − x0)² + v0; parameters `k, x0, v0`.
     HarmonicAngleRaw,
-    /// k (φ − x0)² + v0, the difference not wrapped; parameters `k, x0, v0`.
+    /// k (φ − x0)² + v0 without periodic wrapping of φ − x0; parameters `k, x0, v0`.
     HarmonicImproper,
-    /// k (ψ − x0)² + v0, ψ = φ + π for φ < 0, else φ − π; parameters `k, x0, v0`. This π is
-    /// [`SHIFT`], that of mlcg.
+    /// k (ψ − x0)² + v0 with ψ = φ + π' for φ < 0, else φ − π'; parameters `k, x0, v0`. As in mlcg,
+    /// π' is π in single precision, which is π + [`PI_EXCESS`].
     ShiftedHarmonicImproper,
-    /// v0 + Σ_n k1_n sin(nφ) + k2_n cos(nφ), n = 1..degree; parameters `v0, k1_1..k1_D, k2_1..k2_D`.
+    /// v0 + Σ_n k1_n sin(nφ) + k2_n cos(nφ), n = 1..D; parameters `v0, k1_1..k1_D, k2_1..k2_D`.
     Dihedral {
         /// The number of Fourier terms, D.
         degree: usize,
@@ -57,27 +59,32 @@ pub enum PriorForm {
     CutoffRepulsion,
     /// (6/α) exp(α (1 − r/r0)); parameters `alpha, r_0`, neither of them 0.
     ExpRepulsion,
-    /// As [`PriorForm::CutoffRepulsion`], of [`PriorForm::ExpRepulsion`]; parameters
+    /// [`PriorForm::CutoffRepulsion`] with U of [`PriorForm::ExpRepulsion`]; parameters
     /// `alpha, r_0, cutoff`.
     CutoffExpRepulsion,
 }
 
-/// Å; the least length that divides.
+/// The lower bound of a length in a denominator, Å.
 pub const MIN_DISTANCE: f64 = 1e-4;
 
-/// The least sine that divides; its square is the least sin²θ.
+/// The lower bound of sin θ in a denominator; its square is the lower bound of sin²θ.
 pub const MIN_SINE: f64 = 1e-4;
 
-/// The π of [`PriorForm::ShiftedHarmonicImproper`]: mlcg subtracts π in single precision whatever
-/// the precision of the rest, and published energies contain it. ψ is thereby 8.7e-8 off, with
-/// opposite signs on the two sides of φ = 0; the force is not affected but through ψ.
-pub const SHIFT: f64 = std::f32::consts::PI as f64;
+/// π in single precision, minus π. In [`PriorForm::ShiftedHarmonicImproper`], mlcg shifts the angle
+/// by π in single precision at every precision of the model. Published energies contain this error.
+pub const PI_EXCESS: f64 = std::f32::consts::PI as f64 - std::f64::consts::PI;
 
-/// Where files keep one parameter of a [`PriorForm`], or several that follow each other.
+/// ψ of [`PriorForm::ShiftedHarmonicImproper`] for φ = atan2(y, x), computed without the difference
+/// φ − π, which would lose digits of a small ψ. y and x must not be −0.
+pub(crate) fn psi(y: f64, x: f64) -> f64 {
+    -y.atan2(-x) + if y < 0.0 { PI_EXCESS } else { -PI_EXCESS }
+}
+
+/// A tensor or number in a file: one parameter of a [`PriorForm`], or several consecutive ones.
 pub(crate) struct Column {
-    /// Its names: a file has one of them.
+    /// Its possible names; a file has only one of them.
     pub(crate) names: &'static [&'static str],
-    /// How many parameters, if the tensor has an axis for them.
+    /// The number of parameters, if the tensor has an axis for them.
     pub(crate) series: Option<usize>,
     pub(crate) kind: ColumnKind,
 }
@@ -85,7 +92,7 @@ pub(crate) struct Column {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ColumnKind {
     Required,
-    /// 0 where the file has none.
+    /// The parameter is 0 if the file does not contain it.
     Optional,
     /// One number for all tuples.
     Shared,
@@ -147,25 +154,34 @@ impl PriorForm {
         }
     }
 
-    /// Whether the form is one of the four repulsions, which [`crate::ops::Ops::prior_repulsion`]
-    /// computes; all others are [`crate::ops::Ops::prior_bonded`]'s.
+    /// Whether the form is one of the four repulsions. [`crate::ops::Ops::prior_repulsion`]
+    /// computes these, and [`crate::ops::Ops::prior_bonded`] all other forms.
     pub fn is_repulsion(&self) -> bool {
-        matches!(
-            self,
+        match self {
             PriorForm::Repulsion
-                | PriorForm::CutoffRepulsion
-                | PriorForm::ExpRepulsion
-                | PriorForm::CutoffExpRepulsion
-        )
+            | PriorForm::CutoffRepulsion
+            | PriorForm::ExpRepulsion
+            | PriorForm::CutoffExpRepulsion => true,
+            PriorForm::HarmonicBond
+            | PriorForm::HarmonicAngle
+            | PriorForm::HarmonicAngleRaw
+            | PriorForm::HarmonicImproper
+            | PriorForm::ShiftedHarmonicImproper
+            | PriorForm::Dihedral { .. }
+            | PriorForm::QuarticAngle
+            | PriorForm::QuarticAngleRaw
+            | PriorForm::RestrictedQuartic => false,
+        }
     }
 
-    /// Whether these parameters leave the form without a value: it divides by α and r0.
+    /// Whether these parameters leave the form undefined: exponential repulsions divide by α and
+    /// r0.
     fn is_undefined(&self, parameters: &[f64]) -> bool {
         matches!(self, PriorForm::ExpRepulsion | PriorForm::CutoffExpRepulsion)
             && parameters[..2].contains(&0.0)
     }
 
-    /// The form that a class of mlcg stands for; `degree` is that of a Fourier series.
+    /// The form of a prior class of mlcg. `degree` is the degree of a Fourier series.
     pub(crate) fn of_class(class: &str, degree: usize) -> Option<Self> {
         Some(match class {
             "HarmonicBonds" | "GeneralBonds" => PriorForm::HarmonicBond,
@@ -185,12 +201,12 @@ impl PriorForm {
         })
     }
 
-    /// Where mlcg's tensors hold the parameters, in their order.
+    /// The tensors of mlcg that hold the parameters, in the order of the parameters.
     pub(crate) fn columns(&self) -> Vec<Column> {
         use ColumnKind::{Optional, Required, Shared};
         let one = |names| Column { names, series: None, kind: Required };
         let series = |names, n| Column { names, series: Some(n), kind: Required };
-        // Absent from the harmonic priors as published, where it is always 0.
+        // The published harmonic priors do not contain the offset, which is 0 for them.
         let offset = |kind| Column { names: &["v_0", "V0", "v0"], series: None, kind };
         let cutoff = || Column { names: &["cutoff"], series: None, kind: Shared };
         let exponential = || vec![one(&["alpha"]), one(&["r_0", "r0"])];
@@ -220,25 +236,25 @@ impl PriorForm {
     }
 }
 
-/// The largest degree of a dihedral that files may have: far beyond any fit.
+/// The largest degree of a dihedral that is read from a file, far above the degrees in use.
 pub(crate) const MAX_DEGREE: usize = 64;
 
-/// Bead types of a tuple; positions beyond the order are 0.
+/// The bead types of a tuple; the elements from the order on are 0.
 pub type TypeKey = [u32; 4];
 
-/// How the parameters of a prior term are found.
+/// The parameters of a prior term, and their assignment to tuples.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PriorParameters {
-    /// Row i belongs to the tuples whose bead types, in the listed order, are `keys[i]`. A tuple
-    /// whose types are not among the keys has zero parameters, which is an error for the two forms
-    /// that have no value then, [`PriorForm::ExpRepulsion`] and [`PriorForm::CutoffExpRepulsion`].
+    /// Row i belongs to the tuples whose bead types, in the order of the tuple, are `keys[i]`. A
+    /// tuple whose types are not among the keys has zero parameters. This is an error for
+    /// [`PriorForm::ExpRepulsion`] and [`PriorForm::CutoffExpRepulsion`], which are undefined then.
     Keyed {
         /// One key per row, without repeats.
         keys: Vec<TypeKey>,
         /// `[keys.len(), n_parameters]`.
         values: Vec<f64>,
     },
-    /// Row i belongs to tuple i of the structure's list of the same name.
+    /// Row i belongs to tuple i of the structure's tuple list with the name of the prior.
     PerTuple {
         /// `[n_tuples, n_parameters]`.
         values: Vec<f64>,
@@ -248,7 +264,7 @@ pub enum PriorParameters {
 /// One prior term of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prior {
-    /// Also the name of the structures' tuple list it acts on.
+    /// Its name, which is also the name of the tuple list that it acts on.
     pub name: String,
     /// Its form.
     pub form: PriorForm,
@@ -283,7 +299,7 @@ impl Prior {
         }
     }
 
-    /// The parameters of each tuple, `[n_tuples, n_parameters]`, and how many tuples had no key.
+    /// Returns the parameters, `[n_tuples, n_parameters]`, and the number of tuples without a key.
     pub(crate) fn join(&self, tuples: &[[u32; 4]], types: &[u32]) -> Result<(Vec<f64>, usize)> {
         let (order, stride) = (self.form.order(), self.form.n_parameters());
         let key_of = |tuple: &[u32; 4]| {
@@ -340,7 +356,7 @@ impl Prior {
         Err(Error::invalid(
             format!("prior/{}", self.name),
             format!(
-                "{} of {} tuples without parameters, of bead types {}",
+                "{} of {} tuples with zero or no parameters, bead types {}",
                 undefined.len(),
                 tuples.len(),
                 types.join(", ")

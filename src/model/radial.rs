@@ -1,4 +1,6 @@
-//! Radial bases and cutoff envelopes: parameters and the one formula behind all of them.
+//! Radial bases and cutoff envelopes: the parameters of each kind, and one common formula.
+
+use std::f64::consts::PI;
 
 use crate::error::{Error, Result};
 
@@ -7,20 +9,20 @@ use crate::error::{Error, Result};
 pub enum Cutoff {
     /// C = 1 everywhere; `upper` still bounds the neighbor list.
     Identity {
-        /// Unused by the value.
+        /// Å; C does not depend on it.
         lower: f64,
         /// Å.
         upper: f64,
     },
-    /// ½(cos(π d/upper) + 1) below `upper` when `lower` ≤ 0, else the bump
-    /// ½(cos(π(2(d − lower)/(upper − lower) + 1)) + 1) between both; 0 elsewhere.
+    /// If `lower` ≤ 0: C = ½(cos(π d/upper) + 1) below `upper`, else 0. If `lower` > 0:
+    /// C = ½(cos(π(2(d − lower)/(upper − lower) + 1)) + 1) between `lower` and `upper`, else 0.
     Cosine {
         /// Å.
         lower: f64,
         /// Å.
         upper: f64,
     },
-    /// 1 up to `upper − width`, then ½ + ½cos(π(d − upper + width)/width) up to `upper`; 0 beyond.
+    /// C = 1 up to `upper − width`, ½ + ½cos(π(d − upper + width)/width) up to `upper`, then 0.
     ShiftedCosine {
         /// Å.
         upper: f64,
@@ -30,7 +32,7 @@ pub enum Cutoff {
 }
 
 impl Cutoff {
-    /// The distance beyond which the envelope is 0 (or, for `Identity`, not asked for), Å.
+    /// The upper limit, Å. The envelope is 0 beyond it, except for `Identity`.
     pub fn upper(&self) -> f64 {
         match *self {
             Cutoff::Identity { upper, .. }
@@ -39,7 +41,7 @@ impl Cutoff {
         }
     }
 
-    /// The lower limit, Å; 0 where the kind has none.
+    /// The lower limit, Å; 0 for a kind without one.
     pub fn lower(&self) -> f64 {
         match *self {
             Cutoff::Identity { lower, .. } | Cutoff::Cosine { lower, .. } => lower,
@@ -47,15 +49,15 @@ impl Cutoff {
         }
     }
 
-    /// The envelope in the form every backend evaluates.
+    /// The envelope in the form that every backend evaluates.
     ///
-    /// A cosine with no lower limit is the shifted cosine of width `upper`.
+    /// A cosine without a lower limit equals the shifted cosine of width `upper`.
     pub fn envelope(&self) -> Envelope {
         match *self {
             Cutoff::Identity { .. } => Envelope { start: f64::INFINITY, ..Envelope::ONE },
             Cutoff::Cosine { lower, upper } if lower > 0.0 => {
                 let rate = 2.0 / (upper - lower);
-                Envelope { low: lower, start: lower, end: upper, rate, phase: 1.0 }
+                Envelope { low: lower, start: lower, end: upper, rate }
             }
             Cutoff::Cosine { upper, .. } => {
                 Envelope { start: 0.0, end: upper, rate: 1.0 / upper, ..Envelope::ONE }
@@ -87,30 +89,23 @@ impl Cutoff {
     }
 }
 
-/// All envelopes as one: 0 below `low`, 1 up to `start`, then ½ + ½cos(π((d − start)·rate + phase))
-/// up to `end`, 0 from there on.
+/// The common form of all envelopes: 0 up to `low`, 1 up to `start`, sin²(½π (end − d)·rate) up to
+/// `end`, and 0 beyond. The sine is accurate near the end, where ½ + ½cos would lose digits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Envelope {
-    /// 0 at and below this distance, Å.
+    /// C is 0 at this distance and below, Å.
     pub low: f64,
-    /// 1 up to this distance, Å.
+    /// C is 1 up to this distance, Å.
     pub start: f64,
-    /// 0 from this distance on, Å.
+    /// C is 0 at this distance and beyond, Å.
     pub end: f64,
-    /// Half periods per Å.
+    /// Half periods of the cosine per Å.
     pub rate: f64,
-    /// Half periods at `start`.
-    pub phase: f64,
 }
 
 impl Envelope {
-    const ONE: Envelope = Envelope {
-        low: f64::NEG_INFINITY,
-        start: f64::INFINITY,
-        end: f64::INFINITY,
-        rate: 0.0,
-        phase: 0.0,
-    };
+    const ONE: Envelope =
+        Envelope { low: f64::NEG_INFINITY, start: f64::INFINITY, end: f64::INFINITY, rate: 0.0 };
 
     /// C(d) and dC/dd (1/Å).
     pub fn value_and_slope(&self, d: f64) -> (f64, f64) {
@@ -120,13 +115,12 @@ impl Envelope {
         if d <= self.start {
             return (1.0, 0.0);
         }
-        let angle = std::f64::consts::PI * ((d - self.start) * self.rate + self.phase);
-        let value = 0.5 * (angle.cos() + 1.0);
-        (value, -0.5 * std::f64::consts::PI * self.rate * angle.sin())
+        let (sin, cos) = (0.5 * PI * self.rate * (self.end - d)).sin_cos();
+        (sin * sin, -PI * self.rate * sin * cos)
     }
 }
 
-/// The functions of a radial basis, without its envelope. `K` functions each.
+/// The K functions of a radial basis, without its envelope.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RadialFunctions {
     /// exp(coeff (d − offset_k)²).
@@ -136,8 +130,8 @@ pub enum RadialFunctions {
         /// Å, length K.
         offset: Vec<f64>,
     },
-    /// exp(−betas_k (exp(alpha (lower − d)) − means_k)²); `lower` is the cutoff's lower limit, or
-    /// the inner one of the extended form.
+    /// exp(−betas_k (exp(alpha (lower − d)) − means_k)²). `lower` is the lower limit of the cutoff;
+    /// in mlcg's ExtendedExpNormalBasis it is a parameter of its own.
     ExpNormal {
         /// 1/Å.
         alpha: f64,
@@ -157,24 +151,24 @@ pub enum RadialFunctions {
     },
 }
 
-/// A radial basis: functions of the distance times the basis' own envelope.
+/// A radial basis: functions of the distance, multiplied by the envelope of the basis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RadialBasis {
     /// The functions.
     pub functions: RadialFunctions,
-    /// The basis' own cutoff object; its upper limit is the neighbor radius.
+    /// The envelope of the basis; its upper limit is the neighbor radius.
     pub cutoff: Cutoff,
 }
 
-/// Every basis as one: B_k(d) = exp(−sharpness_k (t(d) − center_k)²) with t(d) = d, or
-/// t(d) = exp(alpha (lower − d)) where `warp` holds (alpha, lower).
+/// The common form of all bases: B_k(d) = exp(−sharpness_k (t(d) − center_k)²) with t(d) = d, or
+/// t(d) = exp(alpha (lower − d)) if `warp` is (alpha, lower).
 #[derive(Debug, Clone, PartialEq)]
 pub struct RadialForm {
-    /// Length K.
+    /// Centers, length K.
     pub center: Vec<f64>,
-    /// Length K.
+    /// Factors in the exponents, length K.
     pub sharpness: Vec<f64>,
-    /// (alpha in 1/Å, lower in Å).
+    /// (alpha in 1/Å, lower in Å), or `None` for t(d) = d.
     pub warp: Option<(f64, f64)>,
 }
 
@@ -202,7 +196,7 @@ impl RadialBasis {
         }
     }
 
-    /// The form every backend evaluates.
+    /// The functions in the form that every backend evaluates.
     pub fn form(&self) -> RadialForm {
         match &self.functions {
             RadialFunctions::Gaussian { coeff, offset } => RadialForm {

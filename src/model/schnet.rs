@@ -1,4 +1,4 @@
-//! SchNet's hyper-parameters and weights. Matrices are row-major, (out, in): y = W x + b.
+//! The hyperparameters and weights of SchNet. Matrices are row-major, (out, in): y = W x + b.
 
 use super::radial::{Cutoff, RadialBasis};
 use crate::error::{Error, Result};
@@ -10,9 +10,9 @@ pub struct Linear {
     pub n_in: usize,
     /// Length of y.
     pub n_out: usize,
-    /// `[n_out, n_in]`.
+    /// W, `[n_out, n_in]`.
     pub weight: Vec<f64>,
-    /// `[n_out]`.
+    /// b, `[n_out]`.
     pub bias: Option<Vec<f64>>,
 }
 
@@ -47,10 +47,10 @@ pub enum Activation {
     Tanh,
     /// x / (1 + e^−x).
     Silu,
-    /// ln(1 + e^x) − shift. PyTorch Geometric's shift is ln 2 rounded to single precision; the
-    /// plain softplus has 0.
+    /// ln(1 + e^x) − shift. The shift of PyTorch Geometric is ln 2 in single precision; the plain
+    /// softplus has a shift of 0.
     ShiftedSoftplus {
-        /// Subtracted constant.
+        /// The subtracted constant.
         shift: f64,
     },
 }
@@ -78,15 +78,15 @@ impl Activation {
 /// One interaction block.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Interaction {
-    /// Filter network, first layer: (F, K) with bias, then the activation.
+    /// First layer of the filter network: (F, K) with bias, followed by the activation.
     pub filter0: Linear,
-    /// Filter network, second layer: (F, F) without bias.
+    /// Second layer of the filter network: (F, F) without bias.
     pub filter1: Linear,
-    /// Features to filters: (F, H) without bias.
+    /// From the features to the channels of the filters: (F, H) without bias.
     pub lin1: Linear,
-    /// Messages to features: (H, F) with bias, then the activation.
+    /// From the messages to the features: (H, F) with bias, followed by the activation.
     pub lin2: Linear,
-    /// Output of the block, added to the features: (H, H) with bias.
+    /// Output layer of the block: (H, H) with bias. Its result is added to the features.
     pub lin: Linear,
 }
 
@@ -105,19 +105,19 @@ pub struct SchNet {
     pub n_types: usize,
     /// Width of the features, H.
     pub n_hidden: usize,
-    /// `[n_types, n_hidden]`.
+    /// The embedding table, `[n_types, n_hidden]`.
     pub embedding: Vec<f64>,
-    /// B(d), with its own envelope inside.
+    /// B(d), which contains an envelope of its own.
     pub radial_basis: RadialBasis,
-    /// C(d), applied to the output of the filter networks.
+    /// C(d), which multiplies the output of the filter networks.
     pub cutoff: Cutoff,
-    /// Shared by the whole network.
+    /// act, the same in the whole network.
     pub activation: Activation,
     /// The interaction blocks.
     pub interactions: Vec<Interaction>,
-    /// H → … → 1; the activation between layers, a bias on all but the last.
+    /// Readout layers, H → … → 1, with the activation between them. All but the last have a bias.
     pub readout: Vec<Linear>,
-    /// More neighbors than this within the cutoff are an error.
+    /// The largest number of neighbors of a bead; more are an error.
     pub max_num_neighbors: Option<u32>,
 }
 
@@ -127,12 +127,12 @@ impl SchNet {
         self.interactions.first().map_or(0, |block| block.filter1.n_out)
     }
 
-    /// The radius within which beads are neighbors, Å: the upper cutoff of the radial basis.
+    /// Beads within this radius are neighbors, Å: the upper limit of the radial basis' envelope.
     pub fn neighbor_radius(&self) -> f64 {
         self.radial_basis.cutoff.upper()
     }
 
-    /// Checks every shape and value once, so that no backend has to.
+    /// Checks all shapes and values, so that backends can rely on them.
     pub fn check(&self) -> Result<()> {
         self.radial_basis.check()?;
         self.cutoff.check("conv.cutoff")?;

@@ -1,7 +1,8 @@
-//! Continuous-filter convolution: gather, multiply, sum by receiver.
+//! Continuous-filter convolution: gathers features, multiplies by filters, sums by receiver.
 
-use super::neighbor::{Pairs, minus};
-use super::radial::Filters;
+use super::neighbor::Pairs;
+use crate::geometry::separation;
+use crate::model::filter::Filters;
 use crate::ops::Graph;
 
 /// `m_i = Σ_j y_j ∘ W(d_ij)`.
@@ -46,8 +47,8 @@ pub(super) fn cfconv_backward(
                 slope += filters.slope[pair * n_filters + f]
                     * (y[at_j] * grad_m[at_i] + y[at_i] * grad_m[at_j]);
             }
-            let separation = minus(positions[i], positions[j]);
-            for (force, x) in forces[i].iter_mut().zip(separation) {
+            let between = separation(positions[i], positions[j]);
+            for (force, x) in forces[i].iter_mut().zip(between) {
                 *force -= slope * x / pairs.distance[pair];
             }
         }

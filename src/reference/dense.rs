@@ -1,32 +1,8 @@
 //! Linear layers on rows of features.
 
+use crate::model::filter::product;
 use crate::model::schnet::Linear;
 use crate::ops::Dense;
-
-/// `W x (+ b)` for every row of `x`.
-pub(super) fn product(layer: &Linear, x: &[f64], with_bias: bool) -> Vec<f64> {
-    let mut y = Vec::with_capacity(x.len() / layer.n_in * layer.n_out);
-    // Columns of W in memory order let the inner loop run over outputs.
-    let mut columns = vec![0.0; layer.weight.len()];
-    for o in 0..layer.n_out {
-        for k in 0..layer.n_in {
-            columns[k * layer.n_out + o] = layer.weight[o * layer.n_in + k];
-        }
-    }
-    for row in x.chunks_exact(layer.n_in) {
-        let start = y.len();
-        match &layer.bias {
-            Some(bias) if with_bias => y.extend(bias),
-            _ => y.resize(start + layer.n_out, 0.0),
-        }
-        for (value, column) in row.iter().zip(columns.chunks_exact(layer.n_out)) {
-            for (sum, weight) in y[start..].iter_mut().zip(column) {
-                *sum += weight * value;
-            }
-        }
-    }
-    y
-}
 
 /// `Wᵀ x` for every row of `x`.
 fn transposed_product(layer: &Linear, x: &[f64]) -> Vec<f64> {

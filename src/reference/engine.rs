@@ -1,11 +1,15 @@
-//! The reference engine: the operations in order, replica by replica.
+//! The reference engine: runs the operations in order, replica by replica.
 
 use super::{integrate, network, prior};
-use crate::engine::{Dynamics, Engine, Evaluation, Filter, Integrator, Memory, State, Terms};
+use crate::engine::{
+    Dynamics, Engine, Evaluation, FARTHEST, Filter, Integrator, KernelTime, Memory, Probe, Reading,
+    State, Terms, Wanted, check_positions, origins,
+};
 use crate::error::{Error, Result};
 use crate::model::FilterTable;
 use crate::random::{Stream, normal3};
-use crate::system::{System, check_vectors};
+use crate::structure::check_vectors;
+use crate::system::System;
 
 /// An [`Engine`] in f64 on one thread.
 #[derive(Debug, Clone)]
@@ -13,36 +17,47 @@ pub struct Reference {
     system: System,
     /// `None` for exact filters.
     table: Option<FilterTable>,
-    dynamics: Option<Dynamics>,
+    dynamics: Dynamics,
     state: State,
     external: Vec<[f64; 3]>,
-    /// Of the present positions; `None` until asked for.
+    /// Energies and forces of all terms at the current positions; `None` until they are needed.
     total: Option<Evaluation>,
     last_good: u64,
 }
 
 impl Reference {
-    /// An engine for `system` with exact filters: the definition of every result.
-    pub fn new(system: System) -> Self {
-        let external = vec![[0.0; 3]; system.n_beads()];
-        let (table, dynamics, state, total) = (None, None, State::default(), None);
-        Reference { system, table, dynamics, state, external, total, last_good: 0 }
-    }
-
-    /// An engine for `system` with filters of a kind: with tables, the definition of what tables
-    /// compute.
+    /// An engine for a system and its dynamics with exact filters: the definition of every result.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a tolerance that no table can meet.
-    pub fn with_filter(system: System, filter: Filter) -> Result<Self> {
+    /// [`Error::Invalid`] for dynamics that do not fit the system.
+    pub fn new(system: System, dynamics: &Dynamics) -> Result<Self> {
+        dynamics.check(&system)?;
+        let zero = vec![[0.0; 3]; system.n_beads()];
+        Ok(Reference {
+            table: None,
+            dynamics: dynamics.clone(),
+            state: State::at_rest(&system, zero.clone()),
+            external: zero,
+            total: None,
+            last_good: 0,
+            system,
+        })
+    }
+
+    /// The same, with filters evaluated as `filter` says. With tables, this engine defines the
+    /// results of the backends that use tables.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a tolerance that no table can meet; see also [`Reference::new`].
+    pub fn with_filter(system: System, dynamics: &Dynamics, filter: Filter) -> Result<Self> {
         let table = match &system.schnet {
             Some(schnet) => filter.table(schnet)?,
             None => None,
         };
-        Ok(Reference { table, ..Reference::new(system) })
+        Ok(Reference { table, ..Reference::new(system, dynamics)? })
     }
 
-    /// Energies by replica and by bead, and forces if they are asked for.
+    /// Computes the energies of replicas and beads and, if `with_forces`, the forces.
     fn evaluate_terms(&self, terms: Terms, with_forces: bool) -> Result<Evaluation> {
         let system = &self.system;
         let mut evaluation = Evaluation::default();
@@ -84,7 +99,7 @@ impl Reference {
     }
 
     fn replica_id(&self, r: usize) -> u32 {
-        self.dynamics.as_ref().map_or(r as u32, |dynamics| dynamics.replica_ids[r])
+        self.dynamics.replica_ids[r]
     }
 
     fn in_replica(&self, error: Error, r: usize) -> Error {
@@ -96,7 +111,7 @@ impl Reference {
         }
     }
 
-    /// The total, computed once per state.
+    /// Energies and forces of all terms, computed once per state.
     fn total(&mut self) -> Result<&Evaluation> {
         if self.total.is_none() {
             self.total = Some(self.evaluate_terms(Terms::Total, true)?);
@@ -115,15 +130,46 @@ impl Reference {
     }
 
     fn step(&mut self, noise: &[[f64; 3]]) -> Result<()> {
-        let Some(Dynamics { integrator, dt, beta, .. }) = self.dynamics.clone() else {
-            return Err(Error::invalid("dynamics", "none", "set_dynamics before advance"));
-        };
+        let Dynamics { integrator, dt, .. } = self.dynamics;
         let forces = self.forces()?;
-        integrate::begin(&self.system, integrator, dt, &beta, &forces, noise, &mut self.state);
+        integrate::begin(&self.system, integrator, dt, &forces, noise, &mut self.state);
         self.total = None;
         let forces = self.forces()?;
         integrate::end(&self.system, integrator, dt, &forces, &mut self.state);
         Ok(())
+    }
+}
+
+impl Reference {
+    /// Fails if a coordinate or velocity is not finite, or a coordinate is beyond [`FARTHEST`].
+    fn check(&self) -> Result<()> {
+        let State { positions, velocities, step, .. } = &self.state;
+        for r in 0..self.system.n_replicas() {
+            let beads = self.system.beads(r);
+            let vectors = [&positions[beads.clone()], &velocities[beads]];
+            let finite = vectors.iter().all(|v| v.iter().flatten().all(|x| x.is_finite()));
+            let what = match finite {
+                true if vectors[0].iter().flatten().all(|x| x.abs() <= FARTHEST) => continue,
+                true => format!("a coordinate is beyond {FARTHEST} Å"),
+                false => "a coordinate or velocity is not finite".to_owned(),
+            };
+            let (replica, first_step) = (self.replica_id(r), self.last_good);
+            return Err(Error::BlowUp { replica, first_step, last_step: *step, what });
+        }
+        Ok(())
+    }
+
+    fn evaluation(&mut self, terms: Terms, with_forces: bool) -> Result<Evaluation> {
+        match terms {
+            Terms::Total if with_forces => self.total().cloned(),
+            Terms::Total => match &self.total {
+                Some(total) => {
+                    Ok(Evaluation { energy: total.energy.clone(), ..Default::default() })
+                }
+                None => self.evaluate_terms(terms, false),
+            },
+            Terms::Network | Terms::Prior(_) => self.evaluate_terms(terms, with_forces),
+        }
     }
 }
 
@@ -133,57 +179,17 @@ impl Engine for Reference {
     }
 
     fn set_state(&mut self, state: &State) -> Result<()> {
-        check_vectors("positions", &state.positions, self.system.n_beads())?;
-        check_vectors("velocities", &state.velocities, self.system.n_beads())?;
+        state.check(&self.system)?;
         (self.state, self.total, self.last_good) = (state.clone(), None, state.step);
         Ok(())
     }
 
-    fn state(&mut self) -> Result<State> {
-        for r in 0..self.system.n_replicas() {
-            let beads = self.system.beads(r);
-            let vectors = [&self.state.positions[beads.clone()], &self.state.velocities[beads]];
-            if vectors.iter().any(|v| v.iter().flatten().any(|x| !x.is_finite())) {
-                return Err(Error::BlowUp {
-                    replica: self.replica_id(r),
-                    first_step: self.last_good,
-                    last_step: self.state.step,
-                    what: "a coordinate or velocity is not finite".into(),
-                });
-            }
-        }
-        self.last_good = self.state.step;
-        Ok(self.state.clone())
-    }
-
-    fn set_dynamics(&mut self, dynamics: &Dynamics) -> Result<()> {
-        dynamics.check(&self.system)?;
-        self.dynamics = Some(dynamics.clone());
+    fn set_positions(&mut self, positions: &[[f64; 3]]) -> Result<()> {
+        check_positions(&self.system, positions)?;
+        self.state.positions = positions.to_vec();
+        self.state.origins = origins(&self.system, positions);
+        (self.total, self.last_good) = (None, self.state.step);
         Ok(())
-    }
-
-    fn advance(&mut self, n_steps: u64) -> Result<()> {
-        for _ in 0..n_steps {
-            let mut noise = vec![[0.0; 3]; self.system.n_beads()];
-            if let Some(dynamics) = &self.dynamics
-                && dynamics.integrator != Integrator::Nve
-            {
-                for r in 0..self.system.n_replicas() {
-                    let id = dynamics.replica_ids[r];
-                    for (bead, noise) in noise[self.system.beads(r)].iter_mut().enumerate() {
-                        let step = self.state.step;
-                        *noise = normal3(dynamics.seed, Stream::Noise, id, step, bead as u32);
-                    }
-                }
-            }
-            self.step(&noise)?;
-        }
-        Ok(())
-    }
-
-    fn advance_with_noise(&mut self, noise: &[[f64; 3]]) -> Result<()> {
-        check_vectors("noise", noise, self.system.n_beads())?;
-        self.step(noise)
     }
 
     fn set_external_forces(&mut self, forces: Option<&[[f64; 3]]>) -> Result<()> {
@@ -197,22 +203,51 @@ impl Engine for Reference {
         Ok(())
     }
 
-    fn potential(&mut self) -> Result<Vec<f64>> {
-        self.energies(Terms::Total)
+    fn advance(&mut self, n_steps: u64) -> Result<()> {
+        for _ in 0..n_steps {
+            let mut noise = vec![[0.0; 3]; self.system.n_beads()];
+            if self.dynamics.integrator != Integrator::Nve {
+                let (seed, step) = (self.dynamics.seed, self.state.step);
+                for (r, id) in self.dynamics.replica_ids.iter().enumerate() {
+                    for (bead, noise) in noise[self.system.beads(r)].iter_mut().enumerate() {
+                        *noise = normal3(seed, Stream::Noise, *id, step, bead as u32);
+                    }
+                }
+            }
+            self.step(&noise)?;
+        }
+        Ok(())
     }
 
-    fn energies(&mut self, terms: Terms) -> Result<Vec<f64>> {
-        match (terms, &self.total) {
-            (Terms::Total, Some(total)) => Ok(total.energy.clone()),
-            _ => self.evaluate_terms(terms, false).map(|evaluation| evaluation.energy),
+    fn read(&mut self, wanted: Wanted) -> Result<Reading> {
+        self.check()?;
+        let mut reading = Reading { step: self.state.step, ..Reading::default() };
+        if let Some(terms) = wanted.energies {
+            terms.check(&self.system)?;
+            reading.evaluation = self.evaluation(terms, wanted.forces)?;
         }
+        if !wanted.forces {
+            reading.evaluation =
+                Evaluation { energy: reading.evaluation.energy, ..Default::default() };
+        }
+        self.last_good = self.state.step;
+        reading.state = wanted.state.then(|| self.state.clone());
+        Ok(reading)
     }
 
-    fn evaluate(&mut self, terms: Terms) -> Result<Evaluation> {
-        match terms {
-            Terms::Total => self.total().cloned(),
-            _ => self.evaluate_terms(terms, true),
-        }
+    fn memory(&self) -> Memory {
+        Memory::default()
+    }
+
+    fn probe(&mut self) -> &mut dyn Probe {
+        self
+    }
+}
+
+impl Probe for Reference {
+    fn advance_with_noise(&mut self, noise: &[[f64; 3]]) -> Result<()> {
+        check_vectors("noise", noise, self.system.n_beads())?;
+        self.step(noise)
     }
 
     fn n_edges(&mut self) -> Result<Vec<u64>> {
@@ -227,7 +262,11 @@ impl Engine for Reference {
         (0..self.system.n_replicas()).map(count).collect()
     }
 
-    fn memory(&self) -> Memory {
-        Memory::default()
+    fn profile(&mut self, _: u64) -> Result<Vec<KernelTime>> {
+        Err(Error::unsupported("timing kernels of the reference", "time whole steps"))
+    }
+
+    fn list_builds(&mut self) -> Result<Option<u64>> {
+        Ok(None)
     }
 }

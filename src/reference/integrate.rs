@@ -1,4 +1,4 @@
-//! The integrators, split at the force evaluation.
+//! The integrators, split into the parts before and after the force evaluation.
 
 use crate::engine::{Integrator, State};
 use crate::system::System;
@@ -19,12 +19,11 @@ fn drift(h: f64, state: &mut State) {
     }
 }
 
-/// Everything before the force evaluation of a step.
+/// The part of a step before the force evaluation.
 pub(super) fn begin(
     system: &System,
     integrator: Integrator,
     dt: f64,
-    beta: &[f64],
     forces: &[[f64; 3]],
     noise: &[[f64; 3]],
     state: &mut State,
@@ -32,11 +31,12 @@ pub(super) fn begin(
     match integrator {
         Integrator::Langevin { friction } => {
             let keep = (-friction * dt).exp();
-            let refresh = (1.0 - keep * keep).sqrt();
+            // √(1 − keep²). exp_m1 keeps the digits of 1 − keep² for small friction.
+            let refresh = (-(-2.0 * friction * dt).exp_m1()).sqrt();
             kick(system, 0.5 * dt, forces, state);
             drift(0.5 * dt, state);
             let masses = system.masses();
-            for (r, beta) in beta.iter().enumerate() {
+            for (r, beta) in state.beta.iter().enumerate() {
                 for i in system.beads(r) {
                     let thermal = refresh * (1.0 / (beta * masses[i])).sqrt();
                     for (v, xi) in state.velocities[i].iter_mut().zip(noise[i]) {
@@ -50,14 +50,16 @@ pub(super) fn begin(
             kick(system, 0.5 * dt, forces, state);
             drift(dt, state);
         }
-        Integrator::Overdamped { friction } => {
-            for (r, beta) in beta.iter().enumerate() {
+        Integrator::Overdamped { friction } | Integrator::OverdampedPublished { friction } => {
+            for (r, beta) in state.beta.iter().enumerate() {
                 let diffusion = 1.0 / (beta * friction);
+                let published = matches!(integrator, Integrator::OverdampedPublished { .. });
+                let mobility = if published { diffusion } else { 1.0 / friction };
                 let thermal = (2.0 * diffusion * dt).sqrt();
                 for i in system.beads(r) {
                     for c in 0..3 {
                         state.positions[i][c] +=
-                            forces[i][c] * diffusion * dt + thermal * noise[i][c];
+                            forces[i][c] * mobility * dt + thermal * noise[i][c];
                     }
                 }
             }
@@ -65,7 +67,7 @@ pub(super) fn begin(
     }
 }
 
-/// Everything after the force evaluation of a step.
+/// The part of a step after the force evaluation.
 pub(super) fn end(
     system: &System,
     integrator: Integrator,
@@ -73,7 +75,7 @@ pub(super) fn end(
     forces: &[[f64; 3]],
     state: &mut State,
 ) {
-    if !matches!(integrator, Integrator::Overdamped { .. }) {
+    if integrator.has_velocities() {
         kick(system, 0.5 * dt, forces, state);
     }
     state.step += 1;

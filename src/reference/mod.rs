@@ -1,8 +1,7 @@
-//! The definition of every operation: f64, plain loops, and exact filters unless tables are asked
-//! for.
+//! The reference backend: it defines the result of every operation, in f64 with plain loops.
+//! Filters are exact unless tables are asked for.
 //!
-//! Nothing here is clever, and nothing here may become so: the other backends are measured
-//! against it.
+//! The other backends are tested against this code, so it must stay simple.
 
 mod cfconv;
 mod dense;
@@ -11,20 +10,20 @@ mod integrate;
 mod neighbor;
 mod network;
 mod prior;
-mod radial;
+mod table;
 
 pub use engine::Reference;
-pub(crate) use radial::{filters, hidden, radial_basis};
 
 use crate::engine::{Integrator, State};
 use crate::error::Result;
-use crate::model::RadialBasis;
 use crate::model::schnet::{Linear, SchNet};
+use crate::model::{RadialBasis, filter};
 use crate::ops::{Dense, Graph, Ops};
 use crate::random::{Stream, normal3};
 use crate::system::System;
 
 /// The operations one by one.
+#[doc(hidden)]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ReferenceOps;
 
@@ -45,7 +44,7 @@ impl Ops for ReferenceOps {
         positions: &[[f64; 3]],
     ) -> Result<[Vec<f64>; 3]> {
         let distance = neighbor::distances(graph, positions);
-        let (value, slope) = radial::radial_basis(basis, &distance);
+        let (value, slope) = filter::radial_basis(basis, &distance);
         Ok([distance, value, slope])
     }
 
@@ -58,7 +57,7 @@ impl Ops for ReferenceOps {
         y: &[f64],
     ) -> Result<Vec<f64>> {
         let pairs = neighbor::Pairs::new(graph, positions);
-        let filters = radial::filters(schnet, block, &pairs.distance, false);
+        let filters = filter::filters(schnet, block, &pairs.distance, false);
         Ok(cfconv::cfconv_forward(graph, &pairs, &filters, y))
     }
 
@@ -72,7 +71,7 @@ impl Ops for ReferenceOps {
         grad_m: &[f64],
     ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
         let pairs = neighbor::Pairs::new(graph, positions);
-        let filters = radial::filters(schnet, block, &pairs.distance, true);
+        let filters = filter::filters(schnet, block, &pairs.distance, true);
         Ok(cfconv::cfconv_backward(graph, &pairs, &filters, positions, y, grad_m))
     }
 
@@ -101,13 +100,12 @@ impl Ops for ReferenceOps {
         system: &System,
         integrator: Integrator,
         dt: f64,
-        beta: &[f64],
         forces: &[[f64; 3]],
         noise: &[[f64; 3]],
         state: &State,
     ) -> Result<State> {
         let mut state = state.clone();
-        integrate::begin(system, integrator, dt, beta, forces, noise, &mut state);
+        integrate::begin(system, integrator, dt, forces, noise, &mut state);
         Ok(state)
     }
 

@@ -1,18 +1,9 @@
-//! Neighbor lists by brute force, and the undirected pairs behind their edges.
+//! Neighbor lists by brute force, and the undirected pairs of their edges.
 
 use std::collections::HashMap;
 
+use crate::geometry::{separation, square};
 use crate::ops::Graph;
-
-/// x − y.
-pub(super) fn minus(x: [f64; 3], y: [f64; 3]) -> [f64; 3] {
-    [x[0] - y[0], x[1] - y[1], x[2] - y[2]]
-}
-
-/// x · y.
-pub(super) fn dot(x: [f64; 3], y: [f64; 3]) -> f64 {
-    x[0] * y[0] + x[1] * y[1] + x[2] * y[2]
-}
 
 pub(super) fn neighbor_list(positions: &[[f64; 3]], first_bead: &[usize], radius: f64) -> Graph {
     let mut graph = Graph { row_ptr: vec![0], col: Vec::new() };
@@ -20,8 +11,8 @@ pub(super) fn neighbor_list(positions: &[[f64; 3]], first_bead: &[usize], radius
         let beads = replica[0]..replica[1];
         for i in beads.clone() {
             for j in beads.clone() {
-                let separation = minus(positions[i], positions[j]);
-                if i != j && dot(separation, separation) < radius * radius {
+                let between = separation(positions[i], positions[j]);
+                if i != j && square(between) < radius * radius {
                     graph.col.push(j as u32);
                 }
             }
@@ -36,18 +27,18 @@ pub(super) fn distances(graph: &Graph, positions: &[[f64; 3]]) -> Vec<f64> {
     let mut distance = Vec::with_capacity(graph.col.len());
     for i in 0..graph.n_beads() {
         for edge in graph.row(i) {
-            let separation = minus(positions[i], positions[graph.col[edge] as usize]);
-            distance.push(dot(separation, separation).sqrt());
+            let between = separation(positions[i], positions[graph.col[edge] as usize]);
+            distance.push(square(between).sqrt());
         }
     }
     distance
 }
 
-/// The undirected pairs of a symmetric graph: a filter is evaluated once for both directions.
+/// The undirected pairs of a symmetric graph. Both directions of a pair share one filter.
 pub(super) struct Pairs {
-    /// The pair of each edge. `[n_edges]`
+    /// The number of the pair of each edge. `[n_edges]`
     pub of_edge: Vec<usize>,
-    /// Å. `[n_pairs]`
+    /// The distance of each pair, Å. `[n_pairs]`
     pub distance: Vec<f64>,
 }
 

@@ -1,18 +1,19 @@
-//! SchNet forward and backward: the list of operations of one force evaluation.
+//! The forward and backward pass of SchNet, as the list of operations of one force evaluation.
 
 use super::cfconv::{cfconv_backward, cfconv_forward};
 use super::dense::dense;
 use super::neighbor::{Pairs, neighbor_list};
-use super::radial::{Filters, filters, tabulated_filters};
+use super::table::tabulated_filters;
 use crate::error::{Error, Result};
 use crate::model::FilterTable;
+use crate::model::filter::{Filters, filters};
 use crate::model::schnet::SchNet;
 use crate::ops::{Dense, Graph};
 
 /// The directed edges of one replica within the network's radius.
 ///
 /// # Errors
-/// [`Error::TooManyNeighbors`] with replica 0, for the caller to fill in.
+/// [`Error::TooManyNeighbors`] with replica 0; the caller sets the right number.
 pub(super) fn graph(schnet: &SchNet, positions: &[[f64; 3]]) -> Result<Graph> {
     let graph = neighbor_list(positions, &[0, positions.len()], schnet.neighbor_radius());
     if let Some(limit) = schnet.max_num_neighbors {
@@ -27,18 +28,18 @@ pub(super) fn graph(schnet: &SchNet, positions: &[[f64; 3]]) -> Result<Graph> {
     Ok(graph)
 }
 
-/// What the backward pass needs again of one replica.
+/// The arrays of one replica that the backward pass uses again.
 struct Kept {
     graph: Graph,
     pairs: Pairs,
     /// Filters, y and z of each block.
     blocks: Vec<(Filters, Vec<f64>, Vec<f64>)>,
-    /// Inputs of the readout's layers.
+    /// The inputs of the layers of the readout, before the activation.
     inputs: Vec<Vec<f64>>,
 }
 
-/// The network's energy of each bead of one replica; the filters, of a table if there is one, have
-/// slopes for the way back.
+/// The network's energy of each bead of one replica. Filters come from the table if there is one.
+/// `with_slopes` evaluates the slopes of the filters, which the backward pass needs.
 fn forward(
     schnet: &SchNet,
     table: Option<&FilterTable>,
@@ -87,7 +88,7 @@ pub(super) fn energies(
     forward(schnet, table, types, positions, false).map(|(bead_energy, _)| bead_energy)
 }
 
-/// The network's energy of each bead and the force on it, for one replica.
+/// The network's energy of each bead and the force on each bead, for one replica.
 pub(super) fn network(
     schnet: &SchNet,
     table: Option<&FilterTable>,

@@ -1,38 +1,34 @@
-//! Classical terms: energy and gradient of one tuple, and their sums.
+//! The priors: energy and gradient of one tuple, and their sums.
 
-use super::neighbor::{dot, minus};
+use crate::geometry::{cross, dot, separation, square};
 use crate::model::PriorForm;
-use crate::model::prior::{MIN_DISTANCE, MIN_SINE, SHIFT};
+use crate::model::prior::{MIN_DISTANCE, MIN_SINE, psi};
 use crate::system::{Molecule, System, Term};
-
-fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-}
 
 /// s a + t b.
 fn combine(s: f64, a: [f64; 3], t: f64, b: [f64; 3]) -> [f64; 3] {
     [s * a[0] + t * b[0], s * a[1] + t * b[1], s * a[2] + t * b[2]]
 }
 
-/// The length of a vector as it divides.
+/// The length of a vector for use in a denominator, where it has a lower bound.
 fn length(a: [f64; 3]) -> f64 {
-    dot(a, a).sqrt().max(MIN_DISTANCE)
+    square(a).sqrt().max(MIN_DISTANCE)
 }
 
-/// A coordinate of a tuple and its gradient.
+/// A coordinate of a tuple, and its gradient by the positions of the beads.
 type Coordinate = (f64, [[f64; 3]; 4]);
 
 /// r = |x0 − x1|.
 fn distance(x: [[f64; 3]; 4]) -> Coordinate {
-    let a = minus(x[0], x[1]);
-    let r = dot(a, a).sqrt();
+    let a = separation(x[0], x[1]);
+    let r = square(a).sqrt();
     let unit = combine(1.0 / r.max(MIN_DISTANCE), a, 0.0, a);
     (r, [unit, combine(-1.0, unit, 0.0, unit), [0.0; 3], [0.0; 3]])
 }
 
 /// cos θ at x1.
 fn cosine(x: [[f64; 3]; 4]) -> Coordinate {
-    let (a, b) = (minus(x[0], x[1]), minus(x[2], x[1]));
+    let (a, b) = (separation(x[0], x[1]), separation(x[2], x[1]));
     let (len_a, len_b) = (length(a), length(b));
     let c = dot(a, b) / (len_a * len_b);
     let at0 = combine(1.0 / (len_a * len_b), b, -c / (len_a * len_a), a);
@@ -40,28 +36,29 @@ fn cosine(x: [[f64; 3]; 4]) -> Coordinate {
     (c, [at0, combine(-1.0, at0, -1.0, at2), at2, [0.0; 3]])
 }
 
-/// sin θ at x1, from the cross product, which knows small angles better than the cosine does.
+/// sin θ at x1, from the cross product, which is more accurate at small angles than the cosine.
 fn sine(x: [[f64; 3]; 4]) -> f64 {
-    let (a, b) = (minus(x[0], x[1]), minus(x[2], x[1]));
+    let (a, b) = (separation(x[0], x[1]), separation(x[2], x[1]));
     let cross = cross(a, b);
-    dot(cross, cross).sqrt() / (length(a) * length(b))
+    square(cross).sqrt() / (length(a) * length(b))
 }
 
 /// θ at x1.
 fn angle(x: [[f64; 3]; 4]) -> Coordinate {
-    let (a, b) = (minus(x[0], x[1]), minus(x[2], x[1]));
+    let (a, b) = (separation(x[0], x[1]), separation(x[2], x[1]));
     let cross = cross(a, b);
-    let theta = dot(cross, cross).sqrt().atan2(dot(a, b));
+    let theta = square(cross).sqrt().atan2(dot(a, b));
     let slope = -1.0 / sine(x).max(MIN_SINE);
     (theta, cosine(x).1.map(|g| combine(slope, g, 0.0, g)))
 }
 
-/// φ in (−π, π] (gradient: Blondel and Karplus 1996).
-fn dihedral(x: [[f64; 3]; 4]) -> Coordinate {
-    let (b1, b2, b3) = (minus(x[1], x[0]), minus(x[2], x[1]), minus(x[3], x[2]));
+/// `angle(y, x)` for y and x proportional to sin φ and cos φ. The derivative of `angle` by φ is 1.
+/// The gradient of φ is from Blondel and Karplus (1996).
+fn dihedral(x: [[f64; 3]; 4], angle: fn(f64, f64) -> f64) -> Coordinate {
+    let (b1, b2, b3) = (separation(x[1], x[0]), separation(x[2], x[1]), separation(x[3], x[2]));
     let (m, n) = (cross(b1, b2), cross(b2, b3));
-    // The sum turns −0, for which atan2 would give −π, into 0.
-    let phi = (dot(b2, b2).sqrt() * dot(b1, n) + 0.0).atan2(dot(m, n));
+    // Adding 0 turns −0 into 0, because atan2 distinguishes the two.
+    let angle = angle(dot(b2, b2).sqrt() * dot(b1, n) + 0.0, dot(m, n) + 0.0);
     let len = length(b2);
     let least = |a, b| (MIN_SINE * length(a) * length(b)).powi(2);
     let (mm, nn) = (dot(m, m).max(least(b1, b2)), dot(n, n).max(least(b2, b3)));
@@ -73,7 +70,7 @@ fn dihedral(x: [[f64; 3]; 4]) -> Coordinate {
         combine(-p, m, -q - at3, n),
         combine(0.0, m, at3, n),
     ];
-    (phi, gradient)
+    (angle, gradient)
 }
 
 /// k (q − x0)² + v0 and its slope.
@@ -90,6 +87,7 @@ fn polynomial(parameters: &[f64], q: f64) -> (f64, f64) {
     (powers.map(|(n, k)| k * q.powi(n as i32)).sum(), slope)
 }
 
+/// v0 + Σ_n k1_n sin nφ + k2_n cos nφ and its slope.
 fn fourier(degree: usize, parameters: &[f64], phi: f64) -> (f64, f64) {
     let (mut energy, mut slope) = (parameters[0], 0.0);
     for n in 1..=degree {
@@ -101,7 +99,7 @@ fn fourier(degree: usize, parameters: &[f64], phi: f64) -> (f64, f64) {
     (energy, slope)
 }
 
-/// Of cos θ, with the sin²θ that belongs to it.
+/// a cos⁴θ + b cos³θ + c cos²θ + d cos θ + k/sin²θ + v0 and its slope by cos θ.
 fn restricted_quartic(parameters: &[f64], cos: f64, sin2: f64) -> (f64, f64) {
     let [a, b, c, d, k, v0] = std::array::from_fn(|i| parameters[i]);
     let (energy, slope) = polynomial(&[v0, d, c, b, a], cos);
@@ -110,21 +108,21 @@ fn restricted_quartic(parameters: &[f64], cos: f64, sin2: f64) -> (f64, f64) {
     (energy + k / sin2.max(least), slope + wall)
 }
 
-/// (σ/r)⁶.
+/// (σ/r)⁶ and its slope.
 fn power(parameters: &[f64], r: f64) -> (f64, f64) {
     let r = r.max(MIN_DISTANCE);
     let energy = (parameters[0] / r).powi(6);
     (energy, -6.0 * energy / r)
 }
 
-/// (6/α) exp(α (1 − r/r0)).
+/// (6/α) exp(α (1 − r/r0)) and its slope.
 fn exponential(parameters: &[f64], r: f64) -> (f64, f64) {
     let (alpha, r_0) = (parameters[0], parameters[1]);
     let energy = 6.0 / alpha * (alpha * (1.0 - r / r_0)).exp();
     (energy, -alpha / r_0 * energy)
 }
 
-/// U(r) − U(rc) − (r − rc) U'(rc) below the cutoff.
+/// U(r) − U(rc) − (r − rc) U'(rc) below the cutoff, and its slope.
 fn force_shifted(u: impl Fn(f64) -> (f64, f64), cutoff: f64, r: f64) -> (f64, f64) {
     if r < cutoff {
         let ((energy, slope), (energy_rc, slope_rc)) = (u(r), u(cutoff));
@@ -134,24 +132,29 @@ fn force_shifted(u: impl Fn(f64) -> (f64, f64), cutoff: f64, r: f64) -> (f64, f6
     }
 }
 
-/// Energy of a tuple with bead positions `x` (unused ones are ignored) and its gradient.
+/// The energy of a tuple with bead positions `x`, and its gradient. Positions beyond the order of
+/// the form are ignored.
 pub(super) fn tuple(form: PriorForm, parameters: &[f64], x: [[f64; 3]; 4]) -> (f64, [[f64; 3]; 4]) {
     let p = parameters;
     let (q, gradient) = match form {
-        PriorForm::HarmonicBond => distance(x),
-        form if form.is_repulsion() => distance(x),
+        PriorForm::HarmonicBond
+        | PriorForm::Repulsion
+        | PriorForm::CutoffRepulsion
+        | PriorForm::ExpRepulsion
+        | PriorForm::CutoffExpRepulsion => distance(x),
+        PriorForm::HarmonicAngle | PriorForm::QuarticAngle | PriorForm::RestrictedQuartic => {
+            cosine(x)
+        }
         PriorForm::HarmonicAngleRaw | PriorForm::QuarticAngleRaw => angle(x),
-        form if form.order() == 3 => cosine(x),
-        _ => dihedral(x),
+        PriorForm::HarmonicImproper | PriorForm::Dihedral { .. } => dihedral(x, f64::atan2),
+        PriorForm::ShiftedHarmonicImproper => dihedral(x, psi),
     };
     let (energy, slope) = match form {
         PriorForm::HarmonicBond
         | PriorForm::HarmonicAngle
         | PriorForm::HarmonicAngleRaw
-        | PriorForm::HarmonicImproper => harmonic(p, q),
-        PriorForm::ShiftedHarmonicImproper => {
-            harmonic(p, if q < 0.0 { q + SHIFT } else { q - SHIFT })
-        }
+        | PriorForm::HarmonicImproper
+        | PriorForm::ShiftedHarmonicImproper => harmonic(p, q),
         PriorForm::Dihedral { degree } => fourier(degree, p, q),
         PriorForm::QuarticAngle | PriorForm::QuarticAngleRaw => polynomial(p, q),
         PriorForm::RestrictedQuartic => restricted_quartic(p, q, sine(x).powi(2)),
@@ -163,7 +166,7 @@ pub(super) fn tuple(form: PriorForm, parameters: &[f64], x: [[f64; 3]; 4]) -> (f
     (energy, gradient.map(|g| combine(slope, g, 0.0, g)))
 }
 
-/// Adds a term's energy, by bead, and forces, for one replica.
+/// Adds the energies and forces of a term to those of the beads of one replica.
 pub(super) fn add_term(
     term: &Term,
     positions: &[[f64; 3]],
@@ -188,7 +191,7 @@ pub(super) fn add_term(
     }
 }
 
-/// Energy by bead and forces of the chosen terms of one replica.
+/// The energy of each bead and the forces of one replica, of the terms that `chosen` selects.
 pub(super) fn of_molecule(
     molecule: &Molecule,
     positions: &[[f64; 3]],
@@ -202,7 +205,7 @@ pub(super) fn of_molecule(
     (bead_energy, forces)
 }
 
-/// Energy by bead and forces of the chosen terms of all replicas.
+/// The energy of each bead and the forces of all replicas, of the terms that `chosen` selects.
 pub(super) fn of_all_replicas(
     system: &System,
     positions: &[[f64; 3]],

@@ -1,4 +1,4 @@
-//! What a run shows on its way, and what an observer may do about it.
+//! Observers of a run: the frames they receive, and how they can control the run.
 
 use crate::error::Result;
 
@@ -11,21 +11,21 @@ pub struct Frame<'a> {
     pub time: f64,
     /// Å, `[n_beads]` over all replicas.
     pub positions: &'a [[f64; 3]],
-    /// Å/ps, `[n_beads]`; without meaning for the overdamped integrator.
+    /// Å/ps, `[n_beads]`; meaningless for the overdamped integrators.
     pub velocities: &'a [[f64; 3]],
     /// kcal/mol, `[n_replicas]`.
     pub potential: &'a [f64],
-    /// kcal/mol, `[n_replicas]`; NaN for the overdamped integrator.
+    /// kcal/mol, `[n_replicas]`; NaN for the overdamped integrators.
     pub kinetic: &'a [f64],
-    /// K, `[n_replicas]`; NaN for the overdamped integrator.
+    /// K, `[n_replicas]`; NaN for the overdamped integrators.
     pub temperature: &'a [f64],
 }
 
-/// What an observer asks of the run.
+/// The requests of an observer to the run.
 #[derive(Debug, Default)]
 pub struct Control {
     pub(super) stop: bool,
-    /// `Some` when they are to change.
+    /// `Some` if the observer changes them.
     pub(super) external_forces: Option<Option<Vec<[f64; 3]>>>,
 }
 
@@ -35,22 +35,22 @@ impl Control {
         self.stop = true;
     }
 
-    /// Replaces the external forces from the next step on, kcal/mol/Å, `[n_beads]`; `None`
-    /// removes them.
+    /// Replaces the external forces from the next step on, kcal/mol/Å, `[n_beads]` over all
+    /// replicas; `None` removes them.
     pub fn set_external_forces(&mut self, forces: Option<Vec<[f64; 3]>>) {
         self.external_forces = Some(forces);
     }
 }
 
-/// Something that watches a run. A closure over a frame and a [`Control`] is one.
+/// Receives the frames of a run. Closures that take a [`Frame`] and a [`Control`] implement it.
 pub trait Observer {
-    /// Called at every frame that is due.
+    /// Called at every step that is a multiple of the interval of this observer.
     ///
     /// # Errors
-    /// Whatever it returns ends the run.
+    /// Any error ends the run, which returns it.
     fn frame(&mut self, frame: &Frame, control: &mut Control) -> Result<()>;
 
-    /// Called a few times a second with the steps done, between frames too.
+    /// Called about twice a second with the number of steps done, also between frames.
     fn progress(&mut self, _step: u64) {}
 }
 

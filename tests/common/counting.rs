@@ -1,13 +1,14 @@
-//! An allocator that keeps account of what a thread takes.
+//! An allocator that counts the memory of each thread.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-/// The system's allocator, which also keeps account.
+/// The system's allocator with counters.
 struct Counting;
 
 thread_local! {
-    // Of the thread, because other tests run in others; the reader uses only one.
+    // Bytes allocated now, and the most since `Account::open`. The counters belong to one thread:
+    // other tests run in other threads, and the readers under test use a single thread.
     static LIVE: Cell<usize> = const { Cell::new(0) };
     static PEAK: Cell<usize> = const { Cell::new(0) };
 }
@@ -15,7 +16,7 @@ thread_local! {
 fn grow(bytes: usize) {
     let live = LIVE.get().wrapping_add(bytes);
     LIVE.set(live);
-    // Below zero, where a thread frees what another has made.
+    // The count is below zero, as a signed number, if the thread frees memory of another thread.
     if live as isize > PEAK.get() as isize {
         PEAK.set(live);
     }
@@ -29,20 +30,20 @@ fn shrink(bytes: usize) {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         grow(layout.size());
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         shrink(layout.size());
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc`.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         grow(size);
         shrink(layout.size());
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc`.
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
@@ -50,7 +51,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What this thread takes from now on.
+/// Counts the memory that this thread allocates after `open`.
 pub(crate) struct Account {
     before: usize,
 }
@@ -62,7 +63,7 @@ impl Account {
         Account { before }
     }
 
-    /// The most that was held at once, bytes.
+    /// The largest number of bytes allocated at once since `open`.
     pub(crate) fn peak(&self) -> usize {
         PEAK.get().wrapping_sub(self.before)
     }

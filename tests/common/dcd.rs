@@ -1,7 +1,7 @@
-//! DCD files as the tools of the field write them, and damaged ones.
+//! Writes DCD files in the flavors of the field's tools, and unsound ones.
 #![allow(dead_code, reason = "every test file uses a part")]
 
-/// How to write a DCD file.
+/// The options of a DCD file.
 #[derive(Clone)]
 pub(crate) struct Dcd {
     pub(crate) big_endian: bool,
@@ -13,9 +13,9 @@ pub(crate) struct Dcd {
     pub(crate) cell: bool,
     pub(crate) fourth: bool,
     pub(crate) titles: u32,
-    /// Numbers, from 1, of the beads that move; all if empty.
+    /// Numbers of the free beads, counted from 1. All beads are free if it is empty.
     pub(crate) free: Vec<u32>,
-    /// The header's count; the true one if `None`.
+    /// The number of frames in the header; `None` for the true number.
     pub(crate) announced: Option<u32>,
 }
 
@@ -52,7 +52,7 @@ impl Dcd {
         file.extend(&marker);
     }
 
-    /// A file of frames in Å.
+    /// The bytes of a file with these frames, Å.
     pub(crate) fn bytes(&self, frames: &[Vec<[f32; 3]>]) -> Vec<u8> {
         let n_beads = frames.first().map_or(0, Vec::len) as u32;
         let mut control = [0; 20];
@@ -63,7 +63,8 @@ impl Dcd {
         (control[10], control[11]) = (u32::from(self.cell), u32::from(self.fourth));
         control[19] = self.version;
         if self.version == 0 {
-            // X-PLOR's time step is an f64, in the place of flags.
+            // X-PLOR stores the time step as an f64, in the two words that CHARMM uses for an f32
+            // time step and the flag of the cell.
             (control[9], control[10]) = (0x9999_999a, 0x3fa9_9999);
         }
         let mut file = Vec::new();
@@ -98,7 +99,7 @@ impl Dcd {
     }
 }
 
-/// Frames that differ everywhere; the beads that are not `free` (from 1) keep their places.
+/// Frames in which every free bead moves. `free` counts from 1; all beads are free if it is empty.
 pub(crate) fn frames(n_frames: usize, n_beads: usize, free: &[u32]) -> Vec<Vec<[f32; 3]>> {
     let at = |f: usize, i: usize| {
         let f = if free.is_empty() || free.contains(&(i as u32 + 1)) { f } else { 0 };

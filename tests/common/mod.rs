@@ -1,143 +1,202 @@
-//! What the tests share: the backends, comparison, and seeded fixtures.
+//! Code that the tests share: the backends, the comparison, and seeded fixtures.
 //!
-//! Fixtures are rounded to f32, so that every backend sees the same input.
+//! Fixtures are rounded to f32, so that every backend gets the same input.
 #![allow(dead_code, unused_macros, reason = "every test file uses a part")]
+
+pub(crate) mod dcd;
+pub(crate) mod program;
+pub(crate) mod small;
 
 use std::sync::{Arc, LazyLock};
 
 use flashschnet::cpu::{Cpu, CpuOps};
 use flashschnet::engine::{Dynamics, Engine, Filter, Integrator, Numerics, Precision, State};
 use flashschnet::error::Result;
-use flashschnet::gpu::{Device, GpuOps, Profile, Wgpu};
+use flashschnet::gpu::{Device, FeatureSet, GpuEngine, GpuOps};
 use flashschnet::model::{
     Activation, Cutoff, Interaction, Linear, Model, Prior, PriorForm, PriorParameters, RadialBasis,
     RadialFunctions, SchNet,
 };
 use flashschnet::ops::Ops;
 use flashschnet::random::{Stream, uniform4};
-use flashschnet::system::{Structure, System, Topology, TupleList};
+use flashschnet::reference::Reference;
+use flashschnet::structure::{Structure, Topology, TupleList};
+use flashschnet::system::System;
 
 /// A backend under test.
 pub(crate) struct Backend {
     pub(crate) ops: Box<dyn Ops>,
-    pub(crate) engine: fn(System) -> Result<Box<dyn Engine>>,
-    /// What to compute of the reference's cases of 269 beads.
-    pub(crate) large_cases: LargeCases,
+    pub(crate) engine: fn(System, &Dynamics) -> Result<Box<dyn Engine>>,
+    /// How much of the reference data `verify` computes in a normal test run.
+    pub(crate) extent: Extent,
 }
 
-/// How much of the cases of 269 beads a backend computes: on a software adapter a step takes seconds.
+/// How many steps of a reference trajectory a backend computes, for small systems and for those of
+/// 269 beads. With 0, it leaves out all cases of that size. `tests/long/verify` computes everything.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LargeCases {
-    All,
-    /// Trajectories of so many steps.
-    Steps(usize),
-    /// None: another backend computes them with the very same kernels.
-    None,
+pub(crate) struct Extent {
+    pub(crate) small: usize,
+    pub(crate) large: usize,
+}
+
+impl Extent {
+    pub(crate) const ALL: Extent = Extent { small: usize::MAX, large: usize::MAX };
+    /// On a software adapter a step of 269 beads takes a second.
+    const SHORT: Extent = Extent { small: 50, large: 2 };
+    /// With exact filters it takes ten. Other backends compute the large cases.
+    const SMALL: Extent = Extent { small: 50, large: 0 };
+}
+
+impl Backend {
+    /// An engine for evaluations only.
+    pub(crate) fn still(&self, system: System) -> Box<dyn Engine> {
+        let dynamics = Dynamics::none(&system);
+        (self.engine)(system, &dynamics).unwrap()
+    }
+
+    /// An engine that starts from a state.
+    pub(crate) fn moving(
+        &self,
+        system: System,
+        dynamics: &Dynamics,
+        state: &State,
+    ) -> Box<dyn Engine> {
+        let mut engine = (self.engine)(system, dynamics).unwrap();
+        engine.set_state(state).unwrap();
+        engine
+    }
+}
+
+/// The f64 reference as a backend.
+pub(crate) fn reference() -> Backend {
+    Backend { engine: |system, dynamics| Ok(Box::new(Reference::new(system, dynamics)?)), ..cpu() }
+}
+
+/// The f64 reference's engine, for evaluations only.
+pub(crate) fn truth(system: System) -> Reference {
+    let dynamics = Dynamics::none(&system);
+    Reference::new(system, &dynamics).unwrap()
 }
 
 pub(crate) fn cpu() -> Backend {
     Backend {
         ops: Box::new(CpuOps(Filter::Exact)),
-        engine: |system| Ok(Box::new(Cpu::new(system, Filter::Exact)?)),
-        large_cases: LargeCases::All,
+        engine: |system, dynamics| Ok(Box::new(Cpu::new(system, dynamics, Filter::Exact)?)),
+        extent: Extent::ALL,
     }
 }
 
-/// Tabulated filters.
+/// The CPU with tabulated filters.
 pub(crate) fn cpu_table() -> Backend {
     Backend {
         ops: Box::new(CpuOps(Filter::TABLE)),
-        engine: |system| Ok(Box::new(Cpu::new(system, Filter::TABLE)?)),
-        large_cases: LargeCases::All,
+        engine: |system, dynamics| Ok(Box::new(Cpu::new(system, dynamics, Filter::TABLE)?)),
+        extent: Extent::ALL,
     }
 }
 
-/// The best adapter there is, a software one included: without any the tests fail.
-fn device(profile: Profile) -> Device {
-    Device::open(Some("0"), profile)
+/// The device of adapter 0, the best one; it is a software adapter if there is no GPU. All tests
+/// share one device per set of features. A test fails without an adapter.
+pub(crate) fn device(features: FeatureSet) -> Device {
+    static FULL: LazyLock<Device> = LazyLock::new(|| open(FeatureSet::Full));
+    static PORTABLE: LazyLock<Device> = LazyLock::new(|| open(FeatureSet::Portable));
+    match features {
+        FeatureSet::Full => FULL.clone(),
+        FeatureSet::Portable => PORTABLE.clone(),
+    }
+}
+
+fn open(features: FeatureSet) -> Device {
+    Device::open(Some("0"), features)
         .unwrap_or_else(|error| panic!("{error}\n`tests/run` brings a software adapter"))
 }
 
-/// Tabulated filters, all in 16-bit floats.
+/// Mixed precision with its tabulated filters.
 pub(crate) const MIXED: Numerics =
     Numerics { filter: Filter::Table { tolerance: 3e-5 }, precision: Precision::Mixed };
 
-/// Exact filters, on matrix units where there are any.
-pub(crate) const UNITS: Numerics = Numerics { filter: Filter::Exact, precision: Precision::Mixed };
+/// Mixed precision with exact filters, which tensor cores compute where the device has them.
+pub(crate) const MIXED_EXACT: Numerics =
+    Numerics { filter: Filter::Exact, precision: Precision::Mixed };
 
-/// A backend on a device that is opened once.
+/// Defines a backend on a shared device.
 macro_rules! on_device {
-    ($(#[$attribute:meta])* $name:ident, $device:expr, $numerics:expr, $large_cases:expr) => {
+    ($(#[$attribute:meta])* $name:ident, $device:expr, $numerics:expr, $extent:expr) => {
         $(#[$attribute])*
         pub(crate) fn $name() -> Backend {
-            static DEVICE: LazyLock<Device> = LazyLock::new(|| $device);
             Backend {
-                ops: Box::new(GpuOps(DEVICE.clone(), $numerics.into())),
-                engine: |system| Ok(Box::new(Wgpu::new(&DEVICE, system, $numerics)?)),
-                large_cases: $large_cases,
+                ops: Box::new(GpuOps($device, $numerics.into())),
+                engine: |system, dynamics| {
+                    Ok(Box::new(GpuEngine::new(&$device, system, dynamics, $numerics)?))
+                },
+                extent: $extent,
             }
         }
     };
 }
 
 on_device!(
-    /// All features and limits of the adapter.
-    wgpu, device(Profile::Full), Filter::Exact, LargeCases::Steps(2)
+    /// Exact filters, with all features and limits of the adapter.
+    wgpu, device(FeatureSet::Full), Filter::Exact, Extent::SMALL
 );
 on_device!(
-    /// Tabulated filters.
-    wgpu_table, device(Profile::Portable), Filter::TABLE, LargeCases::Steps(2)
+    /// Tabulated filters, with WebGPU's default limits and no optional feature.
+    wgpu_table, device(FeatureSet::Portable), Filter::TABLE, Extent::SHORT
 );
 on_device!(
-    /// WebGPU's default limits and no optional feature. At the size of the large cases tiles fit these
-    /// limits: full ones change no kernel.
-    wgpu_portable, device(Profile::Portable), Filter::Exact, LargeCases::None
+    /// Exact filters, with WebGPU's default limits and no optional feature. The tiles of the large
+    /// cases fit these limits, so `wgpu` runs the same kernels on these cases.
+    wgpu_portable, device(FeatureSet::Portable), Filter::Exact, Extent::SMALL
 );
 on_device!(
-    /// Linear layers as on matrix units, whose arithmetic is done by loops: as exact as f32.
+    /// Tabulated filters, with linear layers as on tensor cores. Loops emulate the arithmetic of
+    /// the tensor cores, which is as exact as f32.
     wgpu_emulated,
-    device(Profile::Full).emulating_matrices().unwrap(),
+    device(FeatureSet::Full).emulating_matrices().unwrap(),
     Filter::TABLE,
-    LargeCases::None
+    Extent::SMALL
 );
 on_device!(
-    /// In mixed precision, with 16-bit arithmetic where the adapter has it, as software ones do.
-    wgpu_mixed, device(Profile::Full), MIXED, LargeCases::Steps(2)
+    /// Tabulated filters in mixed precision. The arithmetic is 16-bit where the adapter supports
+    /// it, as Mesa's software adapter does.
+    wgpu_mixed, device(FeatureSet::Full), MIXED, Extent::SHORT
 );
 on_device!(
-    /// In mixed precision, with 16-bit floats in memory alone.
-    wgpu_mixed_portable, device(Profile::Portable), MIXED, LargeCases::Steps(2)
+    /// Tabulated filters in mixed precision, with 16-bit floats in memory only.
+    wgpu_mixed_portable, device(FeatureSet::Portable), MIXED, Extent::SHORT
 );
 
-/// The device of CUDA, for tests that are ignored unless asked for.
+/// The CUDA device, opened once. Tests that use it are ignored by default.
 #[cfg(feature = "cuda")]
 pub(crate) fn cuda_device() -> Device {
-    Device::open_cuda(None).unwrap_or_else(|error| panic!("{error}"))
+    static DEVICE: LazyLock<Device> =
+        LazyLock::new(|| Device::open_cuda(None).unwrap_or_else(|error| panic!("{error}")));
+    DEVICE.clone()
 }
 
 on_device!(
     /// Exact filters in f32.
     #[cfg(feature = "cuda")]
-    cuda, cuda_device(), Filter::Exact, LargeCases::All
+    cuda, cuda_device(), Filter::Exact, Extent::ALL
 );
 on_device!(
     /// Tabulated filters in f32.
     #[cfg(feature = "cuda")]
-    cuda_table, cuda_device(), Filter::TABLE, LargeCases::All
+    cuda_table, cuda_device(), Filter::TABLE, Extent::ALL
 );
 on_device!(
     /// Tabulated filters in mixed precision.
     #[cfg(feature = "cuda")]
-    cuda_mixed, cuda_device(), MIXED, LargeCases::All
+    cuda_mixed, cuda_device(), MIXED, Extent::ALL
 );
 on_device!(
     /// Exact filters in mixed precision, on tensor cores.
     #[cfg(feature = "cuda")]
-    cuda_units, cuda_device(), UNITS, LargeCases::All
+    cuda_matrix, cuda_device(), MIXED_EXACT, Extent::ALL
 );
 
-/// One `#[test]` per backend for each function, which takes a `&Backend`. Those that need a GPU of
-/// NVIDIA's are ignored unless asked for.
+/// Makes one `#[test]` per backend from each function of a `&Backend`. Tests on CUDA are ignored by
+/// default.
 macro_rules! on_every_backend {
     (@ hardware $backend:ident: $($test:ident),*) => {
         #[cfg(feature = "cuda")]
@@ -145,7 +204,7 @@ macro_rules! on_every_backend {
             $(#[test]
             #[ignore = "needs CUDA"]
             fn $test() {
-                super::$test(&super::common::$backend());
+                super::$test(&crate::common::$backend());
             })*
         }
     };
@@ -153,7 +212,7 @@ macro_rules! on_every_backend {
         mod $backend {
             $(#[test]
             fn $test() {
-                super::$test(&super::common::$backend());
+                super::$test(&crate::common::$backend());
             })*
         }
     };
@@ -168,24 +227,24 @@ macro_rules! on_every_backend {
     };
 }
 
-/// The same for the backends in mixed precision.
+/// Makes one `#[test]` per backend in mixed precision from each function.
 macro_rules! on_mixed_backends {
     ($($test:ident),* $(,)?) => {
         on_every_backend!(@ wgpu_mixed: $($test),*);
         on_every_backend!(@ wgpu_mixed_portable: $($test),*);
         on_every_backend!(@ hardware cuda_mixed: $($test),*);
-        on_every_backend!(@ hardware cuda_units: $($test),*);
+        on_every_backend!(@ hardware cuda_matrix: $($test),*);
     };
 }
 
-/// Panics unless every |found − expected| is within `tolerance` of the largest |expected|; names
-/// the worst element. No number is close to NaN.
+/// Panics unless every |found − expected| is at most `tolerance` times the largest |expected|. The
+/// message names the element with the largest error. A NaN on either side is an error.
 #[track_caller]
 pub(crate) fn assert_close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len(), "{what}: number of values");
     let largest = expected.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
     let allowed = tolerance * largest;
-    // NaN orders above every number here, so that a NaN is the worst error.
+    // In this order a NaN is larger than every number.
     let error = |k: &usize| (found[*k] - expected[*k]).abs();
     let Some(worst) = (0..found.len()).max_by(|a, b| {
         error(a).is_nan().cmp(&error(b).is_nan()).then(error(a).total_cmp(&error(b)))
@@ -231,7 +290,7 @@ pub(crate) const ACTIVATIONS: [Activation; 3] = [
     Activation::ShiftedSoftplus { shift: 0.693_147_182_464_599_6 },
 ];
 
-/// Every basis with every envelope it may have, for a radius of `upper`.
+/// Every radial basis with every envelope that it may have, for a cutoff radius of `upper`, Å.
 pub(crate) fn bases(n_rbf: usize, upper: f64) -> Vec<RadialBasis> {
     let grid = |top: f64| (0..n_rbf).map(|k| top * k as f64 / (n_rbf - 1) as f64).collect();
     let spacing = upper / (n_rbf - 1) as f64;
@@ -259,7 +318,7 @@ pub(crate) fn bases(n_rbf: usize, upper: f64) -> Vec<RadialBasis> {
     functions.into_iter().flat_map(every).collect()
 }
 
-/// Every envelope of a convolution.
+/// Every envelope of a continuous-filter convolution, for a cutoff radius of `upper`, Å.
 pub(crate) fn cutoffs(upper: f64) -> [Cutoff; 4] {
     [
         Cutoff::Cosine { lower: 0.0, upper },
@@ -269,7 +328,7 @@ pub(crate) fn cutoffs(upper: f64) -> [Cutoff; 4] {
     ]
 }
 
-/// Sizes of a network: hidden, filters, blocks.
+/// Sizes of a network: hidden channels, filters, interaction blocks.
 pub(crate) type Sizes = (usize, usize, usize);
 
 pub(crate) fn schnet(
@@ -299,19 +358,19 @@ pub(crate) fn schnet(
     }
 }
 
-/// A network with a radius of 7 Å.
+/// A network with a cutoff radius of 7 Å.
 pub(crate) fn small_schnet() -> SchNet {
     let upper = 7.0;
     let basis = bases(9, upper).swap_remove(1);
     schnet((20, 24, 2), basis, Cutoff::Cosine { lower: 0.0, upper }, Activation::Tanh)
 }
 
-/// The priors of a chain of `n` beads that published models have, parameters by tuple.
+/// The priors of published models for a chain of `n` beads, with parameters for each tuple.
 pub(crate) fn priors(n: usize) -> Vec<Prior> {
     every_prior(n).drain(..4).collect()
 }
 
-/// Parameters of a form, a little different for each `t`.
+/// The parameters of a form, a little different for each `t`.
 fn parameters(form: PriorForm, t: usize) -> Vec<f64> {
     let (seed, few) = (200 + t as u64, 0.0625 * (t % 5) as f64);
     match form {
@@ -331,7 +390,7 @@ fn parameters(form: PriorForm, t: usize) -> Vec<f64> {
     }
 }
 
-/// The priors of a chain of `n` beads: every form, parameters by tuple.
+/// A prior of every form for a chain of `n` beads, with parameters for each tuple.
 pub(crate) fn every_prior(n: usize) -> Vec<Prior> {
     let forms = [
         ("bonds", PriorForm::HarmonicBond),
@@ -367,7 +426,7 @@ fn tuples(form: PriorForm, n: usize) -> Vec<[u32; 4]> {
         .collect()
 }
 
-/// A chain of `n` beads, a rough helix, about 100 Å from the origin.
+/// A chain of `n` beads in a rough helix, about 100 Å from the origin.
 pub(crate) fn chain(n: usize, seed: u64) -> Structure {
     let jitter = points(seed, n, 0.2);
     let helix = |(i, jitter): (usize, &[f64; 3])| {
@@ -389,33 +448,34 @@ pub(crate) fn chain(n: usize, seed: u64) -> Structure {
     Structure { topology: Arc::new(topology), positions, velocities: None }
 }
 
-/// `n_replicas` chains of `n` beads with a network and all priors, and their positions at rest.
+/// `n_replicas` chains of `n` beads with a network and the published priors, and a state at rest.
 pub(crate) fn chains(n: usize, n_replicas: usize) -> (System, State) {
     let model = Model { schnet: Some(small_schnet()), priors: priors(n) };
     let mut structures: Vec<Structure> = (0..n_replicas as u64).map(|r| chain(n, 40 + r)).collect();
     let topology = structures[0].topology.clone();
     structures.iter_mut().for_each(|structure| structure.topology = topology.clone());
     let system = System::new(&model, &structures).expect("a valid system");
-    (system, at_rest(structures.into_iter().flat_map(|s| s.positions).collect()))
+    let state = at_rest(&system, structures.into_iter().flat_map(|s| s.positions).collect());
+    (system, state)
 }
 
-pub(crate) fn at_rest(positions: Vec<[f64; 3]>) -> State {
-    let velocities = vec![[0.0; 3]; positions.len()];
-    State { positions, velocities, step: 0 }
+/// A state at rest in a heat bath of about 1000 K.
+pub(crate) fn at_rest(system: &System, positions: Vec<[f64; 3]>) -> State {
+    State { beta: vec![0.5; system.n_replicas()], ..State::at_rest(system, positions) }
 }
 
-/// Langevin dynamics at about 1000 K: chains lose their shape within a hundred steps.
+/// Langevin dynamics for states of [`at_rest`]. At about 1000 K chains lose their shape within a
+/// hundred steps.
 pub(crate) fn hot(n_replicas: usize) -> Dynamics {
     Dynamics {
         integrator: Integrator::Langevin { friction: 5.0 },
         dt: 0.004,
-        beta: vec![0.5; n_replicas],
         seed: 11,
         replica_ids: (0..n_replicas as u32).collect(),
     }
 }
 
-/// Priors of every form with bead types as keys, for any molecule of [`chain`]'s types.
+/// The published priors with bead types as keys, for any molecule with the bead types of [`chain`].
 pub(crate) fn keyed_priors() -> Vec<Prior> {
     let keyed = |prior: Prior| {
         let order = prior.form.order();
@@ -435,8 +495,8 @@ pub(crate) fn keyed_priors() -> Vec<Prior> {
     priors(4).into_iter().map(keyed).collect()
 }
 
-/// Different molecules under one model: a chain, a single bead, a pair, a chain without dihedrals
-/// and repulsion, and a free cloud.
+/// One model and different molecules: a chain, a single bead, a pair, a chain without dihedrals and
+/// repulsion, and six beads without priors.
 pub(crate) fn mixture() -> (Model, Vec<Structure>) {
     let model = Model { schnet: Some(small_schnet()), priors: keyed_priors() };
     let with_lists = |n: usize, names: &[&str]| {

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use flashschnet::model::native::{write_model, write_structures};
+use flashschnet::io::native::{write_model, write_structures};
 
-#[path = "small.rs"]
-pub(crate) mod small;
+use super::small;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_flashschnet");
 
@@ -35,7 +34,7 @@ pub(crate) fn program(arguments: &[&str]) -> Output {
     Command::new(PROGRAM).args(arguments).output().unwrap()
 }
 
-/// A command with the small system and an output.
+/// The program with a command, the small system and an output path.
 pub(crate) fn with_system(command: &str, arguments: &[&str], output: &Path) -> Command {
     let mut program = Command::new(PROGRAM);
     program.arg(command).args(small_system()).args(arguments).arg("-o").arg(output);

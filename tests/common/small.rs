@@ -6,9 +6,9 @@ use flashschnet::model::schnet::{Activation, Interaction, Linear, SchNet};
 use flashschnet::model::{
     Cutoff, Model, Prior, PriorForm, PriorParameters, RadialBasis, RadialFunctions,
 };
-use flashschnet::system::{Structure, Topology, TupleList};
+use flashschnet::structure::{Structure, Topology, TupleList};
 
-/// Beads of the chain.
+/// Number of beads of the chain.
 pub(crate) const N_BEADS: u32 = 12;
 
 fn linear(n_in: usize, n_out: usize, bias: bool) -> Linear {

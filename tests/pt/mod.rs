@@ -1,4 +1,4 @@
-//! Writes small `.pt` files: what `torch.save` would write for a value, and what it would not.
+//! Writes small `.pt` files as `torch.save` does, and unsound ones.
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses its part")]
 #![allow(unreachable_pub, reason = "the items of a test binary have no other reach")]
@@ -25,9 +25,10 @@ pub enum Py {
     /// Function and arguments.
     Call(Box<Py>, Vec<Py>),
     Tensor(Tensor),
-    /// A value and the state it is given.
+    /// A value, and a state that the pickle's BUILD opcode gives it.
     Build(Box<Py>, Box<Py>),
-    /// A value to be referred to; an object is known before its state is written.
+    /// A value stored in the pickle's memo under a number. An object is stored before its state is
+    /// written, so that the state can refer to it.
     Share(u8, Box<Py>),
     Ref(u8),
 }
@@ -105,7 +106,7 @@ pub fn module<'a>(
     object(class.0, class.1, dict(parts.into_iter().chain(attributes)))
 }
 
-/// A pickle in the making, and the storages its tensors need.
+/// The bytes of a pickle, and the storages of its tensors.
 #[derive(Default)]
 pub struct Pickle {
     pub bytes: Vec<u8>,
@@ -238,7 +239,7 @@ impl Pickle {
         self.storages.push(tensor.data.clone());
     }
 
-    /// The members of the file, in order.
+    /// The members of the zip file, in order.
     pub fn members(self) -> Vec<(String, Vec<u8>)> {
         let mut members = vec![
             ("stem/data.pkl".to_owned(), self.bytes),
@@ -251,12 +252,13 @@ impl Pickle {
     }
 }
 
-/// A `.pt` file of a value.
+/// The bytes of a `.pt` file that holds a value.
 pub fn file(value: &Py) -> Vec<u8> {
     zip(&Pickle::of(value).members())
 }
 
-/// A zip file of stored members, without checksums, so that a mutation gets past them.
+/// The bytes of a zip file of uncompressed members. It has no checksums, so that mutated members
+/// are read, too.
 pub fn zip(members: &[(String, Vec<u8>)]) -> Vec<u8> {
     let (mut bytes, mut directory) = (Vec::new(), Vec::new());
     for (name, data) in members {

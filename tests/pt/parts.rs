@@ -1,8 +1,8 @@
-//! Small modules, models and structures, as the field's Python tools would pickle them.
+//! Small modules, models and structures as the field's Python tools pickle them.
 
 use super::{Py, Tensor, dict, f32s, i64s, module, object, sparse};
 
-/// Numbers that look like weights; the same for the same seed.
+/// `n` pseudorandom numbers in [−0.5, 0.5), the same for the same seed.
 pub fn noise(n: i64, seed: u32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(747796405).wrapping_add(1);
     (0..n)
@@ -80,8 +80,8 @@ pub const H: i64 = 4;
 pub const F: i64 = 3;
 pub const K: i64 = 6;
 
-/// Two blocks; the activation and the cutoff of the convolutions are shared objects, referred to
-/// from inside the object that holds them.
+/// A network of two blocks. The activation and the cutoff are shared objects: the first use holds
+/// the object, and the later ones refer to it.
 pub fn schnet(network: Network) -> Py {
     let Network { activation, radial_basis, cutoff, attributes, seed } = network;
     let mut activations =
@@ -163,12 +163,12 @@ pub fn prior(class: &'static str, name: &str, tensors: Vec<(&str, Py)>) -> Py {
     module(("mlcg.nn.prior", class), tensors, [], [("name", name.into())])
 }
 
-/// A term of a specialized model; those have no name of their own.
+/// A term of a specialized model. Such a term has no name of its own.
 pub fn static_prior(class: &'static str, tensors: Vec<(&str, Py)>) -> Py {
     module(("mlcg.simulation.specialize_prior", class), tensors, [], [])
 }
 
-/// Three beads in a row.
+/// A structure of three beads in a row.
 pub fn structure(extra: Vec<(&str, Py)>) -> Py {
     let list = |order: i64, mapping: Py| {
         dict([
@@ -179,7 +179,7 @@ pub fn structure(extra: Vec<(&str, Py)>) -> Py {
             ("rcut", Py::None),
         ])
     };
-    // Stored transposed, as the tools do.
+    // The tools store this tensor transposed.
     let transposed = Py::Tensor(Tensor {
         storage: "LongStorage",
         data: [0i64, 1, 1, 2].into_iter().flat_map(i64::to_le_bytes).collect(),
@@ -210,7 +210,7 @@ pub fn structure(extra: Vec<(&str, Py)>) -> Py {
         dict([("_mapping", dict(data)), ("_parent", Py::Ref(9))]),
     );
     let data = object("mlcg.data.atomic_data", "AtomicData", dict([("_store", store)]));
-    // The storage refers back to the structure that holds it.
+    // The store refers back to the structure that holds it (`_parent`).
     Py::Share(9, Box::new(data))
 }
 
@@ -235,7 +235,7 @@ pub fn keyed_priors() -> Vec<(&'static str, Py)> {
     vec![("bonds", bonds), ("angles", angles)]
 }
 
-/// A list of many pairs of the three beads of [`structure`].
+/// A neighbor list of `n` pairs of the three beads of [`structure`].
 pub fn long_lists(n: i64) -> Py {
     let beads = (0..2 * n).map(|i| if i < n { 0 } else { 1 + i % 2 });
     let list = dict([("order", Py::Int(2)), ("index_mapping", i64s(&[2, n], beads))]);

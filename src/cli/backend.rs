@@ -1,0 +1,163 @@
+//! Command-line options for the backend, its filters and its precision.
+
+use clap::{Args, ValueEnum};
+use flashschnet::engine::{Filter, Precision};
+use flashschnet::gpu::FeatureSet;
+use flashschnet::{Backend, BackendKind};
+
+/// The backend, its filters and its precision.
+#[derive(Args)]
+pub(super) struct BackendOptions {
+    #[command(flatten)]
+    place: PlaceOptions,
+    /// Storage format of the network's weights and features [default: mixed for run and bench with
+    /// tabulated filters on a GPU that has 16-bit floats; otherwise f32]
+    #[arg(long, value_enum, value_name = "KIND")]
+    precision: Option<PrecisionName>,
+}
+
+/// The backend and its filters.
+#[derive(Args)]
+pub(super) struct PlaceOptions {
+    /// Where to compute
+    #[arg(long, value_enum, default_value_t, value_name = "NAME")]
+    backend: BackendName,
+    #[command(flatten)]
+    pub(super) how: HowOptions,
+}
+
+/// The adapter, its features, and the filters.
+#[derive(Args)]
+pub(super) struct HowOptions {
+    /// Use the adapter with this index, or the first one whose name contains this text. `info`
+    /// lists the adapters of wgpu; the cuda backend has its own list of devices
+    #[arg(long, value_name = "NAME|INDEX")]
+    pub(super) adapter: Option<String>,
+    /// With wgpu: use no optional features, and only WebGPU's default limits
+    #[arg(long)]
+    portable: bool,
+    /// How to evaluate the network's filters [default: table; exact with the reference backend]
+    #[arg(long, value_enum, value_name = "KIND")]
+    filter: Option<FilterName>,
+    /// Largest error of the slope of a tabulated filter, relative to the largest slope [default:
+    /// 1e-6; 3e-5 with mixed precision]
+    #[arg(long, value_name = "ERROR")]
+    table_tolerance: Option<f64>,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+pub(super) enum BackendName {
+    /// The best hardware GPU, or the CPU if there is none; never a software adapter
+    #[default]
+    Auto,
+    /// A GPU through Vulkan, Metal or DX12
+    Wgpu,
+    /// An NVIDIA GPU through CUDA; needs a build with the feature cuda
+    Cuda,
+    /// All threads of the CPU
+    Cpu,
+    /// f64 on one thread: slow, but the definition of every result
+    Reference,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum PrecisionName {
+    /// 32-bit floats
+    F32,
+    /// 16 bits where little accuracy is lost (GPUs only): the rms error of the network's forces is
+    /// below 1e-3 of their rms
+    Mixed,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum FilterName {
+    /// Evaluate the filter networks for every edge
+    Exact,
+    /// Interpolate in tables of cubic polynomials, built when the model is loaded: much faster
+    Table,
+}
+
+impl BackendOptions {
+    /// Opens the backend, in f32 unless `--precision` is given.
+    pub(super) fn open(&self) -> flashschnet::Result<Backend> {
+        let backend = self.place.open()?;
+        self.finish(backend, Precision::F32)
+    }
+
+    /// Opens the backend with the defaults of [`Backend::for_dynamics`].
+    pub(super) fn open_for_dynamics(&self) -> flashschnet::Result<Backend> {
+        // `--filter` is applied first, because `for_dynamics` leaves exact filters in f32.
+        let backend = self.place.finish(self.place.open()?, Precision::F32)?.for_dynamics();
+        let usual = backend.precision();
+        self.finish(backend, usual)
+    }
+
+    pub(super) fn finish(
+        &self,
+        backend: Backend,
+        usual: Precision,
+    ) -> flashschnet::Result<Backend> {
+        self.place.finish(backend, self.precision.map_or(usual, PrecisionName::precision))
+    }
+}
+
+impl PrecisionName {
+    pub(super) fn precision(self) -> Precision {
+        match self {
+            PrecisionName::F32 => Precision::F32,
+            PrecisionName::Mixed => Precision::Mixed,
+        }
+    }
+}
+
+impl BackendName {
+    fn kind(self) -> BackendKind {
+        match self {
+            BackendName::Auto => BackendKind::Auto,
+            BackendName::Wgpu => BackendKind::Wgpu,
+            BackendName::Cuda => BackendKind::Cuda,
+            BackendName::Cpu => BackendKind::Cpu,
+            BackendName::Reference => BackendKind::Reference,
+        }
+    }
+}
+
+impl PlaceOptions {
+    pub(super) fn open(&self) -> flashschnet::Result<Backend> {
+        self.how.open(self.backend, self.how.adapter.as_deref())
+    }
+
+    /// Sets the precision, and the filters that the options ask for.
+    pub(super) fn finish(
+        &self,
+        backend: Backend,
+        precision: Precision,
+    ) -> flashschnet::Result<Backend> {
+        let filter = self.how.filter(precision, backend.filter());
+        Ok(backend.with_precision(precision)?.with_filter(filter))
+    }
+}
+
+impl HowOptions {
+    pub(super) fn open(
+        &self,
+        backend: BackendName,
+        adapter: Option<&str>,
+    ) -> flashschnet::Result<Backend> {
+        let features = if self.portable { FeatureSet::Portable } else { FeatureSet::Full };
+        let backend = Backend::open_with(backend.kind(), adapter, features)?;
+        if let Some(reason) = backend.reason() {
+            eprintln!("note: {reason}");
+        }
+        Ok(backend)
+    }
+
+    /// The filters that the options ask for; `usual` is the default of the backend.
+    pub(super) fn filter(&self, precision: Precision, usual: Filter) -> Filter {
+        match (self.filter, usual, self.table_tolerance) {
+            (Some(FilterName::Exact), ..) | (None, Filter::Exact, _) => Filter::Exact,
+            (.., Some(tolerance)) => Filter::Table { tolerance },
+            (.., None) => precision.table(),
+        }
+    }
+}

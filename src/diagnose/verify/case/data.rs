@@ -1,0 +1,165 @@
+//! The files of a case: values of the manifest and tensors, accessed by name.
+
+use std::path::{Path, PathBuf};
+
+use safetensors::{Dtype, SafeTensors};
+use serde_json::Value;
+
+use crate::error::{Error, OfFile, Result};
+
+/// A loaded case: its manifest, its tensors and its path.
+pub(crate) struct Case {
+    pub(crate) manifest: Value,
+    tensors: Vec<u8>,
+    /// The path of the manifest; `None` for a built-in case.
+    pub(super) path: Option<PathBuf>,
+}
+
+/// The shape of a tensor, and its values as f64.
+pub(crate) struct Tensor {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) values: Vec<f64>,
+}
+
+impl Tensor {
+    pub(crate) fn vectors(&self) -> Vec<[f64; 3]> {
+        self.values.as_chunks::<3>().0.to_vec()
+    }
+}
+
+impl Case {
+    /// Whether a JSON object is a case: it has `file` and `tensors`.
+    pub(crate) fn is_case(manifest: &Value) -> bool {
+        manifest.get("file").is_some_and(Value::is_string) && manifest.get("tensors").is_some()
+    }
+
+    pub(crate) fn read_manifest(path: &Path) -> Result<Value> {
+        let text = std::fs::read(path).map_err(|error| Error::io(path, error))?;
+        serde_json::from_slice(&text)
+            .map_err(|error| Error::invalid("manifest", error, "a JSON object").of_file(path))
+    }
+
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let manifest = Self::read_manifest(path)?;
+        if !Self::is_case(&manifest) {
+            let error = Error::invalid("manifest", "other JSON", "an object with file and tensors");
+            return Err(error.of_file(path));
+        }
+        // A manifest can name a file in its own folder only, and gives no access to other files.
+        let file = Path::new(manifest["file"].as_str().unwrap_or_default());
+        let Some(file_name) = file.file_name().filter(|name| Path::new(name) == file) else {
+            let error = Error::invalid("file", file.display(), "a file in the same folder");
+            return Err(error.of_file(path));
+        };
+        let tensors_path = path.with_file_name(file_name);
+        let tensors =
+            std::fs::read(&tensors_path).map_err(|error| Error::io(&tensors_path, error))?;
+        Self::new(manifest, tensors, Some(path.to_owned())).of_file(&tensors_path)
+    }
+
+    pub(crate) fn built_in(manifest: &[u8], tensors: &[u8]) -> Result<Self> {
+        let manifest = serde_json::from_slice(manifest)
+            .map_err(|error| Error::invalid("manifest", error, "a JSON object"))?;
+        Self::new(manifest, tensors.to_vec(), None)
+    }
+
+    fn new(manifest: Value, tensors: Vec<u8>, path: Option<PathBuf>) -> Result<Self> {
+        SafeTensors::deserialize(&tensors)
+            .map_err(|error| Error::invalid("safetensors", error, "a safetensors file"))?;
+        Ok(Case { manifest, tensors, path })
+    }
+
+    /// The case that contains the model of this trajectory.
+    pub(crate) fn model_case(&self) -> Result<Case> {
+        let name = self.text(&["model"])?;
+        match &self.path {
+            Some(path) if !name.contains(['/', '\\']) => {
+                Case::open(&path.with_file_name(format!("{name}.json")))
+            }
+            _ => Err(Error::invalid("model", name, "a case in the same folder")),
+        }
+    }
+
+    fn archive(&self) -> SafeTensors<'_> {
+        SafeTensors::deserialize(&self.tensors).expect("was checked when it was read")
+    }
+
+    /// The sorted names of all tensors whose names start with `prefix`.
+    pub(crate) fn names(&self, prefix: &str) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .archive()
+            .names()
+            .into_iter()
+            .filter(|name| name.starts_with(prefix))
+            .map(str::to_owned)
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Reads a tensor of any supported number type.
+    pub(crate) fn tensor(&self, name: &str) -> Result<Tensor> {
+        let archive = self.archive();
+        let view = archive
+            .tensor(name)
+            .map_err(|_| Error::invalid(format!("tensor {name}"), "nothing", "a tensor"))?;
+        let data = view.data();
+        let values = match view.dtype() {
+            Dtype::F32 => widen(data, |b| f64::from(f32::from_le_bytes(b))),
+            Dtype::F64 => widen(data, f64::from_le_bytes),
+            Dtype::I32 => widen(data, |b| f64::from(i32::from_le_bytes(b))),
+            Dtype::I64 => widen(data, |b| i64::from_le_bytes(b) as f64),
+            other => {
+                let expected = "F32, F64, I32 or I64";
+                return Err(Error::invalid(
+                    format!("tensor {name}"),
+                    format!("{other:?}"),
+                    expected,
+                ));
+            }
+        };
+        Ok(Tensor { shape: view.shape().to_vec(), values })
+    }
+
+    /// Reads a tensor that must have the given shape.
+    pub(crate) fn shaped(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        let tensor = self.tensor(name)?;
+        if tensor.shape != shape {
+            let (found, expected) = (format!("{:?}", tensor.shape), format!("shape {shape:?}"));
+            return Err(Error::invalid(format!("tensor {name}"), found, expected));
+        }
+        Ok(tensor)
+    }
+
+    fn field(&self, path: &[&str]) -> Result<&Value> {
+        let mut value = &self.manifest;
+        for key in path {
+            value = value
+                .get(key)
+                .ok_or_else(|| Error::invalid(path.join("."), "nothing", "a value"))?;
+        }
+        Ok(value)
+    }
+
+    pub(crate) fn number(&self, path: &[&str]) -> Result<f64> {
+        let value = self.field(path)?;
+        value.as_f64().ok_or_else(|| Error::invalid(path.join("."), value, "a number"))
+    }
+
+    pub(crate) fn count(&self, path: &[&str]) -> Result<usize> {
+        let value = self.field(path)?;
+        value
+            .as_u64()
+            .and_then(|n| usize::try_from(n).ok())
+            .ok_or_else(|| Error::invalid(path.join("."), value, "a whole number"))
+    }
+
+    pub(super) fn text(&self, path: &[&str]) -> Result<&str> {
+        let value = self.field(path)?;
+        value.as_str().ok_or_else(|| Error::invalid(path.join("."), value, "a name"))
+    }
+}
+
+fn widen<const N: usize>(data: &[u8], number: impl Fn([u8; N]) -> f64) -> Vec<f64> {
+    data.as_chunks::<N>().0.iter().map(|bytes| number(*bytes)).collect()
+}

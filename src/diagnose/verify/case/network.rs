@@ -1,0 +1,93 @@
+//! The network of a case.
+
+use super::data::Case;
+use crate::error::{Error, Result};
+use crate::model::{Activation, Cutoff, Interaction, Linear, RadialBasis, RadialFunctions, SchNet};
+
+impl Case {
+    fn cutoff(&self, path: &[&str]) -> Result<Cutoff> {
+        let at = |key| [path, &[key]].concat();
+        let upper = self.number(&at("upper"))?;
+        let lower = self.number(&at("lower")).unwrap_or(0.0);
+        match self.text(&at("class"))? {
+            "IdentityCutoff" => Ok(Cutoff::Identity { lower, upper }),
+            "CosineCutoff" => Ok(Cutoff::Cosine { lower, upper }),
+            "ShiftedCosineCutoff" => {
+                Ok(Cutoff::ShiftedCosine { upper, width: self.number(&at("smooth_width"))? })
+            }
+            other => Err(Error::unsupported(format!("cutoff {other}"), "")),
+        }
+    }
+
+    pub(super) fn schnet(&self) -> Result<SchNet> {
+        let cutoff = self.cutoff(&["schnet", "rbf", "cutoff"])?;
+        let values = |name: &str| Ok(self.tensor(&format!("weights/rbf.{name}"))?.values);
+        let exp_normal = |lower| -> Result<RadialFunctions> {
+            let alpha = self.number(&["schnet", "rbf", "alpha"])?;
+            let (means, betas) = (values("means")?, values("betas")?);
+            Ok(RadialFunctions::ExpNormal { alpha, lower, means, betas })
+        };
+        let functions = match self.text(&["schnet", "rbf", "class"])? {
+            "GaussianBasis" => {
+                let coeff = values("coeff")?.first().copied().unwrap_or(f64::NAN);
+                RadialFunctions::Gaussian { coeff, offset: values("offset")? }
+            }
+            "ExpNormalBasis" => exp_normal(cutoff.lower())?,
+            "ExtendedExpNormalBasis" => {
+                exp_normal(self.number(&["schnet", "rbf", "internal_cutoff_lower"])?)?
+            }
+            "SpacedExpBasis" => {
+                RadialFunctions::SpacedExp { means: values("means")?, betas: values("betas")? }
+            }
+            other => return Err(Error::unsupported(format!("radial basis {other}"), "")),
+        };
+        let activation = match self.text(&["schnet", "activation"])? {
+            "tanh" => Activation::Tanh,
+            "silu" => Activation::Silu,
+            "shifted_softplus" => {
+                Activation::ShiftedSoftplus { shift: self.number(&["schnet", "activation_shift"])? }
+            }
+            other => return Err(Error::unsupported(format!("activation {other}"), "")),
+        };
+        let interactions = (0..self.count(&["schnet", "n_interactions"])?)
+            .map(|b| {
+                Ok(Interaction {
+                    filter0: self.linear(&format!("block{b}.filter0"))?,
+                    filter1: self.linear(&format!("block{b}.filter1"))?,
+                    lin1: self.linear(&format!("block{b}.lin1"))?,
+                    lin2: self.linear(&format!("block{b}.lin2"))?,
+                    lin: self.linear(&format!("block{b}.lin"))?,
+                })
+            })
+            .collect::<Result<_>>()?;
+        let n_layers = self.names("weights/out").iter().filter(|n| n.ends_with(".weight")).count();
+        let readout =
+            (0..n_layers).map(|l| self.linear(&format!("out{l}"))).collect::<Result<_>>()?;
+        let embedding = self.tensor("weights/embedding.weight")?;
+        let [n_types, n_hidden] = embedding.shape[..] else {
+            let found = format!("{:?}", embedding.shape);
+            return Err(Error::invalid("tensor weights/embedding.weight", found, "two axes"));
+        };
+        Ok(SchNet {
+            n_types,
+            n_hidden,
+            embedding: embedding.values,
+            radial_basis: RadialBasis { functions, cutoff },
+            cutoff: self.cutoff(&["schnet", "conv_cutoff"])?,
+            activation,
+            interactions,
+            readout,
+            max_num_neighbors: self.count(&["schnet", "max_num_neighbors"]).ok().map(|n| n as u32),
+        })
+    }
+
+    fn linear(&self, name: &str) -> Result<Linear> {
+        let weight = self.tensor(&format!("weights/{name}.weight"))?;
+        let [n_out, n_in] = weight.shape[..] else {
+            let found = format!("{:?}", weight.shape);
+            return Err(Error::invalid(format!("tensor weights/{name}.weight"), found, "two axes"));
+        };
+        let bias = self.tensor(&format!("weights/{name}.bias")).ok().map(|bias| bias.values);
+        Ok(Linear { n_in, n_out, weight: weight.values, bias })
+    }
+}

@@ -1,0 +1,100 @@
+//! The dynamics of a run: equations of motion, time step and random numbers.
+
+use super::state::check_count;
+use crate::error::{Error, Result};
+use crate::system::System;
+
+/// The equations of motion.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Integrator {
+    /// Langevin dynamics, BAOAB splitting (Leimkuhler and Matthews 2013). With h = dt and
+    /// c = exp(−friction h): v += h/2 F/m; x += h/2 v; v = c v + √((1−c²)/(β m)) ξ; x += h/2 v;
+    /// F(x); v += h/2 F/m.
+    Langevin {
+        /// 1/ps.
+        friction: f64,
+    },
+    /// Velocity Verlet: v += h/2 F/m; x += h v; F(x); v += h/2 F/m.
+    Nve,
+    /// Overdamped Langevin (Brownian) dynamics: x += β D F h + √(2 D h) ξ; F(x), with
+    /// D = 1/(β friction). It samples exp(−β E).
+    Overdamped {
+        /// kcal ps/(mol Å²). The masses have no effect.
+        friction: f64,
+    },
+    /// Overdamped dynamics as in the published tool chain, which omits β from the drift:
+    /// x += D F h + √(2 D h) ξ. It samples exp(−E/(1 kcal/mol)) for any β. Only for comparison with
+    /// data from that tool chain.
+    OverdampedPublished {
+        /// kcal ps/(mol Å²).
+        friction: f64,
+    },
+}
+
+impl Integrator {
+    /// The name on the command line.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Integrator::Langevin { .. } => "langevin",
+            Integrator::Nve => "nve",
+            Integrator::Overdamped { .. } => "overdamped",
+            Integrator::OverdampedPublished { .. } => "overdamped-published",
+        }
+    }
+
+    /// The friction, if the integrator has one.
+    pub fn friction(&self) -> Option<f64> {
+        match *self {
+            Integrator::Langevin { friction }
+            | Integrator::Overdamped { friction }
+            | Integrator::OverdampedPublished { friction } => Some(friction),
+            Integrator::Nve => None,
+        }
+    }
+
+    /// Whether the beads have velocities.
+    pub fn has_velocities(&self) -> bool {
+        match self {
+            Integrator::Langevin { .. } | Integrator::Nve => true,
+            Integrator::Overdamped { .. } | Integrator::OverdampedPublished { .. } => false,
+        }
+    }
+}
+
+/// The dynamics of a run: everything that is constant in a run, except the potential.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dynamics {
+    /// The equations of motion.
+    pub integrator: Integrator,
+    /// Time step, ps.
+    pub dt: f64,
+    /// The seed, the key of the random numbers.
+    pub seed: u64,
+    /// The number of each replica, part of the counter of the random numbers. A replica with the
+    /// same number gets the same bits alone as among others. `[n_replicas]`
+    pub replica_ids: Vec<u32>,
+}
+
+impl Dynamics {
+    /// Dynamics for an engine that only evaluates: constant energy, replicas numbered from 0.
+    pub fn none(system: &System) -> Self {
+        let replica_ids = (0..system.n_replicas() as u32).collect();
+        Dynamics { integrator: Integrator::Nve, dt: 0.001, seed: 0, replica_ids }
+    }
+
+    /// Checks counts and ranges.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the first value that is wrong.
+    pub fn check(&self, system: &System) -> Result<()> {
+        if !(self.dt.is_finite() && self.dt > 0.0) {
+            return Err(Error::invalid("dt", self.dt, "a time step > 0 ps"));
+        }
+        if let Some(friction) = self.integrator.friction()
+            && !(friction.is_finite() && friction > 0.0)
+        {
+            return Err(Error::invalid("friction", friction, "a number > 0"));
+        }
+        check_count("replica_ids", self.replica_ids.len(), system.n_replicas())
+    }
+}

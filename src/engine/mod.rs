@@ -1,0 +1,244 @@
+//! The contract of a backend: it holds the state of all replicas and advances it.
+
+mod dynamics;
+mod numerics;
+mod state;
+
+pub use self::dynamics::{Dynamics, Integrator};
+pub use self::numerics::{Filter, Numerics, Precision};
+pub(crate) use self::state::check_positions;
+pub use self::state::{FARTHEST, RECENTER, State, origins};
+use crate::error::{Error, Result};
+use crate::system::System;
+
+/// The terms of the potential whose energies and forces to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Terms {
+    /// The network and all priors.
+    Total,
+    /// The network alone.
+    Network,
+    /// Prior `k` of the model alone.
+    Prior(usize),
+}
+
+impl Terms {
+    /// Checks that the model has the term.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a prior that the model does not have.
+    pub fn check(self, system: &System) -> Result<()> {
+        let n_priors = system.molecules[0].terms.len();
+        match self {
+            Terms::Prior(k) if k >= n_priors => {
+                Err(Error::invalid("prior", k, format!("one of {n_priors}, counted from 0")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Energies and forces of all replicas.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Evaluation {
+    /// Potential energy, kcal/mol, `[n_replicas]`.
+    pub energy: Vec<f64>,
+    /// Forces, kcal/mol/Å, `[n_beads]` over all replicas. They are the exact negative gradient of
+    /// `energy`, except in [`Precision::Mixed`].
+    pub forces: Vec<[f64; 3]>,
+    /// The network's energy of each bead, kcal/mol, `[n_beads]`; zero without the network.
+    pub bead_energy: Vec<f64>,
+}
+
+/// Device memory in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Memory {
+    /// Bytes that the engine requested.
+    pub allocated: u64,
+    /// Bytes that the allocator took from the device for them.
+    pub reserved: u64,
+}
+
+/// Device time and work of one kernel call of a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KernelTime {
+    /// The name of the kernel.
+    pub kernel: &'static str,
+    /// The number of the call in the step, from 0.
+    pub number: usize,
+    /// Device time, mean over the timed steps.
+    pub microseconds: f64,
+    /// Bytes requested from the device's memory or its caches; 0 if unknown.
+    pub bytes: u64,
+    /// Floating-point operations, with a fused multiply-add as two; 0 if unknown.
+    pub flops: u64,
+}
+
+impl KernelTime {
+    /// The calls of each kernel. Kernels are in the order of their first call.
+    pub fn by_kernel(times: &[KernelTime]) -> Vec<(&'static str, Vec<KernelTime>)> {
+        let mut kernels: Vec<(&'static str, Vec<KernelTime>)> = Vec::new();
+        for time in times {
+            match kernels.iter_mut().find(|(kernel, _)| *kernel == time.kernel) {
+                Some((_, calls)) => calls.push(*time),
+                None => kernels.push((time.kernel, vec![*time])),
+            }
+        }
+        kernels
+    }
+}
+
+/// The parts of a [`Reading`] to compute and read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// The whole state.
+    pub state: bool,
+    /// The energies of the given terms.
+    pub energies: Option<Terms>,
+    /// Forces and energies of beads of the same terms. They need `energies`.
+    pub forces: bool,
+}
+
+/// The results of a reading of the present state.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Reading {
+    /// Steps done.
+    pub step: u64,
+    /// The state, if wanted.
+    pub state: Option<State>,
+    /// Energies, forces and energies of beads, each if wanted, else empty. External forces are not
+    /// included.
+    pub evaluation: Evaluation,
+}
+
+/// Types that can go to another thread, on targets that have threads.
+#[cfg(not(target_family = "wasm"))]
+pub trait Shared: Send + Sync {}
+#[cfg(not(target_family = "wasm"))]
+impl<T: Send + Sync + ?Sized> Shared for T {}
+/// Types that can go to another thread, on targets that have threads.
+#[cfg(target_family = "wasm")]
+pub trait Shared {}
+#[cfg(target_family = "wasm")]
+impl<T: ?Sized> Shared for T {}
+
+/// A backend at work on one system and its dynamics. The state stays on the device between calls.
+///
+/// A caller sets the state or the positions first. [`Engine::read`] waits for the device, so errors
+/// of earlier calls may appear there.
+pub trait Engine: std::fmt::Debug + Shared {
+    /// A description of the device.
+    fn device(&self) -> String;
+
+    /// Replaces the state.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if a count is wrong or a number is out of range.
+    fn set_state(&mut self, state: &State) -> Result<()>;
+
+    /// Replaces the positions, Å, `[n_beads]`. Velocities, temperatures and the step stay.
+    ///
+    /// # Errors
+    /// See [`Engine::set_state`].
+    fn set_positions(&mut self, positions: &[[f64; 3]]) -> Result<()>;
+
+    /// Sets forces that are added to those of the potential in every step, kcal/mol/Å, `[n_beads]`.
+    /// They do not change the reported energies. `None` removes them.
+    fn set_external_forces(&mut self, forces: Option<&[[f64; 3]]>) -> Result<()>;
+
+    /// Advances every replica by `n_steps` steps.
+    ///
+    /// The results have the same bits however a run is cut into calls and whatever is read in
+    /// between. Callers may cut a run by wall-clock time.
+    fn advance(&mut self, n_steps: u64) -> Result<()>;
+
+    /// Waits for the device and reads the wanted parts of the present state.
+    ///
+    /// # Errors
+    /// [`Error::BlowUp`] if a coordinate was not finite or farther than [`FARTHEST`] from 0 since
+    /// the last good state, [`Error::TooManyNeighbors`] if a bead had more neighbors than the model
+    /// allows, [`Error::Invalid`] for a term that the model does not have, and errors of the
+    /// device.
+    fn read(&mut self, wanted: Wanted) -> Result<Reading>;
+
+    /// The memory that is used on the device.
+    fn memory(&self) -> Memory;
+
+    /// The functions for benches and tests.
+    fn probe(&mut self) -> &mut dyn Probe;
+
+    /// Waits for the device and returns the number of steps done.
+    ///
+    /// # Errors
+    /// See [`Engine::read`].
+    fn settle(&mut self) -> Result<u64> {
+        Ok(self.read(Wanted::default())?.step)
+    }
+
+    /// The present state.
+    ///
+    /// # Errors
+    /// See [`Engine::read`].
+    fn state(&mut self) -> Result<State> {
+        let reading = self.read(Wanted { state: true, ..Wanted::default() })?;
+        Ok(reading.state.unwrap_or_default())
+    }
+
+    /// The energy of each replica in its present state, kcal/mol. The bits are those of
+    /// [`Engine::evaluate`], without the work for the forces.
+    ///
+    /// # Errors
+    /// See [`Engine::read`].
+    fn energies(&mut self, terms: Terms) -> Result<Vec<f64>> {
+        let reading = self.read(Wanted { energies: Some(terms), ..Wanted::default() })?;
+        Ok(reading.evaluation.energy)
+    }
+
+    /// The potential energy of each replica in its present state, kcal/mol.
+    ///
+    /// # Errors
+    /// See [`Engine::read`].
+    fn potential(&mut self) -> Result<Vec<f64>> {
+        self.energies(Terms::Total)
+    }
+
+    /// Energies and forces of the present positions, without the external forces.
+    ///
+    /// # Errors
+    /// See [`Engine::read`].
+    fn evaluate(&mut self, terms: Terms) -> Result<Evaluation> {
+        let wanted = Wanted { energies: Some(terms), forces: true, ..Wanted::default() };
+        Ok(self.read(wanted)?.evaluation)
+    }
+}
+
+/// The functions of an engine that only benches and tests need.
+pub trait Probe {
+    /// Advances one step with the given standard normal numbers, `[n_beads]`, instead of random
+    /// ones.
+    ///
+    /// # Errors
+    /// See [`Engine::read`].
+    fn advance_with_noise(&mut self, noise: &[[f64; 3]]) -> Result<()>;
+
+    /// The number of directed edges of each replica within the cutoff, in its present state. Zero
+    /// without a network.
+    ///
+    /// # Errors
+    /// See [`Engine::read`].
+    fn n_edges(&mut self) -> Result<Vec<u64>>;
+
+    /// Advances like [`Engine::advance`], and returns the device time of every kernel call of a
+    /// step, in order.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] on a backend or device without such times.
+    fn profile(&mut self, n_steps: u64) -> Result<Vec<KernelTime>>;
+
+    /// The number of neighbor lists built since the state was set, summed over replicas; `None` on
+    /// a backend that does not count them.
+    ///
+    /// # Errors
+    /// See [`Engine::read`].
+    fn list_builds(&mut self) -> Result<Option<u64>>;
+}

@@ -1,0 +1,92 @@
+//! The state of all replicas.
+
+use crate::error::{Error, Result};
+use crate::structure::check_vectors;
+use crate::system::System;
+
+/// The whole state of a run: with the same system, dynamics and backend, a run continues from it
+/// bit for bit.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct State {
+    /// Positions, Å, `[n_beads]` over all replicas.
+    pub positions: Vec<[f64; 3]>,
+    /// Velocities, Å/ps, `[n_beads]`. The overdamped integrators do not change them.
+    pub velocities: Vec<[f64; 3]>,
+    /// The origin of each replica, in whole Å. A GPU counts the replica's positions from it.
+    /// `[n_replicas]`
+    pub origins: Vec<[f64; 3]>,
+    /// 1/(k_B T) of each replica, mol/kcal. `[n_replicas]`
+    pub beta: Vec<f64>,
+    /// Steps done.
+    pub step: u64,
+}
+
+/// The largest absolute value of a coordinate, Å. Up to here f64 holds the sum of an origin and the
+/// two f32 of a position on a device exactly.
+pub const FARTHEST: f64 = 1_048_576.0;
+
+/// A replica gets a new origin when a coordinate of its first bead is more than this from the old
+/// one, Å.
+pub const RECENTER: f64 = 64.0;
+
+impl State {
+    /// A state with velocities 0, 1/(k_B T) = 1 mol/kcal and step 0.
+    pub fn at_rest(system: &System, positions: Vec<[f64; 3]>) -> Self {
+        let velocities = vec![[0.0; 3]; positions.len()];
+        let beta = vec![1.0; system.n_replicas()];
+        let origins = origins(system, &positions);
+        State { positions, velocities, origins, beta, step: 0 }
+    }
+
+    /// Checks counts and ranges.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the first value that is wrong.
+    pub fn check(&self, system: &System) -> Result<()> {
+        check_positions(system, &self.positions)?;
+        check_vectors("velocities", &self.velocities, system.n_beads())?;
+        let n_replicas = system.n_replicas();
+        check_count("origins", self.origins.len(), n_replicas)?;
+        check_count("beta", self.beta.len(), n_replicas)?;
+        let near = |x: &f64| x.abs() <= FARTHEST && x.fract() == 0.0;
+        if let Some(r) = self.origins.iter().position(|origin| !origin.iter().all(near)) {
+            let found = format!("{:?}", self.origins[r]);
+            let expected = format!("whole numbers within {FARTHEST} Å");
+            return Err(Error::invalid(format!("origins[{r}]"), found, expected));
+        }
+        match self.beta.iter().find(|beta| !(beta.is_finite() && **beta > 0.0)) {
+            Some(beta) => Err(Error::invalid("beta", beta, "a finite inverse temperature > 0")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The origin of each replica by the rule of the devices: the position of the first bead, rounded
+/// to whole Å, if a coordinate of it is farther than [`RECENTER`] from 0; else 0.
+pub fn origins(system: &System, positions: &[[f64; 3]]) -> Vec<[f64; 3]> {
+    let of_replica = |r: usize| match positions.get(system.first_bead[r]) {
+        Some(first) if first.iter().any(|x| x.abs() > RECENTER) => first.map(f64::round),
+        _ => [0.0; 3],
+    };
+    (0..system.n_replicas()).map(of_replica).collect()
+}
+
+/// Checks that every bead has a position, and that all coordinates are within [`FARTHEST`].
+pub(crate) fn check_positions(system: &System, positions: &[[f64; 3]]) -> Result<()> {
+    check_vectors("positions", positions, system.n_beads())?;
+    match positions.iter().position(|x| x.iter().any(|x| x.abs() > FARTHEST)) {
+        Some(bead) => {
+            let expected = format!("coordinates within {FARTHEST} Å");
+            let found = format!("{:?}", positions[bead]);
+            Err(Error::invalid(format!("positions[{bead}]"), found, expected))
+        }
+        None => Ok(()),
+    }
+}
+
+pub(super) fn check_count(field: &str, found: usize, n_replicas: usize) -> Result<()> {
+    if found == n_replicas {
+        return Ok(());
+    }
+    Err(Error::invalid(field, found, format!("{n_replicas}, one per replica")))
+}

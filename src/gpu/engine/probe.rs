@@ -1,0 +1,134 @@
+//! The functions of the engine for benches and tests.
+
+use super::super::api::Timer;
+use super::super::kernel::{Dispatch, run};
+use super::super::params::Status;
+use super::super::state::vec4s;
+use super::GpuEngine;
+use super::evaluation::Evaluations;
+use crate::engine::{KernelTime, Probe, Terms, Wanted};
+use crate::error::Result;
+use crate::structure::check_vectors;
+
+impl GpuEngine {
+    /// Runs steps and times their dispatches. Returns the nanoseconds of each dispatch of a step,
+    /// summed over the steps.
+    fn time_steps(&mut self, n_steps: u64) -> Result<Vec<f64>> {
+        let n_launches = self.step()?.step(None).count();
+        let mut timer: Box<dyn Timer> = self.device.api.timer(n_launches)?;
+        let mut start = Some(self.start_of_steps()?);
+        let step = self.step()?;
+        let most = (timer.capacity() / n_launches).max(1) as u64;
+        let mut sums = vec![0.0; n_launches];
+        let mut left = n_steps;
+        while left > 0 {
+            let steps = left.min(most).min(self.steps_per_submission);
+            let mut commands = start.take().unwrap_or_else(|| self.device.api.commands());
+            for dispatch in (0..steps).flat_map(|_| step.step(None)) {
+                commands.launch_timed(dispatch.launch(), &mut *timer);
+            }
+            commands.end_timing(&mut *timer);
+            self.device.finish(commands, "timing kernels")?;
+            for (k, time) in timer.nanoseconds()?.into_iter().enumerate() {
+                sums[k % n_launches] += time;
+            }
+            left -= steps;
+        }
+        Ok(sums)
+    }
+}
+
+impl GpuEngine {
+    /// The kernels of one step, in order.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for an engine that ran out of memory.
+    #[doc(hidden)]
+    pub fn kernel_names(&self) -> Result<Vec<&'static str>> {
+        Ok(self.step()?.step(None).map(Dispatch::name).collect())
+    }
+
+    /// The kernels of [`crate::engine::Engine::energies`] of all terms if no forces are valid, in
+    /// order.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for an engine that ran out of memory.
+    #[doc(hidden)]
+    pub fn energy_kernel_names(&self) -> Result<Vec<&'static str>> {
+        let wanted = Wanted { energies: Some(Terms::Total), ..Wanted::default() };
+        let plan = Evaluations::default().plan(wanted, self.network.is_some());
+        let dispatches = plan.map(|plan| Ok(plan.dispatches(self.step()?))).transpose()?;
+        Ok(dispatches.into_iter().flatten().map(Dispatch::name).collect())
+    }
+
+    /// The fast energy of each bead at the last evaluation, kcal/mol.
+    pub(in crate::gpu) fn prior_energy(&self) -> Result<Vec<f64>> {
+        let force = self.state.force.read(&self.device)?;
+        Ok(force[..self.system.n_beads()].iter().map(|force| f64::from(force[3])).collect())
+    }
+
+    /// Runs the part of a step before the force evaluation, with given forces and noise.
+    pub(in crate::gpu) fn begin_step(
+        &mut self,
+        forces: &[[f64; 3]],
+        noise: &[[f64; 3]],
+    ) -> Result<()> {
+        self.state.force.write(&self.device, &vec4s(forces))?;
+        self.integration.take_noise(&self.device, self.system.n_beads())?;
+        self.integration.set_noise(&self.device, noise)?;
+        let ends = self.integration.dispatches(&self.device, &self.state, false)?;
+        self.evaluations.none_valid();
+        run(&self.device, [&ends.begin])
+    }
+}
+
+impl Probe for GpuEngine {
+    fn advance_with_noise(&mut self, noise: &[[f64; 3]]) -> Result<()> {
+        let n_beads = self.system.n_beads();
+        check_vectors("noise", noise, n_beads)?;
+        // The buffer holds the noise of one step, so no other step may be pending: the host checks
+        // the status before and after.
+        self.look()?;
+        if !self.integration.takes_noise(n_beads) {
+            self.integration.take_noise(&self.device, n_beads)?;
+            self.make_step()?;
+        }
+        self.integration.set_noise(&self.device, noise)?;
+        self.keep()?;
+        self.given = Some(self.integration.dispatches(&self.device, &self.state, false)?);
+        let moved = self.submit_steps(1).and_then(|()| self.look());
+        self.given = None;
+        moved.map(|_| ())
+    }
+
+    fn n_edges(&mut self) -> Result<Vec<u64>> {
+        self.update_lists()?;
+        let counts = self.neighbors.counts(&self.device, &self.state)?;
+        let of_replica = |r| counts[self.system.beads(r)].iter().map(|n| u64::from(*n)).sum();
+        Ok((0..self.system.n_replicas()).map(of_replica).collect())
+    }
+
+    fn profile(&mut self, n_steps: u64) -> Result<Vec<KernelTime>> {
+        self.look()?;
+        self.keep()?;
+        let sums = self.time_steps(n_steps)?;
+        (self.step_count, self.pending) = (self.step_count + n_steps, n_steps);
+        let status = self.look()?;
+        let edges = status.iter().map(|status: &Status| u64::from(status.edges)).sum();
+        let time = |(number, (dispatch, sum)): (usize, (&Dispatch, f64))| {
+            let work = dispatch.work(edges);
+            KernelTime {
+                kernel: dispatch.name(),
+                number,
+                microseconds: 1e-3 * sum / n_steps.max(1) as f64,
+                bytes: work.bytes,
+                flops: work.flops,
+            }
+        };
+        Ok(self.step()?.step(None).zip(sums).enumerate().map(time).collect())
+    }
+
+    fn list_builds(&mut self) -> Result<Option<u64>> {
+        Ok(Some(self.look()?.iter().map(Status::n_builds).sum()))
+    }
+}

@@ -1,0 +1,255 @@
+//! The state of all replicas on the device, and a copy from which steps can be repeated.
+
+use super::api::Commands;
+use super::buffer::{Buffer, Fetch, Fetched, Slot};
+use super::device::Device;
+use super::kernel::{Dispatch, Kernel, Scope, scope};
+use super::params::{ALL_TERMS, Bead, FAST, GRID, Params, Position, SLOW, wide, words};
+use crate::engine::{State, origins};
+use crate::error::Result;
+use crate::system::System;
+
+/// The state of all replicas, with their forces and energies, and the tables that assign beads to
+/// replicas.
+#[derive(Debug)]
+pub(super) struct ReplicaState {
+    pub(super) params: Buffer<Params>,
+    /// First bead, number of beads, number for the random numbers, 0. `[n_replicas]`
+    replica: Buffer<[u32; 4]>,
+    bead: Buffer<Bead>,
+    moving: Moving,
+    /// A copy of `moving` from before the pending steps.
+    kept: Moving,
+    /// xyz: force, kcal/mol/Å; w: energy of the bead, kcal/mol. First the fast range, then the slow
+    /// range. `[2, n_beads]`
+    pub(super) force: Buffer<[f32; 4]>,
+    /// Energies of replicas, kcal/mol, as a rounded sum and its rounding error. `[n_replicas]`
+    pub(super) energy: Buffer<[f32; 2]>,
+    /// The class of each bead for the pair rule of its molecule.
+    classes: Vec<f32>,
+    inverse_masses: Vec<f32>,
+    first_bead: Vec<usize>,
+}
+
+/// The whole [`State`]: a run continues from it bit for bit.
+#[derive(Debug)]
+struct Moving {
+    position: Buffer<Position>,
+    /// xyz: Å/ps; w: 1/mass.
+    velocity: Buffer<[f32; 4]>,
+    /// xyz: Å; w: 0. `[n_replicas]`
+    origin: Buffer<[f32; 4]>,
+    /// k_B T, kcal/mol. `[n_replicas]`
+    kt: Buffer<f32>,
+    /// Steps done, low and high word.
+    step_count: Buffer<u32>,
+}
+
+/// The places of a state in a read-back.
+pub(super) struct StateSlots {
+    position: Slot<Position>,
+    velocity: Slot<[f32; 4]>,
+    origin: Slot<[f32; 4]>,
+    kt: Slot<f32>,
+    step_count: Slot<u32>,
+}
+
+impl Moving {
+    fn new(device: &Device, n_beads: usize, n_replicas: usize) -> Result<Self> {
+        Ok(Moving {
+            position: Buffer::zeroed(device, "position", n_beads)?,
+            velocity: Buffer::zeroed(device, "velocity", n_beads)?,
+            origin: Buffer::zeroed(device, "origin", n_replicas)?,
+            kt: Buffer::zeroed(device, "kt", n_replicas)?,
+            step_count: Buffer::zeroed(device, "step_count", 2)?,
+        })
+    }
+
+    fn copy_to(&self, commands: &mut dyn Commands, to: &Moving) {
+        let Moving { position, velocity, origin, kt, step_count } = self;
+        position.copy_to(commands, &to.position);
+        velocity.copy_to(commands, &to.velocity);
+        origin.copy_to(commands, &to.origin);
+        kt.copy_to(commands, &to.kt);
+        step_count.copy_to(commands, &to.step_count);
+    }
+}
+
+impl ReplicaState {
+    /// A state with all positions and velocities 0. `rows` and `classes` give, for each bead, its
+    /// row in the prior lists of its molecule and its class for the pair rule.
+    pub(super) fn new(
+        device: &Device,
+        system: &System,
+        replica_ids: &[u32],
+        rows: &[u32],
+        classes: Vec<f32>,
+    ) -> Result<Self> {
+        let (n_beads, n_replicas) = (system.n_beads(), system.n_replicas());
+        let mut beads = Vec::with_capacity(n_beads);
+        let mut replicas = Vec::with_capacity(n_replicas);
+        for r in 0..n_replicas {
+            let first = system.first_bead[r] as u32;
+            let types = &system.molecule(r).types;
+            replicas.push([first, types.len() as u32, replica_ids[r], 0]);
+            let bead = |(bead_type, row): (&u32, &u32)| Bead {
+                replica: r as u32,
+                first,
+                row: *row,
+                bead_type: *bead_type,
+            };
+            beads.extend(types.iter().zip(&rows[system.beads(r)]).map(bead));
+        }
+        let state = ReplicaState {
+            params: Buffer::uniform(device, "params")?,
+            replica: Buffer::from_slice(device, "replica", &replicas)?,
+            bead: Buffer::from_slice(device, "bead", &beads)?,
+            moving: Moving::new(device, n_beads, n_replicas)?,
+            kept: Moving::new(device, n_beads, n_replicas)?,
+            force: Buffer::zeroed(device, "force", 2 * n_beads)?,
+            energy: Buffer::zeroed(device, "energy", n_replicas)?,
+            classes,
+            inverse_masses: system.masses().iter().map(|mass| (1.0 / mass) as f32).collect(),
+            first_bead: system.first_bead.clone(),
+        };
+        state.set_velocities(device, &vec![[0.0; 3]; n_beads])?;
+        Ok(state)
+    }
+
+    pub(super) fn n_beads(&self) -> usize {
+        self.classes.len()
+    }
+
+    pub(super) fn n_replicas(&self) -> usize {
+        self.first_bead.len() - 1
+    }
+
+    pub(super) fn scope(&self) -> Scope<'_> {
+        scope!(self; params, replica, bead, force, energy)
+            .and(&scope!(self.moving; position, velocity, origin, kt, step_count))
+    }
+
+    /// The kernel that sums the energies of each replica.
+    pub(super) fn reduce(&self, device: &Device) -> Result<Dispatch> {
+        Kernel::new(device, "energy_reduce", &[])?.bind(device, &self.scope(), self.n_replicas())
+    }
+
+    /// Replaces the state.
+    pub(super) fn set(&self, device: &Device, state: &State) -> Result<()> {
+        self.set_positions(device, &state.positions, &state.origins)?;
+        self.set_velocities(device, &state.velocities)?;
+        let kt: Vec<_> = state.beta.iter().map(|beta| (1.0 / beta) as f32).collect();
+        self.moving.kt.write(device, &kt)?;
+        self.moving.step_count.write(device, &words(state.step))
+    }
+
+    /// Replaces the positions, and chooses origins for them.
+    pub(super) fn move_to(
+        &self,
+        device: &Device,
+        system: &System,
+        positions: &[[f64; 3]],
+    ) -> Result<()> {
+        self.set_positions(device, positions, &origins(system, positions))
+    }
+
+    fn set_positions(
+        &self,
+        device: &Device,
+        positions: &[[f64; 3]],
+        origins: &[[f64; 3]],
+    ) -> Result<()> {
+        let of_bead = |r: usize, i: usize| {
+            let x: [f64; 3] = std::array::from_fn(|c| positions[i][c] - origins[r][c]);
+            let low = x.map(|x| on_grid(x - f64::from(x as f32)));
+            Position { high: vec4(x, self.classes[i]), low: vec4(low, 0.0) }
+        };
+        let beads = |r: usize| self.first_bead[r]..self.first_bead[r + 1];
+        let all = (0..self.n_replicas()).flat_map(|r| beads(r).map(move |i| of_bead(r, i)));
+        self.moving.position.write(device, &all.collect::<Vec<_>>())?;
+        self.moving.origin.write(device, &vec4s(origins))
+    }
+
+    fn set_velocities(&self, device: &Device, velocities: &[[f64; 3]]) -> Result<()> {
+        let of_bead = |(v, inverse_mass): (&[f64; 3], &f32)| vec4(*v, *inverse_mass);
+        let all: Vec<_> = velocities.iter().zip(&self.inverse_masses).map(of_bead).collect();
+        self.moving.velocity.write(device, &all)
+    }
+
+    /// Adds the state to a read-back.
+    pub(super) fn fetch<'a>(&'a self, fetch: &mut Fetch<'a>) -> StateSlots {
+        let Moving { position, velocity, origin, kt, step_count } = &self.moving;
+        StateSlots {
+            position: fetch.add(position),
+            velocity: fetch.add(velocity),
+            origin: fetch.add(origin),
+            kt: fetch.add(kt),
+            step_count: fetch.add(step_count),
+        }
+    }
+
+    /// The state in a read-back.
+    pub(super) fn fetched(&self, found: &Fetched, slots: StateSlots) -> State {
+        let origins = vectors(&found.take(slots.origin));
+        let mut positions = Vec::with_capacity(self.n_beads());
+        let all = found.take(slots.position);
+        for (r, origin) in origins.iter().enumerate() {
+            let of_bead = |x: &Position| {
+                std::array::from_fn(|c| f64::from(x.high[c]) + f64::from(x.low[c]) + origin[c])
+            };
+            positions.extend(all[self.first_bead[r]..self.first_bead[r + 1]].iter().map(of_bead));
+        }
+        let step_count = found.take(slots.step_count);
+        State {
+            positions,
+            velocities: vectors(&found.take(slots.velocity)),
+            origins,
+            beta: found.take(slots.kt).iter().map(|kt| 1.0 / f64::from(*kt)).collect(),
+            step: wide([step_count[0], step_count[1]]),
+        }
+    }
+
+    /// Copies the state, so that steps can be repeated from it.
+    pub(super) fn keep(&self, commands: &mut dyn Commands) {
+        self.moving.copy_to(commands, &self.kept);
+    }
+
+    /// Restores the state from the copy.
+    pub(super) fn restore(&self, commands: &mut dyn Commands) {
+        self.kept.copy_to(commands, &self.moving);
+    }
+
+    /// Positions as kernels see them, for counts on the host.
+    pub(super) fn position(&self) -> &Buffer<Position> {
+        &self.moving.position
+    }
+}
+
+/// Parameters without dynamics, for all terms and both classes.
+pub(super) fn bare_params(n_beads: usize, n_replicas: usize, capacity: usize) -> Params {
+    Params {
+        n_beads: n_beads as u32,
+        n_replicas: n_replicas as u32,
+        capacity: capacity as u32,
+        term: ALL_TERMS,
+        classes: FAST | SLOW,
+        ..bytemuck::Zeroable::zeroed()
+    }
+}
+
+/// The nearest multiple of 1/[`GRID`].
+fn on_grid(x: f64) -> f64 {
+    (x * GRID).round() / GRID
+}
+
+pub(super) fn vec4(v: [f64; 3], w: f32) -> [f32; 4] {
+    [v[0] as f32, v[1] as f32, v[2] as f32, w]
+}
+
+pub(super) fn vec4s(vectors: &[[f64; 3]]) -> Vec<[f32; 4]> {
+    vectors.iter().map(|v| vec4(*v, 0.0)).collect()
+}
+
+pub(super) fn vectors(vec4s: &[[f32; 4]]) -> Vec<[f64; 3]> {
+    vec4s.iter().map(|v| [v[0], v[1], v[2]].map(f64::from)).collect()
+}

@@ -1,0 +1,236 @@
+//! Import of files of the Python tools mlcg and flashmd: models, priors, structures and training
+//! checkpoints.
+//!
+//! Classes are recognized by the package and the name of the class, because versions of the tools
+//! keep the same class in different modules. The import refuses all other content and names it with
+//! its place in the file. It does not skip parts or guess their meaning.
+
+mod keys;
+mod prior;
+mod schnet;
+mod structure;
+mod view;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::Path;
+
+use view::{StateDict, View};
+
+use crate::error::{Error, OfFile, Result};
+use crate::io::pickle::{Archive, Node};
+use crate::model::{Model, SCHNET};
+use crate::structure::Structure;
+
+/// The content of a file: a model, structures, or both.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Import {
+    /// A network, priors, or both. One part alone may be an incomplete model.
+    pub model: Option<Model>,
+    /// Structures. Those with equal topologies share one.
+    pub structures: Option<Vec<Structure>>,
+}
+
+/// Imports a file written by `torch.save`.
+///
+/// The file can contain:
+///
+/// * a whole model (`SumOut`), priors (`ModuleDict` or `SumOut`), or a network (`GradientsOut` or
+///   the module itself);
+/// * structures (`AtomicData` or a list of them);
+/// * a specialized model: a pair of a model and its structures;
+/// * a training checkpoint of Lightning, from which the model is taken.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Invalid`] for a damaged file; [`Error::Unsupported`] names a class or an
+/// option that this version does not support, and its place.
+pub fn import(path: &Path) -> Result<Import> {
+    let archive = Archive::open(path)?;
+    read(&archive).of_file(path)
+}
+
+/// Combines the network of one import with the priors of both.
+///
+/// # Errors
+/// [`Error::Invalid`] if `network` has no network, if `priors` has one, or if the model is invalid.
+pub fn combine(network: Import, priors: Import) -> Result<Model> {
+    let part = |import: Import, role: &str| {
+        let found = "no model";
+        import.model.ok_or_else(|| Error::invalid(role, found, "a file with a model"))
+    };
+    let (network, priors) = (part(network, "network")?, part(priors, "priors")?);
+    if network.schnet.is_none() {
+        return Err(Error::invalid("network", "only priors", "a file with a network"));
+    }
+    if priors.schnet.is_some() {
+        return Err(Error::invalid("priors", "a second network", "a file with priors only"));
+    }
+    let priors = network.priors.into_iter().chain(priors.priors).collect();
+    let model = Model { schnet: network.schnet, priors };
+    model.check()?;
+    Ok(model)
+}
+
+fn read(archive: &Archive) -> Result<Import> {
+    let root = View::root(archive);
+    let only_model = |model| Import { model: Some(model), structures: None };
+    if let Some(elements) = root.sequence() {
+        if let [model, list] = elements {
+            let (model, list) = (root.at(*model, "0"), root.at(*list, "1"));
+            if !structure::is_structure(&model) && list.sequence().is_some() {
+                let structures = structures(&list)?;
+                let model = checked(modules(&model, Some(&structures))?)?;
+                return Ok(Import { model: Some(model), structures: Some(structures) });
+            }
+        }
+        return Ok(Import { model: None, structures: Some(structures(&root)?) });
+    }
+    if structure::is_structure(&root) {
+        let structure = structure::Reader::default().read(&root)?;
+        return Ok(Import { model: None, structures: Some(vec![structure]) });
+    }
+    if let Node::Dict(_) = root.node() {
+        return checkpoint(&root).and_then(checked).map(only_model);
+    }
+    modules(&root, None).and_then(checked).map(only_model)
+}
+
+fn checked(model: Model) -> Result<Model> {
+    model.check()?;
+    Ok(model)
+}
+
+fn structures(list: &View) -> Result<Vec<Structure>> {
+    let elements = list.sequence().unwrap_or_default();
+    if elements.is_empty() {
+        return Err(list.invalid("an empty list", "at least one structure"));
+    }
+    let mut reader = structure::Reader::default();
+    let mut all = Vec::new();
+    for (i, element) in elements.iter().enumerate() {
+        list.archive.charge(size_of::<Structure>())?;
+        all.push(reader.read(&list.at(*element, &i.to_string()))?);
+    }
+    Ok(all)
+}
+
+/// Reads a model from a module, which is a sum of terms or a single term.
+fn modules(view: &View, structures: Option<&[Structure]>) -> Result<Model> {
+    let mut model = Model { schnet: None, priors: Vec::new() };
+    if view.own_class() == Some("SumOut") {
+        view.only(&["models"], &[])?;
+        let terms = view.module("models")?;
+        if terms.torch_class() != Some("ModuleDict") {
+            return Err(terms.unsupported(&terms.describe(), "torch's ModuleDict is supported"));
+        }
+        add_terms(&mut model, &terms, structures)?;
+    } else if view.torch_class() == Some("ModuleDict") {
+        add_terms(&mut model, view, structures)?;
+    } else {
+        let inner = inner(view)?;
+        let name = match inner.attribute("name")? {
+            Some(name) if !name.is_none() => name.text()?,
+            _ => SCHNET,
+        };
+        add_term(&mut model, name, &inner, structures)?;
+    }
+    Ok(model)
+}
+
+fn add_terms(model: &mut Model, terms: &View, structures: Option<&[Structure]>) -> Result<()> {
+    for (name, term) in terms.modules()? {
+        add_term(model, name, &inner(&term)?, structures)?;
+    }
+    Ok(())
+}
+
+/// The module inside a `GradientsOut`, a wrapper that computes forces.
+fn inner<'a>(view: &View<'a>) -> Result<View<'a>> {
+    match view.own_class() {
+        Some("GradientsOut") => {
+            view.only(&["model"], &[])?;
+            view.module("model")
+        }
+        _ => Ok(view.clone()),
+    }
+}
+
+fn add_term(
+    model: &mut Model,
+    name: &str,
+    view: &View,
+    structures: Option<&[Structure]>,
+) -> Result<()> {
+    if schnet::is_schnet(view) {
+        if model.schnet.is_some() {
+            return Err(view.unsupported("a second network", ""));
+        }
+        model.schnet = Some(schnet::schnet(view)?);
+        return Ok(());
+    }
+    let specialized = view.own_class().is_some_and(|class| class.starts_with("Static"));
+    let n_tuples = match structures {
+        Some(structures) if specialized => Some(n_tuples(view, name, structures)?),
+        _ => None,
+    };
+    model.priors.push(prior::prior(view, name, n_tuples)?);
+    Ok(())
+}
+
+/// The number of tuples in the list `name`, which must be the same in all structures.
+fn n_tuples(view: &View, name: &str, structures: &[Structure]) -> Result<usize> {
+    let mut counts = structures.iter().map(|structure| {
+        let list = structure.topology.lists.iter().find(|list| list.name == name);
+        list.map(|list| list.tuples.len())
+    });
+    let first = counts.next().flatten();
+    match first {
+        Some(n) if counts.all(|other| other == first) => Ok(n),
+        Some(_) => Err(view.unsupported(
+            "a specialized prior for different molecules",
+            "import the model before it was specialized",
+        )),
+        None => Err(view.invalid(
+            format!("structures without a list {name:?}"),
+            "structures that were specialized together with the model",
+        )),
+    }
+}
+
+/// Reads the model of a training checkpoint: the architecture from the pickled module, the weights
+/// from the state dict.
+fn checkpoint(root: &View) -> Result<Model> {
+    let (state, parameters) = (root.get("state_dict")?, root.get("hyper_parameters")?);
+    let (Some(state), Some(parameters)) = (state, parameters) else {
+        if root.get("pos")?.is_some() && root.get("current_timestep")?.is_some() {
+            return Err(root.unsupported(
+                "a simulation checkpoint",
+                "it holds the state of a run, but no model; give the model it was run with",
+            ));
+        }
+        return Err(root.invalid(
+            root.describe(),
+            "a model, structures or a training checkpoint (state_dict and hyper_parameters)",
+        ));
+    };
+    let Some(module) = parameters.get("model")? else {
+        let expected = "a pickled module, which defines the architecture";
+        return Err(parameters.invalid("no model", expected));
+    };
+    let tensors: HashMap<_, _> =
+        state.entries()?.into_iter().map(|(name, view)| (name.to_owned(), view.id)).collect();
+    let state = StateDict { tensors, used: RefCell::default() };
+    // Lightning stores the module as the attribute `model` of its own module.
+    let model = modules(&module.with_weights(&state, "model"), None)?;
+    let used = state.used.borrow();
+    let mut names: Vec<_> = state.tensors.keys().collect();
+    names.sort();
+    match names.into_iter().find(|name| name.starts_with("model.") && !used.contains(*name)) {
+        Some(name) => Err(Error::invalid(
+            format!("state_dict/{name}"),
+            "a tensor that the architecture in hyper_parameters does not have",
+            "the weights of that architecture",
+        )),
+        None => Ok(model),
+    }
+}

@@ -1,0 +1,213 @@
+//! Import of structures: `AtomicData` of mlcg.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::view::View;
+use crate::error::{Error, Result};
+use crate::io::pickle::NodeId;
+use crate::structure::{Structure, Topology, TupleList};
+
+pub(super) fn is_structure(view: &View) -> bool {
+    view.own_class() == Some("AtomicData")
+}
+
+/// Reads structures. Those with equal topologies share one.
+#[derive(Default)]
+pub(super) struct Reader<'a> {
+    /// Topologies by the nodes of their types, masses and lists.
+    by_origin: HashMap<[NodeId; 3], Arc<Topology>>,
+    known: Vec<Known<'a>>,
+}
+
+/// A topology, with the names and the nodes of its tuple lists.
+struct Known<'a> {
+    topology: Arc<Topology>,
+    lists: Vec<(&'a str, NodeId)>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn read(&mut self, view: &View<'a>) -> Result<Structure> {
+        if !is_structure(view) {
+            let what = format!("the structure {}", view.describe());
+            return Err(view.unsupported(&what, "AtomicData of mlcg is supported"));
+        }
+        let mut data = view.require("_store")?.require("_mapping")?;
+        data.path.clone_from(&view.path);
+        refuse_periodic(&data)?;
+        if let Some(excluded) = present(&data, "exc_pair_index")?
+            && excluded.tensor()?.is_none_or(|pairs| pairs.numel() > 0)
+        {
+            return Err(excluded.unsupported("the exclusion of pairs", ""));
+        }
+
+        let topology = self.topology(&data)?;
+        let n_beads = topology.types.len();
+        if let Some(count) = present(&data, "n_atoms")? {
+            let tensor = count.tensor()?;
+            if tensor.is_some_and(|tensor| tensor.numel() > 1) {
+                return Err(count.unsupported("a batch of structures", "save a list of them"));
+            }
+            if count.number()? != n_beads as f64 {
+                return Err(count.invalid(count.number()?, format!("{n_beads}, as many as types")));
+            }
+        }
+        let positions = vectors(&require(&data, "pos")?, n_beads)?;
+        let velocities = match present(&data, "velocities")? {
+            Some(velocities) => Some(vectors(&velocities, n_beads)?),
+            None => None,
+        };
+        let structure = Structure { topology, positions, velocities };
+        structure.check().map_err(|error| below(view, error))?;
+        Ok(structure)
+    }
+
+    fn topology(&mut self, data: &View<'a>) -> Result<Arc<Topology>> {
+        let (types, masses) = (require(data, "atom_types")?, require(data, "masses")?);
+        let lists = present(data, "neighbor_list")?;
+        let origin = [types.id, masses.id, lists.as_ref().map_or(data.id, |lists| lists.id)];
+        if let Some(known) = self.by_origin.get(&origin) {
+            return Ok(known.clone());
+        }
+        let as_type = |value: &i64| {
+            u32::try_from(*value).map_err(|_| types.invalid(value, "a bead type of 0 or more"))
+        };
+        let types = integers(&types, 1)?.0.iter().map(as_type).collect::<Result<Vec<_>>>()?;
+        let masses = numbers(&masses, 1)?.0;
+        let mappings = lists.map_or(Ok(Vec::new()), |lists| mappings(&lists))?;
+        let lists: Vec<_> = mappings.iter().map(|(name, mapping)| (*name, mapping.id)).collect();
+
+        // Frames of a trajectory share the lists, which are often by far their largest part.
+        // Comparing their nodes avoids reading them again.
+        let same_lists = |known: &&Known| {
+            known.lists == lists && known.topology.types == types && known.topology.masses == masses
+        };
+        let known = self.known.iter().find(same_lists).map(|known| known.topology.clone());
+        let topology = match known {
+            Some(topology) => topology,
+            None => {
+                let tuples = mappings.iter().map(|(name, mapping)| tuple_list(name, mapping));
+                let topology = Topology { types, masses, lists: tuples.collect::<Result<_>>()? };
+                topology.check().map_err(|error| below(data, error))?;
+                let equal = self.known.iter().find(|known| *known.topology == topology);
+                let topology =
+                    equal.map_or_else(|| Arc::new(topology), |known| known.topology.clone());
+                self.known.push(Known { topology: topology.clone(), lists });
+                topology
+            }
+        };
+        self.by_origin.insert(origin, topology.clone());
+        Ok(topology)
+    }
+}
+
+/// Adds the path of the structure to an error.
+fn below(view: &View, error: Error) -> Error {
+    match error {
+        Error::Invalid { field, found, expected, .. } => {
+            let field = if view.path.is_empty() { field } else { format!("{}/{field}", view.path) };
+            Error::invalid(field, found, expected)
+        }
+        other => other,
+    }
+}
+
+/// An entry that exists and is not `None`.
+fn present<'a>(data: &View<'a>, name: &str) -> Result<Option<View<'a>>> {
+    Ok(data.get(name)?.filter(|value| !value.is_none()))
+}
+
+fn require<'a>(data: &View<'a>, name: &str) -> Result<View<'a>> {
+    present(data, name)?.ok_or_else(|| data.invalid(format!("no {name}"), format!("a {name}")))
+}
+
+fn refuse_periodic(data: &View) -> Result<()> {
+    let advice = "open boundaries only";
+    let pbc = present(data, "pbc")?;
+    let Some(pbc) = pbc else {
+        return match present(data, "cell")? {
+            Some(cell) => Err(cell.unsupported("a cell", advice)),
+            None => Ok(()),
+        };
+    };
+    let flags = match pbc.tensor()? {
+        Some(flags) => data.archive.numbers(&flags)?,
+        None => return Err(pbc.invalid(pbc.describe(), "a tensor of flags")),
+    };
+    match flags.iter().all(|flag| *flag == 0.0) {
+        true => Ok(()),
+        false => Err(pbc.unsupported("a periodic cell", advice)),
+    }
+}
+
+/// The values and the shape of a tensor of `n_axes` axes.
+fn numbers(view: &View, n_axes: usize) -> Result<(Vec<f64>, Vec<usize>)> {
+    match view.tensor()? {
+        Some(tensor) if tensor.shape.len() == n_axes => {
+            Ok((view.archive.numbers(&tensor)?, tensor.shape))
+        }
+        Some(tensor) => {
+            let found = format!("shape {:?}", tensor.shape);
+            Err(view.invalid(found, format!("a tensor of {n_axes} axes")))
+        }
+        None => Err(view.invalid(view.describe(), "a tensor")),
+    }
+}
+
+fn integers(view: &View, n_axes: usize) -> Result<(Vec<i64>, Vec<usize>)> {
+    match view.tensor()? {
+        Some(tensor) if tensor.shape.len() == n_axes => match view.archive.integers(&tensor)? {
+            Some(values) => Ok((values, tensor.shape)),
+            None => Err(view.invalid(format!("{:?}", tensor.dtype), "integers")),
+        },
+        Some(tensor) => {
+            let found = format!("shape {:?}", tensor.shape);
+            Err(view.invalid(found, format!("a tensor of {n_axes} axes")))
+        }
+        None => Err(view.invalid(view.describe(), "a tensor of integers")),
+    }
+}
+
+fn vectors(view: &View, n_beads: usize) -> Result<Vec<[f64; 3]>> {
+    let (values, shape) = numbers(view, 2)?;
+    if shape != [n_beads, 3] {
+        return Err(view.invalid(format!("shape {shape:?}"), format!("({n_beads}, 3)")));
+    }
+    Ok(values.as_chunks().0.to_vec())
+}
+
+/// The names and index tensors of the tuple lists.
+fn mappings<'a>(lists: &View<'a>) -> Result<Vec<(&'a str, View<'a>)>> {
+    let mut all = Vec::new();
+    for (name, list) in lists.entries()? {
+        if let Some(shifts) = present(&list, "cell_shifts")? {
+            return Err(shifts.unsupported("a list with cell shifts", "open boundaries only"));
+        }
+        let mapping = require(&list, "index_mapping")?;
+        if let Some(declared) = present(&list, "order")?
+            && let Some(tensor) = mapping.tensor()?
+            && declared.number()? != tensor.shape.first().map_or(0.0, |order| *order as f64)
+        {
+            let expected = format!("that of index_mapping, {:?}", tensor.shape);
+            return Err(declared.invalid(declared.describe(), expected));
+        }
+        all.push((name, mapping));
+    }
+    Ok(all)
+}
+
+fn tuple_list(name: &str, mapping: &View) -> Result<TupleList> {
+    let (beads, shape) = integers(mapping, 2)?;
+    let (order, n_tuples) = (shape[0], shape[1]);
+    if !(2..=4).contains(&order) {
+        return Err(mapping.unsupported(&format!("a list of {order}-tuples"), ""));
+    }
+    mapping.archive.charge(n_tuples.saturating_mul(size_of::<[u32; 4]>()))?;
+    let mut tuples = vec![[0; 4]; n_tuples];
+    for (i, bead) in beads.iter().enumerate() {
+        let bead =
+            u32::try_from(*bead).map_err(|_| mapping.invalid(bead, "a bead of 0 or more"))?;
+        tuples[i % n_tuples][i / n_tuples] = bead;
+    }
+    Ok(TupleList { name: name.to_owned(), order, tuples })
+}

@@ -1,0 +1,138 @@
+//! Trajectory files: readers for XTC, DCD and `.npy`, and writers for XTC and `.npy`.
+
+mod dcd;
+mod npy_header;
+mod npy_reader;
+mod npy_writer;
+mod xtc_coordinates;
+mod xtc_reader;
+mod xtc_writer;
+
+pub use dcd::DcdReader;
+pub use npy_reader::NpyReader;
+pub use npy_writer::NpyWriter;
+pub use xtc_reader::XtcReader;
+pub use xtc_writer::XtcWriter;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// A trajectory of one molecule: XTC, DCD, or positions in a `.npy` file. The format follows from
+/// the content of the file.
+#[derive(Debug)]
+pub struct Trajectory {
+    path: PathBuf,
+    n_beads: usize,
+    kind: Kind,
+    /// The number of frames read or skipped.
+    n_seen: u64,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Xtc(XtcReader),
+    Dcd(Box<DcdReader>),
+    Npy(NpyReader),
+}
+
+impl Trajectory {
+    /// Opens a trajectory of a molecule of `n_beads` beads.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the format is unknown, the file is damaged, or it has another number
+    /// of beads.
+    pub fn open(path: &Path, n_beads: usize) -> Result<Self> {
+        let io = |error| Error::io(path, error);
+        let mut start = Vec::new();
+        File::open(path).map_err(io)?.take(12).read_to_end(&mut start).map_err(io)?;
+        let kind = match &start[..] {
+            [0, 0, 7, 0xcb | 0xe7, ..] => Kind::Xtc(XtcReader::open(path)?),
+            // The first record of a DCD file has 84 bytes. Its marker has 4 or 8 bytes in either
+            // order.
+            [84, 0, 0, 0, ..] | [0, 0, 0, 84, ..] | [0, 0, 0, 0, 0, 0, 0, 84, ..] => {
+                Kind::Dcd(Box::new(DcdReader::open(path)?))
+            }
+            [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Kind::Npy(NpyReader::open(path)?),
+            _ => {
+                let found = match start.is_empty() {
+                    true => "an empty file".to_owned(),
+                    false => format!("first bytes {start:02x?}"),
+                };
+                let expected = "a trajectory: XTC, DCD or .npy";
+                return Err(Error::invalid("content", found, expected).of_file(path));
+            }
+        };
+        let found = match &kind {
+            Kind::Xtc(_) => n_beads,
+            Kind::Dcd(reader) => reader.n_beads(),
+            Kind::Npy(reader) => reader.n_beads(),
+        };
+        check_beads(path, "frames", found, n_beads)?;
+        Ok(Trajectory { path: path.to_owned(), n_beads, kind, n_seen: 0 })
+    }
+
+    /// The number of frames of each replica, if the file contains several replicas one after the
+    /// other.
+    pub fn frames_per_replica(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::Npy(reader) => reader.frames_per_replica(),
+            Kind::Xtc(_) | Kind::Dcd(_) => None,
+        }
+    }
+
+    /// The number of the next frame, counted from 0.
+    pub fn frame(&self) -> u64 {
+        self.n_seen
+    }
+
+    /// Reads the next frame, Å; `None` at the end.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names a frame that is damaged, has another number of beads, or contains
+    /// coordinates that are not finite.
+    pub fn read(&mut self) -> Result<Option<Vec<[f64; 3]>>> {
+        let frame = match &mut self.kind {
+            Kind::Xtc(reader) => reader.read()?,
+            Kind::Dcd(reader) => {
+                reader.read()?.map(|frame| frame.iter().map(|x| x.map(f64::from)).collect())
+            }
+            Kind::Npy(reader) => reader.read()?,
+        };
+        let Some(frame): Option<Vec<[f64; 3]>> = frame else { return Ok(None) };
+        let name = format!("frame {}", self.n_seen);
+        check_beads(&self.path, &name, frame.len(), self.n_beads)?;
+        if let Some(bead) = frame.iter().position(|x| !x.iter().all(|x| x.is_finite())) {
+            let found = format!("{:?}", frame[bead]);
+            let field = format!("{name}, bead {bead}");
+            return Err(Error::invalid(field, found, "finite coordinates").of_file(&self.path));
+        }
+        self.n_seen += 1;
+        Ok(Some(frame))
+    }
+
+    /// Skips the next frame; `false` at the end.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if this part of the file is damaged.
+    pub fn skip(&mut self) -> Result<bool> {
+        let more = match &mut self.kind {
+            Kind::Xtc(reader) => reader.skip()?,
+            Kind::Dcd(reader) => reader.skip()?,
+            Kind::Npy(reader) => reader.skip(),
+        };
+        self.n_seen += u64::from(more);
+        Ok(more)
+    }
+}
+
+fn check_beads(path: &Path, field: &str, found: usize, expected: usize) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    let found = format!("{found} beads");
+    let expected = format!("{expected}, as in the structure");
+    Err(Error::invalid(field, found, expected).of_file(path))
+}

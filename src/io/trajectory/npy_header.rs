@@ -1,0 +1,123 @@
+//! The header of a `.npy` file: a Python dict of `descr`, `fortran_order` and `shape`.
+//!
+//! Only arrays of plain numbers are supported. Their headers need no recursive parser, so that no
+//! input can overflow the stack.
+
+/// The header of an array of plain numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct NpyHeader {
+    /// The type of the numbers, for example `<f4`.
+    pub(super) descr: String,
+    /// Whether the first index of the shape varies fastest.
+    pub(super) fortran_order: bool,
+    /// The lengths of the axes.
+    pub(super) shape: Vec<u64>,
+}
+
+impl NpyHeader {
+    /// Parses the text of a header; `None` if it is damaged or the array does not contain plain
+    /// numbers.
+    pub(super) fn parse(text: &[u8]) -> Option<Self> {
+        let mut rest = Text(std::str::from_utf8(text).ok()?);
+        let (mut descr, mut fortran_order, mut shape) = (None, None, None);
+        rest.expect("{")?;
+        while rest.expect("}").is_none() {
+            let key = rest.string()?;
+            rest.expect(":")?;
+            match key {
+                "descr" => descr = Some(rest.string()?.to_owned()),
+                "fortran_order" => fortran_order = Some(rest.boolean()?),
+                "shape" => shape = Some(rest.tuple()?),
+                _ => return None,
+            }
+            if rest.expect(",").is_none() {
+                rest.expect("}")?;
+                break;
+            }
+        }
+        let end = rest.0.trim().is_empty();
+        end.then_some(NpyHeader { descr: descr?, fortran_order: fortran_order?, shape: shape? })
+    }
+}
+
+/// The text that is not parsed yet.
+struct Text<'a>(&'a str);
+
+impl<'a> Text<'a> {
+    fn expect(&mut self, token: &str) -> Option<()> {
+        self.0 = self.0.trim_start().strip_prefix(token)?;
+        Some(())
+    }
+
+    fn string(&mut self) -> Option<&'a str> {
+        let quote =
+            if self.expect("'").is_some() { '\'' } else { self.expect("\"").map(|()| '"')? };
+        let (string, rest) = self.0.split_once(quote)?;
+        self.0 = rest;
+        Some(string)
+    }
+
+    fn boolean(&mut self) -> Option<bool> {
+        match self.expect("True") {
+            Some(()) => Some(true),
+            None => self.expect("False").map(|()| false),
+        }
+    }
+
+    fn tuple(&mut self) -> Option<Vec<u64>> {
+        self.expect("(")?;
+        let mut numbers = Vec::new();
+        while self.expect(")").is_none() {
+            self.0 = self.0.trim_start();
+            let length = self.0.bytes().take_while(u8::is_ascii_digit).count();
+            numbers.push(self.0[..length].parse().ok()?);
+            self.0 = &self.0[length..];
+            // Python 2 writes an L after long integers.
+            let _ = self.expect("L");
+            if self.expect(",").is_none() {
+                self.expect(")")?;
+                break;
+            }
+        }
+        Some(numbers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_plain_arrays_are_read() {
+        let plain = |text: &str| NpyHeader::parse(text.as_bytes());
+        let header = |descr: &str, fortran_order, shape: &[u64]| {
+            Some(NpyHeader { descr: descr.into(), fortran_order, shape: shape.into() })
+        };
+        let numpy = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 10, 3), }     \n";
+        assert_eq!(plain(numpy), header("<f4", false, &[2, 10, 3]));
+        let other = "{\"shape\":(7L,),\"fortran_order\":True,\"descr\":\">f8\"}";
+        assert_eq!(plain(other), header(">f8", true, &[7]));
+        let scalar = "{'descr': '<i8', 'fortran_order': False, 'shape': ()}";
+        assert_eq!(plain(scalar), header("<i8", false, &[]));
+    }
+
+    #[test]
+    fn other_headers_are_refused() {
+        let sound = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 10, 3)}";
+        assert!(NpyHeader::parse(sound.as_bytes()).is_some());
+        for n in 0..sound.len() {
+            assert_eq!(NpyHeader::parse(&sound.as_bytes()[..n]), None, "{n} bytes");
+        }
+        for text in [
+            "{'descr': [('x', '<f4')], 'fortran_order': False, 'shape': (2,)}",
+            "{'descr': '<f4', 'fortran_order': 0, 'shape': (2,)}",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (-2,)}",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (2,)} more",
+            "{'descr': '<f4', 'fortran_order': False}",
+        ] {
+            assert_eq!(NpyHeader::parse(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(NpyHeader::parse(b"\xff"), None);
+    }
+}

@@ -1,0 +1,115 @@
+//! A molecule without its potential: bead types, masses, tuple lists and coordinates.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+
+/// A list of bead tuples. The prior term of the same name acts on them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TupleList {
+    /// The name of the prior term.
+    pub name: String,
+    /// Beads per tuple, 2 to 4.
+    pub order: usize,
+    /// Zero-based bead indices; the elements from index `order` on are 0.
+    pub tuples: Vec<[u32; 4]>,
+}
+
+/// The properties that all copies of a molecule share.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Topology {
+    /// Bead types, which are row numbers of the embedding table. `[n_beads]`
+    pub types: Vec<u32>,
+    /// Masses in the mass unit of [`crate::units`]. `[n_beads]`
+    pub masses: Vec<f64>,
+    /// Tuple lists, at most one per name.
+    pub lists: Vec<TupleList>,
+}
+
+/// A topology with coordinates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Structure {
+    /// The topology. Structures of the same molecule can share it.
+    pub topology: Arc<Topology>,
+    /// Positions, Å, `[n_beads]`.
+    pub positions: Vec<[f64; 3]>,
+    /// Velocities, Å/ps, `[n_beads]`.
+    pub velocities: Option<Vec<[f64; 3]>>,
+}
+
+impl Topology {
+    /// Checks counts, masses and indices.
+    pub fn check(&self) -> Result<()> {
+        let n_beads = self.types.len();
+        if n_beads == 0 {
+            return Err(Error::invalid("types", "no beads", "at least one"));
+        }
+        if self.masses.len() != n_beads {
+            let expected = format!("{n_beads}, one per bead");
+            return Err(Error::invalid("masses", self.masses.len(), expected));
+        }
+        if let Some((bead, mass)) =
+            self.masses.iter().enumerate().find(|(_, m)| !(m.is_finite() && **m > 0.0))
+        {
+            return Err(Error::invalid(format!("masses[{bead}]"), mass, "a mass > 0"));
+        }
+        for (l, list) in self.lists.iter().enumerate() {
+            let field = format!("list {}", list.name);
+            if !(2..=4).contains(&list.order) {
+                return Err(Error::invalid(field, format!("order {}", list.order), "2, 3 or 4"));
+            }
+            if self.lists[..l].iter().any(|other| other.name == list.name) {
+                return Err(Error::invalid(field, "given twice", "one list per name"));
+            }
+            for (t, tuple) in list.tuples.iter().enumerate() {
+                let beads = &tuple[..list.order];
+                if let Some(bead) = beads.iter().find(|bead| **bead as usize >= n_beads) {
+                    let field = format!("list {}, tuple {t}", list.name);
+                    return Err(Error::invalid(field, bead, format!("a bead below {n_beads}")));
+                }
+                if (1..beads.len()).any(|k| beads[..k].contains(&beads[k])) {
+                    let field = format!("list {}, tuple {t}", list.name);
+                    return Err(Error::invalid(field, format!("{beads:?}"), "distinct beads"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Structure {
+    /// Checks the topology, and the number and finiteness of positions and velocities.
+    pub fn check(&self) -> Result<()> {
+        self.topology.check()?;
+        check_vectors("positions", &self.positions, self.topology.types.len())?;
+        if let Some(velocities) = &self.velocities {
+            check_vectors("velocities", velocities, self.topology.types.len())?;
+        }
+        Ok(())
+    }
+}
+
+/// Checks that there is one finite vector per bead.
+pub(crate) fn check_vectors(field: &str, vectors: &[[f64; 3]], n_beads: usize) -> Result<()> {
+    if vectors.len() != n_beads {
+        return Err(Error::invalid(field, vectors.len(), format!("{n_beads}, one per bead")));
+    }
+    match vectors.iter().position(|v| v.iter().any(|x| !x.is_finite())) {
+        Some(bead) => Err(Error::invalid(
+            format!("{field}[{bead}]"),
+            format!("{:?}", vectors[bead]),
+            "finite numbers",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Prefixes the field of an error with the number of the structure.
+pub(crate) fn in_structure(error: Error, s: usize) -> Error {
+    match error {
+        Error::Invalid { origin, field, found, expected } => {
+            Error::Invalid { origin, field: format!("structure {s}, {field}"), found, expected }
+        }
+        other => other,
+    }
+}

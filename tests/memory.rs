@@ -1,0 +1,16 @@
+//! Tests that count allocated memory. They replace the global allocator, so they need a process of
+//! their own.
+
+// An allocator that counts the memory of each thread.
+#[path = "common/counting.rs"]
+mod counting;
+// Writes DCD files.
+#[path = "common/dcd.rs"]
+mod dcd;
+// Writes `.pt` files.
+mod pt;
+
+// Damaged and malicious model and structure files: no panic, bounded memory.
+mod hostile;
+// Damaged trajectories: no panic, bounded memory.
+mod hostile_trajectory;

@@ -1,0 +1,74 @@
+//! All tests that can share a process, one module per topic: `cargo test cfconv::` runs one module.
+//! The tests also share their devices.
+
+// Shared by the tests: backends, comparison, seeded fixtures, the program as a process, DCD files.
+#[macro_use]
+mod common;
+// Writes `.pt` files.
+mod pt;
+
+// One operation against the f64 reference, on seeded input of odd sizes.
+mod cfconv;
+mod dense;
+mod integrate;
+mod neighbor;
+mod prior;
+mod radial;
+mod random;
+
+// Forward and backward passes against central differences, in f64.
+mod gradients;
+// Tabulated filters against the networks they replace.
+mod filter_table;
+// Whole cases of reference data.
+mod verify;
+// The published prior files on proteins, against golden energies.
+mod published;
+// The contract of a backend: errors, external forces, mixed systems.
+mod engine;
+// A state continues with the same bits in another process.
+mod continuation;
+// Replicas and molecules far from the origin.
+mod far;
+// A device's waits, allocations and memory, and a device that does not answer.
+mod device;
+// Energies without forces: the same bits as in a whole evaluation.
+mod scoring;
+// The same bits in two runs, alone or among other replicas, with any number of threads.
+mod determinism;
+// Two backends compared: `flashschnet parity` and the files it reads.
+mod parity;
+
+// The library's interface, and physics within a stated number of standard errors.
+mod simulation;
+// The folder of output files that a run writes.
+mod output;
+// The built-in system.
+mod builtin;
+
+// WGSL without a GPU: every specialisation translates, and structs agree with the host's.
+mod shaders;
+// The layers of the crate: which file imports which, and how long a file is.
+mod layers;
+// CUDA C without a GPU: every kernel agrees with its WGSL twin.
+mod cuda;
+
+// Model and structure files of the field's Python tools, and native files.
+mod import;
+mod import_parts;
+mod import_priors;
+mod native;
+// DCD files of every flavor, truncated and damaged ones included.
+mod dcd;
+
+// The program as a user runs it: commands, trajectories, wrong input.
+mod bad_input;
+mod program;
+mod trajectory;
+// Reports of `bench` and of profiles; no speed is asserted.
+mod bench;
+// The examples.
+mod examples;
+
+// The comparison that the other tests use.
+mod comparison;
