@@ -251,7 +251,7 @@ impl Simulation {
         &mut *self.engine
     }
 
-    /// Positions, velocities and step, read back from the device.
+    /// The whole state, read back from the device.
     ///
     /// # Errors
     /// [`Error::BlowUp`], [`Error::TooManyNeighbors`] and errors of the device, as for every read.
@@ -261,7 +261,7 @@ impl Simulation {
         Ok(state)
     }
 
-    /// Replaces positions, velocities and step.
+    /// Replaces the whole state, with its origins and temperatures.
     ///
     /// # Errors
     /// [`Error::Invalid`] if a count is wrong or a number is out of range.

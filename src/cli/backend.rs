@@ -50,7 +50,7 @@ pub(super) enum BackendName {
     /// The best hardware GPU, or the CPU if there is none; never a software adapter
     #[default]
     Auto,
-    /// A GPU through Vulkan, Metal or DX12
+    /// A GPU through Vulkan, Metal, DX12 or OpenGL
     Wgpu,
     /// An NVIDIA GPU through CUDA; needs a build with the feature cuda
     Cuda,
@@ -73,7 +73,7 @@ pub(super) enum PrecisionName {
 pub(super) enum FilterName {
     /// Evaluate the filter networks for every edge
     Exact,
-    /// Interpolate in tables of cubic polynomials, built when the model is loaded: much faster
+    /// Interpolate in tables of cubic polynomials, built at the start: much faster
     Table,
 }
 

@@ -61,7 +61,8 @@ impl Integrator {
     }
 }
 
-/// The dynamics of a run: everything that is constant in a run, except the potential.
+/// The dynamics of a run: equations of motion, time step and random numbers. Temperatures are part
+/// of the [`State`](super::State).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dynamics {
     /// The equations of motion.

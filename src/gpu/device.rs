@@ -16,7 +16,8 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone)]
 pub struct Device {
     pub(super) api: Arc<dyn Api>,
-    /// If set, the kernels for tensor cores run with the matrix products done by loops.
+    /// If set, the kernels for tensor cores run on any device. Loops do the matrix products if the
+    /// device has no tensor cores.
     pub(super) emulates_matrices: bool,
     wait_limit: Duration,
     pub(super) account: Arc<Account>,
@@ -113,7 +114,7 @@ impl Device {
     /// The device with tensor cores emulated: linear layers, and the exact filters of
     /// [`Precision::Mixed`](crate::engine::Precision), use the kernels for tensor cores with the
     /// matrix products done by loops. This is slow. It serves tests on devices without tensor
-    /// cores.
+    /// cores; a device that has them uses them.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if the device has no 16-bit floats.

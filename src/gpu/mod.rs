@@ -1,4 +1,4 @@
-//! The GPU backend: WGSL kernels through wgpu, on Vulkan, Metal or DX12, or their twins in CUDA C.
+//! The GPU backend: WGSL kernels through wgpu, or their twins in CUDA C.
 //!
 //! Calls run downward in this order:
 //!

@@ -95,8 +95,8 @@ pub(super) struct ExactShape {
 
 impl ExactShape {
     /// The workgroup is a power of two, for the tree sums, and at least a subgroup of 32. An
-    /// invocation has two channels if there are more than 32. The tile is the largest whose basis
-    /// and hidden layer fit into workgroup memory.
+    /// invocation has two channels if there are more than 32, and more above 512. The tile has 4, 2 or
+    /// 1 quads (2 or 1 backward), the most whose basis and hidden layer fit into workgroup memory.
     ///
     /// # Errors
     /// [`Error::Unsupported`] if not even the smallest tile fits.

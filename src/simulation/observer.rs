@@ -50,7 +50,8 @@ pub trait Observer {
     /// Any error ends the run, which returns it.
     fn frame(&mut self, frame: &Frame, control: &mut Control) -> Result<()>;
 
-    /// Called about twice a second with the number of steps done, also between frames.
+    /// Called with the number of steps done: before every frame, and between frames about twice a
+    /// second, more often at the start of a run.
     fn progress(&mut self, _step: u64) {}
 }
 

@@ -31,6 +31,10 @@ pub(crate) struct Backend {
     pub(crate) extent: Extent,
 }
 
+/// The tolerance of a whole engine in f32, relative to the largest magnitude: that of the operations
+/// with the largest errors, which dominate the sum.
+pub(crate) const ENGINE: f64 = 1e-5;
+
 /// How many steps of a reference trajectory a backend computes, for small systems and for those of
 /// 269 beads. With 0, it leaves out all cases of that size. `tests/long/verify` computes everything.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -144,8 +148,7 @@ on_device!(
     wgpu_table, device(FeatureSet::Portable), Filter::TABLE, Extent::SHORT
 );
 on_device!(
-    /// Exact filters, with WebGPU's default limits and no optional feature. The tiles of the large
-    /// cases fit these limits, so `wgpu` runs the same kernels on these cases.
+    /// Exact filters, with WebGPU's default limits and no optional feature.
     wgpu_portable, device(FeatureSet::Portable), Filter::Exact, Extent::SMALL
 );
 on_device!(

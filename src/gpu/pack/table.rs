@@ -134,8 +134,8 @@ fn in_parts(two: [[f64; 4]; 2], unit: f64, scales: &[f64]) -> [[f64; 4]; 2] {
     [of(0), of(1)]
 }
 
-/// The words of the first to the fourth coefficients of two filters, as f16. Of a fourth
-/// coefficient only the upper byte is stored. The byte below it is the upper byte of an f16 for the
+/// The words of the first to the fourth coefficients of two filters, as f16. Only the upper byte of a
+/// fourth coefficient is stored. The byte below it is the upper byte of an f16 for the
 /// rounding error of the first coefficient. The kernel reads either f16 with the next byte of the
 /// word as its lower byte, so the upper byte is chosen to give the best f16 together with that
 /// byte.
