@@ -18,6 +18,7 @@ on_every_backend!(
     the_number_of_beads_does_not_show,
     a_molecule_alone_is_the_molecule_in_a_mixture,
     setting_the_state_that_was_read_changes_nothing,
+    a_state_read_before_the_first_step_is_the_state_that_was_set,
     the_way_a_run_is_cut_changes_nothing,
     neighbor_lists_keep_up_with_the_beads,
 );
@@ -43,6 +44,7 @@ on_mixed!(
     the_number_of_beads_does_not_show,
     a_molecule_alone_is_the_molecule_in_a_mixture,
     setting_the_state_that_was_read_changes_nothing,
+    a_state_read_before_the_first_step_is_the_state_that_was_set,
     the_way_a_run_is_cut_changes_nothing,
     neighbor_lists_keep_up_with_the_beads,
 );
@@ -186,6 +188,15 @@ fn setting_the_state_that_was_read_changes_nothing(backend: &Backend) {
         let pieces = [1, 40, 1, 1, 77];
         assert_eq!(run(backend.engine, chains(14, 2), &dynamics, &pieces, true), straight);
     }
+}
+
+/// A device holds a position as the sum of two f32. 0.004 is a number whose two f32, rounded one by
+/// one, are not those of their sum.
+fn a_state_read_before_the_first_step_is_the_state_that_was_set(backend: &Backend) {
+    let (system, mut state) = clouds(&[60]);
+    state.positions.iter_mut().flatten().step_by(2).for_each(|x| *x = 0.004 * x.signum());
+    let straight = run(backend.engine, (system.clone(), state.clone()), &hot(1), &[1], false);
+    assert_eq!(run(backend.engine, (system, state), &hot(1), &[0, 1], true), straight);
 }
 
 fn the_way_a_run_is_cut_changes_nothing(backend: &Backend) {

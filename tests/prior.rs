@@ -1,5 +1,6 @@
 //! `prior_bonded` and `prior_repulsion`: every form alone, and all forms together.
 
+use flashschnet::gpu::params::GRID;
 use flashschnet::model::{Model, Prior, PriorForm, PriorParameters};
 use flashschnet::ops::Ops;
 use flashschnet::reference::ReferenceOps;
@@ -61,7 +62,7 @@ fn matches_the_reference(backend: &Backend) {
 /// every backend has the same degeneracy. Forces that cancel are compared on the scale of 1
 /// kcal/mol/Å.
 fn is_finite_where_the_geometry_is_degenerate(backend: &Backend) {
-    let x = |x: f64| [f64::from(x as f32), 0.0, 0.0];
+    let x = |x: f64| [x, 0.0, 0.0];
     let cases = [
         ("straight", [x(0.0), x(4.0), x(8.0), x(12.0)]),
         ("folded", [x(0.0), x(4.0), x(0.5), x(-3.5)]),
@@ -80,7 +81,9 @@ fn is_finite_where_the_geometry_is_degenerate(backend: &Backend) {
         ("all almost", [x(0.0), x(1e-7), [0.0, 1e-7, 0.0], [0.0, 0.0, 1e-7]]),
     ];
     for (name, positions) in cases {
-        let positions = positions.map(|x| x.map(|x| f64::from(x as f32)));
+        // Devices hold positions as multiples of 2⁻³² Å.
+        let on_grid = |x: f64| f64::from(((x * GRID).round() / GRID) as f32);
+        let positions = positions.map(|x| x.map(on_grid));
         for prior in every_prior(4) {
             let what = format!("{}, {name}", prior.name);
             let structure = Structure { positions: positions.to_vec(), ..chain(4, 1) };

@@ -160,8 +160,10 @@ impl ReplicaState {
         origins: &[[f64; 3]],
     ) -> Result<()> {
         let of_bead = |r: usize, i: usize| {
-            let x: [f64; 3] = std::array::from_fn(|c| positions[i][c] - origins[r][c]);
-            let low = x.map(|x| on_grid(x - f64::from(x as f32)));
+            // On the grid before it is split: a low number rounded alone could be more than half of
+            // the last digit of the high one, and the device would split the sum differently.
+            let x: [f64; 3] = std::array::from_fn(|c| on_grid(positions[i][c] - origins[r][c]));
+            let low = x.map(|x| x - f64::from(x as f32));
             Position { high: vec4(x, self.classes[i]), low: vec4(low, 0.0) }
         };
         let beads = |r: usize| self.first_bead[r]..self.first_bead[r + 1];
