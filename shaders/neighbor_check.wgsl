@@ -75,6 +75,7 @@ fn neighbor_check(
         }
     }
     found[lane] = mine;
+    storageBarrier();
     workgroupBarrier();
     // The barrier above ensures that all invocations have read the first bead before its position
     // changes.

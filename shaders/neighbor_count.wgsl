@@ -53,7 +53,7 @@ fn neighbor_count(
         var my_near = 0u;
         for (var j = me.first + lane; j < me.first + n; j += WORKGROUP) {
             let between = separation(x, position[j]);
-            my_near += select(0u, 1u, j != i && dot(between, between) < LIST2);
+            my_near += select(0u, 1u, j != i && square_of(between) < LIST2);
         }
         atomicAdd(&near, my_near);
         workgroupBarrier();

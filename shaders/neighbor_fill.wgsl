@@ -67,7 +67,7 @@ fn neighbor_fill(
                 let other = tile + word * WORKGROUP + lane;
                 if other < n && first + other != i {
                     let between = separation(x, position[first + other]);
-                    if dot(between, between) < LIST2 {
+                    if square_of(between) < LIST2 {
                         atomicOr(&near[word], 1u << lane);
                     }
                 }

@@ -56,8 +56,9 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) neighbor_scan(
     if (lane == 0u) {
         u32* own = status + r * STATUS_WORDS;
         own[STATUS_EDGES] = total;
-        if (overflow) {
-            own[STATUS_OVERFLOW] = max(own[STATUS_OVERFLOW], total);
+        // After the first overflow the beads move without a network, and later totals mean nothing.
+        if (overflow && own[STATUS_OVERFLOW] == 0u) {
+            own[STATUS_OVERFLOW] = total;
         }
     }
 }

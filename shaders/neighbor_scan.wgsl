@@ -71,9 +71,9 @@ fn neighbor_scan(
     }
     if lane == 0u {
         status[r * STATUS_WORDS + STATUS_EDGES] = total;
-        if overflow {
-            status[r * STATUS_WORDS + STATUS_OVERFLOW] =
-                max(status[r * STATUS_WORDS + STATUS_OVERFLOW], total);
+        // After the first overflow the beads move without a network, and later totals mean nothing.
+        if overflow && status[r * STATUS_WORDS + STATUS_OVERFLOW] == 0u {
+            status[r * STATUS_WORDS + STATUS_OVERFLOW] = total;
         }
     }
 }

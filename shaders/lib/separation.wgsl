@@ -16,6 +16,12 @@ fn separation(a: Position, b: Position) -> vec3<f32> {
     return (a.high.xyz - b.high.xyz) + (a.low.xyz - b.low.xyz);
 }
 
+// dot(a, a) with fixed operations. Kernels that must agree on which pairs are near then do not
+// depend on how the compiler contracts.
+fn square_of(a: vec3<f32>) -> f32 {
+    return fma(a.z, a.z, fma(a.y, a.y, a.x * a.x));
+}
+
 // x, combined with a zero that the compiler does not know. Some compilers would otherwise replace
 // (a + b) - a by b, and lose the rounding error that exact_sum is to find.
 fn opaque(x: vec3<f32>, zero: f32) -> vec3<f32> {
