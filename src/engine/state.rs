@@ -54,7 +54,9 @@ impl State {
             let expected = format!("whole numbers within {FARTHEST} Å");
             return Err(Error::invalid(format!("origins[{r}]"), found, expected));
         }
-        match self.beta.iter().find(|beta| !(beta.is_finite() && **beta > 0.0)) {
+        // Devices hold kT in f32.
+        let is_temperature = |beta: &f64| *beta > 0.0 && ((1.0 / beta) as f32).is_normal();
+        match self.beta.iter().find(|beta| !is_temperature(beta)) {
             Some(beta) => Err(Error::invalid("beta", beta, "a finite inverse temperature > 0")),
             None => Ok(()),
         }
