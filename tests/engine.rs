@@ -31,6 +31,7 @@ on_every_backend!(
     forces_follow_the_energy,
     a_crowd_between_two_lists_is_an_error,
     steps_are_counted_beyond_32_bits,
+    a_profile_of_no_steps_changes_nothing,
 );
 
 /// A long chain, a single bead and a short chain, with a network and no priors.
@@ -273,6 +274,20 @@ fn a_crowd_between_two_lists_is_an_error(backend: &Backend) {
     let mut engine = backend.moving(system, &dynamics, &state);
     let error = engine.advance(300).and_then(|()| engine.settle().map(|_| ()));
     assert!(matches!(error, Err(Error::TooManyNeighbors { limit: 1, .. })), "{error:?}");
+}
+
+/// A backend without timestamps refuses the profile, which changes nothing either.
+fn a_profile_of_no_steps_changes_nothing(backend: &Backend) {
+    let (system, state) = chains(9, 2);
+    let step = |with_profile: bool| {
+        let mut engine = backend.moving(system.clone(), &hot(2), &state);
+        if with_profile && let Ok(times) = engine.probe().profile(0) {
+            assert!(times.iter().all(|time| time.microseconds == 0.0));
+        }
+        engine.advance(1).unwrap();
+        engine.state().unwrap()
+    };
+    assert_eq!(step(true), step(false));
 }
 
 fn steps_are_counted_beyond_32_bits(backend: &Backend) {

@@ -73,7 +73,11 @@ impl<T: Pod> Buffer<T> {
             return Err(out_of_memory(bytes, most));
         }
         let memory = device.api.allocate(label, bytes, purpose)?;
-        let memory = memory.ok_or_else(|| out_of_memory(bytes, device.allocated_bytes()))?;
+        let memory = memory.ok_or_else(|| {
+            // The driver does not say how much it has: at least what it gave.
+            let given = device.allocated_bytes();
+            out_of_memory(given + bytes, given)
+        })?;
         device.account.allocated(bytes);
         let account = Arc::clone(&device.account);
         let allocation = Arc::new(Allocation { memory, bytes, account });
@@ -160,7 +164,11 @@ impl<'a> Fetch<'a> {
             commands.fetch(part, &mut *staging, at);
             at += part.bytes.next_multiple_of(8);
         }
-        device.finish(commands, during)?;
+        if let Err(error) = device.finish(commands, during) {
+            // The device may still write to it, and freeing it may wait for the device.
+            std::mem::forget(staging);
+            return Err(error);
+        }
         let data = staging.read(bytes)?;
         device.unstage(staging);
         Ok(Fetched(data))

@@ -3,12 +3,11 @@
 mod evaluation;
 mod fit;
 mod probe;
-
-use std::time::Instant;
+mod submit;
 
 use self::evaluation::Evaluations;
 use self::fit::{check_fit, with_fit};
-use super::api::{Commands, Submission};
+use super::api::Submission;
 use super::buffer::Fetch;
 use super::device::Device;
 use super::integrate::{self, Ends, Integration};
@@ -19,7 +18,7 @@ use super::params::{NOT_FINITE, Params, Status};
 use super::priors::Priors;
 use super::state::{ReplicaState, bare_params};
 use super::step::Step;
-use super::tuning::{LOOK_STEPS, MAX_STEPS, SUBMISSION_SECONDS};
+use super::tuning::LOOK_STEPS;
 use crate::engine::{
     Dynamics, Engine, FARTHEST, Memory, Numerics, Probe, Reading, State, Wanted, check_positions,
 };
@@ -71,10 +70,10 @@ impl GpuEngine {
         numerics: impl Into<Numerics>,
     ) -> Result<Self> {
         dynamics.check(&system)?;
-        check_fit(device, &system)?;
+        let numerics = numerics.into();
+        check_fit(device, &system, numerics.filter)?;
         let replicas = system.n_replicas();
-        Self::on(device, system, dynamics, numerics.into())
-            .map_err(|error| with_fit(error, replicas))
+        Self::on(device, system, dynamics, numerics).map_err(|error| with_fit(error, replicas))
     }
 
     fn on(
@@ -162,53 +161,6 @@ impl GpuEngine {
         grown.map_err(|error| with_fit(error, replicas))?;
         self.write_params(Params { capacity: self.neighbors.capacity() as u32, ..self.params })?;
         self.make_step()
-    }
-
-    /// Submits steps, and before them all forces if these are not valid. The host records one
-    /// submission while the device works on another; at most two are in flight.
-    fn submit_steps(&mut self, n_steps: u64) -> Result<()> {
-        let mut left = n_steps;
-        let mut clock = None;
-        while left > 0 {
-            let steps = left.min(self.steps_per_submission);
-            let mut commands = self.start_of_steps()?;
-            let step = self.step()?;
-            for _ in 0..steps {
-                record(&mut *commands, step.step(self.given.as_ref()));
-            }
-            let submission = self.device.submit(commands)?;
-            left -= steps;
-            if let Some(earlier) = self.earlier.replace(submission) {
-                self.device.wait_for(earlier, "advancing")?;
-                // The first wait may be for an earlier call's submission: it only starts the clock.
-                if let Some(clock) = clock.replace(Instant::now()) {
-                    self.adapt(clock.elapsed().as_secs_f64());
-                }
-            }
-        }
-        self.step_count += n_steps;
-        self.pending += n_steps;
-        Ok(())
-    }
-
-    /// Commands that begin with all forces if these are not valid.
-    fn start_of_steps(&mut self) -> Result<Box<dyn Commands>> {
-        self.write_params(self.evaluations.for_steps(self.params))?;
-        let mut commands = self.device.api.commands();
-        if !self.evaluations.are_valid() {
-            record(&mut *commands, self.step()?.forces());
-            self.evaluations.all_valid();
-        }
-        Ok(commands)
-    }
-
-    /// Adapts the number of steps per submission to the time that a submission took.
-    fn adapt(&mut self, seconds: f64) {
-        if seconds < SUBMISSION_SECONDS {
-            self.steps_per_submission = (self.steps_per_submission * 2).min(MAX_STEPS);
-        } else if seconds > 4.0 * SUBMISSION_SECONDS {
-            self.steps_per_submission = (self.steps_per_submission / 2).max(1);
-        }
     }
 
     /// Copies the state, so that steps can be repeated from it, unless steps are pending.
@@ -327,6 +279,7 @@ impl Engine for GpuEngine {
         if let Some(forces) = forces {
             check_vectors("external forces", forces, n_beads)?;
         }
+        self.step()?;
         // Pending steps that must be repeated need the old external forces.
         if self.pending > 0 {
             self.look()?;
@@ -364,6 +317,7 @@ impl Engine for GpuEngine {
             let plan = self.evaluations.plan(wanted, self.network.is_some());
             let params = plan.map_or(self.params, |plan| plan.params(self.params));
             self.write_params(params)?;
+            self.evaluations.begun(plan);
             let mut fetch = Fetch::new(&self.device);
             if let Some(plan) = plan {
                 record(&mut *fetch.commands, plan.dispatches(self.step()?));

@@ -72,6 +72,13 @@ impl Evaluations {
         Some(Plan { terms, classes, fast, slow: wants_slow.then_some(wanted.forces) })
     }
 
+    /// A plan is about to overwrite forces. They stay invalid if it fails.
+    pub(super) fn begun(&mut self, plan: Option<Plan>) {
+        let Some(Plan { fast, slow, .. }) = plan else { return };
+        self.fast &= fast.is_none();
+        self.slow &= slow.is_none();
+    }
+
     /// A plan was carried out, and left the forces that it computed.
     pub(super) fn done(&mut self, plan: Option<Plan>) {
         let Some(Plan { terms, fast, slow, .. }) = plan else { return };

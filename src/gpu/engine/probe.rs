@@ -15,6 +15,9 @@ impl GpuEngine {
     /// summed over the steps.
     fn time_steps(&mut self, n_steps: u64) -> Result<Vec<f64>> {
         let n_launches = self.step()?.step(None).count();
+        if n_steps == 0 {
+            return Ok(vec![0.0; n_launches]);
+        }
         let mut timer: Box<dyn Timer> = self.device.api.timer(n_launches)?;
         let mut start = Some(self.start_of_steps()?);
         let step = self.step()?;
@@ -86,6 +89,7 @@ impl Probe for GpuEngine {
     fn advance_with_noise(&mut self, noise: &[[f64; 3]]) -> Result<()> {
         let n_beads = self.system.n_beads();
         check_vectors("noise", noise, n_beads)?;
+        self.step()?;
         // The buffer holds the noise of one step, so no other step may be pending: the host checks
         // the status before and after.
         self.look()?;
@@ -111,7 +115,11 @@ impl Probe for GpuEngine {
     fn profile(&mut self, n_steps: u64) -> Result<Vec<KernelTime>> {
         self.look()?;
         self.keep()?;
-        let sums = self.time_steps(n_steps)?;
+        let sums = self.time_steps(n_steps);
+        if sums.is_err() {
+            self.evaluations.none_valid();
+        }
+        let sums = sums?;
         (self.step_count, self.pending) = (self.step_count + n_steps, n_steps);
         let status = self.look()?;
         let edges = status.iter().map(|status: &Status| u64::from(status.edges)).sum();
