@@ -14,20 +14,27 @@ macro_rules! files {
     };
 }
 
+macro_rules! kernels {
+    ($end:literal) => {
+        files!("", $end:
+            "neighbor_check", "neighbor_count", "neighbor_scan", "neighbor_fill", "neighbor_limit",
+            "radial_basis", "dense", "cfconv_forward", "cfconv_backward",
+            "cfconv_forward_matrix", "cfconv_backward_matrix",
+            "edges", "cfconv_forward_table", "cfconv_backward_table",
+            "block_forward", "readout", "block_backward",
+            "prior_bonded", "prior_repulsion",
+            "noise", "integrate_begin", "integrate_end", "energy_reduce",
+            "limit_copy", "limit_fma",
+        )
+    };
+}
+
 /// Every kernel: the name of its file and entry point, and its text.
-pub const KERNELS: &[(&str, &str)] = files!("", ".wgsl":
-    "neighbor_check", "neighbor_count", "neighbor_scan", "neighbor_fill", "neighbor_limit",
-    "radial_basis", "dense", "cfconv_forward", "cfconv_backward",
-    "cfconv_forward_matrix", "cfconv_backward_matrix",
-    "edges", "cfconv_forward_table", "cfconv_backward_table",
-    "block_forward", "readout", "block_backward",
-    "prior_bonded", "prior_repulsion",
-    "noise", "integrate_begin", "integrate_end", "energy_reduce",
-    "limit_copy", "limit_fma",
-);
+pub const KERNELS: &[(&str, &str)] = kernels!(".wgsl");
 
 const LIBRARY: &[(&str, &str)] = files!("lib/", ".wgsl":
-    "params", "math", "separation", "activation", "radial", "random", "dense", "dense_matrix", "row", "edge", "edge_share",
+    "params", "math", "separation", "activation", "radial", "random", "dense",
+    "dense_matrix", "row", "edge", "edge_share",
     "filter_table", "filter_table_read", "filter_table_read_half", "stored", "stored_half",
     "stored_f16", "weight", "weight_norm", "near", "matrix", "matrix_turned", "matrix_emulated",
     "lanes", "lanes_emulated", "parts",
@@ -108,16 +115,7 @@ fn assemble(
     text
 }
 
-const CUDA_KERNELS: &[(&str, &str)] = files!("", ".cu":
-    "neighbor_check", "neighbor_count", "neighbor_scan", "neighbor_fill", "neighbor_limit",
-    "radial_basis", "dense", "cfconv_forward", "cfconv_backward",
-    "cfconv_forward_matrix", "cfconv_backward_matrix",
-    "edges", "cfconv_forward_table", "cfconv_backward_table",
-    "block_forward", "readout", "block_backward",
-    "prior_bonded", "prior_repulsion",
-    "noise", "integrate_begin", "integrate_end", "energy_reduce",
-    "limit_copy", "limit_fma",
-);
+const CUDA_KERNELS: &[(&str, &str)] = kernels!(".cu");
 
 const CUDA_LIBRARY: &[(&str, &str)] = files!("lib/", ".cuh":
     "vector", "params", "math", "separation", "activation", "radial", "random", "dense",
