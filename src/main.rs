@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         Err(error) => {
             let message = error.to_string();
             let lines: Vec<&str> = message.lines().map(str::trim).collect();
-            eprintln!("error: {}", lines.join(" "));
+            cli::tell::tell!("error: {}", lines.join(" "));
             ExitCode::FAILURE
         }
     }

@@ -169,6 +169,19 @@ fn energies_so_far(folder: &Path) -> usize {
     text.lines().count().saturating_sub(1)
 }
 
+/// Nobody reads what the run says of its progress any more, as after a lost terminal.
+#[test]
+fn a_run_outlives_the_reader_of_its_messages() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let arguments = ["--replicas", "1", "--steps", "8", "--save-interval", "4"];
+    let status = with_system("run", &arguments, &run).stderr(writer).status().unwrap();
+    assert!(status.success(), "{status}");
+    assert_eq!(energies(&run).len(), 2);
+}
+
 #[test]
 fn a_blow_up_keeps_the_frames_before_it() {
     let folder = tempfile::tempdir().unwrap();

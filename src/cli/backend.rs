@@ -147,7 +147,7 @@ impl HowOptions {
         let features = if self.portable { FeatureSet::Portable } else { FeatureSet::Full };
         let backend = Backend::open_with(backend.kind(), adapter, features)?;
         if let Some(reason) = backend.reason() {
-            eprintln!("note: {reason}");
+            super::tell::tell!("note: {reason}");
         }
         Ok(backend)
     }

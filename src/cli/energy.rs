@@ -69,7 +69,7 @@ impl Energy {
         };
         if let Some(output) = &self.output {
             write_new(output, &report.tensors()?)?;
-            eprintln!("{}", output.display());
+            super::tell::tell!("{}", output.display());
         }
         Ok(ExitCode::SUCCESS)
     }

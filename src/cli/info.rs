@@ -134,7 +134,9 @@ impl Info {
         let backend = match self.place.open().and_then(mixed) {
             // Without `--structures` the evaluation is optional: its failure is only a note.
             Err(error) if !self.inputs.names_structures() => {
-                eprintln!("note: the errors of energy and forces were not computed: {error}");
+                super::tell::tell!(
+                    "note: the errors of energy and forces were not computed: {error}"
+                );
                 return Ok(());
             }
             backend => backend?,

@@ -14,6 +14,7 @@ mod progress;
 mod run;
 mod signals;
 mod table;
+pub(crate) mod tell;
 mod verify;
 
 use std::process::ExitCode;

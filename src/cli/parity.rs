@@ -82,7 +82,7 @@ impl Parity {
             [] => compare(Job::builtin(self.replicas)),
             files => files.iter().try_for_each(|file| match Job::of_case(file) {
                 Err(error @ Error::Unsupported { .. }) => {
-                    eprintln!("note: this case is left out: {error}");
+                    super::tell::tell!("note: this case is left out: {error}");
                     Ok(())
                 }
                 job => compare(job?),

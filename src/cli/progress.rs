@@ -60,7 +60,7 @@ impl Progress {
         let tenths = 10 * step / self.n_steps.max(1);
         let waited = self.last_told.elapsed() > Duration::from_secs(30);
         if self.bar.is_hidden() && (tenths > self.tenths_told || waited) {
-            eprintln!("{step}/{} steps  {}", self.n_steps, self.text());
+            super::tell::tell!("{step}/{} steps  {}", self.n_steps, self.text());
             (self.tenths_told, self.last_told) = (tenths, Instant::now());
         }
     }
@@ -72,7 +72,7 @@ impl Progress {
 
     /// Prints a line above the bar.
     pub(super) fn say(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
+        self.bar.suspend(|| super::tell::tell!("{line}"));
     }
 
     /// Clears the bar.

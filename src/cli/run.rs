@@ -126,8 +126,8 @@ impl Run {
                 output.log(format!("error: {error}"))?;
                 let folder = self.output.display();
                 match last_frame {
-                    0 => eprintln!("no frame was saved before the error"),
-                    step => eprintln!("frames up to step {step} are complete in {folder}"),
+                    0 => super::tell::tell!("no frame was saved before the error"),
+                    step => super::tell::tell!("frames up to step {step} are complete in {folder}"),
                 }
                 return Err(error.into());
             }
@@ -144,9 +144,9 @@ impl Run {
             summary += &format!("; {one} ns/day per replica, {all} ns/day aggregate");
         }
         output.log(&summary)?;
-        eprintln!("{summary}");
+        super::tell::tell!("{summary}");
         for file in output.files() {
-            eprintln!("  {file}");
+            super::tell::tell!("  {file}");
         }
         Ok(ExitCode::SUCCESS)
     }
