@@ -1,10 +1,17 @@
-// neighbor_fill -- the senders of each row of the CSR neighbor list, in ascending order
+// neighbor_fill -- the rows of the CSR neighbor list, with their senders in ascending order
 //
+//   row_i = [start, start + count_i), start = r capacity + sum of the counts before i
 //   col[row_i] = { j != i : |x_i - x_j| < radius + skin }
 //
-// reads   replica [n_replicas], bead, position [n_beads] Å, row [n_beads],
+// The block of each bead sums the counts itself: one dispatch less than with a scan before, and
+// no more reads than for the distances. If a replica needs more edges than the capacity, its rows
+// are left empty and status holds the number that it needs. The host then grows the list and
+// repeats the steps since its last look at status.
+//
+// reads   replica [n_replicas], bead, position [n_beads] Å, count [n_beads],
 //         status [n_replicas]   rebuild
-// writes  col [n_replicas, capacity], built_at [n_beads] Å   of the replicas that rebuild
+// writes  row [n_beads], col [n_replicas, capacity], built_at [n_beads] Å,
+//         status [n_replicas]   edges, overflow   of the replicas that rebuild
 // grid    one block per ROWS beads; a tile of beads at a time
 // twin    neighbor_fill.wgsl, src/reference/neighbor.rs
 #import params
@@ -25,8 +32,9 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) neighbor_fill(
     const uint4* __restrict__ replica,
     const Bead* __restrict__ bead,
     const Position* __restrict__ position,
-    const u32* __restrict__ status,
-    const uint2* __restrict__ row,
+    const u32* __restrict__ count,
+    u32* __restrict__ status,
+    uint2* __restrict__ row,
     u32* __restrict__ col,
     Position* __restrict__ built_at) {
     static_assert(WORKGROUP == 32u, "one warp");
@@ -43,8 +51,31 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) neighbor_fill(
         const u32 first = bead[i].first;
         const u32 n = replica[r].y;
         const Position x = position[i];
-        const u32 end = row[i].y;
-        u32 start = row[i].x;
+        // The counts of the beads before this one, and of all beads of the replica.
+        u32 before = 0u;
+        u32 low = 0u;
+        u32 high = 0u;
+        for (u32 j = first + lane; j < first + n; j += WORKGROUP) {
+            const u32 edges = count[j];
+            before += j < i ? edges : 0u;
+            low += edges;
+            high += low < edges ? 1u : 0u;
+        }
+        before = warp_sum(before);
+        const u32 low_sum = warp_sum(low & 0xffffu);
+        const u32 high_sum = warp_sum((low >> 16u) + (high << 16u)) + (low_sum >> 16u);
+        const u32 total =
+            high_sum > 0xffffu ? 0xffffffffu : (high_sum << 16u) + (low_sum & 0xffffu);
+        const bool overflow = total > params->capacity;
+        u32 start = 0u;
+        u32 end = 0u;
+        if (!overflow) {
+            start = r * params->capacity + before;
+            end = start + count[i];
+        }
+        if (lane == 0u) {
+            row[i] = make_uint2(start, end);
+        }
         for (u32 tile = 0u; tile < n; tile += TILE) {
             // A bit for each bead of the tile that is near; the same in all lanes.
             u32 near[WORDS];
@@ -70,6 +101,15 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) neighbor_fill(
         }
         if (lane == 0u) {
             built_at[i] = position[i];
+        }
+        if (lane == 0u && i == first) {
+            u32* own = status + r * STATUS_WORDS;
+            own[STATUS_EDGES] = total;
+            // After the first overflow the beads move without a network, and later totals mean
+            // nothing.
+            if (overflow && own[STATUS_OVERFLOW] == 0u) {
+                own[STATUS_OVERFLOW] = total;
+            }
         }
     }
 }

@@ -1,10 +1,17 @@
-// neighbor_fill -- the senders of each row of the CSR neighbor list, in ascending order
+// neighbor_fill -- the rows of the CSR neighbor list, with their senders in ascending order
 //
+//   row_i = [start, start + count_i), start = r capacity + sum of the counts before i
 //   col[row_i] = { j != i : |x_i - x_j| < radius + skin }
 //
-// reads   replica [n_replicas], bead, position [n_beads] Å, row [n_beads],
+// The workgroup of each bead sums the counts itself: one dispatch less than with a scan before, and
+// no more reads than for the distances. If a replica needs more edges than the capacity, its rows
+// are left empty and status holds the number that it needs. The host then grows the list and
+// repeats the steps since its last look at status.
+//
+// reads   replica [n_replicas], bead, position [n_beads] Å, count [n_beads],
 //         status [n_replicas]   rebuild
-// writes  col [n_replicas, capacity], built_at [n_beads] Å   of the replicas that rebuild
+// writes  row [n_beads], col [n_replicas, capacity], built_at [n_beads] Å,
+//         status [n_replicas]   edges, overflow   of the replicas that rebuild
 // grid    one workgroup per ROWS beads; a tile of beads at a time
 // twin    src/reference/neighbor.rs
 #import params
@@ -24,13 +31,19 @@ const LIST2: f32 = 256.0;
 @group(0) @binding(1) var<storage, read> replica: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> bead: array<Bead>;
 @group(0) @binding(3) var<storage, read> position: array<Position>;
-@group(0) @binding(4) var<storage, read> status: array<u32>;
-@group(0) @binding(5) var<storage, read> row: array<vec2<u32>>;
-@group(0) @binding(6) var<storage, read_write> col: array<u32>;
-@group(0) @binding(7) var<storage, read_write> built_at: array<Position>;
+@group(0) @binding(4) var<storage, read> count: array<u32>;
+@group(0) @binding(5) var<storage, read_write> status: array<u32>;
+@group(0) @binding(6) var<storage, read_write> row: array<vec2<u32>>;
+@group(0) @binding(7) var<storage, read_write> col: array<u32>;
+@group(0) @binding(8) var<storage, read_write> built_at: array<Position>;
 
 // Beads to check: all of the replica, or none if it does not rebuild.
 var<workgroup> beads: u32;
+// The counts of the beads before this one.
+var<workgroup> before: atomic<u32>;
+// The counts of all beads of the replica: sums of their low 16 bits, and of the bits above.
+var<workgroup> total_low: atomic<u32>;
+var<workgroup> total_high: atomic<u32>;
 // A bit for each bead of the tile that is near.
 var<workgroup> near: array<atomic<u32>, WORDS>;
 
@@ -50,6 +63,9 @@ fn neighbor_fill(
                     beads = replica[r].y;
                 }
             }
+            atomicStore(&before, 0u);
+            atomicStore(&total_low, 0u);
+            atomicStore(&total_high, 0u);
         }
         let n = workgroupUniformLoad(&beads);
         if n == 0u {
@@ -57,8 +73,31 @@ fn neighbor_fill(
         }
         let first = bead[i].first;
         let x = position[i];
-        let end = row[i].y;
-        var start = row[i].x;
+        var mine_before = 0u;
+        var mine = vec2<u32>(0u);
+        for (var j = first + lane; j < first + n; j += WORKGROUP) {
+            let edges = count[j];
+            mine_before += select(0u, edges, j < i);
+            mine.x += edges;
+            mine.y += select(0u, 1u, mine.x < edges);
+        }
+        atomicAdd(&before, mine_before);
+        atomicAdd(&total_low, mine.x & 0xffffu);
+        atomicAdd(&total_high, (mine.x >> 16u) + (mine.y << 16u));
+        workgroupBarrier();
+        let low = atomicLoad(&total_low);
+        let high = atomicLoad(&total_high) + (low >> 16u);
+        let total = select((high << 16u) + (low & 0xffffu), 0xffffffffu, high > 0xffffu);
+        let overflow = total > params.capacity;
+        var start = 0u;
+        var end = 0u;
+        if !overflow {
+            start = bead[i].replica * params.capacity + atomicLoad(&before);
+            end = start + count[i];
+        }
+        if lane == 0u {
+            row[i] = vec2<u32>(start, end);
+        }
         for (var tile = 0u; tile < n; tile += TILE) {
             let words = min((n - tile + WORKGROUP - 1u) / WORKGROUP, WORDS);
             atomicStore(&near[lane], 0u);
@@ -86,6 +125,15 @@ fn neighbor_fill(
         }
         if lane == 0u {
             built_at[i] = position[i];
+        }
+        if lane == 0u && i == first {
+            let own = bead[i].replica * STATUS_WORDS;
+            status[own + STATUS_EDGES] = total;
+            // After the first overflow the beads move without a network, and later totals mean
+            // nothing.
+            if overflow && status[own + STATUS_OVERFLOW] == 0u {
+                status[own + STATUS_OVERFLOW] = total;
+            }
         }
     }
 }

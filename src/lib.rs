@@ -88,12 +88,13 @@
 //! neighbor_check     recenters a replica whose first bead is far from the origin; marks a replica
 //!                    for a rebuild if it was recentered or a bead moved more than half the skin;
 //!                    reports coordinates that are not finite or too far away
-//! neighbor_count, neighbor_scan, neighbor_fill    rebuild the lists of the marked replicas
+//! neighbor_count, neighbor_fill    rebuild the lists of the marked replicas
 //! prior_bonded       fast forces start here: external forces, bonds, angles, dihedrals
 //! prior_repulsion    fast forces of non-bonded pairs
 //! edges              if filters are tabulated: finds the place in the tables of each edge within
 //!                    the cutoff, and counts the neighbors of each bead
-//! neighbor_limit     if filters are exact and the model has a limit: counts the neighbors
+//! neighbor_limit     if filters are exact and a molecule is larger than the limit of the model:
+//!                    counts the neighbors
 //! each block         cfconv_forward: messages; block_forward, except after the last block: lin2,
 //!                    lin (h += …), lin1 of the next block
 //! readout            lin2 and lin of the last block, the readout layers, the energy of each bead,

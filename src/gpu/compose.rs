@@ -17,7 +17,7 @@ macro_rules! files {
 macro_rules! kernels {
     ($end:literal) => {
         files!("", $end:
-            "neighbor_check", "neighbor_count", "neighbor_scan", "neighbor_fill", "neighbor_limit",
+            "neighbor_check", "neighbor_count", "neighbor_fill", "neighbor_limit",
             "radial_basis", "dense", "cfconv_forward", "cfconv_backward",
             "cfconv_forward_matrix", "cfconv_backward_matrix",
             "edges", "cfconv_forward_table", "cfconv_backward_table",

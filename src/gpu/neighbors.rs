@@ -23,8 +23,8 @@ pub(super) struct Neighbors {
     /// Present if there is a network: priors need no list.
     list: Option<List>,
     n_replicas: usize,
-    /// The edges of the largest replica if all its beads are neighbors.
-    most_edges: u64,
+    /// The neighbors of a bead of the largest replica if all its beads are neighbors.
+    most_neighbors: u64,
 }
 
 /// Lists of directed edges in CSR form: a row of senders for each receiver.
@@ -65,7 +65,7 @@ impl Neighbors {
             built_at: Buffer::zeroed(device, "built_at", n_beads)?,
             list: system.schnet.as_ref().map(list).transpose()?,
             n_replicas,
-            most_edges: widest as u64 * (widest as u64 - 1),
+            most_neighbors: widest as u64 - 1,
         };
         neighbors.forget(device)?;
         Ok(neighbors)
@@ -117,19 +117,21 @@ impl Neighbors {
             let groups = state.n_beads().div_ceil(rows);
             dispatches.extend([
                 kernel("neighbor_count", &reach)?.bind(device, &scope, groups)?,
-                kernel("neighbor_scan", &[])?.bind(device, &scope, self.n_replicas)?,
                 kernel("neighbor_fill", &reach)?.bind(device, &scope, groups)?,
             ]);
         }
         Ok(dispatches)
     }
 
-    /// The kernel that checks max_num_neighbors, if the model has such a limit. Exact filters need
-    /// it; for tabulated filters the kernel `edges` counts neighbors.
+    /// The kernel that checks max_num_neighbors, if a molecule has beads enough to exceed it. Exact
+    /// filters need it; for tabulated filters the kernel `edges` counts neighbors.
     pub(super) fn limit(&self, device: &Device, state: &ReplicaState) -> Result<Option<Dispatch>> {
         let Some(List { radius, max_num_neighbors: Some(limit), .. }) = self.list else {
             return Ok(None);
         };
+        if self.most_neighbors <= u64::from(limit) {
+            return Ok(None);
+        }
         let constants = [("LIMIT", Value::Count(limit)), ("RADIUS", Value::Real(radius))];
         let kernel = Kernel::new(device, "neighbor_limit", &constants)?;
         let scope = state.scope().and(&self.scope());
@@ -160,7 +162,8 @@ impl Neighbors {
     pub(super) fn grow(&mut self, device: &Device, status: &[Status]) -> Result<()> {
         let needed = status.iter().map(|status| status.overflow).max().unwrap_or(0);
         if let Some(list) = &mut self.list {
-            list.capacity = grown_capacity(needed, self.most_edges);
+            let most_edges = self.most_neighbors * (self.most_neighbors + 1);
+            list.capacity = grown_capacity(needed, most_edges);
             log::info!("neighbor list: room for {} edges per replica", list.capacity);
             list.col = Some(col(device, list.capacity, self.n_replicas)?);
         }

@@ -200,7 +200,6 @@ impl Ops for GpuOps {
         ]);
         let reach = [("LIST2", Value::Real(radius * radius))];
         self.dispatch(&Kernel::new(&self.0, "neighbor_count", &reach)?, &scope, n)?;
-        self.dispatch(&Kernel::new(&self.0, "neighbor_scan", &[])?, &scope, replicas.len())?;
         self.dispatch(&Kernel::new(&self.0, "neighbor_fill", &reach)?, &scope, n)?;
 
         let (rows, cols) = (row.read(&self.0)?, col.read(&self.0)?);
