@@ -50,14 +50,14 @@ pub enum Error {
         /// The software to install, or the option to change.
         advice: String,
     },
-    /// The job needs more memory, or a larger buffer, than the device allows.
-    #[error("out of memory: {what} needs {needed} bytes, the device allows {available}; {advice}")]
+    /// The job needs more memory, or a larger buffer, than the device or the host has.
+    #[error("out of memory: {what} needs {needed} bytes, {available} are available; {advice}")]
     OutOfMemory {
         /// The buffer or the job.
         what: String,
         /// The number of bytes that the job needs.
         needed: u64,
-        /// The number of bytes that the device allows.
+        /// The number of bytes that are available.
         available: u64,
         /// For example, the number of replicas that would fit.
         advice: String,

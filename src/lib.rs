@@ -38,7 +38,9 @@
 //! system
 //! model
 //! structure
-//! geometry, random, units, error
+//! crowd
+//! geometry, host, largest, random, units
+//! error
 //! ```
 //!
 //! # Operations
@@ -137,12 +139,16 @@
 pub mod backend;
 pub mod builtin;
 pub mod cpu;
+mod crowd;
 pub mod diagnose;
 pub mod engine;
 pub mod error;
 mod geometry;
 pub mod gpu;
+mod host;
 pub mod io;
+#[doc(hidden)]
+pub mod largest;
 pub mod model;
 pub mod ops;
 pub mod output;

@@ -94,10 +94,10 @@ impl Simulation {
         settings: &Settings,
         engine: impl FnOnce(System, &Dynamics) -> Result<Box<dyn Engine>>,
     ) -> Result<Self> {
-        let (structures, system) = start::replicas(model, structures, settings)?;
+        let (numbers, system) = start::replicas(model, structures, settings)?;
         let dynamics = start::dynamics(settings)?;
         dynamics.check(&system)?;
-        let state = start::state(&structures, &system, settings, &dynamics)?;
+        let state = start::state((structures, &numbers), &system, settings, &dynamics)?;
         let mut engine = engine(system.clone(), &dynamics)?;
         engine.set_state(&state)?;
         let masses = system.masses();

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use flashschnet::engine::{Evaluation, Terms};
 use flashschnet::io::{Trajectory, check_free, write_new};
+use flashschnet::largest::largest_by;
 use flashschnet::scoring::Scorer;
 use flashschnet::system::System;
 use flashschnet::{Error, Result};
@@ -163,7 +164,7 @@ impl Report {
         let mut names = vec!["total".to_owned()];
         let mut terms = vec![Terms::Total];
         if with_terms {
-            let n_networks = usize::from(system.schnet.is_some());
+            let n_networks = usize::from(system.has_network());
             for (k, name) in system.term_names().into_iter().enumerate() {
                 terms.push(k.checked_sub(n_networks).map_or(Terms::Network, Terms::Prior));
                 names.push(name);
@@ -266,6 +267,6 @@ impl Report {
 /// The magnitude of the largest force, and its bead.
 fn largest(forces: &[[f64; 3]]) -> (f64, usize) {
     let norms = forces.iter().map(|f| f.iter().map(|f| f * f).sum::<f64>().sqrt());
-    let largest = norms.enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+    let largest = largest_by(norms.enumerate(), |(_, norm)| *norm);
     largest.map_or((0.0, 0), |(bead, force)| (force, bead))
 }

@@ -187,7 +187,10 @@ impl Cpu {
             work.pairs.clear();
             for (r, candidates) in replicas.clone().zip(candidates) {
                 let (beads, pairs) = (within(r), &mut work.pairs);
-                candidates.within(&positions[beads.clone()], network.radius, beads.start, pairs);
+                let positions = &positions[beads.clone()];
+                candidates
+                    .within(positions, network.reach(), beads.start, pairs)
+                    .map_err(|error| self.locate(error, first + beads.start))?;
             }
             let types = replicas.clone().flat_map(|r| &self.system.molecule(r).types).copied();
             let forces = with_forces.then_some(&mut forces[..]);

@@ -77,7 +77,7 @@ impl Ops for CpuOps {
         first_bead: &[usize],
         radius: f64,
     ) -> Result<Graph> {
-        Ok(neighbor::neighbor_list(positions, first_bead, radius))
+        neighbor::neighbor_list(positions, first_bead, radius)
     }
 
     fn radial_basis(

@@ -1,5 +1,6 @@
 //! Neighbor lists: candidate pairs within the cutoff plus a skin, and the pairs within the cutoff.
 
+use crate::crowd;
 use crate::error::{Error, Result};
 use crate::geometry::{separation, square};
 use crate::ops::Graph;
@@ -7,6 +8,10 @@ use crate::ops::Graph;
 /// The distance beyond the cutoff up to which pairs are candidates, Å. The list is rebuilt when a
 /// bead has moved by more than half of it.
 const SKIN: f64 = 2.0;
+
+/// The bytes of a pair in the lists and the workspace of an evaluation, with the room that vectors
+/// keep when they grow.
+const PAIR_BYTES: u64 = 250;
 
 /// The pairs of one replica that may come within the cutoff before the next rebuild.
 #[derive(Debug, Clone, Default)]
@@ -19,17 +24,21 @@ pub(super) struct Candidates {
 
 impl Candidates {
     /// Rebuilds the list if a bead moved too far (or to NaN) since the last rebuild.
-    fn update(&mut self, positions: &[[f64; 3]], radius: f64) {
+    ///
+    /// # Errors
+    /// See [`crowd::check`].
+    fn update(&mut self, positions: &[[f64; 3]], radius: f64, limit: Option<u32>) -> Result<()> {
         let near =
             |(x, y): (&[f64; 3], &[f64; 3])| square(separation(*x, *y)) <= 0.25 * SKIN * SKIN;
         if self.built_at.len() == positions.len() && positions.iter().zip(&self.built_at).all(near)
         {
-            return;
+            return Ok(());
         }
         self.built_at.clear();
         self.built_at.extend(positions);
         self.pairs.clear();
         let reach = (radius + SKIN) * (radius + SKIN);
+        crowd::check(positions, (radius, limit), radius + SKIN, PAIR_BYTES)?;
         for (i, x) in positions.iter().enumerate() {
             for (j, y) in positions.iter().enumerate().skip(i + 1) {
                 if square(separation(*x, *y)) < reach {
@@ -37,20 +46,24 @@ impl Candidates {
                 }
             }
         }
+        Ok(())
     }
 
     /// Appends the pairs within the cutoff to `pairs`; beads are numbered from `first_bead` on.
     ///
     /// Candidates beyond the cutoff are dropped, so the result does not depend on when the list was
     /// rebuilt.
+    ///
+    /// # Errors
+    /// See [`crowd::check`].
     pub(super) fn within(
         &mut self,
         positions: &[[f64; 3]],
-        radius: f64,
+        (radius, limit): (f64, Option<u32>),
         first_bead: usize,
         pairs: &mut Pairs,
-    ) {
-        self.update(positions, radius);
+    ) -> Result<()> {
+        self.update(positions, radius, limit)?;
         pairs.n_neighbors.resize(first_bead + positions.len(), 0);
         for &[i, j] in &self.pairs {
             let between = separation(positions[i as usize], positions[j as usize]);
@@ -58,6 +71,7 @@ impl Candidates {
                 pairs.push([i, j].map(|bead| bead + first_bead as u32), between);
             }
         }
+        Ok(())
     }
 
     /// Memory in bytes.
@@ -154,11 +168,15 @@ impl Pairs {
 }
 
 /// See [`crate::ops::Ops::neighbor_list`].
-pub(super) fn neighbor_list(positions: &[[f64; 3]], first_bead: &[usize], radius: f64) -> Graph {
+pub(super) fn neighbor_list(
+    positions: &[[f64; 3]],
+    first_bead: &[usize],
+    radius: f64,
+) -> Result<Graph> {
     let mut pairs = Pairs::default();
     for replica in first_bead.windows(2) {
         let positions = &positions[replica[0]..replica[1]];
-        Candidates::default().within(positions, radius, replica[0], &mut pairs);
+        Candidates::default().within(positions, (radius, None), replica[0], &mut pairs)?;
     }
-    pairs.graph()
+    Ok(pairs.graph())
 }

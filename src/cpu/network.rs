@@ -31,7 +31,7 @@ pub(super) struct Network {
     blocks: Vec<Block>,
     readout: Vec<Layer>,
     /// Å.
-    pub radius: f64,
+    radius: f64,
     max_num_neighbors: Option<u32>,
 }
 
@@ -107,6 +107,11 @@ impl Network {
             + self.filters.bytes()
             + self.blocks.iter().map(of_block).sum::<usize>()
             + self.readout.iter().map(Layer::bytes).sum::<usize>()
+    }
+
+    /// The radius within which beads are neighbors, Å, and the largest number of neighbors.
+    pub(super) fn reach(&self) -> (f64, Option<u32>) {
+        (self.radius, self.max_num_neighbors)
     }
 
     /// Checks the number of neighbors of every bead.

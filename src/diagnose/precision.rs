@@ -14,6 +14,7 @@ use crate::diagnose::verify::Mixed;
 use crate::engine::{Filter, Numerics, Precision, Terms};
 use crate::error::{Error, Result};
 use crate::gpu::{Filters, Layers, Storage, in_halves, narrow, split};
+use crate::largest::{largest, largest_by};
 use crate::model::{FilterTable, Linear, Model, SchNet};
 use crate::scoring::Scorer;
 use crate::structure::Structure;
@@ -35,9 +36,9 @@ pub struct Range {
 impl Range {
     fn new(values: &[f64]) -> Self {
         let magnitudes = || values.iter().map(|x| x.abs());
-        let largest = magnitudes().fold(0.0, f64::max);
+        let largest = largest(magnitudes());
         let smallest = magnitudes().filter(|x| *x > 0.0).fold(f64::INFINITY, f64::min);
-        if largest == 0.0 && magnitudes().all(|x| x == 0.0) {
+        if largest == 0.0 {
             return Range { largest, smallest: 0.0, rms: 0.0, bits: 0.0 };
         }
         // Values are scaled by the largest, because the squares of large numbers could overflow.
@@ -167,14 +168,15 @@ impl Tensor {
 
     /// The widest range of a channel.
     pub fn widest(&self) -> Option<Range> {
-        self.channels.iter().copied().max_by(|a, b| a.bits.total_cmp(&b.bits))
+        largest_by(self.channels.iter().copied(), |channel| channel.bits)
     }
 }
 
 /// The values rounded to f16, and to pairs of f16.
 fn halves(values: &[f64]) -> [Vec<f64>; 2] {
     let (bits, scale) = split(&narrow(values));
-    let value = |bits: &u16| f16::from_bits(*bits).to_f64() / scale;
+    let finite = |x: f64| if x.is_finite() { x } else { f64::NAN };
+    let value = |bits: &u16| finite(f16::from_bits(*bits).to_f64() / scale);
     let (high, low) = bits.split_at(values.len());
     let pair = high.iter().zip(low).map(|(high, low)| value(high) + value(low)).collect();
     [high.iter().map(value).collect(), pair]
@@ -228,7 +230,7 @@ fn coefficients(schnet: &SchNet, table: &FilterTable, b: usize) -> Vec<Tensor> {
     let (n_filters, n_intervals) = (schnet.n_filters(), table.n_intervals());
     let mut values = vec![vec![Vec::with_capacity(n_intervals); n_filters]; 4];
     let mut packed = values.clone();
-    for (f, exact, stored) in in_halves(schnet, table, b) {
+    for (_, f, exact, stored) in in_halves(schnet, table, b) {
         for k in 0..4 {
             values[k][f].push(exact[k]);
             packed[k][f].push(stored[k]);

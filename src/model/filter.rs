@@ -21,6 +21,9 @@ pub(crate) fn radial_basis(basis: &RadialBasis, distance: &[f64]) -> (Vec<f64>, 
     (value, slope)
 }
 
+/// The most values of a basis that are held at once.
+const BASIS_VALUES: usize = 1 << 18;
+
 /// A block's filters and their slopes at given distances.
 pub(crate) struct Filters {
     /// The number of channels, F.
@@ -41,15 +44,20 @@ pub(crate) fn filters(
 ) -> Filters {
     let block = &schnet.interactions[block];
     let envelope = schnet.cutoff.envelope();
-    let (basis, mut basis_slope) = radial_basis(&schnet.radial_basis, distance);
-    if !with_slope {
-        basis_slope.clear();
-    }
-    let (hidden, hidden_slope) = hidden(schnet, block, &basis, &basis_slope);
-    let mut value = product(&block.filter1, &hidden, false);
-    let mut slope = product(&block.filter1, &hidden_slope, false);
-
     let n_filters = schnet.n_filters();
+    let (mut value, mut slope) = (Vec::new(), Vec::new());
+    // The basis of all distances at once could be much larger than the model.
+    let together = (BASIS_VALUES / schnet.radial_basis.n_rbf()).max(1);
+    for distance in distance.chunks(together) {
+        let (basis, mut basis_slope) = radial_basis(&schnet.radial_basis, distance);
+        if !with_slope {
+            basis_slope.clear();
+        }
+        let (hidden, hidden_slope) = hidden(schnet, block, &basis, &basis_slope);
+        value.extend(product(&block.filter1, &hidden, false));
+        slope.extend(product(&block.filter1, &hidden_slope, false));
+    }
+
     let rows = value.chunks_exact(n_filters).zip(slope.chunks_exact_mut(n_filters));
     for ((value, slope), &d) in rows.zip(distance) {
         let (c, dc) = envelope.value_and_slope(d);

@@ -10,12 +10,15 @@
 //! because a derivative jumps there. Energies and forces use the same polynomials, so that the
 //! forces are the gradient of the computed energy.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use rayon::prelude::*;
 
 use super::filter::filters;
 use super::radial::Envelope;
 use super::schnet::SchNet;
 use crate::error::{Error, Result};
+use crate::largest::largest;
 
 /// The range of distances between two breakpoints of the envelopes, divided into equal cells.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,6 +70,9 @@ pub struct FilterTable {
     /// such that, after [`to_middle`], c0 and c1 are f32 numbers, c2 has [`SQUARE_BITS`] and c3
     /// [`CUBE_BITS`] significant bits. `[n_blocks][n_intervals, n_filters]`
     pub coefficients: Vec<Vec<[f64; 4]>>,
+    /// The largest value and the largest slope of each block at the start of each cell and beyond,
+    /// to which errors are relative; see [`FilterTable::new`]. `[n_blocks][n_cells]`
+    pub largest: Vec<Vec<[f64; 2]>>,
     /// The largest error of a filter's value found in any interval, in units of the largest value
     /// of the block. [`FilterTable::new`] says at which distances the largest value is taken.
     pub value_error: f64,
@@ -77,8 +83,9 @@ pub struct FilterTable {
 /// The number of cells from 0 to the radius. A table can have a few more, because each stretch has
 /// a whole number of cells.
 const CELLS: f64 = 48.0;
-/// The largest number of intervals in a cell.
-const MOST_INTERVALS: usize = 1 << 12;
+/// The largest number of intervals in a table. Tables of trained networks have one to three
+/// thousand.
+const MOST_INTERVALS: usize = 1 << 14;
 /// Å. Most beads of a coarse-grained protein are farther apart. The filters below this distance
 /// must not determine the errors that are tolerated above it.
 pub const NEAREST: f64 = 4.0;
@@ -103,9 +110,11 @@ impl FilterTable {
             stretches: Vec::new(),
             cells: Vec::new(),
             coefficients: vec![Vec::new(); schnet.interactions.len()],
+            largest: vec![Vec::new(); schnet.interactions.len()],
             value_error: 0.0,
             slope_error: 0.0,
         };
+        let total = AtomicUsize::new(0);
         for ends in breakpoints(schnet).windows(2) {
             let length = ends[1] - ends[0];
             let n_cells = (CELLS * length / radius).ceil() as usize;
@@ -113,10 +122,22 @@ impl FilterTable {
             let first = table.cells.len();
             table.stretches.push(Stretch { start: ends[0], rate, first, n_cells });
             let at = |k: usize| ends[0] + k as f64 / rate;
-            let piece = |k| Piece::within(schnet, [at(k), at(k + 1)], &survey, tolerance);
+            let piece = |k| {
+                let piece = Piece::within(schnet, [at(k), at(k + 1)], &survey, tolerance)?;
+                let n = piece.cell.n_intervals;
+                match total.fetch_add(n, Ordering::Relaxed) + n <= MOST_INTERVALS {
+                    true => Ok(piece),
+                    false => Err(too_steep(tolerance)),
+                }
+            };
             let pieces: Vec<Piece> =
                 (0..n_cells).into_par_iter().map(piece).collect::<Result<_>>()?;
-            pieces.into_iter().for_each(|piece| table.push(piece));
+            for piece in pieces {
+                for (all, most) in table.largest.iter_mut().zip(survey.beyond(piece.cell.start)) {
+                    all.push(most);
+                }
+                table.push(piece);
+            }
         }
         Ok(table)
     }
@@ -127,8 +148,8 @@ impl FilterTable {
         for (all, of_piece) in self.coefficients.iter_mut().zip(piece.coefficients) {
             all.extend(of_piece);
         }
-        self.value_error = self.value_error.max(piece.error[0]);
-        self.slope_error = self.slope_error.max(piece.error[1]);
+        self.value_error = largest([self.value_error, piece.error[0]]);
+        self.slope_error = largest([self.slope_error, piece.error[1]]);
     }
 
     /// The place of a distance between 0 and the radius.
@@ -144,6 +165,13 @@ impl FilterTable {
     pub fn n_intervals(&self) -> usize {
         self.cells.last().map_or(0, |cell| cell.first + cell.n_intervals)
     }
+}
+
+/// The filters are too steep for a table, or not finite.
+fn too_steep(tolerance: f64) -> Error {
+    let expected =
+        format!("one that a table of {MOST_INTERVALS} intervals can meet, or --filter exact");
+    Error::invalid("table tolerance", tolerance, expected)
 }
 
 /// Converts coefficients of powers of s to coefficients of powers of t, the distance in Å from the
@@ -213,13 +241,13 @@ impl Survey {
         let of_block = |block| {
             let filters = filters(schnet, block, &grid, true);
             let (values, slopes) = (filters.value, filters.slope);
-            let largest = |values: &[f64]| values.iter().fold(0.0, |a: f64, x| a.max(x.abs()));
-            let here = |values: &[f64]| values.chunks(n_filters).map(largest).collect::<Vec<_>>();
+            let of_all = |values: &[f64]| largest(values.iter().map(|x| x.abs()));
+            let here = |values: &[f64]| values.chunks(n_filters).map(of_all).collect::<Vec<_>>();
             let mut beyond = [0.0_f64; 2];
             let mut all: Vec<[f64; 2]> =
                 here(&values).into_iter().zip(here(&slopes)).map(|(v, s)| [v, s]).collect();
             for here in all.iter_mut().rev() {
-                beyond = [beyond[0].max(here[0]), beyond[1].max(here[1])];
+                beyond = [largest([beyond[0], here[0]]), largest([beyond[1], here[1]])];
                 *here = beyond;
             }
             all
@@ -256,6 +284,9 @@ impl Piece {
             let piece = Piece::new(schnet, ends, n, survey);
             // The error of a cubic's slope is proportional to the third power of the interval.
             let wanted = n as f64 * (piece.error[1] / tolerance).cbrt();
+            if !wanted.is_finite() {
+                return Err(too_steep(tolerance));
+            }
             if piece.error[1] <= tolerance {
                 n = (wanted as usize).max(too_few + 1);
                 best = Some(piece);
@@ -266,11 +297,8 @@ impl Piece {
             if best.as_ref().is_some_and(|best| n >= best.cell.n_intervals) {
                 return Ok(best.expect("just seen"));
             }
-            if n > MOST_INTERVALS {
-                let expected = format!(
-                    "one that {MOST_INTERVALS} intervals per cell can meet, or --filter exact"
-                );
-                return Err(Error::invalid("table tolerance", tolerance, expected));
+            if n > MOST_INTERVALS / 4 {
+                return Err(too_steep(tolerance));
             }
         }
     }
@@ -285,7 +313,7 @@ impl Piece {
             coefficients: Vec::new(),
             error: [0.0; 2],
         };
-        for (block, largest) in survey.beyond(start).enumerate() {
+        for (block, most) in survey.beyond(start).enumerate() {
             // Values are taken just inside the ends: an envelope's derivative may jump at an end.
             let inset = 1e-9;
             let left = filters(schnet, block, &at(inset), true);
@@ -305,12 +333,10 @@ impl Piece {
                     let value = ((c[3] * s + c[2]) * s + c[1]) * s + c[0];
                     let slope = ((3.0 * c[3] * s + 2.0 * c[2]) * s + c[1]) * rate;
                     let errors = [value - exact.value[k], slope - exact.slope[k]];
-                    for ((error, found), largest) in
-                        piece.error.iter_mut().zip(errors).zip(&largest)
-                    {
+                    for ((error, found), most) in piece.error.iter_mut().zip(errors).zip(&most) {
                         // Without this, a filter that is 0 everywhere would give 0/0.
-                        let relative = if found == 0.0 { 0.0 } else { found.abs() / largest };
-                        *error = error.max(relative);
+                        let relative = if found == 0.0 { 0.0 } else { found.abs() / most };
+                        *error = largest([*error, relative]);
                     }
                 }
             }

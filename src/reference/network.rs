@@ -4,19 +4,30 @@ use super::cfconv::{cfconv_backward, cfconv_forward};
 use super::dense::dense;
 use super::neighbor::{Pairs, neighbor_list};
 use super::table::tabulated_filters;
+use crate::crowd;
 use crate::error::{Error, Result};
 use crate::model::FilterTable;
 use crate::model::filter::{Filters, filters};
 use crate::model::schnet::SchNet;
 use crate::ops::{Dense, Graph};
 
+/// The bytes of a pair: its edges, their numbers and distance, and the values and slopes of its
+/// filters in every block.
+fn pair_bytes(schnet: &SchNet) -> u64 {
+    let filters = 16 * schnet.n_filters() * schnet.interactions.len();
+    (200 + filters) as u64
+}
+
 /// The directed edges of one replica within the network's radius.
 ///
 /// # Errors
-/// [`Error::TooManyNeighbors`] with replica 0; the caller sets the right number.
+/// [`Error::TooManyNeighbors`] with replica 0; the caller sets the right number. See also
+/// [`crowd::check`].
 pub(super) fn graph(schnet: &SchNet, positions: &[[f64; 3]]) -> Result<Graph> {
-    let graph = neighbor_list(positions, &[0, positions.len()], schnet.neighbor_radius());
-    if let Some(limit) = schnet.max_num_neighbors {
+    let (radius, limit) = (schnet.neighbor_radius(), schnet.max_num_neighbors);
+    crowd::check(positions, (radius, limit), radius, pair_bytes(schnet))?;
+    let graph = neighbor_list(positions, &[0, positions.len()], radius);
+    if let Some(limit) = limit {
         for bead in 0..positions.len() {
             let found = graph.row(bead).len() as u32;
             if found > limit {

@@ -2,6 +2,7 @@
 
 use crate::engine::{Dynamics, Integrator, State};
 use crate::error::{Error, Result};
+use crate::host;
 use crate::model::Model;
 use crate::random::{Stream, normal3};
 use crate::structure::{Structure, in_structure};
@@ -52,12 +53,15 @@ fn replica_ids(settings: &Settings) -> Result<std::ops::Range<u32>> {
     Ok(settings.first_replica..end)
 }
 
-/// The structure of each replica, and the system of them all.
+/// The bytes of host memory for a bead: the state, a copy of it, and vectors for reading and writing.
+const BEAD_BYTES: u64 = 300;
+
+/// The number of the structure of each replica, and the system of them all.
 pub(super) fn replicas(
     model: &Model,
     structures: &[Structure],
     settings: &Settings,
-) -> Result<(Vec<Structure>, System)> {
+) -> Result<(Vec<usize>, System)> {
     if structures.is_empty() {
         return Err(Error::invalid("structures", "none", "at least one"));
     }
@@ -71,11 +75,15 @@ pub(super) fn replicas(
         let expected = format!("at most {most_replicas} replicas of {most_beads} beads");
         return Err(Error::invalid("replicas", settings.n_replicas, expected));
     }
+    let beads = settings.n_replicas as u64 * most_beads as u64;
+    let what = format!("{} replicas of {most_beads} beads", settings.n_replicas);
+    let fit = host::available().unwrap_or(u64::MAX) / BEAD_BYTES / most_beads as u64;
+    host::require(what, beads * BEAD_BYTES, &format!("about {fit} replicas would fit"))?;
     let number = |id| id as usize % structures.len();
     let numbers: Vec<usize> = replica_ids(settings)?.map(number).collect();
     // The system is built from the structures, not the replicas, so that errors name a structure.
     let system = System::new(model, structures)?.select(numbers.iter().copied());
-    Ok((numbers.iter().map(|s| structures[*s].clone()).collect(), system))
+    Ok((numbers, system))
 }
 
 /// The dynamics of all replicas.
@@ -104,18 +112,19 @@ fn beta(settings: &Settings) -> Result<Vec<f64>> {
 /// The initial state: the positions and velocities of the structures. A structure without
 /// velocities gets random ones from the Maxwell-Boltzmann distribution.
 pub(super) fn state(
-    structures: &[Structure],
+    (structures, numbers): (&[Structure], &[usize]),
     system: &System,
     settings: &Settings,
     dynamics: &Dynamics,
 ) -> Result<State> {
-    let positions = structures.iter().flat_map(|s| s.positions.iter().copied()).collect();
+    let of_replicas = || numbers.iter().map(|s| &structures[*s]);
+    let positions = of_replicas().flat_map(|s| s.positions.iter().copied()).collect();
     let mut state = State { beta: beta(settings)?, ..State::at_rest(system, positions) };
     state.check(system)?;
     if !dynamics.integrator.has_velocities() {
         return Ok(state);
     }
-    for (r, structure) in structures.iter().enumerate() {
+    for (r, structure) in of_replicas().enumerate() {
         let velocities = &mut state.velocities[system.beads(r)];
         if let Some(given) = &structure.velocities {
             velocities.copy_from_slice(given);

@@ -23,8 +23,8 @@ impl Probe for Cpu {
             for (r, candidates) in batch.replicas.clone().zip(&mut batch.candidates) {
                 let positions = &self.state.positions[self.system.beads(r)];
                 pairs.clear();
-                candidates.within(positions, network.radius, 0, &mut pairs);
-                if let Err(error) = network.check(&pairs) {
+                let found = candidates.within(positions, network.reach(), 0, &mut pairs);
+                if let Err(error) = found.and_then(|()| network.check(&pairs)) {
                     return Err(self.locate(error, self.system.first_bead[r]));
                 }
                 counts.push(2 * pairs.len() as u64);

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::largest::largest;
+
 /// The differences of two arrays, element by element.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Apart {
@@ -14,13 +16,8 @@ pub struct Apart {
 impl Apart {
     /// The differences of two arrays of equal length.
     pub(crate) fn of(a: &[f64], b: &[f64]) -> Self {
-        let (mut sum, mut largest) = (0.0, 0.0_f64);
-        for (a, b) in a.iter().zip(b) {
-            let difference = (a - b).abs();
-            sum += difference * difference;
-            largest = if difference.total_cmp(&largest).is_gt() { difference } else { largest };
-        }
-        Apart { rms: (sum / a.len().max(1) as f64).sqrt(), largest }
+        let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| (a - b).abs()).collect();
+        Apart { rms: rms(&differences), largest: largest(differences) }
     }
 
     /// The differences in units of `scale`. A difference of 0 stays 0, even if `scale` is 0.

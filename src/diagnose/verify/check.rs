@@ -5,6 +5,7 @@ use super::case::{Case, Tensor};
 use super::report::{Comparison, Findings, Mixed};
 use crate::engine::{Dynamics, Engine};
 use crate::error::{Error, Result};
+use crate::largest::{largest, largest_by};
 use crate::system::System;
 
 /// Makes the engine under test for a system.
@@ -42,16 +43,15 @@ pub(super) fn check(
         5.0 * observed(case, name, &expected)?
     };
     let relative = if energy && !options.exact { 1e-6 } else { 0.0 };
-    let worst = (0..found.len())
-        .map(|k| Comparison {
-            tensor: name.to_owned(),
-            place: vec![start + k],
-            found: found[k],
-            expected: slice[k],
-            error: (found[k] - slice[k]).abs(),
-            tolerance: absolute + relative * slice[k].abs(),
-        })
-        .max_by(|a, b| a.share().total_cmp(&b.share()));
+    let comparisons = (0..found.len()).map(|k| Comparison {
+        tensor: name.to_owned(),
+        place: vec![start + k],
+        found: found[k],
+        expected: slice[k],
+        error: (found[k] - slice[k]).abs(),
+        tolerance: absolute + relative * slice[k].abs(),
+    });
+    let worst = largest_by(comparisons, Comparison::share);
     let mut worst = worst
         .ok_or_else(|| Error::invalid(format!("out/f64/{name}"), "no values", "at least one"))?;
     let mut rest = worst.place[0];
@@ -71,7 +71,7 @@ fn observed(case: &Case, name: &str, expected: &Tensor) -> Result<f64> {
     }
     let single = case.shaped(&format!("out/f32/{name}"), &expected.shape)?;
     let differences = single.values.iter().zip(&expected.values).map(|(s, d)| (s - d).abs());
-    Ok(differences.fold(0.0, f64::max))
+    Ok(largest(differences))
 }
 
 pub(super) fn flat(vectors: &[[f64; 3]]) -> &[f64] {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::apart::{Apart, rms};
+use crate::largest::largest_by;
 
 /// The result of a case in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -79,7 +80,7 @@ impl Mixed {
 impl Report {
     /// The comparison with the largest error relative to its tolerance.
     pub fn worst(&self) -> Option<&Comparison> {
-        self.comparisons.iter().max_by(|a, b| a.share().total_cmp(&b.share()))
+        largest_by(&self.comparisons, |comparison| comparison.share())
     }
 }
 
