@@ -94,7 +94,7 @@ fn sample(options: &Options, precision: Precision) -> Result<[[f64; 2]; 3]> {
     let mut simulation = Simulation::new(&model, &structures, &settings, &backend)?;
     let steps = |ps: f64| (ps / settings.dt).round() as u64;
     simulation.run(steps(options.discard))?;
-    let first: Vec<usize> = simulation.system().first_bead.clone();
+    let first: Vec<usize> = simulation.system().first_bead().to_vec();
     let (mut sums, mut looks) = (vec![[0.0; 3]; n], 0.0);
     let mut look = |frame: &Frame, _: &mut Control| {
         looks += 1.0;

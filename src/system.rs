@@ -64,7 +64,8 @@ pub struct Molecule {
 impl Molecule {
     /// Looks up the parameters of every tuple.
     ///
-    /// A tuple whose bead types have no parameters gets zeros; one warning per prior gives the
+    /// Every prior needs the list of its name. The list may be empty, for a molecule to which the
+    /// prior does not apply; a list that is missing is an error. A tuple whose bead types have no parameters gets zeros; one warning per prior gives the
     /// number of such tuples. A tuple list that belongs to no prior of the model is ignored with a
     /// warning.
     pub fn join(model: &Model, topology: &Topology) -> Result<Self> {
@@ -82,6 +83,7 @@ impl Molecule {
         for prior in &model.priors {
             let list = topology.lists.iter().find(|list| list.name == prior.name);
             let tuples = match list {
+                Some(list) if list.tuples.is_empty() => Vec::new(),
                 Some(list) if list.order == prior.form.order() => list.tuples.clone(),
                 Some(list) => {
                     return Err(Error::invalid(
@@ -90,7 +92,20 @@ impl Molecule {
                         format!("{}, the order of the prior", prior.form.order()),
                     ));
                 }
-                None => Vec::new(),
+                None => {
+                    let names = topology.lists.iter().map(|list| list.name.as_str());
+                    let names = names.collect::<Vec<_>>().join(", ");
+                    return Err(Error::invalid(
+                        "tuple lists",
+                        if names.is_empty() { "none".to_owned() } else { format!("only {names}") },
+                        format!(
+                            "a list {} of {}-tuples for the prior of that name; an empty list if \
+                             it applies to no tuple",
+                            prior.name,
+                            prior.form.order()
+                        ),
+                    ));
+                }
             };
             let (values, missing) = prior.join(&tuples, &topology.types)?;
             if missing > 0 {
@@ -128,13 +143,13 @@ impl Molecule {
 #[derive(Debug, Clone)]
 pub struct System {
     /// The network, shared by all replicas; a model of priors only has none.
-    pub schnet: Option<Arc<SchNet>>,
+    pub(crate) schnet: Option<Arc<SchNet>>,
     /// The different molecules.
-    pub molecules: Vec<Molecule>,
+    pub(crate) molecules: Vec<Molecule>,
     /// The index of each replica's molecule in `molecules`. `[n_replicas]`
-    pub molecule_of: Vec<usize>,
+    pub(crate) molecule_of: Vec<usize>,
     /// The first bead of each replica, and the number of all beads at the end. `[n_replicas + 1]`
-    pub first_bead: Vec<usize>,
+    pub(crate) first_bead: Vec<usize>,
 }
 
 impl System {
@@ -196,6 +211,21 @@ impl System {
         }
         let molecules = chosen.into_iter().map(|of| self.molecules[of].clone()).collect();
         System { schnet: self.schnet.clone(), molecules, molecule_of, first_bead }
+    }
+
+    /// Whether the model has a network.
+    pub fn has_network(&self) -> bool {
+        self.schnet.is_some()
+    }
+
+    /// The different molecules.
+    pub fn molecules(&self) -> &[Molecule] {
+        &self.molecules
+    }
+
+    /// The first bead of each replica, and the number of all beads at the end. `[n_replicas + 1]`
+    pub fn first_bead(&self) -> &[usize] {
+        &self.first_bead
     }
 
     /// The number of replicas.

@@ -136,7 +136,11 @@ fn bad_files_are_named() {
         (model, model.to_owned(), "flashschnet-model"),
         (structures, structures.to_owned(), "flashschnet-structures"),
         (&path("cutoff"), structures.to_owned(), "upper: found 0, expected a cutoff > 0"),
-        (model, path("unlisted"), "prior/bonds: found 11 parameter rows, expected 0"),
+        (
+            model,
+            path("unlisted"),
+            "tuple lists: found none, expected a list bonds of 2-tuples for the prior",
+        ),
     ];
     for (model, structures, message) in table {
         let mut command = Command::new(PROGRAM);

@@ -57,7 +57,7 @@ fn has_the_size_of_the_published_system() {
 #[test]
 fn every_tuple_has_parameters() {
     let system = System::new(&builtin::model(), &[builtin::structure()]).unwrap();
-    for term in &system.molecules[0].terms {
+    for term in &system.molecules()[0].terms {
         assert!(!term.tuples.is_empty(), "{}", term.name);
         for t in 0..term.tuples.len() {
             assert!(term.parameters(t).iter().any(|x| *x != 0.0), "{}, tuple {t}", term.name);

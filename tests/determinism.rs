@@ -125,7 +125,7 @@ fn a_replica_alone_is_the_replica_among_others(backend: &Backend) {
     let (system, state) = chains(14, n);
     let dynamics = Dynamics { replica_ids: (100..100 + n as u32).collect(), ..hot(n) };
     let beads = system.beads(r);
-    let alone = System { molecule_of: vec![0], first_bead: vec![0, 14], ..system.clone() };
+    let alone = system.select([r]);
     let alone_state = at_rest(&alone, state.positions[beads.clone()].to_vec());
     let alone_dynamics = Dynamics { replica_ids: vec![100 + r as u32], ..hot(1) };
 
@@ -148,7 +148,7 @@ fn a_molecule_alone_is_the_molecule_in_a_mixture(backend: &Backend) {
     let order = [0, 1, 2, 3, 4, 1, 0];
     let structures: Vec<Structure> = order.iter().map(|s| structures[*s].clone()).collect();
     let system = System::new(&model, &structures).unwrap();
-    assert_eq!(system.molecules.len(), 5);
+    assert_eq!(system.molecules().len(), 5);
     let positions = structures.iter().flat_map(|s| s.positions.clone()).collect();
     let n = order.len();
     let beta: Vec<f64> = (0..n).map(|r| 0.6 + 0.1 * r as f64).collect();
@@ -159,7 +159,7 @@ fn a_molecule_alone_is_the_molecule_in_a_mixture(backend: &Backend) {
         run(backend.engine, (system.clone(), state.clone()), &dynamics, &[30], false);
     for r in 0..n {
         let alone = System::new(&model, &structures[r..=r]).unwrap();
-        assert_eq!(alone.molecules, system.select([r]).molecules);
+        assert_eq!(alone.molecules(), system.select([r]).molecules());
         let beads = system.beads(r);
         let start = at_rest(&alone, state.positions[beads.clone()].to_vec());
         let start = State { beta: vec![state.beta[r]], ..start };

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use flashschnet::engine::{Dynamics, Engine, Integrator, State, Terms};
 use flashschnet::error::Error;
-use flashschnet::model::Model;
+use flashschnet::model::{Model, SchNet};
 use flashschnet::ops::Ops;
 use flashschnet::reference::ReferenceOps;
 use flashschnet::structure::{Structure, Topology};
 use flashschnet::system::System;
 
 use crate::common::{
-    self, Backend, ENGINE, assert_close, at_rest, chain, chains, hot, points, priors, small_schnet,
+    self, Backend, ENGINE, assert_close, at_rest, chain, chains, chains_with, hot, points, priors,
+    small_schnet,
 };
 
 on_every_backend!(
@@ -60,7 +61,7 @@ fn both(
 
 fn every_term_matches_the_reference(backend: &Backend) {
     for (system, state) in [mixed(), chains(15, 3)] {
-        let n_terms = system.molecules[0].terms.len();
+        let n_terms = system.molecules()[0].terms.len();
         let [mut found, mut expected] = both(backend, &system, &hot(3), &state);
         assert_eq!(found.probe().n_edges().unwrap(), expected.probe().n_edges().unwrap());
         for terms in
@@ -124,18 +125,17 @@ fn external_forces_push_without_doing_work_in_the_energy(backend: &Backend) {
 }
 
 fn too_many_neighbors_are_an_error(backend: &Backend) {
-    let (mut system, mut state) = chains(14, 3);
+    let (system, mut state) = chains(14, 3);
     // The last bead of the last replica is moved, so that only this replica has beads with more
     // neighbors than the limit.
     state.positions[41] = state.positions[35].map(|x| x + 1.0);
-    let (first_bead, radius) = (&system.first_bead, small_schnet().neighbor_radius());
+    let (first_bead, radius) = (system.first_bead(), small_schnet().neighbor_radius());
     let graph = ReferenceOps.neighbor_list(&state.positions, first_bead, radius).unwrap();
     let degree = |i| graph.row(i).len();
     let limit = (0..28).map(degree).max().unwrap();
     assert!((28..42).any(|i| degree(i) > limit));
-    let mut schnet = small_schnet();
-    schnet.max_num_neighbors = Some(limit as u32);
-    system.schnet = Some(Arc::new(schnet));
+    let schnet = SchNet { max_num_neighbors: Some(limit as u32), ..small_schnet() };
+    let (system, _) = chains_with(schnet, 14, 3);
     let dynamics = Dynamics { replica_ids: vec![7, 8, 9], ..hot(3) };
     let [mut found, mut expected] = both(backend, &system, &dynamics, &state);
     let expected = expected.potential().unwrap_err().to_string();
@@ -175,7 +175,7 @@ fn bad_input_is_refused(backend: &Backend) {
     let (system, state) = chains(10, 2);
     let invalid = |result: flashschnet::Result<()>| matches!(result, Err(Error::Invalid { .. }));
     assert!(invalid((backend.engine)(system.clone(), &hot(3)).map(|_| ())));
-    let n_terms = system.molecules[0].terms.len();
+    let n_terms = system.molecules()[0].terms.len();
     let mut engine = backend.moving(system, &hot(2), &state);
     assert!(invalid(engine.evaluate(Terms::Prior(n_terms)).map(|_| ())));
     assert!(invalid(engine.energies(Terms::Prior(n_terms)).map(|_| ())));
@@ -216,7 +216,7 @@ fn priors_need_no_network(backend: &Backend) {
 /// 500 kcal/mol, divided by 2h, is about 1e-3 kcal/mol/Å, for forces of about 100 kcal/mol/Å.
 fn forces_follow_the_energy(backend: &Backend) {
     for (system, state) in [mixed(), chains(15, 3)] {
-        let n_terms = system.molecules[0].terms.len();
+        let n_terms = system.molecules()[0].terms.len();
         let mut engine = backend.still(system);
         for terms in (0..n_terms).map(Terms::Prior).chain([Terms::Network, Terms::Total]) {
             engine.set_state(&state).unwrap();

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use flashschnet::engine::{Filter, State, Terms};
 use flashschnet::error::Error;
 use flashschnet::gpu::{FeatureSet, GpuEngine};
-use flashschnet::model::Model;
+use flashschnet::model::{Model, SchNet};
 use flashschnet::structure::Topology;
 use flashschnet::system::System;
 
-use crate::common::{self, Backend, at_rest, chain, chains, hot, points, small_schnet};
+use crate::common::{
+    self, Backend, at_rest, chain, chains, chains_with, hot, points, small_schnet,
+};
 
 on_every_backend!(
     energies_are_those_of_an_evaluation,
@@ -35,7 +37,7 @@ fn sparse() -> (System, State) {
 
 fn energies_are_those_of_an_evaluation(backend: &Backend) {
     for (system, state) in [sparse(), chains(15, 3)] {
-        let n_terms = system.molecules[0].terms.len();
+        let n_terms = system.molecules()[0].terms.len();
         let engine = || backend.moving(system.clone(), &hot(3), &state);
         let terms = (0..n_terms).map(Terms::Prior).chain([Terms::Network, Terms::Total]);
         for terms in terms {
@@ -79,10 +81,8 @@ fn external_forces_do_not_show_in_energies(backend: &Backend) {
 }
 
 fn errors_are_those_of_an_evaluation(backend: &Backend) {
-    let (mut system, state) = chains(14, 2);
-    let mut schnet = small_schnet();
-    schnet.max_num_neighbors = Some(2);
-    system.schnet = Some(Arc::new(schnet));
+    let schnet = SchNet { max_num_neighbors: Some(2), ..small_schnet() };
+    let (system, state) = chains_with(schnet, 14, 2);
     let mut engine = backend.moving(system, &hot(2), &state);
     let error = engine.energies(Terms::Total).unwrap_err();
     assert!(matches!(error, Error::TooManyNeighbors { replica: 0, limit: 2, .. }), "{error}");

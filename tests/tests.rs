@@ -26,6 +26,10 @@ mod verify;
 mod published;
 // The contract of a backend: errors, external forces, mixed systems.
 mod engine;
+// Weights of any size: the right result, or an error.
+mod scales;
+// The checks of a system: lists of priors, shapes of networks.
+mod system;
 // A state continues with the same bits in another process.
 mod continuation;
 // Replicas and molecules far from the origin.

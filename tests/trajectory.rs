@@ -5,9 +5,9 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use flashschnet::io::XtcWriter;
-use flashschnet::io::native::{write_model, write_structures};
+use flashschnet::io::native::{read_structures, write_model, write_structures};
 use flashschnet::model::{Model, PriorForm, PriorParameters};
-use flashschnet::structure::{Structure, Topology};
+use flashschnet::structure::{Structure, Topology, TupleList};
 use npyz::WriterBuilder;
 
 use crate::common::dcd::Dcd;
@@ -382,6 +382,17 @@ fn many_terms_are_lines_of_the_table() {
     model.priors.drain(..2);
     let path = folder.path().join("many.safetensors");
     write_model(&path, &model).unwrap();
+    for file in [&a, &b] {
+        let mut structures = read_structures(file).unwrap();
+        for structure in &mut structures {
+            let mut topology = (*structure.topology).clone();
+            let empty = |k| TupleList { name: format!("term_{k}"), order: 2, tuples: Vec::new() };
+            topology.lists.extend((0..50).map(empty));
+            structure.topology = Arc::new(topology);
+        }
+        std::fs::remove_file(file).unwrap();
+        write_structures(file, &structures).unwrap();
+    }
     let output = mixed(&[path, a, b], "energy", &[]);
     let table = stdout(&output);
     assert!(output.status.success(), "{}", stderr(&output));

@@ -197,7 +197,7 @@ impl Run {
         save_interval: u64,
     ) -> Result<()> {
         let system = simulation.system();
-        let (n_beads, n_molecules) = (system.n_beads(), system.molecules.len());
+        let (n_beads, n_molecules) = (system.n_beads(), system.molecules().len());
         let dynamics = simulation.dynamics().clone();
         let memory = simulation.engine().memory();
         let kelvin: Vec<String> = self.temperature.iter().map(f64::to_string).collect();

@@ -19,7 +19,8 @@ pub struct Linear {
 impl Linear {
     fn check(&self, field: &str, n_in: usize, n_out: Option<usize>, bias: bool) -> Result<()> {
         let n_out = n_out.unwrap_or(self.n_out);
-        if (self.n_out, self.n_in) != (n_out, n_in) || self.weight.len() != n_out * n_in {
+        let n_weights = n_out.checked_mul(n_in);
+        if (self.n_out, self.n_in) != (n_out, n_in) || Some(self.weight.len()) != n_weights {
             return Err(Error::invalid(
                 format!("{field}.weight"),
                 format!("shape ({}, {})", self.n_out, self.n_in),
@@ -32,11 +33,17 @@ impl Linear {
             let say = |n: Option<usize>| n.map_or("none".into(), |n| format!("{n} values"));
             return Err(Error::invalid(format!("{field}.bias"), say(found), say(expected)));
         }
-        let mut values = self.weight.iter().chain(self.bias.iter().flatten());
-        match values.find(|value| !value.is_finite()) {
-            Some(value) => Err(Error::invalid(field, value, "finite weights")),
-            None => Ok(()),
+        check_weights(field, self.weight.iter().chain(self.bias.iter().flatten()))
+    }
+}
+
+/// Refuses weights that are not finite, or too large for single precision.
+fn check_weights<'a>(field: &str, weights: impl IntoIterator<Item = &'a f64>) -> Result<()> {
+    match weights.into_iter().find(|weight| !(**weight as f32).is_finite()) {
+        Some(weight) => {
+            Err(Error::invalid(field, weight, "weights that are finite in single precision"))
         }
+        None => Ok(()),
     }
 }
 
@@ -137,20 +144,22 @@ impl SchNet {
         self.radial_basis.check()?;
         self.cutoff.check("conv.cutoff")?;
         let (n_hidden, n_rbf) = (self.n_hidden, self.radial_basis.n_rbf());
-        if n_hidden == 0 || self.n_types == 0 || self.embedding.len() != self.n_types * n_hidden {
+        let n_embedding = self.n_types.checked_mul(n_hidden);
+        if n_embedding == Some(0) || Some(self.embedding.len()) != n_embedding {
             return Err(Error::invalid(
                 "embedding.weight",
                 format!("{} values", self.embedding.len()),
                 format!("({}, {n_hidden}), both > 0", self.n_types),
             ));
         }
-        if let Some(value) = self.embedding.iter().find(|value| !value.is_finite()) {
-            return Err(Error::invalid("embedding.weight", value, "finite weights"));
-        }
+        check_weights("embedding.weight", &self.embedding)?;
         if self.interactions.is_empty() {
             return Err(Error::invalid("interaction_blocks", "none", "at least one block"));
         }
         let n_filters = self.n_filters();
+        if n_filters == 0 {
+            return Err(Error::invalid("block0.filter1.weight", "no filters", "at least one"));
+        }
         for (b, block) in self.interactions.iter().enumerate() {
             let name = |layer: &str| format!("block{b}.{layer}");
             block.filter0.check(&name("filter0"), n_rbf, Some(n_filters), true)?;
@@ -166,6 +175,13 @@ impl SchNet {
         for (l, layer) in self.readout.iter().enumerate() {
             let n_out = (l == last).then_some(1);
             layer.check(&format!("out{l}"), n_in, n_out, l != last)?;
+            if layer.n_out == 0 {
+                return Err(Error::invalid(
+                    format!("out{l}.weight"),
+                    "no channels",
+                    "at least one",
+                ));
+            }
             n_in = layer.n_out;
         }
         Ok(())

@@ -453,7 +453,12 @@ pub(crate) fn chain(n: usize, seed: u64) -> Structure {
 
 /// `n_replicas` chains of `n` beads with a network and the published priors, and a state at rest.
 pub(crate) fn chains(n: usize, n_replicas: usize) -> (System, State) {
-    let model = Model { schnet: Some(small_schnet()), priors: priors(n) };
+    chains_with(small_schnet(), n, n_replicas)
+}
+
+/// [`chains`] with the given network.
+pub(crate) fn chains_with(schnet: SchNet, n: usize, n_replicas: usize) -> (System, State) {
+    let model = Model { schnet: Some(schnet), priors: priors(n) };
     let mut structures: Vec<Structure> = (0..n_replicas as u64).map(|r| chain(n, 40 + r)).collect();
     let topology = structures[0].topology.clone();
     structures.iter_mut().for_each(|structure| structure.topology = topology.clone());
@@ -505,7 +510,8 @@ pub(crate) fn mixture() -> (Model, Vec<Structure>) {
     let with_lists = |n: usize, names: &[&str]| {
         let mut structure = chain(n, n as u64);
         let mut topology = (*structure.topology).clone();
-        topology.lists.retain(|list| names.contains(&list.name.as_str()));
+        let others = topology.lists.iter_mut().filter(|list| !names.contains(&list.name.as_str()));
+        others.for_each(|list| list.tuples.clear());
         structure.topology = Arc::new(topology);
         structure
     };
