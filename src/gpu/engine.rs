@@ -14,11 +14,12 @@ use super::integrate::{self, Ends, Integration};
 use super::kernel::record;
 use super::neighbors::Neighbors;
 use super::network::Network;
-use super::params::{NOT_FINITE, Params, Status};
+use super::params::{NOT_FINITE, Params, Position, Status};
 use super::priors::Priors;
 use super::state::{ReplicaState, bare_params};
 use super::step::Step;
 use super::tuning::LOOK_STEPS;
+use crate::crowd;
 use crate::engine::{
     Dynamics, Engine, FARTHEST, Memory, Numerics, Probe, Reading, State, Wanted, check_positions,
 };
@@ -177,7 +178,7 @@ impl GpuEngine {
     /// steps again and returns true. Otherwise checks the replicas.
     fn settle_with(&mut self, status: &[Status]) -> Result<bool> {
         if status.iter().any(|status| status.overflow > 0) {
-            self.grow(status)?;
+            self.grow(status).map_err(|error| self.crowded(status).unwrap_or(error))?;
             self.evaluations.none_valid();
             let steps = std::mem::take(&mut self.pending);
             if steps > 0 {
@@ -193,6 +194,26 @@ impl GpuEngine {
         self.check(status)?;
         self.last_good = self.step_count;
         Ok(false)
+    }
+
+    /// The error of a bead with too many neighbors, if a list that cannot grow has one. Beads that
+    /// moved since the list overflowed are not searched.
+    fn crowded(&self, status: &[Status]) -> Option<Error> {
+        let schnet = self.system.schnet.as_ref().filter(|_| self.pending == 0)?;
+        let r = status.iter().position(|status| status.overflow > 0)?;
+        let positions = self.state.position().read(&self.device).ok()?;
+        let positions: Vec<_> =
+            positions[self.system.beads(r)].iter().map(Position::in_f64).collect();
+        let limit = schnet.max_num_neighbors;
+        match crowd::too_many_neighbors(&positions, schnet.neighbor_radius(), limit)? {
+            Error::TooManyNeighbors { bead, found, limit, .. } => Some(Error::TooManyNeighbors {
+                replica: self.dynamics.replica_ids[r],
+                bead,
+                found,
+                limit,
+            }),
+            other => Some(other),
+        }
     }
 
     /// Fails if a replica has a broken coordinate or a bead with too many neighbors.

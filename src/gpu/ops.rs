@@ -1,5 +1,8 @@
 //! The operations one by one: upload, dispatch, download. For tests and debugging.
 
+mod arguments;
+
+use self::arguments::{check_block, check_dense, check_graph, check_len, check_replicas};
 use super::buffer::Buffer;
 use super::compose::Value;
 use super::device::Device;
@@ -13,7 +16,7 @@ use super::pack::{self, narrow, quads};
 use super::params::{Bead, Params, Position, Status};
 use super::state::{bare_params, vec4, vectors};
 use crate::engine::{Dynamics, Engine, Integrator, Numerics, State, Terms};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::schnet::{Linear, SchNet};
 use crate::model::{Cutoff, RadialBasis};
 use crate::ops::{Dense, Graph, Ops};
@@ -120,6 +123,7 @@ impl Convolution {
         positions: &[[f64; 3]],
     ) -> Result<Convolution> {
         let n = positions.len();
+        check_graph(graph, n)?;
         let (row, col) = ops.rows(graph)?;
         let size = Size { n_beads: n, widest: n, n_edges: graph.col.len() };
         let mut convolution = Convolution {
@@ -167,6 +171,7 @@ impl Ops for GpuOps {
         radius: f64,
     ) -> Result<Graph> {
         let n = positions.len();
+        check_replicas(first_bead, n)?;
         let mut replicas = Vec::new();
         let mut beads = Vec::new();
         for (r, ends) in first_bead.windows(2).enumerate() {
@@ -174,8 +179,11 @@ impl Ops for GpuOps {
             replicas.push([first, (ends[1] - ends[0]) as u32, replica, 0]);
             beads.resize(ends[1], Bead { replica, first, row: 0, bead_type: 0 });
         }
-        let capacity = replicas.iter().map(|r| (r[1] * r[1].saturating_sub(1)) as usize).max();
-        let capacity = capacity.unwrap_or(0);
+        let most = replicas.iter().map(|r| r[1] as usize).max().unwrap_or(0);
+        let capacity = most * most.saturating_sub(1);
+        if capacity.saturating_mul(replicas.len()) > u32::MAX as usize {
+            return Err(Error::invalid("replicas", most, "fewer beads, for edges of 32 bits"));
+        }
         let params = self.params(bare_params(n, replicas.len(), capacity))?;
         let rebuild = Status { rebuild: 1, ..Default::default() };
         let status = self.upload("status", &vec![rebuild; replicas.len()])?;
@@ -217,6 +225,8 @@ impl Ops for GpuOps {
         graph: &Graph,
         positions: &[[f64; 3]],
     ) -> Result<[Vec<f64>; 3]> {
+        basis.check()?;
+        check_graph(graph, positions.len())?;
         let (n_edges, n_rbf) = (graph.col.len(), basis.n_rbf());
         let mut constants =
             radial_constants(basis, &Cutoff::Identity { lower: 0.0, upper: basis.cutoff.upper() });
@@ -254,6 +264,8 @@ impl Ops for GpuOps {
         positions: &[[f64; 3]],
         y: &[f64],
     ) -> Result<Vec<f64>> {
+        check_block(schnet, block)?;
+        check_len("y", y.len(), positions.len() * schnet.n_filters())?;
         let convolution = Convolution::new(self, schnet, graph, positions)?;
         let n_filters = schnet.n_filters();
         let y = convolution.in_scale(y, n_filters, block);
@@ -274,6 +286,9 @@ impl Ops for GpuOps {
         y: &[f64],
         grad_m: &[f64],
     ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
+        check_block(schnet, block)?;
+        check_len("y", y.len(), positions.len() * schnet.n_filters())?;
+        check_len("grad_m", grad_m.len(), y.len())?;
         let convolution = Convolution::new(self, schnet, graph, positions)?;
         let n_filters = schnet.n_filters();
         let y = convolution.in_scale(y, n_filters, block);
@@ -293,10 +308,9 @@ impl Ops for GpuOps {
     }
 
     fn dense(&self, layer: &Linear, mode: Dense, x: &[f64]) -> Result<Vec<f64>> {
+        let rows = check_dense(layer, &mode, x)?;
         let forward = matches!(mode, Dense::Linear | Dense::Activate(_) | Dense::ActivateAdd(..));
-        let (n_in, n_out) =
-            if forward { (layer.n_in, layer.n_out) } else { (layer.n_out, layer.n_in) };
-        let rows = x.len() / n_in;
+        let n_out = if forward { layer.n_out } else { layer.n_in };
         let params = self.params(bare_params(rows, 1, 0))?;
         let out = match mode {
             Dense::ActivateAdd(_, residual) | Dense::TransposedAdd(residual) => {

@@ -94,6 +94,11 @@ pub struct Position {
 }
 
 impl Position {
+    /// The position in f64, Å from the origin of its replica.
+    pub fn in_f64(&self) -> [f64; 3] {
+        std::array::from_fn(|c| f64::from(self.high[c]) + f64::from(self.low[c]))
+    }
+
     /// a − b, Å, as `separation` of shaders/lib/separation.wgsl.
     pub fn separation(&self, b: &Self) -> [f32; 3] {
         std::array::from_fn(|c| (self.high[c] - b.high[c]) + (self.low[c] - b.low[c]))

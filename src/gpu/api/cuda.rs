@@ -14,8 +14,8 @@ use cudarc::nvrtc;
 use self::context::{Allocation, Bound, Cuda, Function, failed};
 use self::stream::{Events, Pinned, Stream};
 use super::interface::{
-    Api, Capabilities, Commands, Language, Launch, Memory, Program, Purpose, Signature, Staging,
-    Timer, own,
+    Api, Capabilities, Commands, Language, Launch, MOST_BUFFER_BYTES, Memory, Program, Purpose,
+    Signature, Staging, Timer, own,
 };
 use crate::error::{Error, Result};
 
@@ -67,7 +67,7 @@ pub(super) fn open(wanted: Option<&str>) -> Result<Arc<dyn Api>> {
     let bytes = context.total_mem().map_err(failed("asking for a device's memory"))? as u64;
     let capabilities = Capabilities {
         name: format!("{} (CUDA {major}.{minor})", names[chosen]),
-        buffer_bytes: bytes,
+        buffer_bytes: bytes.min(MOST_BUFFER_BYTES),
         // The shared memory that a block has by default.
         workgroup_bytes: 49_152,
         invocations: 1024,

@@ -52,12 +52,15 @@ pub(in crate::gpu) enum Purpose {
     Uniform,
 }
 
+/// Kernels count the 32-bit words of a buffer in 32 bits, so no device may offer larger buffers.
+pub(in crate::gpu) const MOST_BUFFER_BYTES: u64 = 4 * u32::MAX as u64;
+
 /// The capabilities of a device.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::gpu) struct Capabilities {
     /// The names of device, interface and driver.
     pub(in crate::gpu) name: String,
-    /// The largest buffer that a kernel can be given, bytes.
+    /// The largest buffer that a kernel can be given, bytes; at most [`MOST_BUFFER_BYTES`].
     pub(in crate::gpu) buffer_bytes: u64,
     /// Largest workgroup memory, bytes.
     pub(in crate::gpu) workgroup_bytes: u32,

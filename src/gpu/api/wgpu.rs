@@ -192,7 +192,13 @@ fn shader_module(device: &wgpu::Device, name: &str, text: &str) -> wgpu::ShaderM
     if cfg!(debug_assertions) {
         return device.create_shader_module(descriptor);
     }
-    // SAFETY: every index in the kernels is below the length of its buffer, and every loop ends.
+    // SAFETY: every index in the kernels is below the length of its buffer, and every loop ends:
+    // - Indices from the host are checked before a kernel sees them: those of a system when it is
+    //   made (callers cannot change its fields), those of single operations in gpu/ops/arguments.
+    // - Rows of a neighbor list end within the capacity, or are empty. The sum of their lengths
+    //   saturates instead of wrapping around (neighbor_fill).
+    // - The words of a buffer, and the edges of all replicas, have numbers of 32 bits (the buffer
+    //   limit of Capabilities, neighbors::col), so products of counts do not wrap around.
     // Builds with debug assertions, such as those of the tests, run the same kernels with checks
     // and compare every element of the results.
     #[allow(unsafe_code, reason = "run-time checks cost up to a third of a kernel's time")]

@@ -81,8 +81,8 @@ impl Cuda {
             *pointer = own::<Allocation>(&**memory).pointer;
             *argument = std::ptr::from_mut(pointer).cast();
         }
-        // SAFETY: the kernel gets a pointer for each binding, in order. It accesses the memory like
-        // its twin in WGSL, whose tests run with bounds checks.
+        // SAFETY: the kernel gets a pointer for each binding, in order. Its indices are those of its
+        // twin in WGSL, for which api/wgpu gives the reasons.
         #[allow(unsafe_code, reason = "CUDA's interface")]
         unsafe {
             result::launch_kernel(

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::super::interface::Capabilities;
+use super::super::interface::{Capabilities, MOST_BUFFER_BYTES};
 use crate::error::{Error, Result};
 
 /// The first error outside any error scope: whether the device was lost, and the message.
@@ -28,7 +28,9 @@ impl Wgpu {
         let limits = device.limits();
         let capabilities = Arc::new(Capabilities {
             name,
-            buffer_bytes: limits.max_buffer_size.min(limits.max_storage_buffer_binding_size),
+            buffer_bytes: (limits.max_buffer_size)
+                .min(limits.max_storage_buffer_binding_size)
+                .min(MOST_BUFFER_BYTES),
             workgroup_bytes: limits.max_compute_workgroup_storage_size,
             invocations: limits.max_compute_invocations_per_workgroup,
             f16: device.features().contains(wgpu::Features::SHADER_F16),
