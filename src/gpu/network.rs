@@ -5,10 +5,12 @@ pub(super) mod constants;
 pub(super) mod convolution;
 pub(super) mod dense;
 mod layers;
+mod scale;
 
 use self::constants::activation_constants;
 use self::convolution::{Convolutions, Size, feature_files};
 use self::layers::{Chain, Layers};
+use self::scale::{gradient_scale, scaled};
 use super::buffer::{Bindable, Buffer};
 use super::compose::{Constants, Value};
 use super::device::Device;
@@ -82,34 +84,6 @@ fn inner_quads(schnet: &SchNet) -> u32 {
     inner.iter().map(|layer| quads(layer.n_out)).max().unwrap_or(1)
 }
 
-/// The layer with its outputs multiplied by the factors, if there are any.
-fn scaled(layer: &Linear, factors: Option<&Vec<f64>>) -> Linear {
-    let mut layer = layer.clone();
-    for (o, factor) in factors.into_iter().flatten().enumerate() {
-        layer.weight[o * layer.n_in..][..layer.n_in].iter_mut().for_each(|w| *w *= factor);
-        layer.bias.iter_mut().for_each(|bias| bias[o] *= factor);
-    }
-    layer
-}
-
-/// A power of two that scales the gradients of messages to about 1, well inside the range of f16.
-/// It is the inverse of the largest gradient with respect to the last messages, estimated with a
-/// slope of 1/2 for every activation.
-fn gradient_scale(schnet: &SchNet) -> f64 {
-    let back = |layer: &Linear, gradient: &[f64]| -> Vec<f64> {
-        let column = |k: usize| {
-            let weights = (0..layer.n_out).map(|o| layer.weight[o * layer.n_in + k]);
-            weights.zip(gradient).map(|(w, g)| 0.5 * w * g).sum()
-        };
-        (0..layer.n_in).map(column).collect()
-    };
-    let last = schnet.interactions.last().expect("a network has blocks");
-    let layers = schnet.readout.iter().rev().chain([&last.lin, &last.lin2]);
-    let gradient = layers.fold(vec![1.0], |gradient, layer| back(layer, &gradient));
-    let largest = gradient.into_iter().fold(0.0_f64, |a, g| a.max(g.abs()));
-    if largest > 0.0 { 2.0_f64.powf(-largest.log2().round()) } else { 1.0 }
-}
-
 /// lin1 of the first block applied to the embedding. It depends on the types of the beads only, so
 /// it is computed once.
 fn first_features(schnet: &SchNet, lin1: &Linear, system: &System) -> Vec<f32> {
@@ -136,7 +110,7 @@ impl Block {
         schnet: &SchNet,
         storage: Storage,
         system: &System,
-        (b, lin1): (usize, &[Linear]),
+        b: usize,
     ) -> Result<Self> {
         let (n_beads, layers) = (system.n_beads(), &schnet.interactions[b]);
         let (hidden, filters) = (quads(schnet.n_hidden), quads(schnet.n_filters()));
@@ -154,7 +128,7 @@ impl Block {
             })
         };
         let f32 = storage.features == Features::F32;
-        let first = (b == 0).then(|| first_features(schnet, &lin1[0], system));
+        let first = (b == 0).then(|| first_features(schnet, &layers.lin1, system));
         let y = match &first {
             Some(features) => Some(Buffer::from_slice(device, "y", features)?),
             None if f32 => Some(rows(device, "y", n_beads, filters)?),
@@ -168,7 +142,8 @@ impl Block {
             }
             None => Some(packed("kept", filters)?),
         };
-        Ok(Block { between: lin1.get(b + 1).map(between).transpose()?, y, kept })
+        let next = schnet.interactions.get(b + 1).map(|next| between(&next.lin1));
+        Ok(Block { between: next.transpose()?, y, kept })
     }
 }
 
@@ -211,17 +186,15 @@ impl Network {
         let n_beads = system.n_beads();
         let size = Size { n_beads, widest: widest(system), n_edges };
         let convolutions = Convolutions::new(device, schnet, numerics, size)?;
-        let storage = convolutions.storage;
+        let schnet = &scaled(schnet, convolutions.storage.features, &convolutions.scales)?;
+        let storage = convolutions.storage.holding(schnet);
         let widest = storage::widest(schnet);
         let shape = match storage.layers {
             storage::Layers::F16Pair => LayerShape::on_tensor_cores(widest),
             _ => LayerShape::plain(device.capabilities(), widest, n_beads)?,
         };
         let (hidden, filters) = (quads(schnet.n_hidden), quads(schnet.n_filters()));
-        let lin1: Vec<Linear> = (schnet.interactions.iter().enumerate())
-            .map(|(b, block)| scaled(&block.lin1, convolutions.scales.get(b)))
-            .collect();
-        let block = |b| Block::new(device, schnet, storage, system, (b, &lin1));
+        let block = |b| Block::new(device, schnet, storage, system, b);
         let f32 = storage.features == Features::F32;
         let words = n_beads * storage.features.words() * filters as usize;
         let inner = inner_quads(schnet) * (schnet.readout.len() as u32 - 1);
@@ -235,7 +208,7 @@ impl Network {
         Ok(Network {
             shape,
             embedding: Buffer::from_slice(device, "embedding", &embedding)?,
-            blocks: (0..lin1.len()).map(block).collect::<Result<_>>()?,
+            blocks: (0..schnet.interactions.len()).map(block).collect::<Result<_>>()?,
             readout: readout_layers(device, schnet, storage)?,
             gradient_scale: if f32 { 1.0 } else { gradient_scale(schnet) },
             h: rows(device, "h", n_beads, hidden)?,

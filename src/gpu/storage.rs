@@ -3,7 +3,7 @@
 
 use super::device::Device;
 use crate::engine::{Filter, Numerics, Precision};
-use crate::model::schnet::SchNet;
+use crate::model::schnet::{Linear, SchNet};
 
 /// Formats and arithmetic of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,8 +95,46 @@ impl Storage {
             (false, false) => Layers::F32,
             (false, true) => Layers::Snorm,
         };
-        Storage { filters, features, layers, emulated: false }
+        Storage { filters, features, layers, emulated: false }.holding(schnet)
     }
+
+    /// The storage, without pairs of f16 for layers if these do not hold the weights.
+    pub(super) fn holding(self, schnet: &SchNet) -> Self {
+        match self.layers {
+            Layers::F16Pair if !pairs_hold(schnet) => Storage { layers: Layers::F32, ..self },
+            _ => self,
+        }
+    }
+}
+
+/// Layers of one kernel share a power of two, so their channels may differ by this factor. The
+/// smallest f16 is 2^39 times smaller than the largest weight, so the weights of the smallest
+/// channel keep errors of 2^-16 and less.
+const MOST_RATIO: f64 = 16_777_216.0;
+
+/// Whether pairs of f16 hold the layers of every kernel: those between two convolutions, and those
+/// after the last one.
+fn pairs_hold(schnet: &SchNet) -> bool {
+    let blocks = &schnet.interactions;
+    blocks.iter().enumerate().all(|(b, block)| {
+        let next = blocks.get(b + 1).map(|next| &next.lin1);
+        let readout = if next.is_none() { &schnet.readout[..] } else { &[] };
+        let layers = [&block.lin2, &block.lin].into_iter().chain(next).chain(readout);
+        let sizes = layers.flat_map(sizes).filter(|size| *size > 0.0);
+        let [least, most] = sizes.fold([f64::INFINITY, 0.0_f64], |[a, b], x| [a.min(x), b.max(x)]);
+        most <= MOST_RATIO * least
+    })
+}
+
+/// The largest weight of each output and of each input of a layer.
+fn sizes(layer: &Linear) -> Vec<f64> {
+    let mut sizes = vec![0.0_f64; layer.n_out + layer.n_in];
+    for (at, weight) in layer.weight.iter().enumerate() {
+        for channel in [at / layer.n_in, layer.n_out + at % layer.n_in] {
+            sizes[channel] = sizes[channel].max(weight.abs());
+        }
+    }
+    sizes
 }
 
 /// The number of channels of the widest linear layer.

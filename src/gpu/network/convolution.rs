@@ -24,7 +24,7 @@ pub(in crate::gpu) struct Convolutions {
     numbers: Vec<Buffer<f32>>,
     table: Option<Table>,
     /// For each block, a power of two for each filter. Its coefficients are stored divided by it,
-    /// and the features are multiplied by it instead. Empty unless tables are f16.
+    /// and the features are multiplied by it instead. Empty if all are 1.
     pub(in crate::gpu) scales: Vec<Vec<f64>>,
     n_beads: usize,
 }
@@ -61,10 +61,10 @@ pub(in crate::gpu) struct Size {
 impl Table {
     fn new(
         device: &Device,
-        schnet: &SchNet,
         table: &FilterTable,
         storage: Storage,
         size: Size,
+        exponent: i32,
     ) -> Result<Self> {
         let (n_intervals, widest) = (table.n_intervals(), size.widest);
         let bead_bits = usize::BITS - (widest.max(2) - 1).leading_zeros();
@@ -78,7 +78,7 @@ impl Table {
             n_stretches: table.stretches.len(),
             n_intervals,
             bead_bits,
-            exponent: table::exponent(schnet, table),
+            exponent,
             unit: if f32 { 1.0 } else { table::unit(table) },
             head: Buffer::from_slice(device, "head", &table::head(table))?,
             edge: Some(Buffer::zeroed(device, "edge", size.n_edges)?),
@@ -133,7 +133,7 @@ impl Convolutions {
             }
             Filters::Matrices => {
                 for block in &schnet.interactions {
-                    let (halves, numbers) = matrix_weights(schnet, block);
+                    let (halves, numbers) = matrix_weights(schnet, block)?;
                     upload(&bytemuck::pod_collect_to_vec(&halves))?;
                     convolutions.numbers.push(Buffer::from_slice(device, "numbers", &numbers)?);
                 }
@@ -141,13 +141,21 @@ impl Convolutions {
             Filters::Table => {
                 let table = numerics.filter.table(schnet)?;
                 let table = table.expect("filters from tables have one");
-                let of_device = Table::new(device, schnet, &table, storage, size)?;
+                let f32 = storage.features == Features::F32;
+                let (scales, exponent) = table::plain_scales(schnet, &table);
+                if f32 && scales.iter().flatten().any(|scale| *scale != 1.0) {
+                    convolutions.scales = scales;
+                }
+                let ones = vec![1.0; schnet.n_filters()];
+                let of_device = Table::new(device, &table, storage, size, exponent)?;
                 for b in 0..schnet.interactions.len() {
-                    if storage.features == Features::F32 {
-                        upload(&table::coefficients(schnet, &table, b, of_device.exponent))?;
+                    if f32 {
+                        let scales = convolutions.scales.get(b).unwrap_or(&ones);
+                        let exponent = of_device.exponent;
+                        upload(&table::coefficients(schnet, &table, b, scales, exponent)?)?;
                     } else {
                         let scales = table::scales(schnet, &table, b);
-                        upload(&table::half_coefficients(schnet, &table, b, &scales))?;
+                        upload(&table::half_coefficients(schnet, &table, b, &scales)?)?;
                         convolutions.scales.push(scales);
                     }
                 }

@@ -4,9 +4,11 @@ use std::f64::consts::{E, FRAC_PI_2};
 
 use half::f16;
 
-use super::{by_inputs, by_matrices, columns, narrow};
+use super::{by_inputs, by_matrices, columns, narrow, power_for_f16};
+use crate::error::{Error, Result};
+use crate::largest::largest;
 use crate::model::RadialBasis;
-use crate::model::filter::{hidden, radial_basis};
+use crate::model::filter::{hidden, product, radial_basis};
 use crate::model::schnet::{Interaction, Linear, SchNet};
 
 /// The matrices of 16 columns that hold `n` channels.
@@ -54,8 +56,7 @@ fn rounded(schnet: &SchNet, block: &Interaction) -> [(Linear, f64); 2] {
         (&block.filter1, [hidden, hidden_slope], of_hidden),
     ]
     .map(|(layer, inputs, weight)| {
-        let largest = layer.weight.iter().fold(f64::MIN_POSITIVE, |a, w| a.max(w.abs()));
-        let power = 2.0_f64.powf(14.0 - largest.log2().floor());
+        let power = power_for_f16(layer.weight.iter().copied());
         let rows = inputs.iter().flat_map(|rows| rows.chunks_exact(layer.n_in).zip(&weight));
         let rows = rows.map(|(row, weight)| row.iter().map(|x| x * weight).collect()).collect();
         let mut scaled = layer.clone();
@@ -119,10 +120,56 @@ fn slope_power(basis: &RadialBasis) -> f64 {
     2.0_f64.powi((16.0 / bound).log2().floor().clamp(-100.0, 100.0) as i32)
 }
 
+/// The largest error of filters and their slopes on tensor cores, in units of the block's largest
+/// filter and slope. Rounding to f16 gives 2^-11 and less.
+const MOST_ERROR: f64 = 1.0 / 256.0;
+
+/// Refuses weights and hidden layers that leave the range of f16, from which filters would be wrong
+/// without a word: evaluates the filters with the numbers that the kernels use.
+fn check_rounded(schnet: &SchNet, block: &Interaction, layers: &[(Linear, f64); 2]) -> Result<()> {
+    let radius = schnet.neighbor_radius();
+    let distance: Vec<f64> =
+        (0..DISTANCES).map(|k| radius * (k as f64 + 0.5) / DISTANCES as f64).collect();
+    let (basis, basis_slope) = radial_basis(&schnet.radial_basis, &distance);
+    let exact = hidden(schnet, block, &basis, &basis_slope);
+    let unscaled = |(layer, power): &(Linear, f64)| {
+        let mut layer = layer.clone();
+        layer.weight.iter_mut().for_each(|weight| *weight /= power);
+        layer
+    };
+    let [filter0, filter1] = [unscaled(&layers[0]), unscaled(&layers[1])];
+    let stored = Interaction { filter0, ..block.clone() };
+    let found = hidden(schnet, &stored, &basis, &basis_slope);
+    let power = slope_power(&schnet.radial_basis);
+    for (exact, found, power) in [(exact.0, found.0, 1.0), (exact.1, found.1, power)] {
+        let in_f16 = |x: f64| f16::from_f64(x * power).to_f64() / power;
+        let found: Vec<f64> = found.into_iter().map(in_f16).collect();
+        let exact = product(&block.filter1, &exact, false);
+        let found = product(&filter1, &found, false);
+        let error = largest(exact.iter().zip(&found).map(|(a, b)| (a - b).abs()));
+        let most = largest(exact.iter().map(|x| x.abs()));
+        if error.is_nan() || error > MOST_ERROR * most {
+            return Err(Error::unsupported(
+                "filters on tensor cores whose weights or hidden channels leave the range of f16",
+                "use --precision f32",
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// The buffers `halves` and `numbers` of cfconv_forward_matrix.wgsl and
 /// cfconv_backward_matrix.wgsl.
-pub(in crate::gpu) fn matrix_weights(schnet: &SchNet, block: &Interaction) -> (Vec<u16>, Vec<f32>) {
-    let [(filter0, power0), (filter1, power1)] = rounded(schnet, block);
+///
+/// # Errors
+/// [`Error::Unsupported`] if f16 does not hold the filters.
+pub(in crate::gpu) fn matrix_weights(
+    schnet: &SchNet,
+    block: &Interaction,
+) -> Result<(Vec<u16>, Vec<f32>)> {
+    let layers = rounded(schnet, block);
+    check_rounded(schnet, block, &layers)?;
+    let [(filter0, power0), (filter1, power1)] = layers;
     let halves = matrices_of(&filter0).chain(matrices_of(&filter1)).collect();
     let [first, second] = [power0.recip(), power1.recip()];
     let power = slope_power(&schnet.radial_basis);
@@ -137,7 +184,7 @@ pub(in crate::gpu) fn matrix_weights(schnet: &SchNet, block: &Interaction) -> (V
         numbers.extend(four.iter().step_by(2));
         numbers.extend(four.iter().skip(1).step_by(2));
     }
-    (halves, numbers)
+    Ok((halves, numbers))
 }
 
 #[cfg(test)]

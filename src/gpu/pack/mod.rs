@@ -6,6 +6,7 @@ pub(super) mod table;
 use half::f16;
 
 use super::storage::Features;
+use crate::largest::largest;
 use crate::model::schnet::Linear;
 
 /// Rounds to f32.
@@ -67,11 +68,17 @@ pub(super) fn normalised(block: &[f32], width: usize) -> (Vec<u32>, Vec<f32>) {
     (words.collect(), scales)
 }
 
+/// The power of two that brings the largest weight into [2^14, 2^15), near the upper end of f16.
+/// Neither the power nor its inverse leaves the range of f32.
+fn power_for_f16(weights: impl Iterator<Item = f64>) -> f64 {
+    let most = largest(weights.map(f64::abs));
+    2.0_f64.powf((14.0 - most.log2().floor()).clamp(-120.0, 120.0))
+}
+
 /// Each weight times a power of two as the sum of two f16: all high parts, then all low parts. Also
-/// returns the power of two, which brings the largest weight into [2^14, 2^15).
+/// returns the power of two.
 pub(crate) fn split(weights: &[f32]) -> (Vec<u16>, f64) {
-    let largest = weights.iter().fold(f32::MIN_POSITIVE, |a, w| a.max(w.abs()));
-    let scale = 2.0_f64.powf(14.0 - f64::from(largest).log2().floor());
+    let scale = power_for_f16(weights.iter().map(|w| f64::from(*w)));
     let scaled = || weights.iter().map(|w| f64::from(*w) * scale);
     let low = scaled().map(|w| f16::from_f64(w - f16::from_f64(w).to_f64()));
     (scaled().map(f16::from_f64).chain(low).map(f16::to_bits).collect(), scale)

@@ -3,6 +3,8 @@
 use half::f16;
 
 use super::quads;
+use crate::error::{Error, Result};
+use crate::largest::largest;
 use crate::model::FilterTable;
 use crate::model::filter_table::{CUBE_BITS, SQUARE_BITS, to_middle};
 use crate::model::schnet::SchNet;
@@ -19,13 +21,60 @@ pub(in crate::gpu) fn head(table: &FilterTable) -> Vec<f32> {
     stretches.chain(cells).flatten().collect()
 }
 
-/// The exponent e of the power of two by which third and fourth coefficients are divided before
-/// they are stored. It gives the largest of them the largest exponent that five bits hold.
-pub(in crate::gpu) fn exponent(schnet: &SchNet, table: &FilterTable) -> i32 {
-    let all = (0..schnet.interactions.len()).flat_map(|b| cubics(schnet, table, b));
-    let largest = all.fold(0.0_f64, |a, (.., [_, _, c2, c3])| a.max(c2.abs()).max(c3.abs()));
-    // The exponents 1 to 31 of f32 stand for 2^-126 to 2^-96.
-    largest.log2().floor().clamp(-96.0, 24.0) as i32 + 96
+/// The largest third or fourth coefficient of each filter of block `b`.
+fn highest(schnet: &SchNet, table: &FilterTable, b: usize) -> Vec<f64> {
+    let mut most = vec![0.0; schnet.n_filters()];
+    for (_, f, [_, _, c2, c3]) in cubics(schnet, table, b) {
+        most[f] = largest([most[f], c2.abs(), c3.abs()]);
+    }
+    most
+}
+
+/// Filters whose third and fourth coefficients are smaller than the largest ones by up to this
+/// factor keep their size. Five bits of exponent have a range of 2^31.
+const MOST_RATIO: f64 = 4096.0;
+
+/// The power of two by which the coefficients of each filter of each block are divided in a table in
+/// f32: 1, but for filters whose sizes differ so much that five bits of exponent could not hold
+/// them all. And the exponent e of the power of two by which third and fourth coefficients are
+/// divided, too. It gives the largest of them the largest exponent that five bits hold.
+pub(in crate::gpu) fn plain_scales(schnet: &SchNet, table: &FilterTable) -> (Vec<Vec<f64>>, i32) {
+    let most: Vec<Vec<f64>> =
+        (0..schnet.interactions.len()).map(|b| highest(schnet, table, b)).collect();
+    // The exponents 1 to 31 of f32 stand for 2^-126 to 2^-96, and 2^e must be an f32.
+    let size = largest(most.iter().flatten().copied()).log2().floor().clamp(-96.0, 30.0);
+    let scale = |most: &f64| {
+        let ratio = most / 2.0_f64.powf(size);
+        match *most > 0.0 && !(1.0 / MOST_RATIO..2.0).contains(&ratio) {
+            true => 2.0_f64.powf(ratio.log2().floor()),
+            false => 1.0,
+        }
+    };
+    (most.iter().map(|most| most.iter().map(scale).collect()).collect(), size as i32 + 96)
+}
+
+/// Refuses stored cubics that miss the slopes of the table by more than `tolerance`, in units of
+/// the block's largest slope at that distance and beyond. A number that leaves its format would
+/// otherwise change forces without a word.
+fn check_stored(
+    table: &FilterTable,
+    b: usize,
+    stored: impl Iterator<Item = (usize, [f64; 4], [f64; 4])>,
+    tolerance: f64,
+    advice: &str,
+) -> Result<()> {
+    for (k, wanted, found) in stored {
+        let cell = table.cells.partition_point(|cell| cell.first <= k) - 1;
+        let [_, slope] = table.largest[b][cell];
+        let t = 0.5 / table.cells[cell].rate;
+        let [_, c1, c2, c3] = std::array::from_fn(|n| (found[n] - wanted[n]).abs());
+        let error = c1 + 2.0 * c2 * t + 3.0 * c3 * t * t;
+        if error.is_nan() || error > tolerance * slope {
+            let what = format!("a table of the filters of block {b}, whose sizes differ too much,");
+            return Err(Error::unsupported(what, advice));
+        }
+    }
+    Ok(())
 }
 
 /// The cubics of block `b` in powers of t, the distance from the middle of the interval, with their
@@ -65,13 +114,13 @@ fn in_units(c: [f64; 4], unit: f64) -> [f64; 4] {
 /// The scale factor of each filter of block `b`: a power of two. The coefficients divided by it
 /// stay within [`ROOM`].
 pub(in crate::gpu) fn scales(schnet: &SchNet, table: &FilterTable, b: usize) -> Vec<f64> {
-    let (mut largest, unit) = (vec![0.0_f64; schnet.n_filters()], unit(table));
+    let (mut most, unit) = (vec![0.0_f64; schnet.n_filters()], unit(table));
     for (_, f, c) in cubics(schnet, table, b) {
         let parts = in_units(c, unit).into_iter().zip(ROOM).map(|(c, room)| c.abs() / room);
-        largest[f] = parts.fold(largest[f], f64::max);
+        most[f] = largest(parts.chain([most[f]]));
     }
     let power = |x: f64| if x > 0.0 { 2.0_f64.powf(x.log2().ceil()) } else { 1.0 };
-    largest.into_iter().map(power).collect()
+    most.into_iter().map(power).collect()
 }
 
 /// The coefficients of block `b` for lib/filter_table_read_half.wgsl, by quads of channels, and one
@@ -81,7 +130,9 @@ pub(in crate::gpu) fn half_coefficients(
     table: &FilterTable,
     b: usize,
     scales: &[f64],
-) -> Vec<u32> {
+) -> Result<Vec<u32>> {
+    let stored = in_halves(schnet, table, b).map(|(k, _, wanted, found)| (k, wanted, found));
+    check_stored(table, b, stored, MOST_HALF_ERROR, "use --precision f32")?;
     let n_quads = quads(schnet.n_filters()) as usize;
     let mut words = vec![0; (table.n_intervals() + 1) * 2 * n_quads * 4];
     let unit = unit(table);
@@ -92,22 +143,27 @@ pub(in crate::gpu) fn half_coefficients(
             words[at] = word;
         }
     }
-    words
+    Ok(words)
 }
 
-/// For each interval and filter of block `b`: the filter, its coefficients, and the coefficients
+/// The largest error of a slope of a table in f16, in units of the block's largest slope. Rounding
+/// to f16 gives 2^-11; the rest allows for filters whose size varies with the distance.
+const MOST_HALF_ERROR: f64 = 1.0 / 256.0;
+
+/// For each interval and filter of block `b`: both, the filter's coefficients, and the coefficients
 /// after rounding by [`half_coefficients`].
 pub(crate) fn in_halves(
     schnet: &SchNet,
     table: &FilterTable,
     b: usize,
-) -> impl Iterator<Item = (usize, [f64; 4], [f64; 4])> {
+) -> impl Iterator<Item = (usize, usize, [f64; 4], [f64; 4])> {
     let (scales, unit) = (scales(schnet, table, b), unit(table));
     let units = in_units([1.0; 4], unit);
-    pairs(schnet, table, b).flat_map(move |(_, f, two)| {
+    pairs(schnet, table, b).flat_map(move |(interval, f, two)| {
         let stored = unpack(pack(in_parts(two, unit, &scales[f..])));
         let scaled = |s: f64, c: [f64; 4]| std::array::from_fn(|k| c[k] * s / units[k]);
-        let of = |k: usize| scales.get(f + k).map(|s| (f + k, two[k], scaled(*s, stored[k])));
+        let of =
+            |k: usize| scales.get(f + k).map(|s| (interval, f + k, two[k], scaled(*s, stored[k])));
         [of(0), of(1)].into_iter().flatten()
     })
 }
@@ -181,23 +237,40 @@ fn unpack(words: [u32; 4]) -> [[f64; 4]; 2] {
 fn short_float(x: f64, exponent: i32, bits: u32) -> u32 {
     let whole = ((x * 2.0_f64.powi(-exponent)) as f32).to_bits();
     let (sign, rest) = (whole >> 31, whole & (u32::MAX >> 1));
-    // A number that is too small becomes 0; none is too large.
-    let rest = if rest >> 23 == 0 { 0 } else { rest >> (24 - bits) };
+    // A number that is too small becomes 0, one that is too large the largest.
+    let rest = if rest >> 23 == 0 { 0 } else { (rest >> (24 - bits)).min((32 << (bits - 1)) - 1) };
     rest | (sign << (bits + 4))
 }
 
-/// The coefficients of block `b` for lib/filter_table_read.wgsl. An interval has three rows: the
+/// The inverse of [`short_float`].
+fn from_short(short: u32, exponent: i32, bits: u32) -> f64 {
+    let (sign, rest) = (short >> (bits + 4), short & ((1 << (bits + 4)) - 1));
+    let whole = f32::from_bits(sign << 31 | rest << (24 - bits));
+    f64::from(whole) * 2.0_f64.powi(exponent)
+}
+
+/// The coefficients of block `b`, divided by the scale factors of the filters, for
+/// lib/filter_table_read.wgsl. An interval has three rows: the
 /// first coefficients, the second, and the third and fourth in one word. One more interval has
 /// zeros. `[n_intervals + 1, 3, channels in whole quads]`
 pub(in crate::gpu) fn coefficients(
     schnet: &SchNet,
     table: &FilterTable,
     b: usize,
+    scales: &[f64],
     exponent: i32,
-) -> Vec<u32> {
+) -> Result<Vec<u32>> {
+    let parts = || cubics(schnet, table, b).map(|(k, f, c)| (k, f, c.map(|c| c / scales[f])));
+    let stored = parts().map(|(k, f, c)| {
+        let [c0, c1] = [c[0], c[1]].map(|x| f64::from(x as f32));
+        let short = |x, bits| from_short(short_float(x, exponent, bits), exponent, bits);
+        let found = [c0, c1, short(c[2], SQUARE_BITS), short(c[3], CUBE_BITS)];
+        (k, c.map(|c| c * scales[f]), found.map(|c| c * scales[f]))
+    });
+    check_stored(table, b, stored, 0.5_f64.powi(24), "use --filter exact")?;
     let width = 4 * quads(schnet.n_filters()) as usize;
     let mut rows = vec![0; (table.n_intervals() + 1) * 3 * width];
-    for (k, f, [c0, c1, c2, c3]) in cubics(schnet, table, b) {
+    for (k, f, [c0, c1, c2, c3]) in parts() {
         let square = short_float(c2, exponent, SQUARE_BITS);
         let cube = short_float(c3, exponent, CUBE_BITS);
         let words =
@@ -206,7 +279,7 @@ pub(in crate::gpu) fn coefficients(
             rows[(3 * k + row) * width + f] = word;
         }
     }
-    rows
+    Ok(rows)
 }
 
 #[cfg(test)]

@@ -186,7 +186,15 @@ impl GatherLists {
             lists.classes.extend(classes);
         }
         (lists.records, lists.record_width) = records.narrow();
-        Ok(lists)
+        // σ⁶ and some parameters may be beyond f32.
+        let mut numbers = lists.records.iter().chain(&lists.values);
+        match numbers.all(|number| number.is_finite()) {
+            true => Ok(lists),
+            false => Err(Error::unsupported(
+                "a prior parameter beyond the range of f32 (σ⁶ for repulsions)",
+                "use --backend cpu",
+            )),
+        }
     }
 
     /// Whether any molecule has non-bonded pairs.
