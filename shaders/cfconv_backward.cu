@@ -86,7 +86,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward(
                 if (d < RADIUS) {
                     sender[lane] = j;
                     factor[lane] = conv_envelope(d);
-                    unit[lane] = between / d;
+                    unit[lane] = unit_of(between, d);
                     edges[lane] = edge_basis(d);
                 }
             }

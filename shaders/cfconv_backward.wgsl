@@ -95,7 +95,7 @@ fn cfconv_backward(
                 if d < RADIUS {
                     sender[lane] = j;
                     factor[lane] = conv_envelope(d);
-                    unit[lane] = between / d;
+                    unit[lane] = unit_of(between, d);
                     edges[lane] = edge_basis(d);
                 }
             }

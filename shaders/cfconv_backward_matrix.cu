@@ -166,7 +166,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward_matrix(
                     of_basis.envelope.x, of_basis.envelope.y,
                     of_basis.coordinate.x, of_basis.coordinate.y);
                 factors[at % SLOTS] = conv_envelope(d);
-                edges[at % SLOTS] = with_w(between / d, float_of_bits(j));
+                edges[at % SLOTS] = with_w(unit_of(between, d), float_of_bits(j));
             }
             __syncthreads();
             const bool last = first + SEGMENT >= here.y;

@@ -132,7 +132,7 @@ fn cfconv_backward_matrix(
                 let of_basis = edge_basis(d);
                 bases[at % SLOTS] = vec4<f32>(of_basis.envelope, of_basis.coordinate);
                 factors[at % SLOTS] = conv_envelope(d);
-                edges[at % SLOTS] = vec4<u32>(bitcast<vec3<u32>>(between / d), j);
+                edges[at % SLOTS] = vec4<u32>(bitcast<vec3<u32>>(unit_of(between, d)), j);
             }
             workgroupBarrier();
             let last = first + SEGMENT >= here.y;

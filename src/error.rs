@@ -96,6 +96,14 @@ pub enum Error {
         /// A description of the invalid number.
         what: String,
     },
+    /// Beads are in one place, where the energy is not defined.
+    #[error("replica {replica}: {what}")]
+    Overlap {
+        /// The replica, counted from 0 among those that were given.
+        replica: u32,
+        /// The beads, and the reason.
+        what: String,
+    },
     /// A bead has more neighbors than the model allows.
     #[error(
         "replica {replica}, bead {bead}: {found} neighbors within the cutoff, but the model's \

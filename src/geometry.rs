@@ -17,6 +17,13 @@ pub(crate) fn square(a: [f64; 3]) -> f64 {
     dot(a, a)
 }
 
+/// a/|a|, the direction of a force along a; 0 for the vector between beads in one place, which has
+/// no direction.
+pub(crate) fn unit(a: [f64; 3]) -> [f64; 3] {
+    let length = square(a).sqrt();
+    if length > 0.0 { a.map(|x| x / length) } else { [0.0; 3] }
+}
+
 /// a × b.
 pub(crate) fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
     [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]

@@ -35,6 +35,7 @@
 //! ops
 //! engine
 //! io
+//! sanity
 //! system
 //! model
 //! structure
@@ -155,6 +156,7 @@ pub mod output;
 #[doc(hidden)]
 pub mod random;
 pub mod reference;
+mod sanity;
 pub mod scoring;
 pub mod simulation;
 pub mod structure;

@@ -3,6 +3,7 @@
 use crate::backend::Backend;
 use crate::engine::{Dynamics, Engine, Evaluation, Terms};
 use crate::error::{Error, Result};
+use crate::sanity;
 use crate::system::System;
 
 /// The largest number of structures evaluated at once: enough to fill a device with small
@@ -34,14 +35,23 @@ impl<'a> Scorer<'a> {
         self.batch
     }
 
+    /// What looks wrong about positions of the molecule of a replica of [`Scorer::system`]: a bond
+    /// that is far too long, or coordinates that trajectories cannot hold.
+    ///
+    /// # Panics
+    /// If the number of positions is not that of the molecule.
+    pub fn doubts(&self, replica: usize, positions: &[[f64; 3]]) -> Vec<String> {
+        sanity::doubts(self.system.molecule(replica), positions)
+    }
+
     /// Evaluates all `positions`; `positions[k]` are those of the molecule of replica
     /// `replicas[k]`. Returns an [`Evaluation`] for each of `terms`, with the energies in the order
     /// of `positions` and, if `with_forces`, the forces and the network's energies of all beads in
     /// the same order.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if counts do not match; [`Error::TooManyNeighbors`] with the index k into
-    /// `positions` as the replica; errors of the device.
+    /// [`Error::Invalid`] if counts do not match; [`Error::TooManyNeighbors`] and [`Error::Overlap`]
+    /// with the index k into `positions` as the replica; errors of the device.
     pub fn evaluate(
         &mut self,
         replicas: &[usize],
@@ -79,6 +89,9 @@ impl<'a> Scorer<'a> {
                 Err(Error::TooManyNeighbors { replica, bead, found, limit }) => {
                     let replica = replica + done as u32;
                     return Err(Error::TooManyNeighbors { replica, bead, found, limit });
+                }
+                Err(Error::Overlap { replica, what }) => {
+                    return Err(Error::Overlap { replica: replica + done as u32, what });
                 }
                 Err(error) => return Err(error),
             }

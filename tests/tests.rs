@@ -28,6 +28,8 @@ mod published;
 mod engine;
 // Weights of any size: the right result, or an error.
 mod scales;
+// Beads in one place, and other positions that make no sense.
+mod sanity;
 // The checks of a system: lists of priors, shapes of networks.
 mod system;
 // A state continues with the same bits in another process.

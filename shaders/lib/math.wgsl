@@ -137,6 +137,12 @@ fn length_of(v: vec3<f32>) -> f32 {
     return fma(fma(-root, root, square), 0.5 / root, root);
 }
 
+// v / length, the direction of a force along v; 0 for beads in one place, between which there is no
+// direction.
+fn unit_of(v: vec3<f32>, length: f32) -> vec3<f32> {
+    return v / max(length, 1e-15);
+}
+
 // a x b within 2 units in the last place of each component, by fma (Kahan): the plain difference of
 // products loses the digits of nearly parallel vectors.
 fn cross_of(a: vec3<f32>, b: vec3<f32>) -> vec3<f32> {

@@ -151,6 +151,8 @@ struct Report {
     evaluations: Vec<Evaluation>,
     /// The number of beads of every row.
     sizes: Vec<usize>,
+    /// Whether a warning of strange positions was given.
+    doubted: bool,
 }
 
 impl Report {
@@ -179,6 +181,7 @@ impl Report {
             keep: options.output.is_some(),
             row_name: labels[labels.len() - 1],
             sizes: Vec::new(),
+            doubted: false,
         }
     }
 
@@ -198,11 +201,21 @@ impl Report {
                 let expected = format!("at most {limit}, the model's max_num_neighbors");
                 Error::invalid(field, format!("{found} neighbors within the cutoff"), expected)
             }
+            Error::Overlap { replica, what } => {
+                let number = labels[replica as usize].last().copied().unwrap_or_default();
+                Error::invalid(format!("{} {number}", self.row_name), what, "beads apart")
+            }
             other => other,
         })?;
         let mut rows = Vec::with_capacity(labels.len());
         let mut first_bead = 0;
         for (k, (labels, positions)) in labels.into_iter().zip(&positions).enumerate() {
+            if !self.doubted {
+                for doubt in scorer.doubts(replicas[k], positions) {
+                    log::warn!("{} {labels:?}: {doubt}; others are not reported", self.row_name);
+                    self.doubted = true;
+                }
+            }
             let molecule = scorer.system().molecule(replicas[k]);
             let energy = |(terms, of): (&Terms, &Evaluation)| match terms {
                 Terms::Prior(p) if molecule.terms[*p].tuples.is_empty() => None,

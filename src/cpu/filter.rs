@@ -10,7 +10,7 @@ use super::slab::{Lanes, room};
 use super::table::{PlacedPairs, Table};
 use crate::engine::Filter;
 use crate::error::Result;
-use crate::geometry::square;
+use crate::geometry::{square, unit};
 use crate::model::radial::Envelope;
 use crate::model::schnet::SchNet;
 
@@ -89,7 +89,7 @@ impl Filters {
                 for ((radial, gradient), x) in radial.iter_mut().zip(gradient).zip(separation) {
                     let d = square(*x).sqrt();
                     *radial = basis.radial(envelope, d);
-                    *gradient = x.map(|x| x / d);
+                    *gradient = unit(*x);
                 }
             });
         let [value, slope] = &mut work.basis;

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::neighbor::Pairs;
 use super::slab::{LANES, Lanes, n_slabs};
-use crate::geometry::square;
+use crate::geometry::{square, unit};
 use crate::model::FilterTable;
 
 /// Pairs per chunk.
@@ -60,7 +60,7 @@ impl Table {
                     let d = square(*separation).sqrt();
                     let place = self.places.place(d);
                     let (interval, s) = (place.interval as u32, place.s as f32);
-                    let gradient = separation.map(|x| place.rate / d * x);
+                    let gradient = unit(*separation).map(|x| place.rate * x);
                     *at = (PlacedPair { beads: *beads, interval, s }, gradient);
                 }
             });

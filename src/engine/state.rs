@@ -1,6 +1,7 @@
 //! The state of all replicas.
 
 use crate::error::{Error, Result};
+use crate::sanity::check_overlaps;
 use crate::structure::check_vectors;
 use crate::system::System;
 
@@ -73,7 +74,8 @@ pub fn origins(system: &System, positions: &[[f64; 3]]) -> Vec<[f64; 3]> {
     (0..system.n_replicas()).map(of_replica).collect()
 }
 
-/// Checks that every bead has a position, and that all coordinates are within [`FARTHEST`].
+/// Checks that every bead has a position, that all coordinates are within [`FARTHEST`], and that no
+/// two beads are where the energy is not defined.
 pub(crate) fn check_positions(system: &System, positions: &[[f64; 3]]) -> Result<()> {
     check_vectors("positions", positions, system.n_beads())?;
     match positions.iter().position(|x| x.iter().any(|x| x.abs() > FARTHEST)) {
@@ -82,7 +84,7 @@ pub(crate) fn check_positions(system: &System, positions: &[[f64; 3]]) -> Result
             let found = format!("{:?}", positions[bead]);
             Err(Error::invalid(format!("positions[{bead}]"), found, expected))
         }
-        None => Ok(()),
+        None => check_overlaps(system, positions),
     }
 }
 

@@ -267,6 +267,15 @@ impl GpuEngine {
         }
     }
 
+    /// Replaces the positions, which were checked.
+    pub(super) fn place(&mut self, positions: &[[f64; 3]]) -> Result<()> {
+        if self.pending > 0 {
+            self.look()?;
+        }
+        self.state.move_to(&self.device, &self.system, positions)?;
+        self.state_was_set(self.step_count)
+    }
+
     fn state_was_set(&mut self, step: u64) -> Result<()> {
         (self.step_count, self.last_good, self.pending) = (step, step, 0);
         self.evaluations.none_valid();
@@ -288,11 +297,7 @@ impl Engine for GpuEngine {
 
     fn set_positions(&mut self, positions: &[[f64; 3]]) -> Result<()> {
         check_positions(&self.system, positions)?;
-        if self.pending > 0 {
-            self.look()?;
-        }
-        self.state.move_to(&self.device, &self.system, positions)?;
-        self.state_was_set(self.step_count)
+        self.place(positions)
     }
 
     fn set_external_forces(&mut self, forces: Option<&[[f64; 3]]>) -> Result<()> {

@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::model::schnet::{Linear, SchNet};
 use crate::model::{Cutoff, RadialBasis};
 use crate::ops::{Dense, Graph, Ops};
+use crate::structure::check_vectors;
 use crate::system::System;
 
 /// The operations on a device, with the given numerics of the network.
@@ -81,9 +82,11 @@ impl GpuOps {
                 }
             }
         }
+        check_vectors("positions", positions, system.n_beads())?;
         let dynamics = Dynamics::none(&system);
         let mut engine = GpuEngine::new(&self.0, system, &dynamics, self.1)?;
-        engine.set_positions(positions)?;
+        // Beads in one place, which an engine refuses, are legal here.
+        engine.place(positions)?;
         let forces = engine.evaluate(Terms::Total)?.forces;
         Ok((engine.prior_energy()?, forces))
     }

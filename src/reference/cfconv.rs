@@ -1,7 +1,7 @@
 //! Continuous-filter convolution: gathers features, multiplies by filters, sums by receiver.
 
 use super::neighbor::Pairs;
-use crate::geometry::separation;
+use crate::geometry::{separation, unit};
 use crate::model::filter::Filters;
 use crate::ops::Graph;
 
@@ -47,9 +47,9 @@ pub(super) fn cfconv_backward(
                 slope += filters.slope[pair * n_filters + f]
                     * (y[at_j] * grad_m[at_i] + y[at_i] * grad_m[at_j]);
             }
-            let between = separation(positions[i], positions[j]);
-            for (force, x) in forces[i].iter_mut().zip(between) {
-                *force -= slope * x / pairs.distance[pair];
+            let direction = unit(separation(positions[i], positions[j]));
+            for (force, x) in forces[i].iter_mut().zip(direction) {
+                *force -= slope * x;
             }
         }
     }

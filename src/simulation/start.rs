@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::host;
 use crate::model::Model;
 use crate::random::{Stream, normal3};
+use crate::sanity;
 use crate::structure::{Structure, in_structure};
 use crate::system::System;
 use crate::units;
@@ -82,7 +83,13 @@ pub(super) fn replicas(
     let number = |id| id as usize % structures.len();
     let numbers: Vec<usize> = replica_ids(settings)?.map(number).collect();
     // The system is built from the structures, not the replicas, so that errors name a structure.
-    let system = System::new(model, structures)?.select(numbers.iter().copied());
+    let system = System::new(model, structures)?;
+    for (s, structure) in structures.iter().enumerate() {
+        for doubt in sanity::doubts(system.molecule(s), &structure.positions) {
+            log::warn!("structure {s}: {doubt}");
+        }
+    }
+    let system = system.select(numbers.iter().copied());
     Ok((numbers, system))
 }
 

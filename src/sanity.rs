@@ -1,0 +1,105 @@
+//! Whether positions make sense for a system. Nonsense has energies, too, and they look like others.
+
+use crate::error::{Error, Result};
+use crate::geometry::{separation, square};
+use crate::largest::{largest, largest_by};
+use crate::model::PriorForm;
+use crate::system::{Molecule, System, Term};
+
+/// Refuses replicas whose energy is not defined, and warns of beads in one place that have one.
+/// Network and bonded priors exert no force along a direction that is not defined; a repulsion is
+/// infinite.
+///
+/// # Errors
+/// [`Error::Overlap`] for two beads in one place with a repulsion between them, and for a replica
+/// with all beads in one place, as in the padding of a trajectory.
+pub(crate) fn check_overlaps(system: &System, positions: &[[f64; 3]]) -> Result<()> {
+    for r in 0..system.n_replicas() {
+        let (molecule, positions) = (system.molecule(r), &positions[system.beads(r)]);
+        let Some((leader, [i, j])) = overlaps(positions) else { continue };
+        let overlap = |what| Err(Error::Overlap { replica: r as u32, what });
+        let n = positions.len();
+        if n > 2 && leader.iter().all(|of| *of == leader[0]) {
+            let at = positions[0];
+            return overlap(format!("all {n} beads are at {at:?}, as in the padding of a file"));
+        }
+        if let Some((term, i, j)) = repulsion_between(molecule, &leader) {
+            return overlap(format!(
+                "beads {i} and {j} are in one place, where the repulsion {} between them is \
+                 infinite; move them apart",
+                term.name
+            ));
+        }
+        log::warn!(
+            "replica {r}: beads {i} and {j} are in one place; network and bonds exert no force \
+             between them"
+        );
+    }
+    Ok(())
+}
+
+/// The first bead in the place of each bead, and two beads in one place. `None` if all are apart.
+fn overlaps(positions: &[[f64; 3]]) -> Option<(Vec<u32>, [u32; 2])> {
+    // Adding 0 makes -0 and 0 the same place.
+    let place = |i: &u32| positions[*i as usize].map(|x| (x + 0.0).to_bits());
+    let mut order: Vec<u32> = (0..positions.len() as u32).collect();
+    order.sort_by_key(place);
+    let mut leader: Vec<u32> = (0..positions.len() as u32).collect();
+    let mut found = None;
+    for two in order.windows(2) {
+        let [i, j] = [two[0], two[1]];
+        if place(&i) == place(&j) {
+            leader[j as usize] = leader[i as usize];
+            found.get_or_insert([i, j]);
+        }
+    }
+    Some((leader, found?))
+}
+
+/// A repulsion between two beads in one place.
+fn repulsion_between<'a>(molecule: &'a Molecule, leader: &[u32]) -> Option<(&'a Term, u32, u32)> {
+    molecule.terms.iter().filter(|term| is_infinite_at_zero(term.form)).find_map(|term| {
+        let together = |[i, j, ..]: &&[u32; 4]| leader[*i as usize] == leader[*j as usize];
+        term.tuples.iter().find(together).map(|[i, j, ..]| (term, *i, *j))
+    })
+}
+
+/// Whether the form is infinite for two beads in one place.
+fn is_infinite_at_zero(form: PriorForm) -> bool {
+    matches!(form, PriorForm::Repulsion | PriorForm::CutoffRepulsion)
+}
+
+/// A bond this much longer than its rest length is no bond, Å.
+const BROKEN: f64 = 10.0;
+
+/// Beyond this distance from 0 an f32 resolves less than 0.01 Å, the precision of a trajectory.
+pub(crate) const FAR: f64 = 81_920.0;
+
+/// What looks wrong about a replica's positions: the longest bond if it is far too long, as in a
+/// chain that was wrapped into a periodic cell, and coordinates too large for trajectories.
+pub(crate) fn doubts(molecule: &Molecule, positions: &[[f64; 3]]) -> Vec<String> {
+    let bonds = molecule.terms.iter().filter(|term| term.form == PriorForm::HarmonicBond);
+    let stretched = bonds.flat_map(|term| {
+        term.tuples.iter().enumerate().map(|(t, [i, j, ..])| {
+            let [a, b] = [positions[*i as usize], positions[*j as usize]];
+            let (length, rest) = (square(separation(a, b)).sqrt(), term.parameters(t)[1]);
+            (length, rest, [*i, *j], &term.name)
+        })
+    });
+    let mut doubts = Vec::new();
+    let worst = largest_by(stretched, |(length, rest, ..)| length - rest);
+    if let Some((length, rest, [i, j], name)) = worst.filter(|(l, rest, ..)| l - rest > BROKEN) {
+        doubts.push(format!(
+            "{name}: beads {i} and {j} are {length:.1} Å apart, the rest length is {rest:.1} Å; was \
+             the molecule wrapped into a periodic cell, or are its beads in another order?"
+        ));
+    }
+    let farthest = largest(positions.as_flattened().iter().map(|x| x.abs()));
+    if farthest > FAR {
+        doubts.push(format!(
+            "a coordinate is {farthest:.0} Å from 0; single precision and trajectory files resolve \
+             less than 0.01 Å beyond {FAR} Å"
+        ));
+    }
+    doubts
+}
