@@ -30,8 +30,11 @@ impl Allocation {
     }
 }
 
-/// A storage buffer or uniform block of `len` elements. Its memory has room for at least one
-/// element, because a binding must not be empty.
+/// A binding must hold at least one element of the array that a kernel declares, which may be wider
+/// than the host's: four words.
+const LEAST_BYTES: u64 = 16;
+
+/// A storage buffer or uniform block of `len` elements, with memory for at least one element.
 #[derive(Debug)]
 pub(super) struct Buffer<T> {
     pub(super) allocation: Arc<Allocation>,
@@ -68,7 +71,7 @@ impl<T: Pod> Buffer<T> {
             advice: String::new(),
         };
         let most = device.capabilities().buffer_bytes;
-        let bytes = (len.max(1) as u64).saturating_mul(size_of::<T>() as u64);
+        let bytes = (len.max(1) as u64).saturating_mul(size_of::<T>() as u64).max(LEAST_BYTES);
         if bytes > most {
             return Err(out_of_memory(bytes, most));
         }

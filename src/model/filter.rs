@@ -7,7 +7,8 @@ use super::schnet::{Interaction, Linear, SchNet};
 /// `B_k(d)` and `dB_k/dd` (1/Å) of all distances, `[distance.len(), K]` each.
 pub(crate) fn radial_basis(basis: &RadialBasis, distance: &[f64]) -> (Vec<f64>, Vec<f64>) {
     let (form, envelope) = (basis.form(), basis.cutoff.envelope());
-    let (mut value, mut slope) = (Vec::new(), Vec::new());
+    let n = distance.len() * basis.n_rbf();
+    let (mut value, mut slope) = (Vec::with_capacity(n), Vec::with_capacity(n));
     for &d in distance {
         let (c, dc) = envelope.value_and_slope(d);
         let (t, dt) = form.coordinate(d);
@@ -91,9 +92,22 @@ pub(crate) fn hidden(
     (value, slope)
 }
 
-/// `W x (+ b)` for every row of `x`.
+/// With fewer outputs than this, loops over outputs are too short to be fast.
+const FEW_OUTPUTS: usize = 8;
+
+/// `W x (+ b)` for every row of `x`. Every sum has the order of the inputs.
 pub(crate) fn product(layer: &Linear, x: &[f64], with_bias: bool) -> Vec<f64> {
     let mut y = Vec::with_capacity(x.len() / layer.n_in * layer.n_out);
+    if layer.n_out < FEW_OUTPUTS {
+        for row in x.chunks_exact(layer.n_in) {
+            for (o, weights) in layer.weight.chunks_exact(layer.n_in).enumerate() {
+                let bias = layer.bias.as_ref().filter(|_| with_bias).map_or(0.0, |bias| bias[o]);
+                let products = weights.iter().zip(row).map(|(w, x)| w * x);
+                y.push(products.fold(bias, |sum, product| sum + product));
+            }
+        }
+        return y;
+    }
     // W is transposed so that the inner loop runs over consecutive outputs.
     let mut columns = vec![0.0; layer.weight.len()];
     for o in 0..layer.n_out {

@@ -86,6 +86,9 @@ const CELLS: f64 = 48.0;
 /// The largest number of intervals in a table. Tables of trained networks have one to three
 /// thousand.
 const MOST_INTERVALS: usize = 1 << 14;
+/// The largest number of radial functions in all blocks. A table evaluates them at some thousand
+/// distances, so that more would take minutes.
+const MOST_FUNCTIONS: usize = 1 << 18;
 /// Å. Most beads of a coarse-grained protein are farther apart. The filters below this distance
 /// must not determine the errors that are tolerated above it.
 pub const NEAREST: f64 = 4.0;
@@ -99,10 +102,16 @@ impl FilterTable {
     /// [`NEAREST`]. Relative errors of the values are then much smaller than `tolerance`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a tolerance that is not positive or too small for a table.
+    /// [`Error::Invalid`] for a tolerance that is not positive or too small for a table;
+    /// [`Error::Unsupported`] for a network with very many radial functions.
     pub fn new(schnet: &SchNet, tolerance: f64) -> Result<Self> {
         if !(tolerance > 0.0 && tolerance.is_finite()) {
             return Err(Error::invalid("table tolerance", tolerance, "a number > 0"));
+        }
+        let n_functions = schnet.radial_basis.n_rbf().saturating_mul(schnet.interactions.len());
+        if n_functions > MOST_FUNCTIONS {
+            let what = format!("a filter table for {n_functions} radial functions of all blocks");
+            return Err(Error::unsupported(what, "use --filter exact"));
         }
         let radius = schnet.neighbor_radius();
         let survey = Survey::new(schnet);
