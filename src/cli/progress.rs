@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
+use super::tell::tell;
+
 /// The progress of one run.
 pub(super) struct Progress {
     bar: ProgressBar,
@@ -60,7 +62,7 @@ impl Progress {
         let tenths = 10 * step / self.n_steps.max(1);
         let waited = self.last_told.elapsed() > Duration::from_secs(30);
         if self.bar.is_hidden() && (tenths > self.tenths_told || waited) {
-            super::tell::tell!("{step}/{} steps  {}", self.n_steps, self.text());
+            tell!("{step}/{} steps  {}", self.n_steps, self.text());
             (self.tenths_told, self.last_told) = (tenths, Instant::now());
         }
     }
@@ -68,11 +70,6 @@ impl Progress {
     /// Sets the mean temperature of a frame, K; NaN if there is none.
     pub(super) fn set_temperature(&mut self, temperature: f64) {
         self.temperature = temperature;
-    }
-
-    /// Prints a line above the bar.
-    pub(super) fn say(&self, line: &str) {
-        self.bar.suspend(|| super::tell::tell!("{line}"));
     }
 
     /// Clears the bar.
