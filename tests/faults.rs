@@ -361,3 +361,30 @@ fn a_file_that_is_replaced_ends_the_run() {
         }
     }
 }
+
+/// A user who may have one process, and so no second thread. The limit does not apply to root, who
+/// therefore becomes a user without a name, for whom the program lies in a public folder.
+#[test]
+fn threads_that_do_not_start_are_no_panic() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let copy = folder.path().join("flashschnet");
+    std::fs::copy(PROGRAM, &copy).unwrap();
+    let mut command = Command::new(copy);
+    command.args(["energy", "--csv", "--builtin", "--backend", "cpu"]).current_dir("/");
+    let expected = command.env("RAYON_NUM_THREADS", "1").output().unwrap();
+    limited(command.env("RAYON_NUM_THREADS", "8"), libc::RLIMIT_NPROC as i32, 1);
+    // SAFETY: the closure only makes system calls.
+    unsafe {
+        command.pre_exec(|| match libc::geteuid() == 0 && libc::setuid(54_321) != 0 {
+            true => Err(std::io::Error::last_os_error()),
+            false => Ok(()),
+        });
+    }
+    let output = command.output().unwrap();
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("warning: the system started 0 of 8 threads"), "{said}");
+    assert_eq!(output.stdout, expected.stdout);
+}

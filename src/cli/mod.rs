@@ -15,6 +15,7 @@ mod run;
 mod signals;
 mod table;
 pub(crate) mod tell;
+mod threads;
 mod verify;
 
 use std::process::ExitCode;
@@ -58,6 +59,7 @@ pub(crate) fn main() -> anyhow::Result<ExitCode> {
         }
     };
     logger::install();
+    threads::start()?;
     match cli.command {
         Command::Run(command) => command.run(),
         Command::Energy(command) => command.run(),
