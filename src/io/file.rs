@@ -153,6 +153,7 @@ mod tests {
         let path = folder.path().join("x");
         let mut file = GrowingFile::create(&path).unwrap();
         file.append(b"one").unwrap();
+        file.commit();
         std::fs::write(&path, "other").unwrap();
         let error = file.append(b"two").unwrap_err().to_string();
         assert!(error.contains("found 5, expected 3"), "{error}");
