@@ -186,6 +186,35 @@ fn a_run_outlives_the_reader_of_its_messages() {
     }
 }
 
+/// The reader of the messages does not read, as a pager or a stopped terminal.
+#[test]
+fn a_run_does_not_wait_for_the_reader_of_its_messages() {
+    use std::io::Write;
+    let (reader, writer) = std::io::pipe().unwrap();
+    // A thread fills the pipe and waits. It ends when the reader is dropped.
+    let mut filler = writer.try_clone().unwrap();
+    std::thread::spawn(move || filler.write_all(&vec![b'x'; 16 << 20]));
+    std::thread::sleep(Duration::from_millis(300));
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let arguments = ["--replicas", "2", "--steps", "400", "--save-interval", "4"];
+    let clock = Instant::now();
+    let mut child = with_system("run", &arguments, &run).stderr(writer).spawn().unwrap();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if clock.elapsed() > Duration::from_secs(60) {
+            child.kill().unwrap();
+            panic!("the run waits");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert!(status.success(), "{status}");
+    assert_eq!(frames(&run)[..3], [100; 3]);
+    drop(reader);
+}
+
 /// Commands that print a result, with the name of their output file if they write one.
 fn printing(folder: &Path) -> Vec<(Command, Option<&'static str>)> {
     let [model, _] = small_files();

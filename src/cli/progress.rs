@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
-use super::tell::tell;
+use super::tell::{stderr_has_room, tell};
 
 /// The progress of one run.
 pub(super) struct Progress {
@@ -57,6 +57,10 @@ impl Progress {
     pub(super) fn advance(&mut self, step: u64) {
         self.step = step;
         self.origin.get_or_insert_with(|| (Instant::now(), step));
+        // A terminal that is stopped, for example with Ctrl-S, must not stop the run.
+        if !stderr_has_room(0) {
+            return;
+        }
         self.bar.set_message(self.text());
         self.bar.set_position(step);
         let tenths = 10 * step / self.n_steps.max(1);
@@ -74,7 +78,9 @@ impl Progress {
 
     /// Clears the bar.
     pub(super) fn finish(&self) {
-        self.bar.finish_and_clear();
+        if stderr_has_room(0) {
+            self.bar.finish_and_clear();
+        }
     }
 
     /// ns/day per replica and of all replicas together; `None` until steps have been timed.

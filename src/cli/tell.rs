@@ -1,11 +1,13 @@
 //! Text on stderr and stdout. Nothing else in the program writes to them.
 //!
-//! Messages on stderr are lost if nobody can receive them: a run must outlive its terminal. Text on
-//! stdout is the result of a command, so a failure is an error.
+//! Messages on stderr are lost if nobody can receive them: a run must outlive its terminal, and must
+//! not wait for it. Text on stdout is the result of a command, so a failure is an error.
 
 use std::io::{Error, ErrorKind, Result, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Prints a line to stderr. Unlike `eprintln!` it does not panic if stderr is closed or full.
+/// Prints a line to stderr. Unlike `eprintln!` it does not panic if stderr is closed or full, and
+/// does not wait for a reader that has stopped to read.
 macro_rules! tell {
     ($($message:tt)*) => {
         $crate::cli::tell::line(format_args!($($message)*))
@@ -16,7 +18,32 @@ pub(crate) use tell;
 
 #[expect(clippy::disallowed_methods, reason = "the failure is ignored here")]
 pub(crate) fn line(message: std::fmt::Arguments) {
-    let _ = writeln!(std::io::stderr(), "{message}");
+    // A reader that does not read, for example a pager, gets a second for all lines together.
+    static STUCK: AtomicBool = AtomicBool::new(false);
+    let wait = if STUCK.load(Ordering::Relaxed) { 0 } else { 1000 };
+    let has_room = stderr_has_room(wait);
+    STUCK.store(!has_room, Ordering::Relaxed);
+    if has_room {
+        let _ = writeln!(std::io::stderr(), "{message}");
+    }
+}
+
+/// Whether a line can be written to stderr without waiting for its reader. Waits for up to `wait`
+/// milliseconds.
+pub(crate) fn stderr_has_room(wait: i32) -> bool {
+    #[cfg(unix)]
+    {
+        let mut stderr =
+            libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+        // SAFETY: the pointer is valid for the one element that the call is told of. If the call
+        // fails, the write is tried.
+        unsafe { libc::poll(&raw mut stderr, 1, wait) != 0 }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = wait;
+        true
+    }
 }
 
 /// Stdout. Its errors name it.

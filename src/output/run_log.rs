@@ -36,14 +36,16 @@ impl RunLog {
     /// Adds a line. If the disk is full, the line takes room from the reserve.
     ///
     /// # Errors
-    /// [`Error::Io`] if neither the disk nor the reserve has room, or if the file was removed or
-    /// changed.
+    /// [`Error::Io`] if neither the disk nor the reserve has room, or if the file was removed.
     pub(super) fn line(&mut self, line: &str) -> Result<()> {
-        let line = format!("{line}\n");
+        let mut line = format!("{line}\n");
         let mut write = || {
             let mut file = OpenOptions::new().write(true).open(&self.path)?;
-            if file.metadata()?.len() != (self.text + self.room) as u64 {
-                return Err(std::io::Error::other("another program changed the file"));
+            let length = file.metadata()?.len() as usize;
+            if length != self.text + self.room {
+                // Somebody has edited the log. It goes on after the new text.
+                (self.text, self.room) = (length, 0);
+                line.insert(0, '\n');
             }
             if self.room < line.len() + ROOM / 2 {
                 let reserved = self.reserve(&mut file, line.len() + ROOM);
@@ -107,13 +109,20 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_somebody_else_is_left_alone() {
+    fn a_log_that_somebody_has_edited_goes_on() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.log");
         let mut log = RunLog::create(&path).unwrap();
+        log.line("one").unwrap();
         std::fs::write(&path, "other").unwrap();
+        log.line("two").unwrap();
+        log.line("three").unwrap();
+        drop(log);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "other\ntwo\nthree\n");
+        let mut log = RunLog::create(&folder.path().join("removed.log")).unwrap();
+        std::fs::remove_file(folder.path().join("removed.log")).unwrap();
         assert!(log.line("one").is_err());
         drop(log);
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "other");
+        assert!(!folder.path().join("removed.log").exists());
     }
 }
