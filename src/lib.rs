@@ -137,6 +137,8 @@
 //! `NAME.wgsl` has a twin `NAME.cu` with libraries in `shaders/lib/*.cuh`, which is compiled at run
 //! time for the device. [`diagnose::parity`] compares any two backends.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod backend;
 pub mod builtin;
 pub mod cpu;

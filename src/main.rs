@@ -1,5 +1,7 @@
 //! The program: molecular dynamics of coarse-grained proteins from the command line.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod cli;
 
 use std::io::ErrorKind;
@@ -8,7 +10,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     match cli::main() {
         Ok(code) => code,
-        // The reader of the pipe, for example `head`, has closed it: no error.
+        // The reader of stdout, for example `head`, has closed the pipe: no error.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let message = error.to_string();

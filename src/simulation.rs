@@ -32,6 +32,7 @@ mod start;
 
 use std::time::{Duration, Instant};
 
+use self::observer::Schedule;
 pub use self::observer::{Control, Frame, Observer};
 pub use self::start::Settings;
 
@@ -121,7 +122,7 @@ impl Simulation {
     /// [`Error::BlowUp`] if a number of a replica is not finite or too large,
     /// [`Error::TooManyNeighbors`], errors of the device and of the observers.
     pub fn run(&mut self, n_steps: u64) -> Result<u64> {
-        self.run_observed(n_steps, None)
+        self.run_observed(self.step.saturating_add(n_steps), None)
     }
 
     /// [`Simulation::run`] with one more observer, called at every step that is a multiple of
@@ -136,53 +137,79 @@ impl Simulation {
         observer: &mut dyn Observer,
     ) -> Result<u64> {
         check_interval(every)?;
-        self.run_observed(n_steps, Some((every, observer)))
+        let schedule = Schedule { every, last: None };
+        self.run_observed(self.step.saturating_add(n_steps), Some((schedule, observer)))
+    }
+
+    /// Runs until `last_step` steps are done in all, with one more observer. It is called at every
+    /// step that is a multiple of `every`, and at the last step. Returns the number of steps done
+    /// in this call.
+    ///
+    /// # Errors
+    /// See [`Simulation::run`]; [`Error::Invalid`] if `every` is 0.
+    pub fn run_to(
+        &mut self,
+        last_step: u64,
+        every: u64,
+        observer: &mut dyn Observer,
+    ) -> Result<u64> {
+        check_interval(every)?;
+        let schedule = Schedule { every, last: Some(last_step) };
+        self.run_observed(last_step, Some((schedule, observer)))
     }
 
     fn run_observed(
         &mut self,
-        n_steps: u64,
-        extra: Option<(u64, &mut dyn Observer)>,
+        last_step: u64,
+        extra: Option<(Schedule, &mut dyn Observer)>,
     ) -> Result<u64> {
         // The observers are moved out of `self`, which `drive` borrows as mutable.
         let mut attached = std::mem::take(&mut self.observers);
-        let mut observers: Vec<(u64, &mut dyn Observer)> = Vec::new();
+        let mut observers: Vec<(Schedule, &mut dyn Observer)> = Vec::new();
         for (every, observer) in &mut attached {
-            observers.push((*every, &mut **observer));
+            observers.push((Schedule { every: *every, last: None }, &mut **observer));
         }
-        if let Some((every, observer)) = extra {
-            observers.push((every, observer));
+        if let Some((schedule, observer)) = extra {
+            observers.push((schedule, observer));
         }
-        let result = self.drive(n_steps, &mut observers);
+        let result = self.drive(last_step, &mut observers);
         self.observers = attached;
         result
     }
 
-    fn drive(&mut self, n_steps: u64, observers: &mut [(u64, &mut dyn Observer)]) -> Result<u64> {
+    fn drive(&mut self, end: u64, observers: &mut [(Schedule, &mut dyn Observer)]) -> Result<u64> {
         let start = self.step;
-        let end = start.saturating_add(n_steps);
         let mut pace = Pace::default();
-        while self.step < end {
-            let next_frame = observers.iter().map(|(every, _)| (self.step / every + 1) * every);
+        let mut stop = false;
+        while self.step < end && !stop {
+            let next_frame = observers.iter().map(|(schedule, _)| schedule.next(self.step));
             let next = next_frame.min().unwrap_or(end).min(end);
             let piece = pace.steps().min(next - self.step);
             let clock = Instant::now();
             self.engine.advance(piece)?;
             let step = self.step + piece;
-            let due = observers.iter().any(|(every, _)| step.is_multiple_of(*every));
+            let due = observers.iter().any(|(schedule, _)| schedule.is_due(step));
             let reading = self.engine.read(if due { FRAME } else { Wanted::default() })?;
             pace.measure(piece, clock.elapsed());
             let before = std::mem::replace(&mut self.step, reading.step);
             for (_, observer) in observers.iter_mut() {
-                observer.progress(reading.step);
+                let mut control = Control::default();
+                observer.progress(reading.step, &mut control)?;
+                stop |= self.obey(control)?;
             }
-            if let Some(state) = &reading.state
-                && self.show(state, reading.evaluation.energy, before, observers)?
-            {
-                break;
+            if let Some(state) = &reading.state {
+                stop |= self.show(state, reading.evaluation.energy, before, observers)?;
             }
         }
         Ok(self.step - start)
+    }
+
+    /// Grants the requests of an observer. Returns whether it stops the run.
+    fn obey(&mut self, control: Control) -> Result<bool> {
+        if let Some(forces) = control.external_forces {
+            self.engine.set_external_forces(forces.as_deref())?;
+        }
+        Ok(control.stop)
     }
 
     /// Passes a frame to the observers that are due. Returns whether one of them stops the run.
@@ -191,7 +218,7 @@ impl Simulation {
         state: &State,
         potential: Vec<f64>,
         last_good: u64,
-        observers: &mut [(u64, &mut dyn Observer)],
+        observers: &mut [(Schedule, &mut dyn Observer)],
     ) -> Result<bool> {
         let Energies { potential, kinetic, temperature } = self.energies_of(state, potential);
         if let Some(r) = potential.iter().position(|energy| !energy.is_finite()) {
@@ -212,14 +239,11 @@ impl Simulation {
             temperature: &temperature,
         };
         let mut stop = false;
-        for (every, observer) in observers.iter_mut() {
-            if state.step.is_multiple_of(*every) {
+        for (schedule, observer) in observers.iter_mut() {
+            if schedule.is_due(state.step) {
                 let mut control = Control::default();
                 observer.frame(&frame, &mut control)?;
-                if let Some(forces) = control.external_forces {
-                    self.engine.set_external_forces(forces.as_deref())?;
-                }
-                stop |= control.stop;
+                stop |= self.obey(control)?;
             }
         }
         Ok(stop)

@@ -23,8 +23,9 @@ impl Observer for Looks {
         Ok(())
     }
 
-    fn progress(&mut self, _: u64) {
+    fn progress(&mut self, _: u64, _: &mut Control) -> Result<()> {
         self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Ok(())
     }
 }
 

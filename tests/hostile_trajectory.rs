@@ -79,7 +79,7 @@ fn seeds(folder: &std::path::Path) -> Vec<(&'static str, usize, Vec<u8>)> {
         }
         seeds.push((name, n_beads, std::fs::read(path).unwrap()));
     }
-    let mut writer = NpyWriter::new(&folder.join("run"), 2, 3, 2).unwrap();
+    let mut writer = NpyWriter::new(&folder.join("run"), 2, 3).unwrap();
     for _ in 0..2 {
         writer.write(&[[0.5; 3]; 6], &[0.0; 2], &[0.0; 2]).unwrap();
     }

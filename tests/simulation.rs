@@ -56,6 +56,65 @@ fn frames_come_at_multiples_of_the_interval() {
     assert!(simulation.run_with(1, 0, &mut |_: &Frame, _: &mut Control| Ok(())).is_err());
 }
 
+/// The last interval of a run to a given step can be shorter.
+#[test]
+fn the_end_of_a_run_is_a_frame_too() {
+    let mut simulation = chains(replicas(1));
+    let attached = Counter::default();
+    simulation.attach(4, attached.clone()).unwrap();
+    let mut seen = Vec::new();
+    let mut note = |frame: &Frame, _: &mut Control| {
+        seen.push(frame.step);
+        Ok(())
+    };
+    let done = [10, 12, 12, 5, 13].map(|end| simulation.run_to(end, 4, &mut note).unwrap());
+    assert_eq!(done, [10, 2, 0, 0, 1]);
+    assert_eq!(simulation.run_to(15, 1000, &mut note).unwrap(), 2);
+    assert!(simulation.run_to(20, 0, &mut note).is_err());
+    assert_eq!(seen, [4, 8, 10, 12, 13, 15]);
+    // The others keep to their intervals.
+    assert_eq!(attached.0[0].load(Ordering::Relaxed), 3);
+}
+
+/// Stops a run between frames.
+struct Stopper {
+    at_step: u64,
+    frames: Vec<u64>,
+}
+
+impl Observer for Stopper {
+    fn frame(&mut self, frame: &Frame, _: &mut Control) -> Result<()> {
+        self.frames.push(frame.step);
+        Ok(())
+    }
+
+    fn progress(&mut self, step: u64, control: &mut Control) -> Result<()> {
+        match step {
+            step if step > 30 => Err(Error::invalid("step", step, "at most 30")),
+            step => {
+                if step >= self.at_step {
+                    control.stop();
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+#[test]
+fn a_run_stops_between_frames() {
+    let mut simulation = chains(replicas(1));
+    // The first piece of a run is one step.
+    let mut stopper = Stopper { at_step: 0, frames: Vec::new() };
+    assert_eq!(simulation.run_to(1000, 1000, &mut stopper).unwrap(), 1);
+    // The frame of the step at which the run stops is not lost.
+    assert_eq!(simulation.run_to(1000, 2, &mut stopper).unwrap(), 1);
+    assert_eq!((stopper.frames.as_slice(), simulation.step()), ([2].as_slice(), 2));
+    stopper.at_step = u64::MAX;
+    assert!(simulation.run_to(1000, 1000, &mut stopper).is_err());
+    assert!(simulation.step() > 30);
+}
+
 /// A frame holds the same numbers as the simulation returns at that step.
 #[test]
 fn frames_agree_with_the_state() {
@@ -89,8 +148,9 @@ impl Observer for Counter {
         Ok(())
     }
 
-    fn progress(&mut self, step: u64) {
+    fn progress(&mut self, step: u64, _: &mut Control) -> Result<()> {
         self.0[1].store(step, Ordering::Relaxed);
+        Ok(())
     }
 }
 

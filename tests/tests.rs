@@ -67,8 +67,10 @@ mod native;
 // DCD files of every flavor, truncated and damaged ones included.
 mod dcd;
 
-// The program as a user runs it: commands, trajectories, wrong input.
+// The program as a user runs it: commands, trajectories, wrong input, and what fails around it:
+// streams, disks, signals, threads.
 mod bad_input;
+mod faults;
 mod program;
 mod trajectory;
 // Reports of `bench` and of profiles; no speed is asserted.

@@ -5,6 +5,8 @@ use flashschnet::engine::{Filter, Precision};
 use flashschnet::gpu::FeatureSet;
 use flashschnet::{Backend, BackendKind};
 
+use super::tell::tell;
+
 /// The backend, its filters and its precision.
 #[derive(Args)]
 pub(super) struct BackendOptions {
@@ -147,7 +149,7 @@ impl HowOptions {
         let features = if self.portable { FeatureSet::Portable } else { FeatureSet::Full };
         let backend = Backend::open_with(backend.kind(), adapter, features)?;
         if let Some(reason) = backend.reason() {
-            super::tell::tell!("note: {reason}");
+            tell!("note: {reason}");
         }
         Ok(backend)
     }

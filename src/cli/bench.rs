@@ -17,6 +17,7 @@ use super::backend::BackendOptions;
 use super::inputs::{InputOptions, Inputs};
 use super::kernels::Profile;
 use super::progress::ns_per_day;
+use super::tell;
 
 /// Measure the speed of the built-in 269-bead system, or of a system of your own.
 ///
@@ -150,12 +151,12 @@ impl Bench {
                 );
             }
             if !self.json {
-                figures.print(&mut std::io::stdout(), k == 0)?;
+                figures.print(&mut tell::stdout(), k == 0)?;
             }
             all.push(figures);
         }
         if self.json {
-            writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&all)?)?;
+            writeln!(tell::stdout(), "{}", serde_json::to_string_pretty(&all)?)?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -16,6 +16,7 @@ use safetensors::{Dtype, tensor::TensorView};
 use super::backend::BackendOptions;
 use super::inputs::{self, InputOptions, Inputs};
 use super::table::{Row, Table};
+use super::tell::{self, tell};
 
 /// Compute energies and forces of structures, or energies of the frames of a trajectory.
 ///
@@ -70,7 +71,7 @@ impl Energy {
         };
         if let Some(output) = &self.output {
             write_new(output, &report.tensors()?)?;
-            super::tell::tell!("{}", output.display());
+            tell!("{}", output.display());
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -237,7 +238,11 @@ impl Report {
                 all.forces.extend(found.forces);
             }
         }
-        Ok(self.table.print(&mut std::io::stdout().lock(), &rows)?)
+        let mut out = match self.keep {
+            true => tell::stdout_beside_result(),
+            false => tell::stdout(),
+        };
+        Ok(self.table.print(&mut out, &rows)?)
     }
 
     fn tensors(&self) -> Result<Vec<u8>> {

@@ -11,6 +11,7 @@ use flashschnet::model::{Model, PriorParameters};
 use flashschnet::structure::Structure;
 
 use super::inputs;
+use super::tell;
 
 /// Convert .pt and .ckpt files of mlcg and flashmd to native files.
 ///
@@ -40,12 +41,18 @@ impl Import {
         check_free(&structures_path)?;
         let (model, structures) =
             inputs::load(&self.model, self.priors.as_deref(), self.structures.as_slice())?;
-        let mut out = std::io::stdout();
-        writeln!(out, "{}", summary(&model))?;
         write_model(&model_path, &model)?;
+        if let Some(structures) = &structures
+            && let Err(error) = write_structures(&structures_path, structures)
+        {
+            // One file without the other would be in the way of the next try.
+            let _ = std::fs::remove_file(&model_path);
+            return Err(error.into());
+        }
+        let mut out = tell::stdout_beside_result();
+        writeln!(out, "{}", summary(&model))?;
         if let Some(structures) = &structures {
             writeln!(out, "{}", summary_of_structures(structures))?;
-            write_structures(&structures_path, structures)?;
             writeln!(out, "{}", structures_path.display())?;
         }
         writeln!(out, "{}", model_path.display())?;

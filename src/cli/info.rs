@@ -15,6 +15,7 @@ use flashschnet::structure::Structure;
 use super::backend::PlaceOptions;
 use super::inputs::InputOptions;
 use super::precision::Report;
+use super::tell::{self, tell};
 
 const ADVICE: &str = "install the GPU's driver, or software Vulkan to try out the shaders (Debian: \
                       apt install mesa-vulkan-drivers); the cpu backend needs neither";
@@ -64,7 +65,7 @@ impl Info {
     }
 
     fn show(&self) -> anyhow::Result<()> {
-        let mut out = std::io::stdout();
+        let mut out = tell::stdout();
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         writeln!(out, "flashschnet {}", env!("CARGO_PKG_VERSION"))?;
         writeln!(out, "cpu: {threads} threads, {}", std::env::consts::ARCH)?;
@@ -109,7 +110,7 @@ impl Info {
             device: None,
             structures: Vec::new(),
         };
-        let mut out = std::io::stdout();
+        let mut out = tell::stdout();
         if !self.json {
             report.print_tensors(&mut out, self.channels)?;
         }
@@ -134,9 +135,7 @@ impl Info {
         let backend = match self.place.open().and_then(mixed) {
             // Without `--structures` the evaluation is optional: its failure is only a note.
             Err(error) if !self.inputs.names_structures() => {
-                super::tell::tell!(
-                    "note: the errors of energy and forces were not computed: {error}"
-                );
+                tell!("note: the errors of energy and forces were not computed: {error}");
                 return Ok(());
             }
             backend => backend?,

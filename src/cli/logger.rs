@@ -1,13 +1,18 @@
 //! Warnings go to stderr, and are also kept for the log file of a run.
 
-use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
+use env_filter::{Builder, Filter};
 use log::{Level, Log, Metadata, Record};
+
+use super::tell::tell;
 
 static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-struct Logger(env_logger::Logger);
+/// The graphics stack returns its failures as errors; its log is for its own developers.
+const USUAL: &str = "warn,wgpu_core=off,wgpu_hal=off,naga=off";
+
+struct Logger(Filter);
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata) -> bool {
@@ -15,35 +20,35 @@ impl Log for Logger {
     }
 
     fn log(&self, record: &Record) {
-        if record.level() <= Level::Warn && self.0.matches(record) {
+        if !self.0.matches(record) {
+            return;
+        }
+        let level = match record.level() {
+            Level::Warn => "warning".to_owned(),
+            level => level.to_string().to_lowercase(),
+        };
+        tell!("{level}: {}", record.args());
+        if record.level() <= Level::Warn {
             let mut warnings = WARNINGS.lock().unwrap_or_else(PoisonError::into_inner);
             warnings.push(record.args().to_string());
         }
-        self.0.log(record);
     }
 
-    fn flush(&self) {
-        self.0.flush();
-    }
+    fn flush(&self) {}
 }
 
 /// Starts logging; `RUST_LOG` overrides the default filter.
 pub(super) fn install() {
-    // The graphics stack returns its failures as errors; its log is for its own developers.
-    let filter = "warn,wgpu_core=off,wgpu_hal=off,naga=off";
-    let environment = env_logger::Env::default().default_filter_or(filter);
-    let logger = env_logger::Builder::from_env(environment)
-        .format(|out, record| {
-            let level = match record.level() {
-                Level::Warn => "warning".to_owned(),
-                level => level.to_string().to_lowercase(),
-            };
-            writeln!(out, "{level}: {}", record.args())
-        })
-        .build();
-    let filter = logger.filter();
-    if log::set_boxed_logger(Box::new(Logger(logger))).is_ok() {
-        log::set_max_level(filter);
+    let mut builder = Builder::new();
+    let asked = std::env::var("RUST_LOG").unwrap_or_else(|_| USUAL.to_owned());
+    if let Err(error) = builder.try_parse(&asked) {
+        tell!("warning: RUST_LOG: {error}");
+        builder.filter_level(log::LevelFilter::Warn);
+    }
+    let filter = builder.build();
+    let level = filter.filter();
+    if log::set_boxed_logger(Box::new(Logger(filter))).is_ok() {
+        log::set_max_level(level);
     }
 }
 

@@ -15,6 +15,7 @@ mod run;
 mod signals;
 mod table;
 pub(crate) mod tell;
+mod threads;
 mod verify;
 
 use std::process::ExitCode;
@@ -22,6 +23,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 /// Molecular dynamics of coarse-grained proteins with CGSchNet potentials, many replicas at once.
+///
+/// Exit codes: 0, finished; 1, an error; 2, a command line that cannot be parsed; 128 plus the
+/// number of the signal, an interrupted run (129 SIGHUP, 130 SIGINT, 143 SIGTERM).
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Cli {
@@ -42,8 +46,20 @@ enum Command {
 
 /// Parses the command line and runs its command.
 pub(crate) fn main() -> anyhow::Result<ExitCode> {
-    let cli = Cli::parse();
+    signals::ignore_file_size_limit();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(text) => {
+            let printed = text.print();
+            // The help and the version are results. A failure to print an error is ignored.
+            if !text.use_stderr() {
+                tell::of_stdout(printed)?;
+            }
+            return Ok(ExitCode::from(text.exit_code() as u8));
+        }
+    };
     logger::install();
+    threads::start()?;
     match cli.command {
         Command::Run(command) => command.run(),
         Command::Energy(command) => command.run(),

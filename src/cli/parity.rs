@@ -13,6 +13,7 @@ use flashschnet::engine::Filter;
 use serde::Serialize;
 
 use super::backend::{BackendName, HowOptions, PrecisionName};
+use super::tell::{self, tell};
 
 /// Run two backends on the same input, and compare their results and speeds.
 ///
@@ -82,14 +83,14 @@ impl Parity {
             [] => compare(Job::builtin(self.replicas)),
             files => files.iter().try_for_each(|file| match Job::of_case(file) {
                 Err(error @ Error::Unsupported { .. }) => {
-                    super::tell::tell!("note: this case is left out: {error}");
+                    tell!("note: this case is left out: {error}");
                     Ok(())
                 }
                 job => compare(job?),
             }),
         };
         if self.json {
-            writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&reports)?)?;
+            writeln!(tell::stdout(), "{}", serde_json::to_string_pretty(&reports)?)?;
         }
         compared?;
         if reports.is_empty() {
@@ -121,7 +122,7 @@ impl Parity {
     fn compare(&self, job: &Job, backends: [&Backend; 2]) -> anyhow::Result<Report> {
         let of_job = |error: Error| anyhow::anyhow!("{}: {error}", job.name);
         let out: &mut dyn Write =
-            if self.json { &mut std::io::sink() } else { &mut std::io::stdout() };
+            if self.json { &mut std::io::sink() } else { &mut tell::stdout() };
         let mut pair = Pair::new(job, backends).map_err(of_job)?;
         let devices = pair.devices();
         writeln!(out, "{}\n  {}\n  {}", job.name, devices[0], devices[1])?;

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
+use super::tell::{stderr_has_room, tell};
+
 /// The progress of one run.
 pub(super) struct Progress {
     bar: ProgressBar,
@@ -55,12 +57,16 @@ impl Progress {
     pub(super) fn advance(&mut self, step: u64) {
         self.step = step;
         self.origin.get_or_insert_with(|| (Instant::now(), step));
+        // A terminal that is stopped, for example with Ctrl-S, must not stop the run.
+        if !stderr_has_room(0) {
+            return;
+        }
         self.bar.set_message(self.text());
         self.bar.set_position(step);
         let tenths = 10 * step / self.n_steps.max(1);
         let waited = self.last_told.elapsed() > Duration::from_secs(30);
         if self.bar.is_hidden() && (tenths > self.tenths_told || waited) {
-            super::tell::tell!("{step}/{} steps  {}", self.n_steps, self.text());
+            tell!("{step}/{} steps  {}", self.n_steps, self.text());
             (self.tenths_told, self.last_told) = (tenths, Instant::now());
         }
     }
@@ -70,14 +76,11 @@ impl Progress {
         self.temperature = temperature;
     }
 
-    /// Prints a line above the bar.
-    pub(super) fn say(&self, line: &str) {
-        self.bar.suspend(|| super::tell::tell!("{line}"));
-    }
-
     /// Clears the bar.
     pub(super) fn finish(&self) {
-        self.bar.finish_and_clear();
+        if stderr_has_room(0) {
+            self.bar.finish_and_clear();
+        }
     }
 
     /// ns/day per replica and of all replicas together; `None` until steps have been timed.

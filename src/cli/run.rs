@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use flashschnet::engine::Integrator;
 use flashschnet::output::{Output, OutputOptions};
@@ -15,6 +16,7 @@ use super::inputs::{self, InputOptions, Inputs};
 use super::logger;
 use super::progress::{Progress, short};
 use super::signals::Interrupt;
+use super::tell::tell;
 
 /// Run the dynamics of many replicas and write their trajectories.
 ///
@@ -24,8 +26,13 @@ use super::signals::Interrupt;
 ///
 /// Replicas start from the structures in turn. A replica has the velocities of its structure or, if
 /// the structure has none, random velocities for its temperature. A frame is saved after every save
-/// interval; the start is not saved. Ctrl-C stops the run at the next frame and leaves complete
-/// files; a second Ctrl-C stops it at once.
+/// interval and at the end of the run; the start is not saved. All files have the same frames, also
+/// after an error such as a full disk.
+///
+/// Ctrl-C, or one of the signals SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 and SIGXCPU, stops the run within
+/// about a second, or within one step if that is longer. The files are completed and the exit code
+/// is 128 plus the number of the signal. A signal that comes half a second later or more stops the
+/// run at once.
 #[derive(Args)]
 #[command(group = inputs::required())]
 pub(super) struct Run {
@@ -57,10 +64,9 @@ pub(super) struct Run {
         allow_negative_numbers = true
     )]
     temperature: Vec<f64>,
-    /// Steps between saved frames; must divide the number of steps [default: the largest divisor
-    /// from 10 to 250; if there is none, only the last step is saved]
-    #[arg(long, value_name = "K")]
-    save_interval: Option<u64>,
+    /// Steps between saved frames; the last interval can be shorter
+    #[arg(long, default_value_t = 250, value_name = "K")]
+    save_interval: u64,
     /// Seed of the random numbers
     #[arg(long, default_value_t = 7, value_name = "KEY")]
     seed: u64,
@@ -73,6 +79,10 @@ pub(super) struct Run {
     output: PathBuf,
     /// Also write arrays in mlcg's layout: run_coords_0000.npy (replicas, frames, beads, 3) and
     /// energies
+    ///
+    /// A file holds 100 frames, or as many as fit into 64 MiB of coordinates. The last file of a
+    /// run can hold fewer. The name of an unfinished file ends with .partial. Only a run that is
+    /// killed leaves one, and its frames do not count.
     #[arg(long)]
     npy: bool,
 }
@@ -94,7 +104,6 @@ impl Run {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         Output::check_free(&self.output)?;
         let settings = self.settings()?;
-        let save_interval = self.save_interval()?;
         let inputs = self.inputs.load()?;
         let backend = self.backend.open_for_dynamics()?;
         let mut simulation =
@@ -103,55 +112,77 @@ impl Run {
             let (given, replicas) = (inputs.structures.len(), self.replicas);
             log::warn!("{given} structures for {replicas} replicas: some structures are not used");
         }
-        let n_frames = self.steps / save_interval;
-        let options = OutputOptions { npy: self.npy, n_frames };
+        let interrupt = Interrupt::install().map_err(|error| anyhow!("signals: {error}"))?;
+        let options = OutputOptions { npy: self.npy };
         let mut output = Output::create(&self.output, &mut simulation, options)?;
-        self.log_settings(&mut output, &mut simulation, &inputs, save_interval)?;
+        if let Err(error) = self.log_settings(&mut output, &mut simulation, &inputs) {
+            output.discard();
+            return Err(error.into());
+        }
 
-        let interrupt = Interrupt::install()?;
         let progress = Progress::new(self.steps, self.replicas, self.dt);
-        let mut writer = Writer { output, progress, interrupt, told: false, last_frame: 0 };
+        let mut writer = Writer { output, progress, interrupt };
         let clock = Instant::now();
-        let result = simulation.run_with(self.steps, save_interval, &mut writer);
+        let result = simulation.run_to(self.steps, self.save_interval, &mut writer);
+        let seconds = clock.elapsed().as_secs_f64();
         let speed = writer.progress.speed();
         writer.progress.finish();
-        let Writer { mut output, last_frame, .. } = writer;
-        output.finish()?;
-        for warning in logger::take_warnings() {
-            output.log(format!("warning: {warning}"))?;
-        }
-        let done = match result {
+        let Writer { mut output, interrupt, .. } = writer;
+        // The frames are completed whatever has happened. The first error is the one to report.
+        let finished = output.finish();
+        let whole = finished.is_ok();
+        let done = match result.and_then(|done| finished.map(|()| done)) {
             Ok(done) => done,
             Err(error) => {
-                output.log(format!("error: {error}"))?;
-                let folder = self.output.display();
-                match last_frame {
-                    0 => super::tell::tell!("no frame was saved before the error"),
-                    step => super::tell::tell!("frames up to step {step} are complete in {folder}"),
-                }
+                // Where the log cannot be written, stderr still has the error.
+                let _ = log_warnings(&mut output);
+                let _ = output.log(format!("error: {error}"));
+                tell!("{}", self.saved_before_error(&output, whole));
                 return Err(error.into());
             }
         };
-        let seconds = clock.elapsed().as_secs_f64();
+        log_warnings(&mut output)?;
         let picoseconds = done as f64 * self.dt;
-        let stopped = if done < self.steps { "interrupted: " } else { "" };
         let mut summary = format!(
-            "{stopped}{done} steps ({picoseconds} ps) of {} replicas in {seconds:.1} s",
+            "{done} steps ({picoseconds} ps) of {} replicas in {seconds:.1} s",
             self.replicas
         );
         if let Some((one, all)) = speed {
             let (one, all) = (short(one), short(all));
             summary += &format!("; {one} ns/day per replica, {all} ns/day aggregate");
         }
-        output.log(&summary)?;
-        super::tell::tell!("{summary}");
-        for file in output.files() {
-            super::tell::tell!("  {file}");
+        let mut code = ExitCode::SUCCESS;
+        // A signal that comes with the last step interrupts nothing.
+        if let Some((of_signal, name)) = interrupt.signal().filter(|_| done < self.steps) {
+            code = ExitCode::from(of_signal);
+            let last = output.last_frame().map_or("none".into(), |step| format!("of step {step}"));
+            summary = format!("interrupted by {name} at step {done}, last frame {last}: {summary}");
         }
-        Ok(ExitCode::SUCCESS)
+        output.log(&summary)?;
+        tell!("{summary}");
+        for file in output.files() {
+            tell!("  {file}");
+        }
+        Ok(code)
+    }
+
+    /// What is left of a run that ends with an error; `whole` tells whether the files were found
+    /// to have all frames.
+    fn saved_before_error(&self, output: &Output, whole: bool) -> String {
+        let folder = self.output.display();
+        match output.last_frame() {
+            _ if !whole => format!("files in {folder} may be incomplete"),
+            None => "no frame was saved before the error".into(),
+            Some(step) => format!("frames up to step {step} are complete in {folder}"),
+        }
     }
 
     fn settings(&self) -> Result<Settings> {
+        for (name, number) in [("steps", self.steps), ("save-interval", self.save_interval)] {
+            if number == 0 {
+                return Err(Error::invalid(name, 0, "at least one step"));
+            }
+        }
         let kelvin = &self.temperature;
         if let Some(bad) = kelvin.iter().find(|kelvin| !(kelvin.is_finite() && **kelvin > 0.0)) {
             return Err(Error::invalid("temperature", bad, "a temperature > 0 K"));
@@ -172,29 +203,11 @@ impl Run {
         })
     }
 
-    /// Steps between frames: as given, or else the largest divisor of the number of steps from 10
-    /// to 250, or else all steps.
-    fn save_interval(&self) -> Result<u64> {
-        let steps = self.steps;
-        if steps == 0 {
-            return Err(Error::invalid("steps", 0, "at least one step"));
-        }
-        match self.save_interval {
-            Some(every) if every == 0 || !steps.is_multiple_of(every) => {
-                let expected = format!("a divisor of the {steps} steps, so that the last is saved");
-                Err(Error::invalid("save-interval", every, expected))
-            }
-            Some(every) => Ok(every),
-            None => Ok((10..=250).rev().find(|k| steps.is_multiple_of(*k)).unwrap_or(steps)),
-        }
-    }
-
     fn log_settings(
         &self,
         output: &mut Output,
         simulation: &mut Simulation,
         inputs: &Inputs,
-        save_interval: u64,
     ) -> Result<()> {
         let system = simulation.system();
         let (n_beads, n_molecules) = (system.n_beads(), system.molecules().len());
@@ -226,41 +239,39 @@ impl Run {
         output.log(format!("integrator: {}{friction}", dynamics.integrator.name()))?;
         output.log(format!("dt: {} ps", self.dt))?;
         output.log(format!("temperature: {} K", kelvin.join(", ")))?;
-        output.log(format!("steps: {}, a frame every {save_interval}", self.steps))?;
+        let interval = self.save_interval;
+        output.log(format!("steps: {}, a frame every {interval} and at the end", self.steps))?;
         output.log(format!("seed: {}", self.seed))?;
-        for warning in logger::take_warnings() {
-            output.log(format!("warning: {warning}"))?;
-        }
-        Ok(())
+        log_warnings(output)
     }
 }
 
-/// Saves frames, shows progress and stops the run after Ctrl-C.
+/// Adds the warnings since the last call to `run.log`.
+fn log_warnings(output: &mut Output) -> Result<()> {
+    let mut warnings = logger::take_warnings().into_iter();
+    warnings.try_for_each(|warning| output.log(format!("warning: {warning}")))
+}
+
+/// Saves frames and warnings, shows progress and stops the run after a signal.
 struct Writer {
     output: Output,
     progress: Progress,
     interrupt: Interrupt,
-    told: bool,
-    last_frame: u64,
 }
 
 impl Observer for Writer {
-    fn frame(&mut self, frame: &Frame, control: &mut Control) -> Result<()> {
+    fn frame(&mut self, frame: &Frame, _: &mut Control) -> Result<()> {
         self.output.write(frame)?;
-        self.last_frame = frame.step;
         let n_replicas = frame.temperature.len() as f64;
         self.progress.set_temperature(frame.temperature.iter().sum::<f64>() / n_replicas);
-        if self.interrupt.is_set() {
-            control.stop();
-        }
         Ok(())
     }
 
-    fn progress(&mut self, step: u64) {
+    fn progress(&mut self, step: u64, control: &mut Control) -> Result<()> {
         self.progress.advance(step);
-        if self.interrupt.is_set() && !self.told {
-            self.told = true;
-            self.progress.say("interrupted: stops at the next frame; interrupt again to stop now");
+        if self.interrupt.signal().is_some() {
+            control.stop();
         }
+        log_warnings(&mut self.output)
     }
 }

@@ -1,12 +1,90 @@
-//! Messages on stderr.
+//! Text on stderr and stdout. Nothing else in the program writes to them.
+//!
+//! Messages on stderr are lost if nobody can receive them: a run must outlive its terminal, and must
+//! not wait for it. Text on stdout is the result of a command, so a failure is an error.
 
-/// Prints a line to stderr. Unlike `eprintln!` it does not panic if stderr is closed: a run must
-/// outlive its terminal.
+use std::io::{Error, ErrorKind, Result, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Prints a line to stderr. Unlike `eprintln!` it does not panic if stderr is closed or full, and
+/// does not wait for a reader that has stopped to read.
 macro_rules! tell {
-    ($($message:tt)*) => {{
-        use std::io::Write;
-        let _ = writeln!(std::io::stderr(), $($message)*);
-    }};
+    ($($message:tt)*) => {
+        $crate::cli::tell::line(format_args!($($message)*))
+    };
 }
 
 pub(crate) use tell;
+
+#[expect(clippy::disallowed_methods, reason = "the failure is ignored here")]
+pub(crate) fn line(message: std::fmt::Arguments) {
+    // A reader that does not read, for example a pager, gets a second for all lines together.
+    static STUCK: AtomicBool = AtomicBool::new(false);
+    let wait = if STUCK.load(Ordering::Relaxed) { 0 } else { 1000 };
+    let has_room = stderr_has_room(wait);
+    STUCK.store(!has_room, Ordering::Relaxed);
+    if has_room {
+        let _ = writeln!(std::io::stderr(), "{message}");
+    }
+}
+
+/// Whether a line can be written to stderr without waiting for its reader. Waits for up to `wait`
+/// milliseconds.
+pub(crate) fn stderr_has_room(wait: i32) -> bool {
+    #[cfg(unix)]
+    {
+        let mut stderr =
+            libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+        // SAFETY: the pointer is valid for the one element that the call is told of. If the call
+        // fails, the write is tried.
+        unsafe { libc::poll(&raw mut stderr, 1, wait) != 0 }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = wait;
+        true
+    }
+}
+
+/// Stdout. Its errors name it.
+pub(crate) struct Stdout {
+    /// Whether a command goes on without its text after the reader has closed the pipe.
+    outlives_reader: bool,
+}
+
+/// The result of a command that has no other result. The command ends when the reader, for example
+/// `head`, closes the pipe.
+pub(crate) fn stdout() -> Stdout {
+    Stdout { outlives_reader: false }
+}
+
+/// The text of a command with a further result: a file, or its exit code. The command goes on
+/// without text after the reader has closed the pipe.
+pub(crate) fn stdout_beside_result() -> Stdout {
+    Stdout { outlives_reader: true }
+}
+
+/// Names stdout in the error of a write to it.
+pub(crate) fn of_stdout<T>(result: Result<T>) -> Result<T> {
+    result.map_err(|error| Error::new(error.kind(), format!("stdout: {error}")))
+}
+
+impl Stdout {
+    fn outcome<T>(&self, result: Result<T>, lost: T) -> Result<T> {
+        match result {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe && self.outlives_reader => Ok(lost),
+            result => of_stdout(result),
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the callers get the errors")]
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        self.outcome(std::io::stdout().write(bytes), bytes.len())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.outcome(std::io::stdout().flush(), ())
+    }
+}

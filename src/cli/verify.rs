@@ -16,6 +16,7 @@ use flashschnet::{Error, Result};
 use serde::Serialize;
 
 use super::backend::BackendOptions;
+use super::tell;
 
 /// Compare a backend with reference data, case by case.
 ///
@@ -70,7 +71,7 @@ impl Verify {
             let device = device.borrow().clone();
             entries.push(Entry { backend: backend.kind().name(), device, report });
             // Each line is printed at once, because a large case takes minutes.
-            line.map_or(Ok(()), |line| writeln!(std::io::stdout(), "{line}"))
+            line.map_or(Ok(()), |line| writeln!(tell::stdout_beside_result(), "{line}"))
         };
         if self.cases.is_empty() {
             verify_built_in(options, &engine).into_iter().try_for_each(&mut finish)?;
@@ -82,12 +83,12 @@ impl Verify {
         let count = |status| entries.iter().filter(|e| e.report.status == status).count();
         let pass = count(Status::Pass);
         if self.json {
-            writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&entries)?)?;
+            writeln!(tell::stdout_beside_result(), "{}", serde_json::to_string_pretty(&entries)?)?;
         } else {
             let (fail, not_supported) = (count(Status::Fail), count(Status::NotSupported));
             let device = entries.last().map_or("", |entry| &entry.device);
             let counts = format!("{pass} pass, {fail} fail, {not_supported} not supported");
-            writeln!(std::io::stdout(), "{counts}; {device}")?;
+            writeln!(tell::stdout_beside_result(), "{counts}; {device}")?;
         }
         Ok(if pass == entries.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

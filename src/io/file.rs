@@ -1,18 +1,16 @@
-//! Creation of new files. An existing file is never replaced.
+//! Creation and growth of output files. An existing file is never replaced.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::path::Path;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
 /// Creates a file. It is an error if the file exists.
 pub(crate) fn create_new(path: &Path) -> Result<File> {
-    OpenOptions::new().append(true).create_new(true).open(path).map_err(|error| {
-        match error.kind() {
-            std::io::ErrorKind::AlreadyExists => Error::Exists(path.to_owned()),
-            _ => Error::io(path, error),
-        }
+    OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => Error::Exists(path.to_owned()),
+        _ => Error::io(path, error),
     })
 }
 
@@ -47,4 +45,122 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
         let _ = std::fs::remove_file(partial);
         Error::io(path, error)
     })
+}
+
+/// A file that grows by whole pieces. Pieces stay provisional until they are committed.
+///
+/// The file is open only while it is written, so that many files do not exceed the limit of open
+/// files. Each time it must be at its path and have the length that was written. Otherwise it was
+/// removed or replaced, and it is left alone.
+#[derive(Debug)]
+pub(crate) struct GrowingFile {
+    path: PathBuf,
+    length: u64,
+    committed: u64,
+    /// Whether bytes beyond the committed ones may have been written.
+    provisional: bool,
+}
+
+impl GrowingFile {
+    /// Creates an empty file.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if the file exists; [`Error::Io`].
+    pub(crate) fn create(path: &Path) -> Result<Self> {
+        create_new(path)?;
+        Ok(GrowingFile { path: path.to_owned(), length: 0, committed: 0, provisional: false })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes bytes at the end, provisionally.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the length is not the one that was written; [`Error::Io`].
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        let mut file = self.open(self.length)?;
+        self.provisional = true;
+        let written = file.seek(SeekFrom::Start(self.length)).and_then(|_| file.write_all(bytes));
+        written.map_err(|error| Error::io(&self.path, error))?;
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Keeps what was appended.
+    pub(crate) fn commit(&mut self) {
+        (self.committed, self.provisional) = (self.length, false);
+    }
+
+    /// Removes what was appended since the last commit, completely or in part.
+    pub(crate) fn undo(&mut self) -> Result<()> {
+        if !self.provisional {
+            return Ok(());
+        }
+        let file = OpenOptions::new().write(true).open(&self.path);
+        let cut = file.and_then(|file| match file.metadata()?.len() < self.committed {
+            true => Err(std::io::Error::other("the file was changed")),
+            false => file.set_len(self.committed),
+        });
+        cut.map_err(|error| Error::io(&self.path, error))?;
+        (self.length, self.provisional) = (self.committed, false);
+        Ok(())
+    }
+
+    /// Checks that the file has what was committed, and waits until the storage holds it.
+    ///
+    /// # Errors
+    /// See [`GrowingFile::append`].
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.open(self.committed)?.sync_data().map_err(|error| Error::io(&self.path, error))
+    }
+
+    /// Opens the file, and checks its length.
+    fn open(&self, length: u64) -> Result<File> {
+        let io = |error| Error::io(&self.path, error);
+        let file = OpenOptions::new().write(true).open(&self.path).map_err(io)?;
+        let found = file.metadata().map_err(io)?.len();
+        if found != length {
+            let expected = format!("{length}, as written; another program changed the file");
+            return Err(Error::invalid("length", found, expected).of_file(&self.path));
+        }
+        Ok(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_growing_file_keeps_what_is_committed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        let mut file = GrowingFile::create(&path).unwrap();
+        file.append(b"one").unwrap();
+        file.commit();
+        file.append(b"two").unwrap();
+        file.undo().unwrap();
+        file.append(b"three").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"onethree");
+        assert!(matches!(GrowingFile::create(&path), Err(Error::Exists(_))));
+    }
+
+    #[test]
+    fn a_file_that_was_replaced_or_removed_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        let mut file = GrowingFile::create(&path).unwrap();
+        file.append(b"one").unwrap();
+        file.commit();
+        std::fs::write(&path, "other").unwrap();
+        let error = file.append(b"two").unwrap_err().to_string();
+        assert!(error.contains("found 5, expected 3"), "{error}");
+        file.undo().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"other");
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(file.append(b"two"), Err(Error::Io { .. })));
+        assert!(!path.exists());
+    }
 }

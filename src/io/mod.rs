@@ -1,7 +1,8 @@
 //! Reading and writing of models, structures and trajectories.
 //!
-//! Files stay readable after a crash: an XTC trajectory grows by whole frames, and other files
-//! appear under their names only when they are complete.
+//! An XTC trajectory grows by whole frames, also if writing fails; only a process that is killed can
+//! leave a part of a frame at the end. Other files appear under their names only when they are
+//! complete.
 
 mod file;
 pub mod import;
@@ -12,7 +13,7 @@ mod pdb;
 pub mod pickle;
 pub mod trajectory;
 
-pub(crate) use file::create_new;
+pub(crate) use file::{GrowingFile, create_new};
 pub use file::{check_free, write_new};
 pub use load::{load_model_and_structures, load_structures};
 pub use pdb::topology_pdb;

@@ -30,7 +30,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// Ends the run after this frame.
+    /// Ends the run at this step.
     pub fn stop(&mut self) {
         self.stop = true;
     }
@@ -44,19 +44,46 @@ impl Control {
 
 /// Receives the frames of a run. Closures that take a [`Frame`] and a [`Control`] implement it.
 pub trait Observer {
-    /// Called at every step that is a multiple of the interval of this observer.
+    /// Called at every step that is a multiple of the interval of this observer, and by
+    /// [`Simulation::run_to`](super::Simulation::run_to) also at the end of the run.
     ///
     /// # Errors
     /// Any error ends the run, which returns it.
     fn frame(&mut self, frame: &Frame, control: &mut Control) -> Result<()>;
 
     /// Called with the number of steps done: before every frame, and between frames about twice a
-    /// second, more often at the start of a run.
-    fn progress(&mut self, _step: u64) {}
+    /// second, more often at the start of a run. The steps depend on the speed of the device, so an
+    /// observer that changes forces here makes a run that cannot be repeated. An observer that
+    /// stops the run here still gets the frame of this step, if one is due.
+    ///
+    /// # Errors
+    /// Any error ends the run, which returns it.
+    fn progress(&mut self, _step: u64, _control: &mut Control) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl<F: FnMut(&Frame, &mut Control) -> Result<()>> Observer for F {
     fn frame(&mut self, frame: &Frame, control: &mut Control) -> Result<()> {
         self(frame, control)
+    }
+}
+
+/// The steps at which an observer gets a frame.
+#[derive(Clone, Copy)]
+pub(super) struct Schedule {
+    pub(super) every: u64,
+    /// One more step.
+    pub(super) last: Option<u64>,
+}
+
+impl Schedule {
+    pub(super) fn is_due(self, step: u64) -> bool {
+        step.is_multiple_of(self.every) || self.last == Some(step)
+    }
+
+    /// The next multiple of the interval.
+    pub(super) fn next(self, step: u64) -> u64 {
+        (step / self.every + 1).saturating_mul(self.every)
     }
 }

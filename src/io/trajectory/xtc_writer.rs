@@ -1,13 +1,11 @@
 //! Writing of GROMACS' XTC format: positions in nm, rounded to 0.001 nm.
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use molly::XTCWriter;
 
 use crate::error::{Error, Result};
-use crate::io::file::create_new;
+use crate::io::file::GrowingFile;
 
 /// Coordinates are rounded to multiples of 1/1000 nm. The format does not round frames with up to
 /// nine beads.
@@ -23,7 +21,7 @@ const LARGEST_NM: f64 = 1e6;
 /// of open files.
 #[derive(Debug)]
 pub struct XtcWriter {
-    path: PathBuf,
+    file: GrowingFile,
     frame: Vec<u8>,
 }
 
@@ -33,22 +31,29 @@ impl XtcWriter {
     /// # Errors
     /// [`Error::Exists`] if the file exists.
     pub fn create(path: &Path) -> Result<Self> {
-        create_new(path)?;
-        Ok(XtcWriter { path: path.to_owned(), frame: Vec::new() })
+        Ok(XtcWriter { file: GrowingFile::create(path)?, frame: Vec::new() })
     }
 
     /// The path of the file.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 
-    /// Appends a frame; `time` in ps, `positions` in Å.
+    /// Appends a frame; `time` in ps, `positions` in Å. After an error the file holds the frames
+    /// before this one.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if a coordinate is not finite or outside ±10⁷ Å. Then nothing is written.
+    /// [`Error::Invalid`] if a coordinate is not finite or outside ±10⁷ Å, or if another program
+    /// changed the length of the file; [`Error::Io`].
     pub fn write(&mut self, step: u64, time: f64, positions: &[[f64; 3]]) -> Result<()> {
         self.encode(step, time, positions)?;
-        self.append()
+        let written = self.append();
+        match written {
+            Ok(()) => self.file.commit(),
+            // The caller needs the first error.
+            Err(_) => drop(self.file.undo()),
+        }
+        written
     }
 
     /// Encodes a frame without writing it.
@@ -61,7 +66,7 @@ impl XtcWriter {
             if !nm.iter().all(|x| x.abs() <= LARGEST_NM) {
                 let (field, found) = (format!("positions[{bead}]"), format!("{position:?}"));
                 return Err(
-                    Error::invalid(field, found, "coordinates within ±1e7 Å").of_file(&self.path)
+                    Error::invalid(field, found, "coordinates within ±1e7 Å").of_file(self.path())
                 );
             }
             coordinates.push(nm.map(|x| x as f32));
@@ -70,14 +75,17 @@ impl XtcWriter {
         let step = u32::try_from(step).unwrap_or(u32::MAX).min(i32::MAX as u32);
         XTCWriter::new(&mut self.frame)
             .write_frame_parts(step, time as f32, [0.0; 9], coordinates.iter(), PRECISION)
-            .map_err(|error| Error::io(&self.path, error))
+            .map_err(|error| Error::io(self.path(), error))
     }
 
-    /// Appends the encoded frame to the file.
+    /// Appends the encoded frame to the file, provisionally.
     pub(crate) fn append(&mut self) -> Result<()> {
-        let file = OpenOptions::new().append(true).open(&self.path);
-        file.and_then(|mut file| file.write_all(&self.frame))
-            .map_err(|error| Error::io(&self.path, error))
+        self.file.append(&self.frame)
+    }
+
+    /// The file of the frames.
+    pub(crate) fn file(&mut self) -> &mut GrowingFile {
+        &mut self.file
     }
 }
 
