@@ -20,7 +20,8 @@ pub struct TupleList {
 pub struct Topology {
     /// Bead types, which are row numbers of the embedding table. `[n_beads]`
     pub types: Vec<u32>,
-    /// Masses in the mass unit of [`crate::units`]. `[n_beads]`
+    /// Masses in the mass unit of [`crate::units`]. `[n_beads]`, or empty if none are given: energies
+    /// and overdamped dynamics need none.
     pub masses: Vec<f64>,
     /// Tuple lists, at most one per name.
     pub lists: Vec<TupleList>,
@@ -44,8 +45,8 @@ impl Topology {
         if n_beads == 0 {
             return Err(Error::invalid("types", "no beads", "at least one"));
         }
-        if self.masses.len() != n_beads {
-            let expected = format!("{n_beads}, one per bead");
+        if !self.masses.is_empty() && self.masses.len() != n_beads {
+            let expected = format!("{n_beads}, one per bead, or none");
             return Err(Error::invalid("masses", self.masses.len(), expected));
         }
         if let Some((bead, mass)) =

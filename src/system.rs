@@ -55,7 +55,7 @@ impl Term {
 pub struct Molecule {
     /// Bead types, which are row numbers of the embedding table. `[n_beads]`
     pub types: Vec<u32>,
-    /// Masses in the mass unit of [`crate::units`]. `[n_beads]`
+    /// Masses in the mass unit of [`crate::units`], NaN if the topology has none. `[n_beads]`
     pub masses: Vec<f64>,
     /// The prior terms, in the order of the model. A term without tuples stays in the list.
     pub terms: Vec<Term>,
@@ -113,7 +113,11 @@ impl Molecule {
                 );
             }
         }
-        let (types, masses) = (topology.types.clone(), topology.masses.clone());
+        let types = topology.types.clone();
+        let masses = match topology.masses.is_empty() {
+            true => vec![f64::NAN; types.len()],
+            false => topology.masses.clone(),
+        };
         Ok(Molecule { types, masses, terms })
     }
 
@@ -218,7 +222,8 @@ impl System {
         &self.molecules[self.molecule_of[r]]
     }
 
-    /// The mass of every bead of every replica, in the mass unit of [`crate::units`].
+    /// The mass of every bead of every replica, in the mass unit of [`crate::units`]; NaN for a
+    /// molecule without masses.
     pub fn masses(&self) -> Vec<f64> {
         (0..self.n_replicas()).flat_map(|r| self.molecule(r).masses.iter().copied()).collect()
     }

@@ -41,6 +41,8 @@ mod parity;
 
 // The library's interface, and physics within a stated number of standard errors.
 mod simulation;
+// Structures without masses, and masses in the wrong unit.
+mod masses;
 // The folder of output files that a run writes.
 mod output;
 // The built-in system.

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::random::{Stream, normal3};
 use crate::structure::{Structure, in_structure};
-use crate::system::System;
+use crate::system::{Molecule, System};
 use crate::units;
 
 /// More beads than this in all replicas together are refused.
@@ -75,7 +75,29 @@ pub(super) fn replicas(
     let numbers: Vec<usize> = replica_ids(settings)?.map(number).collect();
     // The system is built from the structures, not the replicas, so that errors name a structure.
     let system = System::new(model, structures)?.select(numbers.iter().copied());
+    if settings.integrator.has_velocities() {
+        system.molecules.iter().for_each(warn_of_amu);
+    }
     Ok((numbers.iter().map(|s| structures[*s].clone()).collect(), system))
+}
+
+/// The lightest bead that a coarse-grained model has in practice, amu.
+const LIGHTEST: f64 = 1.5;
+
+/// Warns if the masses of a molecule seem to be in amu. In the mass unit of [`crate::units`] a bead of
+/// 200 amu has a mass of 0.48.
+fn warn_of_amu(molecule: &Molecule) {
+    let lightest = molecule.masses.iter().copied().fold(f64::INFINITY, f64::min);
+    let heaviest = molecule.masses.iter().copied().fold(0.0, f64::max);
+    if lightest > LIGHTEST {
+        log::warn!(
+            "the masses of a molecule of {} beads are {lightest} to {heaviest} in units of 418.4 amu, \
+             which is {:.0} to {:.0} amu; masses in amu must be divided by 418.4",
+            molecule.n_beads(),
+            lightest / units::AMU,
+            heaviest / units::AMU,
+        );
+    }
 }
 
 /// The dynamics of all replicas.

@@ -16,7 +16,7 @@ pub(super) fn is_structure(view: &View) -> bool {
 #[derive(Default)]
 pub(super) struct Reader<'a> {
     /// Topologies by the nodes of their types, masses and lists.
-    by_origin: HashMap<[NodeId; 3], Arc<Topology>>,
+    by_origin: HashMap<(NodeId, Option<NodeId>, NodeId), Arc<Topology>>,
     known: Vec<Known<'a>>,
 }
 
@@ -63,9 +63,13 @@ impl<'a> Reader<'a> {
     }
 
     fn topology(&mut self, data: &View<'a>) -> Result<Arc<Topology>> {
-        let (types, masses) = (require(data, "atom_types")?, require(data, "masses")?);
+        let (types, masses) = (require(data, "atom_types")?, present(data, "masses")?);
         let lists = present(data, "neighbor_list")?;
-        let origin = [types.id, masses.id, lists.as_ref().map_or(data.id, |lists| lists.id)];
+        let origin = (
+            types.id,
+            masses.as_ref().map(|masses| masses.id),
+            lists.as_ref().map_or(data.id, |lists| lists.id),
+        );
         if let Some(known) = self.by_origin.get(&origin) {
             return Ok(known.clone());
         }
@@ -73,7 +77,7 @@ impl<'a> Reader<'a> {
             u32::try_from(*value).map_err(|_| types.invalid(value, "a bead type of 0 or more"))
         };
         let types = integers(&types, 1)?.0.iter().map(as_type).collect::<Result<Vec<_>>>()?;
-        let masses = numbers(&masses, 1)?.0;
+        let masses = masses.map_or(Ok(Vec::new()), |masses| Ok(numbers(&masses, 1)?.0))?;
         let mappings = lists.map_or(Ok(Vec::new()), |lists| mappings(&lists))?;
         let lists: Vec<_> = mappings.iter().map(|(name, mapping)| (*name, mapping.id)).collect();
 

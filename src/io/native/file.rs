@@ -165,6 +165,11 @@ impl<'a> Reader<'a> {
         Ok(tensor)
     }
 
+    /// Whether the file has a tensor.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.tensors.tensor(name).is_ok()
+    }
+
     /// Reads real numbers as f64. `None` in `shape` means any size.
     pub(super) fn numbers(&mut self, name: &str, shape: &[Option<usize>]) -> Result<Vec<f64>> {
         let tensor = self.tensor(name, shape)?;

@@ -84,7 +84,9 @@ fn collect(structures: &[Structure]) -> Result<(Writer, Contents)> {
         let n_beads = topology.types.len();
         let types = topology.types.iter().copied();
         writer.counts(format!("topology{t}.types"), &[n_beads], types);
-        writer.numbers(format!("topology{t}.masses"), &[n_beads], &topology.masses);
+        if !topology.masses.is_empty() {
+            writer.numbers(format!("topology{t}.masses"), &[n_beads], &topology.masses);
+        }
         let mut lists = Vec::new();
         for (l, list) in topology.lists.iter().enumerate() {
             let TupleList { name, order, tuples } = list;
@@ -109,11 +111,13 @@ fn parse(bytes: &[u8]) -> Result<Vec<Structure>> {
     let (mut reader, contents) = Reader::parse::<Contents>(bytes, FORMAT)?;
     let mut topologies: Vec<Arc<Topology>> = Vec::new();
     for (t, Beads { n_beads, lists }) in contents.topologies.into_iter().enumerate() {
-        let topology = Topology {
-            types: reader.counts(&format!("topology{t}.types"), &[Some(n_beads)])?,
-            masses: reader.numbers(&format!("topology{t}.masses"), &[Some(n_beads)])?,
-            lists: read_lists(&mut reader, t, lists)?,
+        let types = reader.counts(&format!("topology{t}.types"), &[Some(n_beads)])?;
+        let masses = format!("topology{t}.masses");
+        let masses = match reader.has(&masses) {
+            true => reader.numbers(&masses, &[Some(n_beads)])?,
+            false => Vec::new(),
         };
+        let topology = Topology { types, masses, lists: read_lists(&mut reader, t, lists)? };
         topology.check()?;
         let same = topologies.iter().find(|known| ***known == topology).cloned();
         topologies.push(same.unwrap_or_else(|| Arc::new(topology)));
