@@ -57,6 +57,7 @@ mod cuda;
 
 // Model and structure files of the field's Python tools, and native files.
 mod import;
+mod import_field;
 mod import_parts;
 mod import_priors;
 mod native;

@@ -10,12 +10,12 @@ mod prior;
 mod schnet;
 mod structure;
 mod view;
+mod wrapper;
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::path::Path;
 
-use view::{StateDict, View};
+use view::View;
+use wrapper::StateDict;
 
 use crate::error::{Error, OfFile, Result};
 use crate::io::pickle::{Archive, Node};
@@ -40,6 +40,8 @@ pub struct Import {
 /// * structures (`AtomicData` or a list of them);
 /// * a specialized model: a pair of a model and its structures;
 /// * a training checkpoint of Lightning, from which the model is taken.
+///
+/// Modules may be wrapped by `torch.compile`, `DataParallel` or similar wrappers.
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Invalid`] for a damaged file; [`Error::Unsupported`] names a class or an
@@ -116,6 +118,7 @@ fn structures(list: &View) -> Result<Vec<Structure>> {
 
 /// Reads a model from a module, which is a sum of terms or a single term.
 fn modules(view: &View, structures: Option<&[Structure]>) -> Result<Model> {
+    let view = &view.clone().unwrapped()?;
     let mut model = Model { schnet: None, priors: Vec::new() };
     if view.own_class() == Some("SumOut") {
         view.only(&["models"], &[])?;
@@ -197,6 +200,9 @@ fn n_tuples(view: &View, name: &str, structures: &[Structure]) -> Result<usize> 
     }
 }
 
+/// The start of the names of the model's tensors in a training checkpoint.
+const PART: &str = "model.";
+
 /// Reads the model of a training checkpoint: the architecture from the pickled module, the weights
 /// from the state dict.
 fn checkpoint(root: &View) -> Result<Model> {
@@ -217,15 +223,11 @@ fn checkpoint(root: &View) -> Result<Model> {
         let expected = "a pickled module, which defines the architecture";
         return Err(parameters.invalid("no model", expected));
     };
-    let tensors: HashMap<_, _> =
-        state.entries()?.into_iter().map(|(name, view)| (name.to_owned(), view.id)).collect();
-    let state = StateDict { tensors, used: RefCell::default() };
+    let state = state.entries()?.into_iter().map(|(name, view)| (name, view.id));
+    let state = StateDict::new(state, PART)?;
     // Lightning stores the module as the attribute `model` of its own module.
     let model = modules(&module.with_weights(&state, "model"), None)?;
-    let used = state.used.borrow();
-    let mut names: Vec<_> = state.tensors.keys().collect();
-    names.sort();
-    match names.into_iter().find(|name| name.starts_with("model.") && !used.contains(*name)) {
+    match state.unused(PART) {
         Some(name) => Err(Error::invalid(
             format!("state_dict/{name}"),
             "a tensor that the architecture in hyper_parameters does not have",

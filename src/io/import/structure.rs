@@ -32,8 +32,7 @@ impl<'a> Reader<'a> {
             let what = format!("the structure {}", view.describe());
             return Err(view.unsupported(&what, "AtomicData of mlcg is supported"));
         }
-        let mut data = view.require("_store")?.require("_mapping")?;
-        data.path.clone_from(&view.path);
+        let data = data(view)?;
         refuse_periodic(&data)?;
         if let Some(excluded) = present(&data, "exc_pair_index")?
             && excluded.tensor()?.is_none_or(|pairs| pairs.numel() > 0)
@@ -103,6 +102,24 @@ impl<'a> Reader<'a> {
         self.by_origin.insert(origin, topology.clone());
         Ok(topology)
     }
+}
+
+/// The dict with the data of a structure. PyTorch Geometric (PyG) stores it in `_store`, and before
+/// version 2.0 in the object itself.
+fn data<'a>(view: &View<'a>) -> Result<View<'a>> {
+    let mut data = match view.attribute("_store")? {
+        Some(store) => store.require("_mapping")?,
+        None => match view.attributes() {
+            Some(data) if present(&data, "pos")?.is_some() => data,
+            _ => {
+                let advice = "it may be of PyTorch Geometric (PyG) before 2.0; load the file and save \
+                              it again with PyG 2.0 or newer";
+                return Err(view.unsupported("AtomicData without _store", advice));
+            }
+        },
+    };
+    data.path.clone_from(&view.path);
+    Ok(data)
 }
 
 /// Adds the path of the structure to an error.

@@ -13,8 +13,10 @@ mod container;
 mod graph;
 mod machine;
 mod opcodes;
+mod scalar;
 mod tensor;
 
 pub use archive::Archive;
 pub use graph::{Global, Node, NodeId};
+pub use scalar::Scalar;
 pub use tensor::{DenseTensor, Dtype, SparseTensor, Tensor};
