@@ -3,6 +3,7 @@
 //! Files stay readable after a crash: an XTC trajectory grows by whole frames, and other files
 //! appear under their names only when they are complete.
 
+pub(crate) mod content;
 mod file;
 pub mod import;
 mod load;

@@ -127,6 +127,8 @@ impl<'a> Reader<'a> {
         if text(FORMAT_KEY) != format {
             let found = match text(FORMAT_KEY) {
                 "" => "a safetensors file of another program".to_owned(),
+                other @ "flashschnet-model" => format!("{other:?}, which --model takes"),
+                other @ "flashschnet-structures" => format!("{other:?}, which --structures takes"),
                 other => format!("{other:?}"),
             };
             return Err(Error::invalid(FORMAT_KEY, found, format!("{format:?}")));

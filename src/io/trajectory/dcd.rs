@@ -6,6 +6,7 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::io::content::wrong_content;
 
 /// Bytes of the first record: a 4-letter word and twenty numbers.
 const HEADER: u32 = 84;
@@ -78,7 +79,7 @@ impl DcdReader {
         }
         self.big_endian = u32::from_be_bytes(marker) == HEADER;
         if self.number(marker) != HEADER {
-            return Err(self.invalid("first record", format!("{start:02x?}"), "84, then CORD"));
+            return Err(wrong_content(&start, "a DCD trajectory").of_file(&self.path));
         }
         if &kind == b"VELD" {
             let error = Error::unsupported("a DCD file of velocities", "give one of positions");

@@ -19,6 +19,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::io::content::{ENOUGH, wrong_content};
 
 /// A trajectory of one molecule: XTC, DCD, or positions in a `.npy` file. The format follows from
 /// the content of the file.
@@ -47,7 +48,7 @@ impl Trajectory {
     pub fn open(path: &Path, n_beads: usize) -> Result<Self> {
         let io = |error| Error::io(path, error);
         let mut start = Vec::new();
-        File::open(path).map_err(io)?.take(12).read_to_end(&mut start).map_err(io)?;
+        File::open(path).map_err(io)?.take(ENOUGH as u64).read_to_end(&mut start).map_err(io)?;
         let kind = match &start[..] {
             [0, 0, 7, 0xcb | 0xe7, ..] => Kind::Xtc(XtcReader::open(path)?),
             // The first record of a DCD file has 84 bytes. Its marker has 4 or 8 bytes in either
@@ -57,12 +58,8 @@ impl Trajectory {
             }
             [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Kind::Npy(NpyReader::open(path)?),
             _ => {
-                let found = match start.is_empty() {
-                    true => "an empty file".to_owned(),
-                    false => format!("first bytes {start:02x?}"),
-                };
                 let expected = "a trajectory: XTC, DCD or .npy";
-                return Err(Error::invalid("content", found, expected).of_file(path));
+                return Err(wrong_content(&start, expected).of_file(path));
             }
         };
         let found = match &kind {

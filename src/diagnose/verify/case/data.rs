@@ -1,11 +1,17 @@
 //! The files of a case: values of the manifest and tensors, accessed by name.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
 use crate::error::{Error, OfFile, Result};
+use crate::io::content::{is_safetensors, wrong_content};
+
+/// A longer manifest is refused. JSON takes up to 100 times its length in memory, and the manifest of
+/// a large case has 20 kB.
+const MOST: u64 = 2 << 20;
 
 /// A loaded case: its manifest, its tensors and its path.
 pub(crate) struct Case {
@@ -34,9 +40,19 @@ impl Case {
     }
 
     pub(crate) fn read_manifest(path: &Path) -> Result<Value> {
-        let text = std::fs::read(path).map_err(|error| Error::io(path, error))?;
-        serde_json::from_slice(&text)
-            .map_err(|error| Error::invalid("manifest", error, "a JSON object").of_file(path))
+        let io = |error| Error::io(path, error);
+        let mut text = Vec::new();
+        std::fs::File::open(path).map_err(io)?.take(MOST + 1).read_to_end(&mut text).map_err(io)?;
+        let manifest = match text.trim_ascii_start() {
+            [b'{' | b'[', ..] if text.len() as u64 > MOST => {
+                let expected = format!("a manifest of a case, at most {MOST} bytes");
+                Err(Error::invalid("manifest", "a longer file", expected))
+            }
+            [b'{' | b'[', ..] => serde_json::from_slice(&text)
+                .map_err(|error| Error::invalid("manifest", error, "a JSON object")),
+            _ => Err(wrong_content(&text, "the JSON manifest of a case")),
+        };
+        manifest.of_file(path)
     }
 
     pub(crate) fn open(path: &Path) -> Result<Self> {
@@ -64,6 +80,9 @@ impl Case {
     }
 
     fn new(manifest: Value, tensors: Vec<u8>, path: Option<PathBuf>) -> Result<Self> {
+        if !is_safetensors(&tensors) {
+            return Err(wrong_content(&tensors, "the safetensors file of a case"));
+        }
         SafeTensors::deserialize(&tensors)
             .map_err(|error| Error::invalid("safetensors", error, "a safetensors file"))?;
         Ok(Case { manifest, tensors, path })
