@@ -12,7 +12,9 @@ mod structure;
 mod view;
 mod wrapper;
 
+use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use view::View;
 use wrapper::StateDict;
@@ -20,7 +22,7 @@ use wrapper::StateDict;
 use crate::error::{Error, OfFile, Result};
 use crate::io::pickle::{Archive, Node};
 use crate::model::{Model, SCHNET};
-use crate::structure::Structure;
+use crate::structure::{Structure, Topology};
 
 /// The content of a file: a model, structures, or both.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,7 +83,11 @@ fn read(archive: &Archive) -> Result<Import> {
             let (model, list) = (root.at(*model, "0"), root.at(*list, "1"));
             if !structure::is_structure(&model) && list.sequence().is_some() {
                 let structures = structures(&list)?;
-                let model = checked(modules(&model, Some(&structures))?)?;
+                let mut topologies: Vec<_> =
+                    structures.iter().map(|s| s.topology.clone()).collect();
+                let mut seen = HashSet::new();
+                topologies.retain(|topology| seen.insert(Arc::as_ptr(topology)));
+                let model = checked(modules(&model, Some(&topologies))?)?;
                 return Ok(Import { model: Some(model), structures: Some(structures) });
             }
         }
@@ -117,7 +123,7 @@ fn structures(list: &View) -> Result<Vec<Structure>> {
 }
 
 /// Reads a model from a module, which is a sum of terms or a single term.
-fn modules(view: &View, structures: Option<&[Structure]>) -> Result<Model> {
+fn modules(view: &View, topologies: Option<&[Arc<Topology>]>) -> Result<Model> {
     let view = &view.clone().unwrapped()?;
     let mut model = Model { schnet: None, priors: Vec::new() };
     if view.own_class() == Some("SumOut") {
@@ -126,23 +132,23 @@ fn modules(view: &View, structures: Option<&[Structure]>) -> Result<Model> {
         if terms.torch_class() != Some("ModuleDict") {
             return Err(terms.unsupported(&terms.describe(), "torch's ModuleDict is supported"));
         }
-        add_terms(&mut model, &terms, structures)?;
+        add_terms(&mut model, &terms, topologies)?;
     } else if view.torch_class() == Some("ModuleDict") {
-        add_terms(&mut model, view, structures)?;
+        add_terms(&mut model, view, topologies)?;
     } else {
         let inner = inner(view)?;
         let name = match inner.attribute("name")? {
             Some(name) if !name.is_none() => name.text()?,
             _ => SCHNET,
         };
-        add_term(&mut model, name, &inner, structures)?;
+        add_term(&mut model, name, &inner, topologies)?;
     }
     Ok(model)
 }
 
-fn add_terms(model: &mut Model, terms: &View, structures: Option<&[Structure]>) -> Result<()> {
+fn add_terms(model: &mut Model, terms: &View, topologies: Option<&[Arc<Topology>]>) -> Result<()> {
     for (name, term) in terms.modules()? {
-        add_term(model, name, &inner(&term)?, structures)?;
+        add_term(model, name, &inner(&term)?, topologies)?;
     }
     Ok(())
 }
@@ -162,7 +168,7 @@ fn add_term(
     model: &mut Model,
     name: &str,
     view: &View,
-    structures: Option<&[Structure]>,
+    topologies: Option<&[Arc<Topology>]>,
 ) -> Result<()> {
     if schnet::is_schnet(view) {
         if model.schnet.is_some() {
@@ -172,18 +178,18 @@ fn add_term(
         return Ok(());
     }
     let specialized = view.own_class().is_some_and(|class| class.starts_with("Static"));
-    let n_tuples = match structures {
-        Some(structures) if specialized => Some(n_tuples(view, name, structures)?),
+    let n_tuples = match topologies {
+        Some(topologies) if specialized => Some(n_tuples(view, name, topologies)?),
         _ => None,
     };
     model.priors.push(prior::prior(view, name, n_tuples)?);
     Ok(())
 }
 
-/// The number of tuples in the list `name`, which must be the same in all structures.
-fn n_tuples(view: &View, name: &str, structures: &[Structure]) -> Result<usize> {
-    let mut counts = structures.iter().map(|structure| {
-        let list = structure.topology.lists.iter().find(|list| list.name == name);
+/// The number of tuples in the list `name`, which must be the same in all topologies.
+fn n_tuples(view: &View, name: &str, topologies: &[Arc<Topology>]) -> Result<usize> {
+    let mut counts = topologies.iter().map(|topology| {
+        let list = topology.lists.iter().find(|list| list.name == name);
         list.map(|list| list.tuples.len())
     });
     let first = counts.next().flatten();

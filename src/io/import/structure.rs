@@ -1,12 +1,13 @@
 //! Import of structures: `AtomicData` of mlcg.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use super::view::View;
 use crate::error::{Error, Result};
 use crate::io::pickle::NodeId;
-use crate::structure::{Structure, Topology, TupleList};
+use crate::structure::{Structure, Topologies, Topology, TupleList};
 
 pub(super) fn is_structure(view: &View) -> bool {
     view.own_class() == Some("AtomicData")
@@ -17,14 +18,13 @@ pub(super) fn is_structure(view: &View) -> bool {
 pub(super) struct Reader<'a> {
     /// Topologies by the nodes of their types, masses and lists.
     by_origin: HashMap<(NodeId, Option<NodeId>, NodeId), Arc<Topology>>,
-    known: Vec<Known<'a>>,
+    /// Topologies by their content, with the nodes of the tuple lists instead of the lists.
+    by_content: HashMap<Content<'a>, Arc<Topology>>,
+    all: Topologies,
 }
 
-/// A topology, with the names and the nodes of its tuple lists.
-struct Known<'a> {
-    topology: Arc<Topology>,
-    lists: Vec<(&'a str, NodeId)>,
-}
+/// Types, bits of the masses, and names and nodes of the lists.
+type Content<'a> = (Vec<u32>, Vec<u64>, Vec<(&'a str, NodeId)>);
 
 impl<'a> Reader<'a> {
     pub(super) fn read(&mut self, view: &View<'a>) -> Result<Structure> {
@@ -57,7 +57,7 @@ impl<'a> Reader<'a> {
             None => None,
         };
         let structure = Structure { topology, positions, velocities };
-        structure.check().map_err(|error| below(view, error))?;
+        structure.check_vectors().map_err(|error| below(view, error))?;
         Ok(structure)
     }
 
@@ -82,21 +82,15 @@ impl<'a> Reader<'a> {
 
         // Frames of a trajectory share the lists, which are often by far their largest part.
         // Comparing their nodes avoids reading them again.
-        let same_lists = |known: &&Known| {
-            known.lists == lists && known.topology.types == types && known.topology.masses == masses
-        };
-        let known = self.known.iter().find(same_lists).map(|known| known.topology.clone());
-        let topology = match known {
-            Some(topology) => topology,
-            None => {
+        let bits = masses.iter().map(|mass| mass.to_bits()).collect();
+        let topology = match self.by_content.entry((types.clone(), bits, lists)) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(entry) => {
                 let tuples = mappings.iter().map(|(name, mapping)| tuple_list(name, mapping));
                 let topology = Topology { types, masses, lists: tuples.collect::<Result<_>>()? };
                 topology.check().map_err(|error| below(data, error))?;
-                let equal = self.known.iter().find(|known| *known.topology == topology);
-                let topology =
-                    equal.map_or_else(|| Arc::new(topology), |known| known.topology.clone());
-                self.known.push(Known { topology: topology.clone(), lists });
-                topology
+                let index = self.all.add(&Arc::new(topology));
+                entry.insert(self.all.get(index).clone()).clone()
             }
         };
         self.by_origin.insert(origin, topology.clone());

@@ -125,7 +125,7 @@ impl<'a> View<'a> {
         };
         // A state is a dict of attributes, or a tuple of two dicts: attributes and slots.
         let parts = match self.archive.node(state) {
-            Node::Tuple(parts) => parts,
+            Node::Tuple(parts) => &parts[..],
             _ => std::slice::from_ref(&state),
         };
         for part in parts.iter().take(2) {
