@@ -1,6 +1,6 @@
 //! Names for the content of files, for the messages about a file of the wrong kind.
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// The content is recognized from this many bytes at the start of a file.
 pub(crate) const ENOUGH: usize = 4096;
@@ -29,6 +29,25 @@ pub(crate) fn wrong_content(start: &[u8], expected: &str) -> Error {
 /// header in JSON.
 pub(crate) fn is_safetensors(start: &[u8]) -> bool {
     start.get(8) == Some(&b'{') && start[4..8] == [0; 4]
+}
+
+/// The largest product of the sizes other than 0 of a tensor without elements.
+const MOST_HIDDEN: usize = 1 << 24;
+
+/// Checks the shape of a tensor. The size of the file limits the sizes of its axes, but not if one
+/// of them is 0: then the others must be moderate.
+pub(crate) fn check_shape(field: &str, shape: &[usize]) -> Result<()> {
+    if !shape.contains(&0) {
+        return Ok(());
+    }
+    let sizes = shape.iter().filter(|size| **size > 0);
+    match sizes.copied().try_fold(1_usize, usize::checked_mul).filter(|n| *n <= MOST_HIDDEN) {
+        Some(_) => Ok(()),
+        None => {
+            let expected = format!("axes of at most {MOST_HIDDEN} in a tensor without elements");
+            Err(Error::invalid(field, format!("shape {shape:?}"), expected))
+        }
+    }
 }
 
 /// The name of a zip file by the names of its members, if `torch.save` did not write it.

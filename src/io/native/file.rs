@@ -11,6 +11,7 @@ use serde::de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{Error, Result};
+use crate::io::content::check_shape;
 
 const VERSION: &str = "1";
 const FORMAT_KEY: &str = "format";
@@ -164,6 +165,7 @@ impl<'a> Reader<'a> {
             let found = format!("shape {:?}", tensor.shape());
             return Err(Error::invalid(format!("tensor {name}"), found, expected()));
         }
+        check_shape(&format!("tensor {name}"), tensor.shape())?;
         Ok(tensor)
     }
 

@@ -1,13 +1,15 @@
 //! The files of a case: values of the manifest and tensors, accessed by name.
 
+use std::collections::BTreeMap;
 use std::io::Read;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
 use crate::error::{Error, OfFile, Result};
-use crate::io::content::{is_safetensors, wrong_content};
+use crate::io::content::{check_shape, is_safetensors, wrong_content};
 
 /// A longer manifest is refused. JSON takes up to 100 times its length in memory, and the manifest of
 /// a large case has 20 kB.
@@ -17,6 +19,8 @@ const MOST: u64 = 2 << 20;
 pub(crate) struct Case {
     pub(crate) manifest: Value,
     tensors: Vec<u8>,
+    /// The type, the shape and the place in `tensors` of every tensor.
+    index: BTreeMap<String, (Dtype, Vec<usize>, Range<usize>)>,
     /// The path of the manifest; `None` for a built-in case.
     pub(super) path: Option<PathBuf>,
 }
@@ -83,9 +87,16 @@ impl Case {
         if !is_safetensors(&tensors) {
             return Err(wrong_content(&tensors, "the safetensors file of a case"));
         }
-        SafeTensors::deserialize(&tensors)
-            .map_err(|error| Error::invalid("safetensors", error, "a safetensors file"))?;
-        Ok(Case { manifest, tensors, path })
+        let damaged = |error| Error::invalid("safetensors", error, "a safetensors file");
+        let archive = SafeTensors::deserialize(&tensors).map_err(damaged)?;
+        let mut index = BTreeMap::new();
+        for (name, view) in archive.iter() {
+            let start = view.data().as_ptr() as usize - tensors.as_ptr() as usize;
+            check_shape(&format!("tensor {name}"), view.shape())?;
+            let place = start..start + view.data().len();
+            index.insert(name.to_owned(), (view.dtype(), view.shape().to_vec(), place));
+        }
+        Ok(Case { manifest, tensors, index, path })
     }
 
     /// The case that contains the model of this trajectory.
@@ -99,31 +110,18 @@ impl Case {
         }
     }
 
-    fn archive(&self) -> SafeTensors<'_> {
-        SafeTensors::deserialize(&self.tensors).expect("was checked when it was read")
-    }
-
     /// The sorted names of all tensors whose names start with `prefix`.
     pub(crate) fn names(&self, prefix: &str) -> Vec<String> {
-        let mut names: Vec<String> = self
-            .archive()
-            .names()
-            .into_iter()
-            .filter(|name| name.starts_with(prefix))
-            .map(str::to_owned)
-            .collect();
-        names.sort();
-        names
+        let names = self.index.keys().filter(|name| name.starts_with(prefix));
+        names.cloned().collect()
     }
 
     /// Reads a tensor of any supported number type.
     pub(crate) fn tensor(&self, name: &str) -> Result<Tensor> {
-        let archive = self.archive();
-        let view = archive
-            .tensor(name)
-            .map_err(|_| Error::invalid(format!("tensor {name}"), "nothing", "a tensor"))?;
-        let data = view.data();
-        let values = match view.dtype() {
+        let missing = || Error::invalid(format!("tensor {name}"), "nothing", "a tensor");
+        let (dtype, shape, place) = self.index.get(name).ok_or_else(missing)?;
+        let data = &self.tensors[place.clone()];
+        let values = match dtype {
             Dtype::F32 => widen(data, |b| f64::from(f32::from_le_bytes(b))),
             Dtype::F64 => widen(data, f64::from_le_bytes),
             Dtype::I32 => widen(data, |b| f64::from(i32::from_le_bytes(b))),
@@ -137,7 +135,26 @@ impl Case {
                 ));
             }
         };
-        Ok(Tensor { shape: view.shape().to_vec(), values })
+        Ok(Tensor { shape: shape.clone(), values })
+    }
+
+    /// Whether there is a tensor of that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.index.contains_key(name)
+    }
+
+    /// Reads a tensor of whole numbers from 0 to 2^32 − 1.
+    pub(super) fn counts(&self, name: &str) -> Result<(Vec<usize>, Vec<u32>)> {
+        let Tensor { shape, values } = self.tensor(name)?;
+        let count = |value: &f64| match *value as u32 {
+            count if f64::from(count) == *value => Ok(count),
+            _ => {
+                let expected = "whole numbers from 0 to 4294967295";
+                Err(Error::invalid(format!("tensor {name}"), value, expected))
+            }
+        };
+        let values = values.iter().map(count).collect::<Result<_>>()?;
+        Ok((shape, values))
     }
 
     /// Reads a tensor that must have the given shape.
@@ -148,6 +165,11 @@ impl Case {
             return Err(Error::invalid(format!("tensor {name}"), found, expected));
         }
         Ok(tensor)
+    }
+
+    /// Whether the manifest has a value.
+    pub(super) fn has_field(&self, path: &[&str]) -> bool {
+        self.field(path).is_ok_and(|value| !value.is_null())
     }
 
     fn field(&self, path: &[&str]) -> Result<&Value> {
