@@ -1,6 +1,7 @@
 //! Trajectory files: readers for XTC, DCD and `.npy`, and writers for XTC and `.npy`.
 
 mod dcd;
+mod frame;
 mod npy_header;
 mod npy_reader;
 mod npy_writer;
@@ -9,6 +10,7 @@ mod xtc_reader;
 mod xtc_writer;
 
 pub use dcd::DcdReader;
+use frame::check_beads;
 pub use npy_reader::NpyReader;
 pub use npy_writer::NpyWriter;
 pub use xtc_reader::XtcReader;
@@ -92,7 +94,7 @@ impl Trajectory {
     /// coordinates that are not finite.
     pub fn read(&mut self) -> Result<Option<Vec<[f64; 3]>>> {
         let frame = match &mut self.kind {
-            Kind::Xtc(reader) => reader.read()?,
+            Kind::Xtc(reader) => reader.read_beads(self.n_beads)?,
             Kind::Dcd(reader) => {
                 reader.read()?.map(|frame| frame.iter().map(|x| x.map(f64::from)).collect())
             }
@@ -123,13 +125,4 @@ impl Trajectory {
         self.n_seen += u64::from(more);
         Ok(more)
     }
-}
-
-fn check_beads(path: &Path, field: &str, found: usize, expected: usize) -> Result<()> {
-    if found == expected {
-        return Ok(());
-    }
-    let found = format!("{found} beads");
-    let expected = format!("{expected}, as in the structure");
-    Err(Error::invalid(field, found, expected).of_file(path))
 }
