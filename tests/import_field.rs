@@ -180,6 +180,10 @@ fn numbers_of_numpy_are_numbers() {
         let network = Network { cutoff: cutoff(upper), attributes, ..Network::default() };
         assert_eq!(schnet(&pt::schnet(network)).cutoff.upper(), 4.5);
     }
+    for (flag, open) in [(0, true), (1, false)] {
+        let pbc = vec![("pbc", pt::numpy(old, "b1", "|", &[flag]))];
+        assert_eq!(try_import(&pt::structure(pbc)).is_ok(), open);
+    }
     let attributes = vec![("self_interaction", pt::numpy(old, "b1", "|", &[1]))];
     let error = refusal(&pt::schnet(Network { attributes, ..Network::default() }));
     assert!(error.contains("self_interaction=True"), "{error}");

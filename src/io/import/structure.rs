@@ -147,7 +147,7 @@ fn refuse_periodic(data: &View) -> Result<()> {
     };
     let flags = match pbc.tensor()? {
         Some(flags) => data.archive.numbers(&flags)?,
-        None => return Err(pbc.invalid(pbc.describe(), "a tensor of flags")),
+        None => vec![f64::from(pbc.flag()?)],
     };
     match flags.iter().all(|flag| *flag == 0.0) {
         true => Ok(()),
