@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable};
 use crate::io::content::wrong_content;
 
 /// Bytes of the first record: a 4-letter word and twenty numbers.
@@ -176,7 +176,7 @@ impl DcdReader {
         if at_end && self.n_read < u64::from(self.n_announced) {
             log::warn!(
                 "{}: found {} frames, but the header announces {}",
-                self.path.display(),
+                printable(self.path.display()),
                 self.n_read,
                 self.n_announced
             );
