@@ -182,7 +182,7 @@ fn decimal(file: &mut Vec<u8>, at: usize, rng: &mut TestRng) {
     // The length of a safetensors header is its first number. Without this change, the header would
     // be damaged and its new number not read.
     let length = file.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-    if file.get(8) == Some(&b'{') && start >= 8 && (start as u64) < length + 8 {
+    if file.get(8) == Some(&b'{') && start >= 8 && (start as u64) < length.saturating_add(8) {
         let length = length.wrapping_add(number.len() as u64).wrapping_sub(n as u64);
         file[..8].copy_from_slice(&length.to_le_bytes());
     }
