@@ -248,6 +248,12 @@ fn files_of_the_wrong_kind_are_called_by_their_names() {
         model,
         "\"flashschnet-model\", which --model takes",
     );
+    let chain = file("chain.pt", &pt::file(&pt::structure(vec![])));
+    let priors = file("priors.pt", &pt::file(&pt::module_dict(pt::keyed_priors())));
+    says(&["energy", "--model", &chain], &chain, "expected a model; --structures takes this file");
+    let inputs = ["energy", "--model", model, "--structures", &priors];
+    says(&inputs, &priors, "expected structures; --model or --priors takes this file");
+    says(&["energy", "--model", model, "--priors", &chain], &chain, "structures and no model");
     let inputs = ["energy", "--model", model, "--structures", structures, "--trajectory"];
     says(&[&inputs[..], &[model]].concat(), model, "a native model, which --model takes");
     says(&[&inputs[..], &[structures]].concat(), structures, "which --structures takes");

@@ -159,6 +159,52 @@ fn many_terms_take_a_moment() {
     assert!(seconds < 2.0, "{seconds} s");
 }
 
+/// The time to compare a trajectory does not grow with the square of its length.
+#[test]
+fn many_steps_take_a_moment() {
+    const STEPS: usize = 150_000;
+    let folder = Folder::new();
+    let model = json!({
+        "file": "model.safetensors", "tensors": {}, "priors": {"p": {"form": "harmonic_distance"}},
+    });
+    let rest = [0.0, 0.0, 0.0, 3.0, 0.0, 0.0];
+    let tensors = [
+        i32s("system/types", &[2], &[0; 2]),
+        i32s("prior/p/index", &[1, 2], &[0, 1]),
+        f64s("prior/p/k", &[1], &[0.0]),
+        f64s("prior/p/x_0", &[1], &[3.0]),
+    ];
+    std::fs::write(folder.path("model.json"), model.to_string()).unwrap();
+    std::fs::write(folder.path("model.safetensors"), file(&tensors)).unwrap();
+    let manifest = json!({
+        "file": "case.safetensors", "tensors": {}, "kind": "nve", "model": "model", "dt": 0.001,
+        "steps": STEPS, "frame_stride_pos_vel": 2 * STEPS,
+    });
+    // Two beads at rest without forces.
+    let zeros = vec![0.0; STEPS + 1];
+    let tensors = [
+        f64s("input/pos0", &[1, 2, 3], &rest),
+        f64s("input/vel0", &[1, 2, 3], &[0.0; 6]),
+        f64s("input/masses", &[2], &[0.1; 2]),
+        f64s("input/beta", &[1], &[1.0]),
+        f64s("out/f64/potential", &[STEPS + 1, 1], &zeros),
+        f64s("out/f64/kinetic", &[STEPS + 1, 1], &zeros),
+        f64s("out/f64/forces_initial", &[1, 2, 3], &[0.0; 6]),
+        f64s("out/f64/forces_final", &[1, 2, 3], &[0.0; 6]),
+    ];
+    let path = folder.path("case.json");
+    std::fs::write(&path, manifest.to_string()).unwrap();
+    std::fs::write(folder.path("case.safetensors"), file(&tensors)).unwrap();
+    let options = Options { exact: true, mixed: false, max_steps: None };
+    let start = Instant::now();
+    let report =
+        verify_file(&path, options, &|system, dynamics| folder.backend.engine(system, dynamics));
+    let seconds = start.elapsed().as_secs_f64();
+    assert_eq!(report.reason, None);
+    assert_eq!(report.comparisons.len(), 2 * STEPS + 3);
+    assert!(seconds < 3.0, "{seconds} s");
+}
+
 #[test]
 fn mutated_cases_fail_or_pass() {
     let folder = Folder::new();

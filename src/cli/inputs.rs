@@ -102,7 +102,8 @@ pub(super) fn load(
         }
         (None, Some(network)) => network,
         (None, None) => {
-            return Err(Error::invalid("content", "no model", "a model").of_file(model));
+            let expected = "a model; --structures takes this file";
+            return Err(Error::invalid("content", "no model", expected).of_file(model));
         }
     };
     network.check().of_file(model)?;

@@ -59,8 +59,8 @@ pub fn import(path: &Path) -> Result<Import> {
 /// [`Error::Invalid`] if `network` has no network, if `priors` has one, or if the model is invalid.
 pub fn combine(network: Import, priors: Import) -> Result<Model> {
     let part = |import: Import, role: &str| {
-        let found = "no model";
-        import.model.ok_or_else(|| Error::invalid(role, found, "a file with a model"))
+        let (found, expected) = ("structures and no model", "a file with a model");
+        import.model.ok_or_else(|| Error::invalid(role, found, expected))
     };
     let (network, priors) = (part(network, "network")?, part(priors, "priors")?);
     if network.schnet.is_none() {

@@ -1,9 +1,11 @@
 //! The files of a case: values of the manifest and tensors, accessed by name.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
@@ -21,6 +23,7 @@ pub(crate) struct Case {
     tensors: Vec<u8>,
     /// The type, the shape and the place in `tensors` of every tensor.
     index: BTreeMap<String, (Dtype, Vec<usize>, Range<usize>)>,
+    references: RefCell<HashMap<String, Rc<Reference>>>,
     /// The path of the manifest; `None` for a built-in case.
     pub(super) path: Option<PathBuf>,
 }
@@ -29,6 +32,12 @@ pub(crate) struct Case {
 pub(crate) struct Tensor {
     pub(crate) shape: Vec<usize>,
     pub(crate) values: Vec<f64>,
+}
+
+/// Results of the reference implementation, and the tolerance of each number.
+pub(crate) struct Reference {
+    pub(crate) tensor: Tensor,
+    pub(crate) tolerance: f64,
 }
 
 impl Tensor {
@@ -96,7 +105,7 @@ impl Case {
             let place = start..start + view.data().len();
             index.insert(name.to_owned(), (view.dtype(), view.shape().to_vec(), place));
         }
-        Ok(Case { manifest, tensors, index, path })
+        Ok(Case { manifest, tensors, index, references: RefCell::default(), path })
     }
 
     /// The case that contains the model of this trajectory.
@@ -136,6 +145,23 @@ impl Case {
             }
         };
         Ok(Tensor { shape: shape.clone(), values })
+    }
+
+    /// Reads the results `out/f64/{name}`. `tolerance` computes their tolerance. A trajectory needs
+    /// the same results in every step, so both are kept.
+    pub(crate) fn reference(
+        &self,
+        name: &str,
+        tolerance: impl FnOnce(&Tensor) -> Result<f64>,
+    ) -> Result<Rc<Reference>> {
+        if let Some(known) = self.references.borrow().get(name) {
+            return Ok(known.clone());
+        }
+        let tensor = self.tensor(&format!("out/f64/{name}"))?;
+        let tolerance = tolerance(&tensor)?;
+        let reference = Rc::new(Reference { tensor, tolerance });
+        self.references.borrow_mut().insert(name.to_owned(), reference.clone());
+        Ok(reference)
     }
 
     /// Whether there is a tensor of that name.
