@@ -157,7 +157,8 @@ impl System {
         let mut molecule_of = Vec::with_capacity(structures.len());
         let mut first_bead = vec![0];
         for (s, structure) in structures.iter().enumerate() {
-            structure.check().map_err(|error| in_structure(error, s))?;
+            // The topology, which structures can share, is checked when it is joined.
+            structure.check_vectors().map_err(|error| in_structure(error, s))?;
             let same = |known: &&Arc<Topology>| {
                 Arc::ptr_eq(known, &structure.topology) || ***known == *structure.topology
             };

@@ -116,3 +116,16 @@ fn masses_in_amu_are_warned_of() {
     let (code, said, _) = run(&with_masses(&[]), &["--integrator", "overdamped", "--dt", "1e-4"]);
     assert_eq!(code, Some(0), "{said}");
 }
+
+#[test]
+fn a_structure_without_beads_is_refused() {
+    let backend = Backend::open(BackendKind::Reference, None).unwrap();
+    let structure = Structure {
+        topology: Arc::new(Topology::default()),
+        positions: Vec::new(),
+        velocities: None,
+    };
+    let error = Simulation::new(&small::model(), &[structure], &Settings::default(), &backend);
+    let error = error.map(drop).unwrap_err().to_string();
+    assert!(error.contains("types: found no beads"), "{error}");
+}

@@ -62,10 +62,10 @@ pub(super) fn replicas(
         return Err(Error::invalid("structures", "none", "at least one"));
     }
     for (s, structure) in structures.iter().enumerate() {
-        structure.check().map_err(|error| in_structure(error, s))?;
+        structure.check_vectors().map_err(|error| in_structure(error, s))?;
     }
     // Beads are numbered in 32 bits on the device, with room for the neighbors of each.
-    let most_beads = structures.iter().map(|s| s.positions.len()).max().unwrap_or(1);
+    let most_beads = structures.iter().map(|s| s.positions.len()).max().unwrap_or(1).max(1);
     let most_replicas = MAX_BEADS / most_beads;
     if settings.n_replicas > most_replicas {
         let expected = format!("at most {most_replicas} replicas of {most_beads} beads");
