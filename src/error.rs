@@ -1,16 +1,16 @@
 //! The error type of the crate. Each message tells the user what to change.
 
+use std::fmt::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// The result type of every function in this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// An error that a user can act on: it names the value, the found content and the expected one.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// A file could not be read or written.
-    #[error("{}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -18,7 +18,6 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A value is wrong.
-    #[error("{}{field}: found {found}, expected {expected}", prefix(origin))]
     Invalid {
         /// The file (or other source) that holds the value; empty if the caller passed the value.
         origin: String,
@@ -30,7 +29,6 @@ pub enum Error {
         expected: String,
     },
     /// The input is valid, but this version does not support it.
-    #[error("{}{what} is not supported{}", prefix(origin), suffix(advice))]
     Unsupported {
         /// The file (or other source) that asks for it; empty if the caller asks for it.
         origin: String,
@@ -40,10 +38,8 @@ pub enum Error {
         advice: String,
     },
     /// The output file exists already.
-    #[error("{}: already exists; choose another output or move it away", .0.display())]
     Exists(PathBuf),
     /// There is no usable device.
-    #[error("no usable adapter: {found}; {advice}")]
     NoAdapter {
         /// The requested adapter and the adapters that exist.
         found: String,
@@ -51,7 +47,6 @@ pub enum Error {
         advice: String,
     },
     /// The job needs more memory, or a larger buffer, than the device or the host has.
-    #[error("out of memory: {what} needs {needed} bytes, {available} are available; {advice}")]
     OutOfMemory {
         /// The buffer or the job.
         what: String,
@@ -63,7 +58,6 @@ pub enum Error {
         advice: String,
     },
     /// The GPU driver reported an error.
-    #[error("GPU error in {during}: {message}")]
     Gpu {
         /// The operation that failed.
         during: String,
@@ -71,10 +65,6 @@ pub enum Error {
         message: String,
     },
     /// The GPU no longer responds.
-    #[error(
-        "the device was lost in {during}: {message}; run again from the last saved state, with fewer \
-         replicas if the driver ended a job that took too long"
-    )]
     DeviceLost {
         /// The operation that failed.
         during: String,
@@ -82,10 +72,6 @@ pub enum Error {
         message: String,
     },
     /// A number of a simulation became infinite, NaN or too large.
-    #[error(
-        "replica {replica} blew up between step {first_step} and step {last_step}: {what}; \
-         try a smaller time step or relax the start"
-    )]
     BlowUp {
         /// The replica, by its global number.
         replica: u32,
@@ -97,7 +83,6 @@ pub enum Error {
         what: String,
     },
     /// Beads are in one place, where the energy is not defined.
-    #[error("replica {replica}: {what}")]
     Overlap {
         /// The replica, counted from 0 among those that were given.
         replica: u32,
@@ -105,10 +90,6 @@ pub enum Error {
         what: String,
     },
     /// A bead has more neighbors than the model allows.
-    #[error(
-        "replica {replica}, bead {bead}: {found} neighbors within the cutoff, but the model's \
-         max_num_neighbors is {limit}; the network is not defined beyond it"
-    )]
     TooManyNeighbors {
         /// The replica, by its global number.
         replica: u32,
@@ -121,12 +102,67 @@ pub enum Error {
     },
 }
 
-fn prefix(origin: &str) -> String {
-    if origin.is_empty() { String::new() } else { format!("{origin}: ") }
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
 }
 
-fn suffix(advice: &str) -> String {
-    if advice.is_empty() { String::new() } else { format!("; {advice}") }
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Names and paths of files can have characters that change the state of a terminal.
+        self.message(&mut Escape(f))
+    }
+}
+
+impl Error {
+    fn message(&self, to: &mut impl Write) -> fmt::Result {
+        let prefix = |origin: &str| match origin {
+            "" => String::new(),
+            origin => format!("{origin}: "),
+        };
+        match self {
+            Error::Io { path, source } => write!(to, "{}: {source}", path.display()),
+            Error::Invalid { origin, field, found, expected } => {
+                write!(to, "{}{field}: found {found}, expected {expected}", prefix(origin))
+            }
+            Error::Unsupported { origin, what, advice } => {
+                let separator = if advice.is_empty() { "" } else { "; " };
+                write!(to, "{}{what} is not supported{separator}{advice}", prefix(origin))
+            }
+            Error::Exists(path) => {
+                let path = path.display();
+                write!(to, "{path}: already exists; choose another output or move it away")
+            }
+            Error::NoAdapter { found, advice } => {
+                write!(to, "no usable adapter: {found}; {advice}")
+            }
+            Error::OutOfMemory { what, needed, available, advice } => write!(
+                to,
+                "out of memory: {what} needs {needed} bytes, {available} are available; {advice}"
+            ),
+            Error::Gpu { during, message } => write!(to, "GPU error in {during}: {message}"),
+            Error::DeviceLost { during, message } => write!(
+                to,
+                "the device was lost in {during}: {message}; run again from the last saved state, \
+                 with fewer replicas if the driver ended a job that took too long"
+            ),
+            Error::BlowUp { replica, first_step, last_step, what } => write!(
+                to,
+                "replica {replica} blew up between step {first_step} and step {last_step}: {what}; \
+                 try a smaller time step or relax the start"
+            ),
+            Error::Overlap { replica, what } => write!(to, "replica {replica}: {what}"),
+            Error::TooManyNeighbors { replica, bead, found, limit } => write!(
+                to,
+                "replica {replica}, bead {bead}: {found} neighbors within the cutoff, but the \
+                 model's max_num_neighbors is {limit}; the network is not defined beyond it"
+            ),
+        }
+    }
 }
 
 impl Error {
@@ -138,15 +174,16 @@ impl Error {
     ) -> Self {
         Error::Invalid {
             origin: String::new(),
-            field: tame(field.into()),
-            found: tame(found.to_string()),
-            expected: expected.into(),
+            field: cut(field.into()),
+            found: cut(found.to_string()),
+            expected: cut(expected.into()),
         }
     }
 
     /// Valid input that this version does not support.
     pub fn unsupported(what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Error::Unsupported { origin: String::new(), what: tame(what.into()), advice: advice.into() }
+        let (what, advice) = (cut(what.into()), cut(advice.into()));
+        Error::Unsupported { origin: String::new(), what, advice }
     }
 
     /// A failed file operation.
@@ -156,12 +193,12 @@ impl Error {
 
     /// A failed GPU operation.
     pub fn gpu(during: impl Into<String>, message: impl ToString) -> Self {
-        Error::Gpu { during: during.into(), message: message.to_string() }
+        Error::Gpu { during: during.into(), message: one_line(message) }
     }
 
     /// A device that no longer responds.
     pub fn device_lost(during: impl Into<String>, message: impl ToString) -> Self {
-        Error::DeviceLost { during: during.into(), message: message.to_string() }
+        Error::DeviceLost { during: during.into(), message: one_line(message) }
     }
 
     /// Adds the file to the error, unless the error already names its origin.
@@ -178,18 +215,68 @@ impl Error {
 /// Text from a file is cut to this many characters in a message.
 const MOST: usize = 600;
 
-/// Makes text from a file safe to print: cuts long text, and escapes control characters, which
-/// could change the state of a terminal.
-fn tame(text: String) -> String {
-    if text.chars().count() <= MOST && !text.contains(char::is_control) {
-        return text;
+fn cut(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(MOST) {
+        text.truncate(end);
+        text.push('…');
     }
-    let escaped = text.chars().take(MOST).map(|c| match c.is_control() {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
-    });
-    let end = if text.chars().nth(MOST).is_some() { "…" } else { "" };
-    escaped.collect::<String>() + end
+    text
+}
+
+/// The message of a driver, which can have several lines, in one line.
+fn one_line(message: impl ToString) -> String {
+    message.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a character does more than appear: it controls a terminal, ends a line, or changes the
+/// direction of the text after it.
+pub(crate) fn is_control(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The largest number of characters in the name of a prior or of a tuple list.
+const LONGEST_NAME: usize = 200;
+
+/// Checks the name of a prior or of a tuple list, which appears in tables, files and messages.
+pub(crate) fn check_name(field: &str, name: &str) -> Result<()> {
+    if name.contains(is_control) {
+        let expected = "a name without line ends and other control characters";
+        return Err(Error::invalid(field, format!("{name:?}"), expected));
+    }
+    match name.chars().count() {
+        n if n > LONGEST_NAME => {
+            let expected = format!("at most {LONGEST_NAME}");
+            Err(Error::invalid(field, format!("{n} characters"), expected))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Text with control characters escaped, for messages that show a name or a path.
+pub fn printable(text: impl fmt::Display) -> String {
+    let mut escaped = String::new();
+    // Writing to a string cannot fail.
+    let _ = write!(Escape(&mut escaped), "{text}");
+    escaped
+}
+
+/// Escapes control characters in the text that passes through.
+struct Escape<'a, W>(&'a mut W);
+
+impl<W: Write> Write for Escape<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for part in text.split_inclusive(is_control) {
+            match part.chars().next_back().filter(|c| is_control(*c)) {
+                Some(last) => {
+                    self.0.write_str(&part[..part.len() - last.len_utf8()])?;
+                    write!(self.0, "{}", last.escape_default())?;
+                }
+                None => self.0.write_str(part)?,
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Adds the file to the error of a result.
@@ -209,12 +296,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_file_says_is_cut_and_cannot_speak_to_a_terminal() {
-        let long = Error::unsupported("é\u{1b}[2J".repeat(200), "").to_string();
-        assert!(long.len() < 4000, "{long}");
-        assert!(
-            !long.contains(char::is_control) && long.contains("é\\u{1b}[2J") && long.contains('…')
-        );
-        assert_eq!(tame("zip member a/b".into()), "zip member a/b");
+    fn no_text_of_an_error_controls_a_terminal() {
+        const NAME: &str = "é\u{1b}[2J\u{9b}\n\u{202e}";
+        let text = || NAME.repeat(200);
+        let io = std::io::Error::other(NAME);
+        let errors = [
+            Error::unsupported(text(), text()),
+            Error::invalid(text(), text(), text()).of_file(Path::new(NAME)),
+            Error::io(Path::new(NAME), io),
+            Error::Exists(NAME.into()),
+            Error::gpu(NAME, NAME),
+            Error::device_lost(NAME, NAME),
+            Error::NoAdapter { found: NAME.into(), advice: NAME.into() },
+        ];
+        for error in errors {
+            let shown = error.to_string();
+            assert!(!shown.contains(is_control) && shown.contains("é\\u{1b}[2J\\u{9b}"), "{shown}");
+            assert!(shown.len() < 9000, "{shown}");
+        }
+        let plain = Error::invalid("a/b", "x\ty", "é").of_file(Path::new("some file")).to_string();
+        assert_eq!(plain, "some file: a/b: found x\\ty, expected é");
+        assert_eq!(printable("zip member a/b\r"), "zip member a/b\\r");
     }
 }

@@ -1,11 +1,13 @@
 //! A molecule without its potential: bead types, masses, tuple lists and coordinates.
 
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_name};
 
 /// A list of bead tuples. The prior term of the same name acts on them.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub struct TupleList {
     /// The name of the prior term.
     pub name: String,
@@ -20,7 +22,8 @@ pub struct TupleList {
 pub struct Topology {
     /// Bead types, which are row numbers of the embedding table. `[n_beads]`
     pub types: Vec<u32>,
-    /// Masses in the mass unit of [`crate::units`]. `[n_beads]`
+    /// Masses in the mass unit of [`crate::units`]. `[n_beads]`, or empty if none are given: energies
+    /// and overdamped dynamics need none.
     pub masses: Vec<f64>,
     /// Tuple lists, at most one per name.
     pub lists: Vec<TupleList>,
@@ -44,8 +47,8 @@ impl Topology {
         if n_beads == 0 {
             return Err(Error::invalid("types", "no beads", "at least one"));
         }
-        if self.masses.len() != n_beads {
-            let expected = format!("{n_beads}, one per bead");
+        if !self.masses.is_empty() && self.masses.len() != n_beads {
+            let expected = format!("{n_beads}, one per bead, or none");
             return Err(Error::invalid("masses", self.masses.len(), expected));
         }
         if let Some((bead, mass)) =
@@ -53,12 +56,14 @@ impl Topology {
         {
             return Err(Error::invalid(format!("masses[{bead}]"), mass, "a mass > 0"));
         }
-        for (l, list) in self.lists.iter().enumerate() {
+        let mut names = HashSet::new();
+        for list in &self.lists {
+            check_name("list name", &list.name)?;
             let field = format!("list {}", list.name);
             if !(2..=4).contains(&list.order) {
                 return Err(Error::invalid(field, format!("order {}", list.order), "2, 3 or 4"));
             }
-            if self.lists[..l].iter().any(|other| other.name == list.name) {
+            if !names.insert(&list.name) {
                 return Err(Error::invalid(field, "given twice", "one list per name"));
             }
             for (t, tuple) in list.tuples.iter().enumerate() {
@@ -81,6 +86,11 @@ impl Structure {
     /// Checks the topology, and the number and finiteness of positions and velocities.
     pub fn check(&self) -> Result<()> {
         self.topology.check()?;
+        self.check_vectors()
+    }
+
+    /// Checks everything but the topology, which structures can share.
+    pub(crate) fn check_vectors(&self) -> Result<()> {
         check_vectors("positions", &self.positions, self.topology.types.len())?;
         if let Some(velocities) = &self.velocities {
             check_vectors("velocities", velocities, self.topology.types.len())?;
@@ -101,6 +111,44 @@ pub(crate) fn check_vectors(field: &str, vectors: &[[f64; 3]], n_beads: usize) -
             "finite numbers",
         )),
         None => Ok(()),
+    }
+}
+
+/// Topologies without duplicates. The time to add one does not depend on their number.
+#[derive(Debug, Default)]
+pub(crate) struct Topologies {
+    all: Vec<Arc<Topology>>,
+    /// The indices of the topologies with the same hash.
+    by_hash: HashMap<u64, Vec<usize>>,
+}
+
+impl Topologies {
+    /// The index of an equal topology, which is this one if there was none.
+    pub(crate) fn add(&mut self, topology: &Arc<Topology>) -> usize {
+        let mut hasher = DefaultHasher::new();
+        topology.types.hash(&mut hasher);
+        topology.masses.iter().for_each(|mass| mass.to_bits().hash(&mut hasher));
+        topology.lists.hash(&mut hasher);
+        let same = self.by_hash.entry(hasher.finish()).or_default();
+        let equal = |known: &&usize| {
+            Arc::ptr_eq(&self.all[**known], topology) || self.all[**known] == *topology
+        };
+        if let Some(known) = same.iter().find(equal) {
+            return *known;
+        }
+        same.push(self.all.len());
+        self.all.push(topology.clone());
+        self.all.len() - 1
+    }
+
+    /// The topology with an index.
+    pub(crate) fn get(&self, index: usize) -> &Arc<Topology> {
+        &self.all[index]
+    }
+
+    /// All topologies in the order of their indices.
+    pub(crate) fn all(&self) -> &[Arc<Topology>] {
+        &self.all
     }
 }
 

@@ -55,7 +55,7 @@ impl Term {
 pub struct Molecule {
     /// Bead types, which are row numbers of the embedding table. `[n_beads]`
     pub types: Vec<u32>,
-    /// Masses in the mass unit of [`crate::units`]. `[n_beads]`
+    /// Masses in the mass unit of [`crate::units`], NaN if the topology has none. `[n_beads]`
     pub masses: Vec<f64>,
     /// The prior terms, in the order of the model. A term without tuples stays in the list.
     pub terms: Vec<Term>,
@@ -128,7 +128,11 @@ impl Molecule {
                 );
             }
         }
-        let (types, masses) = (topology.types.clone(), topology.masses.clone());
+        let types = topology.types.clone();
+        let masses = match topology.masses.is_empty() {
+            true => vec![f64::NAN; types.len()],
+            false => topology.masses.clone(),
+        };
         Ok(Molecule { types, masses, terms })
     }
 
@@ -168,7 +172,8 @@ impl System {
         let mut molecule_of = Vec::with_capacity(structures.len());
         let mut first_bead = vec![0];
         for (s, structure) in structures.iter().enumerate() {
-            structure.check().map_err(|error| in_structure(error, s))?;
+            // The topology, which structures can share, is checked when it is joined.
+            structure.check_vectors().map_err(|error| in_structure(error, s))?;
             let same = |known: &&Arc<Topology>| {
                 Arc::ptr_eq(known, &structure.topology) || ***known == *structure.topology
             };
@@ -248,7 +253,8 @@ impl System {
         &self.molecules[self.molecule_of[r]]
     }
 
-    /// The mass of every bead of every replica, in the mass unit of [`crate::units`].
+    /// The mass of every bead of every replica, in the mass unit of [`crate::units`]; NaN for a
+    /// molecule without masses.
     pub fn masses(&self) -> Vec<f64> {
         (0..self.n_replicas()).flat_map(|r| self.molecule(r).masses.iter().copied()).collect()
     }

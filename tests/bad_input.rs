@@ -9,6 +9,7 @@ use crate::common::program::{
     PROGRAM, program, small_files, small_system, stderr, stdout, with_system,
 };
 use crate::common::small;
+use crate::pt;
 
 /// The program prints one line that starts with `error: ` and names the fault, and exits with 1.
 #[test]
@@ -128,7 +129,7 @@ fn bad_files_are_named() {
         (model, path("mass"), "masses[0]: found 0, expected a mass > 0"),
         (model, path("type"), "types[0]: found 77, expected a bead type below 21"),
         (model, path("tuple"), "expected a bead below 12"),
-        (model, path("text"), "text: content: found first bytes"),
+        (model, path("text"), "text: content: found a text that starts with"),
         (model, path("empty"), "an empty file"),
         (model, path("short"), "short: "),
         (model, path("nowhere"), "nowhere: No such file"),
@@ -173,4 +174,151 @@ fn an_unwritable_output_is_named() {
     let output = with_system("run", &["--replicas", "1", "--steps", "1"], folder).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("error: /proc/flashschnet: "), "{}", stderr(&output));
+}
+
+/// A file of the wrong kind is called by its name, whichever option it is given to.
+#[test]
+fn files_of_the_wrong_kind_are_called_by_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let zip = |names: &[&str]| {
+        let members: Vec<_> = names.iter().map(|n| ((*n).to_owned(), b"N.".to_vec())).collect();
+        pt::zip(&members)
+    };
+    let [model, structures] = small_files().each_ref().map(|path| path.to_str().unwrap());
+    let frames = crate::common::dcd::Dcd::default().bytes(&crate::common::dcd::frames(2, 12, &[]));
+    let mut code = zip(&["a/data.pkl", "a/code/__torch__/m.py"]);
+    // TorchScript compresses its code.
+    let entry = code.windows(4).rposition(|bytes| bytes == b"PK\x01\x02").unwrap();
+    code[entry + 10] = 8;
+    let lfs = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n";
+    // For each file: its name, and how it is called.
+    let table = [
+        (file("pointer.pt", lfs), "a Git LFS pointer"),
+        (file("page.pt", b"\xef\xbb\xbf\n <!DOCTYPE html><html></html>"), "a web page (HTML)"),
+        (file("script.pt", &code), "a TorchScript archive"),
+        (file("script2.pt", &zip(&["a/data.pkl", "a/constants.pkl"])), "a TorchScript archive"),
+        (file("positions.npz", &zip(&["positions.npy"])), "a NumPy archive (.npz)"),
+        (file("other.zip", &zip(&["readme.txt"])), "a zip file of another program"),
+        (file("chain.pdb", b"ATOM      1  CA  ALA A   1\n"), "a PDB file"),
+        (file("chain.cif", b"data_1UBQ\n"), "an mmCIF file"),
+        (file("answer.json", b"{\"error\": \"Not Found\"}"), "a JSON text"),
+        (file("model.pt.gz", b"\x1f\x8b\x08\x00rest"), "a gzip file"),
+        (file("old.pt", b"\x80\x02\x8a\nrest"), "PyTorch before 1.6"),
+        (file("frames.dcd", &frames), "a DCD trajectory, which --trajectory takes"),
+        (file("frames.xtc", b"\0\0\x07\xcb\0\0\0\x0c"), "an XTC trajectory, which --trajectory"),
+        (file("noise.bin", b"\x01\x02\x03\x04\xff\xfe"), "binary data of an unknown kind"),
+    ];
+    let says = |arguments: &[&str], path: &str, name: &str| {
+        let output = program(arguments);
+        let said = [stderr(&output), stdout(&output)].concat();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains(path) && said.contains(name), "{arguments:?}: {said}");
+        // No dump of bytes.
+        let message = said.replace(path, "");
+        assert!(!message.contains('[') && !message.contains("0x"), "{arguments:?}: {said}");
+    };
+    let out = folder.path().join("out");
+    let out = out.to_str().unwrap();
+    for (path, name) in &table {
+        says(&["energy", "--model", path, "--structures", structures], path, name);
+        says(&["energy", "--model", model, "--structures", path], path, name);
+        says(&["energy", "--model", model, "--priors", path], path, name);
+        says(&["import", path, "-o", out], path, name);
+        if !name.contains("--trajectory") {
+            let zipped = name.contains("TorchScript") || name.contains("another program");
+            let name = if zipped { "a .pt or zip file" } else { name };
+            let inputs = ["--model", model, "--structures", structures];
+            let arguments = [&["energy"], &inputs[..], &["--trajectory", path]].concat();
+            says(&arguments, path, name);
+        }
+        if *name != "a JSON text" {
+            let name = match pt_or_npz(name) {
+                true => "expected the JSON manifest of a case",
+                false => name,
+            };
+            says(&["verify", "--backend", "reference", path], path, name);
+        }
+    }
+    // Files of this program under the wrong option.
+    says(&["energy", "--model", structures], structures, "which --structures takes");
+    says(
+        &["energy", "--model", model, "--structures", model],
+        model,
+        "\"flashschnet-model\", which --model takes",
+    );
+    let chain = file("chain.pt", &pt::file(&pt::structure(vec![])));
+    let priors = file("priors.pt", &pt::file(&pt::module_dict(pt::keyed_priors())));
+    says(&["energy", "--model", &chain], &chain, "expected a model; --structures takes this file");
+    let inputs = ["energy", "--model", model, "--structures", &priors];
+    says(&inputs, &priors, "expected structures; --model or --priors takes this file");
+    says(&["energy", "--model", model, "--priors", &chain], &chain, "structures and no model");
+    let inputs = ["energy", "--model", model, "--structures", structures, "--trajectory"];
+    says(&[&inputs[..], &[model]].concat(), model, "a native model, which --model takes");
+    says(&[&inputs[..], &[structures]].concat(), structures, "which --structures takes");
+    says(&["verify", "--backend", "reference", model], model, "which --model takes");
+    let case = file("case.json", b"{\"file\": \"x\", \"tensors\": {}}");
+    says(&["energy", "--model", &case], &case, "a reference case, which `flashschnet verify`");
+}
+
+fn pt_or_npz(name: &str) -> bool {
+    ["TorchScript", "another program"].iter().any(|zip| name.contains(zip))
+}
+
+/// Names in files and names of files never reach a terminal, a table or a log with characters that
+/// control it.
+#[test]
+fn names_control_no_terminal() {
+    const BAD: [&str; 4] = ["\u{1b}]0;title\u{7}", "a\nerror: all fine", "\u{9b}2J", "\u{202e}x"];
+    let folder = tempfile::tempdir().unwrap();
+    let [_, structures] = small_files().each_ref().map(|path| path.to_str().unwrap());
+    let silent = |arguments: &[&str]| {
+        let output = program(arguments);
+        let said = [stderr(&output), stdout(&output)].concat();
+        let control = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!said.contains(control), "{said:?}");
+        assert!(!said.lines().any(|line| line.contains("all fine") && line.len() < 40), "{said}");
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        said
+    };
+    for bad in BAD {
+        // In a pickle, in the library, and in the name of a file.
+        let path = folder.path().join("model.pt");
+        let path = path.to_str().unwrap();
+        let (_, prior) = pt::keyed_priors().remove(0);
+        for value in [
+            pt::module_dict(vec![(bad, prior.clone())]),
+            pt::prior("GeneralBonds", bad, vec![]),
+            pt::Py::Str(bad.into()),
+            pt::structure(vec![("pos", bad.into())]),
+            pt::module(("mlcg.nn", "Unknown"), [], [(bad, prior.clone())], []),
+        ] {
+            std::fs::write(path, pt::file(&value)).unwrap();
+            silent(&["energy", "--model", path, "--structures", structures]);
+            silent(&["energy", "--model", structures, "--structures", path]);
+            silent(&["import", path, "-o", folder.path().join("out").to_str().unwrap()]);
+        }
+        let mut model = small::model();
+        model.priors[0].name = bad.into();
+        let error = model.check().unwrap_err().to_string();
+        assert!(error.contains("prior name: found") && !error.contains(char::is_control));
+        let mut topology = (*small::structures()[0].topology).clone();
+        topology.lists[0].name = bad.into();
+        assert!(topology.check().unwrap_err().to_string().contains("list name: found"));
+
+        let path = folder.path().join(bad.replace('/', "-"));
+        let path = path.to_str().unwrap();
+        silent(&["energy", "--model", path]);
+        std::fs::write(path, "text").unwrap();
+        silent(&["energy", "--model", path]);
+        silent(&["verify", "--backend", "reference", path]);
+    }
+    let mut model = small::model();
+    model.priors[0].name = "x".repeat(201);
+    let error = model.check().unwrap_err().to_string();
+    assert!(error.contains("found 201 characters, expected at most 200"), "{error}");
 }

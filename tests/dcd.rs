@@ -92,7 +92,7 @@ fn what_is_not_read_is_refused_by_name() {
     refused("wide, big", &wide_and_big, "64-bit record markers");
     refused("velocities", &with(|dcd| dcd.kind = *b"VELD"), "velocities is not supported");
     refused("other", &with(|dcd| dcd.kind = *b"ABCD"), "kind: found \"ABCD\", expected CORD");
-    refused("text", b"hello, world", "first record");
+    refused("text", b"hello, world", "expected a DCD trajectory");
     refused("empty", b"", "the header: found the end of the file");
     refused("no beads", &Dcd::default().bytes(&[]), "beads: found 0");
     let mut many = Dcd::default().bytes(&some);

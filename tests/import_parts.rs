@@ -378,7 +378,7 @@ fn what_this_version_does_not_have_is_refused_by_name_and_place() {
             pt::structure(vec![("pos", f32s(&[3, 2], [0.0; 6]))]),
             "pos: found shape [3, 2], expected (3, 3)",
         ),
-        (pt::structure(vec![("masses", Py::None)]), "found no masses"),
+        (pt::structure(vec![("atom_types", Py::None)]), "found no atom_types"),
         (pt::structure(vec![("atom_types", i64s(&[3], [-1, 0, 0]))]), "atom_types: found -1"),
         (Py::List(vec![]), "found an empty list"),
         (Py::List(vec![Py::Int(3)]), "the structure 3 at 0"),

@@ -7,10 +7,15 @@ mod counting;
 // Writes DCD files.
 #[path = "common/dcd.rs"]
 mod dcd;
+// Mutated files.
+#[path = "common/mutate.rs"]
+mod mutate;
 // Writes `.pt` files.
 mod pt;
 
 // Damaged and malicious model and structure files: no panic, bounded memory.
 mod hostile;
+// Damaged cases of `verify`: no panic, bounded memory.
+mod hostile_case;
 // Damaged trajectories: no panic, bounded memory.
 mod hostile_trajectory;

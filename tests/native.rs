@@ -204,7 +204,9 @@ fn files_of_the_wrong_kind_say_what_they_are() {
     write_model(&path, &model).unwrap();
     let error = load_structures(&path).unwrap_err().to_string();
     assert!(
-        error.ends_with(r#"format: found "flashschnet-model", expected "flashschnet-structures""#),
+        error.ends_with(
+            r#"found "flashschnet-model", which --model takes, expected "flashschnet-structures""#
+        ),
         "{error}"
     );
     assert!(load_model_and_structures(&path).is_err());
@@ -212,7 +214,7 @@ fn files_of_the_wrong_kind_say_what_they_are() {
     assert!(Model::load(&path).is_err());
     for (content, expected) in [
         (&b""[..], "an empty file"),
-        (b"HEADER    PROTEIN", "first bytes"),
+        (b"HEADER    PROTEIN", "a PDB file"),
         (b"\x80\x02}q\x00.", "before 1.6"),
         (b"PK\x03\x04", "no end of the central directory"),
     ] {

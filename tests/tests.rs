@@ -47,6 +47,8 @@ mod parity;
 
 // The library's interface, and physics within a stated number of standard errors.
 mod simulation;
+// Structures without masses, and masses in the wrong unit.
+mod masses;
 // The folder of output files that a run writes.
 mod output;
 // The built-in system.
@@ -61,6 +63,7 @@ mod cuda;
 
 // Model and structure files of the field's Python tools, and native files.
 mod import;
+mod import_field;
 mod import_parts;
 mod import_priors;
 mod native;

@@ -214,7 +214,7 @@ fn bad_trajectories_are_named() {
         ("nan.dcd", "frame 2, bead 4: found [inf, "),
         ("wide.dcd", "a DCD file with 64-bit record markers is not supported"),
         ("empty", "content: found an empty file, expected a trajectory"),
-        ("text", "content: found first bytes"),
+        ("text", "content: found a text that starts with"),
         ("flat.npy", "shape: found [3, 36], expected (frames, beads, 3) or (replicas"),
         ("other.npy", "frames: found 5 beads, expected 12"),
         ("none.npy", "frames: found none"),

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
-use flashschnet::error::OfFile;
+use flashschnet::error::{OfFile, printable};
 use flashschnet::io::import::{Import, combine, import};
 use flashschnet::io::load_structures;
 use flashschnet::model::Model;
@@ -68,7 +68,7 @@ impl InputOptions {
     /// The names of the input files, or of the built-in system.
     pub(super) fn source(&self) -> String {
         let files = self.model.iter().chain(&self.priors).chain(&self.structures);
-        let files: Vec<String> = files.map(|file| file.display().to_string()).collect();
+        let files: Vec<String> = files.map(|file| printable(file.display())).collect();
         if files.is_empty() { "built-in system".into() } else { files.join(", ") }
     }
 
@@ -102,7 +102,8 @@ pub(super) fn load(
         }
         (None, Some(network)) => network,
         (None, None) => {
-            return Err(Error::invalid("content", "no model", "a model").of_file(model));
+            let expected = "a model; --structures takes this file";
+            return Err(Error::invalid("content", "no model", expected).of_file(model));
         }
     };
     network.check().of_file(model)?;
@@ -114,7 +115,7 @@ pub(super) fn load(
         let of_file = load_structures(path)?;
         if structures.len() > 1 && !of_file.is_empty() {
             let last = all.len() + of_file.len() - 1;
-            log::info!("{}: structures {} to {last}", path.display(), all.len());
+            log::info!("{}: structures {} to {last}", printable(path.display()), all.len());
         }
         all.extend(of_file);
     }

@@ -77,13 +77,15 @@ pub struct Dynamics {
 }
 
 impl Dynamics {
-    /// Dynamics for an engine that only evaluates: constant energy, replicas numbered from 0.
+    /// Dynamics for an engine that only evaluates: overdamped, which needs no masses, and replicas
+    /// numbered from 0.
     pub fn none(system: &System) -> Self {
         let replica_ids = (0..system.n_replicas() as u32).collect();
-        Dynamics { integrator: Integrator::Nve, dt: 0.001, seed: 0, replica_ids }
+        let integrator = Integrator::Overdamped { friction: 1.0 };
+        Dynamics { integrator, dt: 0.001, seed: 0, replica_ids }
     }
 
-    /// Checks counts and ranges.
+    /// Checks counts and ranges, and that the beads have masses if the integrator needs them.
     ///
     /// # Errors
     /// [`Error::Invalid`] names the first value that is wrong.
@@ -95,6 +97,17 @@ impl Dynamics {
             && !(friction.is_finite() && friction > 0.0)
         {
             return Err(Error::invalid("friction", friction, "a number > 0"));
+        }
+        if self.integrator.has_velocities()
+            && let Some(replica) =
+                (0..system.n_replicas()).find(|r| system.molecule(*r).masses[0].is_nan())
+        {
+            let expected = format!(
+                "structures with masses, which {} dynamics needs; --integrator overdamped needs none",
+                self.integrator.name()
+            );
+            let found = format!("none in the structure of replica {replica}");
+            return Err(Error::invalid("masses", found, expected));
         }
         check_count("replica_ids", self.replica_ids.len(), system.n_replicas())
     }

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
+use super::content::{ENOUGH, is_safetensors, wrong_content};
 use super::import::{Import, import};
 use super::native::{read_model, read_structures};
 use crate::error::{Error, Result};
@@ -19,22 +20,15 @@ enum Kind {
 fn kind(path: &Path) -> Result<Kind> {
     let io = |error| Error::io(path, error);
     let mut start = Vec::new();
-    std::fs::File::open(path).map_err(io)?.take(9).read_to_end(&mut start).map_err(io)?;
+    let enough = ENOUGH as u64;
+    std::fs::File::open(path).map_err(io)?.take(enough).read_to_end(&mut start).map_err(io)?;
     if start.starts_with(b"PK") {
         Ok(Kind::Torch)
-    // A safetensors file starts with the length of the header in 8 bytes, then the header in JSON.
-    } else if start.get(8) == Some(&b'{') {
+    } else if is_safetensors(&start) {
         Ok(Kind::Native)
-    // An older format of torch.save, which the import refuses with a message of its own.
-    } else if start.starts_with(&[0x80]) {
-        Ok(Kind::Torch)
     } else {
         let expected = "a .pt file of torch.save, or a native file (safetensors)";
-        let found = match start.is_empty() {
-            true => "an empty file".to_owned(),
-            false => format!("first bytes {start:02x?}"),
-        };
-        Err(Error::invalid("content", found, expected).of_file(path))
+        Err(wrong_content(&start, expected).of_file(path))
     }
 }
 
@@ -52,9 +46,9 @@ impl Model {
     pub fn load(path: &Path) -> Result<Model> {
         match kind(path)? {
             Kind::Native => read_model(path),
-            Kind::Torch => import(path)?
-                .model
-                .ok_or_else(|| missing(path, "structures and no model", "a model")),
+            Kind::Torch => import(path)?.model.ok_or_else(|| {
+                missing(path, "structures and no model", "a model; --structures takes this file")
+            }),
         }
     }
 }
@@ -67,9 +61,13 @@ impl Model {
 pub fn load_structures(path: &Path) -> Result<Vec<Structure>> {
     match kind(path)? {
         Kind::Native => read_structures(path),
-        Kind::Torch => import(path)?
-            .structures
-            .ok_or_else(|| missing(path, "a model and no structures", "structures")),
+        Kind::Torch => import(path)?.structures.ok_or_else(|| {
+            missing(
+                path,
+                "a model and no structures",
+                "structures; --model or --priors takes this file",
+            )
+        }),
     }
 }
 

@@ -4,6 +4,7 @@
 //! leave a part of a frame at the end. Other files appear under their names only when they are
 //! complete.
 
+pub(crate) mod content;
 mod file;
 pub mod import;
 mod load;

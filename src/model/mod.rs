@@ -11,7 +11,9 @@ pub use prior::{Prior, PriorForm, PriorParameters};
 pub use radial::{Cutoff, RadialBasis, RadialFunctions};
 pub use schnet::{Activation, Interaction, Linear, SchNet};
 
-use crate::error::{Error, Result};
+use std::collections::HashSet;
+
+use crate::error::{Error, Result, check_name};
 
 /// The name of the network's energy term.
 pub const SCHNET: &str = "SchNet";
@@ -34,10 +36,11 @@ impl Model {
         if let Some(schnet) = &self.schnet {
             schnet.check()?;
         }
-        for (i, prior) in self.priors.iter().enumerate() {
+        let mut names = HashSet::from([SCHNET]);
+        for prior in &self.priors {
+            check_name("prior name", &prior.name)?;
             prior.check()?;
-            if prior.name == SCHNET || self.priors[..i].iter().any(|other| other.name == prior.name)
-            {
+            if !names.insert(&prior.name) {
                 return Err(Error::invalid("prior name", &prior.name, "a unique name"));
             }
         }

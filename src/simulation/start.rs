@@ -7,7 +7,7 @@ use crate::model::Model;
 use crate::random::{Stream, normal3};
 use crate::sanity;
 use crate::structure::{Structure, in_structure};
-use crate::system::System;
+use crate::system::{Molecule, System};
 use crate::units;
 
 /// More beads than this in all replicas together are refused.
@@ -67,10 +67,10 @@ pub(super) fn replicas(
         return Err(Error::invalid("structures", "none", "at least one"));
     }
     for (s, structure) in structures.iter().enumerate() {
-        structure.check().map_err(|error| in_structure(error, s))?;
+        structure.check_vectors().map_err(|error| in_structure(error, s))?;
     }
     // Beads are numbered in 32 bits on the device, with room for the neighbors of each.
-    let most_beads = structures.iter().map(|s| s.positions.len()).max().unwrap_or(1);
+    let most_beads = structures.iter().map(|s| s.positions.len()).max().unwrap_or(1).max(1);
     let most_replicas = MAX_BEADS / most_beads;
     if settings.n_replicas > most_replicas {
         let expected = format!("at most {most_replicas} replicas of {most_beads} beads");
@@ -89,8 +89,30 @@ pub(super) fn replicas(
             log::warn!("structure {s}: {doubt}");
         }
     }
+    if settings.integrator.has_velocities() {
+        system.molecules.iter().for_each(warn_of_amu);
+    }
     let system = system.select(numbers.iter().copied());
     Ok((numbers, system))
+}
+
+/// The lightest bead that a coarse-grained model has in practice, amu.
+const LIGHTEST: f64 = 1.5;
+
+/// Warns if the masses of a molecule seem to be in amu. In the mass unit of [`crate::units`] a bead of
+/// 200 amu has a mass of 0.48.
+fn warn_of_amu(molecule: &Molecule) {
+    let lightest = molecule.masses.iter().copied().fold(f64::INFINITY, f64::min);
+    let heaviest = molecule.masses.iter().copied().fold(0.0, f64::max);
+    if lightest > LIGHTEST {
+        log::warn!(
+            "the masses of a molecule of {} beads are {lightest} to {heaviest} in units of 418.4 amu, \
+             which is {:.0} to {:.0} amu; masses in amu must be divided by 418.4",
+            molecule.n_beads(),
+            lightest / units::AMU,
+            heaviest / units::AMU,
+        );
+    }
 }
 
 /// The dynamics of all replicas.

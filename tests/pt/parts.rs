@@ -168,8 +168,8 @@ pub fn static_prior(class: &'static str, tensors: Vec<(&str, Py)>) -> Py {
     module(("mlcg.simulation.specialize_prior", class), tensors, [], [])
 }
 
-/// A structure of three beads in a row.
-pub fn structure(extra: Vec<(&str, Py)>) -> Py {
+/// The data of a structure of three beads in a row.
+pub fn structure_data(extra: Vec<(&str, Py)>) -> Vec<(&str, Py)> {
     let list = |order: i64, mapping: Py| {
         dict([
             ("tag", "list".into()),
@@ -204,10 +204,16 @@ pub fn structure(extra: Vec<(&str, Py)>) -> Py {
     ];
     data.retain(|(name, _)| !extra.iter().any(|(other, _)| other == name));
     data.extend(extra);
+    data
+}
+
+/// A structure of three beads in a row.
+pub fn structure(extra: Vec<(&str, Py)>) -> Py {
+    let mapping = dict(structure_data(extra));
     let store = object(
         "torch_geometric.data.storage",
         "GlobalStorage",
-        dict([("_mapping", dict(data)), ("_parent", Py::Ref(9))]),
+        dict([("_mapping", mapping), ("_parent", Py::Ref(9))]),
     );
     let data = object("mlcg.data.atomic_data", "AtomicData", dict([("_store", store)]));
     // The store refers back to the structure that holds it (`_parent`).
@@ -240,4 +246,73 @@ pub fn long_lists(n: i64) -> Py {
     let beads = (0..2 * n).map(|i| if i < n { 0 } else { 1 + i % 2 });
     let list = dict([("order", Py::Int(2)), ("index_mapping", i64s(&[2, n], beads))]);
     dict([("bonds", list)])
+}
+
+/// The tensors of a module and of its submodules by name, as `state_dict()` returns them.
+pub fn state_dict(module: &Py, prefix: &str) -> Vec<(String, Py)> {
+    let module = match module {
+        Py::Share(_, inner) => inner,
+        other => other,
+    };
+    let Py::Object(_, state) = module else { return Vec::new() };
+    let Py::Dict(parts) = &**state else { return Vec::new() };
+    let mut all = Vec::new();
+    for (part, items) in parts {
+        let (Py::Str(part), Py::Dict(items)) = (part, items) else { continue };
+        for (name, value) in items {
+            let Py::Str(name) = name else { continue };
+            match part.as_str() {
+                "_parameters" | "_buffers" if !matches!(value, Py::None) => {
+                    all.push((format!("{prefix}{name}"), value.clone()));
+                }
+                "_modules" => all.extend(state_dict(value, &format!("{prefix}{name}."))),
+                _ => {}
+            }
+        }
+    }
+    all
+}
+
+/// A module in a wrapper of PyTorch, which holds it under the given name.
+pub fn wrapped(class: (&'static str, &'static str), name: &str, inner: Py) -> Py {
+    module(class, [], [(name, inner)], [("dynamo_ctx", Py::None)])
+}
+
+pub fn compiled(inner: Py) -> Py {
+    wrapped(("torch._dynamo.eval_frame", "OptimizedModule"), "_orig_mod", inner)
+}
+
+pub fn parallel(inner: Py) -> Py {
+    wrapped(("torch.nn.parallel.data_parallel", "DataParallel"), "module", inner)
+}
+
+/// A training checkpoint of Lightning.
+pub fn checkpoint(state: Vec<(String, Py)>, model: Py) -> Py {
+    let state = state.into_iter().map(|(name, value)| (Py::Str(name), value));
+    dict([
+        ("epoch", Py::Int(1)),
+        ("state_dict", Py::Dict(state.collect())),
+        ("hyper_parameters", dict([("model", model)])),
+    ])
+}
+
+/// A scalar of NumPy of a type such as `f8`, with its bytes in the given order, `<` or `>`.
+pub fn numpy(package: &'static str, kind: &str, order: &str, bytes: &[u8]) -> Py {
+    let function = Box::new(Py::Global(package, "scalar"));
+    Py::Call(function, vec![numpy_dtype(kind, order), numpy_bytes(bytes)])
+}
+
+pub fn numpy_dtype(kind: &str, order: &str) -> Py {
+    let none = || Py::None;
+    let state = vec![Py::Int(3), order.into(), none(), none(), none(), Py::Int(-1), Py::Int(-1)];
+    let dtype = Box::new(Py::Global("numpy", "dtype"));
+    let dtype = Py::Call(dtype, vec![kind.into(), Py::Bool(false), Py::Bool(true)]);
+    Py::Build(Box::new(dtype), Box::new(Py::Tuple(state)))
+}
+
+/// Protocol 2 stores bytes as text.
+pub fn numpy_bytes(bytes: &[u8]) -> Py {
+    let text: String = bytes.iter().copied().map(char::from).collect();
+    let encode = Box::new(Py::Global("_codecs", "encode"));
+    Py::Call(encode, vec![Py::Str(text), "latin1".into()])
 }

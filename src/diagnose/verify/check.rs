@@ -32,15 +32,14 @@ pub(super) fn check(
     start: usize,
     found: &[f64],
 ) -> Result<Comparison> {
-    let expected = case.tensor(&format!("out/f64/{name}"))?;
+    let reference = case.reference(name, |expected| match options.exact {
+        true => Ok(1e-10 * rms(&expected.values)),
+        false => Ok(5.0 * observed(case, name, expected)?),
+    })?;
+    let expected = &reference.tensor;
     let Some(slice) = expected.values.get(start..start + found.len()) else {
         let (found, shape) = (start + found.len(), format!("shape {:?}", expected.shape));
         return Err(Error::invalid(format!("out/f64/{name}"), shape, format!("{found} values")));
-    };
-    let absolute = if options.exact {
-        1e-10 * rms(&expected.values)
-    } else {
-        5.0 * observed(case, name, &expected)?
     };
     let relative = if energy && !options.exact { 1e-6 } else { 0.0 };
     let comparisons = (0..found.len()).map(|k| Comparison {
@@ -49,7 +48,7 @@ pub(super) fn check(
         found: found[k],
         expected: slice[k],
         error: (found[k] - slice[k]).abs(),
-        tolerance: absolute + relative * slice[k].abs(),
+        tolerance: reference.tolerance + relative * slice[k].abs(),
     });
     let worst = largest_by(comparisons, Comparison::share);
     let mut worst = worst

@@ -27,7 +27,7 @@ use self::case::{Case, CaseKind};
 pub use self::check::{EngineFactory, Options};
 use self::report::Findings;
 pub use self::report::{Comparison, Mixed, Report, Status};
-use crate::error::{Error, OfFile, Result};
+use crate::error::{Error, OfFile, Result, printable};
 
 /// The manifests of the cases at `path`, which is a manifest or a folder. In a folder, subfolders
 /// and other JSON files are ignored.
@@ -60,7 +60,7 @@ pub fn cases_at(path: &Path) -> Result<Vec<PathBuf>> {
 /// Runs the case whose manifest is at `path`.
 pub fn verify_file(path: &Path, options: Options, engine: &EngineFactory) -> Report {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    finish(&name, Case::open(path).and_then(|case| compare(&case, options, engine)))
+    finish(&printable(name), Case::open(path).and_then(|case| compare(&case, options, engine)))
 }
 
 /// Runs the small cases that are part of the program.

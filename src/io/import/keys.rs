@@ -2,7 +2,6 @@
 
 use super::view::View;
 use crate::error::Result;
-use crate::io::pickle::{Archive, Node, NodeId};
 use crate::model::prior::TypeKey;
 
 /// Reads the keys. A key that cannot be read is skipped, because the tables contain the parameters.
@@ -20,9 +19,9 @@ pub(super) fn allowed(view: &View, n_beads: usize) -> Result<Vec<TypeKey>> {
         let mut key = TypeKey::default();
         let mut readable = true;
         for (part, id) in key.iter_mut().zip(types) {
-            match integer(view.archive, *id).and_then(|value| u32::try_from(value).ok()) {
-                Some(value) => *part = value,
-                None => readable = false,
+            match list.at(*id, "").count() {
+                Ok(value) => *part = value,
+                Err(_) => readable = false,
             }
         }
         if readable {
@@ -30,53 +29,4 @@ pub(super) fn allowed(view: &View, n_beads: usize) -> Result<Vec<TypeKey>> {
         }
     }
     Ok(keys)
-}
-
-/// An integer of Python, or a NumPy scalar: `scalar(dtype('i8'), bytes)`.
-fn integer(archive: &Archive, id: NodeId) -> Option<i64> {
-    if let Some(value) = archive.int(id) {
-        return Some(value);
-    }
-    let (function, [dtype, bytes]) = archive.call(id)? else {
-        return None;
-    };
-    let (of_dtype, [kind, ..]) = archive.call(*dtype)? else {
-        return None;
-    };
-    if &*function.name != "scalar" || &*of_dtype.name != "dtype" {
-        return None;
-    }
-    // The state is (version, byte order, ...).
-    let order = archive.str(*archive.tuple(archive.state(*dtype)?)?.get(1)?)?;
-    if !matches!(order, "<" | "|" | "=") {
-        return None;
-    }
-    let bytes: Vec<u8> = match archive.node(*bytes) {
-        Node::Bytes(bytes) if bytes.len() <= 8 => bytes.to_vec(),
-        // Protocol 2 has no bytes and uses `encode(text, "latin1")` instead.
-        _ => match archive.call(*bytes)? {
-            (encode, [text, ..]) if &*encode.name == "encode" => {
-                let text = archive.str(*text).filter(|text| text.len() <= 16)?;
-                text.chars().map(|c| u8::try_from(c).ok()).collect::<Option<_>>()?
-            }
-            _ => return None,
-        },
-    };
-    let (signed, size) = match archive.str(*kind)? {
-        "i1" => (true, 1),
-        "i2" => (true, 2),
-        "i4" => (true, 4),
-        "i8" => (true, 8),
-        "u1" => (false, 1),
-        "u2" => (false, 2),
-        "u4" => (false, 4),
-        _ => return None,
-    };
-    if bytes.len() != size {
-        return None;
-    }
-    let negative = signed && bytes.last().is_some_and(|byte| byte & 0x80 != 0);
-    let mut wide = [if negative { 0xff } else { 0 }; 8];
-    wide[..size].copy_from_slice(&bytes);
-    Some(i64::from_le_bytes(wide))
 }

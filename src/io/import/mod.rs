@@ -10,17 +10,19 @@ mod prior;
 mod schnet;
 mod structure;
 mod view;
+mod wrapper;
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 
-use view::{StateDict, View};
+use view::View;
+use wrapper::StateDict;
 
 use crate::error::{Error, OfFile, Result};
 use crate::io::pickle::{Archive, Node};
 use crate::model::{Model, SCHNET};
-use crate::structure::Structure;
+use crate::structure::{Structure, Topology};
 
 /// The content of a file: a model, structures, or both.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +43,8 @@ pub struct Import {
 /// * a specialized model: a pair of a model and its structures;
 /// * a training checkpoint of Lightning, from which the model is taken.
 ///
+/// Modules may be wrapped by `torch.compile`, `DataParallel` or similar wrappers.
+///
 /// # Errors
 /// [`Error::Io`]; [`Error::Invalid`] for a damaged file; [`Error::Unsupported`] names a class or an
 /// option that this version does not support, and its place.
@@ -55,8 +59,8 @@ pub fn import(path: &Path) -> Result<Import> {
 /// [`Error::Invalid`] if `network` has no network, if `priors` has one, or if the model is invalid.
 pub fn combine(network: Import, priors: Import) -> Result<Model> {
     let part = |import: Import, role: &str| {
-        let found = "no model";
-        import.model.ok_or_else(|| Error::invalid(role, found, "a file with a model"))
+        let (found, expected) = ("structures and no model", "a file with a model");
+        import.model.ok_or_else(|| Error::invalid(role, found, expected))
     };
     let (network, priors) = (part(network, "network")?, part(priors, "priors")?);
     if network.schnet.is_none() {
@@ -79,7 +83,11 @@ fn read(archive: &Archive) -> Result<Import> {
             let (model, list) = (root.at(*model, "0"), root.at(*list, "1"));
             if !structure::is_structure(&model) && list.sequence().is_some() {
                 let structures = structures(&list)?;
-                let model = checked(modules(&model, Some(&structures))?)?;
+                let mut topologies: Vec<_> =
+                    structures.iter().map(|s| s.topology.clone()).collect();
+                let mut seen = HashSet::new();
+                topologies.retain(|topology| seen.insert(Arc::as_ptr(topology)));
+                let model = checked(modules(&model, Some(&topologies))?)?;
                 return Ok(Import { model: Some(model), structures: Some(structures) });
             }
         }
@@ -115,7 +123,8 @@ fn structures(list: &View) -> Result<Vec<Structure>> {
 }
 
 /// Reads a model from a module, which is a sum of terms or a single term.
-fn modules(view: &View, structures: Option<&[Structure]>) -> Result<Model> {
+fn modules(view: &View, topologies: Option<&[Arc<Topology>]>) -> Result<Model> {
+    let view = &view.clone().unwrapped()?;
     let mut model = Model { schnet: None, priors: Vec::new() };
     if view.own_class() == Some("SumOut") {
         view.only(&["models"], &[])?;
@@ -123,23 +132,23 @@ fn modules(view: &View, structures: Option<&[Structure]>) -> Result<Model> {
         if terms.torch_class() != Some("ModuleDict") {
             return Err(terms.unsupported(&terms.describe(), "torch's ModuleDict is supported"));
         }
-        add_terms(&mut model, &terms, structures)?;
+        add_terms(&mut model, &terms, topologies)?;
     } else if view.torch_class() == Some("ModuleDict") {
-        add_terms(&mut model, view, structures)?;
+        add_terms(&mut model, view, topologies)?;
     } else {
         let inner = inner(view)?;
         let name = match inner.attribute("name")? {
             Some(name) if !name.is_none() => name.text()?,
             _ => SCHNET,
         };
-        add_term(&mut model, name, &inner, structures)?;
+        add_term(&mut model, name, &inner, topologies)?;
     }
     Ok(model)
 }
 
-fn add_terms(model: &mut Model, terms: &View, structures: Option<&[Structure]>) -> Result<()> {
+fn add_terms(model: &mut Model, terms: &View, topologies: Option<&[Arc<Topology>]>) -> Result<()> {
     for (name, term) in terms.modules()? {
-        add_term(model, name, &inner(&term)?, structures)?;
+        add_term(model, name, &inner(&term)?, topologies)?;
     }
     Ok(())
 }
@@ -159,7 +168,7 @@ fn add_term(
     model: &mut Model,
     name: &str,
     view: &View,
-    structures: Option<&[Structure]>,
+    topologies: Option<&[Arc<Topology>]>,
 ) -> Result<()> {
     if schnet::is_schnet(view) {
         if model.schnet.is_some() {
@@ -169,18 +178,18 @@ fn add_term(
         return Ok(());
     }
     let specialized = view.own_class().is_some_and(|class| class.starts_with("Static"));
-    let n_tuples = match structures {
-        Some(structures) if specialized => Some(n_tuples(view, name, structures)?),
+    let n_tuples = match topologies {
+        Some(topologies) if specialized => Some(n_tuples(view, name, topologies)?),
         _ => None,
     };
     model.priors.push(prior::prior(view, name, n_tuples)?);
     Ok(())
 }
 
-/// The number of tuples in the list `name`, which must be the same in all structures.
-fn n_tuples(view: &View, name: &str, structures: &[Structure]) -> Result<usize> {
-    let mut counts = structures.iter().map(|structure| {
-        let list = structure.topology.lists.iter().find(|list| list.name == name);
+/// The number of tuples in the list `name`, which must be the same in all topologies.
+fn n_tuples(view: &View, name: &str, topologies: &[Arc<Topology>]) -> Result<usize> {
+    let mut counts = topologies.iter().map(|topology| {
+        let list = topology.lists.iter().find(|list| list.name == name);
         list.map(|list| list.tuples.len())
     });
     let first = counts.next().flatten();
@@ -196,6 +205,9 @@ fn n_tuples(view: &View, name: &str, structures: &[Structure]) -> Result<usize> 
         )),
     }
 }
+
+/// The start of the names of the model's tensors in a training checkpoint.
+const PART: &str = "model.";
 
 /// Reads the model of a training checkpoint: the architecture from the pickled module, the weights
 /// from the state dict.
@@ -217,15 +229,11 @@ fn checkpoint(root: &View) -> Result<Model> {
         let expected = "a pickled module, which defines the architecture";
         return Err(parameters.invalid("no model", expected));
     };
-    let tensors: HashMap<_, _> =
-        state.entries()?.into_iter().map(|(name, view)| (name.to_owned(), view.id)).collect();
-    let state = StateDict { tensors, used: RefCell::default() };
+    let state = state.entries()?.into_iter().map(|(name, view)| (name, view.id));
+    let state = StateDict::new(state, PART)?;
     // Lightning stores the module as the attribute `model` of its own module.
     let model = modules(&module.with_weights(&state, "model"), None)?;
-    let used = state.used.borrow();
-    let mut names: Vec<_> = state.tensors.keys().collect();
-    names.sort();
-    match names.into_iter().find(|name| name.starts_with("model.") && !used.contains(*name)) {
+    match state.unused(PART) {
         Some(name) => Err(Error::invalid(
             format!("state_dict/{name}"),
             "a tensor that the architecture in hyper_parameters does not have",

@@ -17,10 +17,7 @@ pub(super) fn schnet(view: &View) -> Result<SchNet> {
         return Err(flag.unsupported("self_interaction=True", ""));
     }
     let max_num_neighbors = match view.attribute("max_num_neighbors")? {
-        Some(limit) if !limit.is_none() => match limit.archive.int(limit.id) {
-            Some(n) => Some(u32::try_from(n).map_err(|_| limit.invalid(n, "a count"))?),
-            None => return Err(limit.invalid(limit.describe(), "a count")),
-        },
+        Some(limit) if !limit.is_none() => Some(limit.count()?),
         _ => None,
     };
 

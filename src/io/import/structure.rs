@@ -1,12 +1,13 @@
 //! Import of structures: `AtomicData` of mlcg.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use super::view::View;
 use crate::error::{Error, Result};
 use crate::io::pickle::NodeId;
-use crate::structure::{Structure, Topology, TupleList};
+use crate::structure::{Structure, Topologies, Topology, TupleList};
 
 pub(super) fn is_structure(view: &View) -> bool {
     view.own_class() == Some("AtomicData")
@@ -16,15 +17,14 @@ pub(super) fn is_structure(view: &View) -> bool {
 #[derive(Default)]
 pub(super) struct Reader<'a> {
     /// Topologies by the nodes of their types, masses and lists.
-    by_origin: HashMap<[NodeId; 3], Arc<Topology>>,
-    known: Vec<Known<'a>>,
+    by_origin: HashMap<(NodeId, Option<NodeId>, NodeId), Arc<Topology>>,
+    /// Topologies by their content, with the nodes of the tuple lists instead of the lists.
+    by_content: HashMap<Content<'a>, Arc<Topology>>,
+    all: Topologies,
 }
 
-/// A topology, with the names and the nodes of its tuple lists.
-struct Known<'a> {
-    topology: Arc<Topology>,
-    lists: Vec<(&'a str, NodeId)>,
-}
+/// Types, bits of the masses, and names and nodes of the lists.
+type Content<'a> = (Vec<u32>, Vec<u64>, Vec<(&'a str, NodeId)>);
 
 impl<'a> Reader<'a> {
     pub(super) fn read(&mut self, view: &View<'a>) -> Result<Structure> {
@@ -32,8 +32,7 @@ impl<'a> Reader<'a> {
             let what = format!("the structure {}", view.describe());
             return Err(view.unsupported(&what, "AtomicData of mlcg is supported"));
         }
-        let mut data = view.require("_store")?.require("_mapping")?;
-        data.path.clone_from(&view.path);
+        let data = data(view)?;
         refuse_periodic(&data)?;
         if let Some(excluded) = present(&data, "exc_pair_index")?
             && excluded.tensor()?.is_none_or(|pairs| pairs.numel() > 0)
@@ -58,14 +57,18 @@ impl<'a> Reader<'a> {
             None => None,
         };
         let structure = Structure { topology, positions, velocities };
-        structure.check().map_err(|error| below(view, error))?;
+        structure.check_vectors().map_err(|error| below(view, error))?;
         Ok(structure)
     }
 
     fn topology(&mut self, data: &View<'a>) -> Result<Arc<Topology>> {
-        let (types, masses) = (require(data, "atom_types")?, require(data, "masses")?);
+        let (types, masses) = (require(data, "atom_types")?, present(data, "masses")?);
         let lists = present(data, "neighbor_list")?;
-        let origin = [types.id, masses.id, lists.as_ref().map_or(data.id, |lists| lists.id)];
+        let origin = (
+            types.id,
+            masses.as_ref().map(|masses| masses.id),
+            lists.as_ref().map_or(data.id, |lists| lists.id),
+        );
         if let Some(known) = self.by_origin.get(&origin) {
             return Ok(known.clone());
         }
@@ -73,32 +76,44 @@ impl<'a> Reader<'a> {
             u32::try_from(*value).map_err(|_| types.invalid(value, "a bead type of 0 or more"))
         };
         let types = integers(&types, 1)?.0.iter().map(as_type).collect::<Result<Vec<_>>>()?;
-        let masses = numbers(&masses, 1)?.0;
+        let masses = masses.map_or(Ok(Vec::new()), |masses| Ok(numbers(&masses, 1)?.0))?;
         let mappings = lists.map_or(Ok(Vec::new()), |lists| mappings(&lists))?;
         let lists: Vec<_> = mappings.iter().map(|(name, mapping)| (*name, mapping.id)).collect();
 
         // Frames of a trajectory share the lists, which are often by far their largest part.
         // Comparing their nodes avoids reading them again.
-        let same_lists = |known: &&Known| {
-            known.lists == lists && known.topology.types == types && known.topology.masses == masses
-        };
-        let known = self.known.iter().find(same_lists).map(|known| known.topology.clone());
-        let topology = match known {
-            Some(topology) => topology,
-            None => {
+        let bits = masses.iter().map(|mass| mass.to_bits()).collect();
+        let topology = match self.by_content.entry((types.clone(), bits, lists)) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(entry) => {
                 let tuples = mappings.iter().map(|(name, mapping)| tuple_list(name, mapping));
                 let topology = Topology { types, masses, lists: tuples.collect::<Result<_>>()? };
                 topology.check().map_err(|error| below(data, error))?;
-                let equal = self.known.iter().find(|known| *known.topology == topology);
-                let topology =
-                    equal.map_or_else(|| Arc::new(topology), |known| known.topology.clone());
-                self.known.push(Known { topology: topology.clone(), lists });
-                topology
+                let index = self.all.add(&Arc::new(topology));
+                entry.insert(self.all.get(index).clone()).clone()
             }
         };
         self.by_origin.insert(origin, topology.clone());
         Ok(topology)
     }
+}
+
+/// The dict with the data of a structure. PyTorch Geometric (PyG) stores it in `_store`, and before
+/// version 2.0 in the object itself.
+fn data<'a>(view: &View<'a>) -> Result<View<'a>> {
+    let mut data = match view.attribute("_store")? {
+        Some(store) => store.require("_mapping")?,
+        None => match view.attributes() {
+            Some(data) if present(&data, "pos")?.is_some() => data,
+            _ => {
+                let advice = "it may be of PyTorch Geometric (PyG) before 2.0; load the file and save \
+                              it again with PyG 2.0 or newer";
+                return Err(view.unsupported("AtomicData without _store", advice));
+            }
+        },
+    };
+    data.path.clone_from(&view.path);
+    Ok(data)
 }
 
 /// Adds the path of the structure to an error.
@@ -132,7 +147,7 @@ fn refuse_periodic(data: &View) -> Result<()> {
     };
     let flags = match pbc.tensor()? {
         Some(flags) => data.archive.numbers(&flags)?,
-        None => return Err(pbc.invalid(pbc.describe(), "a tensor of flags")),
+        None => vec![f64::from(pbc.flag()?)],
     };
     match flags.iter().all(|flag| *flag == 0.0) {
         true => Ok(()),

@@ -1,16 +1,8 @@
 //! A node of an archive with its path from the root, which error messages contain.
 
-use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
-
+use super::wrapper::{MAX_DEPTH, StateDict, inside};
 use crate::error::{Error, Result};
-use crate::io::pickle::{Archive, DenseTensor, Node, NodeId, Tensor};
-
-/// The `state_dict` of a training checkpoint. Its weights replace the weights of the modules.
-pub(super) struct StateDict {
-    pub(super) tensors: HashMap<String, NodeId>,
-    pub(super) used: RefCell<HashSet<String>>,
-}
+use crate::io::pickle::{Archive, DenseTensor, Dtype, Node, NodeId, Scalar, Tensor};
 
 /// A node and its path from the root.
 #[derive(Clone)]
@@ -60,6 +52,9 @@ impl<'a> View<'a> {
 
     /// A description of the node, for messages.
     pub(super) fn describe(&self) -> String {
+        if let Some(number) = self.archive.scalar(self.id) {
+            return number.to_string();
+        }
         if let Some(class) = self.archive.class(self.id) {
             return class.to_string();
         }
@@ -68,18 +63,19 @@ impl<'a> View<'a> {
         }
         match self.node() {
             Node::None => "None".into(),
-            Node::Bool(value) => value.to_string(),
-            Node::Int(value) => value.to_string(),
-            Node::Float(value) => value.to_string(),
             Node::Str(text) if text.len() <= 60 => format!("{text:?}"),
             Node::Str(_) => "a long string".into(),
             Node::Tuple(elements) => format!("a tuple of {}", elements.len()),
             Node::List(elements) => format!("a list of {}", elements.len()),
             Node::Dict(items) => format!("a dict of {}", items.len()),
             Node::Global(global) => global.to_string(),
-            Node::Long(_) | Node::Bytes(_) | Node::Set(_) | Node::Persistent(_) => {
-                "another kind of value".into()
-            }
+            Node::Bool(_)
+            | Node::Int(_)
+            | Node::Float(_)
+            | Node::Long(_)
+            | Node::Bytes(_)
+            | Node::Set(_)
+            | Node::Persistent(_) => "another kind of value".into(),
             Node::Object { .. } | Node::Call { .. } => "an object without a class name".into(),
         }
     }
@@ -116,6 +112,12 @@ impl<'a> View<'a> {
         Ok(self.lookup(self.id, name)?.map(|id| self.at(id, name)))
     }
 
+    /// The dict of the attributes of this object.
+    pub(super) fn attributes(&self) -> Option<View<'a>> {
+        let state = self.archive.state(self.id)?;
+        Some(self.at(state, "")).filter(|state| matches!(state.node(), Node::Dict(_)))
+    }
+
     /// An attribute of this object; `None` if it is absent.
     pub(super) fn attribute(&self, name: &str) -> Result<Option<View<'a>>> {
         let Some(state) = self.archive.state(self.id) else {
@@ -123,7 +125,7 @@ impl<'a> View<'a> {
         };
         // A state is a dict of attributes, or a tuple of two dicts: attributes and slots.
         let parts = match self.archive.node(state) {
-            Node::Tuple(parts) => parts,
+            Node::Tuple(parts) => &parts[..],
             _ => std::slice::from_ref(&state),
         };
         for part in parts.iter().take(2) {
@@ -145,15 +147,36 @@ impl<'a> View<'a> {
         *self.node() == Node::None
     }
 
-    pub(super) fn number(&self) -> Result<f64> {
-        match self.node() {
-            Node::Float(value) => Ok(*value),
-            Node::Int(value) => Ok(*value as f64),
-            _ => match self.tensor()? {
-                Some(tensor) if tensor.numel() == 1 => Ok(self.archive.numbers(&tensor)?[0]),
-                _ => Err(self.invalid(self.describe(), "a number")),
-            },
+    /// A number of Python or NumPy, or a tensor of one element.
+    fn one(&self) -> Result<Option<Scalar>> {
+        if let Some(number) = self.archive.scalar(self.id) {
+            return Ok(Some(number));
         }
+        let Some(tensor) = self.tensor()?.filter(|tensor| tensor.numel() == 1) else {
+            return Ok(None);
+        };
+        Ok(Some(match self.archive.integers(&tensor)? {
+            Some(values) if tensor.dtype == Dtype::Bool => Scalar::Bool(values[0] != 0),
+            Some(values) => Scalar::Int(values[0]),
+            None => Scalar::Float(self.archive.numbers(&tensor)?[0]),
+        }))
+    }
+
+    pub(super) fn number(&self) -> Result<f64> {
+        match self.one()? {
+            Some(number @ (Scalar::Int(_) | Scalar::Float(_))) => Ok(number.value()),
+            _ => Err(self.invalid(self.describe(), "a number")),
+        }
+    }
+
+    /// A whole number of 0 or more.
+    pub(super) fn count(&self) -> Result<u32> {
+        let number = match self.one()? {
+            Some(Scalar::Int(value)) => u32::try_from(value).ok(),
+            Some(Scalar::Float(value)) if value.fract() == 0.0 => u32::try_from(value as i64).ok(),
+            _ => None,
+        };
+        number.ok_or_else(|| self.invalid(self.describe(), "a count"))
     }
 
     pub(super) fn text(&self) -> Result<&'a str> {
@@ -161,9 +184,10 @@ impl<'a> View<'a> {
     }
 
     pub(super) fn flag(&self) -> Result<bool> {
-        match self.node() {
-            Node::Bool(value) => Ok(*value),
-            Node::None => Ok(false),
+        match self.one()? {
+            Some(Scalar::Bool(value)) => Ok(value),
+            Some(Scalar::Int(value @ (0 | 1))) => Ok(value == 1),
+            _ if self.is_none() => Ok(false),
             _ => Err(self.invalid(self.describe(), "True or False")),
         }
     }
@@ -196,22 +220,51 @@ impl<'a> View<'a> {
     pub(super) fn modules(&self) -> Result<Vec<(&'a str, View<'a>)>> {
         let mut modules = self.require("_modules")?.entries()?;
         for (name, view) in &mut modules {
-            *view = self.child(view.id, name);
+            *view = self.child(view.id, name)?;
         }
         Ok(modules)
     }
 
-    fn child(&self, id: NodeId, name: &str) -> View<'a> {
+    fn child(&self, id: NodeId, name: &str) -> Result<View<'a>> {
         let mut view = self.at(id, name);
         view.weights =
             self.weights.as_ref().map(|(state, prefix)| (*state, format!("{prefix}.{name}")));
-        view
+        view.unwrapped()
+    }
+
+    /// The module inside all wrappers; the module itself if it has none.
+    pub(super) fn unwrapped(mut self) -> Result<View<'a>> {
+        for _ in 0..MAX_DEPTH {
+            match self.inside()? {
+                Some(id) => self.id = id,
+                None => return Ok(self),
+            }
+        }
+        Err(self.unsupported(&format!("more than {MAX_DEPTH} nested wrappers of a module"), ""))
+    }
+
+    /// The module inside a wrapper; `None` if the node is no wrapper.
+    fn inside(&self) -> Result<Option<NodeId>> {
+        // Some versions of PyTorch pickle an OptimizedModule as a call with the module and its
+        // context.
+        if let Some((class, [module, ..])) = self.archive.call(self.id)
+            && class.module.starts_with("torch.")
+            && inside(&class.name).is_some()
+        {
+            return Ok(Some(*module));
+        }
+        let Some(name) = self.torch_class().and_then(inside) else { return Ok(None) };
+        self.only(&[name], &["n_averaged"])?;
+        match self.require("_modules")?.get(name)? {
+            Some(module) => Ok(Some(module.id)),
+            None => Err(self.invalid(format!("no {name}"), format!("a submodule {name}"))),
+        }
     }
 
     /// A submodule that must exist.
     pub(super) fn module(&self, name: &str) -> Result<View<'a>> {
         match self.require("_modules")?.get(name)? {
-            Some(view) => Ok(self.child(view.id, name)),
+            Some(view) => self.child(view.id, name),
             None => Err(self.invalid(format!("no {name}"), format!("a submodule {name}"))),
         }
     }
@@ -265,15 +318,7 @@ impl<'a> View<'a> {
         let (Some((state, prefix)), Some(view)) = (&self.weights, &mut found) else {
             return Ok(found);
         };
-        let name = format!("{prefix}.{name}");
-        match state.tensors.get(&name) {
-            Some(id) => view.id = *id,
-            None => {
-                let found = "no such tensor";
-                return Err(Error::invalid(format!("state_dict/{name}"), found, "a tensor"));
-            }
-        }
-        state.used.borrow_mut().insert(name);
+        view.id = state.take(&format!("{prefix}.{name}"))?;
         Ok(found)
     }
 

@@ -11,6 +11,7 @@ use serde::de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{Error, Result};
+use crate::io::content::check_shape;
 
 const VERSION: &str = "1";
 const FORMAT_KEY: &str = "format";
@@ -127,6 +128,8 @@ impl<'a> Reader<'a> {
         if text(FORMAT_KEY) != format {
             let found = match text(FORMAT_KEY) {
                 "" => "a safetensors file of another program".to_owned(),
+                other @ "flashschnet-model" => format!("{other:?}, which --model takes"),
+                other @ "flashschnet-structures" => format!("{other:?}, which --structures takes"),
                 other => format!("{other:?}"),
             };
             return Err(Error::invalid(FORMAT_KEY, found, format!("{format:?}")));
@@ -162,7 +165,13 @@ impl<'a> Reader<'a> {
             let found = format!("shape {:?}", tensor.shape());
             return Err(Error::invalid(format!("tensor {name}"), found, expected()));
         }
+        check_shape(&format!("tensor {name}"), tensor.shape())?;
         Ok(tensor)
+    }
+
+    /// Whether the file has a tensor.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.tensors.tensor(name).is_ok()
     }
 
     /// Reads real numbers as f64. `None` in `shape` means any size.

@@ -63,7 +63,8 @@
 //!
 //! | tensor | shape |
 //! |---|---|
-//! | `topology{t}.types`, `.masses` | `U32` (n_beads), (n_beads) |
+//! | `topology{t}.types` | `U32` (n_beads) |
+//! | `topology{t}.masses` | (n_beads); absent if the structures have no masses |
 //! | `topology{t}.list{l}` | `U32` (n_tuples, order): beads |
 //! | `topology_of` | `U32` (n_structures): index of the topology |
 //! | `positions` | (beads of all structures, 3) |

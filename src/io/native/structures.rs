@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::file::{Reader, Writer};
 use crate::error::{Error, OfFile, Result};
-use crate::structure::{Structure, Topology, TupleList};
+use crate::structure::{Structure, Topologies, Topology, TupleList};
 
 const FORMAT: &str = "flashschnet-structures";
 
@@ -58,18 +58,21 @@ fn collect(structures: &[Structure]) -> Result<(Writer, Contents)> {
     if structures.is_empty() {
         return Err(Error::invalid("structures", "none", "at least one"));
     }
-    let mut topologies: Vec<&Arc<Topology>> = Vec::new();
+    let mut topologies = Topologies::default();
     let (mut topology_of, mut velocities_of) = (Vec::new(), Vec::new());
     let (mut positions, mut velocities) = (Vec::new(), Vec::new());
+    let mut last: Option<(&Arc<Topology>, usize)> = None;
     for (s, structure) in structures.iter().enumerate() {
-        structure.check()?;
-        let same = |known: &&Arc<Topology>| {
-            Arc::ptr_eq(known, &structure.topology) || ***known == *structure.topology
+        // Frames of a trajectory share their topology, so that most need no hash.
+        let t = match last {
+            Some((shared, t)) if Arc::ptr_eq(shared, &structure.topology) => t,
+            _ => {
+                structure.topology.check()?;
+                topologies.add(&structure.topology)
+            }
         };
-        let t = topologies.iter().position(same).unwrap_or_else(|| {
-            topologies.push(&structure.topology);
-            topologies.len() - 1
-        });
+        structure.check_vectors()?;
+        last = Some((&structure.topology, t));
         topology_of.push(number(t)?);
         positions.extend(structure.positions.iter().flatten());
         if let Some(v) = &structure.velocities {
@@ -80,11 +83,13 @@ fn collect(structures: &[Structure]) -> Result<(Writer, Contents)> {
 
     let mut writer = Writer::default();
     let mut contents = Contents { n_structures: structures.len(), topologies: Vec::new() };
-    for (t, topology) in topologies.iter().enumerate() {
+    for (t, topology) in topologies.all().iter().enumerate() {
         let n_beads = topology.types.len();
         let types = topology.types.iter().copied();
         writer.counts(format!("topology{t}.types"), &[n_beads], types);
-        writer.numbers(format!("topology{t}.masses"), &[n_beads], &topology.masses);
+        if !topology.masses.is_empty() {
+            writer.numbers(format!("topology{t}.masses"), &[n_beads], &topology.masses);
+        }
         let mut lists = Vec::new();
         for (l, list) in topology.lists.iter().enumerate() {
             let TupleList { name, order, tuples } = list;
@@ -107,16 +112,19 @@ fn number(n: usize) -> Result<u32> {
 
 fn parse(bytes: &[u8]) -> Result<Vec<Structure>> {
     let (mut reader, contents) = Reader::parse::<Contents>(bytes, FORMAT)?;
+    let mut shared = Topologies::default();
     let mut topologies: Vec<Arc<Topology>> = Vec::new();
     for (t, Beads { n_beads, lists }) in contents.topologies.into_iter().enumerate() {
-        let topology = Topology {
-            types: reader.counts(&format!("topology{t}.types"), &[Some(n_beads)])?,
-            masses: reader.numbers(&format!("topology{t}.masses"), &[Some(n_beads)])?,
-            lists: read_lists(&mut reader, t, lists)?,
+        let types = reader.counts(&format!("topology{t}.types"), &[Some(n_beads)])?;
+        let masses = format!("topology{t}.masses");
+        let masses = match reader.has(&masses) {
+            true => reader.numbers(&masses, &[Some(n_beads)])?,
+            false => Vec::new(),
         };
+        let topology = Topology { types, masses, lists: read_lists(&mut reader, t, lists)? };
         topology.check()?;
-        let same = topologies.iter().find(|known| ***known == topology).cloned();
-        topologies.push(same.unwrap_or_else(|| Arc::new(topology)));
+        let index = shared.add(&Arc::new(topology));
+        topologies.push(shared.get(index).clone());
     }
 
     let topology_of = reader.counts("topology_of", &[Some(contents.n_structures)])?;
@@ -144,7 +152,7 @@ fn parse(bytes: &[u8]) -> Result<Vec<Structure>> {
             positions: positions.take(n_beads)?,
             velocities: if has_velocities { Some(velocities.take(n_beads)?) } else { None },
         };
-        structure.check()?;
+        structure.check_vectors()?;
         structures.push(structure);
     }
     if let Some(s) = velocities_of.next() {

@@ -58,7 +58,7 @@ impl Archive {
 
     /// The state of an object, usually a dict of its attributes.
     pub fn state(&self, id: NodeId) -> Option<NodeId> {
-        self.graph.later.get(&id)?.state
+        self.graph.states.get(&id).copied()
     }
 
     /// The items of an object that behaves like a dict but is not a plain dict.

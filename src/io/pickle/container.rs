@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::error::{Error, Result};
+use crate::io::content::{other_zip, wrong_content};
 
 /// A file in memory, with the byte ranges of its members. Members are not copied.
 pub(super) struct Container {
@@ -16,17 +17,23 @@ pub(super) struct Container {
 impl Container {
     pub(super) fn parse(bytes: Vec<u8>) -> Result<Self> {
         if !bytes.starts_with(b"PK") {
-            return Err(not_a_container(&bytes));
+            return Err(wrong_content(&bytes, "a .pt file, a zip file written by torch.save"));
         }
-        let mut members = HashMap::new();
-        let mut ranges = Vec::new();
         let (mut at, n_members) = directory(&bytes)?;
+        let mut entries = Vec::new();
         for _ in 0..n_members {
-            let member = Member::read(&bytes, &mut at)?;
-            let range = member.check(&bytes)?;
-            ranges.push(range.clone());
-            if members.insert(member.name.clone(), range).is_some() {
-                return Err(Error::invalid(format!("zip member {}", member.name), "twice", "once"));
+            entries.push(Member::read(&bytes, &mut at)?);
+        }
+        if let Some((name, advice)) = other_zip(entries.iter().map(|entry| entry.name.as_str())) {
+            let expected = format!("a zip file written by torch.save; {advice}");
+            return Err(Error::invalid("content", name, expected));
+        }
+        let mut ranges =
+            entries.iter().map(|entry| entry.range(&bytes)).collect::<Result<Vec<_>>>()?;
+        let mut members = HashMap::new();
+        for (Member { name, .. }, range) in entries.iter().zip(&ranges) {
+            if members.insert(name.clone(), range.clone()).is_some() {
+                return Err(Error::invalid(format!("zip member {name}"), "twice", "once"));
             }
         }
         ranges.retain(|range| !range.is_empty());
@@ -34,27 +41,20 @@ impl Container {
         if ranges.windows(2).any(|pair| pair[1].start < pair[0].end) {
             return Err(Error::invalid("zip members", "overlapping bytes", "separate members"));
         }
-
-        let mut stems = members.keys().filter_map(|name| name.strip_suffix("data.pkl"));
-        let mut stems: Vec<_> = stems.by_ref().filter(|stem| stem.ends_with('/')).collect();
-        let stem = match (stems.pop(), stems.is_empty()) {
-            (Some(stem), true) => stem.to_owned(),
-            (None, _) => {
-                let expected = "one NAME/data.pkl, as torch.save writes it";
-                return Err(Error::invalid("zip members", "no data.pkl", expected));
-            }
-            (Some(_), false) => {
-                let found = format!("{} members named data.pkl", stems.len() + 1);
+        // Members that overlap would make the time of this check quadratic in the size of the file.
+        for entry in &entries {
+            entry.check_sum(&bytes[members[&entry.name].clone()])?;
+        }
+        let stems = members.keys().filter_map(|name| name.strip_suffix("data.pkl"));
+        let mut stems: Vec<_> = stems.filter(|stem| stem.ends_with('/')).collect();
+        let stem = match (stems.pop(), stems.len()) {
+            (Some(stem), 0) => stem.to_owned(),
+            (_, others) => {
+                let found = format!("{} members named data.pkl", others + 1);
                 return Err(Error::invalid("zip members", found, "one"));
             }
         };
         let container = Container { bytes, members, stem };
-        if container.range("constants.pkl").is_some() {
-            return Err(Error::unsupported(
-                "a TorchScript archive",
-                "save the Python module itself with torch.save",
-            ));
-        }
         if let Some(range) = container.range("byteorder") {
             let order = String::from_utf8_lossy(&container.bytes[range]).trim().to_owned();
             if order != "little" {
@@ -81,23 +81,9 @@ impl Container {
     }
 }
 
-fn not_a_container(bytes: &[u8]) -> Error {
-    if bytes.first() == Some(&0x80) {
-        Error::unsupported(
-            "a pickle outside a zip file, as PyTorch before 1.6 wrote it,",
-            "load it and save it again with a newer PyTorch",
-        )
-    } else {
-        let found = match bytes.len() {
-            0 => "an empty file".to_owned(),
-            _ => format!("{:02x?}...", &bytes[..bytes.len().min(4)]),
-        };
-        Error::invalid("first bytes", found, "a zip file written by torch.save")
-    }
-}
-
 fn broken(found: &str) -> Error {
-    Error::invalid("zip container", found, "a complete zip file written by torch.save")
+    let expected = "a complete zip file written by torch.save; it may be truncated";
+    Error::invalid("zip container", found, expected)
 }
 
 /// The `N` bytes at `at`.
@@ -201,8 +187,8 @@ impl Member {
         })
     }
 
-    /// Checks the member, and returns its byte range in the file.
-    fn check(&self, bytes: &[u8]) -> Result<Range<usize>> {
+    /// The byte range of the member in the file.
+    fn range(&self, bytes: &[u8]) -> Result<Range<usize>> {
         let Member { name, .. } = self;
         if self.encrypted {
             return Err(Error::unsupported(format!("the encrypted zip member {name}"), ""));
@@ -228,12 +214,16 @@ impl Member {
                 return Err(Error::invalid(format!("zip member {name}"), found, expected));
             }
         };
+        Ok(range)
+    }
+
+    /// Compares the stored checksum with that of the content.
+    fn check_sum(&self, content: &[u8]) -> Result<()> {
         // Some writers skip checksums and store 0.
-        if self.checksum != 0 && self.checksum != u64::from(crc32fast::hash(&bytes[range.clone()]))
-        {
-            let field = format!("zip member {name}");
+        if self.checksum != 0 && self.checksum != u64::from(crc32fast::hash(content)) {
+            let field = format!("zip member {}", self.name);
             return Err(Error::invalid(field, "another checksum", "the stored checksum"));
         }
-        Ok(range)
+        Ok(())
     }
 }

@@ -25,7 +25,7 @@ pub enum Node {
     /// Bytes.
     Bytes(Box<[u8]>),
     /// A tuple.
-    Tuple(Box<[NodeId]>),
+    Tuple(Elements),
     /// A list.
     List(Vec<NodeId>),
     /// A set or a frozen set.
@@ -53,6 +53,38 @@ pub enum Node {
     Persistent(NodeId),
 }
 
+/// The elements of a tuple. Up to three of them need no memory outside the node.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Elements {
+    Few { n: u8, ids: [NodeId; 3] },
+    Many(Box<[NodeId]>),
+}
+
+impl From<&[NodeId]> for Elements {
+    fn from(elements: &[NodeId]) -> Self {
+        let mut ids = [NodeId(0); 3];
+        match ids.get_mut(..elements.len()) {
+            Some(few) => {
+                few.copy_from_slice(elements);
+                Elements::Few { n: elements.len() as u8, ids }
+            }
+            None => Elements::Many(elements.into()),
+        }
+    }
+}
+
+impl std::ops::Deref for Elements {
+    type Target = [NodeId];
+
+    fn deref(&self) -> &[NodeId] {
+        match self {
+            Elements::Few { n, ids } => &ids[..usize::from(*n)],
+            Elements::Many(ids) => ids,
+        }
+    }
+}
+
 /// The name of a class or a function.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Global {
@@ -68,10 +100,9 @@ impl std::fmt::Display for Global {
     }
 }
 
-/// The state, elements and items that an object gets after its creation.
+/// The elements and items that an object gets after its creation.
 #[derive(Debug, Default)]
 pub(super) struct Later {
-    pub(super) state: Option<NodeId>,
     pub(super) elements: Vec<NodeId>,
     pub(super) items: Vec<(NodeId, NodeId)>,
 }
@@ -80,6 +111,23 @@ pub(super) struct Later {
 #[derive(Debug)]
 pub(super) struct Graph {
     pub(super) nodes: Vec<Node>,
+    /// The states that objects get after their creation.
+    pub(super) states: HashMap<NodeId, NodeId>,
     pub(super) later: HashMap<NodeId, Later>,
     pub(super) root: NodeId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_small() {
+        // A pickle can make a node of a single byte.
+        assert_eq!(size_of::<Node>(), 32);
+        let ids: Vec<NodeId> = (0..5).map(NodeId).collect();
+        for n in 0..=5 {
+            assert_eq!(*Elements::from(&ids[..n]), ids[..n]);
+        }
+    }
 }

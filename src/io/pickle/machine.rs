@@ -1,18 +1,28 @@
 //! The state of the pickle machine: input, stack, memo, and the nodes made so far.
 //!
-//! Every node, stack entry and memo entry takes at least one byte of the pickle. This limits the
-//! memory to a small multiple of the size of the pickle.
+//! Every node, stack entry and memo entry takes at least one byte of the pickle, and the number of
+//! nodes is limited. This limits the memory to a small multiple of the size of the pickle.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::graph::{Global, Graph, Later, Node, NodeId};
+use super::graph::{Elements, Global, Graph, Later, Node, NodeId};
+use super::memo::Memo;
 use crate::error::{Error, Result};
 
 pub(super) const NONE: NodeId = NodeId(0);
 pub(super) const TRUE: NodeId = NodeId(1);
 pub(super) const FALSE: NodeId = NodeId(2);
 pub(super) const EMPTY_TUPLE: NodeId = NodeId(3);
+const EMPTY_STR: NodeId = NodeId(4);
+/// The integers from 0 to 255 are shared nodes: this one and those after it.
+const FIRST_INT: u32 = 5;
+
+/// A pickle may have this many nodes in addition to two for every five of its bytes. A pickle of
+/// Python has fewer, because a pickler writes a memo for nearly every object.
+const MORE_NODES: usize = 1 << 16;
+/// A pickle may name this many classes and functions. A model has fewer than a hundred.
+const MOST_GLOBALS: usize = 1 << 16;
 
 /// The conversion of a pickle to a graph.
 pub(super) struct Machine<'a> {
@@ -20,36 +30,49 @@ pub(super) struct Machine<'a> {
     at: usize,
     op_at: usize,
     nodes: Vec<Node>,
+    most_nodes: usize,
+    globals: HashMap<Global, NodeId>,
+    states: HashMap<NodeId, NodeId>,
     later: HashMap<NodeId, Later>,
     pub(super) stack: Vec<NodeId>,
     /// The heights of the stack at the MARKs that are still open.
-    pub(super) marks: Vec<usize>,
-    pub(super) memo: HashMap<u32, NodeId>,
+    pub(super) marks: Vec<u32>,
+    pub(super) memo: Memo,
 }
 
 impl<'a> Machine<'a> {
     pub(super) fn new(pickle: &'a [u8]) -> Self {
-        let shared = [Node::None, Node::Bool(true), Node::Bool(false), Node::Tuple(Box::default())];
+        let empty_tuple = Node::Tuple(Elements::from(&[][..]));
+        let shared =
+            [Node::None, Node::Bool(true), Node::Bool(false), empty_tuple, Node::Str("".into())];
+        let nodes = shared.into_iter().chain((0..256).map(Node::Int)).collect();
         Machine {
             pickle,
             at: 0,
             op_at: 0,
-            nodes: shared.into(),
+            nodes,
+            most_nodes: pickle.len() / 5 * 2 + MORE_NODES,
+            globals: HashMap::new(),
+            states: HashMap::new(),
             later: HashMap::new(),
             stack: Vec::new(),
             marks: Vec::new(),
-            memo: HashMap::new(),
+            memo: Memo::default(),
         }
     }
 
     /// The graph of the nodes made so far.
     pub(super) fn graph(self, root: NodeId) -> Graph {
-        Graph { nodes: self.nodes, later: self.later, root }
+        Graph { nodes: self.nodes, states: self.states, later: self.later, root }
     }
 
     /// Reads the next opcode. Errors name its position.
     pub(super) fn opcode(&mut self) -> Result<u8> {
         self.op_at = self.at;
+        if self.nodes.len() > self.most_nodes {
+            let found = format!("more than {} objects", self.most_nodes);
+            return Err(self.error(found, "at most two objects for every five bytes"));
+        }
         Ok(self.uint(1)? as u8)
     }
 
@@ -97,6 +120,11 @@ impl<'a> Machine<'a> {
         // The number of nodes fits into 32 bits. The pickle is below 4 GiB and has a byte for each
         // node: an opcode that adds several nodes also uses bytes that add none (text, a MARK).
         let id = NodeId(self.nodes.len() as u32);
+        if self.nodes.len() == self.nodes.capacity() {
+            // The last opcode before the limit is tested adds at most three nodes.
+            let room = self.most_nodes.saturating_sub(self.nodes.len()) + 4;
+            self.nodes.reserve_exact(self.nodes.len().min(room));
+        }
         self.nodes.push(node);
         id
     }
@@ -108,7 +136,7 @@ impl<'a> Machine<'a> {
 
     /// The height of the stack at the last open MARK. Opcodes must not pop entries below it.
     pub(super) fn floor(&self) -> usize {
-        self.marks.last().copied().unwrap_or(0)
+        self.marks.last().map_or(0, |height| *height as usize)
     }
 
     pub(super) fn pop(&mut self) -> Result<NodeId> {
@@ -127,7 +155,7 @@ impl<'a> Machine<'a> {
 
     pub(super) fn pop_mark(&mut self) -> Result<Vec<NodeId>> {
         match self.marks.pop() {
-            Some(height) => Ok(self.stack.split_off(height)),
+            Some(height) => Ok(self.stack.split_off(height as usize)),
             None => Err(self.error("no mark", "a MARK")),
         }
     }
@@ -157,7 +185,7 @@ impl<'a> Machine<'a> {
     pub(super) fn later(&mut self, target: NodeId) -> Result<&mut Later> {
         match self.nodes[target.0 as usize] {
             Node::Object { .. } | Node::Call { .. } => Ok(self.later.entry(target).or_default()),
-            _ => Err(self.error("a plain value", "an object that takes a state or items")),
+            _ => Err(self.error("a plain value", "an object that takes items")),
         }
     }
 
@@ -187,15 +215,36 @@ impl<'a> Machine<'a> {
         if let Node::Dict(_) = self.nodes[target.0 as usize] {
             return Ok(());
         }
-        let later = self.later(target)?;
-        if later.state.replace(state).is_some() {
-            return Err(self.error("a second state", "one state per object"));
+        let (Node::Object { .. } | Node::Call { .. }) = self.nodes[target.0 as usize] else {
+            return Err(self.error("a plain value", "an object that takes a state"));
+        };
+        match self.states.insert(target, state) {
+            Some(_) => Err(self.error("a second state", "one state per object")),
+            None => Ok(()),
         }
+    }
+
+    pub(super) fn push_global(&mut self, module: Arc<str>, name: Arc<str>) -> Result<()> {
+        let global = Global { module, name };
+        if let Some(id) = self.globals.get(&global) {
+            self.stack.push(*id);
+            return Ok(());
+        }
+        if self.globals.len() == MOST_GLOBALS {
+            let found = format!("more than {MOST_GLOBALS} classes and functions");
+            return Err(self.error(found, "the classes and functions of a model"));
+        }
+        let id = self.add(Node::Global(Box::new(global.clone())));
+        self.globals.insert(global, id);
+        self.stack.push(id);
         Ok(())
     }
 
-    pub(super) fn push_global(&mut self, module: Arc<str>, name: Arc<str>) {
-        self.push(Node::Global(Box::new(Global { module, name })));
+    pub(super) fn push_int(&mut self, value: i64) {
+        match u8::try_from(value) {
+            Ok(small) => self.stack.push(NodeId(FIRST_INT + u32::from(small))),
+            Err(_) => self.push(Node::Int(value)),
+        }
     }
 
     pub(super) fn call(&mut self, function: NodeId, arguments: NodeId) {
@@ -206,7 +255,8 @@ impl<'a> Machine<'a> {
             _ => false,
         };
         // An empty OrderedDict, which later opcodes fill, is equivalent to a dict here.
-        if ordered_dict && self.nodes[arguments.0 as usize] == Node::Tuple(Box::default()) {
+        let empty = matches!(&self.nodes[arguments.0 as usize], Node::Tuple(all) if all.is_empty());
+        if ordered_dict && empty {
             self.push(Node::Dict(Vec::new()));
         } else {
             self.push(Node::Call { function, arguments });
@@ -214,27 +264,26 @@ impl<'a> Machine<'a> {
     }
 
     pub(super) fn long(&mut self, bytes: &[u8]) {
-        let node = match bytes.len() {
+        match bytes.len() {
             0..=8 => {
                 let negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
                 let mut wide = [if negative { 0xff } else { 0 }; 8];
                 wide[..bytes.len()].copy_from_slice(bytes);
-                Node::Int(i64::from_le_bytes(wide))
+                self.push_int(i64::from_le_bytes(wide));
             }
-            _ => Node::Long(bytes.into()),
-        };
-        self.push(node);
+            _ => self.push(Node::Long(bytes.into())),
+        }
     }
 
     pub(super) fn decimal(&mut self, text: &str) -> Result<()> {
         let value = text.parse().map_err(|_| self.error(text, "an integer of 64 bits"))?;
-        self.push(Node::Int(value));
+        self.push_int(value);
         Ok(())
     }
 
     pub(super) fn get(&mut self, index: u32) -> Result<()> {
-        match self.memo.get(&index) {
-            Some(id) => self.stack.push(*id),
+        match self.memo.get(index) {
+            Some(id) => self.stack.push(id),
             None => return Err(self.error(format!("memo {index}, unset"), "a memo set before")),
         }
         Ok(())
@@ -242,12 +291,16 @@ impl<'a> Machine<'a> {
 
     pub(super) fn put(&mut self, index: u32) -> Result<()> {
         let top = self.top()?;
-        self.memo.insert(index, top);
+        self.memo.put(index, top);
         Ok(())
     }
 
     pub(super) fn push_str(&mut self, n: u64) -> Result<()> {
         let bytes = self.counted(n)?;
+        if bytes.is_empty() {
+            self.stack.push(EMPTY_STR);
+            return Ok(());
+        }
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => text.into(),
             // Python may write lone surrogates. No name that the import needs contains them.
@@ -268,14 +321,14 @@ impl<'a> Machine<'a> {
     pub(super) fn push_tuple(&mut self, elements: Vec<NodeId>) {
         match elements.is_empty() {
             true => self.stack.push(EMPTY_TUPLE),
-            false => self.push(Node::Tuple(elements.into())),
+            false => self.push(Node::Tuple(elements.as_slice().into())),
         }
     }
 
     pub(super) fn push_object(&mut self, class: NodeId, elements: Vec<NodeId>) {
         let arguments = match elements.is_empty() {
             true => EMPTY_TUPLE,
-            false => self.add(Node::Tuple(elements.into())),
+            false => self.add(Node::Tuple(elements.as_slice().into())),
         };
         self.push(Node::Object { class, arguments });
     }

@@ -12,9 +12,12 @@ mod archive;
 mod container;
 mod graph;
 mod machine;
+mod memo;
 mod opcodes;
+mod scalar;
 mod tensor;
 
 pub use archive::Archive;
-pub use graph::{Global, Node, NodeId};
+pub use graph::{Elements, Global, Node, NodeId};
+pub use scalar::Scalar;
 pub use tensor::{DenseTensor, Dtype, SparseTensor, Tensor};

@@ -31,7 +31,8 @@ impl Machine<'_> {
                 }
             }
             0x95 => { self.uint(8)?; } // FRAME: a length that is not needed here
-            b'(' => self.marks.push(self.stack.len()),
+            // The pickle is below 4 GiB, and so is the stack.
+            b'(' => self.marks.push(self.stack.len() as u32),
             b'0' => match self.stack.len() > self.floor() { // POP
                 true => { self.stack.pop(); }
                 false => { self.pop_mark()?; }
@@ -42,9 +43,9 @@ impl Machine<'_> {
             b'N' => self.stack.push(NONE),
             0x88 => self.stack.push(TRUE),
             0x89 => self.stack.push(FALSE),
-            b'J' => { let value = self.uint(4)? as u32 as i32; self.push(Node::Int(value.into())); }
-            b'K' => { let value = self.uint(1)?; self.push(Node::Int(value as i64)); }
-            b'M' => { let value = self.uint(2)?; self.push(Node::Int(value as i64)); }
+            b'J' => { let value = self.uint(4)? as u32 as i32; self.push_int(value.into()); }
+            b'K' => { let value = self.uint(1)?; self.push_int(value as i64); }
+            b'M' => { let value = self.uint(2)?; self.push_int(value as i64); }
             0x8a => { let bytes = self.counted(1)?; self.long(bytes); }
             0x8b => { let bytes = self.counted(4)?; self.long(bytes); }
             b'I' => match self.line()? {
@@ -109,8 +110,8 @@ impl Machine<'_> {
             b'j' => { let index = self.uint(4)? as u32; self.get(index)?; }
             b'g' => { let index = self.memo_index()?; self.get(index)?; }
 
-            b'c' => { let (module, name) = (self.line()?, self.line()?); self.push_global(module.into(), name.into()); }
-            0x93 => { let (name, module) = (self.pop_str()?, self.pop_str()?); self.push_global(module, name); }
+            b'c' => { let (module, name) = (self.line()?, self.line()?); self.push_global(module.into(), name.into())?; }
+            0x93 => { let (name, module) = (self.pop_str()?, self.pop_str()?); self.push_global(module, name)?; }
             b'R' => { let (arguments, function) = (self.pop()?, self.pop()?); self.call(function, arguments); }
             0x81 => { let (arguments, class) = (self.pop()?, self.pop()?); self.push(Node::Object { class, arguments }); }
             0x92 => { // NEWOBJ_EX: modules use no keyword arguments
@@ -120,7 +121,7 @@ impl Machine<'_> {
             b'i' => { // INST
                 let (module, name) = (self.line()?, self.line()?);
                 let elements = self.pop_mark()?;
-                self.push_global(module.into(), name.into());
+                self.push_global(module.into(), name.into())?;
                 let class = self.pop()?;
                 self.push_object(class, elements);
             }

@@ -8,6 +8,7 @@ use half::{bf16, f16};
 use super::archive::Archive;
 use super::graph::{Node, NodeId};
 use crate::error::{Error, Result};
+use crate::io::content::check_shape;
 
 /// The type of a tensor's elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,6 +221,7 @@ impl Archive {
         if strides.len() != shape.len() {
             return Err(malformed());
         }
+        check_shape("a tensor", &shape)?;
         // The offset after the last byte; `None` if a product overflows.
         let end = || {
             let numel = shape.iter().try_fold(1usize, |n, size| n.checked_mul(*size))?;

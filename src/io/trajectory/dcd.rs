@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable};
+use crate::io::content::wrong_content;
 
 /// Bytes of the first record: a 4-letter word and twenty numbers.
 const HEADER: u32 = 84;
@@ -78,7 +79,7 @@ impl DcdReader {
         }
         self.big_endian = u32::from_be_bytes(marker) == HEADER;
         if self.number(marker) != HEADER {
-            return Err(self.invalid("first record", format!("{start:02x?}"), "84, then CORD"));
+            return Err(wrong_content(&start, "a DCD trajectory").of_file(&self.path));
         }
         if &kind == b"VELD" {
             let error = Error::unsupported("a DCD file of velocities", "give one of positions");
@@ -175,7 +176,7 @@ impl DcdReader {
         if at_end && self.n_read < u64::from(self.n_announced) {
             log::warn!(
                 "{}: found {} frames, but the header announces {}",
-                self.path.display(),
+                printable(self.path.display()),
                 self.n_read,
                 self.n_announced
             );

@@ -1,6 +1,7 @@
 //! Trajectory files: readers for XTC, DCD and `.npy`, and writers for XTC and `.npy`.
 
 mod dcd;
+mod frame;
 mod npy_header;
 mod npy_reader;
 mod npy_writer;
@@ -9,6 +10,7 @@ mod xtc_reader;
 mod xtc_writer;
 
 pub use dcd::DcdReader;
+use frame::check_beads;
 pub use npy_reader::NpyReader;
 pub use npy_writer::NpyWriter;
 pub use xtc_reader::XtcReader;
@@ -19,6 +21,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::io::content::{ENOUGH, wrong_content};
 
 /// A trajectory of one molecule: XTC, DCD, or positions in a `.npy` file. The format follows from
 /// the content of the file.
@@ -47,7 +50,7 @@ impl Trajectory {
     pub fn open(path: &Path, n_beads: usize) -> Result<Self> {
         let io = |error| Error::io(path, error);
         let mut start = Vec::new();
-        File::open(path).map_err(io)?.take(12).read_to_end(&mut start).map_err(io)?;
+        File::open(path).map_err(io)?.take(ENOUGH as u64).read_to_end(&mut start).map_err(io)?;
         let kind = match &start[..] {
             [0, 0, 7, 0xcb | 0xe7, ..] => Kind::Xtc(XtcReader::open(path)?),
             // The first record of a DCD file has 84 bytes. Its marker has 4 or 8 bytes in either
@@ -57,12 +60,8 @@ impl Trajectory {
             }
             [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Kind::Npy(NpyReader::open(path)?),
             _ => {
-                let found = match start.is_empty() {
-                    true => "an empty file".to_owned(),
-                    false => format!("first bytes {start:02x?}"),
-                };
                 let expected = "a trajectory: XTC, DCD or .npy";
-                return Err(Error::invalid("content", found, expected).of_file(path));
+                return Err(wrong_content(&start, expected).of_file(path));
             }
         };
         let found = match &kind {
@@ -95,7 +94,7 @@ impl Trajectory {
     /// coordinates that are not finite.
     pub fn read(&mut self) -> Result<Option<Vec<[f64; 3]>>> {
         let frame = match &mut self.kind {
-            Kind::Xtc(reader) => reader.read()?,
+            Kind::Xtc(reader) => reader.read_beads(self.n_beads)?,
             Kind::Dcd(reader) => {
                 reader.read()?.map(|frame| frame.iter().map(|x| x.map(f64::from)).collect())
             }
@@ -126,13 +125,4 @@ impl Trajectory {
         self.n_seen += u64::from(more);
         Ok(more)
     }
-}
-
-fn check_beads(path: &Path, field: &str, found: usize, expected: usize) -> Result<()> {
-    if found == expected {
-        return Ok(());
-    }
-    let found = format!("{found} beads");
-    let expected = format!("{expected}, as in the structure");
-    Err(Error::invalid(field, found, expected).of_file(path))
 }

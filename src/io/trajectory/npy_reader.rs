@@ -6,7 +6,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::npy_header::NpyHeader;
-use crate::error::{Error, Result};
+use crate::error::{Error, OfFile, Result};
+use crate::io::content::check_shape;
 
 /// Upper limit of the bytes in a header. The header of an array of plain numbers is much shorter.
 const LONGEST_HEADER: u64 = 4096;
@@ -59,6 +60,8 @@ impl NpyReader {
         let damage = || invalid("header", "unknown content".into(), "that of an array of numbers");
         let NpyHeader { descr, fortran_order, shape } =
             NpyHeader::parse(text).ok_or_else(damage)?;
+        let sizes = shape.iter().map(|n| usize::try_from(*n).unwrap_or(usize::MAX));
+        check_shape("shape", &sizes.collect::<Vec<_>>()).of_file(path)?;
         let expected = "(frames, beads, 3) or (replicas, frames, beads, 3)";
         let (n_replicas, n_frames, n_beads) = match shape[..] {
             [n_frames, n_beads, 3] => (None, n_frames, n_beads),

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use super::frame::check_beads;
 use super::xtc_coordinates::{Prelude, decode};
 use crate::error::{Error, Result};
 
@@ -49,26 +50,39 @@ impl XtcReader {
     /// [`Error::Invalid`] if the file is damaged or ends within the frame.
     pub fn read(&mut self) -> Result<Option<Vec<[f64; 3]>>> {
         let Some(bytes) = self.frame()? else { return Ok(None) };
-        let n_beads = word(&bytes, 4) as usize;
+        self.decode(&bytes).map(Some)
+    }
+
+    /// The same for a frame of `n_beads` beads. The memory for a frame with another number of beads
+    /// is not allocated, because a frame of few bytes can claim many beads.
+    pub(super) fn read_beads(&mut self, n_beads: usize) -> Result<Option<Vec<[f64; 3]>>> {
+        let Some(bytes) = self.frame()? else { return Ok(None) };
+        let name = format!("frame {}", self.n_read);
+        check_beads(&self.path, &name, word(&bytes, 4) as usize, n_beads)?;
+        self.decode(&bytes).map(Some)
+    }
+
+    fn decode(&mut self, bytes: &[u8]) -> Result<Vec<[f64; 3]>> {
+        let n_beads = word(bytes, 4) as usize;
         let positions = if n_beads <= UNCOMPRESSED {
             (0..n_beads)
-                .map(|bead| [0, 1, 2].map(|c| float(&bytes, HEADER + 12 * bead + 4 * c)))
+                .map(|bead| [0, 1, 2].map(|c| float(bytes, HEADER + 12 * bead + 4 * c)))
                 .collect()
         } else {
-            let corner = |at: usize| [0, 1, 2].map(|c| word(&bytes, at + 4 * c) as i32);
+            let corner = |at: usize| [0, 1, 2].map(|c| word(bytes, at + 4 * c) as i32);
             let prelude = Prelude {
-                precision: float(&bytes, HEADER),
+                precision: float(bytes, HEADER),
                 low: corner(HEADER + 4),
                 high: corner(HEADER + 16),
-                small: word(&bytes, HEADER + 28),
+                small: word(bytes, HEADER + 28),
             };
-            let start = HEADER + PRELUDE + length_of_length(word(&bytes, 0));
+            let start = HEADER + PRELUDE + length_of_length(word(bytes, 0));
             let decoded = decode(&prelude, &bytes[start..], n_beads);
             decoded.ok_or_else(|| self.damaged("coordinates that do not decode"))?
         };
         self.n_read += 1;
         let angstrom = |x: f32| 10.0 * f64::from(x);
-        Ok(Some(positions.iter().map(|x| x.map(angstrom)).collect()))
+        Ok(positions.iter().map(|x| x.map(angstrom)).collect())
     }
 
     /// Skips the next frame; `false` at the end.
@@ -104,8 +118,8 @@ impl XtcReader {
         self.append(&mut bytes, (PRELUDE + length_of_length(magic)) as u64)?;
         let length = bytes[HEADER + PRELUDE..].iter();
         let length = length.fold(0_u64, |length, byte| length << 8 | u64::from(*byte));
-        // A bead takes at least one bit. Check this before memory is allocated for the beads.
-        if n_beads as u64 > length.saturating_mul(8) {
+        // A bead takes at least two bits. Check this before memory is allocated for the beads.
+        if n_beads as u64 > length.saturating_mul(4) {
             return Err(self.damaged(format!("{n_beads} beads in {length} bytes")));
         }
         self.append(&mut bytes, length.checked_next_multiple_of(4).unwrap_or(u64::MAX))?;

@@ -1,16 +1,29 @@
 //! The files of a case: values of the manifest and tensors, accessed by name.
 
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
 use crate::error::{Error, OfFile, Result};
+use crate::io::content::{check_shape, is_safetensors, wrong_content};
+
+/// A longer manifest is refused. JSON takes up to 100 times its length in memory, and the manifest of
+/// a large case has 20 kB.
+const MOST: u64 = 2 << 20;
 
 /// A loaded case: its manifest, its tensors and its path.
 pub(crate) struct Case {
     pub(crate) manifest: Value,
     tensors: Vec<u8>,
+    /// The type, the shape and the place in `tensors` of every tensor.
+    index: BTreeMap<String, (Dtype, Vec<usize>, Range<usize>)>,
+    references: RefCell<HashMap<String, Rc<Reference>>>,
     /// The path of the manifest; `None` for a built-in case.
     pub(super) path: Option<PathBuf>,
 }
@@ -19,6 +32,12 @@ pub(crate) struct Case {
 pub(crate) struct Tensor {
     pub(crate) shape: Vec<usize>,
     pub(crate) values: Vec<f64>,
+}
+
+/// Results of the reference implementation, and the tolerance of each number.
+pub(crate) struct Reference {
+    pub(crate) tensor: Tensor,
+    pub(crate) tolerance: f64,
 }
 
 impl Tensor {
@@ -34,9 +53,19 @@ impl Case {
     }
 
     pub(crate) fn read_manifest(path: &Path) -> Result<Value> {
-        let text = std::fs::read(path).map_err(|error| Error::io(path, error))?;
-        serde_json::from_slice(&text)
-            .map_err(|error| Error::invalid("manifest", error, "a JSON object").of_file(path))
+        let io = |error| Error::io(path, error);
+        let mut text = Vec::new();
+        std::fs::File::open(path).map_err(io)?.take(MOST + 1).read_to_end(&mut text).map_err(io)?;
+        let manifest = match text.trim_ascii_start() {
+            [b'{' | b'[', ..] if text.len() as u64 > MOST => {
+                let expected = format!("a manifest of a case, at most {MOST} bytes");
+                Err(Error::invalid("manifest", "a longer file", expected))
+            }
+            [b'{' | b'[', ..] => serde_json::from_slice(&text)
+                .map_err(|error| Error::invalid("manifest", error, "a JSON object")),
+            _ => Err(wrong_content(&text, "the JSON manifest of a case")),
+        };
+        manifest.of_file(path)
     }
 
     pub(crate) fn open(path: &Path) -> Result<Self> {
@@ -64,9 +93,19 @@ impl Case {
     }
 
     fn new(manifest: Value, tensors: Vec<u8>, path: Option<PathBuf>) -> Result<Self> {
-        SafeTensors::deserialize(&tensors)
-            .map_err(|error| Error::invalid("safetensors", error, "a safetensors file"))?;
-        Ok(Case { manifest, tensors, path })
+        if !is_safetensors(&tensors) {
+            return Err(wrong_content(&tensors, "the safetensors file of a case"));
+        }
+        let damaged = |error| Error::invalid("safetensors", error, "a safetensors file");
+        let archive = SafeTensors::deserialize(&tensors).map_err(damaged)?;
+        let mut index = BTreeMap::new();
+        for (name, view) in archive.iter() {
+            let start = view.data().as_ptr() as usize - tensors.as_ptr() as usize;
+            check_shape(&format!("tensor {name}"), view.shape())?;
+            let place = start..start + view.data().len();
+            index.insert(name.to_owned(), (view.dtype(), view.shape().to_vec(), place));
+        }
+        Ok(Case { manifest, tensors, index, references: RefCell::default(), path })
     }
 
     /// The case that contains the model of this trajectory.
@@ -80,31 +119,18 @@ impl Case {
         }
     }
 
-    fn archive(&self) -> SafeTensors<'_> {
-        SafeTensors::deserialize(&self.tensors).expect("was checked when it was read")
-    }
-
     /// The sorted names of all tensors whose names start with `prefix`.
     pub(crate) fn names(&self, prefix: &str) -> Vec<String> {
-        let mut names: Vec<String> = self
-            .archive()
-            .names()
-            .into_iter()
-            .filter(|name| name.starts_with(prefix))
-            .map(str::to_owned)
-            .collect();
-        names.sort();
-        names
+        let names = self.index.keys().filter(|name| name.starts_with(prefix));
+        names.cloned().collect()
     }
 
     /// Reads a tensor of any supported number type.
     pub(crate) fn tensor(&self, name: &str) -> Result<Tensor> {
-        let archive = self.archive();
-        let view = archive
-            .tensor(name)
-            .map_err(|_| Error::invalid(format!("tensor {name}"), "nothing", "a tensor"))?;
-        let data = view.data();
-        let values = match view.dtype() {
+        let missing = || Error::invalid(format!("tensor {name}"), "nothing", "a tensor");
+        let (dtype, shape, place) = self.index.get(name).ok_or_else(missing)?;
+        let data = &self.tensors[place.clone()];
+        let values = match dtype {
             Dtype::F32 => widen(data, |b| f64::from(f32::from_le_bytes(b))),
             Dtype::F64 => widen(data, f64::from_le_bytes),
             Dtype::I32 => widen(data, |b| f64::from(i32::from_le_bytes(b))),
@@ -118,7 +144,43 @@ impl Case {
                 ));
             }
         };
-        Ok(Tensor { shape: view.shape().to_vec(), values })
+        Ok(Tensor { shape: shape.clone(), values })
+    }
+
+    /// Reads the results `out/f64/{name}`. `tolerance` computes their tolerance. A trajectory needs
+    /// the same results in every step, so both are kept.
+    pub(crate) fn reference(
+        &self,
+        name: &str,
+        tolerance: impl FnOnce(&Tensor) -> Result<f64>,
+    ) -> Result<Rc<Reference>> {
+        if let Some(known) = self.references.borrow().get(name) {
+            return Ok(known.clone());
+        }
+        let tensor = self.tensor(&format!("out/f64/{name}"))?;
+        let tolerance = tolerance(&tensor)?;
+        let reference = Rc::new(Reference { tensor, tolerance });
+        self.references.borrow_mut().insert(name.to_owned(), reference.clone());
+        Ok(reference)
+    }
+
+    /// Whether there is a tensor of that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.index.contains_key(name)
+    }
+
+    /// Reads a tensor of whole numbers from 0 to 2^32 − 1.
+    pub(super) fn counts(&self, name: &str) -> Result<(Vec<usize>, Vec<u32>)> {
+        let Tensor { shape, values } = self.tensor(name)?;
+        let count = |value: &f64| match *value as u32 {
+            count if f64::from(count) == *value => Ok(count),
+            _ => {
+                let expected = "whole numbers from 0 to 4294967295";
+                Err(Error::invalid(format!("tensor {name}"), value, expected))
+            }
+        };
+        let values = values.iter().map(count).collect::<Result<_>>()?;
+        Ok((shape, values))
     }
 
     /// Reads a tensor that must have the given shape.
@@ -129,6 +191,11 @@ impl Case {
             return Err(Error::invalid(format!("tensor {name}"), found, expected));
         }
         Ok(tensor)
+    }
+
+    /// Whether the manifest has a value.
+    pub(super) fn has_field(&self, path: &[&str]) -> bool {
+        self.field(path).is_ok_and(|value| !value.is_null())
     }
 
     fn field(&self, path: &[&str]) -> Result<&Value> {

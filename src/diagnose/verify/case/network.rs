@@ -8,7 +8,7 @@ impl Case {
     fn cutoff(&self, path: &[&str]) -> Result<Cutoff> {
         let at = |key| [path, &[key]].concat();
         let upper = self.number(&at("upper"))?;
-        let lower = self.number(&at("lower")).unwrap_or(0.0);
+        let lower = if self.has_field(&at("lower")) { self.number(&at("lower"))? } else { 0.0 };
         match self.text(&at("class"))? {
             "IdentityCutoff" => Ok(Cutoff::Identity { lower, upper }),
             "CosineCutoff" => Ok(Cutoff::Cosine { lower, upper }),
@@ -68,6 +68,11 @@ impl Case {
             let found = format!("{:?}", embedding.shape);
             return Err(Error::invalid("tensor weights/embedding.weight", found, "two axes"));
         };
+        let limit = &["schnet", "max_num_neighbors"];
+        let max_num_neighbors = match self.has_field(limit) {
+            true => Some(u32::try_from(self.count(limit)?).unwrap_or(u32::MAX)),
+            false => None,
+        };
         Ok(SchNet {
             n_types,
             n_hidden,
@@ -77,7 +82,7 @@ impl Case {
             activation,
             interactions,
             readout,
-            max_num_neighbors: self.count(&["schnet", "max_num_neighbors"]).ok().map(|n| n as u32),
+            max_num_neighbors,
         })
     }
 
@@ -87,7 +92,8 @@ impl Case {
             let found = format!("{:?}", weight.shape);
             return Err(Error::invalid(format!("tensor weights/{name}.weight"), found, "two axes"));
         };
-        let bias = self.tensor(&format!("weights/{name}.bias")).ok().map(|bias| bias.values);
+        let bias = format!("weights/{name}.bias");
+        let bias = if self.has(&bias) { Some(self.tensor(&bias)?.values) } else { None };
         Ok(Linear { n_in, n_out, weight: weight.values, bias })
     }
 }

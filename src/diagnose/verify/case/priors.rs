@@ -3,9 +3,9 @@
 
 use serde_json::Value;
 
-use super::data::{Case, Tensor};
+use super::data::Case;
 use crate::error::{Error, Result};
-use crate::model::prior::{Column, ColumnKind, TypeKey};
+use crate::model::prior::{Column, ColumnKind, MAX_DEGREE, TypeKey};
 use crate::model::{Model, Prior, PriorForm, PriorParameters};
 use crate::structure::{Topology, TupleList};
 
@@ -38,9 +38,7 @@ impl Case {
     pub(crate) fn unspecialised(&self) -> Result<Option<(Model, Topology)>> {
         let names = self.names("prior_table/").into_iter().filter_map(|tensor| {
             let name = tensor.strip_prefix("prior_table/")?.strip_suffix("/keys")?;
-            self.tensor(&format!("out/f64/unspecialised/energy/{name}"))
-                .is_ok()
-                .then(|| name.into())
+            self.has(&format!("out/f64/unspecialised/energy/{name}")).then(|| name.into())
         });
         let names: Vec<String> = names.collect();
         if names.is_empty() {
@@ -72,8 +70,8 @@ impl Case {
             "repulsion_exp_cutoff" => PriorForm::CutoffExpRepulsion,
             other => return Err(Error::unsupported(format!("prior form {other}"), "")),
         };
-        let index = self.tensor(&format!("prior/{name}/index"))?;
-        let values = self.parameters(&PER_TUPLE, name, form, index.values.len() / form.order())?;
+        let n_tuples = self.tuples(&format!("prior/{name}/index"), form.order())?.len();
+        let values = self.parameters(&PER_TUPLE, name, form, n_tuples)?;
         Ok(Prior { name: name.to_owned(), form, parameters: PriorParameters::PerTuple { values } })
     }
 
@@ -85,8 +83,8 @@ impl Case {
             Some(form) => form,
             None => return Err(Error::unsupported(format!("prior class {class}"), "")),
         };
-        let types = self.tensor(&format!("{}/{name}/keys", group.prefix))?;
-        let keys: Vec<TypeKey> = tuples(&types, form.order());
+        let keys: Vec<TypeKey> =
+            self.tuples(&format!("{}/{name}/keys", group.prefix), form.order())?;
         let values = self.parameters(group, name, form, keys.len())?;
         let parameters = PriorParameters::Keyed { keys, values };
         Ok(Prior { name: name.to_owned(), form, parameters })
@@ -95,8 +93,13 @@ impl Case {
     fn degree(&self, group: &Group, name: &str) -> Result<usize> {
         let field = format!("{}/{name}/k1s", group.prefix);
         let shape = self.tensor(&field)?.shape;
-        let degree = shape.get(1).copied();
-        degree.ok_or_else(|| Error::invalid(field, format!("shape {shape:?}"), "two axes"))
+        match shape[..] {
+            [_, degree] if degree <= MAX_DEGREE => Ok(degree),
+            _ => {
+                let expected = format!("two axes, at most {MAX_DEGREE} terms");
+                Err(Error::invalid(format!("tensor {field}"), format!("shape {shape:?}"), expected))
+            }
+        }
     }
 
     /// The parameters of a term, `[n_rows, n_parameters]`.
@@ -130,7 +133,7 @@ impl Case {
         n_rows: usize,
     ) -> Result<Option<Vec<f64>>> {
         let field = |key: &str| format!("{}/{name}/{key}", group.prefix);
-        let present = column.names.iter().map(|key| field(key)).find(|f| self.tensor(f).is_ok());
+        let present = column.names.iter().map(|key| field(key)).find(|name| self.has(name));
         match (present, column.kind) {
             (Some(field), _) => {
                 let shape: Vec<usize> = std::iter::once(n_rows).chain(column.series).collect();
@@ -155,27 +158,36 @@ impl Case {
     }
 
     fn topology_of(&self, group: &Group, model: &Model) -> Result<Topology> {
-        let types = self.tensor("system/types")?.values.iter().map(|t| *t as u32).collect();
-        let masses = self.tensor("system/masses")?.values;
+        let (_, types) = self.counts("system/types")?;
+        let masses = match self.has("system/masses") {
+            true => self.tensor("system/masses")?.values,
+            false => Vec::new(),
+        };
         let list = |prior: &Prior| {
             let order = prior.form.order();
-            let index = self.tensor(&format!("{}/{}/index", group.prefix, prior.name))?;
-            Ok(TupleList { name: prior.name.clone(), order, tuples: tuples(&index, order) })
+            let tuples = self.tuples(&format!("{}/{}/index", group.prefix, prior.name), order)?;
+            Ok(TupleList { name: prior.name.clone(), order, tuples })
         };
         let lists = model.priors.iter().map(list).collect::<Result<_>>()?;
         Ok(Topology { types, masses, lists })
     }
-}
 
-/// The rows of a tensor, `order` whole numbers each.
-fn tuples(tensor: &Tensor, order: usize) -> Vec<[u32; 4]> {
-    let tuple = |row: &[f64]| {
-        let mut tuple = [0; 4];
-        for (slot, number) in tuple.iter_mut().zip(row) {
-            // A negative number becomes one that the check of the topology refuses.
-            *slot = if *number >= 0.0 { *number as u32 } else { u32::MAX };
+    /// The rows of a tensor, `order` whole numbers each.
+    fn tuples(&self, name: &str, order: usize) -> Result<Vec<[u32; 4]>> {
+        let (shape, values) = self.counts(name)?;
+        if shape.len() != 2 || shape[1] != order {
+            let expected = format!("rows of {order} numbers");
+            return Err(Error::invalid(
+                format!("tensor {name}"),
+                format!("shape {shape:?}"),
+                expected,
+            ));
         }
-        tuple
-    };
-    tensor.values.chunks_exact(order).map(tuple).collect()
+        let tuple = |row: &[u32]| {
+            let mut tuple = [0; 4];
+            tuple[..order].copy_from_slice(row);
+            tuple
+        };
+        Ok(values.chunks_exact(order).map(tuple).collect())
+    }
 }
