@@ -372,6 +372,20 @@ fn what_this_version_does_not_have_is_refused_by_name_and_place() {
             pt::structure(vec![("exc_pair_index", i64s(&[2, 1], [0, 1]))]),
             "the exclusion of pairs at exc_pair_index",
         ),
+        (
+            pt::structure(vec![(
+                "neighbor_list",
+                pt::dict([(
+                    "non_bonded",
+                    pt::dict([
+                        ("order", Py::Int(2)),
+                        ("index_mapping", i64s(&[2, 0], [])),
+                        ("index_mapping_excluded", i64s(&[2, 1], [0, 1])),
+                    ]),
+                )]),
+            )]),
+            "index_mapping_excluded of a tuple list at",
+        ),
         (pt::structure(vec![("n_atoms", i64s(&[2], [1, 2]))]), "a batch of structures at n_atoms"),
         (pt::structure(vec![("n_atoms", i64s(&[1], [2]))]), "n_atoms: found 2, expected 3"),
         (

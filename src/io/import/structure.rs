@@ -191,12 +191,23 @@ fn vectors(view: &View, n_beads: usize) -> Result<Vec<[f64; 3]>> {
     Ok(values.as_chunks().0.to_vec())
 }
 
+/// The keys of a tuple list that are read, or do not change its meaning. Another key could say that
+/// the tuples are given in another way, for example as exceptions.
+const LIST_KEYS: [&str; 7] =
+    ["tag", "order", "index_mapping", "cell_shifts", "rcut", "self_interaction", "mapping_batch"];
+
 /// The names and index tensors of the tuple lists.
 fn mappings<'a>(lists: &View<'a>) -> Result<Vec<(&'a str, View<'a>)>> {
     let mut all = Vec::new();
     for (name, list) in lists.entries()? {
         if let Some(shifts) = present(&list, "cell_shifts")? {
             return Err(shifts.unsupported("a list with cell shifts", "open boundaries only"));
+        }
+        for (key, value) in list.entries()? {
+            if !LIST_KEYS.contains(&key) && !value.is_none() {
+                let what = format!("{key} of a tuple list");
+                return Err(value.unsupported(&what, "give the tuples themselves in index_mapping"));
+            }
         }
         let mapping = require(&list, "index_mapping")?;
         if let Some(declared) = present(&list, "order")?
