@@ -6,7 +6,7 @@ use std::fmt::{Display, Write as _};
 use std::path::{Path, PathBuf};
 
 use self::run_log::RunLog;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable};
 use crate::io::{GrowingFile, NpyWriter, XtcWriter, check_free, topology_pdb, write_new};
 use crate::simulation::{Frame, Simulation};
 use crate::system::System;
@@ -220,7 +220,7 @@ impl Output {
     /// # Errors
     /// [`Error::Io`].
     pub fn log(&mut self, line: impl Display) -> Result<()> {
-        self.log.line(&line.to_string())
+        self.log.line(&printable(line))
     }
 
     /// Adds a frame to every file. After an error the frame is in none of them.
@@ -288,7 +288,7 @@ impl Output {
     /// One line for each kind of file: its path and a description.
     pub fn files(&self) -> Vec<String> {
         let mut files = Vec::new();
-        let first = self.trajectories.first().map(|t| t.path().display().to_string());
+        let first = self.trajectories.first().map(|t| printable(t.path().display()));
         match (first, &self.trajectories[..]) {
             (Some(first), [_, .., last]) => {
                 let last = last.path().file_name().unwrap_or_default().to_string_lossy();
@@ -297,14 +297,18 @@ impl Output {
             }
             (first, _) => files.extend(first.map(|first| format!("{first}  trajectory"))),
         }
-        files.extend(self.topologies.iter().map(|path| format!("{}  topology", path.display())));
+        files.extend(
+            self.topologies.iter().map(|path| format!("{}  topology", printable(path.display()))),
+        );
         let mut add = |name: &str, what: &str| {
-            files.push(format!("{}  {what}", self.folder.join(name).display()));
+            files.push(format!("{}  {what}", printable(self.folder.join(name).display())));
         };
         add("energies.csv", "energies and temperatures");
         add("run.log", "settings, device, versions, speed");
         let arrays = self.npy.as_ref().and_then(NpyWriter::first_file);
-        files.extend(arrays.map(|path| format!("{}  arrays in mlcg's layout", path.display())));
+        files.extend(
+            arrays.map(|path| format!("{}  arrays in mlcg's layout", printable(path.display()))),
+        );
         files
     }
 }

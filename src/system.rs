@@ -1,10 +1,11 @@
 //! The simulated system: molecules, made from structures and a model, and their replicas.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::model::{Model, Prior, PriorForm, PriorParameters, SchNet};
-use crate::structure::{Structure, Topology, in_structure};
+use crate::structure::{Structure, Topologies, Topology, in_structure};
 
 /// Refuses a molecule whose bead types or tuples differ from the first molecule's, if a prior has
 /// [`PriorParameters::PerTuple`] parameters for these tuples. Such parameters fit one molecule
@@ -167,29 +168,22 @@ impl System {
         if structures.is_empty() {
             return Err(Error::invalid("structures", "none", "at least one"));
         }
-        let mut topologies: Vec<&Arc<Topology>> = Vec::new();
+        let mut topologies = Topologies::default();
+        // Most structures share a topology, which is not compared again.
+        let mut known: HashMap<*const Topology, usize> = HashMap::new();
         let mut molecules = Vec::new();
         let mut molecule_of = Vec::with_capacity(structures.len());
         let mut first_bead = vec![0];
         for (s, structure) in structures.iter().enumerate() {
             // The topology, which structures can share, is checked when it is joined.
             structure.check_vectors().map_err(|error| in_structure(error, s))?;
-            let same = |known: &&Arc<Topology>| {
-                Arc::ptr_eq(known, &structure.topology) || ***known == *structure.topology
-            };
-            let molecule = match topologies.iter().position(same) {
-                Some(molecule) => molecule,
-                None => {
-                    if let Some(first) = topologies.first() {
-                        check_specialised(model, first, &structure.topology)
-                            .map_err(|error| in_structure(error, s))?;
-                    }
-                    topologies.push(&structure.topology);
-                    let joined = Molecule::join(model, &structure.topology);
-                    molecules.push(joined.map_err(|error| in_structure(error, s))?);
-                    molecules.len() - 1
-                }
-            };
+            let add = || topologies.add(&structure.topology);
+            let molecule = *known.entry(Arc::as_ptr(&structure.topology)).or_insert_with(add);
+            if molecule == molecules.len() {
+                let joined = check_specialised(model, topologies.get(0), &structure.topology)
+                    .and_then(|()| Molecule::join(model, &structure.topology));
+                molecules.push(joined.map_err(|error| in_structure(error, s))?);
+            }
             molecule_of.push(molecule);
             first_bead.push(first_bead[first_bead.len() - 1] + structure.positions.len());
         }
@@ -203,15 +197,15 @@ impl System {
     /// If a given replica does not exist.
     pub fn select(&self, replicas: impl IntoIterator<Item = usize>) -> System {
         let mut chosen: Vec<usize> = Vec::new();
+        let mut place = vec![None; self.molecules.len()];
         let mut molecule_of = Vec::new();
         let mut first_bead = vec![0];
         for r in replicas {
             let molecule = self.molecule_of[r];
-            let known = chosen.iter().position(|of| *of == molecule);
-            molecule_of.push(known.unwrap_or(chosen.len()));
-            if known.is_none() {
+            molecule_of.push(*place[molecule].get_or_insert_with(|| {
                 chosen.push(molecule);
-            }
+                chosen.len() - 1
+            }));
             first_bead.push(first_bead[first_bead.len() - 1] + self.beads(r).len());
         }
         let molecules = chosen.into_iter().map(|of| self.molecules[of].clone()).collect();

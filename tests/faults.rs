@@ -51,6 +51,17 @@ fn started(mut command: Command, folder: &Path, n_rows: usize) -> Child {
     child
 }
 
+/// Lets the program see SIGHUP, which the tests ignore if they run under `nohup` themselves.
+fn heeding_hangups(command: &mut Command) -> &mut Command {
+    // SAFETY: the closure only makes a system call.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGHUP, libc::SIG_DFL);
+            Ok(())
+        })
+    }
+}
+
 fn kill(child: &Child, signal: i32) {
     // SAFETY: the child has not been waited for, so the process id is still its own.
     assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0);
@@ -88,7 +99,7 @@ fn signals_stop_a_run_and_leave_whole_files() {
     ] {
         let run = folder.path().join(name);
         let mut command = with_system("run", &LONG, &run);
-        command.args(["--save-interval", "4", "--npy"]);
+        heeding_hangups(&mut command).args(["--save-interval", "4", "--npy"]);
         let child = started(command, &run, 8);
         kill(&child, signal);
         // A terminal that closes sends the signal twice.
@@ -153,6 +164,7 @@ fn a_second_signal_ends_a_run_at_once() {
     let mut command = Command::new(PROGRAM);
     command.args(["run", "--builtin", "--backend", "reference", "--replicas", "512"]);
     command.args(["--steps", "10", "-o"]).arg(&run);
+    heeding_hangups(&mut command);
     let child = started(command, &run, 0);
     std::thread::sleep(Duration::from_millis(200));
     kill(&child, libc::SIGTERM);

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use flashschnet::engine::{Evaluation, Terms};
+use flashschnet::error::printable;
 use flashschnet::io::{Trajectory, check_free, write_new};
 use flashschnet::largest::largest_by;
 use flashschnet::scoring::Scorer;
@@ -71,7 +72,7 @@ impl Energy {
         };
         if let Some(output) = &self.output {
             write_new(output, &report.tensors()?)?;
-            tell!("{}", output.display());
+            tell!("{}", printable(output.display()));
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use flashschnet::error::printable;
 use flashschnet::io::check_free;
 use flashschnet::io::native::{write_model, write_structures};
 use flashschnet::model::{Model, PriorParameters};
@@ -53,9 +54,9 @@ impl Import {
         writeln!(out, "{}", summary(&model))?;
         if let Some(structures) = &structures {
             writeln!(out, "{}", summary_of_structures(structures))?;
-            writeln!(out, "{}", structures_path.display())?;
+            writeln!(out, "{}", printable(structures_path.display()))?;
         }
-        writeln!(out, "{}", model_path.display())?;
+        writeln!(out, "{}", printable(model_path.display()))?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use env_filter::{Builder, Filter};
+use env_logger::Builder;
+use flashschnet::error::printable;
 use log::{Level, Log, Metadata, Record};
 
 use super::tell::tell;
@@ -12,7 +13,8 @@ static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 /// The graphics stack returns its failures as errors; its log is for its own developers.
 const USUAL: &str = "warn,wgpu_core=off,wgpu_hal=off,naga=off";
 
-struct Logger(Filter);
+/// The filter of env_logger, which itself would panic on a closed stderr.
+struct Logger(env_logger::Logger);
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata) -> bool {
@@ -27,7 +29,7 @@ impl Log for Logger {
             Level::Warn => "warning".to_owned(),
             level => level.to_string().to_lowercase(),
         };
-        tell!("{level}: {}", record.args());
+        tell!("{level}: {}", printable(record.args()));
         if record.level() <= Level::Warn {
             let mut warnings = WARNINGS.lock().unwrap_or_else(PoisonError::into_inner);
             warnings.push(record.args().to_string());
@@ -41,10 +43,13 @@ impl Log for Logger {
 pub(super) fn install() {
     let mut builder = Builder::new();
     let asked = std::env::var("RUST_LOG").unwrap_or_else(|_| USUAL.to_owned());
-    if let Err(error) = builder.try_parse(&asked) {
-        tell!("warning: RUST_LOG: {error}");
-        builder.filter_level(log::LevelFilter::Warn);
-    }
+    match env_filter::Builder::new().try_parse(&asked) {
+        Ok(_) => builder.parse_filters(&asked),
+        Err(error) => {
+            tell!("warning: RUST_LOG: {error}");
+            builder.filter_level(log::LevelFilter::Warn)
+        }
+    };
     let filter = builder.build();
     let level = filter.filter();
     if log::set_boxed_logger(Box::new(Logger(filter))).is_ok() {

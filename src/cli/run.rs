@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use flashschnet::engine::Integrator;
+use flashschnet::error::printable;
 use flashschnet::output::{Output, OutputOptions};
 use flashschnet::simulation::{Control, Frame, Observer, Settings, Simulation};
 use flashschnet::{Error, Result, units};
@@ -169,7 +170,7 @@ impl Run {
     /// What is left of a run that ends with an error; `whole` tells whether the files were found
     /// to have all frames.
     fn saved_before_error(&self, output: &Output, whole: bool) -> String {
-        let folder = self.output.display();
+        let folder = printable(self.output.display());
         match output.last_frame() {
             _ if !whole => format!("files in {folder} may be incomplete"),
             None => "no frame was saved before the error".into(),

@@ -65,9 +65,12 @@ impl XtcWriter {
             // NaN fails this comparison too. The encoder would store it as an arbitrary number.
             if !nm.iter().all(|x| x.abs() <= LARGEST_NM) {
                 let (field, found) = (format!("positions[{bead}]"), format!("{position:?}"));
-                return Err(
-                    Error::invalid(field, found, "coordinates within ±81920 Å, which the format resolves").of_file(self.path())
-                );
+                return Err(Error::invalid(
+                    field,
+                    found,
+                    "coordinates within ±81920 Å, which the format resolves",
+                )
+                .of_file(self.path()));
             }
             coordinates.push(nm.map(|x| x as f32));
         }
