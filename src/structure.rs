@@ -51,9 +51,7 @@ impl Topology {
             let expected = format!("{n_beads}, one per bead, or none");
             return Err(Error::invalid("masses", self.masses.len(), expected));
         }
-        if let Some((bead, mass)) =
-            self.masses.iter().enumerate().find(|(_, m)| !(m.is_finite() && **m > 0.0))
-        {
+        if let Some((bead, mass)) = self.masses.iter().enumerate().find(|(_, m)| !is_mass(**m)) {
             return Err(Error::invalid(format!("masses[{bead}]"), mass, "a mass > 0"));
         }
         let mut names = HashSet::new();
@@ -97,6 +95,11 @@ impl Structure {
         }
         Ok(())
     }
+}
+
+/// Whether m is positive, and single precision holds m and 1/m.
+fn is_mass(m: f64) -> bool {
+    m > 0.0 && (m as f32).is_normal() && (1.0 / m as f32).is_normal()
 }
 
 /// Checks that there is one finite vector per bead.

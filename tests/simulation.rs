@@ -264,7 +264,20 @@ fn wrong_settings_are_named() {
         (Settings { dt: f64::NAN, ..ok.clone() }, "dt: found NaN"),
         (Settings { beta: vec![1.0; 3], ..ok.clone() }, "temperature: found 3 values"),
         (Settings { beta: vec![0.0], ..ok.clone() }, "beta: found 0"),
-        (Settings { integrator: Integrator::Langevin { friction: -1.0 }, ..ok }, "friction"),
+        (
+            Settings { integrator: Integrator::Langevin { friction: -1.0 }, ..ok.clone() },
+            "friction",
+        ),
+        // A device holds these numbers in f32, where they would become 0, 1 or infinite.
+        (
+            Settings { integrator: Integrator::Langevin { friction: 1e-5 }, ..ok.clone() },
+            "friction",
+        ),
+        (
+            Settings { integrator: Integrator::Overdamped { friction: 1e-42 }, ..ok.clone() },
+            "friction",
+        ),
+        (Settings { dt: 1e-40, ..ok }, "dt"),
     ];
     for (settings, message) in cases {
         let (model, structures) = (small::model(), small::structures());

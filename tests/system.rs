@@ -21,6 +21,19 @@ fn with_lists(
     structures
 }
 
+#[test]
+fn a_mass_that_single_precision_does_not_hold_is_an_error() {
+    let (model, structures) = mixture();
+    for mass in [0.0, -1.0, f64::NAN, 1e-42, 1e39, f64::INFINITY] {
+        let mut bad = structures.clone();
+        let mut topology = (*bad[2].topology).clone();
+        topology.masses[1] = mass;
+        bad[2].topology = Arc::new(topology);
+        let error = System::new(&model, &bad).unwrap_err().to_string();
+        assert!(error.contains("structure 2, masses[1]"), "{error}");
+    }
+}
+
 /// A prior without its list would vanish from the energy without a word.
 #[test]
 fn a_prior_without_its_list_is_an_error_that_names_both() {

@@ -61,6 +61,10 @@ impl Integrator {
     }
 }
 
+/// The least friction of a step, friction dt. exp(−friction dt) is an f32 on a device, which would
+/// round smaller frictions by more than some percent, and finally to none.
+const LEAST_FRICTION: f64 = 1e-6;
+
 /// The dynamics of a run: equations of motion, time step and random numbers. Temperatures are part
 /// of the [`State`](super::State).
 #[derive(Debug, Clone, PartialEq)]
@@ -93,10 +97,22 @@ impl Dynamics {
         if !(self.dt.is_finite() && self.dt > 0.0) {
             return Err(Error::invalid("dt", self.dt, "a time step > 0 ps"));
         }
-        if let Some(friction) = self.integrator.friction()
-            && !(friction.is_finite() && friction > 0.0)
-        {
-            return Err(Error::invalid("friction", friction, "a number > 0"));
+        if !(self.dt as f32).is_normal() {
+            return Err(Error::invalid("dt", self.dt, "a time step that single precision holds"));
+        }
+        if let Some(friction) = self.integrator.friction() {
+            if !(friction.is_finite() && friction > 0.0) {
+                return Err(Error::invalid("friction", friction, "a number > 0"));
+            }
+            let (strength, held) = match self.integrator {
+                Integrator::Langevin { .. } => (friction * self.dt, LEAST_FRICTION..f64::INFINITY),
+                _ => (self.dt / friction, f64::from(f32::MIN_POSITIVE)..f64::from(f32::MAX)),
+            };
+            if !held.contains(&strength) {
+                let expected = "a friction that single precision holds with this time step; nve \
+                                has none";
+                return Err(Error::invalid("friction", friction, expected));
+            }
         }
         if self.integrator.has_velocities()
             && let Some(replica) =

@@ -241,8 +241,12 @@ impl RadialBasis {
         let form = self.form();
         let (alpha, lower) = form.warp.unwrap_or_default();
         let parameters = form.center.iter().chain(&form.sharpness).chain([&alpha, &lower]);
-        match parameters.copied().find(|value| !value.is_finite()) {
-            Some(value) => Err(Error::invalid("rbf parameters", value, "finite numbers")),
+        match parameters.copied().find(|value| !(*value as f32).is_finite()) {
+            Some(value) => Err(Error::invalid(
+                "rbf parameters",
+                value,
+                "numbers that are finite in single precision",
+            )),
             None => Ok(()),
         }
     }

@@ -11,9 +11,9 @@ use crate::io::file::GrowingFile;
 /// nine beads.
 const PRECISION: f32 = 1000.0;
 
-/// The largest coordinate, nm. The format stores f32, which resolve 0.001 nm up to here. Farther
-/// from 0 a trajectory would lose its bonds.
-const LARGEST_NM: f64 = 8192.0;
+/// The largest coordinate, nm, as in an engine. The format stores f32, which resolve 0.008 nm here.
+/// Farther from 0 a trajectory would lose its bonds.
+const LARGEST_NM: f64 = 104_857.6;
 
 /// A trajectory file of one molecule, to which whole frames are appended.
 ///
@@ -43,7 +43,7 @@ impl XtcWriter {
     /// before this one.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if a coordinate is not finite or outside ±81,920 Å, or if another program
+    /// [`Error::Invalid`] if a coordinate is not finite or outside ±1,048,576 Å, or if another program
     /// changed the length of the file; [`Error::Io`].
     pub fn write(&mut self, step: u64, time: f64, positions: &[[f64; 3]]) -> Result<()> {
         self.encode(step, time, positions)?;
@@ -68,7 +68,7 @@ impl XtcWriter {
                 return Err(Error::invalid(
                     field,
                     found,
-                    "coordinates within ±81920 Å, which the format resolves",
+                    "coordinates within ±1048576 Å, which the format resolves",
                 )
                 .of_file(self.path()));
             }
@@ -132,12 +132,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.xtc");
         let mut writer = XtcWriter::create(&path).unwrap();
-        for bad in [f64::NAN, f64::INFINITY, -9e4] {
+        for bad in [f64::NAN, f64::INFINITY, -1.1e6] {
             let error = writer.write(0, 0.0, &[[0.0; 3], [0.0, bad, 0.0]]).unwrap_err();
             assert!(error.to_string().contains("positions[1]"), "{error}");
         }
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
-        let far = [[-8e4, 8e4, 0.0]; 12];
+        let far = [[-1e6, 1e6, 0.0]; 12];
         writer.write(0, 0.0, &far).unwrap();
         assert_eq!(read(&path)[0].natoms(), 12);
     }
