@@ -27,7 +27,7 @@
 //!
 //! ```text
 //! cli
-//! diagnose, output
+//! diagnose, output, checkpoint
 //! simulation, scoring
 //! builtin
 //! backend
@@ -141,6 +141,7 @@
 
 pub mod backend;
 pub mod builtin;
+pub mod checkpoint;
 pub mod cpu;
 mod crowd;
 pub mod diagnose;
@@ -166,6 +167,7 @@ pub mod system;
 pub mod units;
 
 pub use backend::{Backend, BackendKind};
+pub use checkpoint::Checkpoint;
 pub use error::{Error, Result};
 pub use model::Model;
 pub use scoring::Scorer;

@@ -34,6 +34,8 @@ mod sanity;
 mod system;
 // A state continues with the same bits in another process.
 mod continuation;
+// Checkpoints as values and files: damaged ones never yield wrong data.
+mod checkpoint;
 // Replicas and molecules far from the origin.
 mod far;
 // A device's waits, allocations and memory, and a device that does not answer.
