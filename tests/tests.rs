@@ -77,6 +77,7 @@ mod dcd;
 mod bad_input;
 mod faults;
 mod program;
+mod restart;
 mod trajectory;
 // Reports of `bench` and of profiles; no speed is asserted.
 mod bench;
