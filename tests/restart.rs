@@ -2,7 +2,7 @@
 #![cfg(unix)]
 
 use std::collections::BTreeMap;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use flashschnet::Checkpoint;
 use flashschnet::checkpoint::{NEWEST, PREVIOUS};
 use flashschnet::io::native::write_model;
 
-use crate::common::program::{PROGRAM, small_files, stderr};
+use crate::common::program::{PROGRAM, small_files, stderr, with_system};
 use crate::common::small;
 
 /// A new run of the small system with arrays.
@@ -86,10 +86,13 @@ fn wait_for(what: &str, mut ready: impl FnMut() -> bool) {
 
 /// Sends a signal to a run at random moments, resumes it each time, and compares all files with
 /// those of a run without interruption.
-fn interrupted(backend: &str, signal: i32, kills: u32, steps: &str) {
+fn interrupted(backend: &str, signal: i32, kills: u32) {
+    // Enough steps for all signals: a run does fewer in the time before one.
+    let (each, interval) = if backend == "cpu" { (4500, "500") } else { (600, "100") };
+    let steps = (2000 + kills * each).to_string();
     let temporary = tempfile::tempdir().unwrap();
     let [whole, cut] = ["whole", "cut"].map(|name| temporary.path().join(name));
-    let arguments = ["--steps", steps, "--save-interval", "7", "--checkpoint-interval", "100"];
+    let arguments = ["--steps", &steps, "--save-interval", "7", "--checkpoint-interval", interval];
     succeeds(start(backend, &arguments, &whole));
     let mut state = 0x9e37_79b9_7f4a_7c15 ^ u64::from(std::process::id());
     let mut done = 0;
@@ -127,41 +130,33 @@ fn interrupted(backend: &str, signal: i32, kills: u32, steps: &str) {
     assert_same(&cut, &whole);
 }
 
-/// The number of signals of all tests together: `tests/long/kill` sets a larger one.
+/// The number of signals. With `FLASHSCHNET_KILLS`, which `tests/long/kill` sets, it is a share of
+/// that many kills, of which a usual test run has ten.
 fn kills(usual: u32) -> u32 {
     match std::env::var("FLASHSCHNET_KILLS") {
-        Ok(all) => all.parse::<u32>().unwrap() * usual / 10,
+        Ok(all) => (all.parse::<u32>().unwrap() * usual / 10).max(1),
         Err(_) => usual,
     }
 }
 
-/// Enough steps for a number of signals.
-fn steps(kills: u32, each: u32) -> String {
-    (2000 + kills * each).to_string()
-}
-
 #[test]
 fn killed_on_cpu() {
-    let n = kills(4);
-    interrupted("cpu", libc::SIGKILL, n, &steps(n, 6000));
+    interrupted("cpu", libc::SIGKILL, kills(6));
 }
 
 #[test]
 fn killed_on_wgpu() {
-    let n = kills(3);
-    interrupted("wgpu", libc::SIGKILL, n, &steps(n, 1000));
+    interrupted("wgpu", libc::SIGKILL, kills(4));
 }
 
 #[test]
 fn stopped_on_cpu() {
-    let n = kills(2);
-    interrupted("cpu", libc::SIGTERM, n, &steps(n, 6000));
+    interrupted("cpu", libc::SIGTERM, kills(2));
 }
 
 #[test]
 fn stopped_on_wgpu() {
-    let n = kills(1);
-    interrupted("wgpu", libc::SIGTERM, n, &steps(n, 1000));
+    interrupted("wgpu", libc::SIGTERM, kills(1));
 }
 
 /// The number of steps done, in the newest checkpoint.
@@ -378,4 +373,41 @@ fn the_time_of_a_run_can_be_limited() {
         let said = fails(resume(&run, &["--max-hours", bad]));
         assert!(said.contains("max-hours: found"), "{said}");
     }
+}
+
+/// A limit of the size of files stands for a full disk: the run ends with one error, and goes on
+/// when there is room.
+#[test]
+fn a_run_goes_on_after_a_full_disk() {
+    let temporary = tempfile::tempdir().unwrap();
+    let whole = temporary.path().join("whole");
+    let arguments = ["--steps", "350", "--save-interval", "1", "--checkpoint-interval", "50"];
+    succeeds(start("reference", &arguments, &whole));
+    let limited = |mut command: Command, bytes: u64| {
+        let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+        let set = move || match unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        };
+        // SAFETY: the closure only makes a system call.
+        unsafe { command.pre_exec(set) };
+        fails(command)
+    };
+    // An array of coordinates has 43,328 bytes.
+    for (limit, step_before) in [(12_000, 0), (44_000, 200)] {
+        let run = temporary.path().join(limit.to_string());
+        let said = limited(start("reference", &arguments, &run), limit);
+        assert!(said.contains("File too large"), "{said}");
+        assert!(step(&run) >= step_before || step_before == 0, "{}", step(&run));
+        let said = limited(resume(&run, &[]), limit);
+        assert!(said.contains("File too large"), "{said}");
+        succeeds(resume(&run, &[]));
+        assert_same(&run, &whole);
+    }
+    // The first checkpoint does not fit: nothing is left.
+    let run = temporary.path().join("none");
+    let command = with_system("run", &["--replicas", "100", "--steps", "5"], &run);
+    let said = limited(command, 9000);
+    assert!(said.contains(NEWEST) && said.contains("File too large"), "{said}");
+    assert!(!run.exists());
 }
