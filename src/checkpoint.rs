@@ -28,9 +28,9 @@
 //!
 //! # The file
 //!
-//! A checkpoint is a native file ([`crate::io::native`]) of the format `flashschnet-checkpoint`. The
-//! header has one more string, `sha256`: the checksum of the whole file, computed with 64 zeros in
-//! its place. Fields, tensors and versions that are not listed here are refused.
+//! A checkpoint is a native file ([`crate::io::native`]) of the format `flashschnet-checkpoint`.
+//! The header has one more string, `sha256`: the checksum of the whole file, computed with 64 zeros
+//! in its place. Fields, tensors and versions that are not listed here are refused.
 //!
 //! | field of the JSON | value |
 //! |---|---|
@@ -194,7 +194,8 @@ impl Checkpoint {
         T::deserialize(data).map_err(|error| wrong_section(name, &error))
     }
 
-    /// The names of all sections. A program refuses a checkpoint with sections that it does not know.
+    /// The names of all sections. A program refuses a checkpoint with sections that it does not
+    /// know.
     pub fn section_names(&self) -> impl Iterator<Item = &str> {
         self.sections.keys().map(String::as_str)
     }
@@ -247,9 +248,9 @@ impl Checkpoint {
         })
     }
 
-    /// Writes the checkpoint to a folder. It appears under the name [`NEWEST`] when the storage holds
-    /// it, and the one before it is renamed to [`PREVIOUS`]. At every moment one of the two is
-    /// whole.
+    /// Writes the checkpoint to a folder. It appears under the name [`NEWEST`] when the storage
+    /// holds it, and the one before it is renamed to [`PREVIOUS`]. At every moment one of the two
+    /// is whole.
     ///
     /// # Errors
     /// [`Error::Io`]. Then the earlier checkpoints are still there.

@@ -307,22 +307,20 @@ impl Output {
     /// The first error.
     pub fn sync(&self) -> Result<()> {
         // The file system joins requests that come at the same time.
-        let files = self.trajectories.par_iter().map(XtcWriter::sync);
-        files.collect::<Result<()>>()?;
-        self.energies.sync()?;
-        self.npy.as_ref().map_or(Ok(()), NpyWriter::sync)?;
-        sync_folder(&self.folder)
+        let trajectories = self.trajectories.par_iter().map(XtcWriter::sync);
+        let trajectories = trajectories.reduce(|| Ok(()), Result::and);
+        let arrays = self.npy.as_ref().map_or(Ok(()), NpyWriter::sync);
+        trajectories.and(self.energies.sync()).and(arrays).and(sync_folder(&self.folder))
     }
 
-    /// Completes the arrays, checks that every file has all frames, and waits until the storage
-    /// holds them. Call this also after a run that failed.
+    /// Completes the arrays, and does the same as [`Output::sync`]. Call this also after a run that
+    /// failed.
     ///
     /// # Errors
     /// The first error; the other files are completed nevertheless.
     pub fn finish(&mut self) -> Result<()> {
         let arrays = self.npy.as_mut().map_or(Ok(()), NpyWriter::finish);
-        let files = self.trajectories.iter_mut().map(XtcWriter::file).chain([&mut self.energies]);
-        files.fold(arrays, |so_far, file| so_far.and(file.sync()))
+        arrays.and(self.sync())
     }
 
     /// The step of the last frame.

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use clap::{ArgGroup, Args, ValueEnum};
-use flashschnet::checkpoint::Identity;
+use flashschnet::checkpoint::{Identity, NEWEST};
 use flashschnet::engine::Integrator;
+use flashschnet::error::printable;
 use flashschnet::output::{Output, OutputOptions};
 use flashschnet::simulation::{Settings, Simulation};
 use flashschnet::{Error, Result, units};
@@ -22,6 +23,7 @@ use self::resume::{Again, resume};
 use super::backend::BackendOptions;
 use super::inputs::{InputOptions, Inputs};
 use super::signals::Interrupt;
+use super::tell::tell;
 
 /// Run the dynamics of many replicas and write their trajectories.
 ///
@@ -35,14 +37,14 @@ use super::signals::Interrupt;
 /// interval and at the end of the run; the start is not saved. All files have the same frames, also
 /// after an error such as a full disk.
 ///
-/// Ctrl-C, or one of the signals SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 and SIGXCPU, stops the run within
-/// about a second, or within one step if that is longer. The run writes a checkpoint, the files are
-/// completed, and the exit code is 128 plus the number of the signal. A signal that comes half a
-/// second later or more stops the run at once.
+/// Ctrl-C, or one of the signals SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 and SIGXCPU, stops the run
+/// within about a second, or within one step if that is longer. The run writes a checkpoint, the
+/// files are completed, and the exit code is 128 plus the number of the signal. A signal that comes
+/// half a second later or more stops the run at once.
 ///
 /// `run --resume DIR` continues a run that was interrupted or killed, with the same bits in every
-/// file. It takes all settings from the checkpoint, and model and structures from their files, which
-/// must have the same content.
+/// file. It takes all settings from the checkpoint, and model and structures from their files,
+/// which must have the same content.
 #[derive(Args)]
 #[command(group = ArgGroup::new("system").args(["model", "builtin", "resume"]).required(true).multiple(true))]
 pub(super) struct Run {
@@ -156,7 +158,13 @@ impl Run {
 
     /// Starts a new run.
     fn start(&self, folder: PathBuf, limits: Limits) -> anyhow::Result<ExitCode> {
-        Output::check_free(&folder)?;
+        if let Err(error) = Output::check_free(&folder) {
+            if folder.join(NEWEST).exists() {
+                let folder = printable(folder.display());
+                tell!("note: run --resume {folder} continues the run in this folder");
+            }
+            return Err(error.into());
+        }
         let settings = self.settings()?;
         let inputs = self.inputs.load()?;
         let backend = self.backend.open_for_dynamics()?;
@@ -238,11 +246,11 @@ impl Run {
         let memory = simulation.engine().memory();
         let kelvin: Vec<String> = self.temperature.iter().map(f64::to_string).collect();
         let friction = match dynamics.integrator {
-            Integrator::Langevin { friction } => format!("\nfriction: {friction} 1/ps"),
+            Integrator::Langevin { friction } => Some(format!("{friction} 1/ps")),
             Integrator::Overdamped { friction } | Integrator::OverdampedPublished { friction } => {
-                format!("\nfriction: {friction} kcal ps/(mol Å²)")
+                Some(format!("{friction} kcal ps/(mol Å²)"))
             }
-            Integrator::Nve => String::new(),
+            Integrator::Nve => None,
         };
         let replicas = format!(
             "{} from number {}, {n_beads} beads, {n_molecules} different molecules",
@@ -259,7 +267,10 @@ impl Run {
                 output.log(line)?;
             }
         }
-        output.log(format!("integrator: {}{friction}", dynamics.integrator.name()))?;
+        output.log(format!("integrator: {}", dynamics.integrator.name()))?;
+        if let Some(friction) = friction {
+            output.log(format!("friction: {friction}"))?;
+        }
         output.log(format!("dt: {} ps", self.dt))?;
         output.log(format!("temperature: {} K", kelvin.join(", ")))?;
         let Plan { steps, save_interval, .. } = plan;

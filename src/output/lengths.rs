@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 use crate::io::{GrowingFile, NpyPosition, NpyWriter};
 use crate::simulation::Simulation;
 
-/// The lengths of the files of a run. A checkpoint holds them, and a run that continues from it cuts
-/// its files to them.
+/// The lengths of the files of a run. A checkpoint holds them, and a run that continues from it
+/// cuts its files to them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lengths {

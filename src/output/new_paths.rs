@@ -1,4 +1,4 @@
-//! What a run has created, so that nothing is left of a run that cannot start.
+//! The files and folders that a run has created. They are removed if the run cannot start.
 
 use std::path::{Path, PathBuf};
 

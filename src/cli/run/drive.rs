@@ -115,11 +115,15 @@ impl Drive {
         for file in self.output.files() {
             tell!("  {file}");
         }
+        if step < self.plan.steps {
+            let folder = printable(self.folder.display());
+            tell!("flashschnet run --resume {folder} continues the run");
+        }
         Ok(code)
     }
 
-    /// Does the steps. `on_grid` becomes the lengths of the files before a last frame that is not at
-    /// a multiple of the save interval.
+    /// Does the steps. `on_grid` becomes the lengths of the files before a last frame that is not
+    /// at a multiple of the save interval.
     fn advance(&mut self, progress: &mut Progress, on_grid: &mut Option<Lengths>) -> Result<()> {
         let mut due = Instant::now() + CHECKPOINT_EVERY;
         loop {
@@ -147,8 +151,8 @@ impl Drive {
         }
     }
 
-    /// What is left of a run that ends with an error; `whole` tells whether the files were found
-    /// to have all frames.
+    /// A line about the files of a run that ends with an error; `whole` tells whether the files
+    /// were found to have all frames.
     fn saved_before_error(&self, whole: bool) -> String {
         let folder = printable(self.folder.display());
         match self.output.last_frame() {
@@ -184,8 +188,8 @@ fn has_come(time: Option<Instant>) -> bool {
     time.is_some_and(|time| time <= Instant::now())
 }
 
-/// Saves frames and warnings, shows progress, and stops at a signal, at the end of the time, and for
-/// a checkpoint.
+/// Saves frames and warnings, shows progress, and stops at a signal, at the end of the time, and
+/// for a checkpoint.
 struct Writer<'a> {
     output: &'a mut Output,
     progress: &'a mut Progress,

@@ -1,4 +1,4 @@
-//! What a run is asked to do.
+//! The options of a run that its checkpoints hold, and the limits of its process.
 
 use std::time::Instant;
 

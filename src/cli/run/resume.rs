@@ -53,8 +53,8 @@ pub(super) fn resume(folder: &Path, again: &Again) -> anyhow::Result<ExitCode> {
     let identity = Identity::new(&inputs.model, &inputs.structures, &backend)?;
     if !identity.check(&checkpoint.identity)? {
         log::warn!(
-            "the run goes on with {}, but the checkpoint is from {}: the bits may differ from those \
-             of a run without interruption",
+            "the run goes on with {}, but the checkpoint is from {}: the bits may differ from \
+             those of a run without interruption",
             place(&identity),
             place(&checkpoint.identity)
         );

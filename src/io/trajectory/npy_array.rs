@@ -164,7 +164,7 @@ impl Array {
     pub(super) fn reopen(&self, n_frames: usize) -> Result<()> {
         let (path, room) = self.found(n_frames)?;
         let io = |error| Error::io(path, error);
-        // What a process that was killed has left.
+        // A process that was killed here has left it.
         let _ = std::fs::remove_file(&self.new);
         if room < self.most_frames {
             self.fill(&self.new, self.most_frames)?;
@@ -206,8 +206,8 @@ impl Array {
         header
     }
 
-    /// Removes the partial file. A failure is ignored: the caller has an earlier error, or nothing in
-    /// the file.
+    /// Removes the partial file. A failure is ignored: the caller has an earlier error, or nothing
+    /// in the file.
     pub(super) fn remove(&self) {
         let _ = std::fs::remove_file(&self.partial);
     }

@@ -72,7 +72,8 @@ impl NpyWriter {
     /// energies of each replica, kcal/mol. A kinetic energy is NaN if there are no velocities.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io) and [`Error::Exists`](crate::Error::Exists). Then the frame is not part of the arrays.
+    /// [`Error::Io`](crate::Error::Io) and [`Error::Exists`](crate::Error::Exists). Then the frame
+    /// is not part of the arrays.
     pub fn write(
         &mut self,
         positions: &[[f64; 3]],
@@ -194,8 +195,8 @@ impl NpyWriter {
             writer.arrays.iter().try_for_each(|array| array.reopen(position.n_frames))?;
             later += 1;
         }
-        // A block that was begun has at least one of its files. The last block goes first, so that no
-        // gap hides a block if the process is killed here.
+        // A block that was begun has at least one of its files. The last block goes first, so that
+        // no gap hides a block if the process is killed here.
         let arrays = |block| writer.arrays(block, true);
         let end = (later..).find(|block| !arrays(*block).iter().any(Array::exists));
         for block in (later..end.unwrap_or(later)).rev() {
