@@ -27,7 +27,7 @@
 //!
 //! ```text
 //! cli
-//! diagnose, output
+//! diagnose, output, checkpoint
 //! simulation, scoring
 //! builtin
 //! backend
@@ -55,7 +55,9 @@
 //!
 //! [`engine::State`] is total: it holds positions, velocities, origins, inverse temperatures and
 //! the number of steps done. With the same system, [`engine::Dynamics`], external forces and
-//! backend, a run continues from it bit for bit. Four rules make this true:
+//! backend, a run continues from it bit for bit. A [`Checkpoint`] stores it with all that decides
+//! the bits, and [`output::Output`] continues the files of a run at the lengths that a checkpoint
+//! names. Four rules make this true:
 //!
 //! - Noise is a function of seed, replica number, step and bead.
 //! - A position on a GPU is a sum of two f32, counted from the origin of its replica. Both are
@@ -141,6 +143,7 @@
 
 pub mod backend;
 pub mod builtin;
+pub mod checkpoint;
 pub mod cpu;
 mod crowd;
 pub mod diagnose;
@@ -166,6 +169,7 @@ pub mod system;
 pub mod units;
 
 pub use backend::{Backend, BackendKind};
+pub use checkpoint::Checkpoint;
 pub use error::{Error, Result};
 pub use model::Model;
 pub use scoring::Scorer;
