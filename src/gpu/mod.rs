@@ -20,6 +20,7 @@ mod ceilings;
 pub mod compose;
 mod device;
 mod engine;
+mod exchange;
 mod integrate;
 mod kernel;
 mod neighbors;
