@@ -29,6 +29,8 @@ constexpr u32 STREAM = 0x3000000u;
 // Energies are multiples of 2^-30 kcal/mol and values of B are multiples of 2^-46 mol/kcal. Their
 // product without its lowest word, and -log2 u, are multiples of 2^-44.
 constexpr u32 LOG_BITS = 44u;
+// The high word of -log2 0, which accepts any try.
+constexpr u32 ALWAYS = 0xffffffffu;
 
 struct Rung {
     // B
@@ -63,9 +65,12 @@ __device__ inline u64 fixed_sum(float2 x) {
     return fixed(x.x) + fixed(x.y) - (u64(1) << 63u);
 }
 
-// -log2 of u 2^-64, u > 0, in multiples of 2^-LOG_BITS. The square of a number in [1, 2) is 2 or
+// -log2 of u 2^-64 in multiples of 2^-LOG_BITS. The square of a number in [1, 2) is 2 or
 // more if the next bit of its logarithm is 1.
 __device__ inline u64 minus_log2(u64 u) {
+    if (u == 0) {
+        return u64(ALWAYS) << 32u;
+    }
     const u32 zeros = __clzll((long long)u);
     u64 mantissa = u << zeros;
     u64 log = 0;
@@ -102,7 +107,8 @@ __device__ inline bool is_accepted(u64 a, u64 b, u64 p, u64 q, u64 least) {
     const u64 energies = apart(p, q);
     const u64 high = __umul64hi(betas, energies);
     const u64 low = betas * energies;
-    return (high >> 32u) == 0u && ((high << 32u) | (low >> 32u)) < least;
+    return (least >> 32u) == ALWAYS
+        || ((high >> 32u) == 0u && ((high << 32u) | (low >> 32u)) < least);
 }
 
 extern "C" __global__ void __launch_bounds__(WORKGROUP) exchange(

@@ -30,6 +30,8 @@ const STREAM: u32 = 0x3000000u;
 // Energies are multiples of 2^-30 kcal/mol and values of B are multiples of 2^-46 mol/kcal. Their
 // product without its lowest word, and -log2 u, are multiples of 2^-44.
 const LOG_BITS: u32 = 44u;
+// The high word of -log2 0, which accepts any try.
+const ALWAYS: u32 = 0xffffffffu;
 
 struct Rung {
     // B
@@ -89,9 +91,12 @@ fn fixed_sum(x: vec2<f32>) -> vec2<u32> {
     return minus(plus(fixed(x.x), fixed(x.y)), vec2<u32>(0u, 0x80000000u));
 }
 
-// -log2 of u 2^-64, u > 0, in multiples of 2^-LOG_BITS. The square of a number in [1, 2) is 2 or
+// -log2 of u 2^-64 in multiples of 2^-LOG_BITS. The square of a number in [1, 2) is 2 or
 // more if the next bit of its logarithm is 1.
 fn minus_log2(u: vec2<u32>) -> vec2<u32> {
+    if u.x == 0u && u.y == 0u {
+        return vec2<u32>(0u, ALWAYS);
+    }
     var zeros = countLeadingZeros(u.y);
     if u.y == 0u {
         zeros = 32u + countLeadingZeros(u.x);
@@ -140,7 +145,7 @@ fn is_accepted(p: u32, q: u32, least: vec2<u32>) -> bool {
         return true;
     }
     let loss = product(apart(a, b), apart(level[p], level[q]));
-    return loss.w == 0u && below(loss.yz, least);
+    return least.y == ALWAYS || (loss.w == 0u && below(loss.yz, least));
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -23,6 +23,7 @@ on_every_backend!(
     only_members_of_a_ladder_take_part,
     overdamped_velocities_stay,
     energies_that_are_not_finite_exchange_nothing,
+    a_uniform_number_of_zero_accepts_any_try,
     reads_do_not_show,
     overflows_do_not_show,
 );
@@ -224,6 +225,15 @@ fn energies_that_are_not_finite_exchange_nothing(backend: &Backend) {
     }
 }
 
+/// ln 0 is below any threshold.
+fn a_uniform_number_of_zero_accepts_any_try(backend: &Backend) {
+    let (system, dynamics, state) = start(2, Exchange::copies(Mixing::Neighbors, &[1.5, 1.0], 1));
+    for cold in [-1e9, -1e3, 1e3] {
+        let end = backend.ops.exchange(&system, &dynamics, &[cold, 0.0], &[0.0], &state).unwrap();
+        assert_eq!(end.exchanged.label, [1, 0], "{cold}");
+    }
+}
+
 /// Exchanges and steps have the same bits whether energies and states are read in between or not.
 fn reads_do_not_show(backend: &Backend) {
     let (system, state) = chains(9, 4);
@@ -378,7 +388,7 @@ fn wrong_ladders_are_refused() {
         for (energies, uniforms, expected) in [
             (&[0.0; 3][..], &[0.5; 2][..], "energies: found 3"),
             (&[0.0; 4], &[0.5; 3], "uniforms: found 3"),
-            (&[0.0; 4], &[0.5, 0.0], "uniforms: found 0"),
+            (&[0.0; 4], &[0.5, -0.1], "uniforms: found -0.1"),
             (&[0.0; 4], &[0.5, 1.0], "uniforms: found 1"),
         ] {
             let error = engine.probe().exchange_with(energies, uniforms).unwrap_err().to_string();

@@ -113,7 +113,7 @@ fn arrive(
 /// Refuses energies and uniform numbers that are not those of the next exchange.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a wrong count, or a number that is not between 0 and 1.
+/// [`Error::Invalid`] for a wrong count, or a number that is not in [0, 1).
 pub(crate) fn check_given(
     exchange: &Exchange,
     state_count: u64,
@@ -129,8 +129,8 @@ pub(crate) fn check_given(
             return Err(Error::invalid(field, found, format!("{expected} elements")));
         }
     }
-    match uniforms.iter().find(|u| !(**u > 0.0 && **u < 1.0)) {
-        Some(u) => Err(Error::invalid("uniforms", u, "numbers between 0 and 1")),
+    match uniforms.iter().find(|u| !(0.0..1.0).contains(*u)) {
+        Some(u) => Err(Error::invalid("uniforms", u, "numbers from 0 to below 1")),
         None => Ok(()),
     }
 }

@@ -240,7 +240,7 @@ pub trait Probe {
     fn advance_with_noise(&mut self, noise: &[[f64; 3]]) -> Result<()>;
 
     /// Does one exchange with the given energies, `[n_replicas]`, and the given uniform numbers
-    /// between 0 and 1 for its decisions: ladder after ladder, one for each try.
+    /// in [0, 1) for its decisions: ladder after ladder, one for each try.
     ///
     /// # Errors
     /// [`Error::Invalid`] for wrong counts or numbers; see also [`Engine::exchange`].

@@ -146,8 +146,7 @@ impl Exchanges {
 
     /// Replaces the uniform numbers.
     pub(super) fn give(&self, device: &Device, uniforms: &[f64]) -> Result<()> {
-        // 2⁻⁶⁴ at least, because the kernel takes the logarithm.
-        let given = |u: &f64| words(((u * 2f64.powi(64)) as u64).max(1));
+        let given = |u: &f64| words((u * 2f64.powi(64)) as u64);
         self.given.write(device, &uniforms.iter().map(given).collect::<Vec<_>>())
     }
 
