@@ -63,7 +63,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::backend::{Backend, BackendKind};
-use crate::engine::{Dynamics, Numerics, State};
+use crate::engine::{Dynamics, Exchanged, Numerics, State};
 use crate::error::{Error, Result};
 use crate::io::native::{model_digest, structures_digest};
 use crate::io::{Reader, Writer};
@@ -150,8 +150,13 @@ impl Checkpoint {
     /// The checkpoint of a simulation at its present step.
     ///
     /// # Errors
-    /// See [`Simulation::state`].
+    /// See [`Simulation::state`]; [`Error::Unsupported`] for a run with replica exchange.
     pub fn new(simulation: &mut Simulation, identity: &Identity) -> Result<Self> {
+        if simulation.dynamics().exchange.is_some() {
+            let advice = "store its Simulation::state, and set it in a simulation with the same \
+                          settings";
+            return Err(Error::unsupported("a checkpoint of a run with replica exchange", advice));
+        }
         Ok(Checkpoint {
             state: simulation.state()?,
             dynamics: simulation.dynamics().clone(),
@@ -169,6 +174,7 @@ impl Checkpoint {
             beta: self.state.beta.clone(),
             seed: self.dynamics.seed,
             first_replica: self.dynamics.replica_ids.first().copied().unwrap_or_default(),
+            exchange: None,
         }
     }
 
@@ -235,8 +241,15 @@ impl Checkpoint {
         let Contents { step, integrator, dt, seed, sections, .. } = contents;
         let Contents { model, structures, backend, device, filter, precision, .. } = contents;
         Ok(Checkpoint {
-            state: State { positions, velocities, origins, beta, step },
-            dynamics: Dynamics { integrator, dt, seed, replica_ids },
+            state: State {
+                positions,
+                velocities,
+                origins,
+                beta,
+                step,
+                exchanged: Exchanged::default(),
+            },
+            dynamics: Dynamics { integrator, dt, seed, replica_ids, exchange: None },
             identity: Identity {
                 model,
                 structures,

@@ -53,19 +53,32 @@
 //!
 //! # The state
 //!
-//! [`engine::State`] is total: it holds positions, velocities, origins, inverse temperatures and
-//! the number of steps done. With the same system, [`engine::Dynamics`], external forces and
-//! backend, a run continues from it bit for bit. A [`Checkpoint`] stores it with all that decides
-//! the bits, and [`output::Output`] continues the files of a run at the lengths that a checkpoint
-//! names. Four rules make this true:
+//! [`engine::State`] is total: it holds positions, velocities, origins, inverse temperatures, the
+//! number of steps done, and the labels and counts of replica exchange. With the same system,
+//! [`engine::Dynamics`], external forces and backend, a run continues from it bit for bit. A
+//! [`Checkpoint`] stores it with all that decides the bits, and [`output::Output`] continues the
+//! files of a run at the lengths that a checkpoint names. Four rules make this true:
 //!
-//! - Noise is a function of seed, replica number, step and bead.
+//! - Noise is a function of seed, replica number, step and bead. The random numbers of an exchange
+//!   are a function of seed, first replica of the ladder, number of the exchange and try.
 //! - A position on a GPU is a sum of two f32, counted from the origin of its replica. Both are
 //!   multiples of 2⁻³² Å, so f64 holds the position exactly.
 //! - Every sum has a fixed order. A replica's results depend on its own number and state only, not
-//!   on the other replicas.
+//!   on the other replicas, unless they exchange states.
 //! - Pairs beyond the cutoff contribute exactly zero, so results do not depend on when a neighbor
 //!   list was built.
+//!
+//! # Replica exchange
+//!
+//! [`engine::Exchange`] has one or more independent ladders of temperatures. A temperature is a
+//! state, and its label moves between the replicas of the ladder, its walkers. Positions stay where
+//! they are, so forces stay valid. [`engine::Engine::exchange`] decides on the device, from energies
+//! that are there, and the host reads nothing. It swaps labels and temperatures, and multiplies the
+//! velocities of a walker by √(T_new/T_old).
+//!
+//! [`Simulation`] has the schedule. At a step of the schedule the frame comes first, then the
+//! exchange. The device keeps the labels after the last [`engine::TRACE`] exchanges, and the
+//! simulation passes them to the observers.
 //!
 //! # The GPU backend
 //!
@@ -74,8 +87,8 @@
 //! ```text
 //! engine       submits steps, repeats them after an overflow, reads, reports errors
 //! step         the list of the dispatches of a step
-//! the parts    state, neighbors, priors, integrate, network: each owns its buffers, grows them
-//!              and makes its dispatches
+//! the parts    state, neighbors, priors, integrate, network, exchange: each owns its buffers,
+//!              grows them and makes its dispatches
 //! helpers      compose (text of kernels), pack (layouts of numbers), tuning (thresholds),
 //!              storage (formats of a network), params (structs shared with the shaders)
 //! typed        kernel, buffer, program, device
@@ -109,6 +122,17 @@
 //! integrate_end      half kick; counts the step
 //! ```
 //!
+//! An exchange is a submission of its own, between steps:
+//!
+//! ```text
+//! energy_reduce      the energy of each replica at the present positions, as a sum of two f32
+//! exchange           draws pairs and random numbers of each ladder, and swaps labels in order
+//! exchange_end       new temperatures; scales velocities
+//! ```
+//!
+//! `exchange` compares whole numbers of 64 and 128 bits, so drivers cannot round decisions
+//! differently.
+//!
 //! Forces are two ranges of one buffer, each with a force and an energy for each bead. The fast
 //! range has the forces of the priors and the external forces; the slow range has those of the
 //! network. Each range has its own validity: the engine knows whether the range belongs to the
@@ -117,7 +141,7 @@
 //! Kernels report problems in the status of a replica: a neighbor list without enough room, a
 //! coordinate that is not finite or too far away, more neighbors than the model allows. The host
 //! reads the status at the next read-back. If a list had no room, the host grows all lists and
-//! repeats the steps from a copy of the state. The other problems are errors.
+//! repeats the steps and exchanges from a copy of the state. The other problems are errors.
 //!
 //! One read-back serves a frame: one submission runs the missing kernels and copies status, state,
 //! energies and forces to the host, which waits once.

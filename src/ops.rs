@@ -6,7 +6,7 @@
 //! rounding of a sum of up to a few hundred f32 terms: about √200 · 2⁻²⁴ ≈ 1e-6 of that magnitude,
 //! times a margin of a few.
 
-use crate::engine::{Integrator, State};
+use crate::engine::{Dynamics, Integrator, State};
 use crate::error::Result;
 use crate::model::RadialBasis;
 use crate::model::schnet::{Activation, Linear, SchNet};
@@ -158,6 +158,32 @@ pub trait Ops {
         dt: f64,
         forces: &[[f64; 3]],
         noise: &[[f64; 3]],
+        state: &State,
+    ) -> Result<State>;
+
+    /// One exchange of states between the walkers of each ladder ([`crate::engine::Exchange`]), with
+    /// given energies and uniform numbers. Two walkers in states a and b exchange them if
+    ///
+    /// `ln u < (β_a − β_b) (U_a − U_b)`.
+    ///
+    /// Each walker then has the temperature of its new state, and its velocities are multiplied by
+    /// √(T_new/T_old), unless the dynamics are overdamped. Positions stay. A walker whose energy is
+    /// not finite exchanges nothing. Mixing of all pairs draws the walkers of a try as walker
+    /// ⌊w₁ n/2³²⌋ and the one ⌊w₂ (n − 1)/2³²⌋ + 1 places after it in the ladder, with the random
+    /// words w of (try, first walker of the ladder, number of the exchange). An engine that draws u
+    /// takes (w₀ + ½)/2³².
+    ///
+    /// * `energies`: `[n_replicas]`, kcal/mol; `uniforms`: ladder after ladder, one for each try.
+    ///
+    /// Labels, ends and tally: exact, if every ln u differs from its threshold by more than 1e-9.
+    /// A device has an energy as the sum of two f32, which adds its error of 2⁻⁴⁸ to the threshold.
+    /// Tolerance of the velocities: 1e-6 of the largest magnitude.
+    fn exchange(
+        &self,
+        system: &System,
+        dynamics: &Dynamics,
+        energies: &[f64],
+        uniforms: &[f64],
         state: &State,
     ) -> Result<State>;
 

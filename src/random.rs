@@ -1,6 +1,7 @@
 //! Counter-based random numbers: Philox4x32-10 (Salmon et al. 2011), the same on every backend.
 //!
-//! The key is the seed; the counter is (bead, replica, step, stream). The generator has no state,
+//! The key is the seed; the counter is (bead, replica, step, stream), and for exchanges (try, first
+//! replica of the ladder, number of the exchange, stream). The generator has no state,
 //! so a restart needs none, and a replica draws the same numbers alone as among other replicas.
 
 /// The use of the random numbers. Different uses draw different numbers.
@@ -12,6 +13,8 @@ pub enum Stream {
     Velocities = 1,
     /// Weights and parameters of the built-in system.
     Model = 2,
+    /// Exchanges of states between replicas.
+    Exchange = 3,
 }
 
 /// The upper 64 bits of the counter hold the step in 56 bits and the stream in the top byte.
@@ -33,12 +36,17 @@ pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
+/// Four random words.
+pub fn draw(seed: u64, stream: Stream, replica: u32, step: u64, bead: u32) -> [u32; 4] {
+    let high = (step >> 32) as u32 | (stream as u32) << STREAM_SHIFT;
+    philox([bead, replica, step as u32, high], [seed as u32, (seed >> 32) as u32])
+}
+
 /// Four uniform numbers u in (0, 1), each an odd multiple of 2⁻²⁵. f32 holds u exactly if u < ½,
 /// and 1 − u exactly if u > ½.
 pub fn uniform4(seed: u64, stream: Stream, replica: u32, step: u64, bead: u32) -> [f64; 4] {
-    let high = (step >> 32) as u32 | (stream as u32) << STREAM_SHIFT;
-    let bits = philox([bead, replica, step as u32, high], [seed as u32, (seed >> 32) as u32]);
-    bits.map(|x| (f64::from(x >> 8) + 0.5) / 16_777_216.0)
+    let words = draw(seed, stream, replica, step, bead);
+    words.map(|word| (f64::from(word >> 8) + 0.5) / 16_777_216.0)
 }
 
 /// Three standard normal numbers, by Box and Muller:

@@ -28,14 +28,18 @@
 //! ```
 
 mod clash;
+mod exchanging;
 mod observer;
+mod pace;
 mod start;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use self::exchanging::Exchanging;
 use self::observer::Schedule;
 pub use self::observer::{Control, Frame, Observer};
-pub use self::start::Settings;
+use self::pace::Pace;
+pub use self::start::{Exchanges, Settings};
 
 use crate::backend::Backend;
 use crate::engine::{Dynamics, Engine, Evaluation, State, Terms, Wanted};
@@ -46,7 +50,8 @@ use crate::system::System;
 use crate::units;
 
 /// The quantities to read from the engine for a frame.
-const FRAME: Wanted = Wanted { state: true, energies: Some(Terms::Total), forces: false };
+const FRAME: Wanted =
+    Wanted { state: true, energies: Some(Terms::Total), forces: false, trace: false };
 
 /// Energies of each replica.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -65,8 +70,9 @@ pub struct Simulation {
     system: System,
     masses: Vec<f64>,
     dynamics: Dynamics,
-    observers: Vec<(u64, Box<dyn Observer>)>,
+    observers: Vec<(Schedule, Box<dyn Observer>)>,
     step: u64,
+    exchanges: Exchanging,
 }
 
 impl Simulation {
@@ -105,7 +111,15 @@ impl Simulation {
         engine.set_state(&state)?;
         clash::check(&mut *engine, &system, &dynamics, &state.beta)?;
         let masses = system.masses();
-        Ok(Simulation { engine, system, masses, dynamics, observers: Vec::new(), step: 0 })
+        Ok(Simulation {
+            engine,
+            system,
+            masses,
+            dynamics,
+            observers: Vec::new(),
+            step: 0,
+            exchanges: Exchanging::new(settings.exchange.as_ref())?,
+        })
     }
 
     /// Calls `observer` in every run from now on, at every step that is a multiple of `every`.
@@ -113,8 +127,7 @@ impl Simulation {
     /// # Errors
     /// [`Error::Invalid`] if `every` is 0.
     pub fn attach(&mut self, every: u64, observer: impl Observer + 'static) -> Result<()> {
-        check_interval(every)?;
-        self.observers.push((every, Box::new(observer)));
+        self.observers.push((Schedule::new(every, None)?, Box::new(observer)));
         Ok(())
     }
 
@@ -139,8 +152,7 @@ impl Simulation {
         every: u64,
         observer: &mut dyn Observer,
     ) -> Result<u64> {
-        check_interval(every)?;
-        let schedule = Schedule { every, last: None };
+        let schedule = Schedule::new(every, None)?;
         self.run_observed(self.step.saturating_add(n_steps), Some((schedule, observer)))
     }
 
@@ -156,8 +168,7 @@ impl Simulation {
         every: u64,
         observer: &mut dyn Observer,
     ) -> Result<u64> {
-        check_interval(every)?;
-        let schedule = Schedule { every, last: Some(last_step) };
+        let schedule = Schedule::new(every, Some(last_step))?;
         self.run_observed(last_step, Some((schedule, observer)))
     }
 
@@ -169,8 +180,8 @@ impl Simulation {
         // The observers are moved out of `self`, which `drive` borrows as mutable.
         let mut attached = std::mem::take(&mut self.observers);
         let mut observers: Vec<(Schedule, &mut dyn Observer)> = Vec::new();
-        for (every, observer) in &mut attached {
-            observers.push((Schedule { every: *every, last: None }, &mut **observer));
+        for (schedule, observer) in &mut attached {
+            observers.push((*schedule, &mut **observer));
         }
         if let Some((schedule, observer)) = extra {
             observers.push((schedule, observer));
@@ -189,20 +200,29 @@ impl Simulation {
             let next = next_frame.min().unwrap_or(end).min(end);
             let piece = pace.steps().min(next - self.step);
             let clock = Instant::now();
-            self.engine.advance(piece)?;
-            let step = self.step + piece;
+            let step = self.exchanges.advance(&mut *self.engine, self.step, piece)?;
             let due = observers.iter().any(|(schedule, _)| schedule.is_due(step));
-            let reading = self.engine.read(if due { FRAME } else { Wanted::default() })?;
-            pace.measure(piece, clock.elapsed());
+            let wanted = if due { FRAME } else { Wanted::default() };
+            let reading = self.engine.read(Wanted { trace: true, ..wanted })?;
+            pace.measure(step - self.step, clock.elapsed());
             let before = std::mem::replace(&mut self.step, reading.step);
+            self.exchanges.show(&reading.trace, observers)?;
             for (_, observer) in observers.iter_mut() {
                 let mut control = Control::default();
                 observer.progress(reading.step, &mut control)?;
                 stop |= self.obey(control)?;
             }
-            if let Some(state) = &reading.state {
-                stop |= self.show(state, reading.evaluation.energy, before, observers)?;
-            }
+            let shown = match &reading.state {
+                Some(state) => self.show(state, reading.evaluation.energy, before, observers),
+                None => Ok(false),
+            };
+            // Also if an observer fails, so that the state does not depend on observers.
+            self.exchanges.exchange(&mut *self.engine, self.step)?;
+            stop |= shown?;
+        }
+        if self.exchanges.has_unread() {
+            let reading = self.engine.read(Wanted { trace: true, ..Wanted::default() })?;
+            self.exchanges.show(&reading.trace, observers)?;
         }
         Ok(self.step - start)
     }
@@ -240,6 +260,7 @@ impl Simulation {
             potential: &potential,
             kinetic: &kinetic,
             temperature: &temperature,
+            label: &state.exchanged.label,
         };
         let mut stop = false;
         for (schedule, observer) in observers.iter_mut() {
@@ -295,6 +316,7 @@ impl Simulation {
     pub fn set_state(&mut self, state: &State) -> Result<()> {
         self.engine.set_state(state)?;
         self.step = state.step;
+        self.exchanges.forget();
         Ok(())
     }
 
@@ -363,31 +385,4 @@ fn kinetic(masses: &[f64], velocities: &[[f64; 3]]) -> f64 {
     let twice =
         velocities.iter().zip(masses).map(|(v, m)| m * v.iter().map(|v| v * v).sum::<f64>());
     0.5 * twice.sum::<f64>()
-}
-
-fn check_interval(every: u64) -> Result<()> {
-    match every {
-        0 => Err(Error::invalid("every", 0, "an interval of at least one step")),
-        _ => Ok(()),
-    }
-}
-
-/// Cuts a run into pieces of about half a second, so that progress and a blow-up are noticed soon
-/// on any device. The results do not depend on the cuts.
-#[derive(Default)]
-struct Pace {
-    steps: u64,
-}
-
-impl Pace {
-    const TARGET: Duration = Duration::from_millis(500);
-
-    fn steps(&self) -> u64 {
-        self.steps.max(1)
-    }
-
-    fn measure(&mut self, steps: u64, elapsed: Duration) {
-        let fitting = Self::TARGET.as_secs_f64() / elapsed.as_secs_f64().max(1e-9) * steps as f64;
-        self.steps = (fitting as u64).clamp(1, 2 * self.steps());
-    }
 }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flashschnet::engine::{Dynamics, Integrator, State};
+use flashschnet::engine::{Dynamics, Engine, Exchange, Exchanged, Integrator, Mixing, State};
 use flashschnet::model::Model;
 use flashschnet::structure::{Structure, Topology};
 use flashschnet::system::System;
@@ -21,10 +21,21 @@ struct Run {
     dynamics: Dynamics,
 }
 
-const RUNS: [&str; 3] = ["hot chains", "a list that overflows", "a replica that is recentered"];
+const RUNS: [&str; 4] = [
+    "walkers that exchange",
+    "hot chains",
+    "a list that overflows",
+    "a replica that is recentered",
+];
 
 fn run_of(name: &str) -> Run {
     match name {
+        "walkers that exchange" => {
+            let (system, state) = chains(14, 3);
+            let exchange = Some(Exchange::copies(Mixing::AllPairs, &[0.6, 0.5, 0.4], 1));
+            let dynamics = Dynamics { exchange, ..hot(3) };
+            Run { system, state: dynamics.at_start(state), dynamics }
+        }
         "hot chains" => {
             let (system, state) = chains(14, 3);
             Run { system, state, dynamics: hot(3) }
@@ -68,21 +79,41 @@ fn flight() -> Run {
 }
 
 fn write(path: &Path, state: &State) {
-    let State { positions, velocities, origins, beta, step } = state;
+    let State { positions, velocities, origins, beta, step, exchanged } = state;
+    let Exchanged { count, label, ends, tally } = exchanged;
     let vectors = [positions, velocities, origins].map(|v| v.as_flattened());
-    let numbers = vectors.into_iter().flatten().chain(beta).map(|x| x.to_bits()).chain([*step]);
+    let numbers = vectors.into_iter().flatten().chain(beta).map(|x| x.to_bits());
+    let lists = [label, ends, tally].into_iter().flat_map(|list| {
+        [list.len() as u64].into_iter().chain(list.iter().map(|word| u64::from(*word)))
+    });
+    let numbers = numbers.chain([*step, *count]).chain(lists);
     std::fs::write(path, numbers.flat_map(u64::to_le_bytes).collect::<Vec<u8>>()).unwrap();
 }
 
 fn read(path: &Path, system: &System) -> State {
     let bytes = std::fs::read(path).unwrap();
     let mut words = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
-    let mut number = || f64::from_bits(words.next().unwrap());
+    let mut word = || words.next().unwrap();
+    let mut number = || f64::from_bits(word());
     let mut vectors = |n: usize| (0..n).map(|_| std::array::from_fn(|_| number())).collect();
     let (n, r) = (system.n_beads(), system.n_replicas());
     let (positions, velocities, origins) = (vectors(n), vectors(n), vectors(r));
     let beta = (0..r).map(|_| number()).collect();
-    State { positions, velocities, origins, beta, step: words.next().unwrap() }
+    let (step, count) = (word(), word());
+    let mut list = || (0..word()).map(|_| word() as u32).collect();
+    let exchanged = Exchanged { count, label: list(), ends: list(), tally: list() };
+    State { positions, velocities, origins, beta, step, exchanged }
+}
+
+/// Advances an engine, with an exchange every 50 steps if it has ladders.
+fn advance(engine: &mut dyn Engine, dynamics: &Dynamics, n_steps: u64) {
+    if dynamics.exchange.is_none() {
+        return engine.advance(n_steps).unwrap();
+    }
+    for _ in 0..n_steps / 50 {
+        engine.advance(50).unwrap();
+        engine.exchange().unwrap();
+    }
 }
 
 /// The backend of a name, which the parent process passes to its child.
@@ -114,7 +145,7 @@ fn child() {
         let Run { system, dynamics, .. } = run_of(name);
         let state = read(&Path::new(&folder).join(k.to_string()), &system);
         let mut engine = backend.moving(system, &dynamics, &state);
-        engine.advance(STEPS[1]).unwrap();
+        advance(&mut *engine, &dynamics, STEPS[1]);
         let end = engine.state().unwrap();
         write(&Path::new(&folder).join(format!("{k}.end")), &end);
     }
@@ -127,13 +158,16 @@ fn continues_in_another_process(name: &str) {
     for (k, run) in RUNS.iter().enumerate() {
         let Run { system, state, dynamics } = run_of(run);
         let mut engine = backend(name).moving(system.clone(), &dynamics, &state);
-        engine.advance(STEPS[0]).unwrap();
+        advance(&mut *engine, &dynamics, STEPS[0]);
         let middle = engine.state().unwrap();
         let edges = engine.probe().n_edges().unwrap();
         write(&at(k.to_string()), &middle);
-        engine.advance(STEPS[1]).unwrap();
+        advance(&mut *engine, &dynamics, STEPS[1]);
         let end = engine.state().unwrap();
         match *run {
+            "walkers that exchange" => {
+                assert_ne!(end.exchanged.label, middle.exchanged.label, "{name}");
+            }
             "a list that overflows" => {
                 assert!(edges[0] < 174 && engine.probe().n_edges().unwrap()[0] > 174, "{edges:?}");
             }
@@ -189,7 +223,7 @@ on_backends!(
 #[test]
 fn cuts_do_not_show() {
     for name in ["wgpu_table", "cpu_table"] {
-        for run in &RUNS[1..] {
+        for run in &RUNS[2..] {
             let Run { system, state, dynamics } = run_of(run);
             let end = |pieces: &[u64]| {
                 let mut engine = backend(name).moving(system.clone(), &dynamics, &state);

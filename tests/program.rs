@@ -214,7 +214,7 @@ fn verify_tells_pass_from_fail() {
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
     let built_in = program(&["verify", "--backend", "reference"]);
     assert_eq!(built_in.status.code(), Some(0));
-    assert!(stdout(&built_in).lines().last().unwrap().contains("5 pass, 0 fail, 0 not supported"));
+    assert!(stdout(&built_in).lines().last().unwrap().contains("6 pass, 0 fail, 0 not supported"));
 
     let output = program(&["verify", "--backend", "reference", "--json", data]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));

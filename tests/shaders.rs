@@ -5,14 +5,17 @@ use std::collections::BTreeSet;
 use std::mem::offset_of;
 use std::path::Path;
 
-use flashschnet::engine::{Dynamics, Engine, FARTHEST, Filter, RECENTER};
+use flashschnet::engine::{
+    Dynamics, Engine, Exchange, FARTHEST, Filter, MOST_STATES, Mixing, RECENTER, TRACE,
+};
 use flashschnet::gpu::compose::{Constants, KERNELS, Value, compose, parse, reflect};
 use flashschnet::gpu::params::{
-    self, Bead, PairRule, Params, Position, Status, Tuple, activation, form, integrator,
+    self, Bead, PairRule, Params, Position, Rung, Status, Tuple, activation, form, integrator,
 };
 use flashschnet::gpu::{Access, Device, GpuEngine, GpuOps, wgpu};
 use flashschnet::model::{Model, prior};
 use flashschnet::ops::Ops;
+use flashschnet::random::Stream;
 use flashschnet::system::System;
 use naga::back::hlsl::ShaderModel;
 use naga::back::{hlsl, msl, spv};
@@ -53,6 +56,12 @@ pub(crate) fn specialised_device() -> Device {
             GpuEngine::new(&device, system.clone(), &dynamics, numerics)
                 .expect("fits WebGPU's default limits");
         }
+    }
+    for mixing in [Mixing::Neighbors, Mixing::AllPairs] {
+        let (system, _) = chains(5, 6);
+        let exchange = Some(Exchange::copies(mixing, &[1.7, 1.4, 1.1], 2));
+        let dynamics = Dynamics { exchange, ..hot(6) };
+        GpuEngine::new(&device, system, &dynamics, Filter::Exact).expect("kernels compile");
     }
     // A step does not use the unfused radial basis, so its own operation compiles it here.
     for basis in bases(17, 9.0) {
@@ -269,6 +278,7 @@ fn host_structs_match() {
         layout_of("prior_repulsion", "PairRule"),
         layout!(PairRule { records, mask_low, mask_high, term })
     );
+    assert_eq!(layout_of("exchange", "Rung"), layout!(Rung { beta_low, beta_high, kt, walker }));
     // The shader has three words of padding where the host has one array of them.
     let (mut members, size) = layout_of("prior_bonded", "Tuple");
     members.retain(|(name, _)| !name.starts_with("padding"));
@@ -333,6 +343,14 @@ fn numbers_match() {
             ],
         ),
         ("integrate_begin", vec![("GRID", params::GRID)]),
+        (
+            "exchange",
+            vec![
+                ("MOST_STATES", MOST_STATES as f64),
+                ("TRACE", TRACE as f64),
+                ("STREAM", f64::from((Stream::Exchange as u32) << 24)),
+            ],
+        ),
         ("neighbor_check", vec![("RECENTER", RECENTER), ("FARTHEST", FARTHEST)]),
         (
             "lib/activation",

@@ -10,6 +10,7 @@ mod pt;
 // One operation against the f64 reference, on seeded input of odd sizes.
 mod cfconv;
 mod dense;
+mod exchange;
 mod integrate;
 mod neighbor;
 mod prior;

@@ -224,6 +224,7 @@ impl Run {
         }
         let friction = self.friction;
         Ok(Settings {
+            exchange: None,
             n_replicas: self.replicas,
             integrator: match self.integrator {
                 IntegratorName::Langevin => Integrator::Langevin { friction },

@@ -1,6 +1,7 @@
 //! The CPU engine. Replicas are joined into batches; the threads share the batches, or else the
 //! work inside one batch.
 
+mod exchange;
 mod probe;
 
 use std::ops::Range;
@@ -14,7 +15,7 @@ use super::network::{Network, Workspace};
 use super::prior::Sums;
 use crate::engine::{
     Dynamics, Engine, Evaluation, FARTHEST, Filter, Integrator, Memory, Probe, Reading, State,
-    Terms, Wanted, check_positions, origins,
+    Terms, Trace, Wanted, check_positions, origins,
 };
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;
@@ -46,6 +47,7 @@ pub struct Cpu {
     /// The forces of `total` plus the external forces.
     forces: Vec<[f64; 3]>,
     last_good: u64,
+    trace: Trace,
     /// Workspaces not in use.
     idle: Mutex<Vec<Workspace>>,
 }
@@ -105,7 +107,7 @@ impl Cpu {
         };
         let n_beads = system.n_beads();
         let zero = vec![[0.0; 3]; n_beads];
-        let state = State::at_rest(&system, zero.clone());
+        let state = dynamics.at_start(State::at_rest(&system, zero.clone()));
         // Two batches per thread even out the different costs of batches.
         let limit = n_beads.div_ceil(2 * rayon::current_num_threads()).clamp(1, BATCH);
         Ok(Cpu {
@@ -120,6 +122,7 @@ impl Cpu {
             is_current: false,
             forces: zero,
             last_good: 0,
+            trace: Trace::default(),
             idle: Mutex::default(),
             system,
         })
@@ -323,7 +326,8 @@ impl Engine for Cpu {
     }
 
     fn set_state(&mut self, state: &State) -> Result<()> {
-        state.check(&self.system)?;
+        self.dynamics.check_state(&self.system, state)?;
+        self.trace = Trace::default();
         (self.is_current, self.last_good) = (false, state.step);
         self.state.clone_from(state);
         Ok(())
@@ -351,6 +355,10 @@ impl Engine for Cpu {
         rayon::scope(|_| self.steps(n_steps))
     }
 
+    fn exchange(&mut self) -> Result<()> {
+        self.exchange_states(None)
+    }
+
     fn read(&mut self, wanted: Wanted) -> Result<Reading> {
         self.check()?;
         let mut reading = Reading { step: self.state.step, ..Reading::default() };
@@ -364,6 +372,9 @@ impl Engine for Cpu {
         }
         self.last_good = self.state.step;
         reading.state = wanted.state.then(|| self.state.clone());
+        if wanted.trace {
+            reading.trace = self.trace.take();
+        }
         Ok(reading)
     }
 

@@ -32,7 +32,7 @@ use self::filter::{FilterWorkspace, Filters};
 use self::neighbor::Pairs;
 use self::radial::Basis;
 use self::slab::{Lanes, from_slabs, n_slabs, to_slabs};
-use crate::engine::{Filter, Integrator, State};
+use crate::engine::{Dynamics, Engine, Filter, Integrator, State};
 use crate::error::Result;
 use crate::geometry::{separation, square};
 use crate::model::RadialBasis;
@@ -205,6 +205,20 @@ impl Ops for CpuOps {
         let mut state = state.clone();
         integrate::begin(system, integrator, dt, forces, noise, &mut state);
         Ok(state)
+    }
+
+    fn exchange(
+        &self,
+        system: &System,
+        dynamics: &Dynamics,
+        energies: &[f64],
+        uniforms: &[f64],
+        state: &State,
+    ) -> Result<State> {
+        let mut engine = Cpu::new(system.clone(), dynamics, self.0)?;
+        engine.set_state(state)?;
+        engine.probe().exchange_with(energies, uniforms)?;
+        engine.state()
     }
 
     fn noise(&self, seed: u64, replica: u32, step: u64, n_beads: usize) -> Result<Vec<[f64; 3]>> {

@@ -1,6 +1,7 @@
 //! The dynamics of a run: equations of motion, time step and random numbers.
 
-use super::state::check_count;
+use super::ladder::{Exchange, Exchanged};
+use super::state::{State, check_count};
 use crate::error::{Error, Result};
 use crate::system::System;
 
@@ -66,8 +67,8 @@ impl Integrator {
 /// round smaller frictions by more than some percent, and finally to none.
 const LEAST_FRICTION: f64 = 1e-6;
 
-/// The dynamics of a run: equations of motion, time step and random numbers. Temperatures are part
-/// of the [`State`](super::State).
+/// The dynamics of a run: equations of motion, time step, random numbers and ladders. Temperatures
+/// are part of the [`State`].
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Dynamics {
@@ -80,6 +81,8 @@ pub struct Dynamics {
     /// The number of each replica, part of the counter of the random numbers. A replica with the
     /// same number gets the same bits alone as among others. `[n_replicas]`
     pub replica_ids: Vec<u32>,
+    /// The ladders whose states the replicas exchange, if there are any.
+    pub exchange: Option<Exchange>,
 }
 
 impl Dynamics {
@@ -88,7 +91,7 @@ impl Dynamics {
     pub fn none(system: &System) -> Self {
         let replica_ids = (0..system.n_replicas() as u32).collect();
         let integrator = Integrator::Overdamped { friction: 1.0 };
-        Dynamics { integrator, dt: 0.001, seed: 0, replica_ids }
+        Dynamics { integrator, dt: 0.001, seed: 0, replica_ids, exchange: None }
     }
 
     /// Checks counts and ranges, and that the beads have masses if the integrator needs them.
@@ -127,6 +130,47 @@ impl Dynamics {
             let found = format!("none in the structure of replica {replica}");
             return Err(Error::invalid("masses", found, expected));
         }
-        check_count("replica_ids", self.replica_ids.len(), system.n_replicas())
+        check_count("replica_ids", self.replica_ids.len(), system.n_replicas())?;
+        let Some(exchange) = &self.exchange else { return Ok(()) };
+        // The others do not sample exp(−β E).
+        match self.integrator {
+            Integrator::Langevin { .. } | Integrator::Overdamped { .. } => exchange.check(system),
+            Integrator::Nve | Integrator::OverdampedPublished { .. } => {
+                let expected = "langevin or overdamped, for replica exchange";
+                Err(Error::invalid("integrator", self.integrator.name(), expected))
+            }
+        }
+    }
+
+    /// The ladders.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there are none.
+    pub(crate) fn exchange(&self) -> Result<&Exchange> {
+        let none = || Error::invalid("exchange", "none", "dynamics with ladders");
+        self.exchange.as_ref().ok_or_else(none)
+    }
+
+    /// Checks a state for these dynamics.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the first value that is wrong.
+    pub fn check_state(&self, system: &System, state: &State) -> Result<()> {
+        state.check(system)?;
+        match &self.exchange {
+            Some(exchange) => exchange.check_state(&state.exchanged, &state.beta),
+            None if state.exchanged == Exchanged::default() => Ok(()),
+            None => Err(Error::invalid("exchanged", "labels", "none, without exchange")),
+        }
+    }
+
+    /// `state` before the first exchange: with the labels where the walkers start, and their
+    /// temperatures. Without exchange, `state` itself.
+    pub fn at_start(&self, mut state: State) -> State {
+        if let Some(exchange) = &self.exchange {
+            state.exchanged = exchange.start(state.beta.len());
+            exchange.set_beta(&state.exchanged, &mut state.beta);
+        }
+        state
     }
 }

@@ -1,10 +1,15 @@
 //! The contract of a backend: it holds the state of all replicas and advances it.
 
 mod dynamics;
+mod exchange;
+mod ladder;
 mod numerics;
 mod state;
 
 pub use self::dynamics::{Dynamics, Integrator};
+pub use self::exchange::TRACE;
+pub(crate) use self::exchange::{Trace, check_given, exchange};
+pub use self::ladder::{Exchange, Exchanged, Ladder, MOST_STATES, Mixing, NO_LABEL, geometric};
 pub use self::numerics::{Filter, Numerics, Precision};
 pub(crate) use self::state::check_positions;
 pub use self::state::{FARTHEST, RECENTER, State, origins};
@@ -97,6 +102,8 @@ pub struct Wanted {
     pub energies: Option<Terms>,
     /// Forces and energies of beads of the same terms. They need `energies`.
     pub forces: bool,
+    /// The labels after each exchange since the last reading that wanted them.
+    pub trace: bool,
 }
 
 /// The results of a reading of the present state.
@@ -109,6 +116,9 @@ pub struct Reading {
     /// Energies, forces and energies of beads, each if wanted, else empty. External forces are not
     /// included.
     pub evaluation: Evaluation,
+    /// If wanted, [`Exchanged::label`] after each exchange since the state was set or the trace was
+    /// read, at most the last [`TRACE`].
+    pub trace: Vec<Vec<u32>>,
 }
 
 /// Types that can go to another thread, on targets that have threads.
@@ -151,6 +161,14 @@ pub trait Engine: std::fmt::Debug + Shared {
     /// The results have the same bits however a run is cut into calls and whatever is read in
     /// between. Callers may cut a run by wall-clock time.
     fn advance(&mut self, n_steps: u64) -> Result<()>;
+
+    /// Exchanges states between the walkers of each ladder, by the rule of
+    /// [`crate::ops::Ops::exchange`] with the potential energies of the present positions and random
+    /// numbers. It waits for nothing.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for dynamics without exchange, and errors of the device.
+    fn exchange(&mut self) -> Result<()>;
 
     /// Waits for the device and reads the wanted parts of the present state.
     ///
@@ -220,6 +238,13 @@ pub trait Probe {
     /// # Errors
     /// See [`Engine::read`].
     fn advance_with_noise(&mut self, noise: &[[f64; 3]]) -> Result<()>;
+
+    /// Does one exchange with the given energies, `[n_replicas]`, and the given uniform numbers
+    /// in [0, 1) for its decisions: ladder after ladder, one for each try.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for wrong counts or numbers; see also [`Engine::exchange`].
+    fn exchange_with(&mut self, energies: &[f64], uniforms: &[f64]) -> Result<()>;
 
     /// The number of directed edges of each replica within the cutoff, in its present state. Zero
     /// without a network.

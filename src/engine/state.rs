@@ -1,5 +1,6 @@
 //! The state of all replicas.
 
+use super::ladder::Exchanged;
 use crate::error::{Error, Result};
 use crate::sanity::check_overlaps;
 use crate::structure::check_vectors;
@@ -21,6 +22,8 @@ pub struct State {
     pub beta: Vec<f64>,
     /// Steps done.
     pub step: u64,
+    /// The labels of the replicas and the counts of the exchanges; empty without exchange.
+    pub exchanged: Exchanged,
 }
 
 /// The largest absolute value of a coordinate, Å. Up to here f64 holds the sum of an origin and the
@@ -37,7 +40,7 @@ impl State {
         let velocities = vec![[0.0; 3]; positions.len()];
         let beta = vec![1.0; system.n_replicas()];
         let origins = origins(system, &positions);
-        State { positions, velocities, origins, beta, step: 0 }
+        State { positions, velocities, origins, beta, step: 0, exchanged: Exchanged::default() }
     }
 
     /// Checks counts and ranges.

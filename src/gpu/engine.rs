@@ -1,6 +1,7 @@
 //! The GPU engine: it submits steps, repeats them if a neighbor list overflowed, and reports.
 
 mod evaluation;
+mod exchange;
 mod fit;
 mod probe;
 mod submit;
@@ -10,6 +11,7 @@ use self::fit::{check_fit, with_fit};
 use super::api::Submission;
 use super::buffer::Fetch;
 use super::device::Device;
+use super::exchange::Exchanges;
 use super::integrate::{self, Ends, Integration};
 use super::kernel::record;
 use super::neighbors::Neighbors;
@@ -39,6 +41,7 @@ pub struct GpuEngine {
     priors: Priors,
     integration: Integration,
     network: Option<Network>,
+    exchanges: Option<Exchanges>,
     /// `None` if a list could not grow.
     step: Option<Step>,
     /// The ends of a step with given noise, while such a step runs.
@@ -94,6 +97,7 @@ impl GpuEngine {
             None => None,
         };
         let capacity = neighbors.capacity();
+        let exchanges = Exchanges::new(device, dynamics, &state)?;
         let params = bare_params(system.n_beads(), system.n_replicas(), capacity);
         let params = integrate::params(dynamics, params);
         state.params.write(device, &[params])?;
@@ -106,6 +110,7 @@ impl GpuEngine {
             priors,
             integration: Integration::new(device)?,
             network,
+            exchanges,
             step: None,
             given: None,
             params,
@@ -164,11 +169,12 @@ impl GpuEngine {
         self.make_step()
     }
 
-    /// Copies the state, so that steps can be repeated from it, unless steps are pending.
+    /// Copies the state, so that steps can be repeated from it, unless some are pending.
     fn keep(&mut self) -> Result<()> {
-        if self.pending == 0 {
+        if !self.has_pending() {
             let mut commands = self.device.api.commands();
             self.state.keep(&mut *commands);
+            self.exchanges.iter().for_each(|exchanges| exchanges.keep(&mut *commands));
             self.device.submit(commands)?;
         }
         Ok(())
@@ -180,17 +186,12 @@ impl GpuEngine {
         if status.iter().any(|status| status.overflow > 0) {
             self.grow(status).map_err(|error| self.crowded(status).unwrap_or(error))?;
             self.evaluations.none_valid();
-            let steps = std::mem::take(&mut self.pending);
-            if steps > 0 {
-                let mut commands = self.device.api.commands();
-                self.state.restore(&mut *commands);
-                self.device.submit(commands)?;
-                self.step_count -= steps;
-                self.submit_steps(steps)?;
+            if self.has_pending() {
+                self.repeat()?;
             }
             return Ok(true);
         }
-        self.pending = 0;
+        self.nothing_pending();
         self.check(status)?;
         self.last_good = self.step_count;
         Ok(false)
@@ -199,7 +200,7 @@ impl GpuEngine {
     /// The error of a bead with too many neighbors, if a list that cannot grow has one. Beads that
     /// moved since the list overflowed are not searched.
     fn crowded(&self, status: &[Status]) -> Option<Error> {
-        let schnet = self.system.schnet.as_ref().filter(|_| self.pending == 0)?;
+        let schnet = self.system.schnet.as_ref().filter(|_| !self.has_pending())?;
         let r = status.iter().position(|status| status.overflow > 0)?;
         let positions = self.state.position().read(&self.device).ok()?;
         let positions: Vec<_> =
@@ -269,7 +270,7 @@ impl GpuEngine {
 
     /// Replaces the positions, which were checked.
     pub(super) fn place(&mut self, positions: &[[f64; 3]]) -> Result<()> {
-        if self.pending > 0 {
+        if self.has_pending() {
             self.look()?;
         }
         self.state.move_to(&self.device, &self.system, positions)?;
@@ -277,7 +278,8 @@ impl GpuEngine {
     }
 
     fn state_was_set(&mut self, step: u64) -> Result<()> {
-        (self.step_count, self.last_good, self.pending) = (step, step, 0);
+        (self.step_count, self.last_good) = (step, step);
+        self.nothing_pending();
         self.evaluations.none_valid();
         self.neighbors.reset(&self.device)
     }
@@ -290,8 +292,11 @@ impl Engine for GpuEngine {
     }
 
     fn set_state(&mut self, state: &State) -> Result<()> {
-        state.check(&self.system)?;
+        self.dynamics.check_state(&self.system, state)?;
         self.state.set(&self.device, state)?;
+        if let Some(exchanges) = &mut self.exchanges {
+            exchanges.set(&self.device, &state.exchanged)?;
+        }
         self.state_was_set(state.step)
     }
 
@@ -307,7 +312,7 @@ impl Engine for GpuEngine {
         }
         self.step()?;
         // Pending steps that must be repeated need the old external forces.
-        if self.pending > 0 {
+        if self.has_pending() {
             self.look()?;
         }
         if let Some(forces) = forces {
@@ -335,6 +340,12 @@ impl Engine for GpuEngine {
         Ok(())
     }
 
+    fn exchange(&mut self) -> Result<()> {
+        self.dynamics.exchange()?;
+        self.keep()?;
+        self.submit_exchange()
+    }
+
     fn read(&mut self, wanted: Wanted) -> Result<Reading> {
         if let Some(terms) = wanted.energies {
             terms.check(&self.system)?;
@@ -350,6 +361,8 @@ impl Engine for GpuEngine {
             }
             let status = fetch.add(&self.neighbors.status);
             let state = wanted.state.then(|| self.state.fetch(&mut fetch));
+            let exchanges = self.exchanges.as_ref();
+            let exchanged = exchanges.map(|exchanges| exchanges.fetch(&mut fetch, wanted));
             let energy = plan.map(|_| fetch.add(&self.state.energy));
             let force = wanted.forces.then(|| fetch.add(&self.state.force));
             let found = fetch.run("reading")?;
@@ -360,6 +373,9 @@ impl Engine for GpuEngine {
             }
             let mut reading = Reading { step: self.step_count, ..Reading::default() };
             reading.state = state.map(|slots| self.state.fetched(&found, slots));
+            if let (Some(exchanges), Some(slots)) = (&mut self.exchanges, exchanged) {
+                exchanges.fetched(&found, slots, &mut reading);
+            }
             if let (Some(plan), Some(energy)) = (plan, energy) {
                 let force = force.map(|slot| found.take(slot));
                 reading.evaluation = plan.evaluation(&found.take(energy), force.as_deref());

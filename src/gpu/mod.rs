@@ -4,7 +4,7 @@
 //!
 //! - `engine` submits steps, repeats them after an overflow, and reports.
 //! - `step` is the list of the dispatches of a step.
-//! - `state`, `neighbors`, `priors`, `integrate` and `network` each own their buffers, grow them
+//! - `state`, `neighbors`, `priors`, `integrate`, `network` and `exchange` each own their buffers, grow them
 //!   and make their dispatches.
 //! - `kernel`, `buffer`, `program` and `device` are typed.
 //! - `api` is the interface to the device. It knows bytes only.
@@ -20,6 +20,7 @@ mod ceilings;
 pub mod compose;
 mod device;
 mod engine;
+mod exchange;
 mod integrate;
 mod kernel;
 mod neighbors;

@@ -13,7 +13,7 @@ use super::network::convolution::{Convolutions, Size};
 use super::network::dense::DenseWeights;
 use super::pack::filter::radial_functions;
 use super::pack::{self, narrow, quads};
-use super::params::{Bead, Params, Position, Status};
+use super::params::{Bead, Params, Position, Status, words};
 use super::state::{bare_params, vec4, vectors};
 use crate::engine::{Dynamics, Engine, Integrator, Numerics, State, Terms};
 use crate::error::{Error, Result};
@@ -358,22 +358,34 @@ impl Ops for GpuOps {
         noise: &[[f64; 3]],
         state: &State,
     ) -> Result<State> {
-        let replica_ids = (0..system.n_replicas() as u32).collect();
-        let dynamics = Dynamics { integrator, dt, seed: 0, replica_ids };
+        let dynamics = Dynamics { integrator, dt, ..Dynamics::none(system) };
         let mut engine = GpuEngine::new(&self.0, system.clone(), &dynamics, self.1)?;
         engine.set_state(state)?;
         engine.begin_step(forces, noise)?;
         engine.state()
     }
 
+    fn exchange(
+        &self,
+        system: &System,
+        dynamics: &Dynamics,
+        energies: &[f64],
+        uniforms: &[f64],
+        state: &State,
+    ) -> Result<State> {
+        let mut engine = GpuEngine::new(&self.0, system.clone(), dynamics, self.1)?;
+        engine.set_state(state)?;
+        engine.probe().exchange_with(energies, uniforms)?;
+        engine.state()
+    }
+
     fn noise(&self, seed: u64, replica: u32, step: u64, n_beads: usize) -> Result<Vec<[f64; 3]>> {
         let kernel = Kernel::new(&self.0, "noise", &[])?;
-        let (seed_low, seed_high) = (seed as u32, (seed >> 32) as u32);
+        let [seed_low, seed_high] = words(seed);
         let params = self.params(Params { seed_low, seed_high, ..bare_params(n_beads, 1, 0) })?;
         let replicas = self.upload("replica", &[[0, n_beads as u32, replica, 0]])?;
-        let bead = Bead { replica: 0, first: 0, row: 0, bead_type: 0 };
-        let bead = self.upload("bead", &vec![bead; n_beads])?;
-        let step_count = self.upload("step_count", &[step as u32, (step >> 32) as u32])?;
+        let bead = self.zeroed::<Bead>("bead", n_beads)?;
+        let step_count = self.upload("step_count", &words(step))?;
         let xi = self.zeroed::<[f32; 4]>("noise", n_beads)?;
         let scope = Scope::new(&[
             ("params", &params),

@@ -139,6 +139,29 @@ pub struct Tuple {
     pub padding: [u32; 3],
 }
 
+/// `Rung` of shaders/exchange.wgsl: a state of a ladder.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
+pub struct Rung {
+    /// β/ln 2 in multiples of 2⁻⁴⁶ mol/kcal, low word.
+    pub beta_low: u32,
+    /// High word.
+    pub beta_high: u32,
+    /// k_B T, kcal/mol.
+    pub kt: f32,
+    /// The replica that starts in this state.
+    pub walker: u32,
+}
+
+impl Rung {
+    /// A state with this inverse temperature.
+    pub fn new(beta: f64, walker: u32) -> Self {
+        let fixed = (beta / std::f64::consts::LN_2 * 2f64.powi(46)).round() as u64;
+        let [beta_low, beta_high] = words(fixed);
+        Rung { beta_low, beta_high, kt: (1.0 / beta) as f32, walker }
+    }
+}
+
 /// `PairRule` of shaders/prior_repulsion.wgsl: a bead interacts with all beads of its replica but a
 /// few exceptions, which are near it in number.
 #[repr(C)]

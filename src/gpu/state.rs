@@ -5,7 +5,7 @@ use super::buffer::{Buffer, Fetch, Fetched, Slot};
 use super::device::Device;
 use super::kernel::{Dispatch, Kernel, Scope, scope};
 use super::params::{ALL_TERMS, Bead, FAST, GRID, Params, Position, SLOW, wide, words};
-use crate::engine::{State, origins};
+use crate::engine::{Exchanged, State, origins};
 use crate::error::Result;
 use crate::system::System;
 
@@ -31,7 +31,7 @@ pub(super) struct ReplicaState {
     first_bead: Vec<usize>,
 }
 
-/// The whole [`State`]: a run continues from it bit for bit.
+/// The whole [`State`] but for the part that exchanges change: a run continues from it bit for bit.
 #[derive(Debug)]
 struct Moving {
     position: Buffer<Position>,
@@ -208,6 +208,7 @@ impl ReplicaState {
             origins,
             beta: found.take(slots.kt).iter().map(|kt| 1.0 / f64::from(*kt)).collect(),
             step: wide([step_count[0], step_count[1]]),
+            exchanged: Exchanged::default(),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{integrate, network, prior};
 use crate::engine::{
     Dynamics, Engine, Evaluation, FARTHEST, Filter, Integrator, KernelTime, Memory, Probe, Reading,
-    State, Terms, Wanted, check_positions, origins,
+    State, Terms, Trace, Wanted, check_given, check_positions, exchange, origins,
 };
 use crate::error::{Error, Result};
 use crate::model::FilterTable;
@@ -23,6 +23,7 @@ pub struct Reference {
     /// Energies and forces of all terms at the current positions; `None` until they are needed.
     total: Option<Evaluation>,
     last_good: u64,
+    trace: Trace,
 }
 
 impl Reference {
@@ -36,10 +37,11 @@ impl Reference {
         Ok(Reference {
             table: None,
             dynamics: dynamics.clone(),
-            state: State::at_rest(&system, zero.clone()),
+            state: dynamics.at_start(State::at_rest(&system, zero.clone())),
             external: zero,
             total: None,
             last_good: 0,
+            trace: Trace::default(),
             system,
         })
     }
@@ -179,8 +181,9 @@ impl Engine for Reference {
     }
 
     fn set_state(&mut self, state: &State) -> Result<()> {
-        state.check(&self.system)?;
+        self.dynamics.check_state(&self.system, state)?;
         (self.state, self.total, self.last_good) = (state.clone(), None, state.step);
+        self.trace = Trace::default();
         Ok(())
     }
 
@@ -219,6 +222,14 @@ impl Engine for Reference {
         Ok(())
     }
 
+    fn exchange(&mut self) -> Result<()> {
+        self.dynamics.exchange()?;
+        let energies = self.total()?.energy.clone();
+        exchange(&self.system, &self.dynamics, &energies, &[], &mut self.state)?;
+        self.trace.push(&self.state.exchanged.label);
+        Ok(())
+    }
+
     fn read(&mut self, wanted: Wanted) -> Result<Reading> {
         self.check()?;
         let mut reading = Reading { step: self.state.step, ..Reading::default() };
@@ -232,6 +243,9 @@ impl Engine for Reference {
         }
         self.last_good = self.state.step;
         reading.state = wanted.state.then(|| self.state.clone());
+        if wanted.trace {
+            reading.trace = self.trace.take();
+        }
         Ok(reading)
     }
 
@@ -248,6 +262,15 @@ impl Probe for Reference {
     fn advance_with_noise(&mut self, noise: &[[f64; 3]]) -> Result<()> {
         check_vectors("noise", noise, self.system.n_beads())?;
         self.step(noise)
+    }
+
+    fn exchange_with(&mut self, energies: &[f64], uniforms: &[f64]) -> Result<()> {
+        let ladders = self.dynamics.exchange()?;
+        let (count, n) = (self.state.exchanged.count, self.system.n_replicas());
+        check_given(ladders, count, n, energies, uniforms)?;
+        exchange(&self.system, &self.dynamics, energies, uniforms, &mut self.state)?;
+        self.trace.push(&self.state.exchanged.label);
+        Ok(())
     }
 
     fn n_edges(&mut self) -> Result<Vec<u64>> {

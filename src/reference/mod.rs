@@ -14,7 +14,7 @@ mod table;
 
 pub use engine::Reference;
 
-use crate::engine::{Integrator, State};
+use crate::engine::{Dynamics, Engine, Integrator, State};
 use crate::error::Result;
 use crate::model::schnet::{Linear, SchNet};
 use crate::model::{RadialBasis, filter};
@@ -107,6 +107,20 @@ impl Ops for ReferenceOps {
         let mut state = state.clone();
         integrate::begin(system, integrator, dt, forces, noise, &mut state);
         Ok(state)
+    }
+
+    fn exchange(
+        &self,
+        system: &System,
+        dynamics: &Dynamics,
+        energies: &[f64],
+        uniforms: &[f64],
+        state: &State,
+    ) -> Result<State> {
+        let mut engine = Reference::new(system.clone(), dynamics)?;
+        engine.set_state(state)?;
+        engine.probe().exchange_with(energies, uniforms)?;
+        engine.state()
     }
 
     fn noise(&self, seed: u64, replica: u32, step: u64, n_beads: usize) -> Result<Vec<[f64; 3]>> {

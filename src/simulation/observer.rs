@@ -1,6 +1,6 @@
 //! Observers of a run: the frames they receive, and how they can control the run.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The replicas at one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,6 +19,9 @@ pub struct Frame<'a> {
     pub kinetic: &'a [f64],
     /// K, `[n_replicas]`; NaN for the overdamped integrators.
     pub temperature: &'a [f64],
+    /// The state of each replica in its ladder, `[n_replicas]`; empty without replica exchange. The
+    /// exchange of this step comes after the frame.
+    pub label: &'a [u32],
 }
 
 /// The requests of an observer to the run.
@@ -51,6 +54,16 @@ pub trait Observer {
     /// Any error ends the run, which returns it.
     fn frame(&mut self, frame: &Frame, control: &mut Control) -> Result<()>;
 
+    /// Called after each exchange of states, in order, with its step and the labels after it, as in
+    /// [`Frame::label`]. The calls may come later than the exchange, but come before the next frame
+    /// and before the end of the run.
+    ///
+    /// # Errors
+    /// Any error ends the run, which returns it.
+    fn exchanged(&mut self, _step: u64, _label: &[u32]) -> Result<()> {
+        Ok(())
+    }
+
     /// Called with the number of steps done: before every frame, and between frames about twice a
     /// second, more often at the start of a run. The steps depend on the speed of the device, so an
     /// observer that changes forces here makes a run that cannot be repeated. An observer that
@@ -70,14 +83,22 @@ impl<F: FnMut(&Frame, &mut Control) -> Result<()>> Observer for F {
 }
 
 /// The steps at which an observer gets a frame.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Schedule {
-    pub(super) every: u64,
+    every: u64,
     /// One more step.
-    pub(super) last: Option<u64>,
+    last: Option<u64>,
 }
 
 impl Schedule {
+    /// The multiples of `every`, and perhaps one more step.
+    pub(super) fn new(every: u64, last: Option<u64>) -> Result<Self> {
+        match every {
+            0 => Err(Error::invalid("every", 0, "an interval of at least one step")),
+            _ => Ok(Schedule { every, last }),
+        }
+    }
+
     pub(super) fn is_due(self, step: u64) -> bool {
         step.is_multiple_of(self.every) || self.last == Some(step)
     }

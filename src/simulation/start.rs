@@ -1,6 +1,6 @@
 //! The initial system, dynamics and state, from structures and settings.
 
-use crate::engine::{Dynamics, Integrator, State};
+use crate::engine::{Dynamics, Exchange, Integrator, State};
 use crate::error::{Error, Result};
 use crate::host;
 use crate::model::Model;
@@ -30,6 +30,17 @@ pub struct Settings {
     /// The number of the first replica. It selects the structure and the random numbers: with
     /// `first_replica` 5, replica 5 moves alone as it does among others.
     pub first_replica: u32,
+    /// Replica exchange. It replaces `beta` for the replicas of its ladders.
+    pub exchange: Option<Exchanges>,
+}
+
+/// The exchanges of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exchanges {
+    /// An exchange follows every step that is a multiple of this, after the frame of that step.
+    pub every: u64,
+    /// The ladders. Replicas are counted from 0 within the run.
+    pub exchange: Exchange,
 }
 
 impl Default for Settings {
@@ -42,6 +53,7 @@ impl Default for Settings {
             beta: vec![units::beta(300.0)],
             seed: 7,
             first_replica: 0,
+            exchange: None,
         }
     }
 }
@@ -122,6 +134,7 @@ pub(super) fn dynamics(settings: &Settings) -> Result<Dynamics> {
         dt: settings.dt,
         seed: settings.seed,
         replica_ids: replica_ids(settings)?.collect(),
+        exchange: settings.exchange.as_ref().map(|exchanges| exchanges.exchange.clone()),
     })
 }
 
@@ -148,7 +161,8 @@ pub(super) fn state(
 ) -> Result<State> {
     let of_replicas = || numbers.iter().map(|s| &structures[*s]);
     let positions = of_replicas().flat_map(|s| s.positions.iter().copied()).collect();
-    let mut state = State { beta: beta(settings)?, ..State::at_rest(system, positions) };
+    let state = State { beta: beta(settings)?, ..State::at_rest(system, positions) };
+    let mut state = dynamics.at_start(state);
     state.check(system)?;
     if !dynamics.integrator.has_velocities() {
         return Ok(state);

@@ -480,6 +480,7 @@ pub(crate) fn hot(n_replicas: usize) -> Dynamics {
         dt: 0.004,
         seed: 11,
         replica_ids: (0..n_replicas as u32).collect(),
+        exchange: None,
     }
 }
 

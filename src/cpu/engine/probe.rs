@@ -13,6 +13,10 @@ impl Probe for Cpu {
         self.step()
     }
 
+    fn exchange_with(&mut self, energies: &[f64], uniforms: &[f64]) -> Result<()> {
+        self.exchange_states(Some([energies, uniforms]))
+    }
+
     fn n_edges(&mut self) -> Result<Vec<u64>> {
         let Some(network) = &self.network else {
             return Ok(vec![0; self.system.n_replicas()]);

@@ -36,23 +36,35 @@ pub(super) fn check(
         true => Ok(1e-10 * rms(&expected.values)),
         false => Ok(5.0 * observed(case, name, expected)?),
     })?;
-    let expected = &reference.tensor;
+    let relative = if energy && !options.exact { 1e-6 } else { 0.0 };
+    let tolerance = |expected: f64| reference.tolerance + relative * expected.abs();
+    compare(name, &reference.tensor, start, found, tolerance)
+}
+
+/// Compares values with a tensor, from its element `start` on. `tolerance` computes the tolerance
+/// from the expected value.
+pub(super) fn compare(
+    name: &str,
+    expected: &Tensor,
+    start: usize,
+    found: &[f64],
+    tolerance: impl Fn(f64) -> f64,
+) -> Result<Comparison> {
     let Some(slice) = expected.values.get(start..start + found.len()) else {
         let (found, shape) = (start + found.len(), format!("shape {:?}", expected.shape));
-        return Err(Error::invalid(format!("out/f64/{name}"), shape, format!("{found} values")));
+        return Err(Error::invalid(format!("tensor {name}"), shape, format!("{found} values")));
     };
-    let relative = if energy && !options.exact { 1e-6 } else { 0.0 };
     let comparisons = (0..found.len()).map(|k| Comparison {
         tensor: name.to_owned(),
         place: vec![start + k],
         found: found[k],
         expected: slice[k],
         error: (found[k] - slice[k]).abs(),
-        tolerance: reference.tolerance + relative * slice[k].abs(),
+        tolerance: tolerance(slice[k]),
     });
     let worst = largest_by(comparisons, Comparison::share);
     let mut worst = worst
-        .ok_or_else(|| Error::invalid(format!("out/f64/{name}"), "no values", "at least one"))?;
+        .ok_or_else(|| Error::invalid(format!("tensor {name}"), "no values", "at least one"))?;
     let mut rest = worst.place[0];
     worst.place = vec![0; expected.shape.len()];
     for (place, length) in worst.place.iter_mut().zip(&expected.shape).rev() {

@@ -6,6 +6,8 @@
 //! * On other backends, five times the largest difference between single and double precision of
 //!   the reference implementation for that tensor (`f32_vs_f64_observed`). For energies, 1e-6 of
 //!   the value is added.
+//! * For replica exchange, decisions and counts are exact, and velocities have an error of at most
+//!   1e-6 of their largest magnitude; 1e-10 on the reference.
 //! * In mixed precision, the rms error of the network's forces in a case is at most 1e-3 of their
 //!   rms. The report also contains the largest errors of a force component and of an energy. Priors
 //!   have the tolerances of f32. For a trajectory with a network, which diverges from the
@@ -15,6 +17,7 @@ mod apart;
 mod at_rest;
 mod case;
 mod check;
+mod exchange;
 mod report;
 mod trajectory;
 
@@ -77,7 +80,8 @@ pub fn verify_built_in(options: Options, engine: &EngineFactory) -> Vec<Report> 
         "cloud_h40_f24_k11_lowercut_silu",
         "cloud_variant_extended_exp",
         "cloud_variant_spaced_shiftedcos",
-        "priors_all_forms"
+        "priors_all_forms",
+        "pt_exchange"
     )
     .map(|(name, manifest, tensors)| {
         let case = Case::built_in(manifest, tensors);
@@ -106,6 +110,7 @@ fn finish(name: &str, result: Result<Findings>) -> Report {
 fn compare(case: &Case, options: Options, engine: &EngineFactory) -> Result<Findings> {
     match case.kind()? {
         CaseKind::Trajectory => trajectory::trajectory(case, options, engine),
+        CaseKind::Exchange => exchange::exchange(case, options, engine),
         CaseKind::Static => {
             let mut findings = at_rest::static_case(case, options, engine)?;
             findings.comparisons.extend(at_rest::unspecialised(case, options, engine)?);

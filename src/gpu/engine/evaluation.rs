@@ -46,10 +46,10 @@ impl Evaluations {
         self.has_external = has_external;
     }
 
-    /// The parameters for a step.
+    /// The parameters for a step or an exchange.
     pub(super) fn for_steps(&self, params: Params) -> Params {
         let with_external = u32::from(self.has_external);
-        Params { term: ALL_TERMS, with_external, ..params }
+        Params { term: ALL_TERMS, with_external, classes: FAST | SLOW, ..params }
     }
 
     /// The plan of a reading; `None` if it wants no energies.

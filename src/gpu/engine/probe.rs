@@ -105,6 +105,10 @@ impl Probe for GpuEngine {
         moved.map(|_| ())
     }
 
+    fn exchange_with(&mut self, energies: &[f64], uniforms: &[f64]) -> Result<()> {
+        self.exchange_given(energies, uniforms)
+    }
+
     fn n_edges(&mut self) -> Result<Vec<u64>> {
         self.update_lists()?;
         let counts = self.neighbors.counts(&self.device, &self.state)?;

@@ -135,8 +135,9 @@ impl Case {
             Dtype::F64 => widen(data, f64::from_le_bytes),
             Dtype::I32 => widen(data, |b| f64::from(i32::from_le_bytes(b))),
             Dtype::I64 => widen(data, |b| i64::from_le_bytes(b) as f64),
+            Dtype::U8 => widen(data, |[b]: [u8; 1]| f64::from(b)),
             other => {
-                let expected = "F32, F64, I32 or I64";
+                let expected = "F32, F64, I32, I64 or U8";
                 return Err(Error::invalid(
                     format!("tensor {name}"),
                     format!("{other:?}"),

@@ -22,6 +22,8 @@ pub(crate) enum CaseKind {
     Static,
     /// A trajectory with given random numbers.
     Trajectory,
+    /// Exchanges of states with given energies and random numbers.
+    Exchange,
 }
 
 /// The model, the initial structures of all replicas, and their dynamics.
@@ -81,10 +83,10 @@ impl Case {
         } else if ["schnet", "priors", "terms"].into_iter().any(has) {
             Ok(CaseKind::Static)
         } else if has("cases") {
-            Err(Error::unsupported("replica exchange", ""))
+            Ok(CaseKind::Exchange)
         } else {
             let found = "neither terms nor kind";
-            Err(Error::invalid("manifest", found, "a static case or a trajectory"))
+            Err(Error::invalid("manifest", found, "a static case, a trajectory or exchanges"))
         }
     }
 
@@ -92,6 +94,9 @@ impl Case {
     pub(crate) fn start(&self) -> Result<Start> {
         match self.kind()? {
             CaseKind::Trajectory => self.start_of_trajectory(),
+            CaseKind::Exchange => {
+                Err(Error::unsupported("a start from a case of replica exchange", ""))
+            }
             CaseKind::Static => {
                 let (model, topology) = self.molecule()?;
                 let structures = Self::structures(topology, &self.tensor("system/pos")?, None)?;

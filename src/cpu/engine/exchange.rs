@@ -1,0 +1,22 @@
+//! The exchange of states between replicas.
+
+use super::Cpu;
+use crate::engine::{check_given, exchange};
+use crate::error::Result;
+
+impl Cpu {
+    /// One exchange, with energies and uniform numbers that are given or else computed and drawn.
+    pub(super) fn exchange_states(&mut self, given: Option<[&[f64]; 2]>) -> Result<()> {
+        let ladders = self.dynamics.exchange()?;
+        if let Some([energies, uniforms]) = given {
+            let (count, n) = (self.state.exchanged.count, self.system.n_replicas());
+            check_given(ladders, count, n, energies, uniforms)?;
+        } else {
+            self.update()?;
+        }
+        let [energies, uniforms] = given.map_or([&self.total.energy[..], &[]], |given| given);
+        exchange(&self.system, &self.dynamics, energies, uniforms, &mut self.state)?;
+        self.trace.push(&self.state.exchanged.label);
+        Ok(())
+    }
+}

@@ -1,0 +1,217 @@
+//! The exchange of states between replicas: its buffers and kernels.
+
+use super::api::Commands;
+use super::buffer::{Buffer, Fetch, Fetched, Slot};
+use super::compose::Value;
+use super::device::Device;
+use super::kernel::{Dispatch, Kernel, scope};
+use super::params::{Rung, wide, words};
+use super::state::ReplicaState;
+use crate::engine::{
+    Dynamics, Exchange, Exchanged, MOST_STATES, Mixing, NO_LABEL, Reading, TRACE, Wanted,
+};
+use crate::error::Result;
+
+/// The ladders on the device, and the part of the state that exchanges change.
+#[derive(Debug)]
+pub(super) struct Exchanges {
+    exchange: Exchange,
+    moving: Moving,
+    /// A copy of `moving` from before the pending steps.
+    kept: Moving,
+    /// 2⁶⁴ u of given uniform numbers u, low and high word.
+    given: Buffer<[u32; 2]>,
+    /// The labels after the last exchanges, `[TRACE, n_replicas]`.
+    trace: Buffer<u32>,
+    n_replicas: usize,
+    /// The kernels of an exchange, with drawn and with given uniform numbers.
+    pub(super) drawn: [Dispatch; 2],
+    pub(super) asked: [Dispatch; 2],
+    /// Exchanges done, with those that were only submitted.
+    count: u64,
+    /// Exchanges whose labels were read.
+    traced: u64,
+    /// The pending exchanges: the number of pending steps before each.
+    pub(super) pending: Vec<u64>,
+}
+
+#[derive(Debug)]
+struct Moving {
+    /// Label and ends. `[n_replicas]`
+    place: Buffer<[u32; 2]>,
+    /// For each ladder: the number of exchanges, low and high word, and its matrix of
+    /// [`Exchanged::tally`].
+    tally: Buffer<u32>,
+}
+
+/// The places in a read-back.
+pub(super) struct ExchangeSlots {
+    moving: Option<(Slot<[u32; 2]>, Slot<u32>)>,
+    trace: Option<Slot<u32>>,
+}
+
+/// Words in front of a matrix of tries.
+const COUNT_WORDS: usize = 2;
+
+impl Moving {
+    fn new(device: &Device, n_replicas: usize, n_words: usize) -> Result<Self> {
+        Ok(Moving {
+            place: Buffer::zeroed(device, "place", n_replicas)?,
+            tally: Buffer::zeroed(device, "tally", n_words)?,
+        })
+    }
+
+    fn copy_to(&self, commands: &mut dyn Commands, to: &Moving) {
+        self.place.copy_to(commands, &to.place);
+        self.tally.copy_to(commands, &to.tally);
+    }
+}
+
+impl Exchanges {
+    /// The exchange of these dynamics, if there is one.
+    pub(super) fn new(
+        device: &Device,
+        dynamics: &Dynamics,
+        state: &ReplicaState,
+    ) -> Result<Option<Self>> {
+        let Some(exchange) = &dynamics.exchange else { return Ok(None) };
+        let n_replicas = state.n_replicas();
+        let (mut ladders, mut rungs, mut n_words) = (Vec::new(), Vec::new(), 0);
+        for ladder in &exchange.ladders {
+            let n = ladder.n_states();
+            let id = dynamics.replica_ids[ladder.walkers[0]];
+            ladders.push([rungs.len() as u32, n as u32, id, n_words as u32]);
+            let rung = |(beta, walker): (&f64, &usize)| Rung::new(*beta, *walker as u32);
+            rungs.extend(ladder.beta.iter().zip(&ladder.walkers).map(rung));
+            n_words += COUNT_WORDS + n * n;
+        }
+        let moving = Moving::new(device, n_replicas, n_words)?;
+        let kept = Moving::new(device, n_replicas, n_words)?;
+        // First rung, states, number for the random numbers, first word in the tally.
+        let ladder = Buffer::from_slice(device, "ladder", &ladders)?;
+        let rung = Buffer::from_slice(device, "rung", &rungs)?;
+        let most_tries = exchange.all_tries(0).max(exchange.all_tries(1));
+        let given = Buffer::zeroed(device, "given", most_tries)?;
+        // The factor of the velocities and kT of each replica after the latest exchange.
+        let change = Buffer::<[f32; 2]>::zeroed(device, "change", n_replicas)?;
+        let labels = vec![NO_LABEL; TRACE * n_replicas];
+        let trace = Buffer::from_slice(device, "trace", &labels)?;
+
+        let scope = state.scope().with("ladder", &ladder).with("rung", &rung);
+        let scope = scope.with("given", &given).with("change", &change).with("trace", &trace);
+        let scope = scope.and(&scope!(moving; place, tally));
+        let dispatches = |drawn: bool| -> Result<[Dispatch; 2]> {
+            let constants = [
+                ("N_LADDERS", Value::Count(ladders.len() as u32)),
+                ("ALL_PAIRS", Value::Flag(exchange.mixing == Mixing::AllPairs)),
+                ("DRAWN", Value::Flag(drawn)),
+                ("MOST_STATES", Value::Count(MOST_STATES as u32)),
+                ("TRACE", Value::Count(TRACE as u32)),
+            ];
+            let tries = Kernel::new(device, "exchange", &constants)?;
+            let end = Kernel::new(device, "exchange_end", &[])?;
+            let groups = end.groups_for(state.n_beads());
+            Ok([tries.bind(device, &scope, ladders.len())?, end.bind(device, &scope, groups)?])
+        };
+        let (drawn, asked) = (dispatches(true)?, dispatches(false)?);
+        let mut exchanges = Exchanges {
+            exchange: exchange.clone(),
+            moving,
+            kept,
+            given,
+            trace,
+            n_replicas,
+            drawn,
+            asked,
+            count: 0,
+            traced: 0,
+            pending: Vec::new(),
+        };
+        exchanges.set(device, &exchange.start(n_replicas))?;
+        Ok(Some(exchanges))
+    }
+
+    /// Replaces the part of the state.
+    pub(super) fn set(&mut self, device: &Device, exchanged: &Exchanged) -> Result<()> {
+        let Exchanged { count, label, ends, .. } = exchanged;
+        let place: Vec<_> = label.iter().zip(ends).map(|(label, ends)| [*label, *ends]).collect();
+        self.moving.place.write(device, &place)?;
+        let with_count = |l| [&words(*count)[..], self.exchange.tally(exchanged, l)].concat();
+        let tally: Vec<u32> = (0..self.exchange.ladders.len()).flat_map(with_count).collect();
+        self.moving.tally.write(device, &tally)?;
+        (self.count, self.traced) = (*count, *count);
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Replaces the uniform numbers.
+    pub(super) fn give(&self, device: &Device, uniforms: &[f64]) -> Result<()> {
+        let given = |u: &f64| words((u * 2f64.powi(64)) as u64);
+        self.given.write(device, &uniforms.iter().map(given).collect::<Vec<_>>())
+    }
+
+    /// Adds the wanted parts to a read-back: those of the state, and the trace if it has labels that
+    /// were not read.
+    pub(super) fn fetch<'a>(&'a self, fetch: &mut Fetch<'a>, wanted: Wanted) -> ExchangeSlots {
+        let Moving { place, tally } = &self.moving;
+        let moving = wanted.state.then(|| (fetch.add(place), fetch.add(tally)));
+        let trace = wanted.trace && self.count > self.traced;
+        ExchangeSlots { moving, trace: trace.then(|| fetch.add(&self.trace)) }
+    }
+
+    /// Puts the parts in a read-back into a reading.
+    pub(super) fn fetched(&mut self, found: &Fetched, slots: ExchangeSlots, reading: &mut Reading) {
+        if let (Some(state), Some((place, tally))) = (&mut reading.state, slots.moving) {
+            state.exchanged = self.exchanged(&found.take(place), &found.take(tally));
+        }
+        if let Some(slot) = slots.trace {
+            reading.trace = self.last_labels(&found.take(slot));
+            self.traced = self.count;
+        }
+    }
+
+    fn exchanged(&self, place: &[[u32; 2]], words: &[u32]) -> Exchanged {
+        let (label, ends) = place.iter().map(|[label, ends]| (*label, *ends)).unzip();
+        let (mut tally, mut rest) = (Vec::new(), words);
+        for ladder in &self.exchange.ladders {
+            let (own, others) = rest.split_at(COUNT_WORDS + ladder.n_states().pow(2));
+            tally.extend(&own[COUNT_WORDS..]);
+            rest = others;
+        }
+        Exchanged { count: wide([words[0], words[1]]), label, ends, tally }
+    }
+
+    /// The labels after each exchange that was not read, at most the last [`TRACE`].
+    fn last_labels(&self, trace: &[u32]) -> Vec<Vec<u32>> {
+        let first = self.traced.max(self.count.saturating_sub(TRACE as u64));
+        let row = |number: u64| {
+            let start = (number % TRACE as u64) as usize * self.n_replicas;
+            trace[start..start + self.n_replicas].to_vec()
+        };
+        (first..self.count).map(row).collect()
+    }
+
+    /// An exchange was submitted, after `steps` pending steps.
+    pub(super) fn submitted(&mut self, steps: u64) {
+        self.count += 1;
+        self.pending.push(steps);
+    }
+
+    /// Exchanges done.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Copies the part of the state, so that pending exchanges can be repeated from it.
+    pub(super) fn keep(&self, commands: &mut dyn Commands) {
+        self.moving.copy_to(commands, &self.kept);
+    }
+
+    /// Restores the part of the state from the copy. Returns the exchanges that must be repeated.
+    pub(super) fn restore(&mut self, commands: &mut dyn Commands) -> Vec<u64> {
+        self.kept.copy_to(commands, &self.moving);
+        let pending = std::mem::take(&mut self.pending);
+        self.count -= pending.len() as u64;
+        pending
+    }
+}
