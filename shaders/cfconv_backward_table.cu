@@ -81,7 +81,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward_table(
                 const uint2 own = edge_or_nothing(edge, ends.x + tile + lane % LANES, ends.y);
                 const float3 between = separation(row_position[group / SPLIT], position[sender(here.z, own)]);
                 // The floor makes the direction 0 for beads at the same position.
-                const float inverse = rsqrtf(fmaxf(dot(between, between), 1e-30f));
+                const float inverse = rsqrtf(fmaxf(dot(between, between), 1e-8f));
                 shared[lane] = shared_of(here.z, own);
                 direction[lane] = with_w(inverse * between, 0.0f);
                 __syncwarp();

@@ -84,7 +84,7 @@ fn cfconv_backward_table(
                 let own = edge_or_nothing(ends.x + tile + lane % LANES, ends.y);
                 let between = separation(row_position[group / SPLIT], position[sender(here.z, own)]);
                 // The floor makes the direction 0 for beads at the same position.
-                let inverse = inverseSqrt(max(dot(between, between), 1e-30));
+                let inverse = inverseSqrt(max(dot(between, between), 1e-8));
                 part[lane] = shared_of(here.z, own);
                 part[WORKGROUP + lane] = vec4<f32>(inverse * between, 0.0);
                 workgroupBarrier();

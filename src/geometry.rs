@@ -17,11 +17,15 @@ pub(crate) fn square(a: [f64; 3]) -> f64 {
     dot(a, a)
 }
 
-/// a/|a|, the direction of a force along a; 0 for the vector between beads in one place, which has
-/// no direction.
+/// The lower bound of a length in a denominator, Å. Devices do not resolve the direction between
+/// beads that are nearly in one place.
+pub(crate) const MIN_DISTANCE: f64 = 1e-4;
+
+/// a/|a|, the direction of a force along a. |a| is at least [`MIN_DISTANCE`] here, so that the
+/// vector between beads in one place, which has no direction, gives 0.
 pub(crate) fn unit(a: [f64; 3]) -> [f64; 3] {
-    let length = square(a).sqrt();
-    if length > 0.0 { a.map(|x| x / length) } else { [0.0; 3] }
+    let length = square(a).sqrt().max(MIN_DISTANCE);
+    a.map(|x| x / length)
 }
 
 /// a × b.

@@ -1,7 +1,7 @@
 //! Whether positions make sense for a system. Nonsense has energies, too, and they look like others.
 
 use crate::error::{Error, Result};
-use crate::geometry::{separation, square};
+use crate::geometry::{MIN_DISTANCE, separation, square};
 use crate::largest::{largest, largest_by};
 use crate::model::PriorForm;
 use crate::system::{Molecule, System, Term};
@@ -19,9 +19,11 @@ pub(crate) fn check_overlaps(system: &System, positions: &[[f64; 3]]) -> Result<
         let Some((leader, [i, j])) = overlaps(positions) else { continue };
         let overlap = |what| Err(Error::Overlap { replica: r as u32, what });
         let n = positions.len();
-        if n > 2 && leader.iter().all(|of| *of == leader[0]) {
-            let at = positions[0];
-            return overlap(format!("all {n} beads are at {at:?}, as in the padding of a file"));
+        if let Some((first, many)) = largest_group(&leader).filter(|(_, many)| *many > 2) {
+            let (at, many) = (positions[first], if many == n { "all" } else { &many.to_string() });
+            return overlap(format!(
+                "{many} of {n} beads are at {at:?}, as in the padding of a file"
+            ));
         }
         if let Some((term, i, j)) = repulsion_between(molecule, &leader) {
             return overlap(format!(
@@ -40,8 +42,8 @@ pub(crate) fn check_overlaps(system: &System, positions: &[[f64; 3]]) -> Result<
 
 /// The first bead in the place of each bead, and two beads in one place. `None` if all are apart.
 fn overlaps(positions: &[[f64; 3]]) -> Option<(Vec<u32>, [u32; 2])> {
-    // Adding 0 makes -0 and 0 the same place.
-    let place = |i: &u32| positions[*i as usize].map(|x| (x + 0.0).to_bits());
+    // Devices round positions, so places are cells of MIN_DISTANCE.
+    let place = |i: &u32| positions[*i as usize].map(|x| (x / MIN_DISTANCE).round() as i64);
     let mut order: Vec<u32> = (0..positions.len() as u32).collect();
     order.sort_by_key(place);
     let mut leader: Vec<u32> = (0..positions.len() as u32).collect();
@@ -54,6 +56,13 @@ fn overlaps(positions: &[[f64; 3]]) -> Option<(Vec<u32>, [u32; 2])> {
         }
     }
     Some((leader, found?))
+}
+
+/// The first bead of the place with the most beads, and their number.
+fn largest_group(leader: &[u32]) -> Option<(usize, usize)> {
+    let mut sizes = vec![0; leader.len()];
+    leader.iter().for_each(|first| sizes[*first as usize] += 1);
+    sizes.into_iter().enumerate().rev().max_by_key(|(_, size)| *size)
 }
 
 /// A repulsion between two beads in one place.

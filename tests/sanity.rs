@@ -93,8 +93,22 @@ fn a_replica_in_one_place_is_refused(backend: &Backend) {
     for repulsion in [false, true] {
         let mut engine = backend.still(system(14, repulsion));
         let error = engine.set_positions(&[[0.0; 3]; 14]).unwrap_err().to_string();
-        assert!(error.contains("all 14 beads are at [0.0, 0.0, 0.0]"), "{error}");
+        assert!(error.contains("all of 14 beads are at [0.0, 0.0, 0.0]"), "{error}");
     }
+}
+
+/// Three beads at 0 are padding, too. Two beads nearer than a device resolves are in one place.
+#[test]
+fn parts_of_a_replica_in_one_place_are_refused() {
+    let mut engine = truth(system(14, true));
+    let mut positions = points(3, 14, 6.0);
+    positions[11..].fill([0.0; 3]);
+    let error = engine.set_positions(&positions).unwrap_err().to_string();
+    assert!(error.contains("3 of 14 beads are at [0.0, 0.0, 0.0]"), "{error}");
+    let mut positions = points(3, 14, 6.0);
+    positions[4] = positions[2].map(|x| x + 1e-11);
+    let error = engine.set_positions(&positions).unwrap_err().to_string();
+    assert!(error.contains("beads 2 and 4 are in one place"), "{error}");
 }
 
 /// The scorer names the structure by its place in the call, also beyond the first batch.

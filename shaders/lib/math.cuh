@@ -139,7 +139,7 @@ __device__ inline float length_of(float3 v) {
 
 // v / length, the direction of a force along v; 0 for beads in one place, between which there is no
 // direction.
-__device__ inline float3 unit_of(float3 v, float length) { return v / fmaxf(length, 1e-15f); }
+__device__ inline float3 unit_of(float3 v, float length) { return v / fmaxf(length, 1e-4f); }
 
 // a b - c d within 2 units in the last place (Kahan): the plain difference loses digits where the
 // products are close to each other.

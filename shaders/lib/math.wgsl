@@ -140,7 +140,7 @@ fn length_of(v: vec3<f32>) -> f32 {
 // v / length, the direction of a force along v; 0 for beads in one place, between which there is no
 // direction.
 fn unit_of(v: vec3<f32>, length: f32) -> vec3<f32> {
-    return v / max(length, 1e-15);
+    return v / max(length, 1e-4);
 }
 
 // a x b within 2 units in the last place of each component, by fma (Kahan): the plain difference of

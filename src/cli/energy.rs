@@ -230,6 +230,9 @@ impl Report {
             let beads = first_bead..first_bead + positions.len();
             first_bead = beads.end;
             let largest_force = self.with_forces.then(|| largest(&found[0].forces[beads]));
+            if let Some((force, bead)) = largest_force.filter(|(force, _)| !force.is_finite()) {
+                log::warn!("{} {labels:?}: the force on bead {bead} is {force}", self.row_name);
+            }
             rows.push(Row { labels, energies, largest_force });
             self.sizes.push(positions.len());
         }

@@ -65,7 +65,7 @@ pub enum PriorForm {
 }
 
 /// The lower bound of a length in a denominator, Å.
-pub const MIN_DISTANCE: f64 = 1e-4;
+pub const MIN_DISTANCE: f64 = crate::geometry::MIN_DISTANCE;
 
 /// The lower bound of sin θ in a denominator; its square is the lower bound of sin²θ.
 pub const MIN_SINE: f64 = 1e-4;

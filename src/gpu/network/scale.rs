@@ -63,20 +63,23 @@ fn feature_powers(schnet: &SchNet, block: &Interaction) -> Vec<f64> {
     block.lin1.weight.chunks_exact(schnet.n_hidden).map(power).collect()
 }
 
-/// A power of two that scales the gradients of messages to about 1, well inside the range of f16.
-/// It is the inverse of the largest gradient with respect to the last messages, estimated with a
-/// slope of 1/2 for every activation.
+/// A power of two that scales the gradients of messages to about 1 and less, well inside the range
+/// of f16. It is the inverse of the largest gradient with respect to the messages of any block,
+/// estimated with a slope of 1/2 for every activation, and with sums of squares, which do not cancel.
 pub(super) fn gradient_scale(schnet: &SchNet) -> f64 {
-    let back = |layer: &Linear, gradient: &[f64]| -> Vec<f64> {
+    let back = |gradient: &[f64], layer: &Linear| -> Vec<f64> {
         let column = |k: usize| {
             let weights = (0..layer.n_out).map(|o| layer.weight[o * layer.n_in + k]);
-            weights.zip(gradient).map(|(w, g)| 0.5 * w * g).sum()
+            weights.zip(gradient).map(|(w, g)| (0.5 * w * g).powi(2)).sum::<f64>().sqrt()
         };
         (0..layer.n_in).map(column).collect()
     };
-    let last = schnet.interactions.last().expect("a network has blocks");
-    let layers = schnet.readout.iter().rev().chain([&last.lin, &last.lin2]);
-    let gradient = layers.fold(vec![1.0], |gradient, layer| back(layer, &gradient));
-    let largest = gradient.into_iter().fold(0.0_f64, |a, g| a.max(g.abs()));
+    let readout = schnet.readout.iter().rev();
+    let of_features = readout.fold(vec![1.0], |gradient, layer| back(&gradient, layer));
+    let of_messages = schnet.interactions.iter().flat_map(|block| {
+        let of_update = back(&of_features, &block.lin);
+        back(&of_update, &block.lin2)
+    });
+    let largest = largest(of_messages);
     if largest > 0.0 { 2.0_f64.powf(-largest.log2().round()) } else { 1.0 }
 }

@@ -249,10 +249,9 @@ fn from_short(short: u32, exponent: i32, bits: u32) -> f64 {
     f64::from(whole) * 2.0_f64.powi(exponent)
 }
 
-/// The largest error of a slope of a table in f32, in units of the block's largest slope: as much as
-/// the table has without rounding ([`crate::engine::Filter::TABLE`]). Small coefficients that become
-/// 0 cause it.
-const MOST_ERROR: f64 = 1e-6;
+/// The largest error of a slope of a table in f32, in units of the block's largest slope: that of a
+/// whole engine in f32. Small coefficients that become 0 cause it.
+const MOST_ERROR: f64 = 1e-5;
 
 /// The coefficients of block `b`, divided by the scale factors of the filters, for
 /// lib/filter_table_read.wgsl. An interval has three rows: the

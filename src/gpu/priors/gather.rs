@@ -188,7 +188,10 @@ impl GatherLists {
         (lists.records, lists.record_width) = records.narrow();
         // σ⁶ and some parameters may be beyond f32.
         let mut numbers = lists.records.iter().chain(&lists.values);
-        match numbers.all(|number| number.is_finite()) {
+        // A record whose q becomes 0 would be another form.
+        let keeps_form =
+            records.all.iter().all(|record| record[1] == 0.0 || record[1] as f32 != 0.0);
+        match keeps_form && numbers.all(|number| number.is_finite()) {
             true => Ok(lists),
             false => Err(Error::unsupported(
                 "a prior parameter beyond the range of f32 (σ⁶ for repulsions)",

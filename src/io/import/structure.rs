@@ -34,6 +34,7 @@ impl<'a> Reader<'a> {
         }
         let data = data(view)?;
         refuse_periodic(&data)?;
+        refuse_batch(&data)?;
         if let Some(excluded) = present(&data, "exc_pair_index")?
             && excluded.tensor()?.is_none_or(|pairs| pairs.numel() > 0)
         {
@@ -134,6 +135,22 @@ fn present<'a>(data: &View<'a>, name: &str) -> Result<Option<View<'a>>> {
 
 fn require<'a>(data: &View<'a>, name: &str) -> Result<View<'a>> {
     present(data, name)?.ok_or_else(|| data.invalid(format!("no {name}"), format!("a {name}")))
+}
+
+/// Refuses several structures joined in one object. Without this they would count as one molecule.
+fn refuse_batch(data: &View) -> Result<()> {
+    for (name, single) in [("batch", None), ("ptr", Some(2))] {
+        let Some(view) = present(data, name)? else { continue };
+        let Some(tensor) = view.tensor()? else { continue };
+        let is_single = match single {
+            None => data.archive.numbers(&tensor)?.iter().all(|structure| *structure == 0.0),
+            Some(ends) => tensor.numel() <= ends,
+        };
+        if !is_single {
+            return Err(view.unsupported("a batch of structures", "save a list of them"));
+        }
+    }
+    Ok(())
 }
 
 fn refuse_periodic(data: &View) -> Result<()> {
