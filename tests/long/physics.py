@@ -1,0 +1,247 @@
+"""The checks of tests/long/physics."""
+
+import csv
+import json
+import logging
+import math
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import warnings
+
+import numpy as np
+
+# Both packages greet with remarks on optional dependencies.
+logging.disable(logging.WARNING)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import physical_validation as pv
+from scipy import stats
+
+K_B = 0.0019872042586
+SHORT = "--short" in sys.argv
+PROGRAM = os.environ["FLASHSCHNET"]
+BACKEND = os.environ.get("FLASHSCHNET_BACKEND", "cpu")
+FALSE_ALARMS = 1e-3
+
+
+def safetensors(path, metadata, tensors):
+    """Writes arrays in the layout of native files."""
+    header, data = {"__metadata__": metadata}, b""
+    for name, array in tensors.items():
+        kind = {"float32": "F32", "float64": "F64", "uint32": "U32"}[str(array.dtype)]
+        raw = np.ascontiguousarray(array).tobytes()
+        ends = [len(data), len(data) + len(raw)]
+        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": ends}
+        data += raw
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + data)
+
+
+def system(folder, positions, mass, terms):
+    """A model of priors alone and a structure. `terms`: (name, form, tuples, rows of parameters)."""
+    n = len(positions)
+    priors = [
+        {"name": name, "form": {"kind": form}, "parameters": "per_tuple", "n_rows": len(tuples)}
+        for name, form, tuples, _ in terms
+    ]
+    hyper = json.dumps({"schnet": None, "priors": priors})
+    metadata = {"format": "flashschnet-model", "version": "1", "hyperparameters": hyper}
+    values = {f"prior/{name}/values": np.array(rows, np.float64) for name, _, _, rows in terms}
+    model = os.path.join(folder, "model.safetensors")
+    safetensors(model, metadata, values)
+    lists = [
+        {"name": name, "order": np.shape(tuples)[1], "n_tuples": len(tuples)}
+        for name, _, tuples, _ in terms
+    ]
+    hyper = json.dumps({"n_structures": 1, "topologies": [{"n_beads": n, "lists": lists}]})
+    metadata = {"format": "flashschnet-structures", "version": "1", "hyperparameters": hyper}
+    tensors = {
+        "topology0.types": np.zeros(n, np.uint32),
+        "topology0.masses": np.full(n, mass, np.float64),
+        "topology_of": np.zeros(1, np.uint32),
+        "positions": np.array(positions, np.float64),
+        "velocities_of": np.zeros(0, np.uint32),
+        "velocities": np.zeros((0, 3), np.float64),
+    }
+    for k, (_, _, tuples, _) in enumerate(terms):
+        tensors[f"topology0.list{k}"] = np.array(tuples, np.uint32)
+    structures = os.path.join(folder, "structures.safetensors")
+    safetensors(structures, metadata, tensors)
+    return ["--model", model, "--structures", structures]
+
+
+def run(folder, name, files, skip=0, **options):
+    """Runs the program. Returns the output folder, and potential and kinetic energies after `skip`
+    steps, (frames, replicas)."""
+    output = os.path.join(folder, name)
+    arguments = [f"--{key.replace('_', '-')}={value}" for key, value in options.items() if value != ""]
+    arguments += [f"--{key}" for key, value in options.items() if value == ""]
+    command = [PROGRAM, "run", "--backend", BACKEND, *files, *arguments, "-o", output]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{name}: {done.stderr}")
+    with open(os.path.join(output, "energies.csv")) as file:
+        rows = [row for row in csv.DictReader(file) if int(row["step"]) > skip]
+    n_replicas = len({row["replica"] for row in rows})
+    columns = ("potential_kcal_per_mol", "kinetic_kcal_per_mol")
+    table = [[float(row[column] or "nan") for column in columns] for row in rows]
+    table = np.array(table).reshape(-1, n_replicas, 2)
+    return output, table[..., 0], table[..., 1]
+
+
+class Checks:
+    """Each check has a p-value. The smallest allowed one is FALSE_ALARMS over their number."""
+
+    def __init__(self):
+        self.results = []
+
+    def p(self, name, p, found):
+        self.results.append((p, name, found))
+
+    def sigmas(self, name, sigmas, found=""):
+        self.p(name, 2.0 * stats.norm.sf(abs(sigmas)), f"{sigmas:+.2f} standard errors {found}")
+
+    def mean(self, name, samples, expected):
+        """The mean of independent columns of samples."""
+        means = np.asarray(samples).reshape(len(samples), -1).mean(axis=0)
+        error = means.std(ddof=1) / math.sqrt(len(means))
+        found = f"{means.mean():.5f} of {expected:.5f}"
+        self.sigmas(name, (means.mean() - expected) / error, found)
+
+    def finish(self):
+        least = FALSE_ALARMS / len(self.results)
+        for p, name, found in self.results:
+            print(f"{'passed' if p >= least else 'FAILED'}  p = {p:.2g}  {name}: {found}")
+        sys.exit(0 if all(p >= least for p, _, _ in self.results) else 1)
+
+
+def temperature_of_a_chain(checks, folder):
+    """A chain with stiff bonds at 300 and 330 K, at a time step where the shift of the kinetic energy
+    by BAOAB, (ωh)²/4 for a mode of frequency ω, is below the statistical error."""
+    n, mass, k = 8, 0.25, 20.0
+    bonds = [[i, i + 1] for i in range(n - 1)]
+    angles = [[i, i + 1, i + 2] for i in range(n - 2)]
+    apart = [[i, j] for i in range(n) for j in range(i + 3, n)]
+    terms = [
+        ("bonds", "harmonic_bond", bonds, [[k, 3.8, 0.0]] * len(bonds)),
+        ("angles", "harmonic_angle", angles, [[2.0, -0.2, 0.0]] * len(angles)),
+        ("apart", "repulsion", apart, [[3.5]] * len(apart)),
+    ]
+    positions = [[3.5 * i, 1.2 * (i % 2), 0.4 * (i % 3)] for i in range(n)]
+    files = system(folder, positions, mass, terms)
+    units = pv.data.UnitData(
+        kb=K_B, energy_conversion=4.184, length_conversion=0.1, volume_conversion=1e-3,
+        temperature_conversion=1.0, pressure_conversion=1.0, time_conversion=1.0,
+        energy_str="kcal/mol", length_str="A", time_str="ps",
+    )
+    data = []
+    frames = 40 if SHORT else 400
+    for seed, kelvin in enumerate((300, 330)):
+        _, potential, kinetic = run(
+            folder, f"chain_{kelvin}", files, skip=4000, replicas=64, steps=4000 + 400 * frames,
+            save_interval=400, dt=0.002, friction=5, temperature=kelvin, seed=11 + seed,
+        )
+        data.append(pv.data.SimulationData(
+            units=units, dt=0.002,
+            system=pv.data.SystemData(
+                natoms=n, nconstraints=0, ndof_reduction_tra=0, ndof_reduction_rot=0
+            ),
+            ensemble=pv.data.EnsembleData("NVT", natoms=n, volume=1.0, temperature=kelvin),
+            observables=pv.data.ObservableData(
+                potential_energy=potential.ravel(), kinetic_energy=kinetic.ravel(),
+                total_energy=(potential + kinetic).ravel(),
+            ),
+        ))
+        checks.mean(f"kinetic energy at {kelvin} K", kinetic, 1.5 * n * K_B * kelvin)
+        p = pv.kinetic_energy.distribution(
+            data[-1], strict=True, verbosity=0, bootstrap_seed=1, data_is_uncorrelated=True
+        )
+        checks.p(f"physical_validation, kinetic energies at {kelvin} K", p, "Kolmogorov-Smirnov")
+        for what, sigmas in zip(("mean", "width"), pv.kinetic_energy.distribution(
+            data[-1], strict=False, verbosity=0, bootstrap_seed=1, data_is_uncorrelated=True
+        )):
+            checks.sigmas(f"physical_validation, {what} of kinetic energies at {kelvin} K", sigmas)
+    sigmas = pv.ensemble.check(
+        data[0], data[1], verbosity=0, bootstrap_seed=1, data_is_uncorrelated=True
+    )
+    checks.sigmas("physical_validation, ensembles at 300 and 330 K", sigmas[0])
+
+
+def oscillator(checks, folder):
+    """Two beads with E = k r²: a harmonic oscillator in three dimensions and a free center of mass.
+
+    BAOAB samples r exactly, and its velocities are cold: <m v²> = kT (1 - (ωh)²/4), ω² = 4 k/m.
+    x += μ F h + √(2 kT μ h) ξ has <E> = 3 kT/(2 - a), a = 4 k μ h.
+    """
+    k, mass, kelvin = 10.0, 0.4, 300.0
+    kt = K_B * kelvin
+    files = system(folder, [[0, 0, 0], [0.3, 0, 0]], mass, [
+        ("bonds", "harmonic_bond", [[0, 1]], [[k, 0.0, 0.0]]),
+    ])
+    frames = 100 if SHORT else 2000
+    common = dict(replicas=256, save_interval=100, temperature=kelvin)
+    for dt in (0.01, 0.06):
+        _, potential, kinetic = run(
+            folder, f"oscillator_{dt}", files, skip=1000, steps=1000 + 100 * frames, dt=dt,
+            friction=2, seed=21, **common,
+        )
+        checks.mean(f"oscillator, Langevin, h = {dt} ps: potential", potential, 1.5 * kt)
+        cold = 1.0 - 4.0 * k / mass * dt**2 / 4.0
+        checks.mean(
+            f"oscillator, Langevin, h = {dt} ps: kinetic, {100 * (1 - cold) / 2:.2g} % cold", kinetic,
+            1.5 * kt * (1.0 + cold),
+        )
+    for friction, dt in ((40.0, 0.05), (40.0, 0.5)):
+        a = 4.0 * k * dt / friction
+        _, potential, _ = run(
+            folder, f"brownian_{dt}", files, skip=1000, steps=1000 + 100 * frames, dt=dt,
+            friction=friction, seed=22, integrator="overdamped", **common,
+        )
+        checks.mean(
+            f"oscillator, overdamped, a = {a:.2g}: potential", potential, 3.0 * kt / (2.0 - a)
+        )
+
+
+def diffusion(checks, folder):
+    """A free bead: the mean square displacement of both kinds of dynamics, exact for their steps."""
+    mass, kelvin, steps = 0.3, 300.0, 400
+    kt = K_B * kelvin
+    empty = [("bonds", "harmonic_bond", np.zeros((0, 2)), np.zeros((0, 3)))]
+    files = system(folder, [[0.0, 0.0, 0.0]], mass, empty)
+    n = 2000 if SHORT else 40000
+    common = dict(replicas=n, steps=steps, save_interval=steps, temperature=kelvin, npy="")
+
+    def displacement(output):
+        x = np.load(os.path.join(output, "run_coords_0000.npy"))[:, -1, 0, :].astype(np.float64)
+        return (x**2).sum(axis=1)[None, :]
+
+    friction, dt = 3.0, 0.01
+    output, _, _ = run(folder, "free", files, dt=dt, friction=friction, seed=31, **common)
+    weight = np.full(steps + 1, dt)
+    weight[[0, -1]] = dt / 2
+    keep = np.exp(-friction * dt) ** np.abs(np.subtract.outer(range(steps + 1), range(steps + 1)))
+    checks.mean("free bead, Langevin", displacement(output), 3 * kt / mass * weight @ keep @ weight)
+    friction, dt = 20.0, 0.02
+    output, _, _ = run(
+        folder, "brownian", files, dt=dt, friction=friction, seed=32, integrator="overdamped",
+        **common,
+    )
+    checks.mean("free bead, overdamped", displacement(output), 6 * kt / friction * dt * steps)
+
+
+def main():
+    checks = Checks()
+    with tempfile.TemporaryDirectory() as folder:
+        for check in (temperature_of_a_chain, oscillator, diffusion):
+            inside = os.path.join(folder, check.__name__)
+            os.mkdir(inside)
+            check(checks, inside)
+    checks.finish()
+
+
+main()
