@@ -9,6 +9,7 @@ use crate::system::System;
 
 /// The kinds of backends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum BackendKind {
     /// wgpu on the best hardware adapter, or the CPU if there is none; never a software adapter.
     #[default]

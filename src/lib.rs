@@ -27,7 +27,7 @@
 //!
 //! ```text
 //! cli
-//! diagnose, output
+//! diagnose, output, checkpoint
 //! simulation, scoring
 //! builtin
 //! backend
@@ -54,8 +54,10 @@
 //! # The state
 //!
 //! [`engine::State`] is total: it holds positions, velocities, origins, inverse temperatures, the
-//! number of steps done, and the labels and counts of replica exchange. With the same system, [`engine::Dynamics`], external forces and
-//! backend, a run continues from it bit for bit. Four rules make this true:
+//! number of steps done, and the labels and counts of replica exchange. With the same system,
+//! [`engine::Dynamics`], external forces and backend, a run continues from it bit for bit. A
+//! [`Checkpoint`] stores it with all that decides the bits, and [`output::Output`] continues the
+//! files of a run at the lengths that a checkpoint names. Four rules make this true:
 //!
 //! - Noise is a function of seed, replica number, step and bead. The random numbers of an exchange
 //!   are a function of seed, first replica of the ladder, number of the exchange and try.
@@ -165,6 +167,7 @@
 
 pub mod backend;
 pub mod builtin;
+pub mod checkpoint;
 pub mod cpu;
 mod crowd;
 pub mod diagnose;
@@ -190,6 +193,7 @@ pub mod system;
 pub mod units;
 
 pub use backend::{Backend, BackendKind};
+pub use checkpoint::Checkpoint;
 pub use error::{Error, Result};
 pub use model::Model;
 pub use scoring::Scorer;

@@ -1,13 +1,24 @@
 //! The output folder of a run.
 
+mod folder_lock;
+mod lengths;
+mod names;
+mod new_paths;
 mod run_log;
 
 use std::fmt::{Display, Write as _};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
+
+pub use self::folder_lock::FolderLock;
+pub use self::lengths::Lengths;
+use self::new_paths::NewPaths;
 use self::run_log::RunLog;
 use crate::error::{Error, Result, printable};
-use crate::io::{GrowingFile, NpyWriter, XtcWriter, check_free, topology_pdb, write_new};
+use crate::io::{
+    GrowingFile, NpyWriter, XtcWriter, check_free, sync_folder, topology_pdb, write_new,
+};
 use crate::simulation::{Frame, Simulation};
 use crate::system::System;
 
@@ -28,7 +39,10 @@ const HEADER: &str =
 ///   the first replica of the molecule;
 /// * `energies.csv` and `run.log`;
 /// * `run_coords_0000.npy` and so on, each of 100 frames or fewer, if [`OutputOptions::npy`] is
-///   set ([`NpyWriter`]).
+///   set ([`NpyWriter`]);
+/// * `run.lock`, which is empty and locked while a run writes ([`FolderLock`]).
+///
+/// A later process continues the files with [`Output::resume`].
 ///
 /// Until the log is closed, blanks at its end keep room on the disk for the last lines of the run.
 ///
@@ -48,46 +62,7 @@ pub struct Output {
     molecule_of: Vec<usize>,
     new: NewPaths,
     last_frame: Option<u64>,
-}
-
-/// The files and folders that a run has created, in this order.
-#[derive(Debug, Default)]
-struct NewPaths(Vec<PathBuf>);
-
-impl NewPaths {
-    /// Creates a folder and the missing folders above it.
-    fn folders(&mut self, folder: &Path) -> Result<()> {
-        let missing = folder.ancestors().take_while(|path| {
-            !path.as_os_str().is_empty() && matches!(path.try_exists(), Ok(false))
-        });
-        for path in missing.collect::<Vec<_>>().into_iter().rev() {
-            match std::fs::create_dir(path) {
-                Ok(()) => self.0.push(path.to_owned()),
-                // Another program was faster.
-                Err(_) if path.is_dir() => {}
-                Err(error) => return Err(Error::io(path, error)),
-            }
-        }
-        Ok(())
-    }
-
-    /// Creates a file with `create`.
-    fn file<T>(&mut self, path: PathBuf, create: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
-        let file = create(&path);
-        // A file can be left although `create` failed, but one that exists is somebody else's.
-        if !matches!(file, Err(Error::Exists(_))) {
-            self.0.push(path);
-        }
-        file
-    }
-
-    /// Removes everything. A folder in which somebody else has put files stays.
-    fn remove(self) {
-        for path in self.0.iter().rev() {
-            // A failure is ignored: the caller has an earlier error.
-            let _ = std::fs::remove_file(path).or_else(|_| std::fs::remove_dir(path));
-        }
-    }
+    _lock: FolderLock,
 }
 
 impl Output {
@@ -100,7 +75,7 @@ impl Output {
         if folder.exists() && !folder.is_dir() {
             return Err(Error::invalid("output", "a file", "a folder").of_file(folder));
         }
-        for name in ["run.log", "energies.csv", "topology.pdb"] {
+        for name in names::OF_A_RUN {
             check_free(&folder.join(name))?;
         }
         let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
@@ -156,28 +131,31 @@ impl Output {
         new: &mut NewPaths,
     ) -> Result<Self> {
         new.folders(folder)?;
-        let log = new.file(folder.join("run.log"), RunLog::create)?;
-        let mut topologies = Vec::new();
+        let lock = folder.join(names::LOCK);
+        let is_new = !lock.exists();
+        let held = FolderLock::take(folder)?;
+        if is_new {
+            new.add(lock);
+        }
+        let log = new.file(folder.join(names::LOG), RunLog::create)?;
+        let topologies = names::topologies(folder, system);
         for (m, molecule) in system.molecules.iter().enumerate() {
-            let several = system.molecules.len() > 1;
-            let name = if several { format!("topology_{m:04}.pdb") } else { "topology.pdb".into() };
             let replica = system.molecule_of.iter().position(|of| *of == m).unwrap_or_default();
             let text = topology_pdb(molecule, &positions[system.beads(replica)]);
-            topologies.push(folder.join(name));
             new.file(topologies[m].clone(), |path| write_new(path, text.as_bytes()))?;
         }
-        let mut energies = new.file(folder.join("energies.csv"), GrowingFile::create)?;
+        let mut energies = new.file(folder.join(names::ENERGIES), GrowingFile::create)?;
         energies.append(HEADER.as_bytes())?;
         energies.commit();
         let mut trajectories = Vec::with_capacity(replica_ids.len());
         for id in replica_ids {
-            let path = folder.join(format!("replica_{id:04}.xtc"));
+            let path = folder.join(names::trajectory(*id));
             trajectories.push(new.file(path, XtcWriter::create)?);
         }
         let npy = match options.npy {
             true => {
                 let (n_replicas, n_beads) = (system.n_replicas(), system.beads(0).len());
-                Some(NpyWriter::new(&folder.join("run"), n_replicas, n_beads)?)
+                Some(NpyWriter::new(&folder.join(names::ARRAYS), n_replicas, n_beads)?)
             }
             false => None,
         };
@@ -193,6 +171,59 @@ impl Output {
             molecule_of: system.molecule_of.clone(),
             new: NewPaths::default(),
             last_frame: None,
+            _lock: held,
+        })
+    }
+
+    /// How far the files have come.
+    pub fn lengths(&self) -> Lengths {
+        Lengths {
+            energies: self.energies.committed(),
+            trajectories: self.trajectories.iter().map(XtcWriter::committed).collect(),
+            npy: self.npy.as_ref().map(NpyWriter::position),
+            last_frame: self.last_frame,
+        }
+    }
+
+    /// Continues the files of an earlier run. All frames beyond the given lengths are removed.
+    ///
+    /// # Errors
+    /// See [`Lengths::check`]. Then no file has been changed.
+    pub fn resume(
+        folder: &Path,
+        lock: FolderLock,
+        simulation: &Simulation,
+        to: &Lengths,
+    ) -> Result<Self> {
+        to.check(folder, simulation)?;
+        let ids = &simulation.dynamics().replica_ids;
+        let energies = GrowingFile::resume(&folder.join(names::ENERGIES), to.energies)?;
+        let of_replica = |(id, length): (&u32, &u64)| {
+            XtcWriter::resume(&folder.join(names::trajectory(*id)), *length)
+        };
+        let trajectories = ids.iter().zip(&to.trajectories).map(of_replica);
+        let trajectories = trajectories.collect::<Result<_>>()?;
+        let npy = match to.npy {
+            Some(position) => {
+                let (prefix, shape, has_kinetic) = lengths::arrays(folder, simulation);
+                Some(NpyWriter::resume(&prefix, shape, has_kinetic, position)?)
+            }
+            None => None,
+        };
+        let system = simulation.system();
+        Ok(Output {
+            folder: folder.to_owned(),
+            log: RunLog::resume(&folder.join(names::LOG))?,
+            energies,
+            trajectories,
+            npy,
+            replica_ids: ids.clone(),
+            first_bead: system.first_bead.clone(),
+            topologies: names::topologies(folder, system),
+            molecule_of: system.molecule_of.clone(),
+            new: NewPaths::default(),
+            last_frame: to.last_frame,
+            _lock: lock,
         })
     }
 
@@ -269,15 +300,27 @@ impl Output {
         }
     }
 
-    /// Completes the arrays, checks that every file has all frames, and waits until the storage
-    /// holds them. Call this also after a run that failed.
+    /// Checks that every file has all frames, and waits until the storage holds them. A checkpoint
+    /// may then name their lengths.
+    ///
+    /// # Errors
+    /// The first error.
+    pub fn sync(&self) -> Result<()> {
+        // The file system joins requests that come at the same time.
+        let trajectories = self.trajectories.par_iter().map(XtcWriter::sync);
+        let trajectories = trajectories.reduce(|| Ok(()), Result::and);
+        let arrays = self.npy.as_ref().map_or(Ok(()), NpyWriter::sync);
+        trajectories.and(self.energies.sync()).and(arrays).and(sync_folder(&self.folder))
+    }
+
+    /// Completes the arrays, and does the same as [`Output::sync`]. Call this also after a run that
+    /// failed.
     ///
     /// # Errors
     /// The first error; the other files are completed nevertheless.
     pub fn finish(&mut self) -> Result<()> {
         let arrays = self.npy.as_mut().map_or(Ok(()), NpyWriter::finish);
-        let files = self.trajectories.iter_mut().map(XtcWriter::file).chain([&mut self.energies]);
-        files.fold(arrays, |so_far, file| so_far.and(file.sync()))
+        arrays.and(self.sync())
     }
 
     /// The step of the last frame.
@@ -303,8 +346,8 @@ impl Output {
         let mut add = |name: &str, what: &str| {
             files.push(format!("{}  {what}", printable(self.folder.join(name).display())));
         };
-        add("energies.csv", "energies and temperatures");
-        add("run.log", "settings, device, versions, speed");
+        add(names::ENERGIES, "energies and temperatures");
+        add(names::LOG, "settings, device, versions, speed");
         let arrays = self.npy.as_ref().and_then(NpyWriter::first_file);
         files.extend(
             arrays.map(|path| format!("{}  arrays in mlcg's layout", printable(path.display()))),

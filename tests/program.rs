@@ -63,7 +63,14 @@ fn run_writes_files_that_agree() {
     let topology = std::fs::read_to_string(run.join("topology.pdb")).unwrap();
     assert_eq!(topology.lines().filter(|line| line.starts_with("ATOM")).count(), n_beads);
     let log = std::fs::read_to_string(run.join("run.log")).unwrap();
-    for word in ["flashschnet 0.", "device: ", "seed: 7", "temperature: 300 K", "dt: 0.004 ps"] {
+    for word in [
+        "flashschnet 0.",
+        "device: ",
+        "seed: 7",
+        "temperature: 300 K",
+        "dt: 0.004 ps",
+        "\nfriction: 1 1/ps",
+    ] {
         assert!(log.contains(word), "{word} is not in {log}");
     }
 }

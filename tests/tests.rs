@@ -35,6 +35,8 @@ mod sanity;
 mod system;
 // A state continues with the same bits in another process.
 mod continuation;
+// Checkpoints as values and files: damaged ones never yield wrong data.
+mod checkpoint;
 // Replicas and molecules far from the origin.
 mod far;
 // A device's waits, allocations and memory, and a device that does not answer.
@@ -76,6 +78,7 @@ mod dcd;
 mod bad_input;
 mod faults;
 mod program;
+mod restart;
 mod trajectory;
 // Reports of `bench` and of profiles; no speed is asserted.
 mod bench;

@@ -1,9 +1,11 @@
 //! Command-line options for the backend, its filters and its precision.
 
 use clap::{Args, ValueEnum};
-use flashschnet::engine::{Filter, Precision};
-use flashschnet::gpu::FeatureSet;
+use flashschnet::checkpoint::Identity;
+use flashschnet::engine::{Filter, Numerics, Precision};
+use flashschnet::gpu::{AdapterInfo, FeatureSet, adapters};
 use flashschnet::{Backend, BackendKind};
+use serde::{Deserialize, Serialize};
 
 use super::tell::tell;
 
@@ -21,9 +23,9 @@ pub(super) struct BackendOptions {
 /// The backend and its filters.
 #[derive(Args)]
 pub(super) struct PlaceOptions {
-    /// Where to compute
-    #[arg(long, value_enum, default_value_t, value_name = "NAME")]
-    backend: BackendName,
+    /// Where to compute [default: auto]
+    #[arg(long, value_enum, value_name = "NAME")]
+    backend: Option<BackendName>,
     #[command(flatten)]
     pub(super) how: HowOptions,
 }
@@ -45,6 +47,34 @@ pub(super) struct HowOptions {
     /// 1e-6; 3e-5 with mixed precision]
     #[arg(long, value_name = "ERROR")]
     table_tolerance: Option<f64>,
+}
+
+/// The number of the adapter of an earlier run, or its name if it is not here.
+fn same_adapter(was: &Identity) -> Option<String> {
+    let device = was.device.as_ref()?;
+    let is_same = |info: &AdapterInfo| device.starts_with(&format!("{} ({},", info.name, info.api));
+    let known = if was.backend == BackendKind::Wgpu { adapters() } else { Vec::new() };
+    let found = known.into_iter().find(is_same);
+    // Interface and driver follow the name.
+    let name = || device.rsplit_once(" (CUDA").map_or(device.as_str(), |(name, _)| name).to_owned();
+    Some(found.map_or_else(name, |info| info.index.to_string()))
+}
+
+/// The adapter that a run has asked for, which its checkpoints hold.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Choice {
+    adapter: Option<String>,
+    portable: bool,
+}
+
+fn open(kind: BackendKind, adapter: Option<&str>, portable: bool) -> flashschnet::Result<Backend> {
+    let features = if portable { FeatureSet::Portable } else { FeatureSet::Full };
+    let backend = Backend::open_with(kind, adapter, features)?;
+    if let Some(reason) = backend.reason() {
+        tell!("note: {reason}");
+    }
+    Ok(backend)
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -94,6 +124,40 @@ impl BackendOptions {
         self.finish(backend, usual)
     }
 
+    /// The adapter that the options ask for.
+    pub(super) fn choice(&self) -> Choice {
+        let HowOptions { adapter, portable, .. } = &self.place.how;
+        Choice { adapter: adapter.clone(), portable: *portable }
+    }
+
+    /// Opens the backend of an earlier run, or another one that the options ask for, with the
+    /// filters and the precision of the earlier run. Mixed precision becomes f32 on a backend that
+    /// has no other. The choice becomes that of the opened backend.
+    pub(super) fn open_again(
+        &self,
+        was: &Identity,
+        choice: &mut Choice,
+    ) -> flashschnet::Result<Backend> {
+        let PlaceOptions { backend: kind, how } = &self.place;
+        let backend = match (kind, &how.adapter) {
+            (None, None) => {
+                let adapter = choice.adapter.clone().or_else(|| same_adapter(was));
+                open(was.backend, adapter.as_deref(), choice.portable)?
+            }
+            (kind, adapter) => {
+                choice.adapter.clone_from(adapter);
+                open(kind.unwrap_or_default().kind(), adapter.as_deref(), choice.portable)?
+            }
+        };
+        let Numerics { filter, precision } = was.numerics;
+        let tables = filter != Filter::Exact;
+        if precision == Precision::Mixed && backend.device().is_none() {
+            let filter = if tables { Precision::F32.table() } else { filter };
+            return Ok(backend.with_filter(filter));
+        }
+        Ok(backend.with_precision(precision)?.with_filter(filter))
+    }
+
     pub(super) fn finish(
         &self,
         backend: Backend,
@@ -126,7 +190,7 @@ impl BackendName {
 
 impl PlaceOptions {
     pub(super) fn open(&self) -> flashschnet::Result<Backend> {
-        self.how.open(self.backend, self.how.adapter.as_deref())
+        self.how.open(self.backend.unwrap_or_default(), self.how.adapter.as_deref())
     }
 
     /// Sets the precision, and the filters that the options ask for.
@@ -146,12 +210,7 @@ impl HowOptions {
         backend: BackendName,
         adapter: Option<&str>,
     ) -> flashschnet::Result<Backend> {
-        let features = if self.portable { FeatureSet::Portable } else { FeatureSet::Full };
-        let backend = Backend::open_with(backend.kind(), adapter, features)?;
-        if let Some(reason) = backend.reason() {
-            tell!("note: {reason}");
-        }
-        Ok(backend)
+        open(backend.kind(), adapter, self.portable)
     }
 
     /// The filters that the options ask for; `usual` is the default of the backend.

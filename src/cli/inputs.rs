@@ -10,9 +10,11 @@ use flashschnet::io::load_structures;
 use flashschnet::model::Model;
 use flashschnet::structure::Structure;
 use flashschnet::{Error, Result};
+use serde::{Deserialize, Serialize};
 
 /// The model and the structures.
-#[derive(Args)]
+#[derive(Args, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct InputOptions {
     /// Model file: native, or a .pt or .ckpt file of mlcg or flashmd
     #[arg(long, value_name = "FILE")]
@@ -70,6 +72,25 @@ impl InputOptions {
         let files = self.model.iter().chain(&self.priors).chain(&self.structures);
         let files: Vec<String> = files.map(|file| printable(file.display())).collect();
         if files.is_empty() { "built-in system".into() } else { files.join(", ") }
+    }
+
+    /// Whether a model is given.
+    pub(super) fn is_given(&self) -> bool {
+        self.builtin || self.model.is_some()
+    }
+
+    /// The same files by absolute paths, for a checkpoint, which is text.
+    pub(super) fn absolute(&self) -> InputOptions {
+        let absolute = |path: &PathBuf| {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            PathBuf::from(path.to_string_lossy().into_owned())
+        };
+        InputOptions {
+            model: self.model.as_ref().map(absolute),
+            structures: self.structures.iter().map(absolute).collect(),
+            priors: self.priors.as_ref().map(absolute),
+            builtin: self.builtin,
+        }
     }
 
     /// Whether `--structures` is given.

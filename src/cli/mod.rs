@@ -24,8 +24,9 @@ use clap::{Parser, Subcommand};
 
 /// Molecular dynamics of coarse-grained proteins with CGSchNet potentials, many replicas at once.
 ///
-/// Exit codes: 0, finished; 1, an error; 2, a command line that cannot be parsed; 128 plus the
-/// number of the signal, an interrupted run (129 SIGHUP, 130 SIGINT, 143 SIGTERM).
+/// Exit codes: 0, finished; 1, an error; 2, a command line that cannot be parsed; 75, a run that
+/// --max-hours has stopped; 128 plus the number of the signal, an interrupted run (129 SIGHUP, 130
+/// SIGINT, 143 SIGTERM).
 #[derive(Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Cli {

@@ -1,41 +1,52 @@
 //! `flashschnet run`: simulates replicas and writes their trajectories.
 
+mod drive;
+mod plan;
+mod resume;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
+use flashschnet::checkpoint::{Identity, NEWEST};
 use flashschnet::engine::Integrator;
 use flashschnet::error::printable;
 use flashschnet::output::{Output, OutputOptions};
-use flashschnet::simulation::{Control, Frame, Observer, Settings, Simulation};
+use flashschnet::simulation::{Settings, Simulation};
 use flashschnet::{Error, Result, units};
 
+use self::drive::{Drive, log_warnings};
+use self::plan::{Limits, Plan};
+use self::resume::{Again, resume};
 use super::backend::BackendOptions;
-use super::inputs::{self, InputOptions, Inputs};
-use super::logger;
-use super::progress::{Progress, short};
+use super::inputs::{InputOptions, Inputs};
 use super::signals::Interrupt;
 use super::tell::tell;
 
 /// Run the dynamics of many replicas and write their trajectories.
 ///
 /// Writes to the output folder: replica_0000.xtc and so on, one trajectory per replica;
-/// topology.pdb, or topology_0000.pdb and so on if there are different molecules; energies.csv; and
-/// run.log.
+/// topology.pdb, or topology_0000.pdb and so on if there are different molecules; energies.csv;
+/// run.log; checkpoint.safetensors and checkpoint_prev.safetensors, the last two checkpoints; and
+/// run.lock, an empty file that is locked while a run writes to the folder.
 ///
 /// Replicas start from the structures in turn. A replica has the velocities of its structure or, if
 /// the structure has none, random velocities for its temperature. A frame is saved after every save
 /// interval and at the end of the run; the start is not saved. All files have the same frames, also
 /// after an error such as a full disk.
 ///
-/// Ctrl-C, or one of the signals SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 and SIGXCPU, stops the run within
-/// about a second, or within one step if that is longer. The files are completed and the exit code
-/// is 128 plus the number of the signal. A signal that comes half a second later or more stops the
-/// run at once.
+/// Ctrl-C, or one of the signals SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 and SIGXCPU, stops the run
+/// within about a second, or within one step if that is longer. The run writes a checkpoint, the
+/// files are completed, and the exit code is 128 plus the number of the signal. A signal that comes
+/// half a second later or more stops the run at once.
+///
+/// `run --resume DIR` continues a run that was interrupted or killed, with the same bits in every
+/// file. It takes all settings from the checkpoint, and model and structures from their files,
+/// which must have the same content.
 #[derive(Args)]
-#[command(group = inputs::required())]
+#[command(group = ArgGroup::new("system").args(["model", "builtin", "resume"]).required(true).multiple(true))]
 pub(super) struct Run {
     #[command(flatten)]
     inputs: InputOptions,
@@ -44,9 +55,14 @@ pub(super) struct Run {
     /// Number of replicas
     #[arg(long, default_value_t = 64, value_name = "R")]
     replicas: usize,
-    /// Number of steps
-    #[arg(long, value_name = "N")]
-    steps: u64,
+    /// Continue the run in this folder after its last checkpoint. Only --steps, --model and the
+    /// options that go with it, --backend, --adapter, --checkpoint-interval and --max-hours can be
+    /// given again
+    #[arg(long, value_name = "DIR", conflicts_with_all = SETTINGS)]
+    resume: Option<PathBuf>,
+    /// Number of steps; with --resume more steps than before extend the run
+    #[arg(long, value_name = "N", required_unless_present = "resume")]
+    steps: Option<u64>,
     /// Equations of motion
     #[arg(long, value_enum, default_value_t = IntegratorName::Langevin, value_name = "NAME")]
     integrator: IntegratorName,
@@ -76,8 +92,8 @@ pub(super) struct Run {
     #[arg(long, default_value_t = 0, value_name = "R")]
     first_replica: u32,
     /// Output folder; it is created if missing, and refused if it holds an earlier run
-    #[arg(short, long, value_name = "DIR")]
-    output: PathBuf,
+    #[arg(short, long, value_name = "DIR", required_unless_present = "resume")]
+    output: Option<PathBuf>,
     /// Also write arrays in mlcg's layout: run_coords_0000.npy (replicas, frames, beads, 3) and
     /// energies
     ///
@@ -86,7 +102,32 @@ pub(super) struct Run {
     /// killed leaves one, and its frames do not count.
     #[arg(long)]
     npy: bool,
+    /// Steps between checkpoints [default: a checkpoint every ten minutes]. There is always one at
+    /// the start and one at the end
+    #[arg(long, value_name = "N")]
+    checkpoint_interval: Option<u64>,
+    /// Stop with a checkpoint and exit code 75 after this many hours, unless the run is finished
+    #[arg(long, value_name = "H", allow_negative_numbers = true)]
+    max_hours: Option<f64>,
 }
+
+/// The options that a run takes from its checkpoint.
+const SETTINGS: [&str; 14] = [
+    "replicas",
+    "integrator",
+    "dt",
+    "friction",
+    "temperature",
+    "save_interval",
+    "seed",
+    "first_replica",
+    "output",
+    "npy",
+    "precision",
+    "portable",
+    "filter",
+    "table_tolerance",
+];
 
 #[derive(Clone, Copy, ValueEnum)]
 enum IntegratorName {
@@ -103,10 +144,31 @@ enum IntegratorName {
 
 impl Run {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        Output::check_free(&self.output)?;
+        let limits = self.limits(Instant::now())?;
+        match (&self.resume, &self.output) {
+            (Some(folder), _) => {
+                let Run { inputs, backend, steps, checkpoint_interval, .. } = &self;
+                let (steps, checkpoint_interval) = (*steps, *checkpoint_interval);
+                resume(folder, &Again { inputs, backend, steps, checkpoint_interval, limits })
+            }
+            (None, Some(folder)) => self.start(folder.clone(), limits),
+            (None, None) => Err(anyhow!("--output is missing")),
+        }
+    }
+
+    /// Starts a new run.
+    fn start(&self, folder: PathBuf, limits: Limits) -> anyhow::Result<ExitCode> {
+        if let Err(error) = Output::check_free(&folder) {
+            if folder.join(NEWEST).exists() {
+                let folder = printable(folder.display());
+                tell!("note: run --resume {folder} continues the run in this folder");
+            }
+            return Err(error.into());
+        }
         let settings = self.settings()?;
         let inputs = self.inputs.load()?;
         let backend = self.backend.open_for_dynamics()?;
+        let identity = Identity::new(&inputs.model, &inputs.structures, &backend)?;
         let mut simulation =
             Simulation::new(&inputs.model, &inputs.structures, &settings, &backend)?;
         if inputs.structures.len() > self.replicas {
@@ -115,75 +177,47 @@ impl Run {
         }
         let interrupt = Interrupt::install().map_err(|error| anyhow!("signals: {error}"))?;
         let options = OutputOptions { npy: self.npy };
-        let mut output = Output::create(&self.output, &mut simulation, options)?;
-        if let Err(error) = self.log_settings(&mut output, &mut simulation, &inputs) {
-            output.discard();
+        let plan = Plan {
+            steps: self.steps.unwrap_or_default(),
+            save_interval: self.save_interval,
+            checkpoint_interval: self.checkpoint_interval,
+            inputs: self.inputs.absolute(),
+            choice: self.backend.choice(),
+        };
+        let output = Output::create(&folder, &mut simulation, options)?;
+        let mut drive = Drive { folder, simulation, output, identity, plan, limits, interrupt };
+        // The checkpoint of step 0 precedes step 1.
+        let begun = self.log_settings(&mut drive, &inputs).and_then(|()| drive.save());
+        if let Err(error) = begun {
+            drive.output.discard();
             return Err(error.into());
         }
-
-        let progress = Progress::new(self.steps, self.replicas, self.dt);
-        let mut writer = Writer { output, progress, interrupt };
-        let clock = Instant::now();
-        let result = simulation.run_to(self.steps, self.save_interval, &mut writer);
-        let seconds = clock.elapsed().as_secs_f64();
-        let speed = writer.progress.speed();
-        writer.progress.finish();
-        let Writer { mut output, interrupt, .. } = writer;
-        // The frames are completed whatever has happened. The first error is the one to report.
-        let finished = output.finish();
-        let whole = finished.is_ok();
-        let done = match result.and_then(|done| finished.map(|()| done)) {
-            Ok(done) => done,
-            Err(error) => {
-                // Where the log cannot be written, stderr still has the error.
-                let _ = log_warnings(&mut output);
-                let _ = output.log(format!("error: {error}"));
-                tell!("{}", self.saved_before_error(&output, whole));
-                return Err(error.into());
-            }
-        };
-        log_warnings(&mut output)?;
-        let picoseconds = done as f64 * self.dt;
-        let mut summary = format!(
-            "{done} steps ({picoseconds} ps) of {} replicas in {seconds:.1} s",
-            self.replicas
-        );
-        if let Some((one, all)) = speed {
-            let (one, all) = (short(one), short(all));
-            summary += &format!("; {one} ns/day per replica, {all} ns/day aggregate");
-        }
-        let mut code = ExitCode::SUCCESS;
-        // A signal that comes with the last step interrupts nothing.
-        if let Some((of_signal, name)) = interrupt.signal().filter(|_| done < self.steps) {
-            code = ExitCode::from(of_signal);
-            let last = output.last_frame().map_or("none".into(), |step| format!("of step {step}"));
-            summary = format!("interrupted by {name} at step {done}, last frame {last}: {summary}");
-        }
-        output.log(&summary)?;
-        tell!("{summary}");
-        for file in output.files() {
-            tell!("  {file}");
-        }
-        Ok(code)
+        drive.run()
     }
 
-    /// What is left of a run that ends with an error; `whole` tells whether the files were found
-    /// to have all frames.
-    fn saved_before_error(&self, output: &Output, whole: bool) -> String {
-        let folder = printable(self.output.display());
-        match output.last_frame() {
-            _ if !whole => format!("files in {folder} may be incomplete"),
-            None => "no frame was saved before the error".into(),
-            Some(step) => format!("frames up to step {step} are complete in {folder}"),
-        }
-    }
-
-    fn settings(&self) -> Result<Settings> {
-        for (name, number) in [("steps", self.steps), ("save-interval", self.save_interval)] {
-            if number == 0 {
+    fn limits(&self, start: Instant) -> Result<Limits> {
+        let counts = [
+            ("steps", self.steps),
+            ("save-interval", Some(self.save_interval)),
+            ("checkpoint-interval", self.checkpoint_interval),
+        ];
+        for (name, number) in counts {
+            if number == Some(0) {
                 return Err(Error::invalid(name, 0, "at least one step"));
             }
         }
+        let end = match self.max_hours {
+            None => None,
+            Some(hours) if hours > 0.0 => {
+                let time = Duration::try_from_secs_f64(3600.0 * hours).ok();
+                time.and_then(|time| start.checked_add(time))
+            }
+            Some(hours) => return Err(Error::invalid("max-hours", hours, "a time > 0")),
+        };
+        Ok(Limits { end })
+    }
+
+    fn settings(&self) -> Result<Settings> {
         let kelvin = &self.temperature;
         if let Some(bad) = kelvin.iter().find(|kelvin| !(kelvin.is_finite() && **kelvin > 0.0)) {
             return Err(Error::invalid("temperature", bad, "a temperature > 0 K"));
@@ -205,23 +239,19 @@ impl Run {
         })
     }
 
-    fn log_settings(
-        &self,
-        output: &mut Output,
-        simulation: &mut Simulation,
-        inputs: &Inputs,
-    ) -> Result<()> {
+    fn log_settings(&self, drive: &mut Drive, inputs: &Inputs) -> Result<()> {
+        let Drive { simulation, output, plan, .. } = drive;
         let system = simulation.system();
         let (n_beads, n_molecules) = (system.n_beads(), system.molecules().len());
         let dynamics = simulation.dynamics().clone();
         let memory = simulation.engine().memory();
         let kelvin: Vec<String> = self.temperature.iter().map(f64::to_string).collect();
         let friction = match dynamics.integrator {
-            Integrator::Langevin { friction } => format!("\nfriction: {friction} 1/ps"),
+            Integrator::Langevin { friction } => Some(format!("{friction} 1/ps")),
             Integrator::Overdamped { friction } | Integrator::OverdampedPublished { friction } => {
-                format!("\nfriction: {friction} kcal ps/(mol Å²)")
+                Some(format!("{friction} kcal ps/(mol Å²)"))
             }
-            Integrator::Nve => String::new(),
+            Integrator::Nve => None,
         };
         let replicas = format!(
             "{} from number {}, {n_beads} beads, {n_molecules} different molecules",
@@ -238,42 +268,15 @@ impl Run {
                 output.log(line)?;
             }
         }
-        output.log(format!("integrator: {}{friction}", dynamics.integrator.name()))?;
+        output.log(format!("integrator: {}", dynamics.integrator.name()))?;
+        if let Some(friction) = friction {
+            output.log(format!("friction: {friction}"))?;
+        }
         output.log(format!("dt: {} ps", self.dt))?;
         output.log(format!("temperature: {} K", kelvin.join(", ")))?;
-        let interval = self.save_interval;
-        output.log(format!("steps: {}, a frame every {interval} and at the end", self.steps))?;
+        let Plan { steps, save_interval, .. } = plan;
+        output.log(format!("steps: {steps}, a frame every {save_interval} and at the end"))?;
         output.log(format!("seed: {}", self.seed))?;
         log_warnings(output)
-    }
-}
-
-/// Adds the warnings since the last call to `run.log`.
-fn log_warnings(output: &mut Output) -> Result<()> {
-    let mut warnings = logger::take_warnings().into_iter();
-    warnings.try_for_each(|warning| output.log(format!("warning: {warning}")))
-}
-
-/// Saves frames and warnings, shows progress and stops the run after a signal.
-struct Writer {
-    output: Output,
-    progress: Progress,
-    interrupt: Interrupt,
-}
-
-impl Observer for Writer {
-    fn frame(&mut self, frame: &Frame, _: &mut Control) -> Result<()> {
-        self.output.write(frame)?;
-        let n_replicas = frame.temperature.len() as f64;
-        self.progress.set_temperature(frame.temperature.iter().sum::<f64>() / n_replicas);
-        Ok(())
-    }
-
-    fn progress(&mut self, step: u64, control: &mut Control) -> Result<()> {
-        self.progress.advance(step);
-        if self.interrupt.signal().is_some() {
-            control.stop();
-        }
-        log_warnings(&mut self.output)
     }
 }

@@ -7,6 +7,7 @@ use crate::system::System;
 
 /// The equations of motion.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Integrator {
     /// Langevin dynamics, BAOAB splitting (Leimkuhler and Matthews 2013). With h = dt and
     /// c = exp(−friction h): v += h/2 F/m; x += h/2 v; v = c v + √((1−c²)/(β m)) ξ; x += h/2 v;
@@ -69,6 +70,7 @@ const LEAST_FRICTION: f64 = 1e-6;
 /// The dynamics of a run: equations of motion, time step, random numbers and ladders. Temperatures
 /// are part of the [`State`].
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Dynamics {
     /// The equations of motion.
     pub integrator: Integrator,

@@ -9,6 +9,7 @@ use crate::units;
 
 /// The pairs of walkers that try to exchange their states in one exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Mixing {
     /// The walkers in states (0, 1), (2, 3), … if the number of the exchange is even, and those in
     /// states (1, 2), (3, 4), … if it is odd. Of two states always (0, 1).
@@ -21,6 +22,7 @@ pub enum Mixing {
 
 /// A ladder of temperatures, and the walkers that exchange them. All have the same molecule.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Ladder {
     /// 1/(k_B T) of each state, mol/kcal.
     pub beta: Vec<f64>,
@@ -30,6 +32,7 @@ pub struct Ladder {
 
 /// Independent ladders. Each replica belongs to one ladder or to none.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Exchange {
     /// The pairs that try to exchange their states.
     pub mixing: Mixing,
@@ -39,6 +42,7 @@ pub struct Exchange {
 
 /// The part of a [`State`](super::State) that exchanges change. Empty without exchange.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Exchanged {
     /// Exchanges done.
     pub count: u64,

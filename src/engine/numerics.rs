@@ -5,6 +5,7 @@ use crate::model::{FilterTable, SchNet};
 
 /// How the filters of the network are evaluated.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Filter {
     /// By the filter networks, for every edge.
     Exact,
@@ -43,6 +44,7 @@ impl Filter {
 
 /// The precision in which the network's weights and features are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Precision {
     /// f32. On tensor cores linear layers use pairs of f16, which are as exact.
     #[default]
@@ -72,6 +74,7 @@ impl Precision {
 
 /// How a backend evaluates the network.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Numerics {
     /// The evaluation of its filters.
     pub filter: Filter,

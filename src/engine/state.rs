@@ -9,6 +9,7 @@ use crate::system::System;
 /// The whole state of a run: with the same system, dynamics and backend, a run continues from it
 /// bit for bit.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct State {
     /// Positions, Å, `[n_beads]` over all replicas.
     pub positions: Vec<[f64; 3]>,

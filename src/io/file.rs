@@ -47,6 +47,19 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
+/// Waits until the storage holds the names of the files in a folder.
+pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
+    // Only Unix opens folders as files.
+    #[cfg(unix)]
+    {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let synced = File::open(folder).and_then(|file| file.sync_all());
+        synced.map_err(|error| Error::io(folder, error))?;
+    }
+    let _ = folder;
+    Ok(())
+}
+
 /// A file that grows by whole pieces. Pieces stay provisional until they are committed.
 ///
 /// The file is open only while it is written, so that many files do not exceed the limit of open
@@ -71,8 +84,38 @@ impl GrowingFile {
         Ok(GrowingFile { path: path.to_owned(), length: 0, committed: 0, provisional: false })
     }
 
+    /// Checks that a file of an earlier run has at least the given length.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it is shorter; [`Error::Io`].
+    pub(crate) fn check(path: &Path, length: u64) -> Result<()> {
+        let found = std::fs::metadata(path).map_err(|error| Error::io(path, error))?.len();
+        if found < length {
+            let expected = format!("at least {length}, as at the checkpoint");
+            return Err(Error::invalid("length", found, expected).of_file(path));
+        }
+        Ok(())
+    }
+
+    /// Cuts a file of an earlier run to the given length, at which it then grows.
+    ///
+    /// # Errors
+    /// See [`GrowingFile::check`].
+    pub(crate) fn resume(path: &Path, length: u64) -> Result<Self> {
+        Self::check(path, length)?;
+        let file = OpenOptions::new().write(true).open(path);
+        let cut = file.and_then(|file| file.set_len(length));
+        cut.map_err(|error| Error::io(path, error))?;
+        Ok(GrowingFile { path: path.to_owned(), length, committed: length, provisional: false })
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The length without provisional pieces.
+    pub(crate) fn committed(&self) -> u64 {
+        self.committed
     }
 
     /// Writes bytes at the end, provisionally.

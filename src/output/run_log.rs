@@ -33,6 +33,36 @@ impl RunLog {
         Ok(log)
     }
 
+    /// Continues the log of an earlier run, or creates it if somebody has removed it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(super) fn resume(path: &Path) -> Result<Self> {
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Self::create(path);
+            }
+            Err(error) => return Err(Error::io(path, error)),
+        };
+        // A process that was killed has left its blanks.
+        let text = bytes.trim_ascii_end().len();
+        let file = OpenOptions::new().write(true).open(path);
+        let cut = file.and_then(|mut file| {
+            file.set_len(text as u64)?;
+            let mut log = RunLog { path: path.to_owned(), text, room: 0 };
+            if text > 0 {
+                file.seek(SeekFrom::End(0))?;
+                file.write_all(b"\n")?;
+                log.text += 1;
+            }
+            // A full disk is no reason to refuse the log.
+            let _ = log.reserve(&mut file, ROOM);
+            Ok(log)
+        });
+        cut.map_err(|error| Error::io(path, error))
+    }
+
     /// Adds a line. If the disk is full, the line takes room from the reserve.
     ///
     /// # Errors
@@ -106,6 +136,15 @@ mod tests {
         drop(log);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("one\n{long}\ntwo\n"));
         assert!(matches!(RunLog::create(&path), Err(Error::Exists(_))));
+        // The log of a process that was killed keeps its blanks.
+        let mut log = RunLog::resume(&path).unwrap();
+        log.line("three").unwrap();
+        std::mem::forget(log);
+        let mut log = RunLog::resume(&path).unwrap();
+        log.line("four").unwrap();
+        drop(log);
+        let text = format!("one\n{long}\ntwo\nthree\nfour\n");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
     }
 
     #[test]

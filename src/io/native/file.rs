@@ -9,7 +9,9 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, View};
 use serde::de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use sha2::{Digest, Sha256};
 
+use super::checksum::{self, CHECKSUM_KEY};
 use crate::error::{Error, Result};
 use crate::io::content::check_shape;
 
@@ -44,12 +46,12 @@ impl View for &Entry {
 
 /// Collects the tensors of a new file.
 #[derive(Default)]
-pub(super) struct Writer {
+pub(crate) struct Writer {
     tensors: Vec<(String, Entry)>,
 }
 
 impl Writer {
-    pub(super) fn numbers(&mut self, name: impl Into<String>, shape: &[usize], values: &[f64]) {
+    pub(crate) fn numbers(&mut self, name: impl Into<String>, shape: &[usize], values: &[f64]) {
         let exact = values.iter().all(|value| f64::from(*value as f32) == *value);
         let (dtype, bytes) = if exact {
             (Dtype::F32, values.iter().flat_map(|value| (*value as f32).to_le_bytes()).collect())
@@ -59,7 +61,7 @@ impl Writer {
         self.tensors.push((name.into(), Entry { dtype, shape: shape.into(), bytes }));
     }
 
-    pub(super) fn counts(
+    pub(crate) fn counts(
         &mut self,
         name: impl Into<String>,
         shape: &[usize],
@@ -71,18 +73,54 @@ impl Writer {
 
     /// Writes the whole file or nothing. An existing file of that name is replaced.
     pub(super) fn write(self, path: &Path, format: &str, json: &impl Serialize) -> Result<()> {
-        let json = serde_json::to_string(json)
-            .map_err(|error| Error::invalid(JSON_KEY, error, "values that JSON can hold"))?;
-        let metadata = HashMap::from([
-            (FORMAT_KEY.to_owned(), format.to_owned()),
-            (VERSION_KEY.to_owned(), VERSION.to_owned()),
-            (JSON_KEY.to_owned(), json),
-        ]);
-        let tensors = self.tensors.iter().map(|(name, stored)| (name.as_str(), stored));
-        let bytes = safetensors::serialize(tensors, Some(metadata))
-            .map_err(|error| Error::invalid("tensors", error, "tensors that safetensors holds"))?;
+        let bytes = self.bytes(format, json, None)?;
         replace(path, &bytes).map_err(|error| Error::io(path, error))
     }
+
+    /// The bytes of a file with a checksum of the whole file in its header.
+    pub(crate) fn sealed(self, format: &str, json: &impl Serialize) -> Result<Vec<u8>> {
+        let mut bytes = self.bytes(format, json, Some(checksum::blank()))?;
+        checksum::seal(&mut bytes);
+        Ok(bytes)
+    }
+
+    fn bytes(
+        self,
+        format: &str,
+        json: &impl Serialize,
+        checksum: Option<String>,
+    ) -> Result<Vec<u8>> {
+        let mut metadata = HashMap::from([
+            (FORMAT_KEY.to_owned(), format.to_owned()),
+            (VERSION_KEY.to_owned(), VERSION.to_owned()),
+            (JSON_KEY.to_owned(), text(json)?),
+        ]);
+        metadata.extend(checksum.map(|digits| (CHECKSUM_KEY.to_owned(), digits)));
+        let tensors = self.tensors.iter().map(|(name, stored)| (name.as_str(), stored));
+        safetensors::serialize(tensors, Some(metadata))
+            .map_err(|error| Error::invalid("tensors", error, "tensors that safetensors holds"))
+    }
+
+    /// SHA-256 of the JSON and of all tensors in the order in which they were added.
+    pub(super) fn digest(self, json: &impl Serialize) -> Result<String> {
+        let mut hash = Sha256::new();
+        // Lengths separate the parts, so that different contents never give the same bytes.
+        let mut add = |part: &[u8]| {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        };
+        add(text(json)?.as_bytes());
+        for (name, Entry { dtype, shape, bytes }) in &self.tensors {
+            add(format!("{name} {dtype:?} {shape:?}").as_bytes());
+            add(bytes);
+        }
+        Ok(checksum::digits(&hash.finalize()))
+    }
+}
+
+fn text(json: &impl Serialize) -> Result<String> {
+    serde_json::to_string(json)
+        .map_err(|error| Error::invalid(JSON_KEY, error, "values that JSON can hold"))
 }
 
 /// Writes a temporary file in the folder of `path`, and renames it to `path` when it is complete.
@@ -107,7 +145,7 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// The tensors of a file. The caller must read all of them.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     tensors: SafeTensors<'a>,
     unread: HashSet<String>,
 }
@@ -115,6 +153,23 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Parses a file of the given format. Returns its tensors and its JSON.
     pub(super) fn parse<T: DeserializeOwned>(bytes: &'a [u8], format: &str) -> Result<(Self, T)> {
+        Self::parse_fields(bytes, format, &[FORMAT_KEY, VERSION_KEY, JSON_KEY])
+    }
+
+    /// Checks the checksum of a file ([`Writer::sealed`]), and parses the file.
+    pub(crate) fn parse_sealed<T: DeserializeOwned>(
+        bytes: &'a [u8],
+        format: &str,
+    ) -> Result<(Self, T)> {
+        checksum::verify(bytes)?;
+        Self::parse_fields(bytes, format, &[FORMAT_KEY, VERSION_KEY, JSON_KEY, CHECKSUM_KEY])
+    }
+
+    fn parse_fields<T: DeserializeOwned>(
+        bytes: &'a [u8],
+        format: &str,
+        known: &[&str],
+    ) -> Result<(Self, T)> {
         let broken = |error: &dyn Display| {
             Error::invalid("safetensors header", error, "a complete safetensors file")
         };
@@ -130,6 +185,9 @@ impl<'a> Reader<'a> {
                 "" => "a safetensors file of another program".to_owned(),
                 other @ "flashschnet-model" => format!("{other:?}, which --model takes"),
                 other @ "flashschnet-structures" => format!("{other:?}, which --structures takes"),
+                other @ "flashschnet-checkpoint" => {
+                    format!("{other:?}, whose folder run --resume takes")
+                }
                 other => format!("{other:?}"),
             };
             return Err(Error::invalid(FORMAT_KEY, found, format!("{format:?}")));
@@ -139,7 +197,6 @@ impl<'a> Reader<'a> {
             let advice = format!("this program reads version {VERSION}; try a newer one");
             return Err(Error::unsupported(what, advice));
         }
-        let known = [FORMAT_KEY, VERSION_KEY, JSON_KEY];
         if let Some(other) = metadata.keys().filter(|key| !known.contains(&key.as_str())).min() {
             let field = format!("metadata {other:?}");
             return Err(Error::invalid(field, "an unknown field", "no other fields"));
@@ -175,7 +232,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads real numbers as f64. `None` in `shape` means any size.
-    pub(super) fn numbers(&mut self, name: &str, shape: &[Option<usize>]) -> Result<Vec<f64>> {
+    pub(crate) fn numbers(&mut self, name: &str, shape: &[Option<usize>]) -> Result<Vec<f64>> {
         let tensor = self.tensor(name, shape)?;
         let data = tensor.data();
         match tensor.dtype() {
@@ -187,7 +244,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn counts(&mut self, name: &str, shape: &[Option<usize>]) -> Result<Vec<u32>> {
+    pub(crate) fn counts(&mut self, name: &str, shape: &[Option<usize>]) -> Result<Vec<u32>> {
         let tensor = self.tensor(name, shape)?;
         match tensor.dtype() {
             Dtype::U32 => {
@@ -198,7 +255,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Refuses a file with tensors that have not been read.
-    pub(super) fn finish(self) -> Result<()> {
+    pub(crate) fn finish(self) -> Result<()> {
         match self.unread.iter().min() {
             Some(name) => {
                 Err(Error::invalid(format!("tensor {name}"), "an unknown tensor", "no others"))

@@ -1,6 +1,7 @@
 //! The native files: safetensors with hyperparameters in the header.
 //!
-//! There are two formats, one for models and one for structures. Both have three strings in the
+//! There are two formats here, one for models and one for structures; [`crate::checkpoint`] has a
+//! third. All have three strings in the
 //! `__metadata__` of the header: `format`, `version` (`1`) and `hyperparameters`, which is JSON.
 //! Fields, tensors and versions that are not listed here are refused. A tensor of real numbers is
 //! `F32` if `F32` represents every value exactly, and `F64` otherwise. A tensor of bead types,
@@ -71,9 +72,11 @@
 //! | `velocities_of` | `U32`: the structures that have velocities, ascending |
 //! | `velocities` | (beads of those structures, 3) |
 
+mod checksum;
 mod file;
 mod model;
 mod structures;
 
-pub use model::{read_model, write_model};
-pub use structures::{read_structures, write_structures};
+pub(crate) use file::{Reader, Writer};
+pub use model::{model_digest, read_model, write_model};
+pub use structures::{read_structures, structures_digest, write_structures};

@@ -106,10 +106,26 @@ enum Layout {
 /// [`Error::Invalid`] for a model that [`Model::check`] refuses; [`Error::Io`].
 pub fn write_model(path: &Path, model: &Model) -> Result<()> {
     model.check().of_file(path)?;
+    let (writer, hyper) = collect(model);
+    writer.write(path, FORMAT, &hyper).of_file(path)
+}
+
+/// SHA-256 of the values of a model, as hexadecimal digits. It does not depend on the file that the
+/// model comes from.
+///
+/// # Errors
+/// [`Error::Invalid`] for a model that [`Model::check`] refuses.
+pub fn model_digest(model: &Model) -> Result<String> {
+    model.check()?;
+    let (writer, hyper) = collect(model);
+    writer.digest(&hyper)
+}
+
+fn collect(model: &Model) -> (Writer, Hyperparameters) {
     let mut writer = Writer::default();
     let schnet = model.schnet.as_ref().map(|schnet| write_schnet(&mut writer, schnet));
     let priors = model.priors.iter().map(|prior| write_prior(&mut writer, prior)).collect();
-    writer.write(path, FORMAT, &Hyperparameters { schnet, priors }).of_file(path)
+    (writer, Hyperparameters { schnet, priors })
 }
 
 /// Reads a model.

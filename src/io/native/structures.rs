@@ -44,6 +44,16 @@ pub fn write_structures(path: &Path, structures: &[Structure]) -> Result<()> {
         .of_file(path)
 }
 
+/// SHA-256 of the values of structures, as hexadecimal digits. It does not depend on the files that
+/// the structures come from.
+///
+/// # Errors
+/// [`Error::Invalid`] if there is no structure or [`Structure::check`] refuses one.
+pub fn structures_digest(structures: &[Structure]) -> Result<String> {
+    let (writer, contents) = collect(structures)?;
+    writer.digest(&contents)
+}
+
 /// Reads structures. Structures with equal topologies share one.
 ///
 /// # Errors

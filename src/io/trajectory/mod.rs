@@ -2,6 +2,7 @@
 
 mod dcd;
 mod frame;
+mod npy_array;
 mod npy_header;
 mod npy_reader;
 mod npy_writer;
@@ -12,7 +13,7 @@ mod xtc_writer;
 pub use dcd::DcdReader;
 use frame::check_beads;
 pub use npy_reader::NpyReader;
-pub use npy_writer::NpyWriter;
+pub use npy_writer::{NpyPosition, NpyWriter};
 pub use xtc_reader::XtcReader;
 pub use xtc_writer::XtcWriter;
 

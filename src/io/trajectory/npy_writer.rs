@@ -7,12 +7,11 @@
 //! holds any frame, and every frame is written in place as it comes. Until the block is complete
 //! the name of the file ends with `.partial`.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
-use crate::io::file::{check_free, create_new};
+use super::npy_array::Array;
+use crate::error::Result;
+use crate::io::file::check_free;
 
 /// The number of frames of a block, unless its coordinates exceed [`BLOCK_BYTES`].
 const BLOCK_FRAMES: usize = 100;
@@ -20,8 +19,17 @@ const BLOCK_FRAMES: usize = 100;
 /// The largest size of the coordinates of a block of more than one frame.
 const BLOCK_BYTES: usize = 64 << 20;
 
-/// The length of a header. The longest shape fits, so that a header can be replaced.
-const HEADER_BYTES: usize = 128;
+/// The place in the arrays at which a run can continue: frames of earlier blocks are complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NpyPosition {
+    /// The number of the present block.
+    pub block: usize,
+    /// The number of frames in it.
+    pub n_frames: usize,
+    /// The number of frames of a full block.
+    pub frames_per_block: usize,
+}
 
 /// Writes frames of replicas with equal numbers of beads, block by block.
 #[derive(Debug)]
@@ -44,18 +52,12 @@ impl NpyWriter {
     /// as fit into 64 MiB of coordinates, but at least one.
     ///
     /// # Errors
-    /// [`Error::Exists`] if the first of these files exists.
+    /// [`Error::Exists`](crate::Error::Exists) if the first of these files exists.
     pub fn new(prefix: &Path, n_replicas: usize, n_beads: usize) -> Result<Self> {
         let frame_bytes = (12 * n_replicas * n_beads).max(1);
-        let writer = NpyWriter {
-            prefix: prefix.to_owned(),
-            n_replicas,
-            n_beads,
-            frames_per_block: (BLOCK_BYTES / frame_bytes).clamp(1, BLOCK_FRAMES),
-            block: 0,
-            arrays: Vec::new(),
-            n_frames: 0,
-        };
+        let frames_per_block = (BLOCK_BYTES / frame_bytes).clamp(1, BLOCK_FRAMES);
+        let start = NpyPosition { block: 0, n_frames: 0, frames_per_block };
+        let writer = NpyWriter::at(prefix, n_replicas, n_beads, start);
         check_free(&NpyWriter::path(prefix, "coords", 0))?;
         Ok(writer)
     }
@@ -70,7 +72,8 @@ impl NpyWriter {
     /// energies of each replica, kcal/mol. A kinetic energy is NaN if there are no velocities.
     ///
     /// # Errors
-    /// [`Error::Io`] and [`Error::Exists`]. Then the frame is not part of the arrays.
+    /// [`Error::Io`](crate::Error::Io) and [`Error::Exists`](crate::Error::Exists). Then the frame
+    /// is not part of the arrays.
     pub fn write(
         &mut self,
         positions: &[[f64; 3]],
@@ -93,21 +96,27 @@ impl NpyWriter {
         Ok(())
     }
 
+    /// The arrays of a block, without their files.
+    fn arrays(&self, block: usize, has_kinetic: bool) -> Vec<Array> {
+        let names = ["coords", "potential", "kineticenergy"];
+        let of_name = |name: &&str| {
+            let rest = if *name == "coords" { vec![self.n_beads, 3] } else { Vec::new() };
+            let path = NpyWriter::path(&self.prefix, name, block);
+            Array::new(path, self.n_replicas, self.frames_per_block, rest)
+        };
+        names[..if has_kinetic { 3 } else { 2 }].iter().map(of_name).collect()
+    }
+
     /// Creates the files of a block at their full size.
     fn begin(&mut self, has_kinetic: bool) -> Result<()> {
-        let kinds = [("coords", 3 * self.n_beads), ("potential", 1), ("kineticenergy", 1)];
-        for (what, row) in &kinds[..if has_kinetic { 3 } else { 2 }] {
-            let rest = if *what == "coords" { vec![self.n_beads, 3] } else { Vec::new() };
-            let shape = (self.n_replicas, self.frames_per_block);
-            match Array::create(NpyWriter::path(&self.prefix, what, self.block), shape, *row, rest)
-            {
-                Ok(array) => self.arrays.push(array),
-                Err(error) => {
-                    self.arrays.drain(..).for_each(|array| array.remove());
-                    return Err(error);
-                }
+        let arrays = self.arrays(self.block, has_kinetic);
+        for (k, array) in arrays.iter().enumerate() {
+            if let Err(error) = array.create() {
+                arrays[..k].iter().for_each(Array::remove);
+                return Err(error);
             }
         }
+        self.arrays = arrays;
         Ok(())
     }
 
@@ -115,7 +124,7 @@ impl NpyWriter {
     /// at the end of a run, also of one that failed.
     ///
     /// # Errors
-    /// [`Error::Io`] and [`Error::Exists`].
+    /// [`Error::Io`](crate::Error::Io) and [`Error::Exists`](crate::Error::Exists).
     pub fn finish(&mut self) -> Result<()> {
         while let Some(array) = self.arrays.first() {
             match self.n_frames {
@@ -129,129 +138,91 @@ impl NpyWriter {
         Ok(())
     }
 
+    /// The place after the last frame.
+    pub fn position(&self) -> NpyPosition {
+        let NpyWriter { block, n_frames, frames_per_block, .. } = *self;
+        NpyPosition { block, n_frames, frames_per_block }
+    }
+
+    /// Waits until the storage holds all frames.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn sync(&self) -> Result<()> {
+        self.arrays.iter().try_for_each(Array::sync)
+    }
+
+    /// Checks that the files of an earlier run have all frames up to a position.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) and [`Error::Io`](crate::Error::Io) name the first
+    /// file that does not.
+    pub fn check(
+        prefix: &Path,
+        (n_replicas, n_beads): (usize, usize),
+        has_kinetic: bool,
+        position: NpyPosition,
+    ) -> Result<()> {
+        let writer = NpyWriter::at(prefix, n_replicas, n_beads, position);
+        for block in 0..=position.block {
+            let n_frames = match block == position.block {
+                true => position.n_frames,
+                false => position.frames_per_block,
+            };
+            if n_frames > 0 {
+                let arrays = writer.arrays(block, has_kinetic);
+                arrays.iter().try_for_each(|array| array.check(n_frames))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Continues the files of an earlier run after a position, and removes all later frames.
+    ///
+    /// # Errors
+    /// See [`NpyWriter::check`].
+    pub fn resume(
+        prefix: &Path,
+        (n_replicas, n_beads): (usize, usize),
+        has_kinetic: bool,
+        position: NpyPosition,
+    ) -> Result<Self> {
+        NpyWriter::check(prefix, (n_replicas, n_beads), has_kinetic, position)?;
+        let mut writer = NpyWriter::at(prefix, n_replicas, n_beads, position);
+        let mut later = position.block;
+        if position.n_frames > 0 {
+            writer.arrays = writer.arrays(position.block, has_kinetic);
+            writer.arrays.iter().try_for_each(|array| array.reopen(position.n_frames))?;
+            later += 1;
+        }
+        // A block that was begun has at least one of its files. The last block goes first, so that
+        // no gap hides a block if the process is killed here.
+        let arrays = |block| writer.arrays(block, true);
+        let end = (later..).find(|block| !arrays(*block).iter().any(Array::exists));
+        for block in (later..end.unwrap_or(later)).rev() {
+            arrays(block).iter().for_each(Array::remove_all);
+        }
+        Ok(writer)
+    }
+
+    fn at(prefix: &Path, n_replicas: usize, n_beads: usize, position: NpyPosition) -> Self {
+        let NpyPosition { block, n_frames, frames_per_block } = position;
+        let (prefix, arrays) = (prefix.to_owned(), Vec::new());
+        NpyWriter { prefix, n_replicas, n_beads, frames_per_block, block, arrays, n_frames }
+    }
+
     /// The first file, if it is complete.
     pub(crate) fn first_file(&self) -> Option<PathBuf> {
         (self.block > 0).then(|| NpyWriter::path(&self.prefix, "coords", 0))
     }
 }
 
-/// One file of a block: values of shape `[n_replicas, n_frames, row]`.
-#[derive(Debug)]
-struct Array {
-    path: PathBuf,
-    partial: PathBuf,
-    n_replicas: usize,
-    /// The number of frames of a full block.
-    most_frames: usize,
-    /// The number of values of a replica in a frame, and their shape.
-    row: usize,
-    rest: Vec<usize>,
-}
-
-impl Array {
-    /// Creates the file under its partial name, filled with zeros.
-    fn create(
-        path: PathBuf,
-        (n_replicas, most_frames): (usize, usize),
-        row: usize,
-        rest: Vec<usize>,
-    ) -> Result<Self> {
-        check_free(&path)?;
-        let mut partial = path.clone().into_os_string();
-        partial.push(".partial");
-        let partial = PathBuf::from(partial);
-        let mut file = create_new(&partial)?;
-        let array = Array { path, partial, n_replicas, most_frames, row, rest };
-        let zeros = 4 * (n_replicas * most_frames * row) as u64;
-        let written = file.write_all(&array.header(most_frames));
-        match written.and_then(|()| std::io::copy(&mut std::io::repeat(0).take(zeros), &mut file)) {
-            Ok(_) => Ok(array),
-            Err(error) => {
-                let error = Error::io(&array.partial, error);
-                array.remove();
-                Err(error)
-            }
-        }
-    }
-
-    /// Writes the values of all replicas in one frame.
-    fn put(&self, frame: usize, values: &[f64]) -> Result<()> {
-        let put = || {
-            let mut file = self.open()?;
-            for (r, row) in values.chunks(self.row.max(1)).enumerate() {
-                let bytes: Vec<u8> = row.iter().flat_map(|x| (*x as f32).to_le_bytes()).collect();
-                file.seek(SeekFrom::Start(self.offset(r * self.most_frames + frame)))?;
-                file.write_all(&bytes)?;
-            }
-            Ok(())
-        };
-        put().map_err(|error| Error::io(&self.partial, error))
-    }
-
-    /// Gives the file its length and its name.
-    fn complete(&self, n_frames: usize) -> Result<()> {
-        check_free(&self.path)?;
-        let complete = || {
-            let mut file = self.open()?;
-            if n_frames < self.most_frames {
-                self.shorten(&mut file, n_frames)?;
-            }
-            file.sync_all()?;
-            std::fs::rename(&self.partial, &self.path)
-        };
-        complete().map_err(|error| Error::io(&self.partial, error))
-    }
-
-    /// Moves the rows of the replicas together, which leaves only `n_frames` of each.
-    fn shorten(&self, file: &mut File, n_frames: usize) -> std::io::Result<()> {
-        let mut bytes = vec![0; 4 * n_frames * self.row];
-        for r in 1..self.n_replicas {
-            file.seek(SeekFrom::Start(self.offset(r * self.most_frames)))?;
-            file.read_exact(&mut bytes)?;
-            file.seek(SeekFrom::Start(self.offset(r * n_frames)))?;
-            file.write_all(&bytes)?;
-        }
-        file.set_len(self.offset(self.n_replicas * n_frames))?;
-        file.rewind()?;
-        file.write_all(&self.header(n_frames))
-    }
-
-    /// Opens the file, and checks its length.
-    fn open(&self) -> std::io::Result<File> {
-        let file = OpenOptions::new().read(true).write(true).open(&self.partial)?;
-        match file.metadata()?.len() == self.offset(self.n_replicas * self.most_frames) {
-            true => Ok(file),
-            false => Err(std::io::Error::other("another program changed the length of the file")),
-        }
-    }
-
-    /// The place of a row of a replica and a frame.
-    fn offset(&self, row: usize) -> u64 {
-        HEADER_BYTES as u64 + 4 * (row * self.row) as u64
-    }
-
-    /// Version 1.0 of the format.
-    fn header(&self, n_frames: usize) -> Vec<u8> {
-        let shape = [&[self.n_replicas, n_frames], &self.rest[..]].concat();
-        let shape: Vec<String> = shape.iter().map(usize::to_string).collect();
-        let (shape, width) = (shape.join(", "), HEADER_BYTES - 11);
-        let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape}), }}");
-        let mut header = b"\x93NUMPY\x01\x00".to_vec();
-        header.extend((HEADER_BYTES as u16 - 10).to_le_bytes());
-        header.extend(format!("{text:width$}\n").bytes());
-        header
-    }
-
-    /// Removes the file. A failure is ignored: the caller has an earlier error, or nothing in the
-    /// file.
-    fn remove(&self) {
-        let _ = std::fs::remove_file(&self.partial);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
+    use crate::error::Error;
 
     fn read(path: &Path) -> (Vec<u64>, Vec<f32>) {
         let file = npyz::NpyFile::new(File::open(path).unwrap()).unwrap();
@@ -335,19 +306,49 @@ mod tests {
         assert_eq!((frames(64, 269), frames(1024, 269), frames(1 << 20, 269)), (100, 20, 1));
     }
 
+    /// Wherever a run is killed, its blocks continue to the files of a run that was not.
     #[test]
-    fn headers_of_the_largest_shape_have_the_length_of_all() {
-        let array = |n| Array {
-            path: PathBuf::new(),
-            partial: PathBuf::new(),
-            n_replicas: n,
-            most_frames: n,
-            row: 3 * n,
-            rest: vec![n, 3],
-        };
-        for n in [1, 1 << 28] {
-            let header = array(n).header(n);
-            assert_eq!((header.len(), header[HEADER_BYTES - 1]), (HEADER_BYTES, b'\n'));
+    fn blocks_continue_from_any_position() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = folder.path().join("whole");
+        let mut writer = NpyWriter::new(&whole, 2, 1).unwrap();
+        (0..250).for_each(|f| add(&mut writer, f));
+        writer.finish().unwrap();
+        for (n_before, n_after, finished) in [
+            (0, 5, true),
+            (3, 50, false),
+            (3, 50, true),
+            (99, 101, true),
+            (100, 100, true),
+            (100, 230, false),
+        ] {
+            let cut = folder.path().join(format!("cut {n_before} {n_after} {finished}"));
+            let mut writer = NpyWriter::new(&cut, 2, 1).unwrap();
+            (0..n_before).for_each(|f| add(&mut writer, f));
+            let position = writer.position();
+            (n_before..n_after).for_each(|f| add(&mut writer, f));
+            if finished {
+                writer.finish().unwrap();
+            }
+            for _ in 0..2 {
+                let mut writer = NpyWriter::resume(&cut, (2, 1), false, position).unwrap();
+                (n_before..250).for_each(|f| add(&mut writer, f));
+                writer.finish().unwrap();
+            }
+            for block in 0..3 {
+                for name in ["coords", "potential"] {
+                    let bytes = |prefix| std::fs::read(NpyWriter::path(prefix, name, block));
+                    assert!(bytes(&cut).unwrap() == bytes(&whole).unwrap(), "{cut:?} {block}");
+                }
+            }
         }
+        // Seven sets of three blocks of two files, and nothing else.
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 42);
+        let position = NpyPosition { block: 2, n_frames: 51, frames_per_block: 100 };
+        assert!(NpyWriter::check(&whole, (2, 1), false, position).is_err());
+        let position = NpyPosition { n_frames: 50, ..position };
+        NpyWriter::check(&whole, (2, 1), false, position).unwrap();
+        std::fs::remove_file(NpyWriter::path(&whole, "potential", 1)).unwrap();
+        assert!(NpyWriter::check(&whole, (2, 1), false, position).is_err());
     }
 }

@@ -34,6 +34,14 @@ impl XtcWriter {
         Ok(XtcWriter { file: GrowingFile::create(path)?, frame: Vec::new() })
     }
 
+    /// Continues a file of an earlier run after its first `length` bytes, and removes the rest.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the file is shorter; [`Error::Io`].
+    pub(crate) fn resume(path: &Path, length: u64) -> Result<Self> {
+        Ok(XtcWriter { file: GrowingFile::resume(path, length)?, frame: Vec::new() })
+    }
+
     /// The path of the file.
     pub fn path(&self) -> &Path {
         self.file.path()
@@ -84,6 +92,16 @@ impl XtcWriter {
     /// Appends the encoded frame to the file, provisionally.
     pub(crate) fn append(&mut self) -> Result<()> {
         self.file.append(&self.frame)
+    }
+
+    /// The length of the file without provisional frames.
+    pub(crate) fn committed(&self) -> u64 {
+        self.file.committed()
+    }
+
+    /// Waits until the storage holds all frames.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.file.sync()
     }
 
     /// The file of the frames.

@@ -1,0 +1,102 @@
+//! `flashschnet run --resume`: continues a run from its last checkpoint.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use flashschnet::checkpoint::{Checkpoint, Identity, NEWEST};
+use flashschnet::error::printable;
+use flashschnet::output::{FolderLock, Lengths, Output};
+use flashschnet::simulation::Simulation;
+use flashschnet::{Error, Result};
+
+use super::drive::{Drive, OUTPUT, PLAN, SECTIONS};
+use super::plan::{Limits, Plan};
+use crate::cli::backend::BackendOptions;
+use crate::cli::inputs::InputOptions;
+use crate::cli::signals::Interrupt;
+use crate::cli::tell::tell;
+
+/// The options that can be given again.
+pub(super) struct Again<'a> {
+    pub(super) inputs: &'a InputOptions,
+    pub(super) backend: &'a BackendOptions,
+    pub(super) steps: Option<u64>,
+    pub(super) checkpoint_interval: Option<u64>,
+    pub(super) limits: Limits,
+}
+
+/// Continues the run in a folder.
+pub(super) fn resume(folder: &Path, again: &Again) -> anyhow::Result<ExitCode> {
+    // A folder without a checkpoint gets no lock.
+    Checkpoint::latest(folder, known)?;
+    let lock = FolderLock::take(folder)?;
+    let (checkpoint, _) = Checkpoint::latest(folder, known)?;
+    let mut plan: Plan = checkpoint.section(PLAN)?;
+    let done = checkpoint.state.step;
+    plan.steps = again.steps.unwrap_or(plan.steps);
+    plan.checkpoint_interval = again.checkpoint_interval.or(plan.checkpoint_interval);
+    if plan.steps < done {
+        let expected = format!("at least {done}, the steps that are done");
+        return Err(Error::invalid("steps", plan.steps, expected).into());
+    }
+    if plan.steps == done {
+        let folder = printable(folder.display());
+        tell!("the run in {folder} is finished: {done} steps; --steps N extends it to N steps");
+        return Ok(ExitCode::SUCCESS);
+    }
+    if again.inputs.is_given() {
+        plan.inputs = again.inputs.absolute();
+    }
+    let inputs = plan.inputs.load()?;
+    let backend = again.backend.open_again(&checkpoint.identity, &mut plan.choice)?;
+    let identity = Identity::new(&inputs.model, &inputs.structures, &backend)?;
+    if !identity.check(&checkpoint.identity)? {
+        log::warn!(
+            "the run goes on with {}, but the checkpoint is from {}: the bits may differ from \
+             those of a run without interruption",
+            place(&identity),
+            place(&checkpoint.identity)
+        );
+    }
+    let (model, structures) = (&inputs.model, &inputs.structures);
+    let mut simulation = Simulation::new(model, structures, &checkpoint.settings(), &backend)?;
+    let interrupt = Interrupt::install().map_err(|error| anyhow!("signals: {error}"))?;
+
+    // The checkpoint must also fit the files, which somebody may have shortened.
+    let (checkpoint, skipped) = Checkpoint::latest(folder, |checkpoint| {
+        known(checkpoint)?;
+        checkpoint.section::<Lengths>(OUTPUT)?.check(folder, &simulation)
+    })?;
+    if let Some(error) = &skipped {
+        log::warn!("{error}; the run goes on from the checkpoint before it");
+    }
+    simulation.set_state(&checkpoint.state)?;
+    let output = Output::resume(folder, lock, &simulation, &checkpoint.section(OUTPUT)?)?;
+    if skipped.is_some() {
+        // It must not become the previous checkpoint. It may be missing.
+        let _ = std::fs::remove_file(folder.join(NEWEST));
+    }
+    let (folder, limits) = (folder.to_owned(), again.limits);
+    let mut drive = Drive { folder, simulation, output, identity, plan, limits, interrupt };
+    drive.resumed()?;
+    drive.run()
+}
+
+/// Refuses a checkpoint with sections that this version does not continue.
+fn known(checkpoint: &Checkpoint) -> Result<()> {
+    match checkpoint.section_names().find(|name| !SECTIONS.contains(name)) {
+        Some(name) => {
+            let what = format!("the section {name:?} of a checkpoint");
+            Err(Error::unsupported(what, "a newer version of this program may continue the run"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The backend and the evaluation of the network, in words.
+fn place(identity: &Identity) -> String {
+    let Identity { backend, device, numerics, .. } = identity;
+    let device = device.as_ref().map(|name| format!(" on {name}")).unwrap_or_default();
+    format!("{}{device} in {}", backend.name(), numerics.precision.name())
+}

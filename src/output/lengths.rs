@@ -1,0 +1,58 @@
+//! How far the files of a run have come.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::names;
+use crate::error::{Error, Result};
+use crate::io::{GrowingFile, NpyPosition, NpyWriter};
+use crate::simulation::Simulation;
+
+/// The lengths of the files of a run. A checkpoint holds them, and a run that continues from it
+/// cuts its files to them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lengths {
+    /// Bytes of `energies.csv`.
+    pub energies: u64,
+    /// Bytes of each trajectory, in the order of the replicas.
+    pub trajectories: Vec<u64>,
+    /// The place in the arrays, if there are any.
+    pub npy: Option<NpyPosition>,
+    /// The step of the last frame.
+    pub last_frame: Option<u64>,
+}
+
+impl Lengths {
+    /// Checks that the files in a folder are at least as long.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] and [`Error::Io`] name the first file that is not.
+    pub fn check(&self, folder: &Path, simulation: &Simulation) -> Result<()> {
+        let ids = &simulation.dynamics().replica_ids;
+        if ids.len() != self.trajectories.len() {
+            let expected = format!("{}, one per replica", ids.len());
+            return Err(Error::invalid("trajectories", self.trajectories.len(), expected));
+        }
+        GrowingFile::check(&folder.join(names::ENERGIES), self.energies)?;
+        for (id, length) in ids.iter().zip(&self.trajectories) {
+            GrowingFile::check(&folder.join(names::trajectory(*id)), *length)?;
+        }
+        match self.npy {
+            Some(position) => {
+                let (prefix, shape, has_kinetic) = arrays(folder, simulation);
+                NpyWriter::check(&prefix, shape, has_kinetic, position)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// The prefix of the arrays, their numbers of replicas and beads, and whether there are kinetic
+/// energies.
+pub(super) fn arrays(folder: &Path, simulation: &Simulation) -> (PathBuf, (usize, usize), bool) {
+    let system = simulation.system();
+    let shape = (system.n_replicas(), system.beads(0).len());
+    (folder.join(names::ARRAYS), shape, simulation.dynamics().integrator.has_velocities())
+}

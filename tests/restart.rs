@@ -1,0 +1,413 @@
+//! `run --resume`: a run that was killed or stopped continues to the files of a run that was not.
+#![cfg(unix)]
+
+use std::collections::BTreeMap;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use flashschnet::Checkpoint;
+use flashschnet::checkpoint::{NEWEST, PREVIOUS};
+use flashschnet::io::native::write_model;
+
+use crate::common::program::{PROGRAM, small_files, stderr, with_system};
+use crate::common::small;
+
+/// A new run of the small system with arrays.
+fn start(backend: &str, arguments: &[&str], folder: &Path) -> Command {
+    let [model, structures] = small_files();
+    let mut command = Command::new(PROGRAM);
+    command.args(["run", "--backend", backend, "--npy", "--replicas", "3"]);
+    command.arg("--model").arg(model).arg("--structures").arg(structures);
+    command.args(arguments).arg("-o").arg(folder);
+    command
+}
+
+fn resume(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args(["run", "--resume"]).arg(folder).args(arguments);
+    command
+}
+
+fn succeeds(mut command: Command) -> Output {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", stderr(&output));
+    output
+}
+
+/// The message of a command that ends with an error.
+fn fails(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{command:?}: {said}");
+    said.lines().find(|line| line.starts_with("error: ")).unwrap().to_owned()
+}
+
+/// The result files of a run, without its log and its checkpoints.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let all = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    all.filter(|path| !["run.log", "run.lock", NEWEST, PREVIOUS].contains(&&*name(path)))
+        .map(|path| (name(&path), std::fs::read(&path).unwrap()))
+        .collect()
+}
+
+#[track_caller]
+fn assert_same(found: &Path, expected: &Path) {
+    let (a, b) = (files(found), files(expected));
+    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
+    for (name, bytes) in &a {
+        assert!(*bytes == b[name], "{name} differs");
+    }
+    let state = |folder| Checkpoint::latest(folder, |_| Ok(())).unwrap().0.state;
+    assert_eq!(state(found), state(expected));
+}
+
+fn log(folder: &Path) -> String {
+    std::fs::read_to_string(folder.join("run.log")).unwrap()
+}
+
+/// Random numbers for the moments of the kills, below `n`.
+fn random(state: &mut u64, n: u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state % n
+}
+
+fn wait_for(what: &str, mut ready: impl FnMut() -> bool) {
+    let clock = Instant::now();
+    while !ready() {
+        assert!(clock.elapsed() < Duration::from_secs(120), "no {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Sends a signal to a run at random moments, resumes it each time, and compares all files with
+/// those of a run without interruption.
+fn interrupted(backend: &str, signal: i32, kills: u32) {
+    // Enough steps for all signals: a run does fewer in the time before one.
+    let (each, interval) = if backend == "cpu" { (4500, "500") } else { (600, "100") };
+    let steps = (2000 + kills * each).to_string();
+    let temporary = tempfile::tempdir().unwrap();
+    let [whole, cut] = ["whole", "cut"].map(|name| temporary.path().join(name));
+    let arguments = ["--steps", &steps, "--save-interval", "7", "--checkpoint-interval", interval];
+    succeeds(start(backend, &arguments, &whole));
+    let mut state = 0x9e37_79b9_7f4a_7c15 ^ u64::from(std::process::id());
+    let mut done = 0;
+    while done < kills {
+        let started = cut.join(NEWEST).exists() || cut.join(PREVIOUS).exists();
+        let mut command =
+            if started { resume(&cut, &[]) } else { start(backend, &arguments, &cut) };
+        let length = || std::fs::metadata(cut.join("energies.csv")).map_or(0, |data| data.len());
+        let before = length();
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+        // Every fourth signal may come while the run starts.
+        if !started {
+            wait_for("checkpoint", || cut.join(NEWEST).exists());
+        } else if random(&mut state, 4) > 0 {
+            wait_for("frame", || length() != before || child.try_wait().unwrap().is_some());
+        }
+        std::thread::sleep(Duration::from_micros(random(&mut state, 150_000)));
+        // SAFETY: the child has not been waited for unless it has ended, when nothing is sent.
+        if child.try_wait().unwrap().is_none() {
+            assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0);
+        }
+        let sent = Instant::now();
+        let status = child.wait().unwrap();
+        assert!(sent.elapsed() < Duration::from_secs(10), "{:?}", sent.elapsed());
+        assert!(
+            !status.success(),
+            "the run is finished after {done} of {kills} signals: it needs more steps"
+        );
+        // A signal can come before the program heeds it.
+        let stopped = status.code() == Some(128 + signal) || status.signal() == Some(signal);
+        assert!(stopped, "{status:?}: {}", log(&cut));
+        done += 1;
+    }
+    succeeds(resume(&cut, &[]));
+    assert_same(&cut, &whole);
+}
+
+/// The number of signals. With `FLASHSCHNET_KILLS`, which `tests/long/kill` sets, it is a share of
+/// that many kills, of which a usual test run has ten.
+fn kills(usual: u32) -> u32 {
+    match std::env::var("FLASHSCHNET_KILLS") {
+        Ok(all) => (all.parse::<u32>().unwrap() * usual / 10).max(1),
+        Err(_) => usual,
+    }
+}
+
+#[test]
+fn killed_on_cpu() {
+    interrupted("cpu", libc::SIGKILL, kills(6));
+}
+
+#[test]
+fn killed_on_wgpu() {
+    interrupted("wgpu", libc::SIGKILL, kills(4));
+}
+
+#[test]
+fn stopped_on_cpu() {
+    interrupted("cpu", libc::SIGTERM, kills(2));
+}
+
+#[test]
+fn stopped_on_wgpu() {
+    interrupted("wgpu", libc::SIGTERM, kills(1));
+}
+
+/// The number of steps done, in the newest checkpoint.
+fn step(folder: &Path) -> u64 {
+    Checkpoint::latest(folder, |_| Ok(())).unwrap().0.state.step
+}
+
+/// A run of 25 steps in a new folder, and the folder.
+fn finished() -> (tempfile::TempDir, PathBuf) {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("run");
+    let arguments = ["--steps", "25", "--save-interval", "10", "--checkpoint-interval", "10"];
+    succeeds(start("reference", &arguments, &folder));
+    (temporary, folder)
+}
+
+#[test]
+fn a_finished_run_says_so() {
+    let (_temporary, run) = finished();
+    let before = files(&run);
+    for arguments in [&[][..], &["--steps", "25"]] {
+        let said = stderr(&succeeds(resume(&run, arguments)));
+        assert!(said.contains("is finished: 25 steps"), "{said}");
+    }
+    assert_eq!(files(&run), before);
+    let said = fails(resume(&run, &["--steps", "24"]));
+    assert!(said.contains("steps: found 24, expected at least 25"), "{said}");
+}
+
+/// Also the frame at the end of the shorter run, at no multiple of the interval, is not there.
+#[test]
+fn more_steps_extend_a_run() {
+    let (temporary, run) = finished();
+    let whole = temporary.path().join("whole");
+    succeeds(start("reference", &["--steps", "1250", "--save-interval", "10"], &whole));
+    for steps in ["45", "1001", "1250"] {
+        succeeds(resume(&run, &["--steps", steps]));
+        assert_eq!(step(&run).to_string(), steps);
+    }
+    assert_same(&run, &whole);
+    assert!(log(&run).contains("resumed at step 25 of 45"), "{}", log(&run));
+    assert!(files(&run).contains_key("run_coords_0001.npy"));
+}
+
+/// The paths of a checkpoint are absolute, and others can be given.
+#[test]
+fn model_and_structures_are_found_again() {
+    let temporary = tempfile::tempdir().unwrap();
+    let [model, structures] = ["m", "s"].map(|name| temporary.path().join(name));
+    for (file, copy) in small_files().iter().zip([&model, &structures]) {
+        std::fs::copy(file, copy).unwrap();
+    }
+    let run = temporary.path().join("run");
+    let mut command = Command::new(PROGRAM);
+    command.current_dir(temporary.path());
+    command.args(["run", "--model", "m", "--structures", "s", "--backend", "reference"]);
+    succeeds({
+        command.args(["--replicas", "1", "--steps", "5", "-o", "run"]);
+        command
+    });
+    succeeds(resume(&run, &["--steps", "6"]));
+    std::fs::rename(&model, temporary.path().join("moved")).unwrap();
+    let said = fails(resume(&run, &["--steps", "7"]));
+    assert!(said.contains(model.to_str().unwrap()) && said.contains("No such file"), "{said}");
+    let moved = temporary.path().join("moved");
+    let paths = [moved.to_str().unwrap(), structures.to_str().unwrap()];
+    let given = ["--steps", "7", "--model", paths[0], "--structures", paths[1]];
+    succeeds(resume(&run, &given));
+    succeeds(resume(&run, &["--steps", "8"]));
+
+    let mut other = small::model();
+    other.schnet.as_mut().unwrap().embedding[0] += 1e-9;
+    write_model(&model, &other).unwrap();
+    let (before, state) = (files(&run), step(&run));
+    let given = ["--steps", "9", "--model", model.to_str().unwrap(), "--structures", paths[1]];
+    let said = fails(resume(&run, &given));
+    assert!(said.contains("model: found other values (SHA-256 "), "{said}");
+    let said = fails(resume(&run, &["--steps", "9", "--builtin"]));
+    assert!(said.contains("model: found other values"), "{said}");
+    assert_eq!((files(&run), step(&run)), (before, state));
+}
+
+#[test]
+fn a_damaged_checkpoint_falls_back_to_the_previous_one() {
+    let (temporary, run) = finished();
+    let whole = temporary.path().join("whole");
+    succeeds(start("reference", &["--steps", "40", "--save-interval", "10"], &whole));
+    // The previous checkpoint is that of step 20. Its files are shorter.
+    let mut bytes = std::fs::read(run.join(NEWEST)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    std::fs::write(run.join(NEWEST), &bytes).unwrap();
+    let said = stderr(&succeeds(resume(&run, &["--steps", "40"])));
+    assert!(said.contains(NEWEST) && said.contains("damaged"), "{said}");
+    assert!(said.contains("resumed at step 20 of 40"), "{said}");
+    assert_same(&run, &whole);
+    for name in [NEWEST, PREVIOUS] {
+        std::fs::write(run.join(name), &bytes[..middle]).unwrap();
+    }
+    let before = files(&run);
+    let said = fails(resume(&run, &["--steps", "50"]));
+    assert!(said.contains(NEWEST) && said.contains(PREVIOUS), "{said}");
+    assert_eq!(files(&run), before);
+}
+
+/// Somebody has shortened a file: the previous checkpoint may fit it.
+#[test]
+fn a_file_that_is_too_short_falls_back_to_the_previous_checkpoint() {
+    let temporary = tempfile::tempdir().unwrap();
+    let [run, whole] = ["run", "whole"].map(|name| temporary.path().join(name));
+    let arguments = ["--save-interval", "10", "--checkpoint-interval", "10"];
+    succeeds(start("reference", &[&["--steps", "20"], &arguments[..]].concat(), &run));
+    succeeds(start("reference", &[&["--steps", "40"], &arguments[..]].concat(), &whole));
+    let shorten = |name: &str, by: u64| {
+        let file = std::fs::OpenOptions::new().write(true).open(run.join(name)).unwrap();
+        let length = file.metadata().unwrap().len();
+        file.set_len(length.saturating_sub(by)).unwrap();
+    };
+    shorten("replica_0001.xtc", 4);
+    let said = stderr(&succeeds(resume(&run, &["--steps", "40"])));
+    assert!(said.contains("replica_0001.xtc: length: found"), "{said}");
+    assert!(said.contains("resumed at step 10 of 40"), "{said}");
+    assert_same(&run, &whole);
+    shorten("energies.csv", 1_000_000);
+    let before = files(&run);
+    let said = fails(resume(&run, &["--steps", "50"]));
+    assert!(said.contains("energies.csv: length: found 0"), "{said}");
+    assert_eq!(files(&run), before);
+    std::fs::remove_file(run.join("run_coords_0000.npy")).unwrap();
+    std::fs::write(run.join("energies.csv"), "x".repeat(5000)).unwrap();
+    let said = fails(resume(&run, &["--steps", "50"]));
+    assert!(said.contains("run_coords_0000.npy"), "{said}");
+}
+
+#[test]
+fn a_folder_without_a_run_is_an_error() {
+    let temporary = tempfile::tempdir().unwrap();
+    for folder in [temporary.path().to_owned(), temporary.path().join("none")] {
+        let said = fails(resume(&folder, &[]));
+        assert!(said.contains("checkpoint: found none"), "{said}");
+    }
+    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
+}
+
+/// Settings come from the checkpoint: options that would be ignored are refused.
+#[test]
+fn settings_cannot_be_changed() {
+    for option in ["--dt", "--seed", "--replicas", "--temperature", "--friction", "--output"] {
+        let mut command = resume(Path::new("run"), &[option, "1"]);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains(option), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn another_backend_goes_on_with_a_warning() {
+    let (_temporary, run) = finished();
+    let said = stderr(&succeeds(resume(&run, &["--steps", "30", "--backend", "cpu"])));
+    assert!(said.contains("bits may differ") && log(&run).contains("bits may differ"), "{said}");
+    // The run stays there.
+    let said = stderr(&succeeds(resume(&run, &["--steps", "35"])));
+    assert!(!said.contains("bits may differ") && said.contains("device: cpu"), "{said}");
+    let said = stderr(&succeeds(resume(&run, &["--steps", "40", "--backend", "wgpu"])));
+    assert!(said.contains("bits may differ"), "{said}");
+}
+
+/// Mixed precision becomes f32 on the CPU.
+#[test]
+fn mixed_precision_goes_on_in_f32_on_the_cpu() {
+    let temporary = tempfile::tempdir().unwrap();
+    let run = temporary.path().join("run");
+    let arguments = ["--steps", "3", "--precision", "mixed"];
+    succeeds(start("wgpu", &arguments, &run));
+    let said = stderr(&succeeds(resume(&run, &["--steps", "6"])));
+    assert!(!said.contains("warning"), "{said}");
+    let said = stderr(&succeeds(resume(&run, &["--steps", "9", "--backend", "cpu"])));
+    assert!(said.contains("in f32, but") && said.contains("in mixed: "), "{said}");
+}
+
+#[test]
+fn two_runs_do_not_write_into_one_folder() {
+    let temporary = tempfile::tempdir().unwrap();
+    let run = temporary.path().join("run");
+    let mut command = start("reference", &["--steps", "100000000"], &run);
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    wait_for("checkpoint", || run.join(NEWEST).exists());
+    let said = fails(resume(&run, &[]));
+    assert!(said.contains(run.to_str().unwrap()) && said.contains("another run writes"), "{said}");
+    let said = fails(start("reference", &["--steps", "5"], &run));
+    assert!(said.contains(run.to_str().unwrap()) && said.contains("already exists"), "{said}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // The lock is free again.
+    let steps = (step(&run) + 3).to_string();
+    succeeds(resume(&run, &["--steps", &steps]));
+}
+
+#[test]
+fn the_time_of_a_run_can_be_limited() {
+    let temporary = tempfile::tempdir().unwrap();
+    let run = temporary.path().join("run");
+    let clock = Instant::now();
+    let arguments = ["--steps", "100000000", "--max-hours", "0.0003"];
+    let output = start("reference", &arguments, &run).output().unwrap();
+    assert!(clock.elapsed() < Duration::from_secs(20), "{:?}", clock.elapsed());
+    assert_eq!(output.status.code(), Some(75), "{}", stderr(&output));
+    assert!(log(&run).contains("stopped by --max-hours at step "), "{}", log(&run));
+    let done = step(&run);
+    let output = resume(&run, &["--max-hours", "0.0003"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(75), "{}", stderr(&output));
+    assert!(step(&run) > done);
+    for bad in ["0", "-1", "nan"] {
+        let said = fails(resume(&run, &["--max-hours", bad]));
+        assert!(said.contains("max-hours: found"), "{said}");
+    }
+}
+
+/// A limit of the size of files stands for a full disk: the run ends with one error, and goes on
+/// when there is room.
+#[test]
+fn a_run_goes_on_after_a_full_disk() {
+    let temporary = tempfile::tempdir().unwrap();
+    let whole = temporary.path().join("whole");
+    let arguments = ["--steps", "350", "--save-interval", "1", "--checkpoint-interval", "50"];
+    succeeds(start("reference", &arguments, &whole));
+    let limited = |mut command: Command, bytes: u64| {
+        let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+        let set = move || match unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        };
+        // SAFETY: the closure only makes a system call.
+        unsafe { command.pre_exec(set) };
+        fails(command)
+    };
+    // An array of coordinates has 43,328 bytes.
+    for (limit, step_before) in [(12_000, 0), (44_000, 200)] {
+        let run = temporary.path().join(limit.to_string());
+        let said = limited(start("reference", &arguments, &run), limit);
+        assert!(said.contains("File too large"), "{said}");
+        assert!(step(&run) >= step_before || step_before == 0, "{}", step(&run));
+        let said = limited(resume(&run, &[]), limit);
+        assert!(said.contains("File too large"), "{said}");
+        succeeds(resume(&run, &[]));
+        assert_same(&run, &whole);
+    }
+    // The first checkpoint does not fit: nothing is left.
+    let run = temporary.path().join("none");
+    let command = with_system("run", &["--replicas", "100", "--steps", "5"], &run);
+    let said = limited(command, 9000);
+    assert!(said.contains(NEWEST) && said.contains("File too large"), "{said}");
+    assert!(!run.exists());
+}
