@@ -306,6 +306,65 @@ fn overflows_do_not_show(backend: &Backend) {
     assert!(alone.exchanged.tally[1] > 0, "{:?}", alone.exchanged.tally);
 }
 
+/// Draws the positions of [`springs`] from exp(−β k r²).
+fn draw_positions(system: &System, round: u64, state: &mut State) {
+    for (r, beta) in state.beta.iter().enumerate() {
+        // k r² = ½ x²/(β σ²)
+        let sigma = (1.0 / (4.0 * beta)).sqrt();
+        let x = normal3(5, Stream::Model, r as u32, round, 0);
+        state.positions[system.beads(r).end - 1] = x.map(|x| sigma * x);
+    }
+}
+
+/// Exchanges keep the distribution of each state: the mean of k r² stays 3/2 kT, with the variance
+/// 3/2 (kT)², and that of the kinetic energy of two beads stays 3 kT, with the variance 3 (kT)².
+/// The inverse factor of the velocities would shift the latter by tens of percent.
+#[test]
+fn both_mixings_keep_the_distributions() {
+    const ROUNDS: u64 = 20;
+    let (beta, copies) = ([2.0, 1.5, 1.1, 0.8], 250);
+    for mixing in MIXINGS {
+        let exchange = Exchange::copies(mixing, &beta, copies);
+        let (system, dynamics, mut state) = start(beta.len() * copies, exchange);
+        let mut engine = common::cpu().moving(system.clone(), &dynamics, &state);
+        let masses = system.masses();
+        let mut sums = [[0.0; 2]; 4];
+        for round in 0..ROUNDS {
+            draw_positions(&system, round, &mut state);
+            for (r, beta) in state.beta.iter().enumerate() {
+                for bead in system.beads(r) {
+                    let thermal = (1.0 / (beta * masses[bead])).sqrt();
+                    let xi = normal3(6, Stream::Model, bead as u32, round, 0);
+                    state.velocities[bead] = xi.map(|xi| thermal * xi);
+                }
+            }
+            engine.set_state(&state).unwrap();
+            engine.exchange().unwrap();
+            let potential = engine.potential().unwrap();
+            state = engine.state().unwrap();
+            for (r, label) in state.exchanged.label.iter().enumerate() {
+                let square = |v: [f64; 3]| v.iter().map(|v| v * v).sum::<f64>();
+                let kinetic = |bead: usize| 0.5 * masses[bead] * square(state.velocities[bead]);
+                let sums = &mut sums[*label as usize];
+                sums[0] += potential[r];
+                sums[1] += system.beads(r).map(kinetic).sum::<f64>();
+            }
+        }
+        let samples = copies as f64 * ROUNDS as f64;
+        for (k, sums) in sums.iter().enumerate() {
+            for (sum, shape) in sums.iter().zip([1.5, 3.0]) {
+                let (found, expected) = (sum / samples, shape / beta[k]);
+                let sigma = shape.sqrt() / beta[k] / samples.sqrt();
+                let apart = (found - expected).abs() / sigma;
+                assert!(apart < 4.0, "{mixing:?}, state {k}: {found}, not {expected} ± {sigma}");
+            }
+        }
+        let tally = &state.exchanged.tally;
+        let accepted: u32 = (0..copies).map(|l| tally[16 * l + 1]).sum();
+        assert!(accepted > 1000, "{mixing:?}: {accepted}");
+    }
+}
+
 /// The energy k r² of a spring in three dimensions has the distribution Gamma(3/2, β). A try is
 /// accepted with the probability 2 P(U_cold > U_hot), which has a closed form.
 #[test]
@@ -318,12 +377,7 @@ fn springs_exchange_with_the_known_probability() {
     let backend = common::cpu();
     let mut engine = backend.moving(system.clone(), &dynamics, &state);
     for round in 0..ROUNDS {
-        for (r, beta) in state.beta.iter().enumerate() {
-            // k r² = ½ x²/σ² k_B T
-            let sigma = (1.0 / (4.0 * beta)).sqrt();
-            let x = normal3(5, Stream::Model, r as u32, round, 0);
-            state.positions[system.beads(r).end - 1] = x.map(|x| sigma * x);
-        }
+        draw_positions(&system, round, &mut state);
         engine.set_state(&state).unwrap();
         engine.exchange().unwrap();
         state = engine.state().unwrap();
