@@ -150,6 +150,9 @@ impl Error {
                 "the device was lost in {during}: {message}; run again from the last saved state, \
                  with fewer replicas if the driver ended a job that took too long"
             ),
+            Error::BlowUp { replica, last_step: 0, what, .. } => {
+                write!(to, "replica {replica}: {what}; relax the start, or try a smaller time step")
+            }
             Error::BlowUp { replica, first_step, last_step, what } => write!(
                 to,
                 "replica {replica} blew up between step {first_step} and step {last_step}: {what}; \

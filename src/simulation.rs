@@ -27,6 +27,7 @@
 //! # Ok::<(), flashschnet::Error>(())
 //! ```
 
+mod clash;
 mod observer;
 mod start;
 
@@ -73,7 +74,8 @@ impl Simulation {
     ///
     /// # Errors
     /// [`Error::Invalid`] names the first wrong value of the model, the structures or the settings;
-    /// errors of the device.
+    /// [`Error::BlowUp`] a start whose forces would throw a bead away in the first step; errors of
+    /// the device.
     pub fn new(
         model: &Model,
         structures: &[Structure],
@@ -101,6 +103,7 @@ impl Simulation {
         let state = start::state((structures, &numbers), &system, settings, &dynamics)?;
         let mut engine = engine(system.clone(), &dynamics)?;
         engine.set_state(&state)?;
+        clash::check(&mut *engine, &system, &dynamics, &state.beta)?;
         let masses = system.masses();
         Ok(Simulation { engine, system, masses, dynamics, observers: Vec::new(), step: 0 })
     }

@@ -294,6 +294,22 @@ fn wrong_settings_are_named() {
     assert!(error.starts_with("structure 1, positions[4]"), "{error}");
 }
 
+/// A bead far from its neighbors: the message names it and the term that pulls it back.
+#[test]
+fn a_start_that_clashes_is_refused_at_step_0() {
+    let (model, mut structures) = (small::model(), small::structures());
+    structures.truncate(1);
+    structures[0].positions[7][0] += 400.0;
+    for backend in [reference(), Backend::open(BackendKind::Cpu, None).unwrap()] {
+        let error = Simulation::new(&model, &structures, &replicas(1), &backend).err();
+        let error = error.expect("is refused");
+        assert!(matches!(error, Error::BlowUp { replica: 0, last_step: 0, .. }), "{error}");
+        let said = error.to_string();
+        assert!(said.starts_with("replica 0: the start clashes: "), "{said}");
+        assert!(said.contains("bonds pushes bead 7 with "), "{said}");
+    }
+}
+
 /// β m v² has mean 1 and variance 2. With 14,400 components five standard errors are 6 %.
 #[test]
 fn initial_velocities_are_maxwell_and_boltzmanns() {
