@@ -10,7 +10,8 @@ use crate::structure::{Structure, Topologies, Topology, in_structure};
 /// Refuses a molecule whose bead types or tuples differ from the first molecule's, if a prior has
 /// [`PriorParameters::PerTuple`] parameters for these tuples. Such parameters fit one molecule
 /// only, even if the numbers of tuples agree.
-fn check_specialised(model: &Model, first: &Topology, other: &Topology) -> Result<()> {
+#[doc(hidden)]
+pub fn check_specialised(model: &Model, first: &Topology, other: &Topology) -> Result<()> {
     let list = |of: &Topology, name: &str| {
         let list = of.lists.iter().find(|list| list.name == name);
         list.map_or_else(Vec::new, |list| list.tuples.clone())

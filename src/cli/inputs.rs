@@ -9,6 +9,7 @@ use flashschnet::io::import::{Import, combine, import};
 use flashschnet::io::load_structures;
 use flashschnet::model::Model;
 use flashschnet::structure::Structure;
+use flashschnet::system::check_specialised;
 use flashschnet::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -134,6 +135,12 @@ pub(super) fn load(
     let mut all = Vec::new();
     for path in structures {
         let of_file = load_structures(path)?;
+        // Parameters per tuple fit only the molecule that the model file holds with them.
+        if let Some(own) = own.as_ref().and_then(|own| own.first()) {
+            for structure in &of_file {
+                check_specialised(&network, &own.topology, &structure.topology).of_file(path)?;
+            }
+        }
         if structures.len() > 1 && !of_file.is_empty() {
             let last = all.len() + of_file.len() - 1;
             log::info!("{}: structures {} to {last}", printable(path.display()), all.len());
