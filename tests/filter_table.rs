@@ -6,6 +6,7 @@ use flashschnet::model::FilterTable;
 use flashschnet::ops::{Graph, Ops};
 use flashschnet::reference::{Reference, ReferenceOps};
 
+use crate::common::small_schnet;
 use crate::common::{
     self, ACTIVATIONS, assert_close, bases, chains, cutoffs, farthest_apart, hot, schnet, truth,
 };
@@ -106,4 +107,15 @@ fn a_tolerance_no_table_can_meet_is_refused() {
     for tolerance in [0.0, -1.0, f64::NAN, 1e-30] {
         assert!(FilterTable::new(&network, tolerance).is_err(), "{tolerance}");
     }
+}
+
+/// A radial function so narrow that it stands between the sampled distances must not be missed.
+#[test]
+fn a_table_does_not_miss_a_narrow_function() {
+    let mut schnet = small_schnet();
+    let offset = (0..schnet.radial_basis.n_rbf()).map(|k| 3.79985 + 1e-3 * k as f64).collect();
+    let coeff = -0.5 / (3e-4_f64 * 3e-4);
+    schnet.radial_basis.functions = flashschnet::model::RadialFunctions::Gaussian { coeff, offset };
+    let error = flashschnet::model::FilterTable::new(&schnet, 1e-6).unwrap_err().to_string();
+    assert!(error.contains("--filter exact"), "{error}");
 }

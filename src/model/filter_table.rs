@@ -284,10 +284,28 @@ struct Piece {
     error: [f64; 2],
 }
 
+/// The intervals that a cell needs for its narrowest radial function to show in the sampled errors:
+/// none is wider than two standard deviations of the function. At least 1.
+fn least_intervals(schnet: &SchNet, [start, end]: [f64; 2]) -> usize {
+    let basis = &schnet.radial_basis;
+    if basis.cutoff.envelope().value_and_slope(0.5 * (start + end)).0 == 0.0 {
+        return 1;
+    }
+    let form = basis.form();
+    let steepest = largest([start, end].map(|d| form.coordinate(d).1.abs()));
+    let sharpest = largest(form.sharpness.iter().copied());
+    // A sharpness of 0 gives 0, and NaN as well.
+    (((end - start) * steepest * (0.5 * sharpest).sqrt()).ceil() as usize).max(1)
+}
+
 impl Piece {
     /// The piece with the fewest intervals whose slope error is within the tolerance.
     fn within(schnet: &SchNet, ends: [f64; 2], survey: &Survey, tolerance: f64) -> Result<Self> {
-        let (mut n, mut too_few) = (8, 0);
+        let least = least_intervals(schnet, ends);
+        if least > MOST_INTERVALS / 4 {
+            return Err(too_steep(tolerance));
+        }
+        let (mut n, mut too_few) = (least.max(8), least - 1);
         let mut best: Option<Self> = None;
         loop {
             let piece = Piece::new(schnet, ends, n, survey);
