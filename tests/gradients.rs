@@ -2,7 +2,7 @@
 //! values, to 1e-7 of the largest component.
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flashschnet::diagnose::verify;
 use flashschnet::diagnose::verify::Options;
@@ -195,7 +195,8 @@ fn forces_from_a_coarse_table_are_the_derivatives() {
 #[test]
 fn forces_of_the_cloud_cases_are_the_derivatives() {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data"));
-    for case in verify::cases_at(folder).unwrap() {
+    let is_static = |case: &PathBuf| !case.ends_with("pt_exchange.json");
+    for case in verify::cases_at(folder).unwrap().into_iter().filter(is_static) {
         // The verifier only serves to build the system of the case.
         let system = RefCell::new(None);
         verify::verify_file(&case, Options::default(), &|built, _| {
