@@ -1,9 +1,9 @@
 //! Checkpoints: all that a run needs to continue with the same bits.
 //!
 //! ```no_run
-//! # fn main() -> flashschnet::Result<()> {
-//! # let (model, structures): (flashschnet::Model, Vec<flashschnet::Structure>) = todo!();
-//! # let (settings, folder) = (flashschnet::Settings::default(), std::path::Path::new("run"));
+//! # use flashschnet::{Model, Result, Settings, Structure};
+//! # use std::path::Path;
+//! # fn run(model: Model, structures: Vec<Structure>, settings: Settings, folder: &Path) -> Result<()> {
 //! use flashschnet::checkpoint::{Checkpoint, Identity};
 //! use flashschnet::{Backend, BackendKind, Simulation};
 //!

@@ -5,14 +5,15 @@ use crate::geometry::{MIN_DISTANCE, separation, square};
 use crate::largest::{largest, largest_by};
 use crate::model::PriorForm;
 use crate::system::{Molecule, System, Term};
+use crate::units;
 
 /// Refuses replicas whose energy is not defined, and warns of beads in one place that have one.
 /// Network and bonded priors exert no force along a direction that is not defined; a repulsion is
 /// infinite.
 ///
 /// # Errors
-/// [`Error::Overlap`] for two beads in one place with a repulsion between them, and for a replica
-/// with all beads in one place, as in the padding of a trajectory.
+/// [`Error::Overlap`] for two beads in one place with a repulsion between them, and for three beads
+/// or more in one place, as in the padding of a trajectory.
 pub(crate) fn check_overlaps(system: &System, positions: &[[f64; 3]]) -> Result<()> {
     for r in 0..system.n_replicas() {
         let (molecule, positions) = (system.molecule(r), &positions[system.beads(r)]);
@@ -73,9 +74,29 @@ fn repulsion_between<'a>(molecule: &'a Molecule, leader: &[u32]) -> Option<(&'a 
     })
 }
 
-/// Whether the form is infinite for two beads in one place.
+/// Whether the form is infinite for two beads in one place. The exponential repulsions are not.
 fn is_infinite_at_zero(form: PriorForm) -> bool {
     matches!(form, PriorForm::Repulsion | PriorForm::CutoffRepulsion)
+}
+
+/// The lightest bead that a coarse-grained model has in practice, in units of 418.4 amu, if its mass
+/// is given in amu by mistake.
+const LIGHTEST: f64 = 1.5;
+
+/// Describes masses that seem to be in amu. In the mass unit of [`crate::units`] a bead of 200 amu
+/// has a mass of 0.48.
+pub(crate) fn doubt_masses(molecule: &Molecule) -> Option<String> {
+    let lightest = molecule.masses.iter().copied().fold(f64::INFINITY, f64::min);
+    let heaviest = largest(molecule.masses.iter().copied());
+    (lightest > LIGHTEST).then(|| {
+        format!(
+            "the masses of a molecule of {} beads are {lightest} to {heaviest} in units of 418.4 amu, \
+             which is {:.0} to {:.0} amu; masses in amu must be divided by 418.4",
+            molecule.n_beads(),
+            lightest / units::AMU,
+            heaviest / units::AMU,
+        )
+    })
 }
 
 /// A bond this much longer than its rest length is no bond, Å.
@@ -84,8 +105,8 @@ const BROKEN: f64 = 10.0;
 /// Beyond this distance from 0 an f32 resolves less than 0.01 Å, the precision of a trajectory.
 pub(crate) const FAR: f64 = 81_920.0;
 
-/// What looks wrong about a replica's positions: the longest bond if it is far too long, as in a
-/// chain that was wrapped into a periodic cell, and coordinates too large for trajectories.
+/// Describes positions that look wrong: a bond that is far too long, as in a chain that was wrapped
+/// into a periodic cell, and coordinates too large for trajectories.
 pub(crate) fn doubts(molecule: &Molecule, positions: &[[f64; 3]]) -> Vec<String> {
     let bonds = molecule.terms.iter().filter(|term| term.form == PriorForm::HarmonicBond);
     let stretched = bonds.flat_map(|term| {

@@ -35,7 +35,7 @@ impl<'a> Scorer<'a> {
         self.batch
     }
 
-    /// What looks wrong about positions of the molecule of a replica of [`Scorer::system`]: a bond
+    /// Describes positions that look wrong for the molecule of a replica of [`Scorer::system`]: a bond
     /// that is far too long, or coordinates that trajectories cannot hold.
     ///
     /// # Panics

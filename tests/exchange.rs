@@ -474,7 +474,7 @@ fn simulation(kind: BackendKind) -> Simulation {
     Simulation::new(&model, &structures, &settings, &backend).unwrap()
 }
 
-/// What an observer saw: the labels of frames, and those after exchanges.
+/// The records of an observer: the labels of frames, and those after exchanges.
 #[derive(Debug, Default, PartialEq)]
 struct Seen {
     frames: Vec<(u64, Vec<u32>)>,

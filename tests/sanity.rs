@@ -65,8 +65,8 @@ fn beads_in_one_place_have_no_force_between_them(backend: &Backend) {
         let expected = expected.evaluate(terms).unwrap();
         let found = found.evaluate(terms).unwrap();
         assert!(expected.forces.as_flattened().iter().all(|f| f.is_finite()));
-        // See `scales` for mixed precision.
-        let tolerance = if mixed { 1e-2 } else { ENGINE };
+        // See `scales` for mixed precision of a network with random weights.
+        let tolerance = if mixed { 4e-3 } else { ENGINE };
         let what = format!("{terms:?}");
         assert_close(&what, &found.energy, &expected.energy, tolerance);
         let [found, expected] = [found, expected].map(|evaluation| evaluation.forces);

@@ -5,7 +5,7 @@ use flashschnet::engine::{Engine, Terms};
 use flashschnet::error::Error;
 use flashschnet::model::{Activation, Linear, SchNet};
 
-use crate::common::{Backend, chains_with, small_schnet, truth};
+use crate::common::{Backend, ENGINE, chains_with, small_schnet, truth};
 
 on_every_backend!(
     @ wgpu_emulated:
@@ -75,13 +75,14 @@ fn networks() -> Vec<(String, SchNet)> {
 }
 
 fn networks_of_any_scale_are_right_or_refused(backend: &Backend) {
-    check(backend, 3e-5);
+    check(backend, ENGINE);
 }
 
-/// The bound of mixed precision is 1e-3 of the rms of the forces of a trained network. This small
-/// network with random weights has errors of up to 3e-3.
+/// Twice the largest error found, 2.1e-3 of the rms of the forces: this network has random weights,
+/// and filters whose hidden channels are 300 lose digits in f16. The bound of mixed precision, 1e-3,
+/// is for trained networks.
 fn networks_of_any_scale_are_right_or_refused_in_16_bits(backend: &Backend) {
-    check(backend, 5e-3);
+    check(backend, 4e-3);
 }
 
 fn check(backend: &Backend, tolerance: f64) {

@@ -168,9 +168,8 @@ impl Report {
         let mut names = vec!["total".to_owned()];
         let mut terms = vec![Terms::Total];
         if with_terms {
-            let n_networks = usize::from(system.has_network());
-            for (k, name) in system.term_names().into_iter().enumerate() {
-                terms.push(k.checked_sub(n_networks).map_or(Terms::Network, Terms::Prior));
+            for (name, of_name) in Terms::of(system) {
+                terms.push(of_name);
                 names.push(name);
             }
         }

@@ -28,6 +28,13 @@ pub enum Terms {
 }
 
 impl Terms {
+    /// The single terms of a model with their names: the network, if there is one, then the priors.
+    pub fn of(system: &System) -> Vec<(String, Terms)> {
+        let network = system.has_network().then_some(Terms::Network);
+        let terms = network.into_iter().chain((0..).map(Terms::Prior));
+        system.term_names().into_iter().zip(terms).collect()
+    }
+
     /// Checks that the model has the term.
     ///
     /// # Errors
@@ -119,6 +126,27 @@ pub struct Reading {
     /// If wanted, [`Exchanged::label`] after each exchange since the state was set or the trace was
     /// read, at most the last [`TRACE`].
     pub trace: Vec<Vec<u32>>,
+}
+
+impl Reading {
+    /// A reading of an engine whose state is on the host, with an evaluation of the wanted terms.
+    pub(crate) fn on_host(
+        wanted: Wanted,
+        state: &State,
+        evaluation: Evaluation,
+        trace: &mut Trace,
+    ) -> Self {
+        let evaluation = match wanted.forces {
+            true => evaluation,
+            false => Evaluation { energy: evaluation.energy, ..Evaluation::default() },
+        };
+        Reading {
+            step: state.step,
+            state: wanted.state.then(|| state.clone()),
+            evaluation,
+            trace: if wanted.trace { trace.take() } else { Vec::new() },
+        }
+    }
 }
 
 /// Types that can go to another thread, on targets that have threads.

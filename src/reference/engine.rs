@@ -232,21 +232,13 @@ impl Engine for Reference {
 
     fn read(&mut self, wanted: Wanted) -> Result<Reading> {
         self.check()?;
-        let mut reading = Reading { step: self.state.step, ..Reading::default() };
+        let mut evaluation = Evaluation::default();
         if let Some(terms) = wanted.energies {
             terms.check(&self.system)?;
-            reading.evaluation = self.evaluation(terms, wanted.forces)?;
-        }
-        if !wanted.forces {
-            reading.evaluation =
-                Evaluation { energy: reading.evaluation.energy, ..Default::default() };
+            evaluation = self.evaluation(terms, wanted.forces)?;
         }
         self.last_good = self.state.step;
-        reading.state = wanted.state.then(|| self.state.clone());
-        if wanted.trace {
-            reading.trace = self.trace.take();
-        }
-        Ok(reading)
+        Ok(Reading::on_host(wanted, &self.state, evaluation, &mut self.trace))
     }
 
     fn memory(&self) -> Memory {

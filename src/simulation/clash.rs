@@ -3,7 +3,6 @@
 use crate::engine::{Dynamics, Engine, Integrator, Terms};
 use crate::error::{Error, Result};
 use crate::largest::largest_by;
-use crate::model::SCHNET;
 use crate::system::System;
 
 /// A start is refused if its forces alone move a bead farther than this in the first step, Å. That
@@ -37,15 +36,7 @@ pub(super) fn check(
         return Ok(());
     }
     let mut of_terms = Vec::new();
-    let mut n_priors = 0;
-    for name in system.term_names() {
-        let terms = match name.as_str() {
-            SCHNET => Terms::Network,
-            _ => {
-                n_priors += 1;
-                Terms::Prior(n_priors - 1)
-            }
-        };
+    for (name, terms) in Terms::of(system) {
         of_terms.push((name, length(engine.evaluate(terms)?.forces[bead])));
     }
     let worst = largest_by(of_terms, |(_, force)| *force);

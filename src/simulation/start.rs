@@ -7,7 +7,7 @@ use crate::model::Model;
 use crate::random::{Stream, normal3};
 use crate::sanity;
 use crate::structure::{Structure, in_structure};
-use crate::system::{Molecule, System};
+use crate::system::System;
 use crate::units;
 
 /// More beads than this in all replicas together are refused.
@@ -66,7 +66,8 @@ fn replica_ids(settings: &Settings) -> Result<std::ops::Range<u32>> {
     Ok(settings.first_replica..end)
 }
 
-/// The bytes of host memory for a bead: the state, a copy of it, and vectors for reading and writing.
+/// The bytes of host memory for a bead, an estimate: positions and velocities have 48, and a run
+/// holds about six copies of them, for the state, the engine, a reading and a frame.
 const BEAD_BYTES: u64 = 300;
 
 /// The number of the structure of each replica, and the system of them all.
@@ -102,29 +103,11 @@ pub(super) fn replicas(
         }
     }
     if settings.integrator.has_velocities() {
-        system.molecules.iter().for_each(warn_of_amu);
+        let doubts = system.molecules.iter().filter_map(sanity::doubt_masses);
+        doubts.for_each(|doubt| log::warn!("{doubt}"));
     }
     let system = system.select(numbers.iter().copied());
     Ok((numbers, system))
-}
-
-/// The lightest bead that a coarse-grained model has in practice, amu.
-const LIGHTEST: f64 = 1.5;
-
-/// Warns if the masses of a molecule seem to be in amu. In the mass unit of [`crate::units`] a bead of
-/// 200 amu has a mass of 0.48.
-fn warn_of_amu(molecule: &Molecule) {
-    let lightest = molecule.masses.iter().copied().fold(f64::INFINITY, f64::min);
-    let heaviest = molecule.masses.iter().copied().fold(0.0, f64::max);
-    if lightest > LIGHTEST {
-        log::warn!(
-            "the masses of a molecule of {} beads are {lightest} to {heaviest} in units of 418.4 amu, \
-             which is {:.0} to {:.0} amu; masses in amu must be divided by 418.4",
-            molecule.n_beads(),
-            lightest / units::AMU,
-            heaviest / units::AMU,
-        );
-    }
 }
 
 /// The dynamics of all replicas.

@@ -35,15 +35,29 @@ pub(in crate::gpu) fn filter_weights(schnet: &SchNet, block: &Interaction) -> Ve
 /// The number of distances for which the rounding of weights is optimised.
 const DISTANCES: usize = 512;
 
+/// The inputs of both layers of a filter network at [`DISTANCES`] distances: values and slopes.
+struct Samples {
+    distance: Vec<f64>,
+    basis: [Vec<f64>; 2],
+    hidden: [Vec<f64>; 2],
+}
+
+impl Samples {
+    fn new(schnet: &SchNet, block: &Interaction) -> Self {
+        let radius = schnet.neighbor_radius();
+        let distance: Vec<f64> =
+            (0..DISTANCES).map(|k| radius * (k as f64 + 0.5) / DISTANCES as f64).collect();
+        let (value, slope) = radial_basis(&schnet.radial_basis, &distance);
+        let hidden = hidden(schnet, block, &value, &slope).into();
+        Samples { distance, basis: [value, slope], hidden }
+    }
+}
+
 /// The two layers of a filter network with their weights multiplied by a power of two and rounded
 /// to f16, so that filters and their slopes change least; and the powers of two. They bring the
 /// largest weight of a layer into [2^14, 2^15).
-fn rounded(schnet: &SchNet, block: &Interaction) -> [(Linear, f64); 2] {
-    let radius = schnet.neighbor_radius();
-    let distance: Vec<f64> =
-        (0..DISTANCES).map(|k| radius * (k as f64 + 0.5) / DISTANCES as f64).collect();
-    let (basis, basis_slope) = radial_basis(&schnet.radial_basis, &distance);
-    let (hidden, hidden_slope) = hidden(schnet, block, &basis, &basis_slope);
+fn rounded(schnet: &SchNet, block: &Interaction, samples: &Samples) -> [(Linear, f64); 2] {
+    let (radius, distance) = (schnet.neighbor_radius(), &samples.distance);
     // The number of pairs at distance d grows with d². Errors count squared, so inputs get d.
     let share = |d: &f64| d / radius;
     let envelope = schnet.cutoff.envelope();
@@ -51,18 +65,16 @@ fn rounded(schnet: &SchNet, block: &Interaction) -> [(Linear, f64); 2] {
         distance.iter().map(share).collect(),
         distance.iter().map(|d| share(d) * envelope.value_and_slope(*d).0).collect(),
     ];
-    [
-        (&block.filter0, [basis, basis_slope], of_basis),
-        (&block.filter1, [hidden, hidden_slope], of_hidden),
-    ]
-    .map(|(layer, inputs, weight)| {
-        let power = power_for_f16(layer.weight.iter().copied());
-        let rows = inputs.iter().flat_map(|rows| rows.chunks_exact(layer.n_in).zip(&weight));
-        let rows = rows.map(|(row, weight)| row.iter().map(|x| x * weight).collect()).collect();
-        let mut scaled = layer.clone();
-        scaled.weight.iter_mut().for_each(|w| *w *= power);
-        (round_for(&scaled, rows), power)
-    })
+    [(&block.filter0, &samples.basis, of_basis), (&block.filter1, &samples.hidden, of_hidden)].map(
+        |(layer, inputs, weight)| {
+            let power = power_for_f16(layer.weight.iter().copied());
+            let rows = inputs.iter().flat_map(|rows| rows.chunks_exact(layer.n_in).zip(&weight));
+            let rows = rows.map(|(row, weight)| row.iter().map(|x| x * weight).collect()).collect();
+            let mut scaled = layer.clone();
+            scaled.weight.iter_mut().for_each(|w| *w *= power);
+            (round_for(&scaled, rows), power)
+        },
+    )
 }
 
 /// A layer with weights W rounded to f16 numbers Q so that Σ |(W - Q) x|² over the inputs x is
@@ -126,12 +138,12 @@ const MOST_ERROR: f64 = 1.0 / 256.0;
 
 /// Refuses weights and hidden layers that leave the range of f16, from which filters would be wrong
 /// without a word: evaluates the filters with the numbers that the kernels use.
-fn check_rounded(schnet: &SchNet, block: &Interaction, layers: &[(Linear, f64); 2]) -> Result<()> {
-    let radius = schnet.neighbor_radius();
-    let distance: Vec<f64> =
-        (0..DISTANCES).map(|k| radius * (k as f64 + 0.5) / DISTANCES as f64).collect();
-    let (basis, basis_slope) = radial_basis(&schnet.radial_basis, &distance);
-    let exact = hidden(schnet, block, &basis, &basis_slope);
+fn check_rounded(
+    schnet: &SchNet,
+    block: &Interaction,
+    samples: &Samples,
+    layers: &[(Linear, f64); 2],
+) -> Result<()> {
     let unscaled = |(layer, power): &(Linear, f64)| {
         let mut layer = layer.clone();
         layer.weight.iter_mut().for_each(|weight| *weight /= power);
@@ -139,12 +151,14 @@ fn check_rounded(schnet: &SchNet, block: &Interaction, layers: &[(Linear, f64); 
     };
     let [filter0, filter1] = [unscaled(&layers[0]), unscaled(&layers[1])];
     let stored = Interaction { filter0, ..block.clone() };
-    let found = hidden(schnet, &stored, &basis, &basis_slope);
+    let [basis, basis_slope] = &samples.basis;
+    let found: [Vec<f64>; 2] = hidden(schnet, &stored, basis, basis_slope).into();
     let power = slope_power(&schnet.radial_basis);
-    for (exact, found, power) in [(exact.0, found.0, 1.0), (exact.1, found.1, power)] {
+    let powers = [1.0, power];
+    for ((exact, found), power) in samples.hidden.iter().zip(found).zip(powers) {
         let in_f16 = |x: f64| f16::from_f64(x * power).to_f64() / power;
         let found: Vec<f64> = found.into_iter().map(in_f16).collect();
-        let exact = product(&block.filter1, &exact, false);
+        let exact = product(&block.filter1, exact, false);
         let found = product(&filter1, &found, false);
         let error = largest(exact.iter().zip(&found).map(|(a, b)| (a - b).abs()));
         let most = largest(exact.iter().map(|x| x.abs()));
@@ -167,8 +181,9 @@ pub(in crate::gpu) fn matrix_weights(
     schnet: &SchNet,
     block: &Interaction,
 ) -> Result<(Vec<u16>, Vec<f32>)> {
-    let layers = rounded(schnet, block);
-    check_rounded(schnet, block, &layers)?;
+    let samples = Samples::new(schnet, block);
+    let layers = rounded(schnet, block, &samples);
+    check_rounded(schnet, block, &samples, &layers)?;
     let [(filter0, power0), (filter1, power1)] = layers;
     let halves = matrices_of(&filter0).chain(matrices_of(&filter1)).collect();
     let [first, second] = [power0.recip(), power1.recip()];
