@@ -9,7 +9,7 @@ use std::time::Instant;
 use flashschnet::backend::{Backend, BackendKind};
 use flashschnet::builtin;
 use flashschnet::engine::{Engine, Exchange, Mixing, geometric};
-use flashschnet::simulation::{Exchanges, Settings, Simulation};
+use flashschnet::simulation::{Settings, Simulation};
 
 const RUNS: usize = 5;
 const ROUNDS: u64 = 20;
@@ -40,8 +40,8 @@ fn main() -> flashschnet::Result<()> {
         .or_else(|_| Backend::open(BackendKind::Wgpu, None))?
         .for_dynamics();
     for mixing in [Mixing::Neighbors, Mixing::AllPairs] {
-        let exchange = Exchange::copies(mixing, &geometric(300.0, 400.0, n_replicas)?, 1);
-        let exchange = Some(Exchanges { every: 1000, exchange });
+        let beta = geometric(300.0, 400.0, n_replicas)?;
+        let exchange = Some(Exchange::copies(mixing, &beta, 1));
         let settings = Settings { n_replicas, exchange, ..Settings::default() };
         let (model, structure) = (builtin::model(), builtin::structure());
         let mut simulation = Simulation::new(&model, &[structure], &settings, &backend)?;

@@ -39,7 +39,7 @@ use self::exchanging::Exchanging;
 use self::observer::Schedule;
 pub use self::observer::{Control, Frame, Observer};
 use self::pace::Pace;
-pub use self::start::{Exchanges, Settings};
+pub use self::start::Settings;
 
 use crate::backend::Backend;
 use crate::engine::{Dynamics, Engine, Evaluation, State, Terms, Wanted};

@@ -141,7 +141,7 @@ fn near_the_threshold_it_decides_as_in_f64(backend: &Backend) {
         expected.extend(if closer { [1, 0] } else { [0, 1] });
         ladders.push(Ladder { beta, walkers: vec![2 * l, 2 * l + 1] });
     }
-    let exchange = Exchange { mixing: Mixing::Neighbors, ladders };
+    let exchange = Exchange { every: 1, mixing: Mixing::Neighbors, ladders };
     let (system, dynamics, state) = start(2 * LADDERS, exchange);
     let found = backend.ops.exchange(&system, &dynamics, &energies, &given, &state).unwrap();
     let wrong: Vec<usize> =
@@ -183,7 +183,7 @@ fn only_members_of_a_ladder_take_part(backend: &Backend) {
         Ladder { beta: vec![1.5, 1.0], walkers: vec![4, 1] },
         Ladder { beta: vec![1.2], walkers: vec![3] },
     ];
-    let exchange = Exchange { mixing: Mixing::Neighbors, ladders };
+    let exchange = Exchange { every: 1, mixing: Mixing::Neighbors, ladders };
     let (system, dynamics, mut state) = start(5, exchange);
     state.beta[0] = 0.5;
     // The cold walker has the higher energy: the states are exchanged.
@@ -408,7 +408,7 @@ fn wrong_ladders_are_refused() {
         refuse(&dynamics, &state, "for replica exchange");
     }
     let with = |ladders: Vec<Ladder>| {
-        let exchange = Some(Exchange { mixing: Mixing::Neighbors, ladders });
+        let exchange = Some(Exchange { every: 1, mixing: Mixing::Neighbors, ladders });
         Dynamics { exchange, ..dynamics.clone() }
     };
     let ladder =
@@ -462,8 +462,8 @@ fn wrong_ladders_are_refused() {
 /// One ladder of three springs, with an exchange every 5 steps.
 fn simulation(kind: BackendKind) -> Simulation {
     let (model, structures) = springs(1);
-    let exchange = Exchange::copies(Mixing::Neighbors, &ladder(3), 1);
-    let exchange = Some(flashschnet::simulation::Exchanges { every: 5, exchange });
+    let exchange =
+        Some(Exchange { every: 5, ..Exchange::copies(Mixing::Neighbors, &ladder(3), 1) });
     let settings = Settings { n_replicas: 3, exchange, ..Settings::default() };
     let backend = match kind {
         BackendKind::Wgpu => {

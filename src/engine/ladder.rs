@@ -31,9 +31,12 @@ pub struct Ladder {
 }
 
 /// Independent ladders. Each replica belongs to one ladder or to none.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Exchange {
+    /// In a [`Simulation`](crate::Simulation), an exchange follows every step that is a multiple of
+    /// this, after the frame of that step.
+    pub every: u64,
     /// The pairs that try to exchange their states.
     pub mixing: Mixing,
     /// At least one.
@@ -97,14 +100,14 @@ impl Ladder {
 }
 
 impl Exchange {
-    /// `copies` independent ladders with the same temperatures. Replica k · `copies` + c starts in
-    /// state k of ladder c.
+    /// `copies` independent ladders with the same temperatures and an exchange every 1,000 steps.
+    /// Replica k · `copies` + c starts in state k of ladder c.
     pub fn copies(mixing: Mixing, beta: &[f64], copies: usize) -> Self {
         let ladder = |c: usize| Ladder {
             beta: beta.to_vec(),
             walkers: (0..beta.len()).map(|k| k * copies + c).collect(),
         };
-        Exchange { mixing, ladders: (0..copies).map(ladder).collect() }
+        Exchange { every: 1000, mixing, ladders: (0..copies).map(ladder).collect() }
     }
 
     /// Checks the ladders and their walkers.
@@ -112,6 +115,9 @@ impl Exchange {
     /// # Errors
     /// [`Error::Invalid`] names the first value that is wrong.
     pub fn check(&self, system: &System) -> Result<()> {
+        if self.every == 0 {
+            return Err(Error::invalid("every", 0, "at least one step between exchanges"));
+        }
         if self.ladders.is_empty() {
             return Err(Error::invalid("ladders", "none", "at least one"));
         }

@@ -1,8 +1,7 @@
 //! The schedule of replica exchange.
 
 use super::observer::{Observer, Schedule};
-use super::start::Exchanges;
-use crate::engine::{Engine, TRACE};
+use crate::engine::{Engine, Exchange, TRACE};
 use crate::error::Result;
 
 /// The exchanges of a run, and the steps of those whose labels were not read.
@@ -13,8 +12,8 @@ pub(super) struct Exchanging {
 }
 
 impl Exchanging {
-    pub(super) fn new(exchanges: Option<&Exchanges>) -> Result<Self> {
-        let schedule = exchanges.map(|exchanges| Schedule::new(exchanges.every, None));
+    pub(super) fn new(exchange: Option<&Exchange>) -> Result<Self> {
+        let schedule = exchange.map(|exchange| Schedule::new(exchange.every, None));
         Ok(Exchanging { schedule: schedule.transpose()?, unread: Vec::new() })
     }
 

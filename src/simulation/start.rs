@@ -30,17 +30,9 @@ pub struct Settings {
     /// The number of the first replica. It selects the structure and the random numbers: with
     /// `first_replica` 5, replica 5 moves alone as it does among others.
     pub first_replica: u32,
-    /// Replica exchange. It replaces `beta` for the replicas of its ladders.
-    pub exchange: Option<Exchanges>,
-}
-
-/// The exchanges of a run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Exchanges {
-    /// An exchange follows every step that is a multiple of this, after the frame of that step.
-    pub every: u64,
-    /// The ladders. Replicas are counted from 0 within the run.
-    pub exchange: Exchange,
+    /// Replica exchange. It replaces `beta` for the replicas of its ladders, which are counted from
+    /// 0 within the run.
+    pub exchange: Option<Exchange>,
 }
 
 impl Default for Settings {
@@ -117,7 +109,7 @@ pub(super) fn dynamics(settings: &Settings) -> Result<Dynamics> {
         dt: settings.dt,
         seed: settings.seed,
         replica_ids: replica_ids(settings)?.collect(),
-        exchange: settings.exchange.as_ref().map(|exchanges| exchanges.exchange.clone()),
+        exchange: settings.exchange.clone(),
     })
 }
 
