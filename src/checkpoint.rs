@@ -42,6 +42,8 @@
 //! | `backend`, `device` | kind of the backend, name of the GPU or `null` |
 //! | `filter` | `{"kind": "exact"}` or `{"kind": "table", "tolerance": 1e-6}` |
 //! | `precision` | `f32` or `mixed` |
+//! | `exchange` | `null`, or interval `every`, `mixing` (`neighbors` or `all_pairs`), the numbers of |
+//! | | `states` of the ladders, and the `count` of exchanges |
 //! | `sections` | data of other parts of a run, by the name of the part |
 //!
 //! | tensor | shape |
@@ -50,8 +52,18 @@
 //! | `origins` | (replicas, 3) |
 //! | `beta` | (replicas) |
 //! | `replica_ids` | `U32` (replicas) |
+//!
+//! With replica exchange also, ladder after ladder:
+//!
+//! | tensor | shape |
+//! |---|---|
+//! | `ladder_beta` | (states) |
+//! | `ladder_walkers` | `U32` (states), the replica that starts in each state |
+//! | `label`, `ends` | `U32` (replicas), as in [`Exchanged`] |
+//! | `tally` | `U32` (elements of the matrices), as in [`Exchanged`] |
 
 mod contents;
+mod exchange;
 mod files;
 
 pub use self::files::{NEWEST, PREVIOUS};
@@ -63,7 +75,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::backend::{Backend, BackendKind};
-use crate::engine::{Dynamics, Exchanged, Numerics, State};
+#[cfg(doc)]
+use crate::engine::Exchanged;
+use crate::engine::{Dynamics, Numerics, State};
 use crate::error::{Error, Result};
 use crate::io::native::{model_digest, structures_digest};
 use crate::io::{Reader, Writer};
@@ -72,6 +86,7 @@ use crate::simulation::{Settings, Simulation};
 use crate::structure::Structure;
 
 use self::contents::Contents;
+use self::exchange::ExchangeContents;
 
 const FORMAT: &str = "flashschnet-checkpoint";
 
@@ -150,13 +165,8 @@ impl Checkpoint {
     /// The checkpoint of a simulation at its present step.
     ///
     /// # Errors
-    /// See [`Simulation::state`]; [`Error::Unsupported`] for a run with replica exchange.
+    /// See [`Simulation::state`].
     pub fn new(simulation: &mut Simulation, identity: &Identity) -> Result<Self> {
-        if simulation.dynamics().exchange.is_some() {
-            let advice = "store its Simulation::state, and set it in a simulation with the same \
-                          settings";
-            return Err(Error::unsupported("a checkpoint of a run with replica exchange", advice));
-        }
         Ok(Checkpoint {
             state: simulation.state()?,
             dynamics: simulation.dynamics().clone(),
@@ -174,7 +184,7 @@ impl Checkpoint {
             beta: self.state.beta.clone(),
             seed: self.dynamics.seed,
             first_replica: self.dynamics.replica_ids.first().copied().unwrap_or_default(),
-            exchange: None,
+            exchange: self.dynamics.exchange.clone(),
         }
     }
 
@@ -221,7 +231,9 @@ impl Checkpoint {
         writer.numbers("beta", &[beta.len()], beta);
         let ids = &self.dynamics.replica_ids;
         writer.counts("replica_ids", &[ids.len()], ids.iter().copied());
-        writer.sealed(FORMAT, &Contents::of(self))
+        let exchange = self.dynamics.exchange.as_ref();
+        let exchange = exchange.map(|of| exchange::write(of, &self.state.exchanged, &mut writer));
+        writer.sealed(FORMAT, &Contents::of(self, exchange))
     }
 
     /// The checkpoint in the bytes of a file.
@@ -237,6 +249,9 @@ impl Checkpoint {
         let velocities = vectors(&mut reader, "velocities", Some(positions.len()))?;
         let origins = vectors(&mut reader, "origins", n_replicas)?;
         let beta = reader.numbers("beta", &[n_replicas])?;
+        let n_replicas = replica_ids.len();
+        let exchange = contents.exchange.map(|of| exchange::read(of, n_replicas, &mut reader));
+        let (exchange, exchanged) = exchange.transpose()?.unzip();
         reader.finish()?;
         let Contents { step, integrator, dt, seed, sections, .. } = contents;
         let Contents { model, structures, backend, device, filter, precision, .. } = contents;
@@ -247,9 +262,9 @@ impl Checkpoint {
                 origins,
                 beta,
                 step,
-                exchanged: Exchanged::default(),
+                exchanged: exchanged.unwrap_or_default(),
             },
-            dynamics: Dynamics { integrator, dt, seed, replica_ids, exchange: None },
+            dynamics: Dynamics { integrator, dt, seed, replica_ids, exchange },
             identity: Identity {
                 model,
                 structures,
@@ -297,7 +312,7 @@ fn wrong_section(name: &str, error: &serde_json::Error) -> Error {
 }
 
 impl Contents {
-    fn of(checkpoint: &Checkpoint) -> Self {
+    fn of(checkpoint: &Checkpoint, exchange: Option<ExchangeContents>) -> Self {
         let Checkpoint { state, dynamics, identity, sections } = checkpoint;
         Contents {
             step: state.step,
@@ -310,6 +325,7 @@ impl Contents {
             device: identity.device.clone(),
             filter: identity.numerics.filter,
             precision: identity.numerics.precision,
+            exchange,
             sections: sections.clone(),
         }
     }

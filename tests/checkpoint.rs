@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use flashschnet::checkpoint::{Checkpoint, Identity, NEWEST, PREVIOUS};
-use flashschnet::engine::Integrator;
+use flashschnet::engine::{Exchange, Integrator, Ladder, Mixing};
 use flashschnet::simulation::{Settings, Simulation};
 use flashschnet::{Backend, BackendKind, Error};
 
@@ -21,13 +21,21 @@ fn simulation(settings: &Settings) -> Simulation {
     Simulation::new(&small::model(), &small::structures(), settings, &reference()).unwrap()
 }
 
-/// The checkpoint of a few replicas after some steps, with numbers that no f32 holds.
+/// An exchange at every step between the first replica and the third, which have one molecule.
+fn exchange() -> Exchange {
+    let ladder = Ladder { beta: vec![1.7, 1.6], walkers: vec![2, 0] };
+    Exchange { every: 1, mixing: Mixing::AllPairs, ladders: vec![ladder] }
+}
+
+/// The checkpoint of a few replicas after some steps, with numbers that no f32 holds. Three
+/// replicas or more exchange states.
 fn checkpoint(n_replicas: usize) -> Checkpoint {
     let settings = Settings {
         n_replicas,
         seed: u64::MAX - 3,
         first_replica: 5,
         beta: (0..n_replicas).map(|r| 1.7 + 0.1 * r as f64).collect(),
+        exchange: (n_replicas > 2).then(exchange),
         ..Settings::default()
     };
     let mut simulation = simulation(&settings);
@@ -40,6 +48,7 @@ fn checkpoint(n_replicas: usize) -> Checkpoint {
 #[test]
 fn a_checkpoint_is_read_as_it_was_written() {
     let before = checkpoint(3);
+    assert_eq!((before.state.exchanged.count, before.state.exchanged.tally.len()), (3, 4));
     let after = Checkpoint::from_bytes(&before.to_bytes().unwrap()).unwrap();
     assert_eq!(before, after);
     let data: (u64, f64, String) = after.section("test").unwrap();
@@ -65,7 +74,8 @@ fn a_checkpoint_is_read_as_it_was_written() {
 #[test]
 fn a_run_continues_from_a_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = Settings { n_replicas: 3, first_replica: 2, ..Settings::default() };
+    let exchange = Some(exchange());
+    let settings = Settings { n_replicas: 3, first_replica: 2, exchange, ..Settings::default() };
     let mut whole = simulation(&settings);
     whole.run(20).unwrap();
     Checkpoint::new(&mut whole, &identity()).unwrap().save(folder.path()).unwrap();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::exchange::ExchangeContents;
 use crate::backend::BackendKind;
 use crate::engine::{Filter, Integrator, Precision};
 
@@ -26,6 +27,8 @@ pub(super) struct Contents {
     pub(super) filter: Filter,
     #[serde(with = "PrecisionName")]
     pub(super) precision: Precision,
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub(super) exchange: Option<ExchangeContents>,
     pub(super) sections: BTreeMap<String, serde_json::Value>,
 }
 
