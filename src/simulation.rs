@@ -32,6 +32,7 @@ mod exchanging;
 mod observer;
 mod pace;
 mod start;
+mod tuning;
 
 use std::time::Instant;
 

@@ -31,14 +31,14 @@ on_every_backend!(
 const MIXINGS: [Mixing; 2] = [Mixing::Neighbors, Mixing::AllPairs];
 
 /// `n` uniform numbers in (0, 1).
-fn uniforms(seed: u64, n: usize) -> Vec<f64> {
+pub(crate) fn uniforms(seed: u64, n: usize) -> Vec<f64> {
     let draws = (0..n as u64).map(|k| uniform4(seed, Stream::Model, 3, k, 0)[0]);
     draws.collect()
 }
 
 /// The model and `n` structures of two beads at a distance r, with the energy k r² and k = 2
 /// kcal/mol/Å².
-fn springs(n: usize) -> (Model, Vec<Structure>) {
+pub(crate) fn springs(n: usize) -> (Model, Vec<Structure>) {
     let spring = Prior {
         name: "spring".into(),
         form: PriorForm::HarmonicBond,
@@ -56,7 +56,7 @@ fn springs(n: usize) -> (Model, Vec<Structure>) {
 }
 
 /// The system of [`springs`], dynamics with these ladders, and a state with random velocities.
-fn start(n: usize, exchange: Exchange) -> (System, Dynamics, State) {
+pub(crate) fn start(n: usize, exchange: Exchange) -> (System, Dynamics, State) {
     let (model, structures) = springs(n);
     let system = System::new(&model, &structures).unwrap();
     let dynamics = Dynamics { exchange: Some(exchange), ..hot(n) };
@@ -72,7 +72,7 @@ fn ladder(n: usize) -> Vec<f64> {
 }
 
 /// Asserts that two states agree: labels and counts exactly, vectors within the tolerance.
-fn assert_same(what: &str, found: &State, expected: &State) {
+pub(crate) fn assert_same(what: &str, found: &State, expected: &State) {
     assert_eq!(found.exchanged, expected.exchanged, "{what}");
     assert_close(&format!("{what}: beta"), &found.beta, &expected.beta, 1e-6);
     for (name, found, expected) in [

@@ -12,6 +12,7 @@ mod cfconv;
 mod dense;
 mod exchange;
 mod integrate;
+mod ladder;
 mod neighbor;
 mod prior;
 mod radial;

@@ -14,8 +14,8 @@ use super::neighbor::Candidates;
 use super::network::{Network, Workspace};
 use super::prior::Sums;
 use crate::engine::{
-    Dynamics, Engine, Evaluation, FARTHEST, Filter, Integrator, Memory, Probe, Reading, State,
-    Terms, Trace, Wanted, check_positions, origins,
+    Dynamics, Engine, Evaluation, Exchange, FARTHEST, Filter, Integrator, Memory, Probe, Reading,
+    State, Terms, Trace, Wanted, check_positions, origins,
 };
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;
@@ -357,6 +357,10 @@ impl Engine for Cpu {
 
     fn exchange(&mut self) -> Result<()> {
         self.exchange_states(None)
+    }
+
+    fn set_ladders(&mut self, exchange: &Exchange) -> Result<()> {
+        self.dynamics.set_ladders(&self.system, exchange)
     }
 
     fn read(&mut self, wanted: Wanted) -> Result<Reading> {

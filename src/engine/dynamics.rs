@@ -151,6 +151,23 @@ impl Dynamics {
         self.exchange.as_ref().ok_or_else(none)
     }
 
+    /// Replaces the temperatures of all ladders.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for wrong temperatures, or other walkers or mixing than before.
+    pub(crate) fn set_ladders(&mut self, system: &System, exchange: &Exchange) -> Result<()> {
+        exchange.check(system)?;
+        let walkers = |exchange: &Exchange| -> Vec<Vec<usize>> {
+            exchange.ladders.iter().map(|ladder| ladder.walkers.clone()).collect()
+        };
+        let own = self.exchange()?;
+        if own.mixing != exchange.mixing || walkers(own) != walkers(exchange) {
+            return Err(Error::invalid("ladders", "other walkers or mixing", "those of the run"));
+        }
+        self.exchange = Some(exchange.clone());
+        Ok(())
+    }
+
     /// Checks a state for these dynamics.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The contract of a backend: it holds the state of all replicas and advances it.
 
 mod dynamics;
+mod equalize;
 mod exchange;
 mod ladder;
 mod numerics;
@@ -197,6 +198,13 @@ pub trait Engine: std::fmt::Debug + Shared {
     /// # Errors
     /// [`Error::Invalid`] for dynamics without exchange, and errors of the device.
     fn exchange(&mut self) -> Result<()>;
+
+    /// Replaces the temperatures of the states of all ladders. The state must be set before the next
+    /// step.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for wrong temperatures, or other walkers or mixing than before.
+    fn set_ladders(&mut self, exchange: &Exchange) -> Result<()>;
 
     /// Waits for the device and reads the wanted parts of the present state.
     ///

@@ -23,7 +23,8 @@ use super::step::Step;
 use super::tuning::LOOK_STEPS;
 use crate::crowd;
 use crate::engine::{
-    Dynamics, Engine, FARTHEST, Memory, Numerics, Probe, Reading, State, Wanted, check_positions,
+    Dynamics, Engine, Exchange, FARTHEST, Memory, Numerics, Probe, Reading, State, Wanted,
+    check_positions,
 };
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;
@@ -344,6 +345,10 @@ impl Engine for GpuEngine {
         self.dynamics.exchange()?;
         self.keep()?;
         self.submit_exchange()
+    }
+
+    fn set_ladders(&mut self, exchange: &Exchange) -> Result<()> {
+        self.replace_ladders(exchange)
     }
 
     fn read(&mut self, wanted: Wanted) -> Result<Reading> {

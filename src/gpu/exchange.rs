@@ -8,7 +8,7 @@ use super::kernel::{Dispatch, Kernel, scope};
 use super::params::{Rung, wide, words};
 use super::state::ReplicaState;
 use crate::engine::{
-    Dynamics, Exchange, Exchanged, MOST_STATES, Mixing, NO_LABEL, Reading, TRACE, Wanted,
+    Dynamics, Exchange, Exchanged, Ladder, MOST_STATES, Mixing, NO_LABEL, Reading, TRACE, Wanted,
 };
 use crate::error::Result;
 
@@ -19,6 +19,8 @@ pub(super) struct Exchanges {
     moving: Moving,
     /// A copy of `moving` from before the pending steps.
     kept: Moving,
+    /// The states of all ladders.
+    rung: Buffer<Rung>,
     /// 2⁶⁴ u of given uniform numbers u, low and high word.
     given: Buffer<[u32; 2]>,
     /// The labels after the last exchanges, `[TRACE, n_replicas]`.
@@ -76,20 +78,19 @@ impl Exchanges {
     ) -> Result<Option<Self>> {
         let Some(exchange) = &dynamics.exchange else { return Ok(None) };
         let n_replicas = state.n_replicas();
-        let (mut ladders, mut rungs, mut n_words) = (Vec::new(), Vec::new(), 0);
+        let (mut ladders, mut first, mut n_words) = (Vec::new(), 0, 0);
         for ladder in &exchange.ladders {
             let n = ladder.n_states();
             let id = dynamics.replica_ids[ladder.walkers[0]];
-            ladders.push([rungs.len() as u32, n as u32, id, n_words as u32]);
-            let rung = |(beta, walker): (&f64, &usize)| Rung::new(*beta, *walker as u32);
-            rungs.extend(ladder.beta.iter().zip(&ladder.walkers).map(rung));
+            ladders.push([first as u32, n as u32, id, n_words as u32]);
+            first += n;
             n_words += COUNT_WORDS + n * n;
         }
         let moving = Moving::new(device, n_replicas, n_words)?;
         let kept = Moving::new(device, n_replicas, n_words)?;
         // First rung, states, number for the random numbers, first word in the tally.
         let ladder = Buffer::from_slice(device, "ladder", &ladders)?;
-        let rung = Buffer::from_slice(device, "rung", &rungs)?;
+        let rung = Buffer::from_slice(device, "rung", &rungs(exchange))?;
         let most_tries = exchange.all_tries(0).max(exchange.all_tries(1));
         let given = Buffer::zeroed(device, "given", most_tries)?;
         // The factor of the velocities and kT of each replica after the latest exchange.
@@ -118,6 +119,7 @@ impl Exchanges {
             exchange: exchange.clone(),
             moving,
             kept,
+            rung,
             given,
             trace,
             n_replicas,
@@ -142,6 +144,11 @@ impl Exchanges {
         (self.count, self.traced) = (*count, *count);
         self.pending.clear();
         Ok(())
+    }
+
+    /// Replaces the temperatures of the states.
+    pub(super) fn set_rungs(&self, device: &Device, exchange: &Exchange) -> Result<()> {
+        self.rung.write(device, &rungs(exchange))
     }
 
     /// Replaces the uniform numbers.
@@ -214,4 +221,13 @@ impl Exchanges {
         self.count -= pending.len() as u64;
         pending
     }
+}
+
+/// The states of all ladders, ladder after ladder.
+fn rungs(exchange: &Exchange) -> Vec<Rung> {
+    let of_ladder = |ladder: &Ladder| {
+        let states = ladder.beta.iter().zip(&ladder.walkers);
+        states.map(|(beta, walker)| Rung::new(*beta, *walker as u32)).collect::<Vec<_>>()
+    };
+    exchange.ladders.iter().flat_map(of_ladder).collect()
 }

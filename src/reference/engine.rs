@@ -2,8 +2,8 @@
 
 use super::{integrate, network, prior};
 use crate::engine::{
-    Dynamics, Engine, Evaluation, FARTHEST, Filter, Integrator, KernelTime, Memory, Probe, Reading,
-    State, Terms, Trace, Wanted, check_given, check_positions, exchange, origins,
+    Dynamics, Engine, Evaluation, Exchange, FARTHEST, Filter, Integrator, KernelTime, Memory,
+    Probe, Reading, State, Terms, Trace, Wanted, check_given, check_positions, exchange, origins,
 };
 use crate::error::{Error, Result};
 use crate::model::FilterTable;
@@ -228,6 +228,10 @@ impl Engine for Reference {
         exchange(&self.system, &self.dynamics, &energies, &[], &mut self.state)?;
         self.trace.push(&self.state.exchanged.label);
         Ok(())
+    }
+
+    fn set_ladders(&mut self, exchange: &Exchange) -> Result<()> {
+        self.dynamics.set_ladders(&self.system, exchange)
     }
 
     fn read(&mut self, wanted: Wanted) -> Result<Reading> {

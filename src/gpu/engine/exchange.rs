@@ -2,7 +2,7 @@
 
 use super::super::kernel::{record, run};
 use super::GpuEngine;
-use crate::engine::check_given;
+use crate::engine::{Exchange, check_given};
 use crate::error::Result;
 
 impl GpuEngine {
@@ -39,6 +39,16 @@ impl GpuEngine {
             Some(earlier) => self.device.wait_for(earlier, "exchanging"),
             None => Ok(()),
         }
+    }
+
+    /// Replaces the temperatures of the states.
+    pub(super) fn replace_ladders(&mut self, exchange: &Exchange) -> Result<()> {
+        // Pending exchanges that must be repeated need the old temperatures.
+        if self.has_pending() {
+            self.look()?;
+        }
+        self.dynamics.set_ladders(&self.system, exchange)?;
+        self.exchanges.iter().try_for_each(|exchanges| exchanges.set_rungs(&self.device, exchange))
     }
 
     /// Restores the state from before the pending steps and exchanges, and submits them again.
