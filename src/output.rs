@@ -1,24 +1,27 @@
 //! The output folder of a run.
 
+mod exchange_files;
 mod folder_lock;
 mod lengths;
 mod names;
 mod new_paths;
 mod run_log;
+mod trajectories;
 
 use std::fmt::{Display, Write as _};
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
-
+use self::exchange_files::ExchangeFiles;
+pub use self::exchange_files::ExchangeLengths;
 pub use self::folder_lock::FolderLock;
 pub use self::lengths::Lengths;
 use self::new_paths::NewPaths;
 use self::run_log::RunLog;
+use self::trajectories::Trajectories;
+pub use self::trajectories::TrajectoriesBy;
+use crate::engine::{Dynamics, Exchange, Exchanged, NO_LABEL, State};
 use crate::error::{Error, Result, printable};
-use crate::io::{
-    GrowingFile, NpyWriter, XtcWriter, check_free, sync_folder, topology_pdb, write_new,
-};
+use crate::io::{GrowingFile, NpyWriter, sync_folder, topology_pdb, write_new};
 use crate::simulation::{Frame, Simulation};
 use crate::system::System;
 
@@ -27,17 +30,24 @@ use crate::system::System;
 pub struct OutputOptions {
     /// Write arrays in mlcg's layout too.
     pub npy: bool,
+    /// The trajectories to write.
+    pub trajectories: TrajectoriesBy,
 }
-
-const HEADER: &str =
-    "step,time_ps,replica,potential_kcal_per_mol,kinetic_kcal_per_mol,temperature_K\n";
 
 /// The files of a run:
 ///
-/// * `replica_0000.xtc` and so on, with the global number of the replica;
+/// * `replica_0000.xtc` and so on, with the global number of the replica, or
+///   `ladder_0000_state_0000.xtc` and so on, or both ([`OutputOptions::trajectories`]);
 /// * `topology.pdb`, or `topology_0000.pdb` and so on, one for each molecule, with the positions of
 ///   the first replica of the molecule;
 /// * `energies.csv` and `run.log`;
+/// * with replica exchange: `states.csv`, the state of each replica in its ladder at the start and
+///   after each exchange; `ladders.csv`, the temperatures of the states; `acceptance.csv`, the tries
+///   of each pair of states; `round_trips.csv`, how often each replica went from state 0 to the
+///   last state and back; and the samples of each ladder for `pymbar`, one for each of its replicas
+///   in each frame: `ladder_0000_u_kn.npy` (states, samples), the reduced energies
+///   u_k(x_n) = β_k U(x_n), `ladder_0000_N_k.npy` (states), the number of samples from each state,
+///   and `ladder_0000_samples.npy` (samples, 3), the replica, the state and the step of each sample;
 /// * `run_coords_0000.npy` and so on, each of 100 frames or fewer, if [`OutputOptions::npy`] is
 ///   set ([`NpyWriter`]);
 /// * `run.lock`, which is empty and locked while a run writes ([`FolderLock`]).
@@ -54,7 +64,9 @@ pub struct Output {
     folder: PathBuf,
     log: RunLog,
     energies: GrowingFile,
-    trajectories: Vec<XtcWriter>,
+    trajectories_by: TrajectoriesBy,
+    trajectories: Trajectories,
+    exchange: Option<ExchangeFiles>,
     npy: Option<NpyWriter>,
     replica_ids: Vec<u32>,
     first_bead: Vec<usize>,
@@ -72,24 +84,7 @@ impl Output {
     /// # Errors
     /// [`Error::Exists`] names a file of the earlier run.
     pub fn check_free(folder: &Path) -> Result<()> {
-        if folder.exists() && !folder.is_dir() {
-            return Err(Error::invalid("output", "a file", "a folder").of_file(folder));
-        }
-        for name in names::OF_A_RUN {
-            check_free(&folder.join(name))?;
-        }
-        let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
-        for entry in entries {
-            let entry = entry.map_err(|error| Error::io(folder, error))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if (name.starts_with("replica_") && name.ends_with(".xtc"))
-                || (name.starts_with("topology_") && name.ends_with(".pdb"))
-                || (name.starts_with("run_") && name.contains(".npy"))
-            {
-                return Err(Error::Exists(entry.path()));
-            }
-        }
-        Ok(())
+        names::check_free(folder)
     }
 
     /// Creates the folder, writes the topologies and creates the other files without frames. After
@@ -104,16 +99,15 @@ impl Output {
         options: OutputOptions,
     ) -> Result<Self> {
         Self::check_free(folder)?;
-        let positions = simulation.positions()?;
-        let system = simulation.system();
+        let state = simulation.state()?;
+        let (system, dynamics) = (simulation.system(), simulation.dynamics());
         let n_replicas = system.n_replicas();
         if options.npy && (1..n_replicas).any(|r| system.beads(r).len() != system.beads(0).len()) {
             let advice = "leave out --npy, or run the molecules one by one";
             return Err(Error::unsupported("an array of molecules of different sizes", advice));
         }
         let mut new = NewPaths::default();
-        let replica_ids = &simulation.dynamics().replica_ids;
-        match Self::create_files(folder, system, &positions, replica_ids, options, &mut new) {
+        match Self::create_files(folder, (system, dynamics), &state, options, &mut new) {
             Ok(output) => Ok(Output { new, ..output }),
             Err(error) => {
                 new.remove();
@@ -124,9 +118,8 @@ impl Output {
 
     fn create_files(
         folder: &Path,
-        system: &System,
-        positions: &[[f64; 3]],
-        replica_ids: &[u32],
+        (system, dynamics): (&System, &Dynamics),
+        state: &State,
         options: OutputOptions,
         new: &mut NewPaths,
     ) -> Result<Self> {
@@ -141,17 +134,20 @@ impl Output {
         let topologies = names::topologies(folder, system);
         for (m, molecule) in system.molecules.iter().enumerate() {
             let replica = system.molecule_of.iter().position(|of| *of == m).unwrap_or_default();
-            let text = topology_pdb(molecule, &positions[system.beads(replica)]);
+            let text = topology_pdb(molecule, &state.positions[system.beads(replica)]);
             new.file(topologies[m].clone(), |path| write_new(path, text.as_bytes()))?;
         }
         let mut energies = new.file(folder.join(names::ENERGIES), GrowingFile::create)?;
-        energies.append(HEADER.as_bytes())?;
+        let state_column = if dynamics.exchange.is_some() { "state," } else { "" };
+        let columns = "potential_kcal_per_mol,kinetic_kcal_per_mol,temperature_K";
+        let header = format!("step,time_ps,replica,{state_column}{columns}\n");
+        energies.append(header.as_bytes())?;
         energies.commit();
-        let mut trajectories = Vec::with_capacity(replica_ids.len());
-        for id in replica_ids {
-            let path = folder.join(names::trajectory(*id));
-            trajectories.push(new.file(path, XtcWriter::create)?);
-        }
+        let trajectories = Trajectories::create(folder, dynamics, options.trajectories, new)?;
+        let exchange = match &dynamics.exchange {
+            Some(exchange) => Some(ExchangeFiles::create(folder, dynamics, exchange, state, new)?),
+            None => None,
+        };
         let npy = match options.npy {
             true => {
                 let (n_replicas, n_beads) = (system.n_replicas(), system.beads(0).len());
@@ -163,9 +159,11 @@ impl Output {
             folder: folder.to_owned(),
             log,
             energies,
+            trajectories_by: options.trajectories,
             trajectories,
+            exchange,
             npy,
-            replica_ids: replica_ids.to_vec(),
+            replica_ids: dynamics.replica_ids.clone(),
             first_bead: system.first_bead.clone(),
             topologies,
             molecule_of: system.molecule_of.clone(),
@@ -179,8 +177,10 @@ impl Output {
     pub fn lengths(&self) -> Lengths {
         Lengths {
             energies: self.energies.committed(),
-            trajectories: self.trajectories.iter().map(XtcWriter::committed).collect(),
+            trajectories_by: self.trajectories_by,
+            trajectories: self.trajectories.lengths(),
             npy: self.npy.as_ref().map(NpyWriter::position),
+            exchange: self.exchange.as_ref().map(ExchangeFiles::lengths),
             last_frame: self.last_frame,
         }
     }
@@ -196,13 +196,16 @@ impl Output {
         to: &Lengths,
     ) -> Result<Self> {
         to.check(folder, simulation)?;
-        let ids = &simulation.dynamics().replica_ids;
+        let dynamics = simulation.dynamics();
         let energies = GrowingFile::resume(&folder.join(names::ENERGIES), to.energies)?;
-        let of_replica = |(id, length): (&u32, &u64)| {
-            XtcWriter::resume(&folder.join(names::trajectory(*id)), *length)
+        let by = to.trajectories_by;
+        let trajectories = Trajectories::resume(folder, dynamics, by, &to.trajectories)?;
+        let exchange = match (&dynamics.exchange, &to.exchange) {
+            (Some(exchange), Some(lengths)) => {
+                Some(ExchangeFiles::resume(folder, dynamics, exchange, lengths)?)
+            }
+            _ => None,
         };
-        let trajectories = ids.iter().zip(&to.trajectories).map(of_replica);
-        let trajectories = trajectories.collect::<Result<_>>()?;
         let npy = match to.npy {
             Some(position) => {
                 let (prefix, shape, has_kinetic) = lengths::arrays(folder, simulation);
@@ -215,9 +218,11 @@ impl Output {
             folder: folder.to_owned(),
             log: RunLog::resume(&folder.join(names::LOG))?,
             energies,
+            trajectories_by: by,
             trajectories,
+            exchange,
             npy,
-            replica_ids: ids.clone(),
+            replica_ids: dynamics.replica_ids.clone(),
             first_bead: system.first_bead.clone(),
             topologies: names::topologies(folder, system),
             molecule_of: system.molecule_of.clone(),
@@ -260,15 +265,15 @@ impl Output {
     /// [`Error::Invalid`] if a format cannot hold the frame, or if another program changed the
     /// length of a file; [`Error::Io`].
     pub fn write(&mut self, frame: &Frame) -> Result<()> {
-        for (r, trajectory) in self.trajectories.iter_mut().enumerate() {
-            let positions = &frame.positions[self.first_bead[r]..self.first_bead[r + 1]];
-            trajectory.encode(frame.step, frame.time, positions)?;
-        }
+        let exchange = self.exchange.as_ref().map(ExchangeFiles::exchange);
+        self.trajectories.encode(frame, &self.first_bead, exchange)?;
         let written = self.append(frame);
-        let files = self.trajectories.iter_mut().map(XtcWriter::file).chain([&mut self.energies]);
+        let samples = self.exchange.iter_mut().flat_map(ExchangeFiles::of_frames);
+        let files = self.trajectories.files().chain([&mut self.energies]).chain(samples);
         match written {
             Ok(()) => {
                 files.for_each(GrowingFile::commit);
+                self.exchange.iter_mut().for_each(ExchangeFiles::count_samples);
                 self.last_frame = Some(frame.step);
             }
             // The caller needs the first error, and `finish` reports a file that was not cut.
@@ -277,14 +282,33 @@ impl Output {
         written
     }
 
+    /// Adds the labels after an exchange to `states.csv`. After an error they are not there.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if another program changed the length of the file; [`Error::Io`].
+    pub fn exchanged(&mut self, step: u64, label: &[u32]) -> Result<()> {
+        self.exchange.iter_mut().try_for_each(|files| files.exchanged(step, label))
+    }
+
+    /// Replaces the files that sum up all exchanges, for ladders that may have been tuned.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn summarize(&mut self, exchange: &Exchange, exchanged: &Exchanged) -> Result<()> {
+        self.exchange.iter_mut().try_for_each(|files| files.summarize(exchange, exchanged))
+    }
+
     /// Appends the encoded frame and its energies. The arrays come last: they need no undo.
     fn append(&mut self, frame: &Frame) -> Result<()> {
-        for trajectory in &mut self.trajectories {
-            trajectory.append()?;
-        }
+        self.trajectories.append()?;
         let mut rows = String::new();
         for (r, replica) in self.replica_ids.iter().enumerate() {
             let _ = write!(rows, "{},{:.6},{replica},", frame.step, frame.time);
+            let _ = match frame.label.get(r) {
+                Some(&NO_LABEL) => write!(rows, ","),
+                Some(label) => write!(rows, "{label},"),
+                None => Ok(()),
+            };
             let _ = match frame.kinetic[r] {
                 kinetic if kinetic.is_nan() => writeln!(rows, "{:.6},,", frame.potential[r]),
                 kinetic => {
@@ -294,6 +318,7 @@ impl Output {
             };
         }
         self.energies.append(rows.as_bytes())?;
+        self.exchange.iter_mut().try_for_each(|files| files.append(frame))?;
         match &mut self.npy {
             Some(npy) => npy.write(frame.positions, frame.potential, frame.kinetic),
             None => Ok(()),
@@ -305,12 +330,12 @@ impl Output {
     ///
     /// # Errors
     /// The first error.
-    pub fn sync(&self) -> Result<()> {
-        // The file system joins requests that come at the same time.
-        let trajectories = self.trajectories.par_iter().map(XtcWriter::sync);
-        let trajectories = trajectories.reduce(|| Ok(()), Result::and);
+    pub fn sync(&mut self) -> Result<()> {
+        let trajectories = self.trajectories.sync();
+        let exchange = self.exchange.as_mut().map_or(Ok(()), ExchangeFiles::sync);
         let arrays = self.npy.as_ref().map_or(Ok(()), NpyWriter::sync);
-        trajectories.and(self.energies.sync()).and(arrays).and(sync_folder(&self.folder))
+        let files = trajectories.and(self.energies.sync()).and(exchange).and(arrays);
+        files.and(sync_folder(&self.folder))
     }
 
     /// Completes the arrays, and does the same as [`Output::sync`]. Call this also after a run that
@@ -331,14 +356,13 @@ impl Output {
     /// One line for each kind of file: its path and a description.
     pub fn files(&self) -> Vec<String> {
         let mut files = Vec::new();
-        let first = self.trajectories.first().map(|t| printable(t.path().display()));
-        match (first, &self.trajectories[..]) {
-            (Some(first), [_, .., last]) => {
-                let last = last.path().file_name().unwrap_or_default().to_string_lossy();
-                files
-                    .push(format!("{first} ... {last}  trajectories, {}", self.trajectories.len()));
-            }
-            (first, _) => files.extend(first.map(|first| format!("{first}  trajectory"))),
+        for (first, last, n) in self.trajectories.ranges() {
+            let first = printable(first.display());
+            let last = last.file_name().unwrap_or_default().to_string_lossy();
+            files.push(match n {
+                1 => format!("{first}  trajectory"),
+                _ => format!("{first} ... {last}  trajectories, {n}"),
+            });
         }
         files.extend(
             self.topologies.iter().map(|path| format!("{}  topology", printable(path.display()))),
@@ -347,6 +371,16 @@ impl Output {
             files.push(format!("{}  {what}", printable(self.folder.join(name).display())));
         };
         add(names::ENERGIES, "energies and temperatures");
+        if self.exchange.is_some() {
+            add(names::STATES, "states of the replicas after each exchange");
+            add(names::LADDERS, "temperatures of the states");
+            add(names::ACCEPTANCE, "tries of each pair of states");
+            add(names::ROUND_TRIPS, "round trips of the replicas");
+            add(
+                &names::of_ladder(0, names::U_KN),
+                "reduced energies for pymbar, with N_k and samples",
+            );
+        }
         add(names::LOG, "settings, device, versions, speed");
         let arrays = self.npy.as_ref().and_then(NpyWriter::first_file);
         files.extend(

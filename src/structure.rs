@@ -117,6 +117,19 @@ pub(crate) fn check_vectors(field: &str, vectors: &[[f64; 3]], n_beads: usize) -
     }
 }
 
+/// The molecule of each structure, by number. Structures with equal topologies share a molecule, and
+/// molecules are numbered in the order of their first structures.
+pub fn molecules(structures: &[Structure]) -> Vec<usize> {
+    let mut topologies = Topologies::default();
+    // Most structures share a topology, which is not compared again.
+    let mut known: HashMap<*const Topology, usize> = HashMap::new();
+    let of_structure = |structure: &Structure| {
+        let add = || topologies.add(&structure.topology);
+        *known.entry(Arc::as_ptr(&structure.topology)).or_insert_with(add)
+    };
+    structures.iter().map(of_structure).collect()
+}
+
 /// Topologies without duplicates. The time to add one does not depend on their number.
 #[derive(Debug, Default)]
 pub(crate) struct Topologies {

@@ -1,11 +1,10 @@
 //! The simulated system: molecules, made from structures and a model, and their replicas.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::model::{Model, Prior, PriorForm, PriorParameters, SchNet};
-use crate::structure::{Structure, Topologies, Topology, in_structure};
+use crate::structure::{self, Structure, Topology, in_structure};
 
 /// Refuses a molecule whose bead types or tuples differ from the first molecule's, if a prior has
 /// [`PriorParameters::PerTuple`] parameters for these tuples. Such parameters fit one molecule
@@ -169,23 +168,17 @@ impl System {
         if structures.is_empty() {
             return Err(Error::invalid("structures", "none", "at least one"));
         }
-        let mut topologies = Topologies::default();
-        // Most structures share a topology, which is not compared again.
-        let mut known: HashMap<*const Topology, usize> = HashMap::new();
+        let molecule_of = structure::molecules(structures);
         let mut molecules = Vec::new();
-        let mut molecule_of = Vec::with_capacity(structures.len());
         let mut first_bead = vec![0];
         for (s, structure) in structures.iter().enumerate() {
             // The topology, which structures can share, is checked when it is joined.
             structure.check_vectors().map_err(|error| in_structure(error, s))?;
-            let add = || topologies.add(&structure.topology);
-            let molecule = *known.entry(Arc::as_ptr(&structure.topology)).or_insert_with(add);
-            if molecule == molecules.len() {
-                let joined = check_specialised(model, topologies.get(0), &structure.topology)
+            if molecule_of[s] == molecules.len() {
+                let joined = check_specialised(model, &structures[0].topology, &structure.topology)
                     .and_then(|()| Molecule::join(model, &structure.topology));
                 molecules.push(joined.map_err(|error| in_structure(error, s))?);
             }
-            molecule_of.push(molecule);
             first_bead.push(first_bead[first_bead.len() - 1] + structure.positions.len());
         }
         let schnet = model.schnet.clone().map(Arc::new);

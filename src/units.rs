@@ -15,6 +15,11 @@ pub fn beta(temperature: f64) -> f64 {
     1.0 / (BOLTZMANN * temperature)
 }
 
+/// The temperature in K for a β in mol/kcal.
+pub fn kelvin(beta: f64) -> f64 {
+    1.0 / (BOLTZMANN * beta)
+}
+
 /// The temperature in K of N = `n_beads` free beads with the kinetic energy E = `kinetic`,
 /// kcal/mol: 2 E / (3 N k_B).
 pub fn temperature(kinetic: f64, n_beads: usize) -> f64 {

@@ -34,13 +34,12 @@ fn molecules_of_different_sizes_have_a_topology_each() {
 
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path().join("run");
-    let arrays = OutputOptions { npy: true };
+    let arrays = OutputOptions { npy: true, ..OutputOptions::default() };
     let refused = Output::create(&folder, &mut simulation, arrays).unwrap_err();
     assert!(matches!(refused, Error::Unsupported { .. }), "{refused}");
     assert!(!folder.exists());
 
-    let mut output =
-        Output::create(&folder, &mut simulation, OutputOptions { npy: false }).unwrap();
+    let mut output = Output::create(&folder, &mut simulation, OutputOptions::default()).unwrap();
     let mut write = |frame: &Frame, _: &mut Control| output.write(frame);
     simulation.run_with(10, 5, &mut write).unwrap();
     output.finish().unwrap();

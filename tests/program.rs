@@ -1,24 +1,8 @@
 //! The program as a user runs it: files, messages and exit codes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::common::program::{program, small_files, stderr, stdout, with_system};
-
-fn xtc(path: &Path) -> Vec<molly::Frame> {
-    molly::XTCReader::open(path).unwrap().read_all_frames().unwrap().into_vec()
-}
-
-fn npy(path: PathBuf) -> (Vec<usize>, Vec<f32>) {
-    let file = npyz::NpyFile::new(std::fs::File::open(path).unwrap()).unwrap();
-    (file.shape().iter().map(|n| *n as usize).collect(), file.into_vec().unwrap())
-}
-
-/// The rows of energies.csv as numbers, without the header. An empty cell is NaN.
-fn energies(folder: &Path) -> Vec<Vec<f64>> {
-    let text = std::fs::read_to_string(folder.join("energies.csv")).unwrap();
-    let number = |cell: &str| if cell.is_empty() { f64::NAN } else { cell.parse().unwrap() };
-    text.lines().skip(1).map(|row| row.split(',').map(number).collect()).collect()
-}
+use crate::common::program::{npy, program, small_files, stderr, stdout, table, with_system, xtc};
 
 #[test]
 fn run_writes_files_that_agree() {
@@ -32,7 +16,7 @@ fn run_writes_files_that_agree() {
         assert!(said.contains(word), "{word} is not in {said}");
     }
 
-    let (shape, coords) = npy(run.join("run_coords_0000.npy"));
+    let (shape, coords) = npy::<f32>(run.join("run_coords_0000.npy"));
     let n_beads = shape[2];
     assert_eq!(shape, [3, 4, n_beads, 3]);
     for r in 0..3 {
@@ -47,11 +31,11 @@ fn run_writes_files_that_agree() {
             }
         }
     }
-    let rows = energies(&run);
+    let rows = table(&run.join("energies.csv"));
     assert_eq!(rows.len(), 12);
-    let (shape, potential) = npy(run.join("run_potential_0000.npy"));
+    let (shape, potential) = npy::<f32>(run.join("run_potential_0000.npy"));
     assert_eq!(shape, [3, 4]);
-    let (_, kinetic) = npy(run.join("run_kineticenergy_0000.npy"));
+    let (_, kinetic) = npy::<f32>(run.join("run_kineticenergy_0000.npy"));
     for (k, row) in rows.iter().enumerate() {
         let (f, r) = (k / 3, k % 3);
         assert_eq!((row[0], row[2]), (10.0 * (f + 1) as f64, r as f64));
@@ -118,7 +102,7 @@ fn overdamped_and_nve_run() {
         let mut command = with_system("run", &arguments, &run);
         let output = command.args(["--steps", "10", "--temperature", "300,310"]).output().unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
-        let rows = energies(&run);
+        let rows = table(&run.join("energies.csv"));
         assert_eq!(rows.len(), 2);
         let overdamped = integrator == "overdamped";
         assert_eq!(rows[0][4].is_nan(), overdamped);
@@ -144,11 +128,11 @@ fn the_last_interval_can_be_shorter() {
         }
         let output = command.args(arguments).output().unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
-        let steps: Vec<f64> = energies(&run).iter().map(|row| row[0]).collect();
+        let steps: Vec<f64> = table(&run.join("energies.csv")).iter().map(|row| row[0]).collect();
         assert_eq!(steps, expected);
         let frames = xtc(&run.join("replica_0000.xtc"));
         assert_eq!(frames.iter().map(|frame| f64::from(frame.step)).collect::<Vec<_>>(), expected);
-        assert_eq!(npy(run.join("run_potential_0000.npy")).0, [1, expected.len()]);
+        assert_eq!(npy::<f32>(run.join("run_potential_0000.npy")).0, [1, expected.len()]);
         let log = std::fs::read_to_string(run.join("run.log")).unwrap();
         assert!(log.contains(" and at the end") && log.ends_with(" aggregate\n"), "{log}");
     }
@@ -163,9 +147,9 @@ fn a_blow_up_keeps_the_frames_before_it() {
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     let said = stderr(&output);
     assert!(said.contains("blew up between step"), "{said}");
-    let rows = energies(&run);
+    let rows = table(&run.join("energies.csv"));
     assert!(rows.iter().flatten().all(|x| x.is_finite()));
-    let (shape, _) = npy(run.join("run_coords_0000.npy"));
+    let (shape, _) = npy::<f32>(run.join("run_coords_0000.npy"));
     for r in 0..2 {
         let frames = xtc(&run.join(format!("replica_{r:04}.xtc")));
         assert_eq!((frames.len(), shape[1]), (rows.len() / 2, rows.len() / 2));

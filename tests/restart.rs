@@ -16,9 +16,15 @@ use crate::common::small;
 
 /// A new run of the small system with arrays.
 fn start(backend: &str, arguments: &[&str], folder: &Path) -> Command {
+    let mut command = start_of(3, backend, arguments, folder);
+    command.arg("--npy");
+    command
+}
+
+fn start_of(replicas: usize, backend: &str, arguments: &[&str], folder: &Path) -> Command {
     let [model, structures] = small_files();
     let mut command = Command::new(PROGRAM);
-    command.args(["run", "--backend", backend, "--npy", "--replicas", "3"]);
+    command.args(["run", "--backend", backend, "--replicas", &replicas.to_string()]);
     command.arg("--model").arg(model).arg("--structures").arg(structures);
     command.args(arguments).arg("-o").arg(folder);
     command
@@ -84,7 +90,21 @@ fn wait_for(what: &str, mut ready: impl FnMut() -> bool) {
     }
 }
 
-/// Sends a signal to a run at random moments, resumes it each time, and compares all files with
+/// Two ladders, one of each molecule of the small system.
+const EXCHANGE: [&str; 10] = [
+    "--exchange-interval",
+    "5",
+    "--temperature",
+    "300,320,345",
+    "--mixing",
+    "all-pairs",
+    "--trajectories-by",
+    "both",
+    "--tune-ladder",
+    "80",
+];
+
+/// Sends a signal to a run with replica exchange at random moments, resumes it each time, and compares all files with
 /// those of a run without interruption. The number of steps is chosen after the last signal, so
 /// that no run ends before its signal, however fast it is.
 fn interrupted(backend: &str, signal: i32, kills: u32) {
@@ -92,8 +112,8 @@ fn interrupted(backend: &str, signal: i32, kills: u32) {
     let temporary = tempfile::tempdir().unwrap();
     let [whole, cut] = ["whole", "cut"].map(|name| temporary.path().join(name));
     let begin = |folder: &Path, steps: &str| {
-        let each = ["--save-interval", "7", "--checkpoint-interval", interval];
-        start(backend, &[&each[..], &["--steps", steps]].concat(), folder)
+        let each = ["--save-interval", "7", "--checkpoint-interval", interval, "--npy"];
+        start_of(6, backend, &[&EXCHANGE[..], &each, &["--steps", steps]].concat(), folder)
     };
     let mut state = 0x9e37_79b9_7f4a_7c15 ^ u64::from(std::process::id());
     for kill in 0..kills {

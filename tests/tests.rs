@@ -77,6 +77,7 @@ mod dcd;
 // The program as a user runs it: commands, trajectories, wrong input, and what fails around it:
 // streams, disks, signals, threads.
 mod bad_input;
+mod exchange_run;
 mod faults;
 mod program;
 mod restart;

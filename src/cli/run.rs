@@ -1,6 +1,7 @@
 //! `flashschnet run`: simulates replicas and writes their trajectories.
 
 mod drive;
+mod exchange;
 mod plan;
 mod resume;
 
@@ -11,13 +12,14 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use clap::{ArgGroup, Args, ValueEnum};
 use flashschnet::checkpoint::{Identity, NEWEST};
-use flashschnet::engine::Integrator;
+use flashschnet::engine::{Exchange, Integrator};
 use flashschnet::error::printable;
 use flashschnet::output::{Output, OutputOptions};
 use flashschnet::simulation::{Settings, Simulation};
 use flashschnet::{Error, Result, units};
 
 use self::drive::{Drive, log_warnings};
+use self::exchange::{ExchangeOptions, temperatures};
 use self::plan::{Limits, Plan};
 use self::resume::{Again, resume};
 use super::backend::BackendOptions;
@@ -52,9 +54,9 @@ pub(super) struct Run {
     inputs: InputOptions,
     #[command(flatten)]
     backend: BackendOptions,
-    /// Number of replicas
-    #[arg(long, default_value_t = 64, value_name = "R")]
-    replicas: usize,
+    /// Number of replicas [default: 64, or the temperatures of a ladder]
+    #[arg(long, value_name = "R")]
+    replicas: Option<usize>,
     /// Continue the run in this folder after its last checkpoint. Only --steps, --model and the
     /// options that go with it, --backend, --adapter, --checkpoint-interval and --max-hours can be
     /// given again
@@ -72,7 +74,8 @@ pub(super) struct Run {
     /// Friction, in 1/ps for langevin and in kcal ps/(mol Å²) for overdamped dynamics; nve has none
     #[arg(long, default_value_t = 1.0, value_name = "X", allow_negative_numbers = true)]
     friction: f64,
-    /// Temperature in K: one value, or one per replica, separated by commas
+    /// Temperature in K: one value, or one per replica, separated by commas; with
+    /// --exchange-interval the temperatures of a ladder
     #[arg(
         long,
         default_value = "300",
@@ -91,6 +94,8 @@ pub(super) struct Run {
     /// so a replica run alone under its number moves exactly as among others
     #[arg(long, default_value_t = 0, value_name = "R")]
     first_replica: u32,
+    #[command(flatten)]
+    exchange: ExchangeOptions,
     /// Output folder; it is created if missing, and refused if it holds an earlier run
     #[arg(short, long, value_name = "DIR", required_unless_present = "resume")]
     output: Option<PathBuf>,
@@ -112,7 +117,7 @@ pub(super) struct Run {
 }
 
 /// The options that a run takes from its checkpoint.
-const SETTINGS: [&str; 14] = [
+const SETTINGS: [&str; 19] = [
     "replicas",
     "integrator",
     "dt",
@@ -127,6 +132,11 @@ const SETTINGS: [&str; 14] = [
     "portable",
     "filter",
     "table_tolerance",
+    "exchange_interval",
+    "ladder",
+    "mixing",
+    "tune_ladder",
+    "trajectories_by",
 ];
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -167,25 +177,31 @@ impl Run {
         }
         let settings = self.settings()?;
         let inputs = self.inputs.load()?;
+        let settings = self.with_exchange(settings, &inputs)?;
         let backend = self.backend.open_for_dynamics()?;
         let identity = Identity::new(&inputs.model, &inputs.structures, &backend)?;
         let mut simulation =
             Simulation::new(&inputs.model, &inputs.structures, &settings, &backend)?;
-        if inputs.structures.len() > self.replicas {
-            let (given, replicas) = (inputs.structures.len(), self.replicas);
+        let replicas = settings.n_replicas;
+        if inputs.structures.len() > replicas {
+            let given = inputs.structures.len();
             log::warn!("{given} structures for {replicas} replicas: some structures are not used");
         }
         let interrupt = Interrupt::install().map_err(|error| anyhow!("signals: {error}"))?;
-        let options = OutputOptions { npy: self.npy };
+        let options =
+            OutputOptions { npy: self.npy, trajectories: self.exchange.trajectories_by() };
         let plan = Plan {
             steps: self.steps.unwrap_or_default(),
             save_interval: self.save_interval,
             checkpoint_interval: self.checkpoint_interval,
+            tune_steps: self.exchange.tune_ladder.unwrap_or_default(),
             inputs: self.inputs.absolute(),
             choice: self.backend.choice(),
         };
         let output = Output::create(&folder, &mut simulation, options)?;
-        let mut drive = Drive { folder, simulation, output, identity, plan, limits, interrupt };
+        let exchanges = String::new();
+        let mut drive =
+            Drive { folder, simulation, output, identity, plan, limits, interrupt, exchanges };
         // The checkpoint of step 0 precedes step 1.
         let begun = self.log_settings(&mut drive, &inputs).and_then(|()| drive.save());
         if let Err(error) = begun {
@@ -225,7 +241,7 @@ impl Run {
         let friction = self.friction;
         Ok(Settings {
             exchange: None,
-            n_replicas: self.replicas,
+            n_replicas: self.replicas.unwrap_or(64),
             integrator: match self.integrator {
                 IntegratorName::Langevin => Integrator::Langevin { friction },
                 IntegratorName::Nve => Integrator::Nve,
@@ -239,10 +255,27 @@ impl Run {
         })
     }
 
+    /// The settings with the ladders, if states are exchanged.
+    fn with_exchange(&self, settings: Settings, inputs: &Inputs) -> Result<Settings> {
+        if let Some(tuning) = self.exchange.tune_ladder
+            && let Some(steps) = self.steps
+            && tuning >= steps
+        {
+            let expected = format!("fewer than the {steps} steps of the run");
+            return Err(Error::invalid("tune-ladder", tuning, expected));
+        }
+        let (structures, replicas, first) = (&inputs.structures, self.replicas, self.first_replica);
+        let ladders = self.exchange.ladders(&self.temperature, structures, replicas, first)?;
+        let Some((exchange, n_replicas)) = ladders else { return Ok(settings) };
+        let beta = exchange.ladders[0].beta[..1].to_vec();
+        Ok(Settings { n_replicas, beta, exchange: Some(exchange), ..settings })
+    }
+
     fn log_settings(&self, drive: &mut Drive, inputs: &Inputs) -> Result<()> {
         let Drive { simulation, output, plan, .. } = drive;
         let system = simulation.system();
         let (n_beads, n_molecules) = (system.n_beads(), system.molecules().len());
+        let n_replicas = system.n_replicas();
         let dynamics = simulation.dynamics().clone();
         let memory = simulation.engine().memory();
         let kelvin: Vec<String> = self.temperature.iter().map(f64::to_string).collect();
@@ -254,8 +287,8 @@ impl Run {
             Integrator::Nve => None,
         };
         let replicas = format!(
-            "{} from number {}, {n_beads} beads, {n_molecules} different molecules",
-            self.replicas, self.first_replica
+            "{n_replicas} from number {}, {n_beads} beads, {n_molecules} different molecules",
+            self.first_replica
         );
         output.log(format!("flashschnet {}", env!("CARGO_PKG_VERSION")))?;
         output.log(format!("device: {}", simulation.engine().device()))?;
@@ -273,7 +306,15 @@ impl Run {
             output.log(format!("friction: {friction}"))?;
         }
         output.log(format!("dt: {} ps", self.dt))?;
-        output.log(format!("temperature: {} K", kelvin.join(", ")))?;
+        match &dynamics.exchange {
+            Some(Exchange { every, ladders, .. }) => {
+                let temperatures = temperatures(&ladders[0].beta);
+                output.log(format!("exchange: every {every} steps"))?;
+                output.log(format!("ladders: {}", ladders.len()))?;
+                output.log(format!("temperatures of a ladder: {temperatures} K"))?;
+            }
+            None => output.log(format!("temperature: {} K", kelvin.join(", ")))?,
+        }
         let Plan { steps, save_interval, .. } = plan;
         output.log(format!("steps: {steps}, a frame every {save_interval} and at the end"))?;
         output.log(format!("seed: {}", self.seed))?;

@@ -3,6 +3,8 @@
 //! A state is a temperature of a ladder. It is a label that moves between walkers, the replicas of
 //! the ladder; the positions of a walker stay where they are.
 
+use std::collections::BTreeMap;
+
 use crate::error::{Error, Result};
 use crate::system::System;
 use crate::units;
@@ -110,6 +112,35 @@ impl Exchange {
         Exchange { every: 1000, mixing, ladders: (0..copies).map(ladder).collect() }
     }
 
+    /// Ladders with the same temperatures for the replicas of each molecule: the first ones of a
+    /// molecule form a ladder, then the next ones, and so on.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the number of replicas of a molecule is not a multiple of the number of
+    /// states.
+    pub fn by_molecule(
+        beta: &[f64],
+        molecule_of: impl IntoIterator<Item = usize>,
+    ) -> Result<Vec<Ladder>> {
+        let mut replicas: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (r, molecule) in molecule_of.into_iter().enumerate() {
+            replicas.entry(molecule).or_default().push(r);
+        }
+        let mut ladders = Vec::new();
+        for (molecule, replicas) in &replicas {
+            let n = beta.len();
+            if n == 0 || !replicas.len().is_multiple_of(n) {
+                let found = format!("{} of molecule {molecule}", replicas.len());
+                let expected = format!("a multiple of {n}, the temperatures of a ladder");
+                return Err(Error::invalid("replicas", found, expected));
+            }
+            let ladder =
+                |walkers: &[usize]| Ladder { beta: beta.to_vec(), walkers: walkers.to_vec() };
+            ladders.extend(replicas.chunks(n).map(ladder));
+        }
+        Ok(ladders)
+    }
+
     /// Checks the ladders and their walkers.
     ///
     /// # Errors
@@ -166,6 +197,19 @@ impl Exchange {
             }
         }
         Exchanged { count: 0, label, ends, tally: vec![0; self.tally_start(self.ladders.len())] }
+    }
+
+    /// The replica in each state of each ladder, for the states `label` of all replicas.
+    ///
+    /// # Panics
+    /// If the labels belong to other ladders.
+    pub fn holders(&self, label: &[u32]) -> Vec<Vec<usize>> {
+        let of_ladder = |ladder: &Ladder| {
+            let mut holders = vec![0; ladder.n_states()];
+            ladder.walkers.iter().for_each(|walker| holders[label[*walker] as usize] = *walker);
+            holders
+        };
+        self.ladders.iter().map(of_ladder).collect()
     }
 
     /// Sets the inverse temperatures of all walkers to those of their labels.

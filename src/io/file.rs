@@ -47,6 +47,28 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
+/// Replaces a file, by way of a file whose name ends with `.part`. At every moment the file is
+/// whole. A process that is killed can leave the part, which the next call replaces.
+///
+/// # Errors
+/// [`Error::Io`]. Then the file is as before.
+pub(crate) fn rewrite(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = Path::new(&part);
+    let write = || {
+        let mut file = File::create(part)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(part, path)
+    };
+    write().map_err(|error| {
+        // A failure to remove the part is ignored: the caller needs the first error.
+        let _ = std::fs::remove_file(part);
+        Error::io(path, error)
+    })
+}
+
 /// Waits until the storage holds the names of the files in a folder.
 pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
     // Only Unix opens folders as files.
@@ -129,6 +151,15 @@ impl GrowingFile {
         written.map_err(|error| Error::io(&self.path, error))?;
         self.length += bytes.len() as u64;
         Ok(())
+    }
+
+    /// Replaces the first bytes, which were committed. The length stays.
+    ///
+    /// # Errors
+    /// See [`GrowingFile::append`].
+    pub(crate) fn replace_start(&mut self, bytes: &[u8]) -> Result<()> {
+        let mut file = self.open(self.length)?;
+        file.write_all(bytes).map_err(|error| Error::io(&self.path, error))
     }
 
     /// Keeps what was appended.

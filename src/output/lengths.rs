@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::exchange_files::{ExchangeFiles, ExchangeLengths};
 use super::names;
+use super::trajectories::{Trajectories, TrajectoriesBy};
 use crate::error::{Error, Result};
 use crate::io::{GrowingFile, NpyPosition, NpyWriter};
 use crate::simulation::Simulation;
@@ -16,10 +18,14 @@ use crate::simulation::Simulation;
 pub struct Lengths {
     /// Bytes of `energies.csv`.
     pub energies: u64,
-    /// Bytes of each trajectory, in the order of the replicas.
+    /// The trajectories that there are.
+    pub trajectories_by: TrajectoriesBy,
+    /// Bytes of each trajectory: of the replicas, then of the states of the ladders.
     pub trajectories: Vec<u64>,
     /// The place in the arrays, if there are any.
     pub npy: Option<NpyPosition>,
+    /// The lengths of the files of replica exchange, if there are any.
+    pub exchange: Option<ExchangeLengths>,
     /// The step of the last frame.
     pub last_frame: Option<u64>,
 }
@@ -30,14 +36,16 @@ impl Lengths {
     /// # Errors
     /// [`Error::Invalid`] and [`Error::Io`] name the first file that is not.
     pub fn check(&self, folder: &Path, simulation: &Simulation) -> Result<()> {
-        let ids = &simulation.dynamics().replica_ids;
-        if ids.len() != self.trajectories.len() {
-            let expected = format!("{}, one per replica", ids.len());
-            return Err(Error::invalid("trajectories", self.trajectories.len(), expected));
-        }
+        let dynamics = simulation.dynamics();
         GrowingFile::check(&folder.join(names::ENERGIES), self.energies)?;
-        for (id, length) in ids.iter().zip(&self.trajectories) {
-            GrowingFile::check(&folder.join(names::trajectory(*id)), *length)?;
+        Trajectories::check(folder, dynamics, self.trajectories_by, &self.trajectories)?;
+        match (&dynamics.exchange, &self.exchange) {
+            (Some(exchange), Some(lengths)) => ExchangeFiles::check(folder, exchange, lengths)?,
+            (None, None) => {}
+            (_, lengths) => {
+                let found = if lengths.is_some() { "lengths" } else { "none" };
+                return Err(Error::invalid("exchange", found, "as in the dynamics"));
+            }
         }
         match self.npy {
             Some(position) => {

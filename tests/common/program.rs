@@ -48,3 +48,20 @@ pub(crate) fn stdout(output: &Output) -> String {
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
+
+pub(crate) fn xtc(path: &Path) -> Vec<molly::Frame> {
+    molly::XTCReader::open(path).unwrap().read_all_frames().unwrap().into_vec()
+}
+
+/// The shape of an array, and its values in the order of the file.
+pub(crate) fn npy<T: npyz::Deserialize>(path: PathBuf) -> (Vec<usize>, Vec<T>) {
+    let file = npyz::NpyFile::new(std::fs::File::open(path).unwrap()).unwrap();
+    (file.shape().iter().map(|n| *n as usize).collect(), file.into_vec().unwrap())
+}
+
+/// The rows of a table as numbers, without the header. An empty cell is NaN.
+pub(crate) fn table(path: &Path) -> Vec<Vec<f64>> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let number = |cell: &str| if cell.is_empty() { f64::NAN } else { cell.parse().unwrap() };
+    text.lines().skip(1).map(|row| row.split(',').map(number).collect()).collect()
+}

@@ -18,7 +18,8 @@ logging.disable(logging.WARNING)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import physical_validation as pv
-from scipy import stats
+    import pymbar
+from scipy import special, stats
 
 K_B = 0.0019872042586
 SHORT = "--short" in sys.argv
@@ -234,10 +235,57 @@ def diffusion(checks, folder):
     checks.mean("free bead, overdamped", displacement(output), 6 * kt / friction * dt * steps)
 
 
+def exchange(checks, folder):
+    """Ladders of oscillators with E = k r², whose energies have gamma distributions of shape 3/2.
+
+    Two of them at β₁ > β₂ exchange with the acceptance 2 I_x(3/2, 3/2), x = β₂/(β₁ + β₂), with the
+    regularized incomplete beta function I. The reduced free energies, which MBAR finds from u_kn and
+    N_k, differ by 3/2 ln(β/β₀).
+    """
+    files = system(folder, [[0, 0, 0], [0.3, 0, 0]], 0.4, [
+        ("bonds", "harmonic_bond", [[0, 1]], [[10.0, 0.0, 0.0]]),
+    ])
+    kelvin, ladders = (280.0, 400.0, 600.0), 48
+    beta = 1.0 / (K_B * np.array(kelvin))
+    frames = 100 if SHORT else 1000
+    for mixing in ("neighbors", "all-pairs"):
+        output, _, _ = run(
+            folder, mixing, files, replicas=3 * ladders, steps=100 * frames, save_interval=100,
+            exchange_interval=50, temperature=",".join(map(str, kelvin)), mixing=mixing, dt=0.05,
+            friction=2, seed=41,
+        )
+        with open(os.path.join(output, "acceptance.csv")) as file:
+            rows = list(csv.DictReader(file))
+        for a, b in [(0, 1), (1, 2)] + ([(0, 2)] if mixing == "all-pairs" else []):
+            pair = [row for row in rows if (row["state_a"], row["state_b"]) == (str(a), str(b))]
+            assert len(pair) == ladders and all(int(row["tries"]) > 0 for row in pair)
+            rates = [[int(row["accepted"]) / int(row["tries"]) for row in pair]]
+            expected = 2 * special.betainc(1.5, 1.5, beta[b] / (beta[a] + beta[b]))
+            checks.mean(f"exchange, {mixing}: acceptance of {a} and {b}", rates, expected)
+        energies, free = [], []
+        for ladder in range(ladders):
+            u_kn, n_k, samples = (
+                np.load(os.path.join(output, f"ladder_{ladder:04}_{what}.npy"))
+                for what in ("u_kn", "N_k", "samples")
+            )
+            assert u_kn.shape == (3, 3 * frames) and n_k.tolist() == [frames] * 3
+            assert np.array_equal(np.unique(samples[:, 2]), 100 * np.arange(1, frames + 1))
+            energies.append([u_kn[k, samples[:, 1] == k].mean() for k in range(3)])
+            mbar = pymbar.MBAR(u_kn, n_k, x_kindices=samples[:, 1])
+            free.append(mbar.compute_free_energy_differences()["Delta_f"][0])
+        for k in range(3):
+            found = [np.array(energies)[:, k]]
+            checks.mean(f"exchange, {mixing}: energy in state {k}, kT", found, 1.5)
+        for k in range(1, 3):
+            expected = 1.5 * math.log(beta[k] / beta[0])
+            found = [np.array(free)[:, k]]
+            checks.mean(f"exchange, {mixing}: pymbar, free energy of state {k}", found, expected)
+
+
 def main():
     checks = Checks()
     with tempfile.TemporaryDirectory() as folder:
-        for check in (temperature_of_a_chain, oscillator, diffusion):
+        for check in (temperature_of_a_chain, oscillator, diffusion, exchange):
             inside = os.path.join(folder, check.__name__)
             os.mkdir(inside)
             check(checks, inside)

@@ -10,6 +10,7 @@ use flashschnet::error::printable;
 use flashschnet::output::{Lengths, Output};
 use flashschnet::simulation::{Control, Frame, Observer, Simulation};
 
+use super::exchange;
 use super::plan::{Limits, Plan};
 use crate::cli::logger;
 use crate::cli::progress::{Progress, short};
@@ -36,6 +37,8 @@ pub(super) struct Drive {
     pub(super) plan: Plan,
     pub(super) limits: Limits,
     pub(super) interrupt: Interrupt,
+    /// A line about the exchanges up to the last checkpoint; empty without exchange.
+    pub(super) exchanges: String,
 }
 
 impl Drive {
@@ -48,6 +51,10 @@ impl Drive {
 
     fn checkpoint(&mut self, lengths: &Lengths) -> Result<()> {
         let mut checkpoint = Checkpoint::new(&mut self.simulation, &self.identity)?;
+        if let Some(exchange) = &checkpoint.dynamics.exchange {
+            self.output.summarize(exchange, &checkpoint.state.exchanged)?;
+            self.exchanges = exchange::summary(exchange, &checkpoint.state.exchanged);
+        }
         checkpoint.set_section(PLAN, &self.plan)?;
         checkpoint.set_section(OUTPUT, lengths)?;
         checkpoint.save(&self.folder)
@@ -110,8 +117,10 @@ impl Drive {
             code = ExitCode::from(number);
             summary = format!("{stop} at step {step}, last frame {last}: {summary}");
         }
-        self.output.log(&summary)?;
-        tell!("{summary}");
+        for line in [&summary, &self.exchanges].into_iter().filter(|line| !line.is_empty()) {
+            self.output.log(line)?;
+            tell!("{line}");
+        }
         for file in self.output.files() {
             tell!("  {file}");
         }
@@ -138,11 +147,15 @@ impl Drive {
                 return Ok(());
             }
             let next = plan.next_cut(step);
-            let mut writer = Writer { output, progress, every, on_grid, stop: &stop };
+            let after = plan.tune_steps;
+            let mut writer = Writer { output, progress, every, after, on_grid, stop: &stop };
             if next == plan.steps {
                 simulation.run_to(next, every, &mut writer)?;
             } else {
                 simulation.run_with(next - step, every, &mut writer)?;
+            }
+            if plan.tunings().any(|tuning| tuning == simulation.step()) {
+                tune(simulation, output)?;
             }
             if simulation.step() < plan.steps && !stop.is_final() {
                 self.save()?;
@@ -161,6 +174,22 @@ impl Drive {
             Some(step) => format!("frames up to step {step} are complete in {folder}"),
         }
     }
+}
+
+/// Tunes the ladders, and logs their temperatures.
+fn tune(simulation: &mut Simulation, output: &mut Output) -> Result<()> {
+    let before = simulation.state()?.exchanged;
+    let of_dynamics = |simulation: &Simulation| simulation.dynamics().exchange.clone();
+    let Some(old) = of_dynamics(simulation) else { return Ok(()) };
+    simulation.tune_ladders()?;
+    let Some(tuned) = of_dynamics(simulation) else { return Ok(()) };
+    output.summarize(&tuned, &simulation.state()?.exchanged)?;
+    let (step, summary) = (simulation.step(), exchange::summary(&old, &before));
+    output.log(format!("ladders tuned after step {step}: {summary}"))?;
+    for (l, ladder) in tuned.ladders.iter().enumerate() {
+        output.log(format!("ladder {l}: {} K", exchange::temperatures(&ladder.beta)))?;
+    }
+    Ok(())
 }
 
 /// Adds the warnings since the last call to `run.log`.
@@ -194,12 +223,17 @@ struct Writer<'a> {
     output: &'a mut Output,
     progress: &'a mut Progress,
     every: u64,
+    /// Frames up to this step are not saved.
+    after: u64,
     on_grid: &'a mut Option<Lengths>,
     stop: &'a Stop<'a>,
 }
 
 impl Observer for Writer<'_> {
     fn frame(&mut self, frame: &Frame, _: &mut Control) -> Result<()> {
+        if frame.step <= self.after {
+            return Ok(());
+        }
         if !frame.step.is_multiple_of(self.every) {
             *self.on_grid = Some(self.output.lengths());
         }
@@ -207,6 +241,10 @@ impl Observer for Writer<'_> {
         let n_replicas = frame.temperature.len() as f64;
         self.progress.set_temperature(frame.temperature.iter().sum::<f64>() / n_replicas);
         Ok(())
+    }
+
+    fn exchanged(&mut self, step: u64, label: &[u32]) -> Result<()> {
+        self.output.exchanged(step, label)
     }
 
     fn progress(&mut self, step: u64, control: &mut Control) -> Result<()> {

@@ -14,17 +14,30 @@ pub(super) struct Plan {
     pub(super) steps: u64,
     pub(super) save_interval: u64,
     pub(super) checkpoint_interval: Option<u64>,
+    /// The steps in which the ladders are tuned, a multiple of 2^(ROUNDS - 1) exchange intervals; 0
+    /// if they are not.
+    pub(super) tune_steps: u64,
     pub(super) inputs: InputOptions,
     pub(super) choice: Choice,
 }
 
 impl Plan {
-    /// The step before which the run need not be cut for a checkpoint.
+    /// The next step with a checkpoint or a tuning, or the last step.
     pub(super) fn next_cut(&self, step: u64) -> u64 {
         let next = self.checkpoint_interval.map(|every| (step / every + 1).saturating_mul(every));
-        next.unwrap_or(self.steps).min(self.steps)
+        let tuning = self.tunings().find(|tuning| *tuning > step);
+        next.unwrap_or(self.steps).min(tuning.unwrap_or(self.steps)).min(self.steps)
+    }
+
+    /// The steps after which the ladders are tuned. Each round is as long as all before it.
+    pub(super) fn tunings(&self) -> impl Iterator<Item = u64> {
+        let steps = self.tune_steps;
+        (0..ROUNDS).rev().map(move |k| steps >> k).filter(|step| *step > 0)
     }
 }
+
+/// The number of times that ladders are tuned.
+pub(super) const ROUNDS: u32 = 4;
 
 /// The limits of one process.
 #[derive(Clone, Copy)]

@@ -77,8 +77,9 @@ pub(super) fn resume(folder: &Path, again: &Again) -> anyhow::Result<ExitCode> {
         // It must not become the previous checkpoint. It may be missing.
         let _ = std::fs::remove_file(folder.join(NEWEST));
     }
-    let (folder, limits) = (folder.to_owned(), again.limits);
-    let mut drive = Drive { folder, simulation, output, identity, plan, limits, interrupt };
+    let (folder, limits, exchanges) = (folder.to_owned(), again.limits, String::new());
+    let mut drive =
+        Drive { folder, simulation, output, identity, plan, limits, interrupt, exchanges };
     drive.resumed()?;
     drive.run()
 }

@@ -40,6 +40,23 @@ impl NpyHeader {
     }
 }
 
+/// The length of a header that is written. The longest shape fits, so that a header can be replaced.
+pub(super) const HEADER_BYTES: usize = 128;
+
+/// The bytes of a header, in version 1.0 of the format.
+pub(super) fn header(descr: &str, fortran_order: bool, shape: &[u64]) -> Vec<u8> {
+    let order = if fortran_order { "True" } else { "False" };
+    // A tuple of one element needs its comma.
+    let shape: String = shape.iter().map(|n| format!("{n}, ")).collect();
+    let (shape, width) = (shape.trim_end(), HEADER_BYTES - 11);
+    let shape = if shape.matches(',').count() > 1 { shape.trim_end_matches(',') } else { shape };
+    let text = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': ({shape}), }}");
+    let mut header = b"\x93NUMPY\x01\x00".to_vec();
+    header.extend((HEADER_BYTES as u16 - 10).to_le_bytes());
+    header.extend(format!("{text:width$}\n").bytes());
+    header
+}
+
 /// The text that is not parsed yet.
 struct Text<'a>(&'a str);
 
@@ -99,6 +116,18 @@ mod tests {
         assert_eq!(plain(other), header(">f8", true, &[7]));
         let scalar = "{'descr': '<i8', 'fortran_order': False, 'shape': ()}";
         assert_eq!(plain(scalar), header("<i8", false, &[]));
+    }
+
+    #[test]
+    fn written_headers_have_one_length_and_are_read() {
+        for shape in [&[][..], &[7], &[3, 0], &[u64::MAX; 3], &[1 << 28; 4]] {
+            let bytes = header("<f4", true, shape);
+            assert_eq!((bytes.len(), bytes[HEADER_BYTES - 1]), (HEADER_BYTES, b'\n'));
+            let parsed = NpyHeader::parse(&bytes[10..]).unwrap();
+            let expected =
+                NpyHeader { descr: "<f4".into(), fortran_order: true, shape: shape.into() };
+            assert_eq!(parsed, expected);
+        }
     }
 
     #[test]
