@@ -167,6 +167,7 @@ impl Run {
         }
         let settings = self.settings()?;
         let inputs = self.inputs.load()?;
+        self.inputs.warn_of_pipes();
         let backend = self.backend.open_for_dynamics()?;
         let identity = Identity::new(&inputs.model, &inputs.structures, &backend)?;
         let mut simulation =

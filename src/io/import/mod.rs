@@ -49,8 +49,12 @@ pub struct Import {
 /// [`Error::Io`]; [`Error::Invalid`] for a damaged file; [`Error::Unsupported`] names a class or an
 /// option that this version does not support, and its place.
 pub fn import(path: &Path) -> Result<Import> {
-    let archive = Archive::open(path)?;
-    read(&archive).of_file(path)
+    read(&Archive::open(path)?).of_file(path)
+}
+
+/// Imports the bytes of a file written by `torch.save`.
+pub(super) fn import_bytes(bytes: Vec<u8>) -> Result<Import> {
+    read(&Archive::parse(bytes)?)
 }
 
 /// Combines the network of one import with the priors of both.

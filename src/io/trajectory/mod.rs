@@ -11,13 +11,12 @@ mod xtc_reader;
 mod xtc_writer;
 
 pub use dcd::DcdReader;
-use frame::check_beads;
+use frame::{check_beads, open};
 pub use npy_reader::NpyReader;
 pub use npy_writer::{NpyPosition, NpyWriter};
 pub use xtc_reader::XtcReader;
 pub use xtc_writer::XtcWriter;
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -51,7 +50,7 @@ impl Trajectory {
     pub fn open(path: &Path, n_beads: usize) -> Result<Self> {
         let io = |error| Error::io(path, error);
         let mut start = Vec::new();
-        File::open(path).map_err(io)?.take(ENOUGH as u64).read_to_end(&mut start).map_err(io)?;
+        open(path)?.0.take(ENOUGH as u64).read_to_end(&mut start).map_err(io)?;
         let kind = match &start[..] {
             [0, 0, 7, 0xcb | 0xe7, ..] => Kind::Xtc(XtcReader::open(path)?),
             // The first record of a DCD file has 84 bytes. Its marker has 4 or 8 bytes in either
