@@ -258,14 +258,66 @@ fn printing(folder: &Path) -> Vec<(Command, Option<&'static str>)> {
     commands
 }
 
+/// Stdout is full or closed (`>&-`). Files are written nevertheless, and the error tells so.
 #[test]
 fn a_result_that_cannot_be_printed_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
-    for (mut command, _) in printing(folder.path()) {
-        let output = command.stdout(full()).output().unwrap();
+    for (message, is_closed) in [("No space left", false), ("closed since the start", true)] {
+        for (mut command, file) in printing(folder.path()) {
+            if is_closed {
+                // SAFETY: the closure only makes a system call.
+                unsafe {
+                    command.pre_exec(|| match libc::close(libc::STDOUT_FILENO) {
+                        0 => Ok(()),
+                        _ => Err(std::io::Error::last_os_error()),
+                    });
+                }
+            }
+            let output = command.stdout(full()).output().unwrap();
+            let said = stderr(&output);
+            assert_eq!(output.status.code(), Some(1), "{command:?}: {said}");
+            assert!(said.contains(&format!("error: stdout: {message}")), "{command:?}: {said}");
+            if let Some(file) = file.map(|file| folder.path().join(file)) {
+                assert!(said.contains(&format!("{} is written", file.display())), "{said}");
+                std::fs::remove_file(file).unwrap();
+            }
+        }
+    }
+}
+
+/// A program that is started with `/dev/null` as stdout, for reading too, succeeds.
+#[test]
+fn a_result_for_dev_null_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    for write in [false, true] {
+        for (mut command, file) in printing(folder.path()) {
+            let null = OpenOptions::new().read(write).write(true).open("/dev/null").unwrap();
+            let output = command.stdout(null).output().unwrap();
+            assert_eq!(output.status.code(), Some(0), "{command:?}: {}", stderr(&output));
+            file.map(|file| std::fs::remove_file(folder.path().join(file)).unwrap());
+        }
+    }
+}
+
+/// The files of the run are complete without its log.
+#[test]
+fn a_log_that_is_removed_does_not_fail_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, steps, code) in [("finished", "400", 0), ("interrupted", LONG[3], 143)] {
+        let run = folder.path().join(name);
+        let arguments = ["--replicas", "2", "--steps", steps, "--save-interval", "4", "--npy"];
+        let child = started(with_system("run", &arguments, &run), &run, 4);
+        std::fs::remove_file(run.join("run.log")).unwrap();
+        if name == "interrupted" {
+            kill(&child, libc::SIGTERM);
+        }
+        let output = child.wait_with_output().unwrap();
         let said = stderr(&output);
-        assert_eq!(output.status.code(), Some(1), "{command:?}: {said}");
-        assert!(said.contains("error: stdout: No space left"), "{command:?}: {said}");
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        let warned = said.lines().find(|line| line.starts_with("warning: ")).unwrap();
+        assert!(warned.contains("run.log: No such file"), "{said}");
+        let found = frames(&run);
+        assert!(found[0] >= 4 && found.iter().all(|n| *n == found[0]), "{found:?}");
     }
 }
 

@@ -51,10 +51,10 @@ pub(crate) fn main() -> anyhow::Result<ExitCode> {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(text) => {
-            let printed = text.print();
             // The help and the version are results. A failure to print an error is ignored.
-            if !text.use_stderr() {
-                tell::of_stdout(printed)?;
+            match text.use_stderr() {
+                true => drop(text.print()),
+                false => tell::help(|| text.print())?,
             }
             return Ok(ExitCode::from(text.exit_code() as u8));
         }
