@@ -88,7 +88,7 @@ impl Drive {
             tell!("{}", self.saved_before_error(whole));
             return Err(error.into());
         }
-        log_warnings(&mut self.output)?;
+        let logged = log_warnings(&mut self.output);
         let step = self.simulation.step();
         let done = step - first_step;
         let picoseconds = done as f64 * dt;
@@ -110,7 +110,10 @@ impl Drive {
             code = ExitCode::from(number);
             summary = format!("{stop} at step {step}, last frame {last}: {summary}");
         }
-        self.output.log(&summary)?;
+        // The files of the run are complete, so that a log without its end is no failure.
+        if let Err(error) = logged.and_then(|()| self.output.log(&summary)) {
+            tell!("warning: {error}; the log lacks the last lines of the run");
+        }
         tell!("{summary}");
         for file in self.output.files() {
             tell!("  {file}");
@@ -214,6 +217,9 @@ impl Observer for Writer<'_> {
         if self.stop.is_final() || has_come(self.stop.due) {
             control.stop();
         }
-        log_warnings(self.output)
+        if let Err(error) = log_warnings(self.output) {
+            tell!("warning: {error}; the log lacks a warning");
+        }
+        Ok(())
     }
 }
