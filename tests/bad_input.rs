@@ -24,7 +24,7 @@ fn bad_input_is_named() {
     let system = small_system().join(" ");
     let run = |arguments: &str| format!("run {system} -o {out} {arguments}");
     let table = [
-        (run("--steps 0"), "steps: found 0"),
+        (run("--steps 0"), "--steps: found 0"),
         (run("--steps 10 --save-interval 0"), "save-interval: found 0"),
         (run("--steps 10 --temperature 0"), "temperature: found 0, expected a temperature > 0 K"),
         (run("--steps 10 --temperature -5"), "temperature: found -5"),
@@ -35,7 +35,18 @@ fn bad_input_is_named() {
         (run("--steps 10 --friction 0"), "friction: found 0"),
         (run("--steps 10 --replicas 0"), "replicas: found 0"),
         (run("--steps 10 --replicas 99999999999"), "replicas: found 99999999999"),
-        (run("--steps 10 --first-replica 4294967295"), "replicas: found 64"),
+        (run("--steps 10 --temperature 1e300"), "--temperature: found 1e300, expected a temp"),
+        (run("--steps 10 --dt 1e300"), "--dt: found 1e300, expected a time step"),
+        (run("--steps 10 --friction -1e300"), "--friction: found -1e300, expected a number > 0"),
+        (run("--steps 10 --max-hours -1"), "--max-hours: found -1, expected a time > 0"),
+        (
+            run("--steps 10 --filter table --table-tolerance -1"),
+            "--table-tolerance: found -1, expected a number",
+        ),
+        (
+            run("--steps 10 --first-replica 4294967290"),
+            "--first-replica: found 4294967290, expected at most 4294967231, so that 64 replicas",
+        ),
         (run("--steps 10 --adapter 0"), "adapter: found 0, expected no adapter with"),
         (format!("run {system} --steps 1 -o {in_file}"), "Not a directory"),
         (format!("run {system} --steps 1 -o {file}"), "a folder"),
@@ -57,6 +68,31 @@ fn bad_input_is_named() {
         assert!(errors.len() == 1 && errors[0].starts_with("error: "), "{arguments}: {said}");
         assert!(errors[0].contains(message), "{arguments}: {said}");
         assert!(!Path::new(out).exists(), "{arguments}: left a folder behind");
+    }
+    // Values that do not parse are named in the same way, but with exit code 2.
+    let long = "1".repeat(300);
+    for (arguments, message) in [
+        (run("--steps -1"), "--steps: found -1, expected a whole number >= 1"),
+        (run("--steps 1e6"), "--steps: found 1e6, expected a whole number >= 1"),
+        (
+            run(&format!("--steps {long}")),
+            "(300 characters), expected a whole number from 1 to 1844",
+        ),
+        (run("--steps 9 --replicas -1"), "--replicas: found -1, expected a whole number >= 1"),
+        (run("--steps 9 --seed -1"), "--seed: found -1, expected a whole number >= 0"),
+        (
+            run("--steps 9 --first-replica 4294967296"),
+            "--first-replica: found 4294967296, expected a whole number from 0 to 4294967295",
+        ),
+        (run("--steps 9 --dt x"), "--dt: found x, expected a number"),
+        ("bench --replicas 1,-1".into(), "--replicas: found -1, expected a whole number >= 1"),
+        ("verify --max-steps -1".into(), "--max-steps: found -1, expected a whole number >= 0"),
+    ] {
+        let output = program(&arguments.split(' ').collect::<Vec<_>>());
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments}: {said}");
+        let one_line = said.lines().count() == 1 && said.starts_with("error: --");
+        assert!(one_line && said.contains(message) && said.len() < 250, "{arguments}: {said}");
     }
     // Arguments that do not parse are usage errors, with exit code 2.
     for arguments in [

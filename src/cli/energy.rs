@@ -16,6 +16,7 @@ use safetensors::{Dtype, tensor::TensorView};
 
 use super::backend::BackendOptions;
 use super::inputs::{self, InputOptions, Inputs};
+use super::options::whole;
 use super::table::{Row, Table};
 use super::tell::{self, tell};
 
@@ -41,10 +42,10 @@ pub(super) struct Energy {
     #[arg(long, value_name = "FILE")]
     trajectory: Option<PathBuf>,
     /// Number of the structure that has the molecule of the trajectory, counted from 0
-    #[arg(long, value_name = "K", default_value_t = 0, requires = "trajectory")]
+    #[arg(long, value_parser = whole::<usize, 0>, value_name = "K", default_value_t = 0, requires = "trajectory")]
     structure: usize,
     /// Evaluate only every Nth frame, starting with the first
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "trajectory")]
+    #[arg(long, value_parser = whole::<u64, 1>, value_name = "N", default_value_t = 1, requires = "trajectory")]
     stride: u64,
     /// Also print the energy of every term for each frame
     #[arg(long, requires = "trajectory")]
