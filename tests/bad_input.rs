@@ -247,6 +247,19 @@ fn files_of_the_wrong_kind_are_called_by_their_names() {
         (file("old.pt", b"\x80\x02\x8a\nrest"), "PyTorch before 1.6"),
         (file("frames.dcd", &frames), "a DCD trajectory, which --trajectory takes"),
         (file("frames.xtc", b"\0\0\x07\xcb\0\0\0\x0c"), "an XTC trajectory, which --trajectory"),
+        (file("babel.pdb", b"COMPND    UNNAMED\nAUTHOR    OPEN BABEL\nATOM"), "a PDB file"),
+        (
+            file("chain.gro", b"\n    1\n    1ALA     CA    1   0.126   1.624   1.679\n"),
+            "a GROMACS .gro file",
+        ),
+        (file("damaged.html", b"\x01\xef\xbb\xbf<html>\0\x02"), "a web page (HTML)"),
+        (file("answer.txt", b"HTTP/1.1 404 Not Found\r\n\r\n"), "an HTTP response"),
+        (file("notes.rtf", b"{\\rtf1\\ansi}"), "an RTF document"),
+        (file("model.pt.bz2", b"BZh91AY&SY"), "a bzip2 file"),
+        (file("model.pt.xz", b"\xfd7zXZ\0\0\x04"), "an xz file"),
+        (file("model.pt.zst", b"\x28\xb5\x2f\xfd\x04"), "a zstd file"),
+        (file("nothing.pt", b""), "an empty file"),
+        (file("zeros.pt", &[0; 4096]), "a file of zeros"),
         (file("noise.bin", b"\x01\x02\x03\x04\xff\xfe"), "binary data of an unknown kind"),
     ];
     let says = |arguments: &[&str], path: &str, name: &str| {
@@ -272,13 +285,28 @@ fn files_of_the_wrong_kind_are_called_by_their_names() {
             let arguments = [&["energy"], &inputs[..], &["--trajectory", path]].concat();
             says(&arguments, path, name);
         }
-        if *name != "a JSON text" {
+        if !["a JSON text", "an RTF document"].contains(name) {
             let name = match pt_or_npz(name) {
                 true => "expected the JSON manifest of a case",
                 false => name,
             };
             says(&["verify", "--backend", "reference", path], path, name);
         }
+    }
+    // Tensors without an architecture.
+    let header =
+        br#"{"__metadata__":{"format":"pt"},"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#;
+    assert_eq!(header.len(), 84, "the length of the first record of a DCD file");
+    let tensors = [&(header.len() as u64).to_le_bytes()[..], header, b"\x01"].concat();
+    let tensors = file("hub.safetensors", &tensors);
+    for option in ["--model", "--structures", "--trajectory"] {
+        let mut arguments = vec!["energy", "--model", model, "--structures", structures];
+        match arguments.iter().position(|given| *given == option) {
+            Some(at) => arguments[at + 1] = &tensors,
+            None => arguments.extend([option, &tensors]),
+        }
+        let name = if option == "--trajectory" { "a safetensors file" } else { "Hugging Face" };
+        says(&arguments, &tensors, name);
     }
     // Files of this program under the wrong option.
     says(&["energy", "--model", structures], structures, "which --structures takes");

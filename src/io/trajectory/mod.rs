@@ -21,7 +21,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::io::content::{ENOUGH, wrong_content};
+use crate::io::content::{ENOUGH, is_safetensors, wrong_content};
 
 /// A trajectory of one molecule: XTC, DCD, or positions in a `.npy` file. The format follows from
 /// the content of the file.
@@ -54,8 +54,10 @@ impl Trajectory {
         let kind = match &start[..] {
             [0, 0, 7, 0xcb | 0xe7, ..] => Kind::Xtc(XtcReader::open(path)?),
             // The first record of a DCD file has 84 bytes. Its marker has 4 or 8 bytes in either
-            // order.
-            [84, 0, 0, 0, ..] | [0, 0, 0, 84, ..] | [0, 0, 0, 0, 0, 0, 0, 84, ..] => {
+            // order. A header of safetensors can have 84 bytes too.
+            [84, 0, 0, 0, ..] | [0, 0, 0, 84, ..] | [0, 0, 0, 0, 0, 0, 0, 84, ..]
+                if !is_safetensors(&start) =>
+            {
                 Kind::Dcd(Box::new(DcdReader::open(path)?))
             }
             [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Kind::Npy(NpyReader::open(path)?),
