@@ -229,9 +229,15 @@ fn checkpoint(root: &View) -> Result<Model> {
             "a model, structures or a training checkpoint (state_dict and hyper_parameters)",
         ));
     };
-    let Some(module) = parameters.get("model")? else {
-        let expected = "a pickled module, which defines the architecture";
-        return Err(parameters.invalid("no model", expected));
+    // Versions of Lightning save a dict, an AttributeDict or a Namespace, which has attributes.
+    let module = match parameters.class() {
+        Some(("argparse", "Namespace")) => parameters.attribute("model")?,
+        _ => parameters.get("model")?,
+    };
+    let Some(module) = module else {
+        let found = format!("{} without a model", parameters.describe());
+        let expected = "a pickled module `model`, which defines the architecture";
+        return Err(parameters.invalid(found, expected));
     };
     let state = state.entries()?.into_iter().map(|(name, view)| (name, view.id));
     let state = StateDict::new(state, PART)?;
