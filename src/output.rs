@@ -1,6 +1,7 @@
 //! The output folder of a run.
 
 mod folder_lock;
+mod follow;
 mod lengths;
 mod names;
 mod new_paths;
@@ -62,7 +63,9 @@ pub struct Output {
     molecule_of: Vec<usize>,
     new: NewPaths,
     last_frame: Option<u64>,
-    _lock: FolderLock,
+    lock: FolderLock,
+    /// The folder at the start, if somebody has moved it.
+    moved_from: Option<PathBuf>,
 }
 
 impl Output {
@@ -171,7 +174,8 @@ impl Output {
             molecule_of: system.molecule_of.clone(),
             new: NewPaths::default(),
             last_frame: None,
-            _lock: held,
+            lock: held,
+            moved_from: None,
         })
     }
 
@@ -223,7 +227,8 @@ impl Output {
             molecule_of: system.molecule_of.clone(),
             new: NewPaths::default(),
             last_frame: to.last_frame,
-            _lock: lock,
+            lock,
+            moved_from: None,
         })
     }
 
@@ -260,11 +265,14 @@ impl Output {
     /// [`Error::Invalid`] if a format cannot hold the frame, or if another program changed the
     /// length of a file; [`Error::Io`].
     pub fn write(&mut self, frame: &Frame) -> Result<()> {
+        self.follow()?;
         for (r, trajectory) in self.trajectories.iter_mut().enumerate() {
             let positions = &frame.positions[self.first_bead[r]..self.first_bead[r + 1]];
             trajectory.encode(frame.step, frame.time, positions)?;
         }
-        let written = self.append(frame);
+        let appended = self.append(frame);
+        // The frame is removed from the files wherever they are now.
+        let written = if appended.is_err() { self.follow().and(appended) } else { appended };
         let files = self.trajectories.iter_mut().map(XtcWriter::file).chain([&mut self.energies]);
         match written {
             Ok(()) => {
@@ -319,6 +327,8 @@ impl Output {
     /// # Errors
     /// The first error; the other files are completed nevertheless.
     pub fn finish(&mut self) -> Result<()> {
+        // The files are completed even if they were moved.
+        let _ = self.follow();
         let arrays = self.npy.as_mut().map_or(Ok(()), NpyWriter::finish);
         arrays.and(self.sync())
     }

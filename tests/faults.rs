@@ -294,7 +294,9 @@ fn a_result_for_dev_null_is_no_error() {
             let null = OpenOptions::new().read(write).write(true).open("/dev/null").unwrap();
             let output = command.stdout(null).output().unwrap();
             assert_eq!(output.status.code(), Some(0), "{command:?}: {}", stderr(&output));
-            file.map(|file| std::fs::remove_file(folder.path().join(file)).unwrap());
+            if let Some(file) = file {
+                std::fs::remove_file(folder.path().join(file)).unwrap();
+            }
         }
     }
 }
@@ -416,7 +418,10 @@ fn a_folder_that_is_removed_ends_the_run() {
     let mut command = with_system("run", &LONG, &run);
     command.args(["--save-interval", "4", "--npy"]);
     let child = started(command, &run, 4);
-    std::fs::rename(&run, folder.path().join("elsewhere")).unwrap();
+    // The run can create a file in the meantime.
+    while run.exists() {
+        let _ = std::fs::remove_dir_all(&run);
+    }
     let output = child.wait_with_output().unwrap();
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
@@ -424,6 +429,44 @@ fn a_folder_that_is_removed_ends_the_run() {
     let missed = |line: &str| line.contains(run.to_str().unwrap()) && line.contains("No such file");
     assert!(said.lines().any(missed), "{said}");
     assert!(said.contains("may be incomplete") && !run.exists(), "{said}");
+}
+
+/// The run ends with one error. All files are completed where they are now, and continue there. A
+/// second folder at the old place is left alone.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_is_moved_has_whole_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, elsewhere) = (folder.path().join("run"), folder.path().join("elsewhere"));
+    for replaced in [false, true] {
+        let mut command = with_system("run", &LONG, &run);
+        command.args(["--save-interval", "4", "--npy"]);
+        let child = started(command, &run, 8);
+        std::fs::rename(&run, &elsewhere).unwrap();
+        if replaced {
+            std::fs::create_dir(&run).unwrap();
+        }
+        let output = child.wait_with_output().unwrap();
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("error: ")).collect();
+        let message = format!("moved to {} while the run wrote to it", elsewhere.display());
+        assert!(errors.len() == 1 && errors[0].contains(&message), "{said}");
+        let found = frames(&elsewhere);
+        // The fourth frame can have been under way.
+        assert!(found[0] >= 3 && found.iter().all(|n| *n == found[0]), "{found:?}");
+        let saved = format!("frames up to step {} are complete in", 4 * found[0]);
+        assert!(said.contains(&saved), "{said}");
+        assert!(log(&elsewhere).contains(&message), "{}", log(&elsewhere));
+        if replaced {
+            assert_eq!(std::fs::read_dir(&run).unwrap().count(), 0);
+        }
+        let resume = ["run", "--resume", elsewhere.to_str().unwrap(), "--steps", "40"];
+        let output = Command::new(PROGRAM).args(resume).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert_eq!(frames(&elsewhere), [10; 4]);
+        std::fs::remove_dir_all(&elsewhere).unwrap();
+    }
 }
 
 /// Another program changes a file: the run does not go on in silence, and the other files have the

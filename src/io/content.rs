@@ -206,8 +206,8 @@ fn of_text(text: &str) -> Option<Name> {
     let starts = |words: &[&str]| words.iter().any(|word| lower.starts_with(word));
     let first_lines: Vec<&str> = text.lines().take(8).collect();
     let is_record = |line: &&str| {
-        let is = |record: &&str| line.starts_with(*record) || line.trim_end() == record.trim_end();
-        RECORDS.iter().any(|record| is(&record))
+        let is = |record: &str| line.starts_with(record) || line.trim_end() == record.trim_end();
+        RECORDS.iter().any(|record| is(record))
     };
     let is_number =
         |line: Option<&&str>| line.is_some_and(|line| line.trim().parse::<u32>().is_ok());

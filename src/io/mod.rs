@@ -14,7 +14,7 @@ mod pdb;
 pub mod pickle;
 pub mod trajectory;
 
-pub(crate) use file::{GrowingFile, create_new, sync_folder};
+pub(crate) use file::{GrowingFile, create_new, move_to, sync_folder};
 pub use file::{check_free, write_new};
 pub use load::{load_contents, load_model_and_structures, load_structures};
 pub(crate) use native::{Reader, Writer};

@@ -77,10 +77,12 @@ impl Drive {
         progress.finish();
         // A run that goes on later has no frame at a step that ends it now.
         let lengths = on_grid.unwrap_or_else(|| self.output.lengths());
-        // The frames are completed whatever has happened. The first error is the one to report.
+        // The frames are completed whatever has happened. The first error is the one to report, but
+        // a folder that was moved is the cause of others.
+        let moved = self.output.follow();
         let finished = self.output.finish();
         let whole = finished.is_ok();
-        let ended = result.and(finished).and_then(|()| self.checkpoint(&lengths));
+        let ended = moved.and(result).and(finished).and_then(|()| self.checkpoint(&lengths));
         if let Err(error) = ended {
             // Where the log cannot be written, stderr still has the error.
             let _ = log_warnings(&mut self.output);
@@ -157,7 +159,7 @@ impl Drive {
     /// A line about the files of a run that ends with an error; `whole` tells whether the files
     /// were found to have all frames.
     fn saved_before_error(&self, whole: bool) -> String {
-        let folder = printable(self.folder.display());
+        let folder = printable(self.output.folder().display());
         match self.output.last_frame() {
             _ if !whole => format!("files in {folder} may be incomplete"),
             None => "no frame was saved before the error".into(),

@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::io::file::{check_free, create_new};
+use crate::io::file::{check_free, create_new, move_to};
 
 /// The length of a header. The longest shape fits, so that a header can be replaced.
 const HEADER_BYTES: usize = 128;
@@ -41,6 +41,13 @@ impl Array {
         let (partial, new) = (with(".partial"), with(".new"));
         let row = rest.iter().product();
         Array { path, partial, new, n_replicas, most_frames, row, rest }
+    }
+
+    /// Goes on after the folder of the file was moved.
+    pub(super) fn move_to(&mut self, folder: &Path) {
+        for path in [&mut self.path, &mut self.partial, &mut self.new] {
+            move_to(path, folder);
+        }
     }
 
     /// Creates the file under its partial name, filled with zeros.
