@@ -178,7 +178,7 @@ impl Error {
         Error::Invalid {
             origin: String::new(),
             field: cut(field.into()),
-            found: cut(found.to_string()),
+            found: cut(short(found.to_string())),
             expected: cut(expected.into()),
         }
     }
@@ -224,6 +224,17 @@ fn cut(mut text: String) -> String {
         text.push('…');
     }
     text
+}
+
+/// A number of very many digits, in exponential notation.
+fn short(text: String) -> String {
+    const MOST_DIGITS: usize = 24;
+    let is_long = text.len() > MOST_DIGITS
+        && text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.".contains(&byte));
+    match text.parse::<f64>() {
+        Ok(number) if is_long => format!("{number:e}"),
+        _ => text,
+    }
 }
 
 /// The message of a driver, which can have several lines, in one line.
@@ -319,6 +330,8 @@ mod tests {
         }
         let plain = Error::invalid("a/b", "x\ty", "é").of_file(Path::new("some file")).to_string();
         assert_eq!(plain, "some file: a/b: found x\\ty, expected é");
+        let long = Error::invalid("dt", -1e300, "a time step").to_string();
+        assert_eq!(long, "dt: found -1e300, expected a time step");
         assert_eq!(printable("zip member a/b\r"), "zip member a/b\\r");
     }
 }

@@ -2,6 +2,7 @@
 
 mod exchange_files;
 mod folder_lock;
+mod follow;
 mod lengths;
 mod names;
 mod new_paths;
@@ -74,7 +75,9 @@ pub struct Output {
     molecule_of: Vec<usize>,
     new: NewPaths,
     last_frame: Option<u64>,
-    _lock: FolderLock,
+    lock: FolderLock,
+    /// The folder at the start, if somebody has moved it.
+    moved_from: Option<PathBuf>,
 }
 
 impl Output {
@@ -169,7 +172,8 @@ impl Output {
             molecule_of: system.molecule_of.clone(),
             new: NewPaths::default(),
             last_frame: None,
-            _lock: held,
+            lock: held,
+            moved_from: None,
         })
     }
 
@@ -228,7 +232,8 @@ impl Output {
             molecule_of: system.molecule_of.clone(),
             new: NewPaths::default(),
             last_frame: to.last_frame,
-            _lock: lock,
+            lock,
+            moved_from: None,
         })
     }
 
@@ -265,9 +270,12 @@ impl Output {
     /// [`Error::Invalid`] if a format cannot hold the frame, or if another program changed the
     /// length of a file; [`Error::Io`].
     pub fn write(&mut self, frame: &Frame) -> Result<()> {
+        self.follow()?;
         let exchange = self.exchange.as_ref().map(ExchangeFiles::exchange);
         self.trajectories.encode(frame, &self.first_bead, exchange)?;
-        let written = self.append(frame);
+        let appended = self.append(frame);
+        // The frame is removed from the files wherever they are now.
+        let written = if appended.is_err() { self.follow().and(appended) } else { appended };
         let samples = self.exchange.iter_mut().flat_map(ExchangeFiles::of_frames);
         let files = self.trajectories.files().chain([&mut self.energies]).chain(samples);
         match written {
@@ -280,22 +288,6 @@ impl Output {
             Err(_) => files.for_each(|file| drop(file.undo())),
         }
         written
-    }
-
-    /// Adds the labels after an exchange to `states.csv`. After an error they are not there.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] if another program changed the length of the file; [`Error::Io`].
-    pub fn exchanged(&mut self, step: u64, label: &[u32]) -> Result<()> {
-        self.exchange.iter_mut().try_for_each(|files| files.exchanged(step, label))
-    }
-
-    /// Replaces the files that sum up all exchanges, for ladders that may have been tuned.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn summarize(&mut self, exchange: &Exchange, exchanged: &Exchanged) -> Result<()> {
-        self.exchange.iter_mut().try_for_each(|files| files.summarize(exchange, exchanged))
     }
 
     /// Appends the encoded frame and its energies. The arrays come last: they need no undo.
@@ -344,6 +336,8 @@ impl Output {
     /// # Errors
     /// The first error; the other files are completed nevertheless.
     pub fn finish(&mut self) -> Result<()> {
+        // The files are completed even if they were moved.
+        let _ = self.follow();
         let arrays = self.npy.as_mut().map_or(Ok(()), NpyWriter::finish);
         arrays.and(self.sync())
     }

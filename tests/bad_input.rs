@@ -24,7 +24,7 @@ fn bad_input_is_named() {
     let system = small_system().join(" ");
     let run = |arguments: &str| format!("run {system} -o {out} {arguments}");
     let table = [
-        (run("--steps 0"), "steps: found 0"),
+        (run("--steps 0"), "--steps: found 0"),
         (run("--steps 10 --save-interval 0"), "save-interval: found 0"),
         (run("--steps 10 --temperature 0"), "temperature: found 0, expected a temperature > 0 K"),
         (run("--steps 10 --temperature -5"), "temperature: found -5"),
@@ -35,7 +35,18 @@ fn bad_input_is_named() {
         (run("--steps 10 --friction 0"), "friction: found 0"),
         (run("--steps 10 --replicas 0"), "replicas: found 0"),
         (run("--steps 10 --replicas 99999999999"), "replicas: found 99999999999"),
-        (run("--steps 10 --first-replica 4294967295"), "replicas: found 64"),
+        (run("--steps 10 --temperature 1e300"), "--temperature: found 1e300, expected a temp"),
+        (run("--steps 10 --dt 1e300"), "--dt: found 1e300, expected a time step"),
+        (run("--steps 10 --friction -1e300"), "--friction: found -1e300, expected a number > 0"),
+        (run("--steps 10 --max-hours -1"), "--max-hours: found -1, expected a time > 0"),
+        (
+            run("--steps 10 --filter table --table-tolerance -1"),
+            "--table-tolerance: found -1, expected a number",
+        ),
+        (
+            run("--steps 10 --first-replica 4294967290"),
+            "--first-replica: found 4294967290, expected at most 4294967231, so that 64 replicas",
+        ),
         (run("--steps 10 --adapter 0"), "adapter: found 0, expected no adapter with"),
         (format!("run {system} --steps 1 -o {in_file}"), "Not a directory"),
         (format!("run {system} --steps 1 -o {file}"), "a folder"),
@@ -57,6 +68,31 @@ fn bad_input_is_named() {
         assert!(errors.len() == 1 && errors[0].starts_with("error: "), "{arguments}: {said}");
         assert!(errors[0].contains(message), "{arguments}: {said}");
         assert!(!Path::new(out).exists(), "{arguments}: left a folder behind");
+    }
+    // Values that do not parse are named in the same way, but with exit code 2.
+    let long = "1".repeat(300);
+    for (arguments, message) in [
+        (run("--steps -1"), "--steps: found -1, expected a whole number >= 1"),
+        (run("--steps 1e6"), "--steps: found 1e6, expected a whole number >= 1"),
+        (
+            run(&format!("--steps {long}")),
+            "(300 characters), expected a whole number from 1 to 1844",
+        ),
+        (run("--steps 9 --replicas -1"), "--replicas: found -1, expected a whole number >= 1"),
+        (run("--steps 9 --seed -1"), "--seed: found -1, expected a whole number >= 0"),
+        (
+            run("--steps 9 --first-replica 4294967296"),
+            "--first-replica: found 4294967296, expected a whole number from 0 to 4294967295",
+        ),
+        (run("--steps 9 --dt x"), "--dt: found x, expected a number"),
+        ("bench --replicas 1,-1".into(), "--replicas: found -1, expected a whole number >= 1"),
+        ("verify --max-steps -1".into(), "--max-steps: found -1, expected a whole number >= 0"),
+    ] {
+        let output = program(&arguments.split(' ').collect::<Vec<_>>());
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments}: {said}");
+        let one_line = said.lines().count() == 1 && said.starts_with("error: --");
+        assert!(one_line && said.contains(message) && said.len() < 250, "{arguments}: {said}");
     }
     // Arguments that do not parse are usage errors, with exit code 2.
     for arguments in [
@@ -211,6 +247,19 @@ fn files_of_the_wrong_kind_are_called_by_their_names() {
         (file("old.pt", b"\x80\x02\x8a\nrest"), "PyTorch before 1.6"),
         (file("frames.dcd", &frames), "a DCD trajectory, which --trajectory takes"),
         (file("frames.xtc", b"\0\0\x07\xcb\0\0\0\x0c"), "an XTC trajectory, which --trajectory"),
+        (file("babel.pdb", b"COMPND    UNNAMED\nAUTHOR    OPEN BABEL\nATOM"), "a PDB file"),
+        (
+            file("chain.gro", b"\n    1\n    1ALA     CA    1   0.126   1.624   1.679\n"),
+            "a GROMACS .gro file",
+        ),
+        (file("damaged.html", b"\x01\xef\xbb\xbf<html>\0\x02"), "a web page (HTML)"),
+        (file("answer.txt", b"HTTP/1.1 404 Not Found\r\n\r\n"), "an HTTP response"),
+        (file("notes.rtf", b"{\\rtf1\\ansi}"), "an RTF document"),
+        (file("model.pt.bz2", b"BZh91AY&SY"), "a bzip2 file"),
+        (file("model.pt.xz", b"\xfd7zXZ\0\0\x04"), "an xz file"),
+        (file("model.pt.zst", b"\x28\xb5\x2f\xfd\x04"), "a zstd file"),
+        (file("nothing.pt", b""), "an empty file"),
+        (file("zeros.pt", &[0; 4096]), "a file of zeros"),
         (file("noise.bin", b"\x01\x02\x03\x04\xff\xfe"), "binary data of an unknown kind"),
     ];
     let says = |arguments: &[&str], path: &str, name: &str| {
@@ -236,13 +285,28 @@ fn files_of_the_wrong_kind_are_called_by_their_names() {
             let arguments = [&["energy"], &inputs[..], &["--trajectory", path]].concat();
             says(&arguments, path, name);
         }
-        if *name != "a JSON text" {
+        if !["a JSON text", "an RTF document"].contains(name) {
             let name = match pt_or_npz(name) {
                 true => "expected the JSON manifest of a case",
                 false => name,
             };
             says(&["verify", "--backend", "reference", path], path, name);
         }
+    }
+    // Tensors without an architecture.
+    let header =
+        br#"{"__metadata__":{"format":"pt"},"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#;
+    assert_eq!(header.len(), 84, "the length of the first record of a DCD file");
+    let tensors = [&(header.len() as u64).to_le_bytes()[..], header, b"\x01"].concat();
+    let tensors = file("hub.safetensors", &tensors);
+    for option in ["--model", "--structures", "--trajectory"] {
+        let mut arguments = vec!["energy", "--model", model, "--structures", structures];
+        match arguments.iter().position(|given| *given == option) {
+            Some(at) => arguments[at + 1] = &tensors,
+            None => arguments.extend([option, &tensors]),
+        }
+        let name = if option == "--trajectory" { "a safetensors file" } else { "Hugging Face" };
+        says(&arguments, &tensors, name);
     }
     // Files of this program under the wrong option.
     says(&["energy", "--model", structures], structures, "which --structures takes");

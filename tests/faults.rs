@@ -109,7 +109,7 @@ fn signals_stop_a_run_and_leave_whole_files() {
         assert_eq!(output.status.code(), Some(128 + signal), "{said}");
         assert!(said.contains(&format!("interrupted by {name} at step ")), "{said}");
         let found = frames(&run);
-        assert!(found[0] >= 4 && found.iter().all(|n| *n == found[0]), "{found:?}");
+        assert!(found[0] > 0 && found.iter().all(|n| *n == found[0]), "{found:?}");
         let last = format!("last frame of step {}: ", 4 * found[0]);
         assert!(log(&run).contains(&last) && log(&run).contains(name), "{}", log(&run));
     }
@@ -258,14 +258,68 @@ fn printing(folder: &Path) -> Vec<(Command, Option<&'static str>)> {
     commands
 }
 
+/// Stdout is full or closed (`>&-`). Files are written nevertheless, and the error tells so.
 #[test]
 fn a_result_that_cannot_be_printed_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
-    for (mut command, _) in printing(folder.path()) {
-        let output = command.stdout(full()).output().unwrap();
+    for (message, is_closed) in [("No space left", false), ("closed since the start", true)] {
+        for (mut command, file) in printing(folder.path()) {
+            if is_closed {
+                // SAFETY: the closure only makes a system call.
+                unsafe {
+                    command.pre_exec(|| match libc::close(libc::STDOUT_FILENO) {
+                        0 => Ok(()),
+                        _ => Err(std::io::Error::last_os_error()),
+                    });
+                }
+            }
+            let output = command.stdout(full()).output().unwrap();
+            let said = stderr(&output);
+            assert_eq!(output.status.code(), Some(1), "{command:?}: {said}");
+            assert!(said.contains(&format!("error: stdout: {message}")), "{command:?}: {said}");
+            if let Some(file) = file.map(|file| folder.path().join(file)) {
+                assert!(said.contains(&format!("{} is written", file.display())), "{said}");
+                std::fs::remove_file(file).unwrap();
+            }
+        }
+    }
+}
+
+/// A program that is started with `/dev/null` as stdout, for reading too, succeeds.
+#[test]
+fn a_result_for_dev_null_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    for write in [false, true] {
+        for (mut command, file) in printing(folder.path()) {
+            let null = OpenOptions::new().read(write).write(true).open("/dev/null").unwrap();
+            let output = command.stdout(null).output().unwrap();
+            assert_eq!(output.status.code(), Some(0), "{command:?}: {}", stderr(&output));
+            if let Some(file) = file {
+                std::fs::remove_file(folder.path().join(file)).unwrap();
+            }
+        }
+    }
+}
+
+/// The files of the run are complete without its log.
+#[test]
+fn a_log_that_is_removed_does_not_fail_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, steps, code) in [("finished", "400", 0), ("interrupted", LONG[3], 143)] {
+        let run = folder.path().join(name);
+        let arguments = ["--replicas", "2", "--steps", steps, "--save-interval", "4", "--npy"];
+        let child = started(with_system("run", &arguments, &run), &run, 4);
+        std::fs::remove_file(run.join("run.log")).unwrap();
+        if name == "interrupted" {
+            kill(&child, libc::SIGTERM);
+        }
+        let output = child.wait_with_output().unwrap();
         let said = stderr(&output);
-        assert_eq!(output.status.code(), Some(1), "{command:?}: {said}");
-        assert!(said.contains("error: stdout: No space left"), "{command:?}: {said}");
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        let warned = said.lines().find(|line| line.starts_with("warning: ")).unwrap();
+        assert!(warned.contains("run.log: No such file"), "{said}");
+        let found = frames(&run);
+        assert!(found[0] > 0 && found.iter().all(|n| *n == found[0]), "{found:?}");
     }
 }
 
@@ -364,7 +418,10 @@ fn a_folder_that_is_removed_ends_the_run() {
     let mut command = with_system("run", &LONG, &run);
     command.args(["--save-interval", "4", "--npy"]);
     let child = started(command, &run, 4);
-    std::fs::rename(&run, folder.path().join("elsewhere")).unwrap();
+    // The run can create a file in the meantime.
+    while run.exists() {
+        let _ = std::fs::remove_dir_all(&run);
+    }
     let output = child.wait_with_output().unwrap();
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
@@ -372,6 +429,44 @@ fn a_folder_that_is_removed_ends_the_run() {
     let missed = |line: &str| line.contains(run.to_str().unwrap()) && line.contains("No such file");
     assert!(said.lines().any(missed), "{said}");
     assert!(said.contains("may be incomplete") && !run.exists(), "{said}");
+}
+
+/// The run ends with one error. All files are completed where they are now, and continue there. A
+/// second folder at the old place is left alone.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_is_moved_has_whole_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, elsewhere) = (folder.path().join("run"), folder.path().join("elsewhere"));
+    for replaced in [false, true] {
+        let mut command = with_system("run", &LONG, &run);
+        command.args(["--save-interval", "4", "--npy"]);
+        let child = started(command, &run, 8);
+        std::fs::rename(&run, &elsewhere).unwrap();
+        if replaced {
+            std::fs::create_dir(&run).unwrap();
+        }
+        let output = child.wait_with_output().unwrap();
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("error: ")).collect();
+        let message = format!("moved to {} while the run wrote to it", elsewhere.display());
+        assert!(errors.len() == 1 && errors[0].contains(&message), "{said}");
+        let found = frames(&elsewhere);
+        // The fourth frame can have been under way.
+        assert!(found[0] >= 3 && found.iter().all(|n| *n == found[0]), "{found:?}");
+        let saved = format!("frames up to step {} are complete in", 4 * found[0]);
+        assert!(said.contains(&saved), "{said}");
+        assert!(log(&elsewhere).contains(&message), "{}", log(&elsewhere));
+        if replaced {
+            assert_eq!(std::fs::read_dir(&run).unwrap().count(), 0);
+        }
+        let resume = ["run", "--resume", elsewhere.to_str().unwrap(), "--steps", "40"];
+        let output = Command::new(PROGRAM).args(resume).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert_eq!(frames(&elsewhere), [10; 4]);
+        std::fs::remove_dir_all(&elsewhere).unwrap();
+    }
 }
 
 /// Another program changes a file: the run does not go on in silence, and the other files have the

@@ -121,6 +121,12 @@ fn pickled_wrappers_are_looked_through() {
 fn numbers_of_numpy_are_numbers() {
     let (old, new) = ("numpy.core.multiarray", "numpy._core.multiarray");
     let tensor = |bytes: Vec<u8>, shape: &[i64]| pt::tensor("LongStorage", 8, shape, bytes);
+    // An array of one element, as newer protocols of pickle have it.
+    let from_buffer = |bytes: Vec<u8>| {
+        let function = Box::new(Py::Global("numpy._core.numeric", "_frombuffer"));
+        let (dtype, shape) = (pt::numpy_dtype("i8", "<"), Py::Tuple(vec![Py::Int(1)]));
+        Py::Call(function, vec![pt::numpy_bytes(&bytes), dtype, shape, "C".into()])
+    };
     for limit in [
         pt::numpy(old, "i8", "<", &30i64.to_le_bytes()),
         pt::numpy(new, "i8", ">", &30i64.to_be_bytes()),
@@ -129,6 +135,7 @@ fn numbers_of_numpy_are_numbers() {
         pt::numpy(old, "u8", "<", &30u64.to_le_bytes()),
         pt::numpy(old, "i1", "|", &[30]),
         pt::numpy(old, "f8", "<", &30f64.to_le_bytes()),
+        from_buffer(30i64.to_le_bytes().to_vec()),
         tensor(30i64.to_le_bytes().to_vec(), &[]),
         tensor(30i64.to_le_bytes().to_vec(), &[1]),
         Py::Float(30.0),
@@ -142,7 +149,7 @@ fn numbers_of_numpy_are_numbers() {
         (pt::numpy(old, "u8", "<", &u64::MAX.to_le_bytes()), "18446744073709552000"),
         (pt::numpy(old, "f4", "<", &30.5f32.to_le_bytes()), "30.5"),
         (pt::numpy(old, "b1", "|", &[1]), "true"),
-        (pt::numpy(old, "c8", "<", &[0; 8]), "a call of numpy.core.multiarray.scalar"),
+        (pt::numpy(old, "c8", "<", &[0; 8]), "a NumPy scalar of another type"),
         (pt::numpy("other.multiarray", "i1", "|", &[1]), "a call of other.multiarray.scalar"),
     ] {
         let attributes = vec![("max_num_neighbors", limit)];

@@ -134,6 +134,19 @@ fn a_checkpoint_has_the_architecture_of_the_module_and_the_weights_of_the_state_
     let wrapped = || pt::gradients_out("SchNet", pt::schnet(Network::default()));
     let import = try_import(&checkpoint(&state, "model.model.", wrapped())).unwrap();
     assert_eq!(import.model.unwrap().schnet.unwrap(), trained);
+    // Other versions of Lightning save the hyperparameters in other containers.
+    let Py::Dict(mut items) = checkpoint(&state, "model.model.", wrapped()) else { unreachable!() };
+    let Some((_, Py::Dict(parameters))) = items.pop() else { unreachable!() };
+    let class = Box::new(Py::Global("lightning.fabric.utilities.data", "AttributeDict"));
+    for container in [
+        Py::Subclass(class, parameters.clone()),
+        pt::object("argparse", "Namespace", Py::Dict(parameters)),
+    ] {
+        let mut items = items.clone();
+        items.push(("hyper_parameters".into(), container));
+        let import = try_import(&Py::Dict(items)).unwrap();
+        assert_eq!(import.model.unwrap().schnet.unwrap(), trained);
+    }
     let bare = checkpoint(&state, "model.", pt::schnet(Network::default()));
     assert_eq!(try_import(&bare).unwrap().model.unwrap().schnet.unwrap(), trained);
 
@@ -386,6 +399,9 @@ fn what_this_version_does_not_have_is_refused_by_name_and_place() {
             )]),
             "index_mapping_excluded of a tuple list at",
         ),
+        (listed("rcut", Py::Float(7.5)), "the cutoff rcut 7.5 of a tuple list at"),
+        (listed("self_interaction", Py::Bool(true)), "a list with self_interaction at"),
+        (listed("weights", f32s(&[1], [1.0])), "weights of a tuple list at"),
         (pt::structure(vec![("n_atoms", i64s(&[2], [1, 2]))]), "a batch of structures at n_atoms"),
         (pt::structure(vec![("n_atoms", i64s(&[1], [2]))]), "n_atoms: found 2, expected 3"),
         (
@@ -404,9 +420,25 @@ fn what_this_version_does_not_have_is_refused_by_name_and_place() {
         (dict([("a.weight", Py::None)]), "the saved object: found a dict of 1, expected a model"),
         (
             dict([("state_dict", dict([])), ("hyper_parameters", dict([]))]),
-            "hyper_parameters: found no model",
+            "hyper_parameters: found a dict of 0 without a model",
+        ),
+        (
+            dict([
+                ("state_dict", dict([])),
+                ("hyper_parameters", pt::object("argparse", "Namespace", dict([]))),
+            ]),
+            "hyper_parameters: found argparse.Namespace without a model",
+        ),
+        (numpy_array(2), "the model class a NumPy array at the top level"),
+        (Py::List(vec![numpy_array(3)]), "the structure a NumPy array at 0"),
+        (
+            pt::numpy("numpy._core.multiarray", "U1", "<", b"abcd"),
+            "the model class a NumPy string at the top level",
         ),
     ];
+    for plain in [("rcut", Py::None), ("self_interaction", Py::Bool(false)), ("tag", "x".into())] {
+        try_import(&listed(plain.0, plain.1)).unwrap();
+    }
     for (value, expected) in cases {
         let error = refusal(&value);
         assert!(error.contains(expected), "expected {expected}\n   found {error}");
@@ -419,6 +451,20 @@ fn what_this_version_does_not_have_is_refused_by_name_and_place() {
         ("velocities", Py::None),
     ]);
     assert_eq!(try_import(&none).unwrap(), try_import(&pt::structure(vec![])).unwrap());
+}
+
+/// A structure with a tuple list that has one more entry.
+fn listed(key: &str, value: Py) -> Py {
+    let list = [("order", Py::Int(2)), ("index_mapping", i64s(&[2, 0], [])), (key, value)];
+    pt::structure(vec![("neighbor_list", pt::dict([("non_bonded", pt::dict(list))]))])
+}
+
+/// An array of NumPy of one axis, as newer protocols of pickle have it.
+fn numpy_array(n: i64) -> Py {
+    let function = Box::new(Py::Global("numpy._core.numeric", "_frombuffer"));
+    let bytes = pt::numpy_bytes(&vec![0; 8 * n as usize]);
+    let shape = Py::Tuple(vec![Py::Int(n)]);
+    Py::Call(function, vec![bytes, pt::numpy_dtype("f8", "<"), shape, "C".into()])
 }
 
 #[test]

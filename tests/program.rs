@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::common::program::{npy, program, small_files, stderr, stdout, table, with_system, xtc};
+use crate::pt;
 
 #[test]
 fn run_writes_files_that_agree() {
@@ -191,6 +192,66 @@ fn energy_terms_add_up() {
     assert!((first.parse::<f64>().unwrap() - values("energy_total")[0]).abs() < 1e-5);
     let again = with_system("energy", &[], &file).output().unwrap();
     assert!(!again.status.success() && stderr(&again).contains("already exists"));
+}
+
+/// Inputs that can be read only once, and from their start to their end.
+#[cfg(unix)]
+#[test]
+fn models_and_structures_can_come_from_pipes() {
+    use std::process::{Command, Stdio};
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let write = |name: &str, value: &pt::Py| std::fs::write(path(name), pt::file(value)).unwrap();
+    write("chain.pt", &pt::structure(vec![]));
+    write("priors.pt", &pt::module_dict(pt::keyed_priors()));
+    let [model, structures] = small_files().each_ref().map(|file| file.to_str().unwrap());
+    // `$0` is the program. `cat` makes a pipe of a file.
+    let piped = |script: &str, arguments: &[&str]| {
+        let mut shell = Command::new("bash");
+        shell.args(["-c", script, env!("CARGO_BIN_EXE_flashschnet")]).args(arguments);
+        shell.stdin(Stdio::null()).output().unwrap()
+    };
+    let energy = ["energy", "--csv", "--backend", "reference", "--model"];
+    let [priors, chain] = [path("priors.pt"), path("chain.pt")];
+    for [model, structures] in [[model, structures], [&priors, &chain]] {
+        let expected = program(&[&energy[..], &[model, "--structures", structures]].concat());
+        let script = format!(
+            "cat \"$2\" | \"$0\" {} <(cat \"$1\") --structures /dev/stdin",
+            energy.join(" ")
+        );
+        let output = piped(&script, &[model, structures]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(!output.stdout.is_empty() && output.stdout == expected.stdout);
+    }
+    let script = "\"$0\" import <(cat \"$1\") <(cat \"$2\") -o \"$3\"";
+    let output = piped(script, &[&priors, &chain, &path("out")]);
+    assert!(output.status.success(), "{}", stderr(&output));
+
+    // A run says that a later process cannot read the pipe again, and that process says it too.
+    let run = path("run");
+    let script = "\"$0\" run --model \"$1\" --structures <(cat \"$2\") --backend reference \
+                  --replicas 2 --steps 8 --save-interval 4 -o \"$3\"";
+    let output = piped(script, &[model, structures, &run]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let log = std::fs::read_to_string(folder.path().join("run/run.log")).unwrap();
+    assert!(log.contains("warning: /dev/fd/") && log.contains("--structures"), "{log}");
+    let again = ["run", "--resume", &run, "--steps", "16"];
+    let output = program(&again);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("give --model, --structures"), "{}", stderr(&output));
+    let output = program(&[&again[..], &["--model", model, "--structures", structures]].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+
+    // A trajectory needs its length.
+    let frames = path("run/replica_0000.xtc");
+    let script = format!(
+        "\"$0\" {} \"$1\" --structures \"$2\" --trajectory <(cat \"$3\")",
+        energy.join(" ")
+    );
+    let output = piped(&script, &[model, structures, &frames]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    assert!(said.contains("trajectory: found a pipe or a device, expected a file"), "{said}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use flashschnet::gpu::{AdapterInfo, FeatureSet, adapters};
 use flashschnet::{Backend, BackendKind};
 use serde::{Deserialize, Serialize};
 
+use super::options::real;
 use super::tell::tell;
 
 /// The backend, its filters and its precision.
@@ -45,7 +46,7 @@ pub(super) struct HowOptions {
     filter: Option<FilterName>,
     /// Largest error of the slope of a tabulated filter, relative to the largest slope [default:
     /// 1e-6; 3e-5 with mixed precision]
-    #[arg(long, value_name = "ERROR")]
+    #[arg(long, value_parser = real, value_name = "ERROR")]
     table_tolerance: Option<f64>,
 }
 

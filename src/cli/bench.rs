@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::backend::BackendOptions;
 use super::inputs::{InputOptions, Inputs};
 use super::kernels::Profile;
+use super::options::{real, whole};
 use super::progress::ns_per_day;
 use super::tell;
 
@@ -42,17 +43,17 @@ pub(super) struct Bench {
     #[command(flatten)]
     backend: BackendOptions,
     /// Numbers of replicas to measure, separated by commas
-    #[arg(long, default_value = "1,64", value_delimiter = ',', value_name = "R,...")]
+    #[arg(long, value_parser = whole::<usize, 1>, default_value = "1,64", value_delimiter = ',', value_name = "R,...")]
     replicas: Vec<usize>,
     /// Steps of each run, including the warm-up [default: warm up for at least 1 s and 32 steps,
     /// then time as many steps again]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = whole::<u64, 4>, value_name = "N")]
     steps: Option<u64>,
     /// Steps of the warm-up, which are not timed [default: half of --steps]
-    #[arg(long, value_name = "N", requires = "steps")]
+    #[arg(long, value_parser = whole::<u64, 1>, value_name = "N", requires = "steps")]
     warm_up: Option<u64>,
     /// Time step in ps
-    #[arg(long, default_value_t = 0.004, value_name = "PS", allow_negative_numbers = true)]
+    #[arg(long, value_parser = real, default_value_t = 0.004, value_name = "PS")]
     dt: f64,
     /// Also time every kernel of a step (wgpu on adapters with timestamps, or cuda)
     ///

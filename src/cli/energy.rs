@@ -16,6 +16,7 @@ use safetensors::{Dtype, tensor::TensorView};
 
 use super::backend::BackendOptions;
 use super::inputs::{self, InputOptions, Inputs};
+use super::options::whole;
 use super::table::{Row, Table};
 use super::tell::{self, tell};
 
@@ -41,10 +42,10 @@ pub(super) struct Energy {
     #[arg(long, value_name = "FILE")]
     trajectory: Option<PathBuf>,
     /// Number of the structure that has the molecule of the trajectory, counted from 0
-    #[arg(long, value_name = "K", default_value_t = 0, requires = "trajectory")]
+    #[arg(long, value_parser = whole::<usize, 0>, value_name = "K", default_value_t = 0, requires = "trajectory")]
     structure: usize,
     /// Evaluate only every Nth frame, starting with the first
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "trajectory")]
+    #[arg(long, value_parser = whole::<u64, 1>, value_name = "N", default_value_t = 1, requires = "trajectory")]
     stride: u64,
     /// Also print the energy of every term for each frame
     #[arg(long, requires = "trajectory")]
@@ -66,31 +67,44 @@ impl Energy {
             return Err(Error::invalid("stride", 0, "at least 1").into());
         }
         let inputs = self.inputs.load()?;
-        let report = match &self.trajectory {
-            Some(path) => self.score_trajectory(path, &inputs)?,
-            None => self.score_structures(&inputs)?,
+        let mut report = None;
+        let scored = match &self.trajectory {
+            Some(path) => self.score_trajectory(path, &inputs, &mut report),
+            None => self.score_structures(&inputs, &mut report),
         };
-        if let Some(output) = &self.output {
-            write_new(output, &report.tensors()?)?;
-            tell!("{}", printable(output.display()));
+        let (Some(output), Some(report)) = (&self.output, &mut report) else {
+            return scored.map(|()| ExitCode::SUCCESS);
+        };
+        if let Err(error) = scored {
+            // The rows before the error are printed. A failure to print them is the second error.
+            let _ = report.print_held(&[]);
+            return Err(error);
         }
+        write_new(output, &report.tensors()?)?;
+        tell!("{}", printable(output.display()));
+        report.print_held(&[output])?;
         Ok(ExitCode::SUCCESS)
     }
 
-    fn score_structures(&self, inputs: &Inputs) -> anyhow::Result<Report> {
+    fn score_structures(&self, inputs: &Inputs, report: &mut Option<Report>) -> anyhow::Result<()> {
         let system = System::new(&inputs.model, &inputs.structures)?;
         let backend = self.backend.open()?;
-        let mut report = Report::new(self, &system, vec!["structure"], true, true);
+        let report = report.insert(Report::new(self, &system, vec!["structure"], true, true));
         let mut scorer = Scorer::new(&backend, system);
         for chunk in (0..inputs.structures.len()).collect::<Vec<_>>().chunks(scorer.batch()) {
             let labels = chunk.iter().map(|s| vec![*s as u64]).collect();
             let positions = chunk.iter().map(|s| inputs.structures[*s].positions.clone());
             report.add(&mut scorer, chunk, labels, positions.collect())?;
         }
-        Ok(report)
+        Ok(())
     }
 
-    fn score_trajectory(&self, path: &Path, inputs: &Inputs) -> anyhow::Result<Report> {
+    fn score_trajectory(
+        &self,
+        path: &Path,
+        inputs: &Inputs,
+        report: &mut Option<Report>,
+    ) -> anyhow::Result<()> {
         let Some(structure) = inputs.structures.get(self.structure) else {
             let expected = format!("one of the {} structures", inputs.structures.len());
             return Err(Error::invalid("structure", self.structure, expected).into());
@@ -100,7 +114,8 @@ impl Energy {
         let backend = self.backend.open()?;
         let per_replica = trajectory.frames_per_replica().map(|n| n.max(1));
         let labels = if per_replica.is_some() { vec!["replica", "frame"] } else { vec!["frame"] };
-        let mut report = Report::new(self, &system, labels, self.terms, self.output.is_some());
+        let with_forces = self.output.is_some();
+        let report = report.insert(Report::new(self, &system, labels, self.terms, with_forces));
         let mut scorer = Scorer::new(&backend, system);
         let (mut labels, mut frames) = (Vec::new(), Vec::new());
         loop {
@@ -135,18 +150,21 @@ impl Energy {
         }
         match report.sizes.len() {
             0 => Err(Error::invalid("frames", "none", "at least one").of_file(path).into()),
-            _ => Ok(report),
+            _ => Ok(()),
         }
     }
 }
 
-/// The results: printed in pieces and, if there is an output file, kept for it.
+/// The results. They are printed in pieces. If there is an output file, they are kept for it, and
+/// printed after it is written.
 struct Report {
     names: Vec<String>,
     terms: Vec<Terms>,
     with_forces: bool,
     keep: bool,
     table: Table,
+    /// The rows to print after the output file is written; empty without an output file.
+    held: Vec<Row>,
     /// The name of a row in messages: "structure" or "frame".
     row_name: &'static str,
     /// The evaluations of all rows, one for each of `names`; empty without an output file.
@@ -180,13 +198,14 @@ impl Report {
             terms,
             with_forces,
             keep: options.output.is_some(),
+            held: Vec::new(),
             row_name: labels[labels.len() - 1],
             sizes: Vec::new(),
             doubted: false,
         }
     }
 
-    /// Evaluates and prints rows; `labels` holds the numbers of each row.
+    /// Evaluates rows, and prints or keeps them; `labels` holds the numbers of each row.
     fn add(
         &mut self,
         scorer: &mut Scorer,
@@ -241,11 +260,16 @@ impl Report {
                 all.forces.extend(found.forces);
             }
         }
-        let mut out = match self.keep {
-            true => tell::stdout_beside_result(),
-            false => tell::stdout(),
-        };
-        Ok(self.table.print(&mut out, &rows)?)
+        match self.keep {
+            true => self.held.extend(rows),
+            false => self.table.print(&mut tell::stdout(), &rows)?,
+        }
+        Ok(())
+    }
+
+    /// Prints the rows that are held back, after `files` are written.
+    fn print_held(&mut self, files: &[&Path]) -> std::io::Result<()> {
+        tell::print_beside(files, |out| self.table.print(out, &self.held))
     }
 
     fn tensors(&self) -> Result<Vec<u8>> {

@@ -50,13 +50,15 @@ impl Import {
             let _ = std::fs::remove_file(&model_path);
             return Err(error.into());
         }
-        let mut out = tell::stdout_beside_result();
-        writeln!(out, "{}", summary(&model))?;
-        if let Some(structures) = &structures {
-            writeln!(out, "{}", summary_of_structures(structures))?;
-            writeln!(out, "{}", printable(structures_path.display()))?;
-        }
-        writeln!(out, "{}", printable(model_path.display()))?;
+        let mut files = vec![&*model_path];
+        files.extend(structures.is_some().then_some(&*structures_path));
+        tell::print_beside(&files, |out| {
+            writeln!(out, "{}", summary(&model))?;
+            if let Some(structures) = &structures {
+                writeln!(out, "{}", summary_of_structures(structures))?;
+            }
+            files.iter().try_for_each(|file| writeln!(out, "{}", printable(file.display())))
+        })?;
         Ok(ExitCode::SUCCESS)
     }
 }

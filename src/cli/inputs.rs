@@ -1,12 +1,11 @@
 //! Command-line options for models and structures, and how they are loaded.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
 use flashschnet::error::{OfFile, printable};
-use flashschnet::io::import::{Import, combine, import};
-use flashschnet::io::load_structures;
+use flashschnet::io::import::{Import, combine};
+use flashschnet::io::{load_contents, load_structures};
 use flashschnet::model::Model;
 use flashschnet::structure::Structure;
 use flashschnet::system::check_specialised;
@@ -68,10 +67,33 @@ impl InputOptions {
         }
     }
 
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.model.iter().chain(&self.priors).chain(&self.structures)
+    }
+
+    /// Warns of inputs that a later process cannot read again, for example pipes.
+    pub(super) fn warn_of_pipes(&self) {
+        if let Some(pipe) = self.files().find(|file| !file.is_file()) {
+            log::warn!(
+                "{} is no file: run --resume needs --model, --structures and --priors again",
+                printable(pipe.display())
+            );
+        }
+    }
+
+    /// Checks the files of an earlier process. A pipe of that process is gone, and its name can be
+    /// that of another pipe, or of a terminal.
+    pub(super) fn check_files(&self) -> Result<()> {
+        let Some(missing) = self.files().find(|file| !file.is_file()) else { return Ok(()) };
+        let found = if missing.exists() { "a pipe or a device" } else { "No such file" };
+        let expected = "the file that the run began with; give --model, --structures and --priors \
+                        again if it is elsewhere";
+        Err(Error::invalid("input", found, expected).of_file(missing))
+    }
+
     /// The names of the input files, or of the built-in system.
     pub(super) fn source(&self) -> String {
-        let files = self.model.iter().chain(&self.priors).chain(&self.structures);
-        let files: Vec<String> = files.map(|file| printable(file.display())).collect();
+        let files: Vec<String> = self.files().map(|file| printable(file.display())).collect();
         if files.is_empty() { "built-in system".into() } else { files.join(", ") }
     }
 
@@ -115,12 +137,12 @@ pub(super) fn load(
     priors: Option<&Path>,
     structures: &[PathBuf],
 ) -> Result<(Model, Option<Vec<Structure>>)> {
-    let mut contents = read(model)?;
+    let mut contents = load_contents(model)?;
     let own = contents.structures.take();
     let network = match (priors, contents.model) {
         (Some(priors), network) => {
             let network = Import { model: network, structures: None };
-            combine(network, read(priors)?).of_file(priors)?
+            combine(network, load_contents(priors)?).of_file(priors)?
         }
         (None, Some(network)) => network,
         (None, None) => {
@@ -148,17 +170,6 @@ pub(super) fn load(
         all.extend(of_file);
     }
     Ok((network, Some(all)))
-}
-
-/// Reads a model file. Files of torch.save may also contain structures.
-fn read(path: &Path) -> Result<Import> {
-    let io = |error| Error::io(path, error);
-    let mut start = [0; 2];
-    let length = std::fs::File::open(path).map_err(io)?.read(&mut start).map_err(io)?;
-    match &start[..length] {
-        b"PK" => import(path),
-        _ => Ok(Import { model: Some(Model::load(path)?), structures: None }),
-    }
 }
 
 /// The built-in system.

@@ -8,6 +8,7 @@ mod info;
 mod inputs;
 mod kernels;
 mod logger;
+mod options;
 mod parity;
 mod precision;
 mod progress;
@@ -20,7 +21,7 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Molecular dynamics of coarse-grained proteins with CGSchNet potentials, many replicas at once.
 ///
@@ -48,20 +49,19 @@ enum Command {
 /// Parses the command line and runs its command.
 pub(crate) fn main() -> anyhow::Result<ExitCode> {
     signals::ignore_file_size_limit();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(text) => {
-            let printed = text.print();
-            // The help and the version are results. A failure to print an error is ignored.
-            if !text.use_stderr() {
-                tell::of_stdout(printed)?;
-            }
-            return Ok(ExitCode::from(text.exit_code() as u8));
-        }
+    let mut command = options::with_negative_numbers(Cli::command());
+    let parsed = command.try_get_matches_from_mut(std::env::args_os());
+    let parsed = parsed.and_then(|found| {
+        let name = found.subcommand_name().map(str::to_owned);
+        Cli::from_arg_matches(&found).map(|cli| (cli, name))
+    });
+    let (cli, name) = match parsed {
+        Ok(parsed) => parsed,
+        Err(text) => return options::answer(text.format(&mut command)),
     };
     logger::install();
     threads::start()?;
-    match cli.command {
+    let ended = match cli.command {
         Command::Run(command) => command.run(),
         Command::Energy(command) => command.run(),
         Command::Verify(command) => command.run(),
@@ -69,15 +69,17 @@ pub(crate) fn main() -> anyhow::Result<ExitCode> {
         Command::Bench(command) => command.run(),
         Command::Info(command) => command.run(),
         Command::Import(command) => command.run(),
-    }
+    };
+    let options = name.and_then(|name| command.find_subcommand(name));
+    ended.map_err(|error| options::of_option(error, options))
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
     }
 }

@@ -13,6 +13,7 @@ use flashschnet::engine::Filter;
 use serde::Serialize;
 
 use super::backend::{BackendName, HowOptions, PrecisionName};
+use super::options::whole;
 use super::tell::{self, tell};
 
 /// Run two backends on the same input, and compare their results and speeds.
@@ -35,10 +36,10 @@ pub(super) struct Parity {
     #[arg(long, value_enum, default_value = "f32", value_name = "KIND")]
     precision: PrecisionName,
     /// Number of replicas of the built-in system
-    #[arg(long, default_value_t = 64, conflicts_with = "cases", value_name = "R")]
+    #[arg(long, value_parser = whole::<usize, 1>, default_value_t = 64, conflicts_with = "cases", value_name = "R")]
     replicas: usize,
     /// Number of steps of the trajectories
-    #[arg(long, default_value_t = 100, value_name = "N")]
+    #[arg(long, value_parser = whole::<u64, 0>, default_value_t = 100, value_name = "N")]
     steps: u64,
     /// Do not measure times
     #[arg(long)]

@@ -24,6 +24,7 @@ use self::plan::{Limits, Plan};
 use self::resume::{Again, resume};
 use super::backend::BackendOptions;
 use super::inputs::{InputOptions, Inputs};
+use super::options::{real, whole};
 use super::signals::Interrupt;
 use super::tell::tell;
 
@@ -55,7 +56,7 @@ pub(super) struct Run {
     #[command(flatten)]
     backend: BackendOptions,
     /// Number of replicas [default: 64, or the temperatures of a ladder]
-    #[arg(long, value_name = "R")]
+    #[arg(long, value_parser = whole::<usize, 1>, value_name = "R")]
     replicas: Option<usize>,
     /// Continue the run in this folder after its last checkpoint. Only --steps, --model and the
     /// options that go with it, --backend, --adapter, --checkpoint-interval and --max-hours can be
@@ -63,36 +64,31 @@ pub(super) struct Run {
     #[arg(long, value_name = "DIR", conflicts_with_all = SETTINGS)]
     resume: Option<PathBuf>,
     /// Number of steps; with --resume more steps than before extend the run
-    #[arg(long, value_name = "N", required_unless_present = "resume")]
+    #[arg(long, value_parser = whole::<u64, 1>)]
+    #[arg(value_name = "N", required_unless_present = "resume")]
     steps: Option<u64>,
     /// Equations of motion
     #[arg(long, value_enum, default_value_t = IntegratorName::Langevin, value_name = "NAME")]
     integrator: IntegratorName,
     /// Time step in ps
-    #[arg(long, default_value_t = 0.004, value_name = "PS", allow_negative_numbers = true)]
+    #[arg(long, value_parser = real, default_value_t = 0.004, value_name = "PS")]
     dt: f64,
     /// Friction, in 1/ps for langevin and in kcal ps/(mol Å²) for overdamped dynamics; nve has none
-    #[arg(long, default_value_t = 1.0, value_name = "X", allow_negative_numbers = true)]
+    #[arg(long, value_parser = real, default_value_t = 1.0, value_name = "X")]
     friction: f64,
     /// Temperature in K: one value, or one per replica, separated by commas; with
     /// --exchange-interval the temperatures of a ladder
-    #[arg(
-        long,
-        default_value = "300",
-        value_delimiter = ',',
-        value_name = "K",
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_parser = real, default_value = "300", value_delimiter = ',', value_name = "K")]
     temperature: Vec<f64>,
     /// Steps between saved frames; the last interval can be shorter
-    #[arg(long, default_value_t = 250, value_name = "K")]
+    #[arg(long, value_parser = whole::<u64, 1>, default_value_t = 250, value_name = "K")]
     save_interval: u64,
     /// Seed of the random numbers
-    #[arg(long, default_value_t = 7, value_name = "KEY")]
+    #[arg(long, value_parser = whole::<u64, 0>, default_value_t = 7, value_name = "KEY")]
     seed: u64,
     /// Number of the first replica. The number selects the start structure and the random numbers,
     /// so a replica run alone under its number moves exactly as among others
-    #[arg(long, default_value_t = 0, value_name = "R")]
+    #[arg(long, value_parser = whole::<u32, 0>, default_value_t = 0, value_name = "R")]
     first_replica: u32,
     #[command(flatten)]
     exchange: ExchangeOptions,
@@ -109,10 +105,10 @@ pub(super) struct Run {
     npy: bool,
     /// Steps between checkpoints [default: a checkpoint every ten minutes]. There is always one at
     /// the start and one at the end
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = whole::<u64, 1>, value_name = "N")]
     checkpoint_interval: Option<u64>,
     /// Stop with a checkpoint and exit code 75 after this many hours, unless the run is finished
-    #[arg(long, value_name = "H", allow_negative_numbers = true)]
+    #[arg(long, value_parser = real, value_name = "H")]
     max_hours: Option<f64>,
 }
 
@@ -178,6 +174,7 @@ impl Run {
         let settings = self.settings()?;
         let inputs = self.inputs.load()?;
         let settings = self.with_exchange(settings, &inputs)?;
+        self.inputs.warn_of_pipes();
         let backend = self.backend.open_for_dynamics()?;
         let identity = Identity::new(&inputs.model, &inputs.structures, &backend)?;
         let mut simulation =
@@ -235,8 +232,14 @@ impl Run {
 
     fn settings(&self) -> Result<Settings> {
         let kelvin = &self.temperature;
-        if let Some(bad) = kelvin.iter().find(|kelvin| !(kelvin.is_finite() && **kelvin > 0.0)) {
-            return Err(Error::invalid("temperature", bad, "a temperature > 0 K"));
+        // Devices hold k_B T in f32.
+        let is_good = |kelvin: &&f64| {
+            let beta = units::beta(**kelvin);
+            beta > 0.0 && ((1.0 / beta) as f32).is_normal()
+        };
+        if let Some(bad) = kelvin.iter().find(|kelvin| !is_good(kelvin)) {
+            let expected = "a temperature > 0 K that single precision holds";
+            return Err(Error::invalid("temperature", bad, expected));
         }
         let friction = self.friction;
         Ok(Settings {

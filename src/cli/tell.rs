@@ -4,7 +4,10 @@
 //! not wait for it. Text on stdout is the result of a command, so a failure is an error.
 
 use std::io::{Error, ErrorKind, Result, Write};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use flashschnet::error::printable;
 
 /// Prints a line to stderr. Unlike `eprintln!` it does not panic if stderr is closed or full, and
 /// does not wait for a reader that has stopped to read.
@@ -46,6 +49,42 @@ pub(crate) fn stderr_has_room(wait: i32) -> bool {
     }
 }
 
+/// Whether stdout was closed when the program started.
+///
+/// The runtime of Rust opens `/dev/null` in place of a closed stream before it calls `main`, so that
+/// a result would be lost without an error. The loader calls the functions of this section earlier.
+#[cfg(unix)]
+mod closed {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    static STDOUT: AtomicBool = AtomicBool::new(false);
+
+    extern "C" fn look() {
+        // SAFETY: the call only reads the flags of a descriptor, or fails.
+        let flags = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFD) };
+        STDOUT.store(flags == -1, Ordering::Relaxed);
+    }
+
+    #[used]
+    #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
+    #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
+    static AT_START: extern "C" fn() = look;
+
+    pub(super) fn check() -> std::io::Result<()> {
+        match STDOUT.load(Ordering::Relaxed) {
+            true => Err(std::io::Error::other("closed since the start of the program")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Fails if stdout was closed when the program started.
+fn check_open() -> Result<()> {
+    #[cfg(unix)]
+    closed::check()?;
+    Ok(())
+}
+
 /// Stdout. Its errors name it.
 pub(crate) struct Stdout {
     /// Whether a command goes on without its text after the reader has closed the pipe.
@@ -58,14 +97,34 @@ pub(crate) fn stdout() -> Stdout {
     Stdout { outlives_reader: false }
 }
 
-/// The text of a command with a further result: a file, or its exit code. The command goes on
-/// without text after the reader has closed the pipe.
+/// The text of a command whose exit code is a result too. The command goes on without text after
+/// the reader has closed the pipe.
 pub(crate) fn stdout_beside_result() -> Stdout {
     Stdout { outlives_reader: true }
 }
 
+/// Prints the text of a command that has written files. The files are complete before the text, so
+/// that a failure of stdout cannot lose them, and the error tells that they are written.
+pub(crate) fn print_beside(
+    files: &[&Path],
+    print: impl FnOnce(&mut Stdout) -> Result<()>,
+) -> Result<()> {
+    print(&mut stdout_beside_result()).map_err(|error| {
+        let files: Vec<String> = files
+            .iter()
+            .map(|file| format!("; {} is written", printable(file.display())))
+            .collect();
+        Error::new(error.kind(), format!("{error}{}", files.concat()))
+    })
+}
+
+/// Prints the help or the version with `print`.
+pub(crate) fn help(print: impl FnOnce() -> Result<()>) -> Result<()> {
+    of_stdout(check_open().and_then(|()| print()))
+}
+
 /// Names stdout in the error of a write to it.
-pub(crate) fn of_stdout<T>(result: Result<T>) -> Result<T> {
+fn of_stdout<T>(result: Result<T>) -> Result<T> {
     result.map_err(|error| Error::new(error.kind(), format!("stdout: {error}")))
 }
 
@@ -81,7 +140,8 @@ impl Stdout {
 #[expect(clippy::disallowed_methods, reason = "the callers get the errors")]
 impl Write for Stdout {
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        self.outcome(std::io::stdout().write(bytes), bytes.len())
+        let written = check_open().and_then(|()| std::io::stdout().write(bytes));
+        self.outcome(written, bytes.len())
     }
 
     fn flush(&mut self) -> Result<()> {

@@ -16,6 +16,7 @@ use flashschnet::{Error, Result};
 use serde::Serialize;
 
 use super::backend::BackendOptions;
+use super::options::whole;
 use super::tell;
 
 /// Compare a backend with reference data, case by case.
@@ -31,7 +32,7 @@ pub(super) struct Verify {
     #[arg(long)]
     json: bool,
     /// Stop trajectories after this many steps; their final forces are then not compared
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = whole::<usize, 0>, value_name = "N")]
     max_steps: Option<usize>,
     /// Reference cases, or folders of cases
     #[arg(value_name = "CASE.json|DIR")]

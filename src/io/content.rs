@@ -71,6 +71,12 @@ fn recognize(start: &[u8]) -> Option<Name> {
     if start.is_empty() {
         return Some(("an empty file", ""));
     }
+    if start.iter().all(|byte| *byte == 0) {
+        return Some(("a file of zeros", "it may be a copy or a download that did not finish"));
+    }
+    if start.iter().all(u8::is_ascii_whitespace) {
+        return Some(("a file of white space", ""));
+    }
     if is_safetensors(start) {
         let header = String::from_utf8_lossy(start);
         return Some(match () {
@@ -150,23 +156,49 @@ const PICKLE: Name = (
     "load it and save it again with torch.save of a newer PyTorch",
 );
 
-/// The start of a text file, without the byte order mark and white space; `None` for other files.
+/// The start of a text file, without byte order marks, control characters and white space at its
+/// start; `None` for other files.
 fn text(start: &[u8]) -> Option<String> {
     let start = &start[..start.len().min(ENOUGH)];
     let wide = start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff");
     let bytes: Vec<u8> = match wide {
         // UTF-16. The names below have only characters of ASCII.
         true => start[2..].iter().copied().filter(|byte| *byte != 0).collect(),
-        false => start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).to_vec(),
+        false => start.to_vec(),
     };
-    let printable = |byte: &u8| *byte >= b' ' || b"\t\n\r\x0c".contains(byte);
-    if !bytes.iter().all(printable) {
-        return None;
-    }
-    let text = String::from_utf8_lossy(&bytes);
-    // A file of random bytes is no text. Text in an older encoding has few such bytes.
+    let is_shown = |byte: &u8| *byte >= b' ' || b"\t\n\r\x0c".contains(byte);
+    let shown: Vec<u8> = bytes.iter().copied().filter(is_shown).collect();
+    let text = String::from_utf8_lossy(&shown);
+    // A file of random bytes is no text. A text has few control characters, and a text in an older
+    // encoding has few bytes that are not UTF-8.
     let broken = text.chars().filter(|c| *c == '\u{fffd}').count();
-    (broken * 10 <= bytes.len()).then(|| text.trim_start().to_owned())
+    let few = |n: usize| n * 10 <= bytes.len();
+    let is_text = few(broken) && few(bytes.len() - shown.len()) && !bytes.contains(&0);
+    let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}').to_owned();
+    (is_text || is_page(&text.to_ascii_lowercase())).then_some(text)
+}
+
+/// Whether a text in lower case is a web page.
+fn is_page(lower: &str) -> bool {
+    let starts = ["<!doctype html", "<html", "<head", "<body", "<meta", "<script", "<title"];
+    starts.iter().any(|word| lower.starts_with(word))
+        || (lower.starts_with('<') && lower.contains("<html"))
+}
+
+/// The records of a PDB file, without those that only its end has.
+const RECORDS: [&str; 34] = [
+    "HEADER", "OBSLTE", "TITLE ", "SPLIT ", "CAVEAT", "COMPND", "SOURCE", "KEYWDS", "EXPDTA",
+    "NUMMDL", "MDLTYP", "AUTHOR", "REVDAT", "SPRSDE", "JRNL  ", "REMARK", "DBREF ", "SEQADV",
+    "SEQRES", "MODRES", "HET   ", "HETNAM", "FORMUL", "HELIX ", "SHEET ", "SSBOND", "LINK  ",
+    "CISPEP", "CRYST1", "MODEL ", "ATOM  ", "HETATM", "ANISOU", "TER   ",
+];
+
+/// Whether a line is that of an atom in a GROMACS .gro file: residue number in 5 columns, names and
+/// number in 15, positions in 8 columns each.
+fn is_gro_atom(line: &str) -> bool {
+    let position = |k: usize| line.get(20 + 8 * k..28 + 8 * k).map(|x| x.trim().parse::<f64>());
+    line.get(..5).is_some_and(|residue| residue.trim().parse::<u32>().is_ok())
+        && (0..3).all(|k| matches!(position(k), Some(Ok(_))))
 }
 
 fn of_text(text: &str) -> Option<Name> {
@@ -174,9 +206,8 @@ fn of_text(text: &str) -> Option<Name> {
     let starts = |words: &[&str]| words.iter().any(|word| lower.starts_with(word));
     let first_lines: Vec<&str> = text.lines().take(8).collect();
     let is_record = |line: &&str| {
-        ["HEADER", "TITLE ", "COMPND", "REMARK", "CRYST1", "MODEL ", "ATOM  ", "HETATM", "SEQRES"]
-            .iter()
-            .any(|record| line.starts_with(record) || line.trim_end() == record.trim_end())
+        let is = |record: &str| line.starts_with(record) || line.trim_end() == record.trim_end();
+        RECORDS.iter().any(|record| is(record))
     };
     let is_number =
         |line: Option<&&str>| line.is_some_and(|line| line.trim().parse::<u32>().is_ok());
@@ -191,11 +222,20 @@ fn of_text(text: &str) -> Option<Name> {
             ("a git-annex pointer", "fetch the file itself with `git annex get`")
         }
         () if starts(&["# xet version"]) => ("a Xet pointer", "fetch the file itself"),
-        () if starts(&["<!doctype html", "<html", "<head", "<body"])
-            || (starts(&["<"]) && lower.contains("<html")) =>
+        // An empty title is cut off with the white space at the start.
+        () if (0..2).any(|k| {
+            is_number(first_lines.get(k)) && first_lines.get(k + 1).is_some_and(|l| is_gro_atom(l))
+        }) =>
         {
+            ("a GROMACS .gro file", OTHER_FORMATS)
+        }
+        () if is_page(&lower) => {
             ("a web page (HTML)", "download the file itself, with its raw or download link")
         }
+        () if starts(&["http/"]) => {
+            ("an HTTP response with its header", "download the file without the header")
+        }
+        () if starts(&["{\\rtf"]) => ("an RTF document", ""),
         () if starts(&["<"]) => ("an XML file", "download the file itself"),
         () if starts(&["{", "["]) => match lower.contains("\"tensors\"") {
             true => ("a reference case, which `flashschnet verify` takes", ""),
@@ -206,7 +246,7 @@ fn of_text(text: &str) -> Option<Name> {
         }
         () if starts(&["item: timestep"]) => ("a LAMMPS dump", OTHER_FORMATS),
         () if starts(&["@<tripos>"]) => ("a MOL2 file", OTHER_FORMATS),
-        () if starts(&["psf"]) => ("a PSF file", OTHER_FORMATS),
+        () if text.split_whitespace().next() == Some("PSF") => ("a PSF file", OTHER_FORMATS),
         () if starts(&["ccopy_reg", "(dp0", "(lp0", "cmlcg", "ctorch"]) => PICKLE,
         () if !first_lines.is_empty() && first_lines.iter().take(2).all(is_record) => {
             ("a PDB file", OTHER_FORMATS)
@@ -241,7 +281,10 @@ mod tests {
         let long_tar = [&b"name"[..], &[0; 253], b"ustar\x0000"].concat();
         let utf16: Vec<u8> =
             "\u{feff}<!DOCTYPE html>".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        let table: [(&[u8], &str); 45] = [
+        let gro = b"    1ALA     CA    1   0.126   1.624   1.679\n";
+        let gro = |start: &[u8]| [start, gro].concat();
+        let utf16_bare = &utf16[2..];
+        let table: [(&[u8], &str); 65] = [
             (b"", "an empty file"),
             (
                 b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
@@ -267,6 +310,26 @@ mod tests {
             (b"PSF EXT\n", "a PSF file"),
             (b"3\nwater\nO 0 0 0\n", "an XYZ file"),
             (b"water\n    3\n    1SOL", "a GROMACS .gro file"),
+            (&gro(b"Psfgen protein in water t= 0.0\n    1\n"), "a GROMACS .gro file"),
+            (&gro(b"{\"title\"}\r\n1\r\n"), "a GROMACS .gro file"),
+            (&gro(b"\n  1\n"), "a GROMACS .gro file"),
+            (b"COMPND    UNNAMED\nAUTHOR    GENERATED BY OPEN BABEL 3.1.1\n", "a PDB file"),
+            (b"\xef\xbb\xbfHEADER    PROTEIN\nOBSLTE", "a PDB file"),
+            (b"<!DOCTYPE\x00 html><html>\x01\x02\x03\x04", "a web page (HTML)"),
+            (b"\xef\xbb\xbf\xef\xbb\xbf\x1f<html>", "a web page (HTML)"),
+            (utf16_bare, "a web page (HTML)"),
+            (b"<meta charset=utf-8><p>404", "a web page (HTML)"),
+            (b"HTTP/1.1 404 Not Found\r\nServer: x\r\n\r\n<html>", "an HTTP response"),
+            (b"HTTP/2 200\r\ncontent-type: text/html\r\n", "an HTTP response"),
+            (b"{\\rtf1\\ansi text}", "an RTF document"),
+            (b"\xef\xbb\xbfversion https://git-lfs.github.com/spec/v1\r\n", "Git LFS pointer"),
+            (b"psf of a text", "a text that starts with"),
+            (b"Gr\xfc\xdfe, and a bell\x07 in a longer text", "a text that starts with"),
+            (&[0; 100], "a file of zeros"),
+            (b"\r\n \t\n", "a file of white space"),
+            (b"BZ", "a text that starts with"),
+            (b"\x1f\x9d\x90", "a compressed file (.Z)"),
+            (b"PK\x05\x06\0\0", "a .pt or zip file"),
             (b"Entry not found", "a text that starts with \"Entry not found\""),
             (b"\0\0\x07\xcb\0\0\0\x0a", "an XTC trajectory, which --trajectory"),
             (b"\0\0\x07\xc9\0\0\0\x0a", "a GROMACS .trr trajectory"),

@@ -82,6 +82,13 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Replaces the folder of a path.
+pub(crate) fn move_to(path: &mut PathBuf, folder: &Path) {
+    if let Some(name) = path.file_name() {
+        *path = folder.join(name);
+    }
+}
+
 /// A file that grows by whole pieces. Pieces stay provisional until they are committed.
 ///
 /// The file is open only while it is written, so that many files do not exceed the limit of open
@@ -133,6 +140,11 @@ impl GrowingFile {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Goes on after the folder of the file was moved.
+    pub(crate) fn move_to(&mut self, folder: &Path) {
+        move_to(&mut self.path, folder);
     }
 
     /// The length without provisional pieces.

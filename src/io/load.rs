@@ -1,12 +1,13 @@
 //! Loading of model and structure files of any kind. The kind follows from the content of the file.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use super::content::{ENOUGH, is_safetensors, wrong_content};
-use super::import::{Import, import};
-use super::native::{read_model, read_structures};
-use crate::error::{Error, Result};
+use super::import::{Import, import_bytes};
+use super::native::{parse_model, parse_structures};
+use crate::error::{Error, OfFile, Result};
 use crate::model::Model;
 use crate::structure::Structure;
 
@@ -17,19 +18,23 @@ enum Kind {
     Native,
 }
 
-fn kind(path: &Path) -> Result<Kind> {
+/// Reads a file once, from its start to its end, so that it can be a pipe.
+fn read(path: &Path) -> Result<(Kind, Vec<u8>)> {
     let io = |error| Error::io(path, error);
-    let mut start = Vec::new();
-    let enough = ENOUGH as u64;
-    std::fs::File::open(path).map_err(io)?.take(enough).read_to_end(&mut start).map_err(io)?;
-    if start.starts_with(b"PK") {
-        Ok(Kind::Torch)
-    } else if is_safetensors(&start) {
-        Ok(Kind::Native)
+    let mut file = File::open(path).map_err(io)?;
+    let mut bytes = Vec::new();
+    // A file of another kind, which may be large or endless, is not read further.
+    (&mut file).take(ENOUGH as u64).read_to_end(&mut bytes).map_err(io)?;
+    let kind = if bytes.starts_with(b"PK") {
+        Kind::Torch
+    } else if is_safetensors(&bytes) {
+        Kind::Native
     } else {
         let expected = "a .pt file of torch.save, or a native file (safetensors)";
-        Err(wrong_content(&start, expected).of_file(path))
-    }
+        return Err(wrong_content(&bytes, expected).of_file(path));
+    };
+    file.read_to_end(&mut bytes).map_err(io)?;
+    Ok((kind, bytes))
 }
 
 fn missing(path: &Path, found: &str, expected: &str) -> Error {
@@ -44,12 +49,27 @@ impl Model {
     /// The errors of [`read_model`] and [`import`](fn@import); [`Error::Invalid`] for a file
     /// without a model.
     pub fn load(path: &Path) -> Result<Model> {
-        match kind(path)? {
-            Kind::Native => read_model(path),
-            Kind::Torch => import(path)?.model.ok_or_else(|| {
+        match read(path)? {
+            (Kind::Native, bytes) => parse_model(&bytes).of_file(path),
+            (Kind::Torch, bytes) => import_bytes(bytes).of_file(path)?.model.ok_or_else(|| {
                 missing(path, "structures and no model", "a model; --structures takes this file")
             }),
         }
+    }
+}
+
+/// Loads all that a model file holds: a native file, or a file of mlcg or flashmd, which may also
+/// hold structures.
+///
+/// # Errors
+/// The errors of [`read_model`](super::native::read_model) and [`import`](fn@import).
+pub fn load_contents(path: &Path) -> Result<Import> {
+    match read(path)? {
+        (Kind::Native, bytes) => {
+            let model = parse_model(&bytes).of_file(path)?;
+            Ok(Import { model: Some(model), structures: None })
+        }
+        (Kind::Torch, bytes) => import_bytes(bytes).of_file(path),
     }
 }
 
@@ -59,9 +79,9 @@ impl Model {
 /// The errors of [`read_structures`] and [`import`](fn@import); [`Error::Invalid`] for a file
 /// without structures.
 pub fn load_structures(path: &Path) -> Result<Vec<Structure>> {
-    match kind(path)? {
-        Kind::Native => read_structures(path),
-        Kind::Torch => import(path)?.structures.ok_or_else(|| {
+    match read(path)? {
+        (Kind::Native, bytes) => parse_structures(&bytes).of_file(path),
+        (Kind::Torch, bytes) => import_bytes(bytes).of_file(path)?.structures.ok_or_else(|| {
             missing(
                 path,
                 "a model and no structures",
@@ -77,9 +97,11 @@ pub fn load_structures(path: &Path) -> Result<Vec<Structure>> {
 /// The errors of [`import`](fn@import); [`Error::Invalid`] for a file that lacks one of the two.
 pub fn load_model_and_structures(path: &Path) -> Result<(Model, Vec<Structure>)> {
     let expected = "a model together with its structures";
-    match kind(path)? {
-        Kind::Native => Err(missing(path, "a native file, which holds only one of them", expected)),
-        Kind::Torch => match import(path)? {
+    match read(path)? {
+        (Kind::Native, _) => {
+            Err(missing(path, "a native file, which holds only one of them", expected))
+        }
+        (Kind::Torch, bytes) => match import_bytes(bytes).of_file(path)? {
             Import { model: Some(model), structures: Some(structures) } => Ok((model, structures)),
             Import { model: Some(_), .. } => {
                 Err(missing(path, "a model and no structures", expected))

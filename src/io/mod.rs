@@ -14,9 +14,9 @@ mod pdb;
 pub mod pickle;
 pub mod trajectory;
 
-pub(crate) use file::{GrowingFile, create_new, rewrite, sync_folder};
+pub(crate) use file::{GrowingFile, create_new, move_to, rewrite, sync_folder};
 pub use file::{check_free, write_new};
-pub use load::{load_model_and_structures, load_structures};
+pub use load::{load_contents, load_model_and_structures, load_structures};
 pub(crate) use native::{Reader, Writer};
 pub use pdb::topology_pdb;
 pub(crate) use trajectory::{Axes, NpyRows, counts};

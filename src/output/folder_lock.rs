@@ -1,7 +1,7 @@
 //! The right to write into an output folder.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::names;
 use crate::error::{Error, Result, printable};
@@ -12,6 +12,9 @@ use crate::error::{Error, Result, printable};
 pub struct FolderLock {
     // A lock ends with its file.
     _file: File,
+    /// The folder, held open so that it is found again after it was moved.
+    #[cfg(target_os = "linux")]
+    folder: Option<File>,
 }
 
 impl FolderLock {
@@ -35,7 +38,38 @@ impl FolderLock {
                 printable(folder.display())
             ),
         }
-        Ok(FolderLock { _file: file })
+        Ok(FolderLock {
+            _file: file,
+            #[cfg(target_os = "linux")]
+            folder: File::open(folder).ok(),
+        })
+    }
+
+    /// Where the folder is, if it is no longer at `path`; `None` also if it was removed.
+    pub(super) fn moved_from(&self, path: &Path) -> Option<PathBuf> {
+        #[cfg(target_os = "linux")]
+        {
+            use std::os::fd::AsRawFd;
+            use std::os::unix::fs::MetadataExt;
+            let folder = self.folder.as_ref()?;
+            let own = folder.metadata().ok()?;
+            let is_own = |path: &Path| {
+                let found = std::fs::metadata(path);
+                found.is_ok_and(|found| (found.dev(), found.ino()) == (own.dev(), own.ino()))
+            };
+            // Without a folder the path is that of the present one.
+            let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+            if is_own(path) {
+                return None;
+            }
+            let now = std::fs::read_link(format!("/proc/self/fd/{}", folder.as_raw_fd())).ok();
+            now.filter(|now| is_own(now))
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = path;
+            None
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::io::create_new;
+use crate::io::{create_new, move_to};
 
 /// The bytes in reserve. They hold the last lines of a run that ends because the disk is full.
 const ROOM: usize = 4096;
@@ -61,6 +61,11 @@ impl RunLog {
             Ok(log)
         });
         cut.map_err(|error| Error::io(path, error))
+    }
+
+    /// Goes on after the folder of the log was moved.
+    pub(super) fn move_to(&mut self, folder: &Path) {
+        move_to(&mut self.path, folder);
     }
 
     /// Adds a line. If the disk is full, the line takes room from the reserve.

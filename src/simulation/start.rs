@@ -51,11 +51,17 @@ impl Default for Settings {
 }
 
 fn replica_ids(settings: &Settings) -> Result<std::ops::Range<u32>> {
-    let n_replicas = u32::try_from(settings.n_replicas).ok().filter(|n| *n > 0);
-    let end = n_replicas.and_then(|n| settings.first_replica.checked_add(n));
-    let expected = "at least one replica, and replica numbers below 4294967295";
-    let end = end.ok_or_else(|| Error::invalid("replicas", settings.n_replicas, expected))?;
-    Ok(settings.first_replica..end)
+    let Settings { n_replicas, first_replica, .. } = *settings;
+    let Some(n) = u32::try_from(n_replicas).ok().filter(|n| *n > 0) else {
+        let expected = format!("a whole number from 1 to {}", u32::MAX);
+        return Err(Error::invalid("replicas", n_replicas, expected));
+    };
+    let most = u32::MAX - n;
+    if first_replica > most {
+        let expected = format!("at most {most}, so that {n} replicas have numbers of 32 bits");
+        return Err(Error::invalid("first-replica", first_replica, expected));
+    }
+    Ok(first_replica..first_replica + n)
 }
 
 /// The bytes of host memory for a bead, an estimate: positions and velocities have 48, and a run

@@ -22,6 +22,8 @@ pub enum Py {
     Global(&'static str, &'static str),
     /// Class and state.
     Object(Box<Py>, Box<Py>),
+    /// A subclass of dict, and its items.
+    Subclass(Box<Py>, Vec<(Py, Py)>),
     /// Function and arguments.
     Call(Box<Py>, Vec<Py>),
     Tensor(Tensor),
@@ -155,6 +157,15 @@ impl Pickle {
         self.bytes.push(b't');
     }
 
+    fn items(&mut self, items: &[(Py, Py)]) {
+        self.bytes.push(b'(');
+        for (key, value) in items {
+            self.put(key);
+            self.put(value);
+        }
+        self.bytes.push(b'u');
+    }
+
     fn put(&mut self, value: &Py) {
         match value {
             Py::Share(id, inner) => match &**inner {
@@ -193,12 +204,13 @@ impl Pickle {
                 self.bytes.push(b'e');
             }
             Py::Dict(items) => {
-                self.bytes.extend([b'}', b'(']);
-                for (key, value) in items {
-                    self.put(key);
-                    self.put(value);
-                }
-                self.bytes.push(b'u');
+                self.bytes.push(b'}');
+                self.items(items);
+            }
+            Py::Subclass(class, items) => {
+                self.put(class);
+                self.bytes.extend([b')', 0x81]);
+                self.items(items);
             }
             Py::Global(module, name) => self.global(module, name),
             Py::Object(class, state) => {

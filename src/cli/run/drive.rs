@@ -84,10 +84,12 @@ impl Drive {
         progress.finish();
         // A run that goes on later has no frame at a step that ends it now.
         let lengths = on_grid.unwrap_or_else(|| self.output.lengths());
-        // The frames are completed whatever has happened. The first error is the one to report.
+        // The frames are completed whatever has happened. The first error is the one to report, but
+        // a folder that was moved is the cause of others.
+        let moved = self.output.follow();
         let finished = self.output.finish();
         let whole = finished.is_ok();
-        let ended = result.and(finished).and_then(|()| self.checkpoint(&lengths));
+        let ended = moved.and(result).and(finished).and_then(|()| self.checkpoint(&lengths));
         if let Err(error) = ended {
             // Where the log cannot be written, stderr still has the error.
             let _ = log_warnings(&mut self.output);
@@ -95,7 +97,7 @@ impl Drive {
             tell!("{}", self.saved_before_error(whole));
             return Err(error.into());
         }
-        log_warnings(&mut self.output)?;
+        let logged = log_warnings(&mut self.output);
         let step = self.simulation.step();
         let done = step - first_step;
         let picoseconds = done as f64 * dt;
@@ -117,8 +119,14 @@ impl Drive {
             code = ExitCode::from(number);
             summary = format!("{stop} at step {step}, last frame {last}: {summary}");
         }
-        for line in [&summary, &self.exchanges].into_iter().filter(|line| !line.is_empty()) {
-            self.output.log(line)?;
+        // The files of the run are complete, so that a log without its end is no failure.
+        let lines = [&summary, &self.exchanges].into_iter().filter(|line| !line.is_empty());
+        let lines: Vec<String> = lines.cloned().collect();
+        let log = |line: &String| self.output.log(line);
+        if let Err(error) = logged.and_then(|()| lines.iter().try_for_each(log)) {
+            tell!("warning: {error}; the log lacks the last lines of the run");
+        }
+        for line in lines {
             tell!("{line}");
         }
         for file in self.output.files() {
@@ -167,7 +175,7 @@ impl Drive {
     /// A line about the files of a run that ends with an error; `whole` tells whether the files
     /// were found to have all frames.
     fn saved_before_error(&self, whole: bool) -> String {
-        let folder = printable(self.folder.display());
+        let folder = printable(self.output.folder().display());
         match self.output.last_frame() {
             _ if !whole => format!("files in {folder} may be incomplete"),
             None => "no frame was saved before the error".into(),
@@ -252,6 +260,9 @@ impl Observer for Writer<'_> {
         if self.stop.is_final() || has_come(self.stop.due) {
             control.stop();
         }
-        log_warnings(self.output)
+        if let Err(error) = log_warnings(self.output) {
+            tell!("warning: {error}; the log lacks a warning");
+        }
+        Ok(())
     }
 }

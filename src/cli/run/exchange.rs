@@ -7,13 +7,14 @@ use flashschnet::structure::{Structure, molecules};
 use flashschnet::{Error, Result, units};
 
 use super::plan::ROUNDS;
+use crate::cli::options::whole;
 
 #[derive(Args)]
 pub(super) struct ExchangeOptions {
     /// Exchange temperatures between replicas after every N steps. The temperatures are those of
     /// --ladder or --temperature. The replicas of each molecule form as many ladders as their number
     /// allows; without --replicas each molecule has one ladder
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = whole::<u64, 1>, value_name = "N")]
     exchange_interval: Option<u64>,
     /// Lowest and highest temperature of the ladder in K and number of temperatures, separated by
     /// commas; the ratio of neighbors is constant
@@ -30,7 +31,7 @@ pub(super) struct ExchangeOptions {
     mixing: MixingName,
     /// Tune the temperatures between the lowest and the highest to equal acceptance in the first N
     /// steps, a multiple of eight exchange intervals. No frames are saved in these steps
-    #[arg(long, value_name = "N", requires = "exchange_interval")]
+    #[arg(long, value_parser = whole::<u64, 1>, value_name = "N", requires = "exchange_interval")]
     pub(super) tune_ladder: Option<u64>,
     /// Trajectories: one per replica (walker), one per temperature (state), or both
     #[arg(long, value_enum, default_value_t = ByName::Walker, value_name = "KIND", requires = "exchange_interval")]

@@ -45,10 +45,12 @@ pub(super) fn resume(folder: &Path, again: &Again) -> anyhow::Result<ExitCode> {
         tell!("the run in {folder} is finished: {done} steps; --steps N extends it to N steps");
         return Ok(ExitCode::SUCCESS);
     }
-    if again.inputs.is_given() {
-        plan.inputs = again.inputs.absolute();
+    match again.inputs.is_given() {
+        true => plan.inputs = again.inputs.absolute(),
+        false => plan.inputs.check_files()?,
     }
     let inputs = plan.inputs.load()?;
+    plan.inputs.warn_of_pipes();
     let backend = again.backend.open_again(&checkpoint.identity, &mut plan.choice)?;
     let identity = Identity::new(&inputs.model, &inputs.structures, &backend)?;
     if !identity.check(&checkpoint.identity)? {

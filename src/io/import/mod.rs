@@ -49,8 +49,12 @@ pub struct Import {
 /// [`Error::Io`]; [`Error::Invalid`] for a damaged file; [`Error::Unsupported`] names a class or an
 /// option that this version does not support, and its place.
 pub fn import(path: &Path) -> Result<Import> {
-    let archive = Archive::open(path)?;
-    read(&archive).of_file(path)
+    read(&Archive::open(path)?).of_file(path)
+}
+
+/// Imports the bytes of a file written by `torch.save`.
+pub(super) fn import_bytes(bytes: Vec<u8>) -> Result<Import> {
+    read(&Archive::parse(bytes)?)
 }
 
 /// Combines the network of one import with the priors of both.
@@ -225,9 +229,15 @@ fn checkpoint(root: &View) -> Result<Model> {
             "a model, structures or a training checkpoint (state_dict and hyper_parameters)",
         ));
     };
-    let Some(module) = parameters.get("model")? else {
-        let expected = "a pickled module, which defines the architecture";
-        return Err(parameters.invalid("no model", expected));
+    // Versions of Lightning save a dict, an AttributeDict or a Namespace, which has attributes.
+    let module = match parameters.class() {
+        Some(("argparse", "Namespace")) => parameters.attribute("model")?,
+        _ => parameters.get("model")?,
+    };
+    let Some(module) = module else {
+        let found = format!("{} without a model", parameters.describe());
+        let expected = "a pickled module `model`, which defines the architecture";
+        return Err(parameters.invalid(found, expected));
     };
     let state = state.entries()?.into_iter().map(|(name, view)| (name, view.id));
     let state = StateDict::new(state, PART)?;

@@ -210,8 +210,8 @@ fn vectors(view: &View, n_beads: usize) -> Result<Vec<[f64; 3]>> {
 
 /// The keys of a tuple list that are read, or do not change its meaning. Another key could say that
 /// the tuples are given in another way, for example as exceptions.
-const LIST_KEYS: [&str; 7] =
-    ["tag", "order", "index_mapping", "cell_shifts", "rcut", "self_interaction", "mapping_batch"];
+const LIST_KEYS: [&str; 6] =
+    ["tag", "order", "index_mapping", "cell_shifts", "self_interaction", "mapping_batch"];
 
 /// The names and index tensors of the tuple lists.
 fn mappings<'a>(lists: &View<'a>) -> Result<Vec<(&'a str, View<'a>)>> {
@@ -219,6 +219,17 @@ fn mappings<'a>(lists: &View<'a>) -> Result<Vec<(&'a str, View<'a>)>> {
     for (name, list) in lists.entries()? {
         if let Some(shifts) = present(&list, "cell_shifts")? {
             return Err(shifts.unsupported("a list with cell shifts", "open boundaries only"));
+        }
+        if let Some(cutoff) = present(&list, "rcut")? {
+            let what = format!("the cutoff rcut {} of a tuple list", cutoff.describe());
+            let advice = "no prior uses it; set it to None if the list is to stay as it is";
+            return Err(cutoff.unsupported(&what, advice));
+        }
+        if let Some(flag) = present(&list, "self_interaction")?
+            && flag.flag()?
+        {
+            let advice = "no prior acts on a bead and itself; set it to False";
+            return Err(flag.unsupported("a list with self_interaction", advice));
         }
         for (key, value) in list.entries()? {
             if !LIST_KEYS.contains(&key) && !value.is_none() {

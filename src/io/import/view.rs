@@ -58,8 +58,20 @@ impl<'a> View<'a> {
         if let Some(class) = self.archive.class(self.id) {
             return class.to_string();
         }
-        if let Some((function, _)) = self.archive.call(self.id) {
-            return format!("a call of {function}");
+        if let Some((function, arguments)) = self.archive.call(self.id) {
+            let kind = || {
+                let (_, dtype) = self.archive.call(*arguments.first()?)?;
+                self.archive.str(*dtype.first()?)
+            };
+            return match (function.module.starts_with("numpy"), &*function.name) {
+                // The second is that of newer protocols of pickle.
+                (true, "_reconstruct" | "_frombuffer") => "a NumPy array".into(),
+                (true, "scalar") => match kind().is_some_and(|kind| kind.starts_with(['U', 'S'])) {
+                    true => "a NumPy string".into(),
+                    false => "a NumPy scalar of another type".into(),
+                },
+                _ => format!("a call of {function}"),
+            };
         }
         match self.node() {
             Node::None => "None".into(),
@@ -98,8 +110,10 @@ impl<'a> View<'a> {
     }
 
     fn lookup(&self, dict: NodeId, name: &str) -> Result<Option<NodeId>> {
-        let Node::Dict(items) = self.archive.node(dict) else {
-            return Ok(None);
+        let items = match self.archive.node(dict) {
+            Node::Dict(items) => &items[..],
+            // A subclass of dict. Other nodes have no items.
+            _ => self.archive.items(dict),
         };
         self.archive.charge(items.len())?;
         // As in Python, the last of several equal keys counts.

@@ -182,7 +182,10 @@ impl<'a> Reader<'a> {
         let text = |key: &str| metadata.get(key).map_or("", String::as_str);
         if text(FORMAT_KEY) != format {
             let found = match text(FORMAT_KEY) {
-                "" => "a safetensors file of another program".to_owned(),
+                // "pt" and others are names of the frameworks that have written the tensors.
+                "" | "pt" | "tf" | "flax" | "np" | "mlx" => {
+                    "tensors of another program, for example of Hugging Face".to_owned()
+                }
                 other @ "flashschnet-model" => format!("{other:?}, which --model takes"),
                 other @ "flashschnet-structures" => format!("{other:?}, which --structures takes"),
                 other @ "flashschnet-checkpoint" => {

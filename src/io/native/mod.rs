@@ -78,5 +78,7 @@ mod model;
 mod structures;
 
 pub(crate) use file::{Reader, Writer};
+pub(crate) use model::parse_model;
 pub use model::{model_digest, read_model, write_model};
+pub(crate) use structures::parse_structures;
 pub use structures::{read_structures, structures_digest, write_structures};

@@ -138,7 +138,7 @@ pub fn read_model(path: &Path) -> Result<Model> {
     parse_model(&bytes).of_file(path)
 }
 
-fn parse_model(bytes: &[u8]) -> Result<Model> {
+pub(crate) fn parse_model(bytes: &[u8]) -> Result<Model> {
     let (mut reader, hyper) = Reader::parse::<Hyperparameters>(bytes, FORMAT)?;
     let schnet = hyper.schnet.map(|network| read_schnet(&mut reader, network)).transpose()?;
     let priors = hyper.priors.into_iter().map(|term| read_prior(&mut reader, term));

@@ -61,7 +61,7 @@ pub fn structures_digest(structures: &[Structure]) -> Result<String> {
 /// for another version of the format.
 pub fn read_structures(path: &Path) -> Result<Vec<Structure>> {
     let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
-    parse(&bytes).of_file(path)
+    parse_structures(&bytes).of_file(path)
 }
 
 fn collect(structures: &[Structure]) -> Result<(Writer, Contents)> {
@@ -120,7 +120,7 @@ fn number(n: usize) -> Result<u32> {
     u32::try_from(n).map_err(|_| Error::invalid("structures", n, "fewer than 2^32"))
 }
 
-fn parse(bytes: &[u8]) -> Result<Vec<Structure>> {
+pub(crate) fn parse_structures(bytes: &[u8]) -> Result<Vec<Structure>> {
     let (mut reader, contents) = Reader::parse::<Contents>(bytes, FORMAT)?;
     let mut shared = Topologies::default();
     let mut topologies: Vec<Arc<Topology>> = Vec::new();

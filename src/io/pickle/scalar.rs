@@ -49,21 +49,25 @@ impl Archive {
         }
     }
 
-    /// A scalar is `scalar(dtype, bytes)`. An array has the state (version, shape, dtype, order,
-    /// bytes).
+    /// A scalar is `scalar(dtype, bytes)`. An array is `_frombuffer(bytes, dtype, shape, order)`, or
+    /// has the state (version, shape, dtype, order, bytes).
     fn numpy(&self, id: NodeId) -> Option<Scalar> {
         let (function, arguments) = self.call(id)?;
         if !function.module.starts_with("numpy.") {
             return None;
         }
+        let is_one = |shape: &[NodeId]| shape.iter().all(|size| self.int(*size) == Some(1));
         match (&*function.name, arguments) {
             ("scalar", [dtype, bytes]) => self.element(*dtype, *bytes),
+            ("_frombuffer", [bytes, dtype, shape, _order]) => match is_one(self.tuple(*shape)?) {
+                true => self.element(*dtype, *bytes),
+                false => None,
+            },
             ("_reconstruct", _) => {
                 let [_version, shape, dtype, _order, bytes] = self.tuple(self.state(id)?)? else {
                     return None;
                 };
-                let one = self.tuple(*shape)?.iter().all(|size| self.int(*size) == Some(1));
-                if one { self.element(*dtype, *bytes) } else { None }
+                if is_one(self.tuple(*shape)?) { self.element(*dtype, *bytes) } else { None }
             }
             _ => None,
         }

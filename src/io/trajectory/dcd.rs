@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use super::frame::open;
 use crate::error::{Error, Result, printable};
 use crate::io::content::wrong_content;
 
@@ -41,9 +42,7 @@ impl DcdReader {
     /// [`Error::Invalid`] if it is damaged; [`Error::Unsupported`] for 64-bit record markers and
     /// for velocities.
     pub fn open(path: &Path) -> Result<Self> {
-        let io = |error| Error::io(path, error);
-        let file = File::open(path).map_err(io)?;
-        let left = file.metadata().map_err(io)?.len();
+        let (file, left) = open(path)?;
         let mut reader = DcdReader {
             path: path.to_owned(),
             file: BufReader::new(file),

@@ -12,19 +12,18 @@ mod xtc_reader;
 mod xtc_writer;
 
 pub use dcd::DcdReader;
-use frame::check_beads;
+use frame::{check_beads, open};
 pub use npy_reader::NpyReader;
 pub(crate) use npy_rows::{Axes, NpyRows, counts};
 pub use npy_writer::{NpyPosition, NpyWriter};
 pub use xtc_reader::XtcReader;
 pub use xtc_writer::XtcWriter;
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::io::content::{ENOUGH, wrong_content};
+use crate::io::content::{ENOUGH, is_safetensors, wrong_content};
 
 /// A trajectory of one molecule: XTC, DCD, or positions in a `.npy` file. The format follows from
 /// the content of the file.
@@ -53,12 +52,14 @@ impl Trajectory {
     pub fn open(path: &Path, n_beads: usize) -> Result<Self> {
         let io = |error| Error::io(path, error);
         let mut start = Vec::new();
-        File::open(path).map_err(io)?.take(ENOUGH as u64).read_to_end(&mut start).map_err(io)?;
+        open(path)?.0.take(ENOUGH as u64).read_to_end(&mut start).map_err(io)?;
         let kind = match &start[..] {
             [0, 0, 7, 0xcb | 0xe7, ..] => Kind::Xtc(XtcReader::open(path)?),
             // The first record of a DCD file has 84 bytes. Its marker has 4 or 8 bytes in either
-            // order.
-            [84, 0, 0, 0, ..] | [0, 0, 0, 84, ..] | [0, 0, 0, 0, 0, 0, 0, 84, ..] => {
+            // order. A header of safetensors can have 84 bytes too.
+            [84, 0, 0, 0, ..] | [0, 0, 0, 84, ..] | [0, 0, 0, 0, 0, 0, 0, 84, ..]
+                if !is_safetensors(&start) =>
+            {
                 Kind::Dcd(Box::new(DcdReader::open(path)?))
             }
             [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Kind::Npy(NpyReader::open(path)?),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::npy_header::{HEADER_BYTES, header};
 use crate::error::{Error, Result};
-use crate::io::file::{check_free, create_new};
+use crate::io::file::{check_free, create_new, move_to};
 
 /// An unfinished file has the partial name and room for all frames of a block. A file that is being
 /// converted to another number of frames has the new name. The converted file takes its name at
@@ -39,6 +39,13 @@ impl Array {
         let (partial, new) = (with(".partial"), with(".new"));
         let row = rest.iter().product();
         Array { path, partial, new, n_replicas, most_frames, row, rest }
+    }
+
+    /// Goes on after the folder of the file was moved.
+    pub(super) fn move_to(&mut self, folder: &Path) {
+        for path in [&mut self.path, &mut self.partial, &mut self.new] {
+            move_to(path, folder);
+        }
     }
 
     /// Creates the file under its partial name, filled with zeros.

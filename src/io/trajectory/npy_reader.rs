@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use super::frame::open;
 use super::npy_header::NpyHeader;
 use crate::error::{Error, OfFile, Result};
 use crate::io::content::check_shape;
@@ -37,8 +38,7 @@ impl NpyReader {
     /// [`Error::Invalid`] if it is damaged or does not contain positions.
     pub fn open(path: &Path) -> Result<Self> {
         let io = |error| Error::io(path, error);
-        let mut file = File::open(path).map_err(io)?;
-        let length = file.metadata().map_err(io)?.len();
+        let (mut file, length) = open(path)?;
         let invalid = |field: &str, found: String, expected: &str| {
             Error::invalid(field, found, expected).of_file(path)
         };

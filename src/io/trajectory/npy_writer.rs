@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::npy_array::Array;
 use crate::error::Result;
-use crate::io::file::check_free;
+use crate::io::file::{check_free, move_to};
 
 /// The number of frames of a block, unless its coordinates exceed [`BLOCK_BYTES`].
 const BLOCK_FRAMES: usize = 100;
@@ -136,6 +136,12 @@ impl NpyWriter {
         self.block += usize::from(self.n_frames > 0);
         self.n_frames = 0;
         Ok(())
+    }
+
+    /// Goes on after the folder of the files was moved.
+    pub(crate) fn move_to(&mut self, folder: &Path) {
+        move_to(&mut self.prefix, folder);
+        self.arrays.iter_mut().for_each(|array| array.move_to(folder));
     }
 
     /// The place after the last frame.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::frame::check_beads;
+use super::frame::{check_beads, open};
 use super::xtc_coordinates::{Prelude, decode};
 use crate::error::{Error, Result};
 
@@ -38,9 +38,7 @@ impl XtcReader {
     /// # Errors
     /// [`Error::Io`].
     pub fn open(path: &Path) -> Result<Self> {
-        let io = |error| Error::io(path, error);
-        let file = File::open(path).map_err(io)?;
-        let left = file.metadata().map_err(io)?.len();
+        let (file, left) = open(path)?;
         Ok(XtcReader { path: path.to_owned(), file: BufReader::new(file), n_read: 0, left })
     }
 

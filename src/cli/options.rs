@@ -1,0 +1,144 @@
+//! The numbers of the command line, and the messages about the values of options.
+
+use std::any::TypeId;
+use std::error::Error as _;
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Command};
+use flashschnet::Error;
+
+use super::tell::{self, tell};
+
+/// Parses a whole number. `LEAST` is the smallest one that makes sense, for the message.
+pub(super) fn whole<T: TryFrom<u64>, const LEAST: u64>(text: &str) -> Result<T, String> {
+    let number = text.parse::<u64>().ok().and_then(|number| T::try_from(number).ok());
+    let is_large = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    number.ok_or_else(|| match is_large {
+        true => {
+            let most = u64::MAX >> (u64::BITS - 8 * size_of::<T>() as u32);
+            format!("a whole number from {LEAST} to {most}")
+        }
+        false => format!("a whole number >= {LEAST}"),
+    })
+}
+
+/// Parses a number.
+pub(super) fn real(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| "a number".to_owned())
+}
+
+/// Lets every number be negative, so that `-1` is refused as a value and not as an unknown option.
+pub(super) fn with_negative_numbers(command: Command) -> Command {
+    command.mut_subcommands(|command| {
+        command.mut_args(|arg| match is_number(&arg) {
+            true => arg.allow_negative_numbers(true),
+            false => arg,
+        })
+    })
+}
+
+fn is_number(arg: &Arg) -> bool {
+    let numbers =
+        [TypeId::of::<u32>(), TypeId::of::<u64>(), TypeId::of::<usize>(), TypeId::of::<f64>()];
+    numbers.into_iter().any(|number| arg.get_value_parser().type_id() == number)
+}
+
+/// The longest value that is shown as it is.
+const MOST: usize = 60;
+
+/// Prints the help, the version, or the reason why the command line cannot be parsed.
+pub(super) fn answer(mut text: clap::Error) -> anyhow::Result<ExitCode> {
+    let code = ExitCode::from(text.exit_code() as u8);
+    if !text.use_stderr() {
+        // The help and the version are results.
+        tell::help(|| text.print())?;
+        return Ok(code);
+    }
+    if let Some(ContextValue::String(value)) = text.get(ContextKind::InvalidValue)
+        && let Some((end, _)) = value.char_indices().nth(MOST)
+    {
+        let short = format!("{}… ({} characters)", &value[..end], value.chars().count());
+        text.insert(ContextKind::InvalidValue, ContextValue::String(short));
+    }
+    match refused(&text) {
+        Some(error) => tell!("error: {error}"),
+        // A failure to print an error is ignored.
+        None => drop(text.print()),
+    }
+    Ok(code)
+}
+
+/// The error of a value that the parser of its option has refused.
+fn refused(text: &clap::Error) -> Option<Error> {
+    let (ErrorKind::ValueValidation, Some(expected)) = (text.kind(), text.source()) else {
+        return None;
+    };
+    let context = |kind| match text.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let option = context(ContextKind::InvalidArg)?.split_whitespace().next()?;
+    let found = context(ContextKind::InvalidValue)?;
+    Some(Error::invalid(option, found, expected.to_string()))
+}
+
+/// Gives the value of an option in an error the name with which the option is typed.
+pub(super) fn of_option(error: anyhow::Error, command: Option<&Command>) -> anyhow::Error {
+    let mut error = match error.downcast::<Error>() {
+        Ok(error) => error,
+        Err(error) => return error,
+    };
+    if let (Error::Invalid { origin, field, .. }, Some(command)) = (&mut error, command)
+        && origin.is_empty()
+    {
+        let name = field.replace([' ', '_'], "-");
+        if command.get_arguments().any(|arg| arg.get_long() == Some(&name)) {
+            *field = format!("--{name}");
+        }
+    }
+    error.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_number_is_refused_by_its_own_parser() {
+        let command = with_negative_numbers(super::super::Cli::command());
+        let mut n_options = 0;
+        for sub in command.get_subcommands() {
+            for arg in sub.get_arguments().filter(|arg| is_number(arg)) {
+                let option = format!("--{}", arg.get_long().unwrap());
+                let long = "9".repeat(300);
+                let bad = match arg.get_value_parser().type_id() == TypeId::of::<f64>() {
+                    true => vec!["x", ""],
+                    false => vec!["x", "", "-1", &long],
+                };
+                for bad in bad {
+                    let line = ["flashschnet", sub.get_name(), &option, bad];
+                    let error = command.clone().try_get_matches_from(line).unwrap_err();
+                    let error = refused(&error).unwrap().to_string();
+                    let found = error.starts_with(&format!("{option}: found "));
+                    assert!(found && error.contains("expected a "), "{error}");
+                }
+                n_options += 1;
+            }
+        }
+        assert!(n_options > 15);
+    }
+
+    #[test]
+    fn whole_numbers_have_the_range_of_their_type() {
+        assert_eq!(whole::<u32, 0>("4294967295"), Ok(u32::MAX));
+        assert_eq!(
+            whole::<u32, 0>("4294967296").unwrap_err(),
+            "a whole number from 0 to 4294967295"
+        );
+        assert_eq!(whole::<u64, 1>("18446744073709551615"), Ok(u64::MAX));
+        assert_eq!(whole::<u64, 1>("1e6").unwrap_err(), "a whole number >= 1");
+    }
+}
