@@ -5,7 +5,7 @@ use flashschnet::engine::{Engine, Terms};
 use flashschnet::error::Error;
 use flashschnet::model::{Activation, Cutoff, Linear, RadialBasis, RadialFunctions, SchNet};
 
-use crate::common::{ACTIVATIONS, Backend, ENGINE, chains_with, small_schnet, truth};
+use crate::common::{ACTIVATIONS, Backend, ENGINE, chains_with, hot, small_schnet, truth};
 
 on_every_backend!(
     @ wgpu_emulated:
@@ -19,6 +19,7 @@ on_every_backend!(
     sums_beyond_f32_are_noticed,
     small_slopes_keep_their_digits,
     filters_of_far_pairs_do_not_disturb_near_pairs,
+    a_run_ends_at_a_sum_beyond_f32,
 );
 on_mixed_backends!(
     networks_of_any_scale_are_right_or_refused_in_16_bits,
@@ -178,6 +179,23 @@ fn sums_beyond_f32_are_noticed_in_16_bits(backend: &Backend) {
 
 fn small_slopes_keep_their_digits_in_16_bits(backend: &Backend) {
     check(backend, saturated_networks(&[2.0, -4.0, -8.0, -12.0, -20.0, -40.0]), 4e-3, 17);
+}
+
+/// The sums of lin2 are the differences of infinities. The forces are then no numbers, and the step
+/// that uses them is an error.
+fn a_run_ends_at_a_sum_beyond_f32(backend: &Backend) {
+    for activation in ACTIVATIONS {
+        let mut schnet = small_schnet();
+        schnet.activation = activation;
+        scale(&mut schnet.interactions[0].lin1, |_| 1e6);
+        scale(&mut schnet.interactions[0].lin2, |_| 1e38);
+        let (system, state) = chains_with(schnet, 12, 1);
+        let mut engine = backend.moving(system, &hot(1), &state);
+        let energy = engine.evaluate(Terms::Network).unwrap().energy[0];
+        assert!(!energy.is_finite(), "{activation:?}: {energy}");
+        let error = engine.advance(4).and_then(|()| engine.state()).unwrap_err();
+        assert!(matches!(error, Error::BlowUp { replica: 0, .. }), "{activation:?}: {error}");
+    }
 }
 
 /// The tolerance is larger than that of an engine, because alpha multiplies the rounding error of a
