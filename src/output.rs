@@ -20,7 +20,7 @@ use self::new_paths::NewPaths;
 use self::run_log::RunLog;
 use self::trajectories::Trajectories;
 pub use self::trajectories::TrajectoriesBy;
-use crate::engine::{Dynamics, Exchange, Exchanged, NO_LABEL, State};
+use crate::engine::{Dynamics, NO_LABEL, State};
 use crate::error::{Error, Result, printable};
 use crate::io::{GrowingFile, NpyWriter, sync_folder, topology_pdb, write_new};
 use crate::simulation::{Frame, Simulation};

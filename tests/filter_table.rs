@@ -2,7 +2,7 @@
 
 use flashschnet::cpu::Cpu;
 use flashschnet::engine::{Engine, Filter, Terms};
-use flashschnet::model::FilterTable;
+use flashschnet::model::{FilterTable, RadialFunctions};
 use flashschnet::ops::{Graph, Ops};
 use flashschnet::reference::{Reference, ReferenceOps};
 
@@ -115,7 +115,17 @@ fn a_table_does_not_miss_a_narrow_function() {
     let mut schnet = small_schnet();
     let offset = (0..schnet.radial_basis.n_rbf()).map(|k| 3.79985 + 1e-3 * k as f64).collect();
     let coeff = -0.5 / (3e-4_f64 * 3e-4);
-    schnet.radial_basis.functions = flashschnet::model::RadialFunctions::Gaussian { coeff, offset };
-    let error = flashschnet::model::FilterTable::new(&schnet, 1e-6).unwrap_err().to_string();
-    assert!(error.contains("--filter exact"), "{error}");
+    let gaussian = RadialFunctions::Gaussian { coeff, offset };
+    // The functions begin within 1e-3 Å, at a distance where t(d) is huge on one side.
+    let warped = RadialFunctions::ExpNormal {
+        alpha: 1e4,
+        lower: 3.79985,
+        means: vec![1.0; schnet.radial_basis.n_rbf()],
+        betas: vec![16.0; schnet.radial_basis.n_rbf()],
+    };
+    for functions in [gaussian, warped] {
+        schnet.radial_basis.functions = functions;
+        let error = FilterTable::new(&schnet, 1e-6).unwrap_err().to_string();
+        assert!(error.contains("--filter exact"), "{error}");
+    }
 }

@@ -1,10 +1,11 @@
 //! `prior_bonded` and `prior_repulsion`: every form alone, and all forms together.
 
+use flashschnet::error::Error;
 use flashschnet::gpu::params::GRID;
 use flashschnet::model::{Model, Prior, PriorForm, PriorParameters};
 use flashschnet::ops::Ops;
 use flashschnet::reference::ReferenceOps;
-use flashschnet::structure::Structure;
+use flashschnet::structure::{Structure, TupleList};
 use flashschnet::system::System;
 
 use crate::common::{Backend, assert_close, chain, every_prior, numbers};
@@ -18,6 +19,7 @@ on_every_backend!(
     angles_keep_their_digits_near_the_ends,
     dihedrals_keep_their_digits_on_straight_arms,
     cutoff_repulsions_keep_their_digits_near_the_cutoff,
+    repulsions_beyond_f32_are_right_or_not_finite,
 );
 
 fn system(priors: Vec<Prior>, n: usize) -> (System, Vec<[f64; 3]>) {
@@ -43,6 +45,53 @@ fn compare(backend: &Backend, system: &System, positions: &[[f64; 3]], least: f6
             assert!(expected.iter().all(|value| value.is_finite()), "{what}: {expected:?}");
             let with_least = |values: &[f64]| [values, &[least]].concat();
             assert_close(&what, &with_least(found), &with_least(expected), 1e-5);
+        }
+    }
+}
+
+/// The energy of two beads at a distance from 1e-4 Å to 6 Å, and the force on the first bead, are
+/// those of the reference to 1e-4, or not finite, where they leave the range of f32.
+fn repulsions_beyond_f32_are_right_or_not_finite(backend: &Backend) {
+    let repulsions = [
+        (PriorForm::Repulsion, vec![1e5]),
+        (PriorForm::CutoffRepulsion, vec![1e5, 5.0]),
+        (PriorForm::ExpRepulsion, vec![86.0, 4.0]),
+        (PriorForm::ExpRepulsion, vec![95.0, 4.0]),
+        (PriorForm::ExpRepulsion, vec![200.0, 4.0]),
+        (PriorForm::ExpRepulsion, vec![-30.0, 0.25]),
+        (PriorForm::CutoffExpRepulsion, vec![95.0, 4.0, 5.0]),
+        (PriorForm::CutoffExpRepulsion, vec![200.0, 4.0, 5.0]),
+        (PriorForm::CutoffExpRepulsion, vec![-30.0, 0.25, 5.0]),
+        (PriorForm::CutoffExpRepulsion, vec![30.0, -0.25, 5.0]),
+    ];
+    for (form, values) in repulsions {
+        let what = format!("{form:?} {values:?}");
+        let parameters = PriorParameters::PerTuple { values };
+        let mut chain = chain(2, 7);
+        let mut topology = (*chain.topology).clone();
+        topology.lists = vec![TupleList { name: "r".into(), order: 2, tuples: vec![[0, 1, 0, 0]] }];
+        chain.topology = topology.into();
+        let priors = vec![Prior { name: "r".into(), form, parameters }];
+        let system = System::new(&Model { schnet: None, priors }, &[chain]).unwrap();
+        for r in [0.0001, 0.01, 0.125, 0.25, 0.5, 1.0, 2.0, 3.0, 3.9375, 4.5, 5.5, 6.0] {
+            let positions = [[1.0, 2.0, 3.0], [1.0 + r, 2.0, 3.0]];
+            let values = |ops: &dyn Ops| {
+                ops.prior_repulsion(&system, &positions)
+                    .map(|(energy, force)| [energy[0], force[0][0]])
+            };
+            let expected = values(&ReferenceOps).unwrap();
+            match values(&*backend.ops) {
+                Err(Error::Unsupported { .. }) => {}
+                Err(error) => panic!("{what} at {r}: {error}"),
+                Ok(found) => {
+                    for (found, expected) in found.into_iter().zip(expected) {
+                        let right = (found - expected).abs() <= 1e-4 * expected.abs() + 1e-30;
+                        assert!(right || !found.is_finite(), "{what} at {r}: {found} {expected}");
+                        let fits = expected.abs() < 1e37;
+                        assert!(!fits || found.is_finite(), "{what} at {r}: {found} {expected}");
+                    }
+                }
+            }
         }
     }
 }

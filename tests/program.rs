@@ -2,7 +2,13 @@
 
 use std::path::Path;
 
+use flashschnet::io::native::{write_model, write_structures};
+use flashschnet::model::{Prior, PriorForm, PriorParameters};
+use flashschnet::structure::TupleList;
+use npyz::WriterBuilder as _;
+
 use crate::common::program::{npy, program, small_files, stderr, stdout, table, with_system, xtc};
+use crate::common::small;
 use crate::pt;
 
 #[test]
@@ -252,6 +258,57 @@ fn models_and_structures_can_come_from_pipes() {
     assert_eq!(output.status.code(), Some(1));
     let said = stderr(&output);
     assert!(said.contains("trajectory: found a pipe or a device, expected a file"), "{said}");
+}
+
+/// A number that is not finite fails the program, after everything was printed and written.
+#[test]
+fn an_energy_that_is_not_finite_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let [model, structures, file] =
+        ["bad.model.safetensors", "structures.safetensors", "energies.safetensors"]
+            .map(|name| folder.path().join(name));
+    let pairs = vec![[0, 4, 0, 0]];
+    let mut of_structures = small::structures();
+    // In the second structure the exponent is above 1000.
+    of_structures[1].positions[4] = of_structures[1].positions[0].map(|x| x + 0.01);
+    let mut topology = (*of_structures[0].topology).clone();
+    topology.lists.push(TupleList { name: "apart".into(), order: 2, tuples: pairs });
+    let topology = std::sync::Arc::new(topology);
+    of_structures.iter_mut().for_each(|structure| structure.topology = topology.clone());
+    let mut of_model = small::model();
+    of_model.priors.push(Prior {
+        name: "apart".into(),
+        form: PriorForm::ExpRepulsion,
+        parameters: PriorParameters::PerTuple { values: vec![1500.0, 5.0] },
+    });
+    write_model(&model, &of_model).unwrap();
+    write_structures(&structures, &of_structures).unwrap();
+    let [model, structures, output] =
+        [&model, &structures, &file].map(|path| path.to_str().unwrap());
+    let inputs = ["energy", "--model", model, "--structures", structures];
+    let run = program(&[&inputs[..], &["--backend", "reference", "-o", output]].concat());
+    assert_eq!(run.status.code(), Some(1), "{}", stdout(&run));
+    assert!(stdout(&run).lines().count() == 3 && stdout(&run).contains("inf"), "{}", stdout(&run));
+    let said = stderr(&run);
+    assert!(said.contains("structure 1, energy of apart: found inf"), "{said}");
+    let bytes = std::fs::read(&file).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(tensors.tensor("energy_total").unwrap().shape(), [2]);
+
+    // The frames of a trajectory: only the total is printed, and the error names the term.
+    let frames = folder.path().join("frames.npy");
+    let positions = of_structures.iter().flat_map(|structure| structure.positions.as_flattened());
+    let file = std::fs::File::create(&frames).unwrap();
+    let options = npyz::WriteOptions::new().default_dtype();
+    let shape = [2, u64::from(small::N_BEADS), 3];
+    let mut writer = options.shape(&shape).writer(file).begin_nd().unwrap();
+    writer.extend(positions.copied()).unwrap();
+    writer.finish().unwrap();
+    let frames = frames.to_str().unwrap();
+    let run = program(&[&inputs[..], &["--backend", "reference", "--trajectory", frames]].concat());
+    assert_eq!(run.status.code(), Some(1), "{}", stdout(&run));
+    assert_eq!(stdout(&run).lines().count(), 3);
+    assert!(stderr(&run).contains("frame 1, energy of apart: found inf"), "{}", stderr(&run));
 }
 
 #[test]

@@ -1,16 +1,17 @@
 //! `radial_basis`: every basis with every envelope.
 
-use flashschnet::model::Cutoff;
+use flashschnet::model::{Activation, Cutoff, RadialBasis, RadialFunctions};
 use flashschnet::ops::{Graph, Ops};
 use flashschnet::reference::ReferenceOps;
 
-use crate::common::{Backend, assert_close, bases, points};
+use crate::common::{Backend, assert_close, bases, points, schnet};
 
 on_every_backend!(
     matches_the_reference,
     keeps_its_digits_near_the_cutoff,
     vanishes_at_the_cutoff,
     no_edges_give_no_values,
+    functions_with_a_high_lower_limit_end_smoothly,
 );
 
 fn matches_the_reference(backend: &Backend) {
@@ -61,9 +62,62 @@ fn vanishes_at_the_cutoff(backend: &Backend) {
     }
 }
 
+/// exp(alpha (lower − d)) overflows f32 and even f64 at short distances, where all functions are 0.
+fn functions_with_a_high_lower_limit_end_smoothly(backend: &Backend) {
+    let positions: Vec<[f64; 3]> = [0.0, 0.5, 3.0, 6.25, 8.5, 8.625, 8.75, 8.875, 8.96875, 9.5]
+        .into_iter()
+        .map(|x| [x, 0.0, 0.0])
+        .collect();
+    let n = positions.len();
+    let graph = ReferenceOps.neighbor_list(&positions, &[0, n], 9.0).unwrap();
+    for alpha in [3.0, 10.0, 100.0] {
+        for cutoff in [
+            Cutoff::Cosine { lower: 8.5, upper: 9.0 },
+            Cutoff::Cosine { lower: 0.0, upper: 9.0 },
+            Cutoff::Identity { lower: 8.5, upper: 9.0 },
+        ] {
+            let functions = RadialFunctions::ExpNormal {
+                alpha,
+                lower: 8.5,
+                means: vec![0.0, 0.25, 0.5, 1.0],
+                betas: vec![4.0, 4.0, 16.0, 1.0],
+            };
+            let basis = RadialBasis { functions, cutoff };
+            let expected = ReferenceOps.radial_basis(&basis, &graph, &positions).unwrap();
+            let found = backend.ops.radial_basis(&basis, &graph, &positions).unwrap();
+            for (name, (found, expected)) in
+                ["distance", "value", "slope"].iter().zip(found.iter().zip(&expected))
+            {
+                assert!(expected.iter().all(|x| x.is_finite()), "{basis:?}: {name}");
+                assert!(expected.iter().any(|x| *x != 0.0), "{basis:?}: {name}");
+                // A distance of 9 Å has a rounding error of 5e-7 Å, and alpha multiplies it.
+                let tolerance = 2e-6 + 1e-6 * alpha;
+                assert_close(&format!("{basis:?}: {name}"), found, expected, tolerance);
+            }
+        }
+    }
+}
+
 fn no_edges_give_no_values(backend: &Backend) {
     let graph = Graph { row_ptr: vec![0, 0, 0], col: vec![] };
     let basis = bases(5, 9.0).swap_remove(0);
     let found = backend.ops.radial_basis(&basis, &graph, &[[0.0; 3]; 2]).unwrap();
     assert!(found.iter().all(Vec::is_empty));
+}
+
+/// A function that is not 0 where t(d) is constant would be wrong there.
+#[test]
+fn a_basis_that_outlives_its_coordinate_is_refused() {
+    let check = |lower: f64, beta: f64, mean: f64| {
+        let functions =
+            RadialFunctions::ExpNormal { alpha: 10.0, lower, means: vec![mean], betas: vec![beta] };
+        let cutoff = Cutoff::Cosine { lower: 0.0, upper: 9.0 };
+        schnet((8, 8, 1), RadialBasis { functions, cutoff }, cutoff, Activation::Tanh).check()
+    };
+    check(8.5, 1.0, 1.0).unwrap();
+    check(2.5, 1e-30, 1.0).unwrap();
+    for (beta, mean) in [(1e-25, 1.0), (0.0, 1.0), (-1.0, 1.0), (1.0, 1e20)] {
+        let error = check(8.5, beta, mean).unwrap_err().to_string();
+        assert!(error.contains("does not vanish"), "{error}");
+    }
 }

@@ -11,28 +11,24 @@ constexpr float ACTIVATION_SHIFT = 0.6931472f;
 
 __device__ inline float sigmoid(float x) { return 1.0f / (1.0f + exp_of(-x)); }
 
-__device__ inline float act(float x) {
+// act(x), act'(x); NaN if x is broken
+__device__ inline float2 act_and_slope(float x) {
+    float2 both;
     if constexpr (ACTIVATION == TANH) {
-        return tanh_of(x);
-    } else if constexpr (ACTIVATION == SILU) {
-        return x * sigmoid(x);
+        both = tanh_and_slope(x);
     } else {
-        return fmaxf(x, 0.0f) + log1p_of(exp_of(-fabsf(x))) - ACTIVATION_SHIFT;
+        const float s = sigmoid(x);
+        if constexpr (ACTIVATION == SILU) {
+            both = make_float2(x * s, s * fmaf(x, 1.0f - s, 1.0f));
+        } else {
+            both = make_float2(
+                fmaxf(x, 0.0f) + log1p_of(exp_of(-fabsf(x))) - ACTIVATION_SHIFT, s);
+        }
     }
+    return make_float2(unless_broken(both.x, x), unless_broken(both.y, x));
 }
 
-// act(x), act'(x)
-__device__ inline float2 act_and_slope(float x) {
-    if constexpr (ACTIVATION == TANH) {
-        const float t = tanh_of(x);
-        return make_float2(t, fmaf(-t, t, 1.0f));
-    } else if constexpr (ACTIVATION == SILU) {
-        const float s = sigmoid(x);
-        return make_float2(x * s, s * fmaf(x, 1.0f - s, 1.0f));
-    } else {
-        return make_float2(act(x), sigmoid(x));
-    }
-}
+__device__ inline float act(float x) { return act_and_slope(x).x; }
 
 __device__ inline float4 act4(float4 x) {
     return make_float4(act(x.x), act(x.y), act(x.z), act(x.w));

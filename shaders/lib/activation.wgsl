@@ -12,26 +12,24 @@ fn sigmoid(x: f32) -> f32 {
     return 1.0 / (1.0 + exp_of(-x));
 }
 
-fn act(x: f32) -> f32 {
+// act(x), act'(x); NaN if x is broken
+fn act_and_slope(x: f32) -> vec2<f32> {
+    var both: vec2<f32>;
     if ACTIVATION == TANH {
-        return tanh_of(x);
-    } else if ACTIVATION == SILU {
-        return x * sigmoid(x);
+        both = tanh_and_slope(x);
+    } else {
+        let s = sigmoid(x);
+        if ACTIVATION == SILU {
+            both = vec2<f32>(x * s, s * fma(x, 1.0 - s, 1.0));
+        } else {
+            both = vec2<f32>(max(x, 0.0) + log1p_of(exp_of(-abs(x))) - ACTIVATION_SHIFT, s);
+        }
     }
-    return max(x, 0.0) + log1p_of(exp_of(-abs(x))) - ACTIVATION_SHIFT;
+    return vec2<f32>(unless_broken(both.x, x), unless_broken(both.y, x));
 }
 
-// act(x), act'(x)
-fn act_and_slope(x: f32) -> vec2<f32> {
-    if ACTIVATION == TANH {
-        let t = tanh_of(x);
-        return vec2<f32>(t, fma(-t, t, 1.0));
-    }
-    let s = sigmoid(x);
-    if ACTIVATION == SILU {
-        return vec2<f32>(x * s, s * fma(x, 1.0 - s, 1.0));
-    }
-    return vec2<f32>(act(x), s);
+fn act(x: f32) -> f32 {
+    return act_and_slope(x).x;
 }
 
 fn act4(x: vec4<f32>) -> vec4<f32> {

@@ -9,9 +9,11 @@ constexpr float HALF_PI = 1.57079633f;
 constexpr float HALF_PI_REST = -4.37113883e-8f;
 constexpr float LN2 = 0.69314718f;
 
-// x = n ln 2 + r with ln 2 in two parts (Cody and Waite), then the Taylor series of e^r to r^7.
+// e^x: 0 below -87.7, infinite above 88.4. A NaN may give any of them. x = n ln 2 + r with ln 2 in
+// two parts (Cody and Waite), then the Taylor series of e^r to r^7. At the bounds of n the bits of
+// the power of two are those of 0 and of infinity.
 __device__ inline float exp_of(float x) {
-    const float clamped = fminf(fmaxf(x, -87.0f), 88.0f);
+    const float clamped = fminf(fmaxf(x, -88.0f), 89.0f);
     const float n = rintf(clamped * 1.44269504f);
     const float r = fmaf(n, 2.12194440e-4f, fmaf(n, -0.693359375f, clamped));
     float p = 1.98412698e-4f;
@@ -51,8 +53,9 @@ __device__ inline float log_of(float x) {
     return fmaf(float(exponent), LN2, log1p_of(mantissa - 1.0f));
 }
 
-// For |x| < 0.625 an odd polynomial (coefficients of Cephes' tanhf), else through exp.
-__device__ inline float tanh_of(float x) {
+// tanh x and its slope. The slope is accurate relative to itself, which 1 - tanh^2 is not where tanh
+// is about 1. For |x| < 0.625 tanh is an odd polynomial (coefficients of Cephes' tanhf).
+__device__ inline float2 tanh_and_slope(float x) {
     const float z = x * x;
     float p = -5.70498873e-3f;
     p = fmaf(p, z, 2.06390888e-2f);
@@ -60,8 +63,10 @@ __device__ inline float tanh_of(float x) {
     p = fmaf(p, z, 0.133314422f);
     p = fmaf(p, z, -0.333332819f);
     const float small = fmaf(p * z, x, x);
-    const float large = 1.0f - 2.0f / (exp_of(2.0f * fminf(fabsf(x), 10.0f)) + 1.0f);
-    return fabsf(x) < 0.625f ? small : (x < 0.0f ? -large : large);
+    const float tail = 1.0f / (exp_of(2.0f * fabsf(x)) + 1.0f);
+    const float large = 1.0f - 2.0f * tail;
+    const float value = fabsf(x) < 0.625f ? small : (x < 0.0f ? -large : large);
+    return make_float2(value, 4.0f * tail * (1.0f - tail));
 }
 
 // (cos, sin)(pi x): reduced to |r| <= 1/2, then the Taylor series in (pi r)^2.
@@ -159,4 +164,10 @@ __device__ inline float3 cross_of(float3 a, float3 b) {
 // Whether x is NaN or infinite, by its bits: some compilers drop x != x.
 __device__ inline bool is_broken(float x) {
     return (bits_of(x) & 0x7f800000u) == 0x7f800000u;
+}
+
+// y, or NaN if x is broken: for functions that would make a number of a NaN, or of a sum that left
+// the range of f32 and whose sign is therefore unknown.
+__device__ inline float unless_broken(float y, float x) {
+    return is_broken(x) ? float_of_bits(bits_of(x) | 0x7fc00000u) : y;
 }

@@ -8,9 +8,11 @@ const HALF_PI: f32 = 1.57079633;
 const HALF_PI_REST: f32 = -4.37113883e-8;
 const LN2: f32 = 0.69314718;
 
-// x = n ln 2 + r with ln 2 in two parts (Cody and Waite), then the Taylor series of e^r to r^7.
+// e^x: 0 below -87.7, infinite above 88.4. A NaN may give any of them. x = n ln 2 + r with ln 2 in
+// two parts (Cody and Waite), then the Taylor series of e^r to r^7. At the bounds of n the bits of
+// the power of two are those of 0 and of infinity.
 fn exp_of(x: f32) -> f32 {
-    let clamped = clamp(x, -87.0, 88.0);
+    let clamped = clamp(x, -88.0, 89.0);
     let n = round(clamped * 1.44269504);
     let r = fma(n, 2.12194440e-4, fma(n, -0.693359375, clamped));
     var p = 1.98412698e-4;
@@ -50,8 +52,9 @@ fn log_of(x: f32) -> f32 {
     return fma(f32(exponent), LN2, log1p_of(mantissa - 1.0));
 }
 
-// For |x| < 0.625 an odd polynomial (coefficients of Cephes' tanhf), else through exp.
-fn tanh_of(x: f32) -> f32 {
+// tanh x and its slope. The slope is accurate relative to itself, which 1 - tanh^2 is not where tanh
+// is about 1. For |x| < 0.625 tanh is an odd polynomial (coefficients of Cephes' tanhf).
+fn tanh_and_slope(x: f32) -> vec2<f32> {
     let z = x * x;
     var p = -5.70498873e-3;
     p = fma(p, z, 2.06390888e-2);
@@ -59,8 +62,10 @@ fn tanh_of(x: f32) -> f32 {
     p = fma(p, z, 0.133314422);
     p = fma(p, z, -0.333332819);
     let small = fma(p * z, x, x);
-    let large = 1.0 - 2.0 / (exp_of(2.0 * min(abs(x), 10.0)) + 1.0);
-    return select(select(large, -large, x < 0.0), small, abs(x) < 0.625);
+    let tail = 1.0 / (exp_of(2.0 * abs(x)) + 1.0);
+    let large = 1.0 - 2.0 * tail;
+    let value = select(select(large, -large, x < 0.0), small, abs(x) < 0.625);
+    return vec2<f32>(value, 4.0 * tail * (1.0 - tail));
 }
 
 // (cos, sin)(pi x): reduced to |r| <= 1/2, then the Taylor series in (pi r)^2.
@@ -153,4 +158,10 @@ fn cross_of(a: vec3<f32>, b: vec3<f32>) -> vec3<f32> {
 // Whether x is NaN or infinite, by its bits: some compilers drop x != x.
 fn is_broken(x: f32) -> bool {
     return (bitcast<u32>(x) & 0x7f800000u) == 0x7f800000u;
+}
+
+// y, or NaN if x is broken: for functions that would make a number of a NaN, or of a sum that left
+// the range of f32 and whose sign is therefore unknown.
+fn unless_broken(y: f32, x: f32) -> f32 {
+    return select(y, bitcast<f32>(bitcast<u32>(x) | 0x7fc00000u), is_broken(x));
 }

@@ -27,29 +27,35 @@ __device__ inline float4 radial_slope_near(
         bell_near(offset.z, sharpness.z), bell_near(offset.w, sharpness.w));
 }
 
-__device__ inline float sigmoid_near(float x) {
-    return __fdividef(1.0f, 1.0f + __expf(-fmaxf(x, -80.0f)));
+// 1 / (1 + e^x)
+__device__ inline float tail_near(float x) {
+    return __fdividef(1.0f, 1.0f + __expf(fminf(x, 80.0f)));
 }
 
+// act(x); NaN if x is broken
 __device__ inline float act_near(float x) {
+    float value;
     if constexpr (ACTIVATION == TANH) {
-        return 1.0f - __fdividef(2.0f, 1.0f + __expf(fminf(2.0f * x, 80.0f)));
+        value = 1.0f - 2.0f * tail_near(2.0f * x);
     } else if constexpr (ACTIVATION == SILU) {
-        return x * sigmoid_near(x);
+        value = fmaxf(x, -80.0f) * tail_near(-x);
     } else {
-        return fmaxf(x, 0.0f) + __logf(1.0f + __expf(-fabsf(x))) - ACTIVATION_SHIFT;
+        value = fmaxf(x, 0.0f) + __logf(1.0f + __expf(-fabsf(x))) - ACTIVATION_SHIFT;
     }
+    return unless_broken(value, x);
 }
 
-// act'(x)
+// act'(x); NaN if x is broken
 __device__ inline float act_slope_near(float x) {
+    float slope;
     if constexpr (ACTIVATION == TANH) {
-        const float t = act_near(x);
-        return 1.0f - t * t;
-    } else if constexpr (ACTIVATION == SILU) {
-        const float s = sigmoid_near(x);
-        return s * (1.0f + x * (1.0f - s));
+        const float tail = tail_near(2.0f * fabsf(x));
+        slope = 4.0f * tail * (1.0f - tail);
     } else {
-        return sigmoid_near(x);
+        slope = tail_near(-x);
+        if constexpr (ACTIVATION == SILU) {
+            slope *= 1.0f + fmaxf(x, -80.0f) * (1.0f - slope);
+        }
     }
+    return unless_broken(slope, x);
 }

@@ -26,28 +26,42 @@ fn radial_slope_near(
     return (vec4<f32>(envelope.y) - steepness) * exp(-sharpness * offset * offset);
 }
 
-fn sigmoid_near(x: vec4<f32>) -> vec4<f32> {
-    return 1.0 / (1.0 + exp(-max(x, vec4<f32>(-80.0))));
+fn unless_broken4(y: vec4<f32>, x: vec4<f32>) -> vec4<f32> {
+    return vec4<f32>(
+        unless_broken(y.x, x.x), unless_broken(y.y, x.y),
+        unless_broken(y.z, x.z), unless_broken(y.w, x.w),
+    );
 }
 
+// 1 / (1 + e^x)
+fn tail_near(x: vec4<f32>) -> vec4<f32> {
+    return 1.0 / (1.0 + exp(min(x, vec4<f32>(80.0))));
+}
+
+// act(x); NaN if x is broken
 fn act_near(x: vec4<f32>) -> vec4<f32> {
+    var value: vec4<f32>;
     if ACTIVATION == TANH {
-        return 1.0 - 2.0 / (1.0 + exp(min(2.0 * x, vec4<f32>(80.0))));
+        value = 1.0 - 2.0 * tail_near(2.0 * x);
     } else if ACTIVATION == SILU {
-        return x * sigmoid_near(x);
+        value = max(x, vec4<f32>(-80.0)) * tail_near(-x);
+    } else {
+        value = max(x, vec4<f32>(0.0)) + log(1.0 + exp(-abs(x))) - ACTIVATION_SHIFT;
     }
-    return max(x, vec4<f32>(0.0)) + log(1.0 + exp(-abs(x))) - ACTIVATION_SHIFT;
+    return unless_broken4(value, x);
 }
 
-// act'(x)
+// act'(x); NaN if x is broken
 fn act_slope_near(x: vec4<f32>) -> vec4<f32> {
+    var slope: vec4<f32>;
     if ACTIVATION == TANH {
-        let t = act_near(x);
-        return 1.0 - t * t;
+        let tail = tail_near(2.0 * abs(x));
+        slope = 4.0 * tail * (1.0 - tail);
+    } else {
+        slope = tail_near(-x);
+        if ACTIVATION == SILU {
+            slope *= 1.0 + max(x, vec4<f32>(-80.0)) * (1.0 - slope);
+        }
     }
-    let s = sigmoid_near(x);
-    if ACTIVATION == SILU {
-        return s * (1.0 + x * (1.0 - s));
-    }
-    return s;
+    return unless_broken4(slope, x);
 }

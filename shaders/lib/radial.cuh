@@ -16,6 +16,8 @@ constexpr float RADIUS = 15.0f;
 constexpr bool WARPED = true;
 constexpr float WARP_ALPHA = 0.3333333f;
 constexpr float WARP_LOWER = 0.0f;
+// Above this exponent t is constant, and all functions are 0.
+constexpr float MOST_EXPONENT = 30.0f;
 
 // C(d), C'(d). C is the square of a sine whose phase is 0 at the end, so C keeps its digits there.
 __device__ inline float2 envelope(float low, float start, float end, float rate, float d) {
@@ -42,8 +44,9 @@ __device__ inline float2 conv_envelope(float d) {
 // t(d), t'(d)
 __device__ inline float2 basis_coordinate(float d) {
     if constexpr (WARPED) {
-        const float t = exp_of(WARP_ALPHA * (WARP_LOWER - d));
-        return make_float2(t, -WARP_ALPHA * t);
+        const float exponent = WARP_ALPHA * (WARP_LOWER - d);
+        const float t = exp_of(fminf(exponent, MOST_EXPONENT));
+        return make_float2(t, exponent > MOST_EXPONENT ? 0.0f : -WARP_ALPHA * t);
     } else {
         return make_float2(d, 1.0f);
     }

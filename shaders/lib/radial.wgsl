@@ -16,6 +16,8 @@ const RADIUS: f32 = 15.0;
 const WARPED: bool = true;
 const WARP_ALPHA: f32 = 0.3333333;
 const WARP_LOWER: f32 = 0.0;
+// Above this exponent t is constant, and all functions are 0.
+const MOST_EXPONENT: f32 = 30.0;
 
 // C(d), C'(d). C is the square of a sine whose phase is 0 at the end, so C keeps its digits there.
 fn envelope(low: f32, start: f32, end: f32, rate: f32, d: f32) -> vec2<f32> {
@@ -44,8 +46,9 @@ fn conv_envelope(d: f32) -> vec2<f32> {
 // t(d), t'(d)
 fn basis_coordinate(d: f32) -> vec2<f32> {
     if WARPED {
-        let t = exp_of(WARP_ALPHA * (WARP_LOWER - d));
-        return vec2<f32>(t, -WARP_ALPHA * t);
+        let exponent = WARP_ALPHA * (WARP_LOWER - d);
+        let t = exp_of(min(exponent, MOST_EXPONENT));
+        return vec2<f32>(t, select(-WARP_ALPHA * t, 0.0, exponent > MOST_EXPONENT));
     }
     return vec2<f32>(d, 1.0);
 }

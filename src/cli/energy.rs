@@ -72,18 +72,23 @@ impl Energy {
             Some(path) => self.score_trajectory(path, &inputs, &mut report),
             None => self.score_structures(&inputs, &mut report),
         };
-        let (Some(output), Some(report)) = (&self.output, &mut report) else {
-            return scored.map(|()| ExitCode::SUCCESS);
-        };
+        let Some(mut report) = report else { return scored.map(|()| ExitCode::SUCCESS) };
         if let Err(error) = scored {
-            // The rows before the error are printed. A failure to print them is the second error.
-            let _ = report.print_held(&[]);
+            if self.output.is_some() {
+                // The rows before the error. A failure to print them is the second error.
+                let _ = report.print_held(&[]);
+            }
             return Err(error);
         }
-        write_new(output, &report.tensors()?)?;
-        tell!("{}", printable(output.display()));
-        report.print_held(&[output])?;
-        Ok(ExitCode::SUCCESS)
+        if let Some(output) = &self.output {
+            write_new(output, &report.tensors()?)?;
+            tell!("{}", printable(output.display()));
+            report.print_held(&[output])?;
+        }
+        match report.broken {
+            None => Ok(ExitCode::SUCCESS),
+            Some(broken) => Err(broken.into()),
+        }
     }
 
     fn score_structures(&self, inputs: &Inputs, report: &mut Option<Report>) -> anyhow::Result<()> {
@@ -173,6 +178,8 @@ struct Report {
     sizes: Vec<usize>,
     /// Whether a warning of strange positions was given.
     doubted: bool,
+    /// The first number that is not finite. It is returned after all rows were printed.
+    broken: Option<Error>,
 }
 
 impl Report {
@@ -202,6 +209,7 @@ impl Report {
             row_name: labels[labels.len() - 1],
             sizes: Vec::new(),
             doubted: false,
+            broken: None,
         }
     }
 
@@ -242,14 +250,16 @@ impl Report {
                 _ => Some(of.energy[k]),
             };
             let energies: Vec<Option<f64>> = self.terms.iter().zip(&found).map(energy).collect();
-            if let Some(total) = energies[0].filter(|total| !total.is_finite()) {
-                log::warn!("{} {labels:?}: the energy is {total}", self.row_name);
-            }
             let beads = first_bead..first_bead + positions.len();
             first_bead = beads.end;
             let largest_force = self.with_forces.then(|| largest(&found[0].forces[beads]));
-            if let Some((force, bead)) = largest_force.filter(|(force, _)| !force.is_finite()) {
-                log::warn!("{} {labels:?}: the force on bead {bead} is {force}", self.row_name);
+            let is_broken = energies.iter().flatten().any(|energy| !energy.is_finite())
+                || largest_force.is_some_and(|(force, _)| !force.is_finite());
+            if is_broken && self.broken.is_none() {
+                let row = labels.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+                let (field, number) = broken_number(scorer, replicas[k], positions)?;
+                let field = format!("{} {row}, {field}", self.row_name);
+                self.broken = Some(Error::invalid(field, number, "a finite number"));
             }
             rows.push(Row { labels, energies, largest_force });
             self.sizes.push(positions.len());
@@ -307,6 +317,29 @@ impl Report {
             metadata.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         safetensors::serialize(views, Some(metadata)).map_err(failed)
     }
+}
+
+/// The first term with an energy or a force that is not finite, and the number. If all terms are
+/// finite, their sum is not.
+fn broken_number(
+    scorer: &mut Scorer,
+    replica: usize,
+    positions: &[[f64; 3]],
+) -> Result<(String, f64)> {
+    let mut of_system = Terms::of(scorer.system());
+    of_system.push(("total".to_owned(), Terms::Total));
+    let (names, terms): (Vec<String>, Vec<Terms>) = of_system.into_iter().unzip();
+    let found = scorer.evaluate(&[replica], &[positions.to_vec()], &terms, true)?;
+    for (name, Evaluation { energy, forces, .. }) in names.into_iter().zip(found) {
+        if let Some(energy) = energy.into_iter().find(|energy| !energy.is_finite()) {
+            return Ok((format!("energy of {name}"), energy));
+        }
+        let (force, bead) = largest(&forces);
+        if !force.is_finite() {
+            return Ok((format!("force of {name} on bead {bead}"), force));
+        }
+    }
+    Ok(("total".to_owned(), f64::NAN))
 }
 
 /// The magnitude of the largest force, and its bead.

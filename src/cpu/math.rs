@@ -20,14 +20,15 @@ fn polynomial<const FMA: bool, const N: usize>(x: f32, coefficients: [f32; N]) -
     sum
 }
 
-/// e^x to 1e-7 relative between −87 and 88; 0 below, e^88 above, NaN for NaN.
+/// e^x to 1e-7 relative between −87 and 88; 0 below −87.7, infinite above 88.4, NaN for NaN. At the
+/// bounds of n the bits of the power of two are those of 0 and of infinity.
 #[inline(always)]
 pub(super) fn exp<const FMA: bool>(x: f32) -> f32 {
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
     /// 1.5·2²³. Adding it rounds to an integer, which is then in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
-    let inside = x.clamp(-87.0, 88.0);
+    let inside = x.clamp(-88.0, 89.0);
     let shifted = fused::<FMA>(inside, std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
     let r = fused::<FMA>(n, -LN_2_LOW, fused::<FMA>(n, -LN_2_HIGH, inside));
@@ -38,14 +39,23 @@ pub(super) fn exp<const FMA: bool>(x: f32) -> f32 {
     );
     let mantissa = fused::<FMA>(tail * r, r, r) + 1.0;
     let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000));
-    if x < -87.0 { 0.0 } else { mantissa * power }
+    mantissa * power
 }
 
-/// tanh x to 1e-7 absolute.
+/// tanh x to 1e-7 absolute, and its slope to 1e-6 relative, which 1 − tanh² does not reach where
+/// tanh is about 1.
 #[inline(always)]
-pub(super) fn tanh<const FMA: bool>(x: f32) -> f32 {
+fn tanh_and_slope<const FMA: bool>(x: f32) -> (f32, f32) {
     let t = exp::<FMA>(-2.0 * x.abs());
-    ((1.0 - t) / (1.0 + t)).copysign(x)
+    let inverse = 1.0 / (1.0 + t);
+    (((1.0 - t) * inverse).copysign(x), 4.0 * t * inverse * inverse)
+}
+
+/// y, or NaN if x is NaN or infinite. The sign of a sum that left the range of f32 is unknown, so
+/// that no function of it is right.
+#[inline(always)]
+fn unless_broken<const FMA: bool>(y: f32, x: f32) -> f32 {
+    fused::<FMA>(0.0, x, y)
 }
 
 /// ln(1 + u) for 0 ≤ u ≤ 1: 2 artanh(w), w = u/(2 + u) ≤ 1/3, by its series.
@@ -61,8 +71,15 @@ fn ln_1p<const FMA: bool>(u: f32) -> f32 {
 
 /// An activation as a type, so that loops that apply it contain no branch.
 pub(super) trait Activate: Copy {
-    /// act(x) and act'(x).
-    fn value_and_slope<const FMA: bool>(self, x: f32) -> (f32, f32);
+    /// act(x) and act'(x), without care for a broken x.
+    fn formula<const FMA: bool>(self, x: f32) -> (f32, f32);
+
+    /// act(x) and act'(x); NaN if x is NaN or infinite.
+    #[inline(always)]
+    fn value_and_slope<const FMA: bool>(self, x: f32) -> (f32, f32) {
+        let (value, slope) = self.formula::<FMA>(x);
+        (unless_broken::<FMA>(value, x), unless_broken::<FMA>(slope, x))
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -76,9 +93,8 @@ pub(super) struct ShiftedSoftplus(pub f32);
 
 impl Activate for Tanh {
     #[inline(always)]
-    fn value_and_slope<const FMA: bool>(self, x: f32) -> (f32, f32) {
-        let value = tanh::<FMA>(x);
-        (value, fused::<FMA>(-value, value, 1.0))
+    fn formula<const FMA: bool>(self, x: f32) -> (f32, f32) {
+        tanh_and_slope::<FMA>(x)
     }
 }
 
@@ -90,7 +106,7 @@ fn sigmoid<const FMA: bool>(x: f32) -> f32 {
 
 impl Activate for Silu {
     #[inline(always)]
-    fn value_and_slope<const FMA: bool>(self, x: f32) -> (f32, f32) {
+    fn formula<const FMA: bool>(self, x: f32) -> (f32, f32) {
         let s = sigmoid::<FMA>(x);
         (x * s, s * fused::<FMA>(x, 1.0 - s, 1.0))
     }
@@ -98,7 +114,7 @@ impl Activate for Silu {
 
 impl Activate for ShiftedSoftplus {
     #[inline(always)]
-    fn value_and_slope<const FMA: bool>(self, x: f32) -> (f32, f32) {
+    fn formula<const FMA: bool>(self, x: f32) -> (f32, f32) {
         let positive = if x < 0.0 { 0.0 } else { x };
         let value = positive + ln_1p::<FMA>(exp::<FMA>(-x.abs())) - self.0;
         (value, sigmoid::<FMA>(x))
@@ -144,7 +160,8 @@ mod tests {
         }
         for bound in [0.01, 1.0, 12.0, 100.0] {
             for x in arguments(bound) {
-                let error = (f64::from(tanh::<FMA>(x)) - f64::from(x).tanh()).abs();
+                let error =
+                    (f64::from(Tanh.value_and_slope::<FMA>(x).0) - f64::from(x).tanh()).abs();
                 assert!(error < 1e-7, "tanh {x}: error {error:e}");
                 let shift = std::f64::consts::LN_2;
                 for activation in
@@ -171,17 +188,37 @@ mod tests {
     }
 
     #[test]
-    fn ends_of_the_range_are_finite_and_nan_stays() {
-        assert_eq!(exp::<true>(-1000.0), 0.0);
-        assert_eq!(exp::<true>(f32::NEG_INFINITY), 0.0);
-        assert!(exp::<true>(1000.0).is_finite());
-        assert_eq!(tanh::<true>(1e30), 1.0);
-        assert_eq!(tanh::<true>(-1e30), -1.0);
-        for activation in [Activation::Tanh, Activation::Silu] {
-            let (value, slope) =
-                with_activation!(activation, act => act.value_and_slope::<true>(f32::NAN));
-            assert!(value.is_nan() && slope.is_nan(), "{activation:?}");
+    fn slopes_of_tanh_keep_their_digits() {
+        for x in arguments(40.0) {
+            let expected = f64::from(x).cosh().powi(-2);
+            let error = (f64::from(Tanh.value_and_slope::<true>(x).1) - expected).abs();
+            assert!(error < 1e-6 * expected, "{x}: relative error {:e}", error / expected);
         }
-        assert!(ShiftedSoftplus(0.0).value_and_slope::<true>(f32::NAN).0.is_nan());
+    }
+
+    #[test]
+    fn ends_of_the_range_are_exact_and_broken_arguments_stay() {
+        for x in [-88.0, -1000.0, f32::NEG_INFINITY] {
+            assert_eq!(exp::<true>(x), 0.0);
+        }
+        for x in [89.0, 1000.0, f32::INFINITY] {
+            assert_eq!(exp::<true>(x), f32::INFINITY);
+        }
+        assert!(exp::<true>(f32::NAN).is_nan());
+        assert_eq!(Tanh.value_and_slope::<true>(1e30), (1.0, 0.0));
+        assert_eq!(Tanh.value_and_slope::<true>(-1e30), (-1.0, 0.0));
+        assert_eq!(Silu.value_and_slope::<true>(-1e38), (0.0, 0.0));
+        for activation in
+            [Activation::Tanh, Activation::Silu, Activation::ShiftedSoftplus { shift: 0.0 }]
+        {
+            for x in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                let both = with_activation!(activation, act => {
+                    [act.value_and_slope::<true>(x), act.value_and_slope::<false>(x)]
+                });
+                for (value, slope) in both {
+                    assert!(value.is_nan() && slope.is_nan(), "{activation:?} {x}");
+                }
+            }
+        }
     }
 }

@@ -84,6 +84,15 @@ fn inner_quads(schnet: &SchNet) -> u32 {
     inner.iter().map(|layer| quads(layer.n_out)).max().unwrap_or(1)
 }
 
+/// The bead types of a system.
+fn types_of(system: &System) -> Vec<u32> {
+    let mut types: Vec<u32> =
+        (0..system.n_replicas()).flat_map(|r| &system.molecule(r).types).copied().collect();
+    types.sort_unstable();
+    types.dedup();
+    types
+}
+
 /// lin1 of the first block applied to the embedding. It depends on the types of the beads only, so
 /// it is computed once.
 fn first_features(schnet: &SchNet, lin1: &Linear, system: &System) -> Vec<f32> {
@@ -210,7 +219,7 @@ impl Network {
             embedding: Buffer::from_slice(device, "embedding", &embedding)?,
             blocks: (0..schnet.interactions.len()).map(block).collect::<Result<_>>()?,
             readout: readout_layers(device, schnet, storage)?,
-            gradient_scale: if f32 { 1.0 } else { gradient_scale(schnet) },
+            gradient_scale: if f32 { 1.0 } else { gradient_scale(schnet, &types_of(system))? },
             h: rows(device, "h", n_beads, hidden)?,
             m: rows(device, "m", n_beads, filters)?,
             grad_m: Buffer::zeroed(device, "grad_m", words)?,

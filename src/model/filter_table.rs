@@ -285,16 +285,16 @@ struct Piece {
 
 /// The intervals that a cell needs for its narrowest radial function to show in the sampled errors:
 /// none is wider than two standard deviations of the function. At least 1.
-fn least_intervals(schnet: &SchNet, [start, end]: [f64; 2]) -> usize {
+fn least_intervals(schnet: &SchNet, ends: [f64; 2]) -> usize {
+    let [start, end] = ends;
     let basis = &schnet.radial_basis;
     if basis.cutoff.envelope().value_and_slope(0.5 * (start + end)).0 == 0.0 {
         return 1;
     }
     let form = basis.form();
-    let steepest = largest([start, end].map(|d| form.coordinate(d).1.abs()));
     let sharpest = largest(form.sharpness.iter().copied());
     // A sharpness of 0 gives 0, and NaN as well.
-    (((end - start) * steepest * (0.5 * sharpest).sqrt()).ceil() as usize).max(1)
+    (((end - start) * form.steepest(ends) * (0.5 * sharpest).sqrt()).ceil() as usize).max(1)
 }
 
 impl Piece {

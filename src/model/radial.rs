@@ -3,6 +3,7 @@
 use std::f64::consts::PI;
 
 use crate::error::{Error, Result};
+use crate::largest::largest;
 
 /// A cutoff envelope C(d). Distances in Å.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -172,16 +173,45 @@ pub struct RadialForm {
     pub warp: Option<(f64, f64)>,
 }
 
+/// The largest exponent of t(d) = exp(alpha (lower − d)). Where the exponent is larger, t is constant,
+/// so that t² and the slope of t stay inside the range of f32. [`RadialBasis::check`] makes sure that
+/// all functions are 0 there.
+pub(crate) const MOST_EXPONENT: f64 = 30.0;
+
+/// e^−x of a larger x is 0 for every backend.
+const NEGLIGIBLE: f64 = 88.0;
+
 impl RadialForm {
     /// t(d) and dt/dd.
     pub fn coordinate(&self, d: f64) -> (f64, f64) {
         match self.warp {
             None => (d, 1.0),
             Some((alpha, lower)) => {
-                let t = (alpha * (lower - d)).exp();
-                (t, -alpha * t)
+                let exponent = alpha * (lower - d);
+                let t = exponent.min(MOST_EXPONENT).exp();
+                (t, if exponent > MOST_EXPONENT { 0.0 } else { -alpha * t })
             }
         }
+    }
+
+    /// The largest |dt/dd| between two distances, at which a function is not 0.
+    pub(crate) fn steepest(&self, [start, end]: [f64; 2]) -> f64 {
+        let Some((alpha, _)) = self.warp else { return 1.0 };
+        let reach = |(center, sharpness): (&f64, &f64)| center + (NEGLIGIBLE / sharpness).sqrt();
+        let last = largest(self.center.iter().zip(&self.sharpness).map(reach));
+        let [a, b] = [start, end].map(|d| self.coordinate(d).0);
+        if a.min(b) > last { 0.0 } else { alpha.abs() * a.max(b).min(last) }
+    }
+
+    /// Whether all functions are 0 at the distances up to `radius` where t is constant.
+    fn ends_before_t_does(&self, radius: f64) -> bool {
+        let Some((alpha, lower)) = self.warp else { return true };
+        let largest = (alpha * lower).max(alpha * (lower - radius));
+        let most = MOST_EXPONENT.exp();
+        let ends = |(center, sharpness): (&f64, &f64)| {
+            *center < most && sharpness * (most - center).powi(2) > NEGLIGIBLE
+        };
+        largest <= MOST_EXPONENT || self.center.iter().zip(&self.sharpness).all(ends)
     }
 }
 
@@ -241,13 +271,18 @@ impl RadialBasis {
         let form = self.form();
         let (alpha, lower) = form.warp.unwrap_or_default();
         let parameters = form.center.iter().chain(&form.sharpness).chain([&alpha, &lower]);
-        match parameters.copied().find(|value| !(*value as f32).is_finite()) {
-            Some(value) => Err(Error::invalid(
-                "rbf parameters",
-                value,
-                "numbers that are finite in single precision",
+        if let Some(value) = parameters.copied().find(|value| !(*value as f32).is_finite()) {
+            let expected = "numbers that are finite in single precision";
+            return Err(Error::invalid("rbf parameters", value, expected));
+        }
+        match form.ends_before_t_does(self.cutoff.upper()) {
+            true => Ok(()),
+            false => Err(Error::unsupported(
+                format!(
+                    "a radial function that does not vanish where t(d) is above e^{MOST_EXPONENT}"
+                ),
+                "the lower limit of the basis is too high for its betas and means",
             )),
-            None => Ok(()),
         }
     }
 }

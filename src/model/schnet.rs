@@ -67,8 +67,9 @@ impl Activation {
     pub fn value_and_slope(&self, x: f64) -> (f64, f64) {
         match *self {
             Activation::Tanh => {
-                let value = x.tanh();
-                (value, 1.0 - value * value)
+                // 1 − tanh² would lose the digits of a small slope.
+                let tail = (-2.0 * x.abs()).exp();
+                (x.tanh(), 4.0 * tail / (1.0 + tail).powi(2))
             }
             Activation::Silu => {
                 let s = 1.0 / (1.0 + (-x).exp());

@@ -2,7 +2,7 @@
 
 use super::super::compose::{Constants, Value};
 use super::super::params::activation;
-use crate::model::radial::Envelope;
+use crate::model::radial::{Envelope, MOST_EXPONENT};
 use crate::model::schnet::Activation;
 use crate::model::{Cutoff, RadialBasis};
 
@@ -34,5 +34,6 @@ pub(in crate::gpu) fn radial_constants(basis: &RadialBasis, conv: &Cutoff) -> Co
         ("WARPED", Value::Flag(warp.is_some())),
         ("WARP_ALPHA", Value::Real(alpha)),
         ("WARP_LOWER", Value::Real(lower)),
+        ("MOST_EXPONENT", Value::Real(MOST_EXPONENT)),
     ]
 }

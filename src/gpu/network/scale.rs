@@ -4,6 +4,7 @@
 use super::super::storage::Features;
 use crate::error::{Error, Result};
 use crate::largest::largest;
+use crate::model::filter::{filters, product};
 use crate::model::schnet::{Interaction, Linear, SchNet};
 
 /// The network with the channels of y and m scaled. y, the output of lin1, is multiplied by the
@@ -64,22 +65,104 @@ fn feature_powers(schnet: &SchNet, block: &Interaction) -> Vec<f64> {
 }
 
 /// A power of two that scales the gradients of messages to about 1 and less, well inside the range
-/// of f16. It is the inverse of the largest gradient with respect to the messages of any block,
-/// estimated with a slope of 1/2 for every activation, and with sums of squares, which do not cancel.
-pub(super) fn gradient_scale(schnet: &SchNet) -> f64 {
-    let back = |gradient: &[f64], layer: &Linear| -> Vec<f64> {
-        let column = |k: usize| {
-            let weights = (0..layer.n_out).map(|o| layer.weight[o * layer.n_in + k]);
-            weights.zip(gradient).map(|(w, g)| (0.5 * w * g).powi(2)).sum::<f64>().sqrt()
-        };
-        (0..layer.n_in).map(column).collect()
+/// of f16. It is the inverse of the largest gradient of a [`probe`]. Slopes of activations are part of
+/// it: the gradients of a saturated network are many orders smaller than its weights.
+///
+/// # Errors
+/// [`Error::Unsupported`] if no scale suits all blocks of all probes.
+pub(super) fn gradient_scale(schnet: &SchNet, types: &[u32]) -> Result<f64> {
+    let sizes: Vec<f64> = NEIGHBORS.iter().flat_map(|n| probe(schnet, types, *n)).collect();
+    // Without a gradient there is no force.
+    let sizes = || sizes.iter().copied().filter(|size| *size != 0.0);
+    let (least, most) = (sizes().fold(f64::INFINITY, f64::min), largest(sizes()));
+    if most == 0.0 {
+        return Ok(1.0);
+    }
+    let power = -most.log2().round();
+    match power.abs() <= MOST_POWER && most <= MOST_SPREAD * least {
+        true => Ok(2.0_f64.powf(power)),
+        false => Err(Error::unsupported(
+            format!(
+                "mixed precision of a network whose gradients of messages, {least:.0e} to \
+                 {most:.0e} kcal/mol, leave the range of f16"
+            ),
+            "use --precision f32",
+        )),
+    }
+}
+
+/// The numbers of neighbors of a bead in the probes: at the end of a chain, and in the core.
+const NEIGHBORS: [usize; 2] = [2, 24];
+/// The largest ratio of the gradients of two blocks or two probes. With more, f16 would lose digits
+/// of the smaller ones.
+const MOST_SPREAD: f64 = 256.0;
+/// A larger power of two would not leave room for other factors in f32.
+const MOST_POWER: f64 = 110.0;
+
+/// The largest gradient of messages of each block, if beads of the given types have `n_neighbors`
+/// neighbors each, whose distances are spread below the cutoff and whose types take turns.
+fn probe(schnet: &SchNet, types: &[u32], n_neighbors: usize) -> Vec<f64> {
+    let (n_types, n_filters, n_hidden) = (types.len(), schnet.n_filters(), schnet.n_hidden);
+    let place = |k: usize| 0.3 + 0.7 * (k as f64 + 0.5) / n_neighbors as f64;
+    let distance: Vec<f64> =
+        (0..n_neighbors).map(|k| schnet.neighbor_radius() * place(k)).collect();
+    let convolve = |filters: &[f64], y: &[f64]| {
+        let mut m = vec![0.0; n_types * n_filters];
+        for (t, m) in m.chunks_exact_mut(n_filters).enumerate() {
+            for (k, w) in filters.chunks_exact(n_filters).enumerate() {
+                let y = &y[(t + k) % n_types * n_filters..][..n_filters];
+                m.iter_mut().zip(w).zip(y).for_each(|((m, w), y)| *m += w * y);
+            }
+        }
+        m
     };
-    let readout = schnet.readout.iter().rev();
-    let of_features = readout.fold(vec![1.0], |gradient, layer| back(&gradient, layer));
-    let of_messages = schnet.interactions.iter().flat_map(|block| {
-        let of_update = back(&of_features, &block.lin);
-        back(&of_update, &block.lin2)
+    let act = |x: &[f64]| -> Vec<f64> {
+        x.iter().map(|x| schnet.activation.value_and_slope(*x).0).collect()
+    };
+    let times_slope = |mut gradient: Vec<f64>, x: &[f64]| {
+        let slope = |x: &f64| schnet.activation.value_and_slope(*x).1;
+        gradient.iter_mut().zip(x).for_each(|(gradient, x)| *gradient *= slope(x));
+        gradient
+    };
+    let add = |sum: &mut Vec<f64>, x: Vec<f64>| sum.iter_mut().zip(x).for_each(|(s, x)| *s += x);
+
+    let embedding = |t: &u32| &schnet.embedding[*t as usize * n_hidden..][..n_hidden];
+    let mut h: Vec<f64> = types.iter().flat_map(embedding).copied().collect();
+    let mut kept = Vec::new();
+    for (b, block) in schnet.interactions.iter().enumerate() {
+        let filters = filters(schnet, b, &distance, false).value;
+        let z = product(&block.lin2, &convolve(&filters, &product(&block.lin1, &h, true)), true);
+        add(&mut h, product(&block.lin, &act(&z), true));
+        kept.push((filters, z));
+    }
+    let mut inputs = Vec::new();
+    for layer in &schnet.readout {
+        let next = product(layer, &h, true);
+        h = act(&next);
+        inputs.push(next);
+    }
+    let mut gradient = vec![1.0; n_types];
+    for (l, layer) in schnet.readout.iter().enumerate().rev() {
+        gradient = product(&transposed(layer), &gradient, false);
+        if let Some(before) = l.checked_sub(1) {
+            gradient = times_slope(gradient, &inputs[before]);
+        }
+    }
+    let blocks = schnet.interactions.iter().zip(kept).rev();
+    let sizes = blocks.map(|(block, (filters, z))| {
+        let of_z = times_slope(product(&transposed(&block.lin), &gradient, false), &z);
+        let of_m = product(&transposed(&block.lin2), &of_z, false);
+        let of_y = convolve(&filters, &of_m);
+        add(&mut gradient, product(&transposed(&block.lin1), &of_y, false));
+        largest(of_m.iter().map(|x| x.abs()))
     });
-    let largest = largest(of_messages);
-    if largest > 0.0 { 2.0_f64.powf(-largest.log2().round()) } else { 1.0 }
+    sizes.collect()
+}
+
+/// Wᵀ without a bias.
+fn transposed(layer: &Linear) -> Linear {
+    let Linear { n_in, n_out, weight, .. } = layer;
+    let column = |k: usize| (0..*n_out).map(move |o| weight[o * n_in + k]);
+    let weight = (0..*n_in).flat_map(column).collect();
+    Linear { n_in: *n_out, n_out: *n_in, weight, bias: None }
 }

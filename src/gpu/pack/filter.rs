@@ -125,10 +125,14 @@ fn matrices_of(layer: &Linear) -> impl Iterator<Item = u16> {
 /// with filter0 stay in the range of f16.
 fn slope_power(basis: &RadialBasis) -> f64 {
     let form = basis.form();
-    // The steepest slope of e^(-s x^2) is at x^2 = 1 / 2s. The envelope adds its own slope.
-    let steepest = form.sharpness.iter().fold(0.0_f64, |a, s| a.max((2.0 * s / E).sqrt()));
-    let bound =
-        steepest * form.coordinate(0.0).1.abs() + FRAC_PI_2 * basis.cutoff.envelope().rate.abs();
+    // |2 s x e^(-s x^2)| is at most √(2 s / e), and 2 s x² e^(-s x^2) at most 2 / e. With x = t - c
+    // and the slope -alpha t of t these bound the slope of a function. The envelope adds its own.
+    let steepest = |(center, sharpness): (&f64, &f64)| {
+        let by_t = (2.0 * sharpness / E).sqrt();
+        form.warp.map_or(by_t, |(alpha, _)| alpha.abs() * (center.abs() * by_t + 2.0 / E))
+    };
+    let bound = largest(form.center.iter().zip(&form.sharpness).map(steepest))
+        + FRAC_PI_2 * basis.cutoff.envelope().rate.abs();
     2.0_f64.powi((16.0 / bound).log2().floor().clamp(-100.0, 100.0) as i32)
 }
 
