@@ -1,5 +1,6 @@
 //! The output folder of a run.
 
+mod background;
 mod exchange_files;
 mod folder_lock;
 mod follow;
@@ -12,6 +13,7 @@ mod trajectories;
 use std::fmt::{Display, Write as _};
 use std::path::{Path, PathBuf};
 
+pub use self::background::{Queue, in_background};
 use self::exchange_files::ExchangeFiles;
 pub use self::exchange_files::ExchangeLengths;
 pub use self::folder_lock::FolderLock;
@@ -238,10 +240,8 @@ impl Output {
     }
 
     /// Removes all files, if a run could not start.
-    pub fn discard(self) {
-        let Output { new, log, .. } = self;
-        drop(log);
-        new.remove();
+    pub fn discard(&mut self) {
+        std::mem::take(&mut self.new).remove();
     }
 
     /// One line for each topology file: its name and the replicas that it belongs to.

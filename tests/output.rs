@@ -1,12 +1,13 @@
-//! The output folder of a run whose replicas are different molecules.
+//! The output folder of a run: different molecules, and writing on another thread.
 
 use std::sync::Arc;
 
 use flashschnet::Error;
 use flashschnet::backend::{Backend, BackendKind};
+use flashschnet::engine::{Exchange, Mixing};
 use flashschnet::model::{Model, Prior, PriorForm, PriorParameters};
-use flashschnet::output::{Output, OutputOptions};
-use flashschnet::simulation::{Control, Frame, Settings, Simulation};
+use flashschnet::output::{Output, OutputOptions, Queue, TrajectoriesBy, in_background};
+use flashschnet::simulation::{Control, Frame, Observer, Settings, Simulation};
 use flashschnet::structure::{Structure, Topology, TupleList};
 
 /// A chain of alanines on a line.
@@ -21,16 +22,110 @@ fn chain(n_beads: u32) -> Structure {
     Structure { topology: Arc::new(topology), positions, velocities: None }
 }
 
-#[test]
-fn molecules_of_different_sizes_have_a_topology_each() {
+fn simulation(structures: &[Structure], settings: &Settings) -> Simulation {
     let parameters =
         PriorParameters::Keyed { keys: vec![[1, 1, 0, 0]], values: vec![50.0, 3.8, 0.0] };
     let bonds = Prior { name: "bonds".into(), form: PriorForm::HarmonicBond, parameters };
     let model = Model { schnet: None, priors: vec![bonds] };
-    let settings = Settings { n_replicas: 3, first_replica: 10, ..Settings::default() };
     let backend = Backend::open(BackendKind::Reference, None).unwrap();
-    let structures = [chain(4), chain(15)];
-    let mut simulation = Simulation::new(&model, &structures, &settings, &backend).unwrap();
+    Simulation::new(&model, structures, settings, &backend).unwrap()
+}
+
+/// Two walkers that exchange at every second step.
+fn exchanging() -> Simulation {
+    let exchange = Exchange { every: 2, ..Exchange::copies(Mixing::Neighbors, &[1.7, 1.6], 1) };
+    let settings = Settings { n_replicas: 2, exchange: Some(exchange), ..Settings::default() };
+    simulation(&[chain(4)], &settings)
+}
+
+/// Passes everything on to a queue.
+struct Queued<'a>(&'a mut Queue);
+
+impl Observer for Queued<'_> {
+    fn frame(&mut self, frame: &Frame, _: &mut Control) -> Result<(), Error> {
+        self.0.write(frame)
+    }
+
+    fn exchanged(&mut self, step: u64, label: &[u32]) -> Result<(), Error> {
+        self.0.exchanged(step, label)
+    }
+}
+
+#[test]
+fn another_thread_writes_the_same_files() {
+    let temporary = tempfile::tempdir().unwrap();
+    let options = OutputOptions { npy: true, trajectories: TrajectoriesBy::Both };
+    let [direct, queued] = ["direct", "queued"].map(|name| temporary.path().join(name));
+    let mut of_direct = exchanging();
+    let mut output = Output::create(&direct, &mut of_direct, options).unwrap();
+    let mut write = |frame: &Frame, _: &mut Control| output.write(frame);
+    of_direct.run_with(60, 1, &mut write).unwrap();
+    output.finish().unwrap();
+
+    let mut of_queued = exchanging();
+    let mut output = Output::create(&queued, &mut of_queued, options).unwrap();
+    for _ in 0..2 {
+        in_background(&mut output, |queue| of_queued.run_with(30, 1, &mut Queued(queue))).unwrap();
+    }
+    output.finish().unwrap();
+    let mut n_files = 0;
+    for entry in std::fs::read_dir(&direct).unwrap() {
+        let name = entry.unwrap().file_name();
+        if name != "states.csv" {
+            let [a, b] =
+                [&direct, &queued].map(|folder| std::fs::read(folder.join(&name)).unwrap());
+            assert!(a == b, "{name:?}");
+            n_files += 1;
+        }
+    }
+    assert!(n_files > 12);
+    let states = std::fs::read_to_string(queued.join("states.csv")).unwrap();
+    let steps: Vec<&str> = states.lines().map(|row| row.split(',').next().unwrap()).collect();
+    assert_eq!((steps.len(), steps[31]), (32, "60"));
+}
+
+/// The error is that of the first file that could not be written, and all files are whole.
+#[test]
+fn an_error_of_the_other_thread_ends_the_run() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("run");
+    let mut simulation = exchanging();
+    let mut output = Output::create(&folder, &mut simulation, OutputOptions::default()).unwrap();
+    let file = folder.join("replica_0001.xtc");
+    let error = in_background(&mut output, |queue| {
+        let mut frames = 0;
+        let mut write = |frame: &Frame, _: &mut Control| {
+            frames += 1;
+            if frames == 3 {
+                std::fs::write(&file, "another program").unwrap();
+            }
+            queue.write(frame)
+        };
+        simulation.run_with(1_000_000, 1, &mut write)
+    });
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("replica_0001.xtc: length"), "{error}");
+    let first = molly::XTCReader::open(folder.join("replica_0000.xtc")).unwrap();
+    let n_frames = { first }.read_all_frames().unwrap().len();
+    let rows = std::fs::read_to_string(folder.join("energies.csv")).unwrap().lines().count() - 1;
+    assert!(n_frames <= 2 && rows == 2 * n_frames, "{n_frames} frames, {rows} rows");
+
+    // An error of the run itself, with everything before it in the files.
+    let folder = temporary.path().join("other");
+    let mut simulation = exchanging();
+    let mut output = Output::create(&folder, &mut simulation, OutputOptions::default()).unwrap();
+    let error = in_background(&mut output, |queue| {
+        simulation.run_with(20, 1, &mut Queued(queue))?;
+        Err::<(), _>(Error::invalid("run", "an error", "none"))
+    });
+    assert!(error.unwrap_err().to_string().starts_with("run: "));
+    assert_eq!(output.last_frame(), Some(20));
+}
+
+#[test]
+fn molecules_of_different_sizes_have_a_topology_each() {
+    let settings = Settings { n_replicas: 3, first_replica: 10, ..Settings::default() };
+    let mut simulation = simulation(&[chain(4), chain(15)], &settings);
 
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path().join("run");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use flashschnet::Result;
 use flashschnet::checkpoint::{Checkpoint, Identity};
 use flashschnet::error::printable;
-use flashschnet::output::{Lengths, Output};
+use flashschnet::output::{Lengths, Output, Queue, in_background};
 use flashschnet::simulation::{Control, Frame, Observer, Simulation};
 
 use super::exchange;
@@ -145,27 +145,36 @@ impl Drive {
         let mut due = Instant::now() + CHECKPOINT_EVERY;
         loop {
             let Drive { simulation, output, plan, limits, interrupt, .. } = self;
-            let (step, every) = (simulation.step(), plan.save_interval);
+            let (step, every, steps) = (simulation.step(), plan.save_interval, plan.steps);
             let stop = Stop {
                 interrupt,
                 end: limits.end,
                 due: plan.checkpoint_interval.is_none().then_some(due),
             };
-            if step >= plan.steps || stop.is_final() {
+            if step >= steps || stop.is_final() {
                 return Ok(());
             }
             let next = plan.next_cut(step);
-            let after = plan.tune_steps;
-            let mut writer = Writer { output, progress, every, after, on_grid, stop: &stop };
-            if next == plan.steps {
-                simulation.run_to(next, every, &mut writer)?;
-            } else {
-                simulation.run_with(next - step, every, &mut writer)?;
+            if next == steps && !steps.is_multiple_of(every) {
+                *on_grid = Some(output.lengths());
             }
-            if plan.tunings().any(|tuning| tuning == simulation.step()) {
+            let after = plan.tune_steps;
+            in_background(output, |queue| {
+                let mut writer = Writer { queue, progress, after, stop: &stop };
+                match next == steps {
+                    true => simulation.run_to(next, every, &mut writer),
+                    false => simulation.run_with(next - step, every, &mut writer),
+                }
+            })?;
+            let step = simulation.step();
+            if plan.tunings().any(|tuning| tuning == step) {
                 tune(simulation, output)?;
             }
-            if simulation.step() < plan.steps && !stop.is_final() {
+            let is_due = match plan.checkpoint_interval {
+                Some(every) => step.is_multiple_of(every),
+                None => has_come(Some(due)),
+            };
+            if is_due && step < steps && !stop.is_final() {
                 self.save()?;
                 due = Instant::now() + CHECKPOINT_EVERY;
             }
@@ -202,8 +211,11 @@ fn tune(simulation: &mut Simulation, output: &mut Output) -> Result<()> {
 
 /// Adds the warnings since the last call to `run.log`.
 pub(super) fn log_warnings(output: &mut Output) -> Result<()> {
-    let mut warnings = logger::take_warnings().into_iter();
-    warnings.try_for_each(|warning| output.log(format!("warning: {warning}")))
+    warnings().try_for_each(|line| output.log(line))
+}
+
+fn warnings() -> impl Iterator<Item = String> {
+    logger::take_warnings().into_iter().map(|warning| format!("warning: {warning}"))
 }
 
 /// The reasons to stop before the last step.
@@ -228,31 +240,25 @@ fn has_come(time: Option<Instant>) -> bool {
 /// Saves frames and warnings, shows progress, and stops at a signal, at the end of the time, and
 /// for a checkpoint.
 struct Writer<'a> {
-    output: &'a mut Output,
+    queue: &'a mut Queue,
     progress: &'a mut Progress,
-    every: u64,
     /// Frames up to this step are not saved.
     after: u64,
-    on_grid: &'a mut Option<Lengths>,
     stop: &'a Stop<'a>,
 }
 
 impl Observer for Writer<'_> {
     fn frame(&mut self, frame: &Frame, _: &mut Control) -> Result<()> {
-        if frame.step <= self.after {
-            return Ok(());
+        if frame.step > self.after {
+            self.queue.write(frame)?;
         }
-        if !frame.step.is_multiple_of(self.every) {
-            *self.on_grid = Some(self.output.lengths());
-        }
-        self.output.write(frame)?;
         let n_replicas = frame.temperature.len() as f64;
         self.progress.set_temperature(frame.temperature.iter().sum::<f64>() / n_replicas);
         Ok(())
     }
 
     fn exchanged(&mut self, step: u64, label: &[u32]) -> Result<()> {
-        self.output.exchanged(step, label)
+        self.queue.exchanged(step, label)
     }
 
     fn progress(&mut self, step: u64, control: &mut Control) -> Result<()> {
@@ -260,9 +266,6 @@ impl Observer for Writer<'_> {
         if self.stop.is_final() || has_come(self.stop.due) {
             control.stop();
         }
-        if let Err(error) = log_warnings(self.output) {
-            tell!("warning: {error}; the log lacks a warning");
-        }
-        Ok(())
+        warnings().try_for_each(|line| self.queue.log(line))
     }
 }

@@ -22,11 +22,13 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// The next step with a checkpoint or a tuning, or the last step.
+    /// The next step with a checkpoint or a tuning, the step of the last frame on the grid, or the
+    /// last step.
     pub(super) fn next_cut(&self, step: u64) -> u64 {
         let next = self.checkpoint_interval.map(|every| (step / every + 1).saturating_mul(every));
-        let tuning = self.tunings().find(|tuning| *tuning > step);
-        next.unwrap_or(self.steps).min(tuning.unwrap_or(self.steps)).min(self.steps)
+        let on_grid = self.steps - self.steps % self.save_interval;
+        let cuts = self.tunings().chain(next).chain([on_grid, self.steps]);
+        cuts.filter(|cut| *cut > step).min().unwrap_or(self.steps).min(self.steps)
     }
 
     /// The steps after which the ladders are tuned. Each round is as long as all before it.
