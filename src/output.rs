@@ -106,6 +106,21 @@ impl Output {
         simulation: &mut Simulation,
         options: OutputOptions,
     ) -> Result<Self> {
+        let output = Self::create_unless(folder, simulation, options, &|| false)?;
+        output.ok_or_else(|| Error::io(folder, std::io::ErrorKind::Interrupted.into()))
+    }
+
+    /// The same, unless `stop` returns true before all files exist. Then the result is `None`, and
+    /// nothing is left of the files. Many replicas have many files.
+    ///
+    /// # Errors
+    /// See [`Output::create`].
+    pub fn create_unless(
+        folder: &Path,
+        simulation: &mut Simulation,
+        options: OutputOptions,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Self>> {
         Self::check_free(folder)?;
         let positions = simulation.positions()?;
         let system = simulation.system();
@@ -116,23 +131,23 @@ impl Output {
         }
         let mut new = NewPaths::default();
         let replica_ids = &simulation.dynamics().replica_ids;
-        match Self::create_files(folder, system, &positions, replica_ids, options, &mut new) {
-            Ok(output) => Ok(Output { new, ..output }),
-            Err(error) => {
+        let known = (system, &positions[..], &replica_ids[..]);
+        match Self::create_files(folder, known, options, &mut new, stop) {
+            Ok(Some(output)) => Ok(Some(Output { new, ..output })),
+            none => {
                 new.remove();
-                Err(error)
+                none
             }
         }
     }
 
     fn create_files(
         folder: &Path,
-        system: &System,
-        positions: &[[f64; 3]],
-        replica_ids: &[u32],
+        (system, positions, replica_ids): (&System, &[[f64; 3]], &[u32]),
         options: OutputOptions,
         new: &mut NewPaths,
-    ) -> Result<Self> {
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Self>> {
         new.folders(folder)?;
         let lock = folder.join(names::LOCK);
         let is_new = !lock.exists();
@@ -152,6 +167,9 @@ impl Output {
         energies.commit();
         let mut trajectories = Vec::with_capacity(replica_ids.len());
         for id in replica_ids {
+            if stop() {
+                return Ok(None);
+            }
             let path = folder.join(names::trajectory(*id));
             trajectories.push(new.file(path, XtcWriter::create)?);
         }
@@ -162,7 +180,7 @@ impl Output {
             }
             false => None,
         };
-        Ok(Output {
+        Ok(Some(Output {
             folder: folder.to_owned(),
             log,
             energies,
@@ -176,7 +194,7 @@ impl Output {
             last_frame: None,
             lock: held,
             moved_from: None,
-        })
+        }))
     }
 
     /// How far the files have come.

@@ -181,7 +181,13 @@ impl Run {
             inputs: self.inputs.absolute(),
             choice: self.backend.choice(),
         };
-        let output = Output::create(&folder, &mut simulation, options)?;
+        let stop = || interrupt.signal().is_some();
+        let output = Output::create_unless(&folder, &mut simulation, options, &stop)?;
+        let Some(output) = output else {
+            let (number, name) = interrupt.signal().unwrap_or_default();
+            tell!("interrupted by {name} before the first step: no files are left");
+            return Ok(ExitCode::from(number));
+        };
         let mut drive = Drive { folder, simulation, output, identity, plan, limits, interrupt };
         // The checkpoint of step 0 precedes step 1.
         let begun = self.log_settings(&mut drive, &inputs).and_then(|()| drive.save());
