@@ -18,7 +18,7 @@ use self::exchange_files::ExchangeFiles;
 pub use self::exchange_files::ExchangeLengths;
 pub use self::folder_lock::FolderLock;
 pub use self::lengths::Lengths;
-use self::new_paths::NewPaths;
+use self::new_paths::{Creation, NewPaths};
 use self::run_log::RunLog;
 use self::trajectories::Trajectories;
 pub use self::trajectories::TrajectoriesBy;
@@ -103,6 +103,21 @@ impl Output {
         simulation: &mut Simulation,
         options: OutputOptions,
     ) -> Result<Self> {
+        let output = Self::create_unless(folder, simulation, options, &|| false)?;
+        output.ok_or_else(|| Error::io(folder, std::io::ErrorKind::Interrupted.into()))
+    }
+
+    /// The same, unless `stop` returns true before all files exist. Then the result is `None`, and
+    /// nothing is left of the files. Many replicas have many files.
+    ///
+    /// # Errors
+    /// See [`Output::create`].
+    pub fn create_unless(
+        folder: &Path,
+        simulation: &mut Simulation,
+        options: OutputOptions,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Self>> {
         Self::check_free(folder)?;
         let state = simulation.state()?;
         let (system, dynamics) = (simulation.system(), simulation.dynamics());
@@ -111,46 +126,48 @@ impl Output {
             let advice = "leave out --npy, or run the molecules one by one";
             return Err(Error::unsupported("an array of molecules of different sizes", advice));
         }
-        let mut new = NewPaths::default();
-        match Self::create_files(folder, (system, dynamics), &state, options, &mut new) {
-            Ok(output) => Ok(Output { new, ..output }),
+        let known = (system, dynamics, &state);
+        let mut creation = Creation { new: NewPaths::default(), stop };
+        match Self::create_files(folder, known, options, &mut creation) {
+            Ok(output) => Ok(Some(Output { new: creation.new, ..output })),
             Err(error) => {
-                new.remove();
-                Err(error)
+                creation.new.remove();
+                if stop() { Ok(None) } else { Err(error) }
             }
         }
     }
 
     fn create_files(
         folder: &Path,
-        (system, dynamics): (&System, &Dynamics),
-        state: &State,
+        (system, dynamics, state): (&System, &Dynamics, &State),
         options: OutputOptions,
-        new: &mut NewPaths,
+        creation: &mut Creation,
     ) -> Result<Self> {
-        new.folders(folder)?;
+        creation.new.folders(folder)?;
         let lock = folder.join(names::LOCK);
         let is_new = !lock.exists();
         let held = FolderLock::take(folder)?;
         if is_new {
-            new.add(lock);
+            creation.new.add(lock);
         }
-        let log = new.file(folder.join(names::LOG), RunLog::create)?;
+        let log = creation.file(folder.join(names::LOG), RunLog::create)?;
         let topologies = names::topologies(folder, system);
         for (m, molecule) in system.molecules.iter().enumerate() {
             let replica = system.molecule_of.iter().position(|of| *of == m).unwrap_or_default();
             let text = topology_pdb(molecule, &state.positions[system.beads(replica)]);
-            new.file(topologies[m].clone(), |path| write_new(path, text.as_bytes()))?;
+            creation.file(topologies[m].clone(), |path| write_new(path, text.as_bytes()))?;
         }
-        let mut energies = new.file(folder.join(names::ENERGIES), GrowingFile::create)?;
+        let mut energies = creation.file(folder.join(names::ENERGIES), GrowingFile::create)?;
         let state_column = if dynamics.exchange.is_some() { "state," } else { "" };
         let columns = "potential_kcal_per_mol,kinetic_kcal_per_mol,temperature_K";
         let header = format!("step,time_ps,replica,{state_column}{columns}\n");
         energies.append(header.as_bytes())?;
         energies.commit();
-        let trajectories = Trajectories::create(folder, dynamics, options.trajectories, new)?;
+        let trajectories = Trajectories::create(folder, dynamics, options.trajectories, creation)?;
         let exchange = match &dynamics.exchange {
-            Some(exchange) => Some(ExchangeFiles::create(folder, dynamics, exchange, state, new)?),
+            Some(exchange) => {
+                Some(ExchangeFiles::create(folder, dynamics, exchange, state, creation)?)
+            }
             None => None,
         };
         let npy = match options.npy {

@@ -57,6 +57,7 @@ fn bad_input_is_named() {
         (format!("verify {}", folder.path().display()), "expected JSON files with"),
         ("info --precision --model nowhere.pt".into(), "nowhere.pt: No such file"),
         (format!("info --precision {system}"), "precision: found mixed, expected f32 with the"),
+        ("parity --backends cpu,reference --replicas 0".into(), "--replicas: found 0"),
         ("bench --steps 3".into(), "steps: found 3"),
         ("bench --steps 4 --backend reference --replicas 0".into(), "replicas: found 0"),
     ];

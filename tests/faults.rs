@@ -115,6 +115,33 @@ fn signals_stop_a_run_and_leave_whole_files() {
     }
 }
 
+/// A run of many replicas takes seconds to create its files.
+#[test]
+fn a_signal_does_not_wait_for_all_files_to_be_created() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut command = with_system("run", &["--replicas", "60000", "--steps", "100000000"], &run);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let clock = Instant::now();
+    while !run.join("replica_1000.xtc").exists() {
+        assert!(clock.elapsed() < Duration::from_secs(120), "no files");
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    if cfg!(target_os = "linux") {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap().count();
+        assert!(open < 16, "{open} open files");
+    }
+    kill(&child, libc::SIGTERM);
+    let clock = Instant::now();
+    let output = child.wait_with_output().unwrap();
+    let said = stderr(&output);
+    assert!(clock.elapsed() < Duration::from_secs(10), "{:?}", clock.elapsed());
+    assert_eq!(output.status.code(), Some(128 + libc::SIGTERM), "{said}");
+    assert!(said.contains("interrupted by SIGTERM before the first step: no files"), "{said}");
+    assert!(!run.exists());
+}
+
 /// `nohup` ignores SIGHUP for the program that it starts.
 #[test]
 fn a_run_under_nohup_outlives_its_terminal() {

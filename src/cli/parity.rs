@@ -121,7 +121,11 @@ impl Parity {
 
     /// Compares the backends on a job. Without `--json`, prints each part as soon as it is done.
     fn compare(&self, job: &Job, backends: [&Backend; 2]) -> anyhow::Result<Report> {
-        let of_job = |error: Error| anyhow::anyhow!("{}: {error}", job.name);
+        // Without cases the error is about an option.
+        let of_job = |error: Error| match self.cases.is_empty() {
+            true => error.into(),
+            false => anyhow::anyhow!("{}: {error}", job.name),
+        };
         let out: &mut dyn Write =
             if self.json { &mut std::io::sink() } else { &mut tell::stdout() };
         let mut pair = Pair::new(job, backends).map_err(of_job)?;

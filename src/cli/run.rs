@@ -195,7 +195,13 @@ impl Run {
             inputs: self.inputs.absolute(),
             choice: self.backend.choice(),
         };
-        let output = Output::create(&folder, &mut simulation, options)?;
+        let stop = || interrupt.signal().is_some();
+        let output = Output::create_unless(&folder, &mut simulation, options, &stop)?;
+        let Some(output) = output else {
+            let (number, name) = interrupt.signal().unwrap_or_default();
+            tell!("interrupted by {name} before the first step: no files are left");
+            return Ok(ExitCode::from(number));
+        };
         let exchanges = String::new();
         let mut drive =
             Drive { folder, simulation, output, identity, plan, limits, interrupt, exchanges };

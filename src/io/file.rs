@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
 
@@ -101,6 +102,9 @@ pub(crate) struct GrowingFile {
     committed: u64,
     /// Whether bytes beyond the committed ones may have been written.
     provisional: bool,
+    /// Whether the storage may lack a change. An empty file needs only its name, which the storage
+    /// gets with the folder.
+    unsaved: AtomicBool,
 }
 
 impl GrowingFile {
@@ -110,7 +114,12 @@ impl GrowingFile {
     /// [`Error::Exists`] if the file exists; [`Error::Io`].
     pub(crate) fn create(path: &Path) -> Result<Self> {
         create_new(path)?;
-        Ok(GrowingFile { path: path.to_owned(), length: 0, committed: 0, provisional: false })
+        Ok(GrowingFile::at(path, 0, false))
+    }
+
+    fn at(path: &Path, length: u64, unsaved: bool) -> Self {
+        let (path, unsaved) = (path.to_owned(), unsaved.into());
+        GrowingFile { path, length, committed: length, provisional: false, unsaved }
     }
 
     /// Checks that a file of an earlier run has at least the given length.
@@ -135,7 +144,7 @@ impl GrowingFile {
         let file = OpenOptions::new().write(true).open(path);
         let cut = file.and_then(|file| file.set_len(length));
         cut.map_err(|error| Error::io(path, error))?;
-        Ok(GrowingFile { path: path.to_owned(), length, committed: length, provisional: false })
+        Ok(GrowingFile::at(path, length, true))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -158,7 +167,7 @@ impl GrowingFile {
     /// [`Error::Invalid`] if the length is not the one that was written; [`Error::Io`].
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
         let mut file = self.open(self.length)?;
-        self.provisional = true;
+        (self.provisional, self.unsaved) = (true, true.into());
         let written = file.seek(SeekFrom::Start(self.length)).and_then(|_| file.write_all(bytes));
         written.map_err(|error| Error::io(&self.path, error))?;
         self.length += bytes.len() as u64;
@@ -171,6 +180,7 @@ impl GrowingFile {
     /// See [`GrowingFile::append`].
     pub(crate) fn replace_start(&mut self, bytes: &[u8]) -> Result<()> {
         let mut file = self.open(self.length)?;
+        self.unsaved = true.into();
         file.write_all(bytes).map_err(|error| Error::io(&self.path, error))
     }
 
@@ -199,7 +209,12 @@ impl GrowingFile {
     /// # Errors
     /// See [`GrowingFile::append`].
     pub(crate) fn sync(&self) -> Result<()> {
-        self.open(self.committed)?.sync_data().map_err(|error| Error::io(&self.path, error))
+        let file = self.open(self.committed)?;
+        if self.unsaved.load(Ordering::Relaxed) {
+            file.sync_data().map_err(|error| Error::io(&self.path, error))?;
+            self.unsaved.store(false, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Opens the file, and checks its length.

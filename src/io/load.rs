@@ -42,12 +42,14 @@ fn missing(path: &Path, found: &str, expected: &str) -> Error {
 }
 
 impl Model {
-    /// Loads a model from a native file or from a file of mlcg or flashmd. [`import`](fn@import)
-    /// lists the supported files of these tools.
+    /// Loads a model from a native file or from a file of mlcg or flashmd. [`import`] lists the
+    /// supported files of these tools.
     ///
     /// # Errors
-    /// The errors of [`read_model`] and [`import`](fn@import); [`Error::Invalid`] for a file
-    /// without a model.
+    /// The errors of [`read_model`](super::native::read_model) and [`import`]; [`Error::Invalid`]
+    /// for a file without a model.
+    ///
+    /// [`import`]: fn@super::import::import
     pub fn load(path: &Path) -> Result<Model> {
         match read(path)? {
             (Kind::Native, bytes) => parse_model(&bytes).of_file(path),
@@ -62,7 +64,8 @@ impl Model {
 /// hold structures.
 ///
 /// # Errors
-/// The errors of [`read_model`](super::native::read_model) and [`import`](fn@import).
+/// The errors of [`read_model`](super::native::read_model) and
+/// [`import`](fn@super::import::import).
 pub fn load_contents(path: &Path) -> Result<Import> {
     match read(path)? {
         (Kind::Native, bytes) => {
@@ -76,8 +79,8 @@ pub fn load_contents(path: &Path) -> Result<Import> {
 /// Loads structures from a native file or from a file of mlcg or flashmd.
 ///
 /// # Errors
-/// The errors of [`read_structures`] and [`import`](fn@import); [`Error::Invalid`] for a file
-/// without structures.
+/// The errors of [`read_structures`](super::native::read_structures) and
+/// [`import`](fn@super::import::import); [`Error::Invalid`] for a file without structures.
 pub fn load_structures(path: &Path) -> Result<Vec<Structure>> {
     match read(path)? {
         (Kind::Native, bytes) => parse_structures(&bytes).of_file(path),
@@ -94,7 +97,8 @@ pub fn load_structures(path: &Path) -> Result<Vec<Structure>> {
 /// Loads a file with a model and its structures. Specialized models of mlcg are saved in this way.
 ///
 /// # Errors
-/// The errors of [`import`](fn@import); [`Error::Invalid`] for a file that lacks one of the two.
+/// The errors of [`import`](fn@super::import::import); [`Error::Invalid`] for a file that lacks one
+/// of the two.
 pub fn load_model_and_structures(path: &Path) -> Result<(Model, Vec<Structure>)> {
     let expected = "a model together with its structures";
     match read(path)? {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Output;
 use super::names;
-use super::new_paths::NewPaths;
+use super::new_paths::Creation;
 use crate::engine::{Dynamics, Exchange, Exchanged, NO_LABEL, State};
 use crate::error::{Error, Result};
 use crate::io::{Axes, GrowingFile, NpyRows, counts, rewrite};
@@ -77,18 +77,18 @@ impl ExchangeFiles {
         dynamics: &Dynamics,
         exchange: &Exchange,
         state: &State,
-        new: &mut NewPaths,
+        creation: &mut Creation,
     ) -> Result<Self> {
-        let states = new.file(folder.join(names::STATES), GrowingFile::create)?;
+        let states = creation.file(folder.join(names::STATES), GrowingFile::create)?;
         let mut samples = Vec::new();
         for (l, ladder) in exchange.ladders.iter().enumerate() {
             let n = ladder.n_states();
             let [u_kn, rows] = [names::U_KN, names::SAMPLES].map(|what| names::of_ladder(l, what));
             samples.push(Samples {
-                u_kn: new.file(folder.join(u_kn), |path| {
+                u_kn: creation.file(folder.join(u_kn), |path| {
                     NpyRows::create(path, "<f8", Axes::RowsLast(n))
                 })?,
-                samples: new
+                samples: creation
                     .file(folder.join(rows), |path| NpyRows::create(path, "<i8", SAMPLE))?,
                 n_k: vec![0; n],
             });
@@ -96,7 +96,7 @@ impl ExchangeFiles {
         let replica_ids = dynamics.replica_ids.clone();
         let (folder, of_files) = (folder.to_owned(), exchange.clone());
         let mut files = ExchangeFiles { folder, replica_ids, exchange: of_files, states, samples };
-        files.summary(&state.exchanged).into_iter().for_each(|(path, _)| new.add(path));
+        files.summary(&state.exchanged).into_iter().for_each(|(path, _)| creation.new.add(path));
         files.summarize(exchange, &state.exchanged)?;
         let columns: String =
             files.replica_ids.iter().map(|id| format!(",replica_{id:04}")).collect();

@@ -8,6 +8,26 @@ use crate::error::{Error, Result};
 #[derive(Debug, Default)]
 pub(super) struct NewPaths(Vec<PathBuf>);
 
+/// The creation of the files of a run, which can be interrupted.
+pub(super) struct Creation<'a> {
+    pub(super) new: NewPaths,
+    pub(super) stop: &'a dyn Fn() -> bool,
+}
+
+impl Creation<'_> {
+    /// Creates a file with `create`.
+    pub(super) fn file<T>(
+        &mut self,
+        path: PathBuf,
+        create: impl FnOnce(&Path) -> Result<T>,
+    ) -> Result<T> {
+        match (self.stop)() {
+            true => Err(Error::io(&path, std::io::ErrorKind::Interrupted.into())),
+            false => self.new.file(path, create),
+        }
+    }
+}
+
 impl NewPaths {
     /// Creates a folder and the missing folders above it.
     pub(super) fn folders(&mut self, folder: &Path) -> Result<()> {
@@ -25,12 +45,7 @@ impl NewPaths {
         Ok(())
     }
 
-    /// Creates a file with `create`.
-    pub(super) fn file<T>(
-        &mut self,
-        path: PathBuf,
-        create: impl FnOnce(&Path) -> Result<T>,
-    ) -> Result<T> {
+    fn file<T>(&mut self, path: PathBuf, create: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
         let file = create(&path);
         // A file can be left although `create` failed, but one that exists is somebody else's.
         if !matches!(file, Err(Error::Exists(_))) {

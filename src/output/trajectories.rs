@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::names;
-use super::new_paths::NewPaths;
+use super::new_paths::Creation;
 use crate::engine::{Dynamics, Exchange};
 use crate::error::{Error, Result};
 use crate::io::{GrowingFile, XtcWriter};
@@ -65,12 +65,12 @@ impl Trajectories {
         folder: &Path,
         dynamics: &Dynamics,
         by: TrajectoriesBy,
-        new: &mut NewPaths,
+        creation: &mut Creation,
     ) -> Result<Self> {
         let (names, sources) = Self::plan(dynamics, by)?;
         let mut writers = Vec::with_capacity(names.len());
         for name in names {
-            writers.push(new.file(folder.join(name), XtcWriter::create)?);
+            writers.push(creation.file(folder.join(name), XtcWriter::create)?);
         }
         Ok(Trajectories { writers, sources })
     }
