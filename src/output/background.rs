@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
-use super::Output;
+use super::folder::Output;
 use crate::error::{Error, Result};
 use crate::simulation::Frame;
 

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Output;
 use super::names;
 use super::new_paths::Creation;
 use crate::engine::{Dynamics, Exchange, Exchanged, NO_LABEL, State};
@@ -17,7 +16,7 @@ use crate::units;
 /// The columns of the array of samples: walker, state, step.
 const SAMPLE: Axes = Axes::RowsFirst(3);
 
-/// The files of replica exchange: see [`Output`].
+/// The files of replica exchange: see [`Output`](super::Output).
 #[derive(Debug)]
 pub(super) struct ExchangeFiles {
     folder: PathBuf,
@@ -50,24 +49,6 @@ struct SampleLengths {
     u_kn: u64,
     samples: u64,
     n_k: Vec<u64>,
-}
-
-impl Output {
-    /// Adds the labels after an exchange to `states.csv`. After an error they are not there.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] if another program changed the length of the file; [`Error::Io`].
-    pub fn exchanged(&mut self, step: u64, label: &[u32]) -> Result<()> {
-        self.exchange.iter_mut().try_for_each(|files| files.exchanged(step, label))
-    }
-
-    /// Replaces the files that sum up all exchanges, for ladders that may have been tuned.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn summarize(&mut self, exchange: &Exchange, exchanged: &Exchanged) -> Result<()> {
-        self.exchange.iter_mut().try_for_each(|files| files.summarize(exchange, exchanged))
-    }
 }
 
 impl ExchangeFiles {

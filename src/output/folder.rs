@@ -1,0 +1,361 @@
+//! The files of a run, and how they grow.
+
+mod follow;
+mod listing;
+
+use std::fmt::{Display, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::exchange_files::ExchangeFiles;
+use super::folder_lock::FolderLock;
+use super::lengths::{self, Lengths};
+use super::names;
+use super::new_paths::{Creation, NewPaths};
+use super::run_log::RunLog;
+use super::trajectories::{Trajectories, TrajectoriesBy};
+use crate::engine::{Dynamics, Exchange, Exchanged, NO_LABEL, State};
+use crate::error::{Error, Result, printable};
+use crate::io::{GrowingFile, NpyWriter, sync_folder, topology_pdb, write_new};
+use crate::simulation::{Frame, Simulation};
+use crate::system::System;
+
+/// The files to write in addition to trajectories, energies and the log.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OutputOptions {
+    /// Write arrays in mlcg's layout too.
+    pub npy: bool,
+    /// The trajectories to write.
+    pub trajectories: TrajectoriesBy,
+}
+
+/// The files of a run:
+///
+/// * `replica_0000.xtc` and so on, with the global number of the replica, or
+///   `ladder_0000_state_0000.xtc` and so on, or both ([`OutputOptions::trajectories`]);
+/// * `topology.pdb`, or `topology_0000.pdb` and so on, one for each molecule, with the positions of
+///   the first replica of the molecule;
+/// * `energies.csv` and `run.log`;
+/// * with replica exchange: `states.csv`, the state of each replica in its ladder at the start and
+///   after each exchange; `ladders.csv`, the temperatures of the states; `acceptance.csv`, the tries
+///   of each pair of states; `round_trips.csv`, how often each replica went from state 0 to the
+///   last state and back; and the samples of each ladder for `pymbar`, one for each of its replicas
+///   in each frame: `ladder_0000_u_kn.npy` (states, samples), the reduced energies
+///   u_k(x_n) = β_k U(x_n), `ladder_0000_N_k.npy` (states), the number of samples from each state,
+///   and `ladder_0000_samples.npy` (samples, 3), the replica, the state and the step of each sample;
+/// * `run_coords_0000.npy` and so on, each of 100 frames or fewer, if [`OutputOptions::npy`] is
+///   set ([`NpyWriter`]);
+/// * `run.lock`, which is empty and locked while a run writes ([`FolderLock`]).
+///
+/// A later process continues the files with [`Output::resume`].
+///
+/// Until the log is closed, blanks at its end keep room on the disk for the last lines of the run.
+///
+/// All files have the same frames: a frame that cannot be written to one of them is removed from
+/// the others. On Unix a program that limits the size of its files should ignore SIGXFSZ, so that
+/// the limit is an error and not the end of the process.
+#[derive(Debug)]
+pub struct Output {
+    folder: PathBuf,
+    log: RunLog,
+    energies: GrowingFile,
+    trajectories_by: TrajectoriesBy,
+    trajectories: Trajectories,
+    exchange: Option<ExchangeFiles>,
+    npy: Option<NpyWriter>,
+    replica_ids: Vec<u32>,
+    first_bead: Vec<usize>,
+    topologies: Vec<PathBuf>,
+    molecule_of: Vec<usize>,
+    new: NewPaths,
+    last_frame: Option<u64>,
+    lock: FolderLock,
+    /// The folder at the start, if somebody has moved it.
+    moved_from: Option<PathBuf>,
+}
+
+impl Output {
+    /// Refuses a folder that holds an earlier run. The check is cheap, so that a caller can make it
+    /// before any other work.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] names a file of the earlier run.
+    pub fn check_free(folder: &Path) -> Result<()> {
+        names::check_free(folder)
+    }
+
+    /// Creates the folder, writes the topologies and creates the other files without frames. After
+    /// an error nothing is left of them.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if there is an earlier run; [`Error::Io`] if the folder cannot be written;
+    /// [`Error::Unsupported`] if arrays are requested and the molecules differ in size.
+    pub fn create(
+        folder: &Path,
+        simulation: &mut Simulation,
+        options: OutputOptions,
+    ) -> Result<Self> {
+        let output = Self::create_unless(folder, simulation, options, &|| false)?;
+        output.ok_or_else(|| Error::io(folder, std::io::ErrorKind::Interrupted.into()))
+    }
+
+    /// The same, unless `stop` returns true before all files exist. Then the result is `None`, and
+    /// nothing is left of the files. Many replicas have many files.
+    ///
+    /// # Errors
+    /// See [`Output::create`].
+    pub fn create_unless(
+        folder: &Path,
+        simulation: &mut Simulation,
+        options: OutputOptions,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Self>> {
+        Self::check_free(folder)?;
+        let state = simulation.state()?;
+        let (system, dynamics) = (simulation.system(), simulation.dynamics());
+        let n_replicas = system.n_replicas();
+        if options.npy && (1..n_replicas).any(|r| system.beads(r).len() != system.beads(0).len()) {
+            let advice = "leave out --npy, or run the molecules one by one";
+            return Err(Error::unsupported("an array of molecules of different sizes", advice));
+        }
+        let known = (system, dynamics, &state);
+        let mut creation = Creation { new: NewPaths::default(), stop };
+        match Self::create_files(folder, known, options, &mut creation) {
+            Ok(output) => Ok(Some(Output { new: creation.new, ..output })),
+            Err(error) => {
+                creation.new.remove();
+                if stop() { Ok(None) } else { Err(error) }
+            }
+        }
+    }
+
+    fn create_files(
+        folder: &Path,
+        (system, dynamics, state): (&System, &Dynamics, &State),
+        options: OutputOptions,
+        creation: &mut Creation,
+    ) -> Result<Self> {
+        creation.new.folders(folder)?;
+        let lock = folder.join(names::LOCK);
+        let is_new = !lock.exists();
+        let held = FolderLock::take(folder)?;
+        if is_new {
+            creation.new.add(lock);
+        }
+        let log = creation.file(folder.join(names::LOG), RunLog::create)?;
+        let topologies = names::topologies(folder, system);
+        for (m, molecule) in system.molecules.iter().enumerate() {
+            let replica = system.molecule_of.iter().position(|of| *of == m).unwrap_or_default();
+            let text = topology_pdb(molecule, &state.positions[system.beads(replica)]);
+            creation.file(topologies[m].clone(), |path| write_new(path, text.as_bytes()))?;
+        }
+        let mut energies = creation.file(folder.join(names::ENERGIES), GrowingFile::create)?;
+        let state_column = if dynamics.exchange.is_some() { "state," } else { "" };
+        let columns = "potential_kcal_per_mol,kinetic_kcal_per_mol,temperature_K";
+        let header = format!("step,time_ps,replica,{state_column}{columns}\n");
+        energies.append(header.as_bytes())?;
+        energies.commit();
+        let trajectories = Trajectories::create(folder, dynamics, options.trajectories, creation)?;
+        let exchange = match &dynamics.exchange {
+            Some(exchange) => {
+                Some(ExchangeFiles::create(folder, dynamics, exchange, state, creation)?)
+            }
+            None => None,
+        };
+        let npy = match options.npy {
+            true => {
+                let (n_replicas, n_beads) = (system.n_replicas(), system.beads(0).len());
+                Some(NpyWriter::new(&folder.join(names::ARRAYS), n_replicas, n_beads)?)
+            }
+            false => None,
+        };
+        Ok(Output {
+            folder: folder.to_owned(),
+            log,
+            energies,
+            trajectories_by: options.trajectories,
+            trajectories,
+            exchange,
+            npy,
+            replica_ids: dynamics.replica_ids.clone(),
+            first_bead: system.first_bead.clone(),
+            topologies,
+            molecule_of: system.molecule_of.clone(),
+            new: NewPaths::default(),
+            last_frame: None,
+            lock: held,
+            moved_from: None,
+        })
+    }
+
+    /// How far the files have come.
+    pub fn lengths(&self) -> Lengths {
+        Lengths {
+            energies: self.energies.committed(),
+            trajectories_by: self.trajectories_by,
+            trajectories: self.trajectories.lengths(),
+            npy: self.npy.as_ref().map(NpyWriter::position),
+            exchange: self.exchange.as_ref().map(ExchangeFiles::lengths),
+            last_frame: self.last_frame,
+        }
+    }
+
+    /// Continues the files of an earlier run. All frames beyond the given lengths are removed.
+    ///
+    /// # Errors
+    /// See [`Lengths::check`]. Then no file has been changed.
+    pub fn resume(
+        folder: &Path,
+        lock: FolderLock,
+        simulation: &Simulation,
+        to: &Lengths,
+    ) -> Result<Self> {
+        to.check(folder, simulation)?;
+        let dynamics = simulation.dynamics();
+        let energies = GrowingFile::resume(&folder.join(names::ENERGIES), to.energies)?;
+        let by = to.trajectories_by;
+        let trajectories = Trajectories::resume(folder, dynamics, by, &to.trajectories)?;
+        let exchange = match (&dynamics.exchange, &to.exchange) {
+            (Some(exchange), Some(lengths)) => {
+                Some(ExchangeFiles::resume(folder, dynamics, exchange, lengths)?)
+            }
+            _ => None,
+        };
+        let npy = match to.npy {
+            Some(position) => {
+                let (prefix, shape, has_kinetic) = lengths::arrays(folder, simulation);
+                Some(NpyWriter::resume(&prefix, shape, has_kinetic, position)?)
+            }
+            None => None,
+        };
+        let system = simulation.system();
+        Ok(Output {
+            folder: folder.to_owned(),
+            log: RunLog::resume(&folder.join(names::LOG))?,
+            energies,
+            trajectories_by: by,
+            trajectories,
+            exchange,
+            npy,
+            replica_ids: dynamics.replica_ids.clone(),
+            first_bead: system.first_bead.clone(),
+            topologies: names::topologies(folder, system),
+            molecule_of: system.molecule_of.clone(),
+            new: NewPaths::default(),
+            last_frame: to.last_frame,
+            lock,
+            moved_from: None,
+        })
+    }
+
+    /// Removes all files, if a run could not start.
+    pub fn discard(&mut self) {
+        std::mem::take(&mut self.new).remove();
+    }
+
+    /// Adds a line to `run.log`. The log has room for a few lines even if the disk is full.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn log(&mut self, line: impl Display) -> Result<()> {
+        self.log.line(&printable(line))
+    }
+
+    /// Adds a frame to every file. After an error the frame is in none of them.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if a format cannot hold the frame, or if another program changed the
+    /// length of a file; [`Error::Io`].
+    pub fn write(&mut self, frame: &Frame) -> Result<()> {
+        self.follow()?;
+        let exchange = self.exchange.as_ref().map(ExchangeFiles::exchange);
+        self.trajectories.encode(frame, &self.first_bead, exchange)?;
+        let appended = self.append(frame);
+        // The frame is removed from the files wherever they are now.
+        let written = if appended.is_err() { self.follow().and(appended) } else { appended };
+        let samples = self.exchange.iter_mut().flat_map(ExchangeFiles::of_frames);
+        let files = self.trajectories.files().chain([&mut self.energies]).chain(samples);
+        match written {
+            Ok(()) => {
+                files.for_each(GrowingFile::commit);
+                self.exchange.iter_mut().for_each(ExchangeFiles::count_samples);
+                self.last_frame = Some(frame.step);
+            }
+            // The caller needs the first error, and `finish` reports a file that was not cut.
+            Err(_) => files.for_each(|file| drop(file.undo())),
+        }
+        written
+    }
+
+    /// Adds the labels after an exchange to `states.csv`. After an error they are not there.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if another program changed the length of the file; [`Error::Io`].
+    pub fn exchanged(&mut self, step: u64, label: &[u32]) -> Result<()> {
+        self.exchange.iter_mut().try_for_each(|files| files.exchanged(step, label))
+    }
+
+    /// Replaces the files that sum up all exchanges, for ladders that may have been tuned.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn summarize(&mut self, exchange: &Exchange, exchanged: &Exchanged) -> Result<()> {
+        self.exchange.iter_mut().try_for_each(|files| files.summarize(exchange, exchanged))
+    }
+
+    /// Appends the encoded frame and its energies. The arrays come last: they need no undo.
+    fn append(&mut self, frame: &Frame) -> Result<()> {
+        self.trajectories.append()?;
+        let mut rows = String::new();
+        for (r, replica) in self.replica_ids.iter().enumerate() {
+            let _ = write!(rows, "{},{:.6},{replica},", frame.step, frame.time);
+            let _ = match frame.label.get(r) {
+                Some(&NO_LABEL) => write!(rows, ","),
+                Some(label) => write!(rows, "{label},"),
+                None => Ok(()),
+            };
+            let _ = match frame.kinetic[r] {
+                kinetic if kinetic.is_nan() => writeln!(rows, "{:.6},,", frame.potential[r]),
+                kinetic => {
+                    let (potential, temperature) = (frame.potential[r], frame.temperature[r]);
+                    writeln!(rows, "{potential:.6},{kinetic:.6},{temperature:.3}")
+                }
+            };
+        }
+        self.energies.append(rows.as_bytes())?;
+        self.exchange.iter_mut().try_for_each(|files| files.append(frame))?;
+        match &mut self.npy {
+            Some(npy) => npy.write(frame.positions, frame.potential, frame.kinetic),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that every file has all frames, and waits until the storage holds them. A checkpoint
+    /// may then name their lengths.
+    ///
+    /// # Errors
+    /// The first error.
+    pub fn sync(&mut self) -> Result<()> {
+        let trajectories = self.trajectories.sync();
+        let exchange = self.exchange.as_mut().map_or(Ok(()), ExchangeFiles::sync);
+        let arrays = self.npy.as_ref().map_or(Ok(()), NpyWriter::sync);
+        let files = trajectories.and(self.energies.sync()).and(exchange).and(arrays);
+        files.and(sync_folder(&self.folder))
+    }
+
+    /// Completes the arrays, and does the same as [`Output::sync`]. Call this also after a run that
+    /// failed.
+    ///
+    /// # Errors
+    /// The first error; the other files are completed nevertheless.
+    pub fn finish(&mut self) -> Result<()> {
+        // The files are completed even if they were moved.
+        let _ = self.follow();
+        let arrays = self.npy.as_mut().map_or(Ok(()), NpyWriter::finish);
+        arrays.and(self.sync())
+    }
+
+    /// The step of the last frame.
+    pub fn last_frame(&self) -> Option<u64> {
+        self.last_frame
+    }
+}
