@@ -47,15 +47,10 @@ pub(super) fn exp<const FMA: bool>(x: f32) -> f32 {
 #[inline(always)]
 fn tanh_and_slope<const FMA: bool>(x: f32) -> (f32, f32) {
     let t = exp::<FMA>(-2.0 * x.abs());
-    let inverse = 1.0 / (1.0 + t);
-    (((1.0 - t) * inverse).copysign(x), 4.0 * t * inverse * inverse)
-}
-
-/// y, or NaN if x is NaN or infinite. The sign of a sum that left the range of f32 is unknown, so
-/// that no function of it is right.
-#[inline(always)]
-fn unless_broken<const FMA: bool>(y: f32, x: f32) -> f32 {
-    fused::<FMA>(0.0, x, y)
+    let size = (1.0 - t) / (1.0 + t);
+    // 1 + |tanh x| = 2 / (1 + t), and the slope is 4 t / (1 + t)².
+    let twice = 1.0 + size;
+    (size.copysign(x), t * twice * twice)
 }
 
 /// ln(1 + u) for 0 ≤ u ≤ 1: 2 artanh(w), w = u/(2 + u) ≤ 1/3, by its series.
@@ -71,14 +66,15 @@ fn ln_1p<const FMA: bool>(u: f32) -> f32 {
 
 /// An activation as a type, so that loops that apply it contain no branch.
 pub(super) trait Activate: Copy {
-    /// act(x) and act'(x), without care for a broken x.
+    /// act(x) and act'(x) of a finite x; NaN for NaN.
     fn formula<const FMA: bool>(self, x: f32) -> (f32, f32);
 
-    /// act(x) and act'(x); NaN if x is NaN or infinite.
+    /// act(x) and act'(x); NaN if x is NaN or infinite. The sign of a sum that left the range of f32
+    /// is unknown, so that no function of it is right.
     #[inline(always)]
     fn value_and_slope<const FMA: bool>(self, x: f32) -> (f32, f32) {
-        let (value, slope) = self.formula::<FMA>(x);
-        (unless_broken::<FMA>(value, x), unless_broken::<FMA>(slope, x))
+        // 0 x is 0, or NaN if x is infinite.
+        self.formula::<FMA>(fused::<FMA>(0.0, x, x))
     }
 }
 
