@@ -63,7 +63,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::backend::{Backend, BackendKind};
-use crate::engine::{Dynamics, Exchanged, Numerics, State};
+use crate::engine::{Dynamics, Exchanged, Numerics, State, Watch};
 use crate::error::{Error, Result};
 use crate::io::native::{model_digest, structures_digest};
 use crate::io::{Reader, Writer};
@@ -175,6 +175,7 @@ impl Checkpoint {
             seed: self.dynamics.seed,
             first_replica: self.dynamics.replica_ids.first().copied().unwrap_or_default(),
             exchange: None,
+            watch: self.dynamics.watch,
         }
     }
 
@@ -248,8 +249,16 @@ impl Checkpoint {
                 beta,
                 step,
                 exchanged: Exchanged::default(),
+                frozen: BTreeMap::new(),
             },
-            dynamics: Dynamics { integrator, dt, seed, replica_ids, exchange: None },
+            dynamics: Dynamics {
+                integrator,
+                dt,
+                seed,
+                replica_ids,
+                exchange: None,
+                watch: Watch::default(),
+            },
             identity: Identity {
                 model,
                 structures,

@@ -162,7 +162,7 @@ fn a_blow_up_keeps_the_frames_before_it() {
     let output = with_system("run", &arguments, &run).arg("--npy").output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     let said = stderr(&output);
-    assert!(said.contains("blew up between step"), "{said}");
+    assert!(said.contains("blew up at step"), "{said}");
     let rows = energies(&run);
     assert!(rows.iter().flatten().all(|x| x.is_finite()));
     let (shape, _) = npy(run.join("run_coords_0000.npy"));

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use clap::{ArgGroup, Args, ValueEnum};
 use flashschnet::checkpoint::{Identity, NEWEST};
-use flashschnet::engine::Integrator;
+use flashschnet::engine::{Integrator, Watch};
 use flashschnet::error::printable;
 use flashschnet::output::{Output, OutputOptions};
 use flashschnet::simulation::{Settings, Simulation};
@@ -225,6 +225,7 @@ impl Run {
         let friction = self.friction;
         Ok(Settings {
             exchange: None,
+            watch: Watch::default(),
             n_replicas: self.replicas,
             integrator: match self.integrator {
                 IntegratorName::Langevin => Integrator::Langevin { friction },
