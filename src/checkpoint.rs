@@ -38,6 +38,10 @@
 //! | `integrator` | `{"kind": "langevin", "friction": 1.0}`, `{"kind": "nve"}`, or `overdamped` |
 //! | | or `overdamped_published` with a friction |
 //! | `dt`, `seed` | time step in ps, seed of the random numbers |
+//! | `watch` | `max_force`, `max_kinetic` and `max_stretch`, each a number or `null` for no limit, and |
+//! | | `on_blow_up`, `stop` or `freeze` |
+//! | `frozen` | for each frozen replica `replica`, counted from 0, `step`, `bead`, and `reason`: |
+//! | | `position`, `force`, `kinetic` or `stretch` |
 //! | `model`, `structures` | SHA-256 of their values |
 //! | `backend`, `device` | kind of the backend, name of the GPU or `null` |
 //! | `filter` | `{"kind": "exact"}` or `{"kind": "table", "tolerance": 1e-6}` |
@@ -63,7 +67,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::backend::{Backend, BackendKind};
-use crate::engine::{Dynamics, Exchanged, Numerics, State, Watch};
+use crate::engine::{Dynamics, Exchanged, Numerics, State};
 use crate::error::{Error, Result};
 use crate::io::native::{model_digest, structures_digest};
 use crate::io::{Reader, Writer};
@@ -239,7 +243,8 @@ impl Checkpoint {
         let origins = vectors(&mut reader, "origins", n_replicas)?;
         let beta = reader.numbers("beta", &[n_replicas])?;
         reader.finish()?;
-        let Contents { step, integrator, dt, seed, sections, .. } = contents;
+        let frozen = contents::frozen(&contents.frozen);
+        let Contents { step, integrator, dt, seed, watch, sections, .. } = contents;
         let Contents { model, structures, backend, device, filter, precision, .. } = contents;
         Ok(Checkpoint {
             state: State {
@@ -249,16 +254,9 @@ impl Checkpoint {
                 beta,
                 step,
                 exchanged: Exchanged::default(),
-                frozen: BTreeMap::new(),
+                frozen,
             },
-            dynamics: Dynamics {
-                integrator,
-                dt,
-                seed,
-                replica_ids,
-                exchange: None,
-                watch: Watch::default(),
-            },
+            dynamics: Dynamics { integrator, dt, seed, replica_ids, exchange: None, watch },
             identity: Identity {
                 model,
                 structures,
@@ -313,6 +311,8 @@ impl Contents {
             integrator: dynamics.integrator,
             dt: dynamics.dt,
             seed: dynamics.seed,
+            watch: dynamics.watch,
+            frozen: contents::entries(&state.frozen),
             model: identity.model.clone(),
             structures: identity.structures.clone(),
             backend: identity.backend,
