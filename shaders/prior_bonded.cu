@@ -16,7 +16,7 @@
 // separation vectors from lib/separation, which take both numbers of a position.
 //
 // A bond that is longer than params.max_stretch times its rest length raises an alarm at its first
-// bead, unless its rest length is below LEAST_REST.
+// bead, unless its rest length is below LEAST_REST or its k is 0.
 //
 // reads   bead, position [n_beads] Å, external_force [n_beads],
 //         tuple_row [rows of all molecules + 1], tuples, values
@@ -105,7 +105,8 @@ __device__ inline Share bond(
     u32* alarm) {
     const float3 a = separation(x0, x1);
     const float r = length_of(a);
-    if (t.slot == 0u && values[1] >= LEAST_REST && r > max_stretch * values[1]) {
+    const bool is_limited = t.slot == 0u && values[0] > 0.0f && values[1] >= LEAST_REST;
+    if (is_limited && r > max_stretch * values[1]) {
         atomicMin(alarm, alarm_of(t.beads.x, STRETCH));
     }
     const Slope e = harmonic(make_float2(r, 0.0f), values);

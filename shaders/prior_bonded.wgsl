@@ -16,7 +16,7 @@
 // separation vectors from lib/separation, which take both numbers of a position.
 //
 // A bond that is longer than params.max_stretch times its rest length raises an alarm at its first
-// bead, unless its rest length is below LEAST_REST.
+// bead, unless its rest length is below LEAST_REST or its k is 0.
 //
 // reads   bead, position [n_beads] Å, external_force [n_beads],
 //         tuple_row [rows of all molecules + 1], tuples, values
@@ -105,7 +105,8 @@ fn bond(t: Tuple, x0: Position, x1: Position, of_replica: u32) -> Share {
     let a = separation(x0, x1);
     let r = length_of(a);
     let rest = values[t.values + 1u];
-    if t.slot == 0u && rest >= LEAST_REST && r > params.max_stretch * rest {
+    let is_limited = t.slot == 0u && values[t.values] > 0.0 && rest >= LEAST_REST;
+    if is_limited && r > params.max_stretch * rest {
         atomicMin(&walker[of_replica].alarm, alarm_of(t.beads.x, STRETCH));
     }
     let e = harmonic(vec2<f32>(r, 0.0), t.values);

@@ -21,7 +21,8 @@ pub struct Watch {
     /// integrators have no kinetic energy.
     pub max_kinetic: f64,
     /// The largest length of a harmonic bond, in units of its rest length. The default is 3. Bonds
-    /// with a rest length below [`LEAST_REST`] are springs without a limit.
+    /// with a rest length below [`LEAST_REST`] are springs without a limit, and bonds with a force
+    /// constant of 0 are none.
     pub max_stretch: f64,
     /// The action of a [`Simulation`](crate::Simulation). Engines only freeze.
     pub on_blow_up: OnBlowUp,
@@ -128,10 +129,11 @@ impl Watch {
 pub(crate) fn bonds(molecule: &Molecule) -> impl Iterator<Item = ([usize; 2], f64)> {
     let harmonic = molecule.terms.iter().filter(|term| term.form == PriorForm::HarmonicBond);
     let all = harmonic.flat_map(|term| {
-        let rest = |t| term.parameters(t)[1];
-        let bond = move |(t, tuple): (usize, &[u32; 4])| ([tuple[0], tuple[1]], rest(t));
+        let bond = |(t, [i, j, ..]): (usize, &[u32; 4])| {
+            let parameters = term.parameters(t);
+            ([*i as usize, *j as usize], parameters[0], parameters[1])
+        };
         term.tuples.iter().enumerate().map(bond)
     });
-    all.filter(|(_, rest)| *rest >= LEAST_REST)
-        .map(|(beads, rest)| (beads.map(|bead| bead as usize), rest))
+    all.filter(|(_, k, rest)| *k > 0.0 && *rest >= LEAST_REST).map(|(beads, _, rest)| (beads, rest))
 }
