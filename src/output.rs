@@ -6,6 +6,7 @@ mod names;
 mod new_paths;
 mod run_log;
 
+use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -47,7 +48,8 @@ const HEADER: &str =
 /// Until the log is closed, blanks at its end keep room on the disk for the last lines of the run.
 ///
 /// All files have the same frames: a frame that cannot be written to one of them is removed from
-/// the others. On Unix a program that limits the size of its files should ignore SIGXFSZ, so that
+/// the others. While a replica is frozen, it has no frames in its trajectory, no rows in
+/// `energies.csv`, and NaN in the arrays. On Unix a program that limits the size of its files should ignore SIGXFSZ, so that
 /// the limit is an error and not the end of the process.
 #[derive(Debug)]
 pub struct Output {
@@ -261,6 +263,9 @@ impl Output {
     /// length of a file; [`Error::Io`].
     pub fn write(&mut self, frame: &Frame) -> Result<()> {
         for (r, trajectory) in self.trajectories.iter_mut().enumerate() {
+            if frame.frozen.contains_key(&r) {
+                continue;
+            }
             let positions = &frame.positions[self.first_bead[r]..self.first_bead[r + 1]];
             trajectory.encode(frame.step, frame.time, positions)?;
         }
@@ -279,11 +284,16 @@ impl Output {
 
     /// Appends the encoded frame and its energies. The arrays come last: they need no undo.
     fn append(&mut self, frame: &Frame) -> Result<()> {
-        for trajectory in &mut self.trajectories {
-            trajectory.append()?;
+        for (r, trajectory) in self.trajectories.iter_mut().enumerate() {
+            if !frame.frozen.contains_key(&r) {
+                trajectory.append()?;
+            }
         }
         let mut rows = String::new();
         for (r, replica) in self.replica_ids.iter().enumerate() {
+            if frame.frozen.contains_key(&r) {
+                continue;
+            }
             let _ = write!(rows, "{},{:.6},{replica},", frame.step, frame.time);
             let _ = match frame.kinetic[r] {
                 kinetic if kinetic.is_nan() => writeln!(rows, "{:.6},,", frame.potential[r]),
@@ -294,10 +304,12 @@ impl Output {
             };
         }
         self.energies.append(rows.as_bytes())?;
-        match &mut self.npy {
-            Some(npy) => npy.write(frame.positions, frame.potential, frame.kinetic),
-            None => Ok(()),
+        let Some(npy) = &mut self.npy else { return Ok(()) };
+        let mut positions = Cow::Borrowed(frame.positions);
+        for r in frame.frozen.keys() {
+            positions.to_mut()[self.first_bead[*r]..self.first_bead[r + 1]].fill([f64::NAN; 3]);
         }
+        npy.write(&positions, frame.potential, frame.kinetic)
     }
 
     /// Checks that every file has all frames, and waits until the storage holds them. A checkpoint
