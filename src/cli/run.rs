@@ -1,6 +1,7 @@
 //! `flashschnet run`: simulates replicas and writes their trajectories.
 
 mod drive;
+mod limits;
 mod plan;
 mod resume;
 
@@ -11,13 +12,14 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use clap::{ArgGroup, Args, ValueEnum};
 use flashschnet::checkpoint::{Identity, NEWEST};
-use flashschnet::engine::{Integrator, Watch};
+use flashschnet::engine::Integrator;
 use flashschnet::error::printable;
 use flashschnet::output::{Output, OutputOptions};
 use flashschnet::simulation::{Settings, Simulation};
 use flashschnet::{Error, Result, units};
 
 use self::drive::{Drive, log_warnings};
+use self::limits::LimitOptions;
 use self::plan::{Limits, Plan};
 use self::resume::{Again, resume};
 use super::backend::BackendOptions;
@@ -36,6 +38,10 @@ use super::tell::tell;
 /// the structure has none, random velocities for its temperature. A frame is saved after every save
 /// interval and at the end of the run; the start is not saved. All files have the same frames, also
 /// after an error such as a full disk.
+///
+/// Every step tests the forces, kinetic energies and bonds of each replica. A replica that exceeds a
+/// limit freezes at that step, and its trajectory ends with its last good frame. The message has the
+/// step, the bead, and the term with the largest force.
 ///
 /// Ctrl-C, or one of the signals SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 and SIGXCPU, stops the run
 /// within about a second, or within one step if that is longer. The run writes a checkpoint, the
@@ -102,6 +108,8 @@ pub(super) struct Run {
     /// killed leaves one, and its frames do not count.
     #[arg(long)]
     npy: bool,
+    #[command(flatten)]
+    blow_ups: LimitOptions,
     /// Steps between checkpoints [default: a checkpoint every ten minutes]. There is always one at
     /// the start and one at the end
     #[arg(long, value_name = "N")]
@@ -112,7 +120,7 @@ pub(super) struct Run {
 }
 
 /// The options that a run takes from its checkpoint.
-const SETTINGS: [&str; 14] = [
+const SETTINGS: [&str; 18] = [
     "replicas",
     "integrator",
     "dt",
@@ -123,6 +131,10 @@ const SETTINGS: [&str; 14] = [
     "first_replica",
     "output",
     "npy",
+    "on_blow_up",
+    "max_force",
+    "max_kinetic",
+    "max_stretch",
     "precision",
     "portable",
     "filter",
@@ -225,7 +237,7 @@ impl Run {
         let friction = self.friction;
         Ok(Settings {
             exchange: None,
-            watch: Watch::default(),
+            watch: self.blow_ups.watch(),
             n_replicas: self.replicas,
             integrator: match self.integrator {
                 IntegratorName::Langevin => Integrator::Langevin { friction },
@@ -278,6 +290,7 @@ impl Run {
         let Plan { steps, save_interval, .. } = plan;
         output.log(format!("steps: {steps}, a frame every {save_interval} and at the end"))?;
         output.log(format!("seed: {}", self.seed))?;
+        output.log(format!("limits: {}", self.blow_ups))?;
         log_warnings(output)
     }
 }
