@@ -85,15 +85,18 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) integrate_begin(
             noise = xyz(xi[i]);
         }
     }
-    const float inverse_mass = velocity[i].w;
-    float3 v = xyz(velocity[i]);
+    const bool is_overdamped =
+        params->integrator == OVERDAMPED || params->integrator == OVERDAMPED_PUBLISHED;
+    float inverse_mass = 0.0f;
+    float3 v = three(0.0f);
     float3 way;
-    if (params->integrator == OVERDAMPED || params->integrator == OVERDAMPED_PUBLISHED) {
+    if (is_overdamped) {
         const float drift =
             params->integrator != OVERDAMPED ? params->mobility * thermal : params->mobility;
         way = drift * total + sqrtf(2.0f * params->mobility * thermal) * noise;
     } else {
-        v = v + (0.5f * h * inverse_mass) * total;
+        inverse_mass = velocity[i].w;
+        v = xyz(velocity[i]) + (0.5f * h * inverse_mass) * total;
         if (params->integrator == LANGEVIN) {
             way = (0.5f * h) * v;
             v = params->keep * v + (params->refresh * sqrtf(thermal * inverse_mass)) * noise;
@@ -115,6 +118,8 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) integrate_begin(
         position[i].low.w = 1.0f;
         return;
     }
-    velocity[i] = with_w(v, inverse_mass);
+    if (!is_overdamped) {
+        velocity[i] = with_w(v, inverse_mass);
+    }
     position[i] = {with_w(high, x.high.w), with_w(low, x.low.w)};
 }

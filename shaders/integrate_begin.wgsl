@@ -77,14 +77,16 @@ fn integrate_begin(
     let number = replica[r].z;
     let thermal = walker[r].kt;
     let total = force[i].xyz + force[slow(i)].xyz;
-    let inverse_mass = velocity[i].w;
-    var v = velocity[i].xyz;
+    let is_overdamped = params.integrator == OVERDAMPED || params.integrator == OVERDAMPED_PUBLISHED;
+    var inverse_mass = 0.0;
+    var v = vec3<f32>(0.0);
     var way: vec3<f32>;
-    if params.integrator == OVERDAMPED || params.integrator == OVERDAMPED_PUBLISHED {
+    if is_overdamped {
         let drift = select(params.mobility, params.mobility * thermal, params.integrator != OVERDAMPED);
         way = drift * total + sqrt(2.0 * params.mobility * thermal) * noise_of(i, number);
     } else {
-        v += (0.5 * h * inverse_mass) * total;
+        inverse_mass = velocity[i].w;
+        v = velocity[i].xyz + (0.5 * h * inverse_mass) * total;
         if params.integrator == LANGEVIN {
             way = (0.5 * h) * v;
             v = params.keep * v + (params.refresh * sqrt(thermal * inverse_mass)) * noise_of(i, number);
@@ -105,6 +107,8 @@ fn integrate_begin(
         position[i].low.w = 1.0;
         return;
     }
-    velocity[i] = vec4<f32>(v, inverse_mass);
+    if !is_overdamped {
+        velocity[i] = vec4<f32>(v, inverse_mass);
+    }
     position[i] = Position(vec4<f32>(sum.high.xyz, x.high.w), vec4<f32>(sum.low.xyz, x.low.w));
 }

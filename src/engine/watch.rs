@@ -75,7 +75,13 @@ impl Frozen {
     /// The error of a replica with this number that is frozen.
     pub(crate) fn error(&self, replica: u32) -> Error {
         let Frozen { step, bead, reason } = *self;
-        let what = format!("bead {bead} exceeds the limit {reason:?}");
+        let limit = match reason {
+            Reason::Position => "of its position",
+            Reason::Force => "of the force on it",
+            Reason::Kinetic => "of its kinetic energy",
+            Reason::Stretch => "of the length of its bond",
+        };
+        let what = format!("at step {step} bead {bead} exceeds the limit {limit}");
         Error::BlowUp { replica, step, what, last_good: None }
     }
 }

@@ -70,8 +70,9 @@ fn replica_ids(settings: &Settings) -> Result<std::ops::Range<u32>> {
 }
 
 /// The bytes of host memory for a bead, an estimate: positions and velocities have 48, and a run
-/// holds about six copies of them, for the state, the engine, a reading and a frame.
-const BEAD_BYTES: u64 = 300;
+/// holds about seven copies of them, for the state, the engine, a reading, a frame and the last good
+/// state.
+const BEAD_BYTES: u64 = 350;
 
 /// The number of the structure of each replica, and the system of them all.
 pub(super) fn replicas(
