@@ -2,14 +2,16 @@
 //
 //   E_r = sum_i (fast energy of bead i + slow energy of bead i)
 //
-// The sum takes the classes in params.classes.
+// The sum takes the classes in params.classes. A replica with an alarm gets NaN, so that it takes no
+// part in exchanges.
 //
 // reads   replica [n_replicas] (first bead, beads, number, -), force [2, n_beads], w: energy,
-//         kcal/mol
+//         kcal/mol, walker [n_replicas] (alarm)
 // writes  energy [n_replicas] kcal/mol: the rounded sum, and the sum of the rounding errors
 // grid    one block per replica; partial sums joined in a tree of fixed shape
 // twin    energy_reduce.wgsl, src/reference/engine.rs
 #import params
+#import walker
 
 constexpr u32 WORKGROUP = 64u;
 
@@ -25,6 +27,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) energy_reduce(
     const Params* __restrict__ params,
     const uint4* __restrict__ replica,
     const float4* __restrict__ force,
+    Walker* __restrict__ walker,
     float2* __restrict__ energy) {
     __shared__ float2 part[WORKGROUP];
     const u32 r = workgroup_number();
@@ -50,6 +53,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) energy_reduce(
         __syncthreads();
     }
     if (lane == 0u && r < params->n_replicas) {
-        energy[r] = part[0];
+        const bool has_alarm = walker[r].alarm != NO_ALARM;
+        energy[r] = make_float2(has_alarm ? float_of_bits(0x7fc00000u) : part[0].x, part[0].y);
     }
 }

@@ -3,10 +3,11 @@
 //   kT = kT of the new state;  v *= sqrt(T_new / T_old) (Langevin dynamics only)
 //
 // reads   bead, change [n_replicas] (factor of the velocities, kT; 0 in no ladder)
-// writes  kt [n_replicas] kcal/mol, velocity [n_beads] Å/ps
+// writes  walker [n_replicas] (kT), velocity [n_beads] Å/ps
 // grid    one thread per bead
 // twin    exchange_end.wgsl, src/engine/exchange.rs
 #import params
+#import walker
 
 constexpr u32 WORKGROUP = 64u;
 
@@ -14,7 +15,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) exchange_end(
     const Params* __restrict__ params,
     const Bead* __restrict__ bead,
     const float2* __restrict__ change,
-    float* __restrict__ kt,
+    Walker* __restrict__ walker,
     float4* __restrict__ velocity) {
     const u32 i = workgroup_number() * WORKGROUP + threadIdx.x;
     if (i >= params->n_beads) {
@@ -26,7 +27,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) exchange_end(
         return;
     }
     if (i == bead[i].first) {
-        kt[r] = changed.y;
+        walker[r].kt = changed.y;
     }
     if (params->integrator == LANGEVIN) {
         const float4 v = velocity[i];

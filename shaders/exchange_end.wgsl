@@ -3,17 +3,18 @@
 //   kT = kT of the new state;  v *= sqrt(T_new / T_old) (Langevin dynamics only)
 //
 // reads   bead, change [n_replicas] (factor of the velocities, kT; 0 in no ladder)
-// writes  kt [n_replicas] kcal/mol, velocity [n_beads] Å/ps
+// writes  walker [n_replicas] (kT), velocity [n_beads] Å/ps
 // grid    one invocation per bead
 // twin    src/engine/exchange.rs
 #import params
+#import walker
 
 const WORKGROUP: u32 = 64u;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> bead: array<Bead>;
 @group(0) @binding(2) var<storage, read> change: array<vec2<f32>>;
-@group(0) @binding(3) var<storage, read_write> kt: array<f32>;
+@group(0) @binding(3) var<storage, read_write> walker: array<Walker>;
 @group(0) @binding(4) var<storage, read_write> velocity: array<vec4<f32>>;
 
 @compute @workgroup_size(WORKGROUP)
@@ -32,7 +33,7 @@ fn exchange_end(
         return;
     }
     if i == bead[i].first {
-        kt[r] = changed.y;
+        walker[r].kt = changed.y;
     }
     if params.integrator == LANGEVIN {
         let v = velocity[i];

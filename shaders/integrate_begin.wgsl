@@ -9,12 +9,19 @@
 // F is the sum of the fast and the slow force. xi is drawn as in the kernel noise if DRAWN, else
 // read.
 //
+// A replica with an alarm does not move, and gets the step at which it froze. A bead whose next
+// position would be beyond FARTHEST, or whose next position or velocity would not be finite, does
+// not move either: it is marked, and neighbor_check raises the alarm, because this kernel reads it.
+//
 // reads   replica [n_replicas] (first bead, beads, number, -), bead, force [2, n_beads] kcal/mol/Å,
-//         xi [n_beads], step_count, kt [n_replicas] kcal/mol
-// writes  position [n_beads] Å, velocity [n_beads] Å/ps, w: 1/mass
+//         xi [n_beads], step_count, walker [n_replicas] (origin, kT, alarm)
+// writes  position [n_beads] Å, low.w: 1 if the bead is marked, velocity [n_beads] Å/ps, w: 1/mass,
+//         walker (frozen)
 // grid    one invocation per bead
 // twin    src/reference/integrate.rs
 #import params
+#import math
+#import walker
 #import random
 #import separation
 
@@ -23,6 +30,8 @@ const WORKGROUP: u32 = 64u;
 const DRAWN: bool = true;
 // Positions are multiples of 1/GRID Å.
 const GRID: f32 = 4294967296.0;
+// The largest coordinate of a bead, origin included, Å.
+const FARTHEST: f32 = 1048576.0;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> replica: array<vec4<u32>>;
@@ -30,9 +39,13 @@ const GRID: f32 = 4294967296.0;
 @group(0) @binding(3) var<storage, read> force: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> xi: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> step_count: array<u32>;
-@group(0) @binding(6) var<storage, read> kt: array<f32>;
+@group(0) @binding(6) var<storage, read_write> walker: array<Walker>;
 @group(0) @binding(7) var<storage, read_write> position: array<Position>;
 @group(0) @binding(8) var<storage, read_write> velocity: array<vec4<f32>>;
+
+fn any_broken(x: vec3<f32>) -> bool {
+    return is_broken(x.x) || is_broken(x.y) || is_broken(x.z);
+}
 
 fn noise_of(i: u32, number: u32) -> vec3<f32> {
     if !DRAWN {
@@ -52,17 +65,28 @@ fn integrate_begin(
     if i >= params.n_beads {
         return;
     }
+    let r = bead[i].replica;
+    if atomicLoad(&walker[r].alarm) != NO_ALARM {
+        if i == bead[i].first && (walker[r].frozen_low | walker[r].frozen_high) == 0u {
+            walker[r].frozen_low = step_count[0] + 1u;
+            walker[r].frozen_high = step_count[1] + u32(step_count[0] == 0xffffffffu);
+        }
+        return;
+    }
     let h = params.dt;
-    let number = replica[bead[i].replica].z;
-    let thermal = kt[bead[i].replica];
+    let number = replica[r].z;
+    let thermal = walker[r].kt;
     let total = force[i].xyz + force[slow(i)].xyz;
+    let is_overdamped = params.integrator == OVERDAMPED || params.integrator == OVERDAMPED_PUBLISHED;
+    var inverse_mass = 0.0;
+    var v = vec3<f32>(0.0);
     var way: vec3<f32>;
-    if params.integrator == OVERDAMPED || params.integrator == OVERDAMPED_PUBLISHED {
+    if is_overdamped {
         let drift = select(params.mobility, params.mobility * thermal, params.integrator != OVERDAMPED);
         way = drift * total + sqrt(2.0 * params.mobility * thermal) * noise_of(i, number);
     } else {
-        let inverse_mass = velocity[i].w;
-        var v = velocity[i].xyz + (0.5 * h * inverse_mass) * total;
+        inverse_mass = velocity[i].w;
+        v = velocity[i].xyz + (0.5 * h * inverse_mass) * total;
         if params.integrator == LANGEVIN {
             way = (0.5 * h) * v;
             v = params.keep * v + (params.refresh * sqrt(thermal * inverse_mass)) * noise_of(i, number);
@@ -70,7 +94,6 @@ fn integrate_begin(
         } else {
             way = h * v;
         }
-        velocity[i] = vec4<f32>(v, inverse_mass);
     }
     // from_grid and moved are multiples of 1/GRID, and so is their sum. Products with powers of two
     // are exact, so contraction to fma changes nothing.
@@ -78,5 +101,14 @@ fn integrate_begin(
     let from_grid = round(x.high.xyz * GRID) * (1.0 / GRID);
     let moved = x.low.xyz + round(way * GRID) * (1.0 / GRID);
     let sum = exact_sum(from_grid, moved, x.low.w);
+    // The rounded sum is below FARTHEST only if the exact one is.
+    let is_near = all(abs(sum.high.xyz + walker[r].origin) < vec3<f32>(FARTHEST));
+    if any_broken(v) || any_broken(sum.high.xyz) || any_broken(sum.low.xyz) || !is_near {
+        position[i].low.w = 1.0;
+        return;
+    }
+    if !is_overdamped {
+        velocity[i] = vec4<f32>(v, inverse_mass);
+    }
     position[i] = Position(vec4<f32>(sum.high.xyz, x.high.w), vec4<f32>(sum.low.xyz, x.low.w));
 }

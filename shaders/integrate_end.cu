@@ -2,19 +2,30 @@
 //
 //   v += h/2 F/m (not in overdamped dynamics);  step_count += 1
 //
-// reads   force [2, n_beads] kcal/mol/Å: fast range, slow range
-// writes  velocity [n_beads] Å/ps, step_count (low and high word)
+// A force or a kinetic energy that exceeds its limit or is not finite raises an alarm. A velocity
+// that would not be finite stays. Replicas that froze before this step stay as they are.
+//
+// reads   bead, force [2, n_beads] kcal/mol/Å, w: energy, fast range, slow range
+// writes  velocity [n_beads] Å/ps, step_count (low and high word), walker [n_replicas] (alarm)
 // grid    one thread per bead
 // twin    integrate_end.wgsl, src/reference/integrate.rs
 #import params
+#import math
+#import walker
 
 constexpr u32 WORKGROUP = 64u;
 
+__device__ inline bool exceeds(float x, float limit) {
+    return is_broken(x) || x > limit;
+}
+
 extern "C" __global__ void __launch_bounds__(WORKGROUP) integrate_end(
     const Params* __restrict__ params,
+    const Bead* __restrict__ bead,
     const float4* __restrict__ force,
     float4* __restrict__ velocity,
-    u32* __restrict__ step_count) {
+    u32* __restrict__ step_count,
+    Walker* __restrict__ walker) {
     const u32 i = workgroup_number() * WORKGROUP + threadIdx.x;
     if (i == 0u) {
         step_count[0] += 1u;
@@ -22,10 +33,31 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) integrate_end(
             step_count[1] += 1u;
         }
     }
-    const bool has_velocities = params->integrator == LANGEVIN || params->integrator == NVE;
-    if (i < params->n_beads && has_velocities) {
-        const float4 v = velocity[i];
-        const float3 total = xyz(force[i]) + xyz(force[slow(params, i)]);
-        velocity[i] = with_w(xyz(v) + (0.5f * params->dt * v.w) * total, v.w);
+    if (i >= params->n_beads) {
+        return;
+    }
+    const Bead me = bead[i];
+    Walker& own = walker[me.replica];
+    if ((own.frozen_low | own.frozen_high) != 0u) {
+        return;
+    }
+    const float3 total = xyz(force[i]) + xyz(force[slow(params, i)]);
+    const float energy = force[i].w + force[slow(params, i)].w;
+    u32 reason = NO_ALARM;
+    if (params->integrator == LANGEVIN || params->integrator == NVE) {
+        const float w = velocity[i].w;
+        const float3 v = xyz(velocity[i]) + (0.5f * params->dt * w) * total;
+        if (exceeds(0.5f * dot(v, v) / (w * own.kt), params->max_kinetic)) {
+            reason = KINETIC;
+        }
+        if (!(is_broken(v.x) || is_broken(v.y) || is_broken(v.z))) {
+            velocity[i] = with_w(v, w);
+        }
+    }
+    if (exceeds(dot(total, total), params->max_force2) || is_broken(energy)) {
+        reason = FORCE;
+    }
+    if (reason != NO_ALARM) {
+        atomicMin(&own.alarm, alarm_of(i - me.first, reason));
     }
 }

@@ -8,14 +8,15 @@
 // run that is split or restarted therefore gives the same bits. s is a whole number, so the shift
 // is exact.
 //
-// reads   replica [n_replicas] (first bead, beads, number, -), built_at [n_beads] Å, step_count
-// writes  position [n_beads] Å, origin [n_replicas] Å,
-//         status [n_replicas]   rebuild, builds; broken, and the number of steps done when it was
-//         first seen
+// A bead that integrate_begin marked raises an alarm, and its mark is removed.
+//
+// reads   replica [n_replicas] (first bead, beads, number, -), built_at [n_beads] Å
+// writes  position [n_beads] Å, walker [n_replicas] (origin, alarm),
+//         status [n_replicas]   rebuild, builds
 // grid    one workgroup per replica
 // twin    src/reference/neighbor.rs
 #import params
-#import math
+#import walker
 #import separation
 
 const WORKGROUP: u32 = 64u;
@@ -23,19 +24,15 @@ const WORKGROUP: u32 = 64u;
 const REACH2: f32 = 0.25;
 // Å
 const RECENTER: f32 = 64.0;
-// A replica is broken if a coordinate of a bead, origin included, is beyond this, Å.
-const FARTHEST: f32 = 1048576.0;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> replica: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> built_at: array<Position>;
-@group(0) @binding(3) var<storage, read> step_count: array<u32>;
-@group(0) @binding(4) var<storage, read_write> position: array<Position>;
-@group(0) @binding(5) var<storage, read_write> origin: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> status: array<u32>;
+@group(0) @binding(3) var<storage, read_write> position: array<Position>;
+@group(0) @binding(4) var<storage, read_write> walker: array<Walker>;
+@group(0) @binding(5) var<storage, read_write> status: array<u32>;
 
-const MOVED: u32 = 4u;
-// The bits MOVED, NOT_FINITE and TOO_FAR of each invocation.
+// Whether an invocation found a reason to rebuild the list.
 var<workgroup> found: array<u32, WORKGROUP>;
 
 fn recentered(x: Position, by: vec3<f32>) -> Position {
@@ -54,23 +51,19 @@ fn neighbor_check(
     let r = workgroup_number(id, grid);
     let inside = r < params.n_replicas;
     let own = replica[min(r, params.n_replicas - 1u)];
-    let before = origin[min(r, params.n_replicas - 1u)];
     let first = position[own.x].high.xyz;
-    let finite = !(is_broken(first.x) || is_broken(first.y) || is_broken(first.z));
     let far = any(abs(first) > vec3<f32>(RECENTER));
-    let by = select(vec3<f32>(0.0), round(first), finite && far);
+    let by = select(vec3<f32>(0.0), round(first), far);
     let recenters = any(by != vec3<f32>(0.0));
-    var mine = select(0u, MOVED, recenters);
+    var mine = select(0u, 1u, recenters);
     if inside {
         for (var i = own.x + lane; i < own.x + own.y; i += WORKGROUP) {
             let x = position[i];
             let moved = separation(x, built_at[i]);
-            mine |= select(MOVED, 0u, dot(moved, moved) <= REACH2);
-            let at = x.high.xyz;
-            if is_broken(at.x) || is_broken(at.y) || is_broken(at.z) {
-                mine |= NOT_FINITE;
-            } else if any(abs(at + before.xyz) > vec3<f32>(FARTHEST)) {
-                mine |= TOO_FAR;
+            mine |= select(1u, 0u, dot(moved, moved) <= REACH2);
+            if x.low.w != 0.0 {
+                position[i].low.w = 0.0;
+                atomicMin(&walker[r].alarm, alarm_of(i - own.x, POSITION));
             }
         }
     }
@@ -90,17 +83,11 @@ fn neighbor_check(
             all |= found[k];
         }
         if recenters {
-            origin[r] = vec4<f32>(before.xyz + by, 0.0);
+            walker[r].origin += by;
         }
         let at = r * STATUS_WORDS;
-        status[at + STATUS_REBUILD] = select(0u, 1u, (all & MOVED) != 0u);
-        let broken = all & (NOT_FINITE | TOO_FAR);
-        if broken != 0u && status[at + STATUS_BROKEN] == 0u {
-            status[at + STATUS_BROKEN] = broken;
-            status[at + STATUS_BROKEN_AT] = step_count[0];
-            status[at + STATUS_BROKEN_AT + 1u] = step_count[1];
-        }
-        if (all & MOVED) != 0u {
+        status[at + STATUS_REBUILD] = all;
+        if all != 0u {
             status[at + STATUS_BUILDS] += 1u;
             if status[at + STATUS_BUILDS] == 0u {
                 status[at + STATUS_BUILDS + 1u] += 1u;

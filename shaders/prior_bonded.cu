@@ -15,13 +15,18 @@
 // Bonds are stiff. Positions rounded to f32 would shake them and heat a long run, so all terms use
 // separation vectors from lib/separation, which take both numbers of a position.
 //
+// A bond that is longer than params.max_stretch times its rest length raises an alarm at its first
+// bead, unless its rest length is below LEAST_REST or its k is 0.
+//
 // reads   bead, position [n_beads] Å, external_force [n_beads],
 //         tuple_row [rows of all molecules + 1], tuples, values
-// writes  force [2, n_beads] kcal/mol/Å, w: energy of the bead, kcal/mol   fast range: overwritten
+// writes  force [2, n_beads] kcal/mol/Å, w: energy of the bead, kcal/mol   fast range: overwritten,
+//         walker [n_replicas] (alarm)
 // grid    LANES threads per bead; partial sums joined in a tree of fixed shape
 // twin    prior_bonded.wgsl, src/reference/prior.rs
 #import params
 #import math
+#import walker
 #import separation
 
 constexpr u32 WORKGROUP = 64u;
@@ -40,6 +45,8 @@ constexpr u32 IMPROPER_SHIFTED = 8u;
 // Floors of denominators: sin^2 theta, and a distance in Å; the host twin is `model::prior`.
 constexpr float SIN2_FLOOR = 1e-8f;
 constexpr float DISTANCE_FLOOR = 1e-4f;
+// Å
+constexpr float LEAST_REST = 1.0f;
 
 // A tuple in the list of one of its beads.
 struct Tuple {
@@ -89,9 +96,19 @@ __device__ inline float4 coefficients(const float* values) {
     return make_float4(values[0], values[1], values[2], values[3]);
 }
 
-__device__ inline Share bond(const Tuple& t, const float* values, Position x0, Position x1) {
+__device__ inline Share bond(
+    const Tuple& t,
+    const float* values,
+    Position x0,
+    Position x1,
+    float max_stretch,
+    u32* alarm) {
     const float3 a = separation(x0, x1);
     const float r = length_of(a);
+    const bool is_limited = t.slot == 0u && values[0] > 0.0f && values[1] >= LEAST_REST;
+    if (is_limited && r > max_stretch * values[1]) {
+        atomicMin(alarm, alarm_of(t.beads.x, STRETCH));
+    }
     const Slope e = harmonic(make_float2(r, 0.0f), values);
     const float toward = t.slot == 0u ? 1.0f : -1.0f;
     return {e.energy, (e.slope * toward / fmaxf(r, DISTANCE_FLOOR)) * a};
@@ -223,7 +240,8 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) prior_bonded(
     const u32* __restrict__ tuple_row,
     const Tuple* __restrict__ tuples,
     const float* __restrict__ values,
-    float4* __restrict__ force) {
+    float4* __restrict__ force,
+    Walker* __restrict__ walker) {
     const u32 i = workgroup_number() * (WORKGROUP / LANES) + threadIdx.x / LANES;
     const u32 mine = threadIdx.x % LANES;
     float3 sum = three(0.0f);
@@ -241,7 +259,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) prior_bonded(
             const Position x1 = position[me.first + t.beads.y];
             Share share;
             if (t.form == BOND) {
-                share = bond(t, own, x0, x1);
+                share = bond(t, own, x0, x1, params->max_stretch, &walker[me.replica].alarm);
             } else if (t.form < DIHEDRAL) {
                 share = angle(t, own, x0, x1, position[me.first + t.beads.z]);
             } else {

@@ -15,13 +15,18 @@
 // Bonds are stiff. Positions rounded to f32 would shake them and heat a long run, so all terms use
 // separation vectors from lib/separation, which take both numbers of a position.
 //
+// A bond that is longer than params.max_stretch times its rest length raises an alarm at its first
+// bead, unless its rest length is below LEAST_REST or its k is 0.
+//
 // reads   bead, position [n_beads] Å, external_force [n_beads],
 //         tuple_row [rows of all molecules + 1], tuples, values
-// writes  force [2, n_beads] kcal/mol/Å, w: energy of the bead, kcal/mol   fast range: overwritten
+// writes  force [2, n_beads] kcal/mol/Å, w: energy of the bead, kcal/mol   fast range: overwritten,
+//         walker [n_replicas] (alarm)
 // grid    LANES invocations per bead; partial sums joined in a tree of fixed shape
 // twin    src/reference/prior.rs
 #import params
 #import math
+#import walker
 #import separation
 
 const WORKGROUP: u32 = 64u;
@@ -40,6 +45,8 @@ const IMPROPER_SHIFTED: u32 = 8u;
 // Floors of denominators: sin^2 theta, and a distance in Å; the host twin is `model::prior`.
 const SIN2_FLOOR: f32 = 1e-8;
 const DISTANCE_FLOOR: f32 = 1e-4;
+// Å
+const LEAST_REST: f32 = 1.0;
 
 // A tuple in the list of one of its beads.
 struct Tuple {
@@ -67,6 +74,7 @@ struct Tuple {
 @group(0) @binding(5) var<storage, read> tuples: array<Tuple>;
 @group(0) @binding(6) var<storage, read> values: array<f32>;
 @group(0) @binding(7) var<storage, read_write> force: array<vec4<f32>>;
+@group(0) @binding(8) var<storage, read_write> walker: array<Walker>;
 
 var<workgroup> part: array<vec4<f32>, WORKGROUP>;
 
@@ -93,9 +101,14 @@ fn quartic(q: f32, v0: f32, k: vec4<f32>) -> vec2<f32> {
     );
 }
 
-fn bond(t: Tuple, x0: Position, x1: Position) -> Share {
+fn bond(t: Tuple, x0: Position, x1: Position, of_replica: u32) -> Share {
     let a = separation(x0, x1);
     let r = length_of(a);
+    let rest = values[t.values + 1u];
+    let is_limited = t.slot == 0u && values[t.values] > 0.0 && rest >= LEAST_REST;
+    if is_limited && r > params.max_stretch * rest {
+        atomicMin(&walker[of_replica].alarm, alarm_of(t.beads.x, STRETCH));
+    }
     let e = harmonic(vec2<f32>(r, 0.0), t.values);
     let toward = select(-1.0, 1.0, t.slot == 0u);
     return Share(e.x, (e.y * toward / max(r, DISTANCE_FLOOR)) * a);
@@ -242,7 +255,7 @@ fn prior_bonded(
             let x1 = position[me.first + t.beads.y];
             var share: Share;
             if t.form == BOND {
-                share = bond(t, x0, x1);
+                share = bond(t, x0, x1, me.replica);
             } else if t.form < DIHEDRAL {
                 share = angle(t, x0, x1, position[me.first + t.beads.z]);
             } else {

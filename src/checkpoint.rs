@@ -38,6 +38,10 @@
 //! | `integrator` | `{"kind": "langevin", "friction": 1.0}`, `{"kind": "nve"}`, or `overdamped` |
 //! | | or `overdamped_published` with a friction |
 //! | `dt`, `seed` | time step in ps, seed of the random numbers |
+//! | `watch` | `max_force`, `max_kinetic` and `max_stretch`, each a number or `null` for no limit, and |
+//! | | `on_blow_up`, `stop` or `freeze` |
+//! | `frozen` | for each frozen replica `replica`, counted from 0, `step`, `bead`, and `reason`: |
+//! | | `position`, `force`, `kinetic` or `stretch` |
 //! | `model`, `structures` | SHA-256 of their values |
 //! | `backend`, `device` | kind of the backend, name of the GPU or `null` |
 //! | `filter` | `{"kind": "exact"}` or `{"kind": "table", "tolerance": 1e-6}` |
@@ -185,6 +189,7 @@ impl Checkpoint {
             seed: self.dynamics.seed,
             first_replica: self.dynamics.replica_ids.first().copied().unwrap_or_default(),
             exchange: self.dynamics.exchange.clone(),
+            watch: self.dynamics.watch,
         }
     }
 
@@ -253,7 +258,8 @@ impl Checkpoint {
         let exchange = contents.exchange.map(|of| exchange::read(of, n_replicas, &mut reader));
         let (exchange, exchanged) = exchange.transpose()?.unzip();
         reader.finish()?;
-        let Contents { step, integrator, dt, seed, sections, .. } = contents;
+        let frozen = contents::frozen(&contents.frozen);
+        let Contents { step, integrator, dt, seed, watch, sections, .. } = contents;
         let Contents { model, structures, backend, device, filter, precision, .. } = contents;
         Ok(Checkpoint {
             state: State {
@@ -263,8 +269,9 @@ impl Checkpoint {
                 beta,
                 step,
                 exchanged: exchanged.unwrap_or_default(),
+                frozen,
             },
-            dynamics: Dynamics { integrator, dt, seed, replica_ids, exchange },
+            dynamics: Dynamics { integrator, dt, seed, replica_ids, exchange, watch },
             identity: Identity {
                 model,
                 structures,
@@ -319,6 +326,8 @@ impl Contents {
             integrator: dynamics.integrator,
             dt: dynamics.dt,
             seed: dynamics.seed,
+            watch: dynamics.watch,
+            frozen: contents::entries(&state.frozen),
             model: identity.model.clone(),
             structures: identity.structures.clone(),
             backend: identity.backend,

@@ -71,16 +71,16 @@ pub enum Error {
         /// The driver's message.
         message: String,
     },
-    /// A number of a simulation became infinite, NaN or too large.
+    /// A replica exceeded a limit of [`crate::engine::Watch`].
     BlowUp {
         /// The replica, by its global number.
         replica: u32,
-        /// The last step that is known to be good.
-        first_step: u64,
-        /// The step at which the invalid number was found.
-        last_step: u64,
-        /// A description of the invalid number.
+        /// The step at which it did so.
+        step: u64,
+        /// The bead, the number that exceeded the limit, and the term with the largest force.
         what: String,
+        /// The step of the replica's last good state, if there was one.
+        last_good: Option<u64>,
     },
     /// Beads are in one place, where the energy is not defined.
     Overlap {
@@ -150,13 +150,13 @@ impl Error {
                 "the device was lost in {during}: {message}; run again from the last saved state, \
                  with fewer replicas if the driver ended a job that took too long"
             ),
-            Error::BlowUp { replica, last_step: 0, what, .. } => {
+            Error::BlowUp { replica, what, last_good: None, .. } => {
                 write!(to, "replica {replica}: {what}; relax the start, or try a smaller time step")
             }
-            Error::BlowUp { replica, first_step, last_step, what } => write!(
+            Error::BlowUp { replica, step, what, last_good: Some(good) } => write!(
                 to,
-                "replica {replica} blew up between step {first_step} and step {last_step}: {what}; \
-                 try a smaller time step or relax the start"
+                "replica {replica} blew up at step {step}: {what}; its last good frame is of step \
+                 {good}; try a smaller time step or relax the start"
             ),
             Error::Overlap { replica, what } => write!(to, "replica {replica}: {what}"),
             Error::TooManyNeighbors { replica, bead, found, limit } => write!(

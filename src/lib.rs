@@ -54,7 +54,8 @@
 //! # The state
 //!
 //! [`engine::State`] is total: it holds positions, velocities, origins, inverse temperatures, the
-//! number of steps done, and the labels and counts of replica exchange. With the same system,
+//! number of steps done, the labels and counts of replica exchange, and the frozen replicas. With the
+//! same system,
 //! [`engine::Dynamics`], external forces and backend, a run continues from it bit for bit. A
 //! [`Checkpoint`] stores it with all that decides the bits, and [`output::Output`] continues the
 //! files of a run at the lengths that a checkpoint names. Four rules make this true:
@@ -67,6 +68,18 @@
 //!   on the other replicas, unless they exchange states.
 //! - Pairs beyond the cutoff contribute exactly zero, so results do not depend on when a neighbor
 //!   list was built.
+//!
+//! # Blow-ups
+//!
+//! Every engine tests each replica in every step against the limits of [`engine::Watch`]: force and
+//! kinetic energy of each bead, length of each harmonic bond, and range of each coordinate. A replica
+//! that exceeds a limit freezes at that very step. It keeps its positions and velocities, which stay
+//! finite, and has the energy NaN, so it exchanges nothing. [`engine::State::frozen`] has the step, the
+//! bead and the reason, and is part of the state: a frozen replica stays frozen in a continued run.
+//!
+//! Engines only freeze. The simulation looks at every reading, names the term with the largest force
+//! on the bead, and ends the run or goes on ([`engine::OnBlowUp`]). It holds the last good state of
+//! each replica, to which [`Simulation::reset`] puts a replica back.
 //!
 //! # Replica exchange
 //!
@@ -102,12 +115,14 @@
 //! between them:
 //!
 //! ```text
-//! integrate_begin    half kick, half drift, friction and noise, half drift; draws the noise
+//! integrate_begin    half kick, half drift, friction and noise, half drift; draws the noise; a
+//!                    replica with an alarm stays; a bead that may not move is marked
 //! neighbor_check     recenters a replica whose first bead is far from the origin; marks a replica
 //!                    for a rebuild if it was recentered or a bead moved more than half the skin;
-//!                    reports coordinates that are not finite or too far away
+//!                    raises an alarm for a marked bead
 //! neighbor_count, neighbor_fill    rebuild the lists of the marked replicas
-//! prior_bonded       fast forces start here: external forces, bonds, angles, dihedrals
+//! prior_bonded       fast forces start here: external forces, bonds, angles, dihedrals; raises an
+//!                    alarm for a stretched bond
 //! prior_repulsion    fast forces of non-bonded pairs
 //! edges              if filters are tabulated: finds the place in the tables of each edge within
 //!                    the cutoff, and counts the neighbors of each bead
@@ -119,7 +134,7 @@
 //!                    and back to the gradient of the last messages; slow forces start here, from 0
 //! each block, last to first    block_backward, except for the last block: lin1ᵀ of the next block,
 //!                    linᵀ, lin2ᵀ; cfconv_backward: slow forces
-//! integrate_end      half kick; counts the step
+//! integrate_end      half kick; counts the step; raises an alarm for a force or a kinetic energy
 //! ```
 //!
 //! An exchange is a submission of its own, between steps:
@@ -138,10 +153,15 @@
 //! network. Each range has its own validity: the engine knows whether the range belongs to the
 //! present positions, so a reading runs only the kernels whose results are missing.
 //!
-//! Kernels report problems in the status of a replica: a neighbor list without enough room, a
-//! coordinate that is not finite or too far away, more neighbors than the model allows. The host
-//! reads the status at the next read-back. If a list had no room, the host grows all lists and
-//! repeats the steps and exchanges from a copy of the state. The other problems are errors.
+//! Kernels report problems in the status of a replica: a neighbor list without enough room, more
+//! neighbors than the model allows. The host reads the status at the next read-back. If a list had no
+//! room, the host grows all lists and repeats the steps and exchanges from a copy of the state. Too
+//! many neighbors are an error.
+//!
+//! An alarm is a word of the replica, the lowest bead that exceeded a limit and the reason, which
+//! kernels lower by an integer atomic. It is part of the state, because steps that are repeated
+//! start without the alarms of wrong lists. A kernel that raises alarms reads none, so all beads of a
+//! replica stop at the same step.
 //!
 //! One read-back serves a frame: one submission runs the missing kernels and copies status, state,
 //! energies and forces to the host, which waits once.

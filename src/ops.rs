@@ -168,7 +168,7 @@ pub trait Ops {
     ///
     /// Each walker then has the temperature of its new state, and its velocities are multiplied by
     /// √(T_new/T_old), unless the dynamics are overdamped. Positions stay. A walker whose energy is
-    /// not finite exchanges nothing. Mixing of all pairs draws the walkers of a try as walker
+    /// not finite exchanges nothing, as that of a frozen replica. Mixing of all pairs draws the walkers of a try as walker
     /// ⌊w₁ n/2³²⌋ and the one ⌊w₂ (n − 1)/2³²⌋ + 1 places after it in the ladder, with the random
     /// words w of (try, first walker of the ladder, number of the exchange). An engine that draws u
     /// takes (w₀ + ½)/2³².

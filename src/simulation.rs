@@ -27,16 +27,23 @@
 //! # Ok::<(), flashschnet::Error>(())
 //! ```
 
+mod blow_up;
 mod clash;
+mod energies;
 mod exchanging;
+mod last_good;
 mod observer;
 mod pace;
 mod start;
 mod tuning;
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
+use self::blow_up::Watching;
+pub use self::energies::Energies;
 use self::exchanging::Exchanging;
+pub use self::last_good::{LastGood, Velocities};
 use self::observer::Schedule;
 pub use self::observer::{Control, Frame, Observer};
 use self::pace::Pace;
@@ -48,32 +55,20 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::structure::Structure;
 use crate::system::System;
-use crate::units;
 
 /// The quantities to read from the engine for a frame.
 const FRAME: Wanted =
     Wanted { state: true, energies: Some(Terms::Total), forces: false, trace: false };
 
-/// Energies of each replica.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Energies {
-    /// kcal/mol.
-    pub potential: Vec<f64>,
-    /// ½ Σ m v², kcal/mol; NaN with the overdamped integrators, which have no velocities.
-    pub kinetic: Vec<f64>,
-    /// Temperature of the kinetic energy in 3 N degrees of freedom, K.
-    pub temperature: Vec<f64>,
-}
-
 /// Replicas in motion on a backend.
 pub struct Simulation {
     engine: Box<dyn Engine>,
     system: System,
-    masses: Vec<f64>,
     dynamics: Dynamics,
     observers: Vec<(Schedule, Box<dyn Observer>)>,
     step: u64,
     exchanges: Exchanging,
+    watching: Watching,
 }
 
 impl Simulation {
@@ -81,8 +76,8 @@ impl Simulation {
     ///
     /// # Errors
     /// [`Error::Invalid`] names the first wrong value of the model, the structures or the settings;
-    /// [`Error::BlowUp`] a start whose forces would throw a bead away in the first step; errors of
-    /// the device.
+    /// [`Error::BlowUp`] a start whose forces would throw a bead away in the first step, or with a
+    /// bond beyond the limit of [`Settings::watch`]; errors of the device.
     pub fn new(
         model: &Model,
         structures: &[Structure],
@@ -111,15 +106,14 @@ impl Simulation {
         let mut engine = engine(system.clone(), &dynamics)?;
         engine.set_state(&state)?;
         clash::check(&mut *engine, &system, &dynamics, &state.beta)?;
-        let masses = system.masses();
         Ok(Simulation {
             engine,
             system,
-            masses,
             dynamics,
             observers: Vec::new(),
             step: 0,
             exchanges: Exchanging::new(settings.exchange.as_ref())?,
+            watching: Watching::new(state, None),
         })
     }
 
@@ -136,8 +130,9 @@ impl Simulation {
     /// number of steps done.
     ///
     /// # Errors
-    /// [`Error::BlowUp`] if a number of a replica is not finite or too large,
-    /// [`Error::TooManyNeighbors`], errors of the device and of the observers.
+    /// [`Error::BlowUp`] if a replica exceeds a limit of [`Settings::watch`], or, with
+    /// [`OnBlowUp::Freeze`](crate::engine::OnBlowUp), if all replicas have done so;
+    /// [`Error::TooManyNeighbors`]; errors of the device and of the observers.
     pub fn run(&mut self, n_steps: u64) -> Result<u64> {
         self.run_observed(self.step.saturating_add(n_steps), None)
     }
@@ -206,15 +201,17 @@ impl Simulation {
             let wanted = if due { FRAME } else { Wanted::default() };
             let reading = self.engine.read(Wanted { trace: true, ..wanted })?;
             pace.measure(step - self.step, clock.elapsed());
-            let before = std::mem::replace(&mut self.step, reading.step);
+            self.step = reading.step;
             self.exchanges.show(&reading.trace, observers)?;
+            let Simulation { watching, engine, system, dynamics, .. } = self;
+            watching.check(&mut **engine, system, dynamics, &reading.frozen)?;
             for (_, observer) in observers.iter_mut() {
                 let mut control = Control::default();
                 observer.progress(reading.step, &mut control)?;
                 stop |= self.obey(control)?;
             }
-            let shown = match &reading.state {
-                Some(state) => self.show(state, reading.evaluation.energy, before, observers),
+            let shown = match reading.state {
+                Some(state) => self.show(state, reading.evaluation.energy, observers),
                 None => Ok(false),
             };
             // Also if an observer fails, so that the state does not depend on observers.
@@ -232,6 +229,7 @@ impl Simulation {
     fn obey(&mut self, control: Control) -> Result<bool> {
         if let Some(forces) = control.external_forces {
             self.engine.set_external_forces(forces.as_deref())?;
+            self.watching.external = forces;
         }
         Ok(control.stop)
     }
@@ -239,30 +237,13 @@ impl Simulation {
     /// Passes a frame to the observers that are due. Returns whether one of them stops the run.
     fn show(
         &mut self,
-        state: &State,
+        state: State,
         potential: Vec<f64>,
-        last_good: u64,
         observers: &mut [(Schedule, &mut dyn Observer)],
     ) -> Result<bool> {
-        let Energies { potential, kinetic, temperature } = self.energies_of(state, potential);
-        if let Some(r) = potential.iter().position(|energy| !energy.is_finite()) {
-            return Err(Error::BlowUp {
-                replica: self.dynamics.replica_ids[r],
-                first_step: last_good,
-                last_step: state.step,
-                what: format!("its potential energy is {}", potential[r]),
-            });
-        }
-        let frame = Frame {
-            step: state.step,
-            time: state.step as f64 * self.dynamics.dt,
-            positions: &state.positions,
-            velocities: &state.velocities,
-            potential: &potential,
-            kinetic: &kinetic,
-            temperature: &temperature,
-            label: &state.exchanged.label,
-        };
+        let energies = Energies::new(&self.system, self.dynamics.integrator, &state, potential);
+        self.watching.check_energies(&self.dynamics, &state, &energies.potential)?;
+        let frame = Frame::new(&state, self.dynamics.dt, &energies);
         let mut stop = false;
         for (schedule, observer) in observers.iter_mut() {
             if schedule.is_due(state.step) {
@@ -271,6 +252,7 @@ impl Simulation {
                 stop |= self.obey(control)?;
             }
         }
+        self.watching.good.take(&self.system, state);
         Ok(stop)
     }
 
@@ -303,7 +285,7 @@ impl Simulation {
     /// The whole state, read back from the device.
     ///
     /// # Errors
-    /// [`Error::BlowUp`], [`Error::TooManyNeighbors`] and errors of the device, as for every read.
+    /// [`Error::TooManyNeighbors`] and errors of the device, as for every read.
     pub fn state(&mut self) -> Result<State> {
         let state = self.engine.state()?;
         self.step = state.step;
@@ -315,9 +297,52 @@ impl Simulation {
     /// # Errors
     /// [`Error::Invalid`] if a count is wrong or a number is out of range.
     pub fn set_state(&mut self, state: &State) -> Result<()> {
+        self.put(state)?;
+        self.watching = Watching::new(state.clone(), self.watching.external.take());
+        Ok(())
+    }
+
+    fn put(&mut self, state: &State) -> Result<()> {
         self.engine.set_state(state)?;
         self.step = state.step;
         self.exchanges.forget();
+        self.watching.forget_but(&state.frozen);
+        Ok(())
+    }
+
+    /// The last good state of each replica.
+    pub fn last_good(&self) -> &LastGood {
+        &self.watching.good
+    }
+
+    /// Puts a replica, counted from 0 within the run, to the given positions, Å, or to those of its
+    /// last good state, and lets it move. The other replicas, the step, temperatures and labels
+    /// stay. The random numbers of the dynamics are those of the present step, so with a thermostat
+    /// the replica does not repeat its path.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a replica that does not exist or has no good state, because the state
+    /// was set with a frozen replica, and for wrong positions and velocities. Then nothing changes.
+    pub fn reset(
+        &mut self,
+        replica: usize,
+        positions: Option<&[[f64; 3]]>,
+        velocities: Velocities,
+    ) -> Result<()> {
+        let n_replicas = self.system.n_replicas();
+        if replica >= n_replicas {
+            return Err(Error::invalid("replica", replica, format!("one below {n_replicas}")));
+        }
+        let mut state = self.state()?;
+        let Simulation { watching, system, dynamics, .. } = self;
+        watching.good.reset((system, dynamics), replica, positions, velocities, &mut state)?;
+        self.replace(state)
+    }
+
+    /// Replaces the state. Replicas that are frozen keep their last good state.
+    fn replace(&mut self, state: State) -> Result<()> {
+        self.put(&state)?;
+        self.watching.good.take(&self.system, state);
         Ok(())
     }
 
@@ -331,22 +356,27 @@ impl Simulation {
         Ok(self.state()?.velocities)
     }
 
-    /// Replaces the positions, Å, `[n_beads]` over all replicas.
+    /// Replaces the positions, Å, `[n_beads]` over all replicas. Frozen replicas move again;
+    /// [`Simulation::reset`] changes one replica.
     pub fn set_positions(&mut self, positions: &[[f64; 3]]) -> Result<()> {
-        self.engine.set_positions(positions)
+        self.engine.set_positions(positions)?;
+        self.watching.forget_but(&BTreeMap::new());
+        Ok(())
     }
 
     /// Replaces the velocities, Å/ps, `[n_beads]` over all replicas.
     pub fn set_velocities(&mut self, velocities: &[[f64; 3]]) -> Result<()> {
         let state = State { velocities: velocities.to_vec(), ..self.state()? };
-        self.set_state(&state)
+        self.replace(state)
     }
 
     /// Sets external forces, kcal/mol/Å, `[n_beads]` over all replicas. They are added to the
     /// forces of the potential until they are replaced; `None` removes them. The reported potential
     /// energy does not include them.
     pub fn set_external_forces(&mut self, forces: Option<&[[f64; 3]]>) -> Result<()> {
-        self.engine.set_external_forces(forces)
+        self.engine.set_external_forces(forces)?;
+        self.watching.external = forces.map(<[_]>::to_vec);
+        Ok(())
     }
 
     /// Potential and kinetic energy and temperature of each replica.
@@ -357,21 +387,8 @@ impl Simulation {
         let reading = self.engine.read(FRAME)?;
         self.step = reading.step;
         let state = reading.state.unwrap_or_default();
-        Ok(self.energies_of(&state, reading.evaluation.energy))
-    }
-
-    fn energies_of(&self, state: &State, potential: Vec<f64>) -> Energies {
-        let mut energies = Energies { potential, ..Energies::default() };
-        for r in 0..self.system.n_replicas() {
-            let beads = self.system.beads(r);
-            let kinetic = match self.dynamics.integrator.has_velocities() {
-                true => kinetic(&self.masses[beads.clone()], &state.velocities[beads.clone()]),
-                false => f64::NAN,
-            };
-            energies.kinetic.push(kinetic);
-            energies.temperature.push(units::temperature(kinetic, beads.len()));
-        }
-        energies
+        let (integrator, energy) = (self.dynamics.integrator, reading.evaluation.energy);
+        Ok(Energies::new(&self.system, integrator, &state, energy))
     }
 
     /// Energies and forces at the current positions, of all terms or of one term, without the
@@ -379,11 +396,4 @@ impl Simulation {
     pub fn evaluate(&mut self, terms: Terms) -> Result<Evaluation> {
         self.engine.evaluate(terms)
     }
-}
-
-/// ½ Σ m v².
-fn kinetic(masses: &[f64], velocities: &[[f64; 3]]) -> f64 {
-    let twice =
-        velocities.iter().zip(masses).map(|(v, m)| m * v.iter().map(|v| v * v).sum::<f64>());
-    0.5 * twice.sum::<f64>()
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use flashschnet::checkpoint::{Checkpoint, Identity, NEWEST, PREVIOUS};
-use flashschnet::engine::{Exchange, Integrator, Ladder, Mixing};
+use flashschnet::engine::{Exchange, Frozen, Integrator, Ladder, Mixing, OnBlowUp, Reason, Watch};
 use flashschnet::simulation::{Settings, Simulation};
 use flashschnet::{Backend, BackendKind, Error};
 
@@ -68,6 +68,20 @@ fn a_checkpoint_is_read_as_it_was_written() {
         let after = Checkpoint::from_bytes(&before.to_bytes().unwrap()).unwrap();
         assert_eq!(before, after);
     }
+}
+
+#[test]
+fn frozen_replicas_and_limits_are_stored() {
+    let mut before = checkpoint(5);
+    let on_blow_up = OnBlowUp::Freeze;
+    before.dynamics.watch = Watch { max_stretch: 2.5, on_blow_up, ..Watch::OFF };
+    let reasons = [Reason::Position, Reason::Force, Reason::Kinetic, Reason::Stretch];
+    for (r, reason) in reasons.into_iter().enumerate() {
+        before.state.frozen.insert(r + 1, Frozen { step: r as u64, bead: 2, reason });
+    }
+    let after = Checkpoint::from_bytes(&before.to_bytes().unwrap()).unwrap();
+    assert_eq!(before, after);
+    assert_eq!(after.settings().watch, before.dynamics.watch);
 }
 
 /// A run continues from its checkpoint to the bits of a run that was not interrupted.

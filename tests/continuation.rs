@@ -79,7 +79,8 @@ fn flight() -> Run {
 }
 
 fn write(path: &Path, state: &State) {
-    let State { positions, velocities, origins, beta, step, exchanged } = state;
+    let State { positions, velocities, origins, beta, step, exchanged, frozen } = state;
+    assert!(frozen.is_empty(), "{frozen:?}");
     let Exchanged { count, label, ends, tally } = exchanged;
     let vectors = [positions, velocities, origins].map(|v| v.as_flattened());
     let numbers = vectors.into_iter().flatten().chain(beta).map(|x| x.to_bits());
@@ -102,7 +103,7 @@ fn read(path: &Path, system: &System) -> State {
     let (step, count) = (word(), word());
     let mut list = || (0..word()).map(|_| word() as u32).collect();
     let exchanged = Exchanged { count, label: list(), ends: list(), tally: list() };
-    State { positions, velocities, origins, beta, step, exchanged }
+    State { positions, velocities, origins, beta, step, exchanged, ..State::default() }
 }
 
 /// Advances an engine, with an exchange every 50 steps if it has ladders.

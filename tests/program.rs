@@ -149,11 +149,11 @@ fn the_last_interval_can_be_shorter() {
 fn a_blow_up_keeps_the_frames_before_it() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
-    let arguments = ["--replicas", "2", "--steps", "4000", "--save-interval", "2", "--dt", "0.3"];
+    let arguments = ["--replicas", "2", "--steps", "4000", "--save-interval", "2", "--dt", "0.07"];
     let output = with_system("run", &arguments, &run).arg("--npy").output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     let said = stderr(&output);
-    assert!(said.contains("blew up between step"), "{said}");
+    assert!(said.contains("blew up at step"), "{said}");
     let rows = table(&run.join("energies.csv"));
     assert!(rows.iter().flatten().all(|x| x.is_finite()));
     let (shape, _) = npy::<f32>(run.join("run_coords_0000.npy"));
@@ -162,6 +162,50 @@ fn a_blow_up_keeps_the_frames_before_it() {
         assert_eq!((frames.len(), shape[1]), (rows.len() / 2, rows.len() / 2));
     }
     assert!(std::fs::read_to_string(run.join("run.log")).unwrap().contains("error: "));
+}
+
+/// A replica that is too hot exceeds the limit of the force, and the others go on.
+#[test]
+fn a_frozen_replica_ends_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let hot = ["--replicas", "3", "--temperature", "300,30000,300", "--max-force", "150"];
+    let arguments = [&hot[..], &["--steps", "100", "--save-interval", "5"]].concat();
+    let output = with_system("run", &arguments, &run).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let stopped = stderr(&output);
+    let output = with_system("run", &arguments, &folder.path().join("run2"))
+        .args(["--on-blow-up", "freeze", "--npy"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let (run, said) = (folder.path().join("run2"), stderr(&output));
+    let log = std::fs::read_to_string(run.join("run.log")).unwrap();
+    for text in [&stopped, &said, &log] {
+        assert!(text.contains("replica 1 blew up at step "), "{text}");
+        assert!(text.contains(" kcal/mol/Å, the limit 1.5e2; the largest force on "), "{text}");
+        assert_eq!(text.matches("blew up").count(), 1, "{text}");
+    }
+    assert!(log.contains("bond 3 rest lengths; on a blow-up: freeze\n"), "{log}");
+    let step = said.split_once("blew up at step ").unwrap().1.split(':').next().unwrap();
+    let step: usize = step.parse().unwrap();
+    let good = (step - 1) / 5;
+    assert!(said.contains(&format!("; its last good frame is of step {}; ", 5 * good)), "{said}");
+    assert!((1..20).contains(&good), "{said}");
+    for (r, frames) in [(0, 20), (1, good), (2, 20)] {
+        assert_eq!(xtc(&run.join(format!("replica_{r:04}.xtc"))).len(), frames);
+        let rows = table(&run.join("energies.csv")).into_iter().filter(|row| row[2] == r as f64);
+        assert_eq!(rows.count(), frames);
+        for name in ["coords", "potential", "kineticenergy"] {
+            let (shape, values) = npy::<f32>(run.join(format!("run_{name}_0000.npy")));
+            assert_eq!(shape[..2], [3, 20]);
+            let width = values.len() / 60;
+            for (f, frame) in values[20 * r * width..20 * (r + 1) * width].chunks(width).enumerate()
+            {
+                assert!(frame.iter().all(|x| x.is_nan() == (f >= frames)), "{name} {r} {f}");
+            }
+        }
+    }
 }
 
 #[test]

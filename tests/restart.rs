@@ -217,6 +217,28 @@ fn more_steps_extend_a_run() {
     assert!(files(&run).contains_key("run_coords_0001.npy"));
 }
 
+/// A replica that is frozen stays frozen in the continued run, which does not warn of it again.
+#[test]
+fn a_frozen_replica_stays_frozen() {
+    let temporary = tempfile::tempdir().unwrap();
+    let [cut, whole] = ["cut", "whole"].map(|name| temporary.path().join(name));
+    for backend in ["cpu", "wgpu"] {
+        let arguments = |steps| {
+            let hot = ["--temperature", "300,30000,300", "--max-force", "150"];
+            let freeze = ["--on-blow-up", "freeze", "--save-interval", "5", "--steps", steps];
+            [&hot[..], &freeze].concat()
+        };
+        let [cut, whole] = [&cut, &whole].map(|path| path.join(backend));
+        succeeds(start(backend, &arguments("120"), &whole));
+        succeeds(start(backend, &arguments("63"), &cut));
+        let state = Checkpoint::latest(&cut, |_| Ok(())).unwrap().0.state;
+        assert_eq!(state.frozen.keys().collect::<Vec<_>>(), [&1], "{state:?}");
+        let said = stderr(&succeeds(resume(&cut, &["--steps", "120"])));
+        assert!(!said.contains("blew up"), "{said}");
+        assert_same(&cut, &whole);
+    }
+}
+
 /// The paths of a checkpoint are absolute, and others can be given.
 #[test]
 fn model_and_structures_are_found_again() {
@@ -320,7 +342,17 @@ fn a_folder_without_a_run_is_an_error() {
 /// Settings come from the checkpoint: options that would be ignored are refused.
 #[test]
 fn settings_cannot_be_changed() {
-    for option in ["--dt", "--seed", "--replicas", "--temperature", "--friction", "--output"] {
+    for option in [
+        "--dt",
+        "--seed",
+        "--replicas",
+        "--temperature",
+        "--friction",
+        "--output",
+        "--max-force",
+        "--max-kinetic",
+        "--max-stretch",
+    ] {
         let mut command = resume(Path::new("run"), &[option, "1"]);
         let output = command.output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));

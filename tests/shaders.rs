@@ -6,11 +6,13 @@ use std::mem::offset_of;
 use std::path::Path;
 
 use flashschnet::engine::{
-    Dynamics, Engine, Exchange, FARTHEST, Filter, MOST_STATES, Mixing, RECENTER, TRACE,
+    Dynamics, Engine, Exchange, FARTHEST, Filter, LEAST_REST, MOST_STATES, Mixing, RECENTER,
+    Reason, TRACE,
 };
 use flashschnet::gpu::compose::{Constants, KERNELS, Value, compose, parse, reflect};
 use flashschnet::gpu::params::{
-    self, Bead, PairRule, Params, Position, Rung, Status, Tuple, activation, form, integrator,
+    self, Bead, PairRule, Params, Position, Rung, Status, Tuple, Walker, activation, form,
+    integrator,
 };
 use flashschnet::gpu::{Access, Device, GpuEngine, GpuOps, wgpu};
 use flashschnet::model::{Model, prior};
@@ -267,6 +269,9 @@ fn host_structs_match() {
         keep,
         refresh,
         mobility,
+        max_force2,
+        max_kinetic,
+        max_stretch,
     });
     assert_eq!(layout_of("block_forward", "Params"), params);
     assert_eq!(
@@ -278,6 +283,8 @@ fn host_structs_match() {
         layout_of("prior_repulsion", "PairRule"),
         layout!(PairRule { records, mask_low, mask_high, term })
     );
+    let walker = layout!(Walker { origin, kt, alarm, frozen_low, frozen_high, padding });
+    assert_eq!(layout_of("integrate_end", "Walker"), walker);
     assert_eq!(layout_of("exchange", "Rung"), layout!(Rung { beta_low, beta_high, kt, walker }));
     // The shader has three words of padding where the host has one array of them.
     let (mut members, size) = layout_of("prior_bonded", "Tuple");
@@ -316,6 +323,10 @@ fn numbers_match() {
     let status = |offset: usize| (offset / size_of::<u32>()) as f64;
     let (distance, sine) = (prior::MIN_DISTANCE, prior::MIN_SINE);
     let word = |number: u32| f64::from(number);
+    for (number, reason) in params::REASONS.into_iter().enumerate() {
+        assert_eq!(reason as usize, number);
+    }
+    let reason = |reason: Reason| f64::from(reason as u32);
     for (file, constants) in [
         (
             "prior_bonded",
@@ -331,6 +342,7 @@ fn numbers_match() {
                 ("IMPROPER_SHIFTED", word(form::IMPROPER_SHIFTED)),
                 ("SIN2_FLOOR", sine * sine),
                 ("DISTANCE_FLOOR", distance),
+                ("LEAST_REST", LEAST_REST),
             ],
         ),
         (
@@ -342,7 +354,7 @@ fn numbers_match() {
                 ("SQUARE_FLOOR", distance * distance),
             ],
         ),
-        ("integrate_begin", vec![("GRID", params::GRID)]),
+        ("integrate_begin", vec![("GRID", params::GRID), ("FARTHEST", FARTHEST)]),
         (
             "exchange",
             vec![
@@ -351,7 +363,17 @@ fn numbers_match() {
                 ("STREAM", f64::from((Stream::Exchange as u32) << 24)),
             ],
         ),
-        ("neighbor_check", vec![("RECENTER", RECENTER), ("FARTHEST", FARTHEST)]),
+        ("neighbor_check", vec![("RECENTER", RECENTER)]),
+        (
+            "lib/walker",
+            vec![
+                ("NO_ALARM", word(params::NO_ALARM)),
+                ("POSITION", reason(Reason::Position)),
+                ("FORCE", reason(Reason::Force)),
+                ("KINETIC", reason(Reason::Kinetic)),
+                ("STRETCH", reason(Reason::Stretch)),
+            ],
+        ),
         (
             "lib/activation",
             vec![
@@ -370,15 +392,11 @@ fn numbers_match() {
                 ("OVERDAMPED_PUBLISHED", word(integrator::OVERDAMPED_PUBLISHED)),
                 ("FAST", word(params::FAST)),
                 ("SLOW", word(params::SLOW)),
-                ("NOT_FINITE", word(params::NOT_FINITE)),
-                ("TOO_FAR", word(params::TOO_FAR)),
                 ("STATUS_WORDS", status(size_of::<Status>())),
                 ("STATUS_REBUILD", status(offset_of!(Status, rebuild))),
                 ("STATUS_EDGES", status(offset_of!(Status, edges))),
                 ("STATUS_OVERFLOW", status(offset_of!(Status, overflow))),
                 ("STATUS_CROWDED", status(offset_of!(Status, crowded))),
-                ("STATUS_BROKEN", status(offset_of!(Status, broken))),
-                ("STATUS_BROKEN_AT", status(offset_of!(Status, broken_at))),
                 ("STATUS_BUILDS", status(offset_of!(Status, builds))),
             ],
         ),

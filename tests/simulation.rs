@@ -246,8 +246,8 @@ fn a_blow_up_names_the_replica() {
     let mut simulation = pairs(1e4, &settings);
     let error = simulation.run(100_000).unwrap_err();
     match error {
-        Error::BlowUp { replica, last_step, .. } => {
-            assert!((40..42).contains(&replica) && last_step > 0);
+        Error::BlowUp { replica, step, last_good: Some(0), .. } => {
+            assert!((40..42).contains(&replica) && step > 0);
         }
         other => panic!("{other}"),
     }
@@ -303,7 +303,10 @@ fn a_start_that_clashes_is_refused_at_step_0() {
     for backend in [reference(), Backend::open(BackendKind::Cpu, None).unwrap()] {
         let error = Simulation::new(&model, &structures, &replicas(1), &backend).err();
         let error = error.expect("is refused");
-        assert!(matches!(error, Error::BlowUp { replica: 0, last_step: 0, .. }), "{error}");
+        assert!(
+            matches!(error, Error::BlowUp { replica: 0, step: 0, last_good: None, .. }),
+            "{error}"
+        );
         let said = error.to_string();
         assert!(said.starts_with("replica 0: the start clashes: "), "{said}");
         assert!(said.contains("bonds pushes bead 7 with "), "{said}");

@@ -22,6 +22,11 @@ struct Params {
     float refresh;
     // Overdamped dynamics: dt / friction.
     float mobility;
+    // Limits of `engine::Watch`: squared force of a bead, (kcal/mol/Å)^2; kinetic energy of a bead in
+    // units of kT; length of a bond in units of its rest length.
+    float max_force2;
+    float max_kinetic;
+    float max_stretch;
 };
 
 constexpr u32 ALL_TERMS = 0xffffffffu;
@@ -42,19 +47,13 @@ __device__ inline u32 slow(const Params* params, u32 i) {
 }
 
 // Words of the status of a replica; the host twin is `gpu::params::Status`.
-constexpr u32 STATUS_WORDS = 9u;
+constexpr u32 STATUS_WORDS = 6u;
 constexpr u32 STATUS_REBUILD = 0u;
 constexpr u32 STATUS_EDGES = 1u;
 constexpr u32 STATUS_OVERFLOW = 2u;
 constexpr u32 STATUS_CROWDED = 3u;
-constexpr u32 STATUS_BROKEN = 4u;
-// Counts of 64 bits, low word first: steps done when the replica was first seen broken, and
-// rebuilds of the neighbor list.
-constexpr u32 STATUS_BROKEN_AT = 5u;
-constexpr u32 STATUS_BUILDS = 7u;
-// Bits of STATUS_BROKEN.
-constexpr u32 NOT_FINITE = 1u;
-constexpr u32 TOO_FAR = 2u;
+// Rebuilds of the neighbor list, low and high word.
+constexpr u32 STATUS_BUILDS = 4u;
 
 // The value of STATUS_CROWDED for a bead with `excess` neighbors more than allowed. The largest
 // value belongs to the lowest such bead. The host twin is `gpu::params::Status::crowd`.

@@ -20,6 +20,11 @@ struct Params {
     refresh: f32,
     // Overdamped dynamics: dt / friction.
     mobility: f32,
+    // Limits of `engine::Watch`: squared force of a bead, (kcal/mol/Å)^2; kinetic energy of a bead in
+    // units of kT; length of a bond in units of its rest length.
+    max_force2: f32,
+    max_kinetic: f32,
+    max_stretch: f32,
 }
 
 const ALL_TERMS: u32 = 0xffffffffu;
@@ -40,19 +45,13 @@ fn slow(i: u32) -> u32 {
 }
 
 // Words of the status of a replica; the host twin is `gpu::params::Status`.
-const STATUS_WORDS: u32 = 9u;
+const STATUS_WORDS: u32 = 6u;
 const STATUS_REBUILD: u32 = 0u;
 const STATUS_EDGES: u32 = 1u;
 const STATUS_OVERFLOW: u32 = 2u;
 const STATUS_CROWDED: u32 = 3u;
-const STATUS_BROKEN: u32 = 4u;
-// Counts of 64 bits, low word first: steps done when the replica was first seen broken, and
-// rebuilds of the neighbor list.
-const STATUS_BROKEN_AT: u32 = 5u;
-const STATUS_BUILDS: u32 = 7u;
-// Bits of STATUS_BROKEN.
-const NOT_FINITE: u32 = 1u;
-const TOO_FAR: u32 = 2u;
+// Rebuilds of the neighbor list, low and high word.
+const STATUS_BUILDS: u32 = 4u;
 
 // The value of STATUS_CROWDED for a bead with `excess` neighbors more than allowed. The largest
 // value belongs to the lowest such bead. The host twin is `gpu::params::Status::crowd`.

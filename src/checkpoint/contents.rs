@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::exchange::ExchangeContents;
 use crate::backend::BackendKind;
-use crate::engine::{Filter, Integrator, Precision};
+use crate::engine::{Filter, Frozen, Integrator, OnBlowUp, Precision, Reason, Watch};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -16,6 +16,9 @@ pub(super) struct Contents {
     pub(super) integrator: Integrator,
     pub(super) dt: f64,
     pub(super) seed: u64,
+    #[serde(with = "WatchName")]
+    pub(super) watch: Watch,
+    pub(super) frozen: Vec<FrozenReplica>,
     pub(super) model: String,
     pub(super) structures: String,
     #[serde(with = "BackendName")]
@@ -63,4 +66,75 @@ enum FilterName {
 enum PrecisionName {
     F32,
     Mixed,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Watch", deny_unknown_fields)]
+struct WatchName {
+    #[serde(with = "limit")]
+    max_force: f64,
+    #[serde(with = "limit")]
+    max_kinetic: f64,
+    #[serde(with = "limit")]
+    max_stretch: f64,
+    #[serde(with = "OnBlowUpName")]
+    on_blow_up: OnBlowUp,
+}
+
+/// JSON has no infinite numbers: an infinite limit is `null`.
+mod limit {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(limit: &f64, to: S) -> Result<S::Ok, S::Error> {
+        limit.is_finite().then_some(*limit).serialize(to)
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<f64, D::Error> {
+        Ok(Option::deserialize(from)?.unwrap_or(f64::INFINITY))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "OnBlowUp", rename_all = "snake_case")]
+enum OnBlowUpName {
+    Stop,
+    Freeze,
+}
+
+/// A frozen replica.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FrozenReplica {
+    replica: usize,
+    step: u64,
+    bead: u32,
+    #[serde(with = "ReasonName")]
+    reason: Reason,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Reason", rename_all = "snake_case")]
+enum ReasonName {
+    Position,
+    Force,
+    Kinetic,
+    Stretch,
+}
+
+/// The entries of frozen replicas.
+pub(super) fn entries(frozen: &BTreeMap<usize, Frozen>) -> Vec<FrozenReplica> {
+    let entry = |(replica, frozen): (&usize, &Frozen)| {
+        let (replica, Frozen { step, bead, reason }) = (*replica, *frozen);
+        FrozenReplica { replica, step, bead, reason }
+    };
+    frozen.iter().map(entry).collect()
+}
+
+/// The frozen replicas of entries.
+pub(super) fn frozen(entries: &[FrozenReplica]) -> BTreeMap<usize, Frozen> {
+    let of_entry = |entry: &FrozenReplica| {
+        let FrozenReplica { replica, step, bead, reason } = *entry;
+        (replica, Frozen { step, bead, reason })
+    };
+    entries.iter().map(of_entry).collect()
 }

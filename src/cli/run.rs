@@ -2,6 +2,7 @@
 
 mod drive;
 mod exchange;
+mod limits;
 mod plan;
 mod resume;
 
@@ -20,6 +21,7 @@ use flashschnet::{Error, Result, units};
 
 use self::drive::{Drive, log_warnings};
 use self::exchange::{ExchangeOptions, temperatures};
+use self::limits::LimitOptions;
 use self::plan::{Limits, Plan};
 use self::resume::{Again, resume};
 use super::backend::BackendOptions;
@@ -39,6 +41,10 @@ use super::tell::tell;
 /// the structure has none, random velocities for its temperature. A frame is saved after every save
 /// interval and at the end of the run; the start is not saved. All files have the same frames, also
 /// after an error such as a full disk.
+///
+/// Every step tests the forces, kinetic energies and bonds of each replica. A replica that exceeds a
+/// limit freezes at that step, and its trajectory ends with its last good frame. The message has the
+/// step, the bead, and the term with the largest force.
 ///
 /// Ctrl-C, or one of the signals SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 and SIGXCPU, stops the run
 /// within about a second, or within one step if that is longer. The run writes a checkpoint, the
@@ -103,6 +109,8 @@ pub(super) struct Run {
     /// killed leaves one, and its frames do not count.
     #[arg(long)]
     npy: bool,
+    #[command(flatten)]
+    blow_ups: LimitOptions,
     /// Steps between checkpoints [default: a checkpoint every ten minutes]. There is always one at
     /// the start and one at the end
     #[arg(long, value_parser = whole::<u64, 1>, value_name = "N")]
@@ -113,7 +121,7 @@ pub(super) struct Run {
 }
 
 /// The options that a run takes from its checkpoint.
-const SETTINGS: [&str; 19] = [
+const SETTINGS: [&str; 23] = [
     "replicas",
     "integrator",
     "dt",
@@ -124,6 +132,10 @@ const SETTINGS: [&str; 19] = [
     "first_replica",
     "output",
     "npy",
+    "on_blow_up",
+    "max_force",
+    "max_kinetic",
+    "max_stretch",
     "precision",
     "portable",
     "filter",
@@ -250,6 +262,7 @@ impl Run {
         let friction = self.friction;
         Ok(Settings {
             exchange: None,
+            watch: self.blow_ups.watch(),
             n_replicas: self.replicas.unwrap_or(64),
             integrator: match self.integrator {
                 IntegratorName::Langevin => Integrator::Langevin { friction },
@@ -327,6 +340,7 @@ impl Run {
         let Plan { steps, save_interval, .. } = plan;
         output.log(format!("steps: {steps}, a frame every {save_interval} and at the end"))?;
         output.log(format!("seed: {}", self.seed))?;
+        output.log(format!("limits: {}", self.blow_ups))?;
         log_warnings(output)
     }
 }

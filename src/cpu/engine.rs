@@ -14,8 +14,8 @@ use super::neighbor::Candidates;
 use super::network::{Network, Workspace};
 use super::prior::Sums;
 use crate::engine::{
-    Dynamics, Engine, Evaluation, Exchange, FARTHEST, Filter, Integrator, Memory, Probe, Reading,
-    State, Terms, Trace, Wanted, check_positions, origins,
+    Dynamics, Engine, Evaluation, Exchange, Filter, Integrator, Memory, Probe, Reading, State,
+    Terms, Trace, Wanted, check_positions, end_step, hold, origins, watch_bonds,
 };
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;
@@ -36,7 +36,7 @@ pub struct Cpu {
     network: Option<Network>,
     dynamics: Dynamics,
     state: State,
-    /// The state before a step, which is restored if the step fails.
+    /// The state before a step. Beads that may not move stay there, and all beads if the step fails.
     before: State,
     external: Option<Vec<[f64; 3]>>,
     noise: Vec<[f64; 3]>,
@@ -46,7 +46,6 @@ pub struct Cpu {
     is_current: bool,
     /// The forces of `total` plus the external forces.
     forces: Vec<[f64; 3]>,
-    last_good: u64,
     trace: Trace,
     /// Workspaces not in use.
     idle: Mutex<Vec<Workspace>>,
@@ -121,7 +120,6 @@ impl Cpu {
             total: Evaluation::default(),
             is_current: false,
             forces: zero,
-            last_good: 0,
             trace: Trace::default(),
             idle: Mutex::default(),
             system,
@@ -241,9 +239,11 @@ impl Cpu {
         }
     }
 
-    /// Makes `total` and `forces` current. `total` is computed once per state.
-    fn update(&mut self) -> Result<()> {
+    /// Makes `total` and `forces` current. `total` is computed once per state. `step` is the number
+    /// of steps done when the present step ends.
+    fn update(&mut self, step: u64) -> Result<()> {
         if !self.is_current {
+            watch_bonds(&self.system, &self.dynamics.watch, step, &mut self.state);
             let mut total = std::mem::take(&mut self.total);
             let found = self.evaluate_terms(Terms::Total, true, &mut total);
             self.total = total;
@@ -260,17 +260,19 @@ impl Cpu {
 
     /// Does one step with the random numbers in `self.noise`. An error leaves the state unchanged.
     fn step(&mut self) -> Result<()> {
-        self.update()?;
-        let Cpu { system, dynamics, state, forces, noise, .. } = self;
-        let (integrator, dt) = (dynamics.integrator, dynamics.dt);
-        self.before.clone_from(state);
-        integrate::begin(system, integrator, dt, forces, noise, state);
+        let step = self.state.step;
+        self.update(step)?;
+        let Cpu { system, dynamics, before, state, forces, noise, .. } = self;
+        before.clone_from(state);
+        integrate::begin(system, dynamics.integrator, dynamics.dt, forces, noise, state);
+        hold(system, before, state);
         self.is_current = false;
-        if let Err(error) = self.update() {
+        if let Err(error) = self.update(step + 1) {
             std::mem::swap(&mut self.state, &mut self.before);
             return Err(error);
         }
-        integrate::end(&self.system, integrator, dt, &self.forces, &mut self.state);
+        let Cpu { system, dynamics, state, forces, total, .. } = self;
+        end_step(system, dynamics, forces, |i| total.bead_energy[i], state);
         Ok(())
     }
 
@@ -289,27 +291,11 @@ impl Cpu {
 }
 
 impl Cpu {
-    /// Fails if a coordinate or velocity is not finite, or a coordinate is beyond [`FARTHEST`].
-    fn check(&self) -> Result<()> {
-        let State { positions, velocities, step, .. } = &self.state;
-        let finite = |v: &[f64; 3]| v.iter().all(|x| x.is_finite());
-        let near = |v: &[f64; 3]| v.iter().all(|x| x.abs() <= FARTHEST);
-        for bead in 0..positions.len() {
-            let what = match finite(&positions[bead]) && finite(&velocities[bead]) {
-                true if near(&positions[bead]) => continue,
-                true => format!("a coordinate is beyond {FARTHEST} Å"),
-                false => "a coordinate or velocity is not finite".to_owned(),
-            };
-            let r = self.system.first_bead.partition_point(|start| *start <= bead) - 1;
-            let (replica, first_step) = (self.replica_id(r), self.last_good);
-            return Err(Error::BlowUp { replica, first_step, last_step: *step, what });
-        }
-        Ok(())
-    }
-
     fn evaluation(&mut self, terms: Terms, with_forces: bool) -> Result<Evaluation> {
+        let step = self.state.step;
+        watch_bonds(&self.system, &self.dynamics.watch, step, &mut self.state);
         if terms == Terms::Total && with_forces {
-            self.update()?;
+            self.update(step)?;
         }
         if terms == Terms::Total && self.is_current {
             return Ok(self.total.clone());
@@ -328,7 +314,7 @@ impl Engine for Cpu {
     fn set_state(&mut self, state: &State) -> Result<()> {
         self.dynamics.check_state(&self.system, state)?;
         self.trace = Trace::default();
-        (self.is_current, self.last_good) = (false, state.step);
+        self.is_current = false;
         self.state.clone_from(state);
         Ok(())
     }
@@ -337,7 +323,8 @@ impl Engine for Cpu {
         check_positions(&self.system, positions)?;
         self.state.positions.copy_from_slice(positions);
         self.state.origins = origins(&self.system, positions);
-        (self.is_current, self.last_good) = (false, self.state.step);
+        self.state.frozen.clear();
+        self.is_current = false;
         Ok(())
     }
 
@@ -364,13 +351,11 @@ impl Engine for Cpu {
     }
 
     fn read(&mut self, wanted: Wanted) -> Result<Reading> {
-        self.check()?;
         let mut evaluation = Evaluation::default();
         if let Some(terms) = wanted.energies {
             terms.check(&self.system)?;
             evaluation = self.evaluation(terms, wanted.forces)?;
         }
-        self.last_good = self.state.step;
         Ok(Reading::on_host(wanted, &self.state, evaluation, &mut self.trace))
     }
 

@@ -1,4 +1,5 @@
-//! The integrators in f64: one pass over the beads before the force evaluation, and one after it.
+//! The integrators in f64: one pass over the beads before the force evaluation. All engines in host
+//! memory share the pass after it, `engine::end_step`.
 
 use rayon::prelude::*;
 
@@ -71,26 +72,4 @@ pub(super) fn begin(
             }
         }
     }
-}
-
-/// The part of a step after the force evaluation.
-pub(super) fn end(
-    system: &System,
-    integrator: Integrator,
-    dt: f64,
-    forces: &[[f64; 3]],
-    state: &mut State,
-) {
-    if integrator.has_velocities() {
-        for r in 0..system.n_replicas() {
-            let beads = system.beads(r);
-            let moved = state.velocities[beads.clone()].iter_mut().zip(&forces[beads]);
-            for ((v, force), mass) in moved.zip(&system.molecule(r).masses) {
-                for (v, force) in v.iter_mut().zip(force) {
-                    *v += 0.5 * dt / mass * force;
-                }
-            }
-        }
-    }
-    state.step += 1;
 }

@@ -166,6 +166,7 @@ impl Pair {
         for step in looks {
             let [a, b] = self.both(|engine| {
                 engine.advance(step - done)?;
+                engine.settle()?;
                 engine.state()
             })?;
             done = step;

@@ -2,6 +2,7 @@
 
 use super::ladder::{Exchange, Exchanged};
 use super::state::{State, check_count};
+use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::system::System;
 
@@ -83,15 +84,17 @@ pub struct Dynamics {
     pub replica_ids: Vec<u32>,
     /// The ladders whose states the replicas exchange, if there are any.
     pub exchange: Option<Exchange>,
+    /// The limits of a replica.
+    pub watch: Watch,
 }
 
 impl Dynamics {
-    /// Dynamics for an engine that only evaluates: overdamped, which needs no masses, and replicas
-    /// numbered from 0.
+    /// Dynamics for an engine that only evaluates: overdamped, which needs no masses, replicas
+    /// numbered from 0, and no limits.
     pub fn none(system: &System) -> Self {
         let replica_ids = (0..system.n_replicas() as u32).collect();
         let integrator = Integrator::Overdamped { friction: 1.0 };
-        Dynamics { integrator, dt: 0.001, seed: 0, replica_ids, exchange: None }
+        Dynamics { integrator, dt: 0.001, seed: 0, replica_ids, exchange: None, watch: Watch::OFF }
     }
 
     /// Checks counts and ranges, and that the beads have masses if the integrator needs them.
@@ -131,6 +134,7 @@ impl Dynamics {
             return Err(Error::invalid("masses", found, expected));
         }
         check_count("replica_ids", self.replica_ids.len(), system.n_replicas())?;
+        self.watch.check()?;
         let Some(exchange) = &self.exchange else { return Ok(()) };
         // The others do not sample exp(−β E).
         match self.integrator {

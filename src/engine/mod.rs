@@ -3,17 +3,24 @@
 mod dynamics;
 mod equalize;
 mod exchange;
+mod guard;
 mod ladder;
 mod numerics;
 mod state;
+mod watch;
+
+use std::collections::BTreeMap;
 
 pub use self::dynamics::{Dynamics, Integrator};
 pub use self::exchange::TRACE;
 pub(crate) use self::exchange::{Trace, check_given, exchange};
+pub(crate) use self::guard::{end_step, hold, watch_bonds};
 pub use self::ladder::{Exchange, Exchanged, Ladder, MOST_STATES, Mixing, NO_LABEL, geometric};
 pub use self::numerics::{Filter, Numerics, Precision};
 pub(crate) use self::state::check_positions;
 pub use self::state::{FARTHEST, RECENTER, State, origins};
+pub(crate) use self::watch::bonds;
+pub use self::watch::{Frozen, LEAST_REST, OnBlowUp, Reason, Watch};
 use crate::error::{Error, Result};
 use crate::system::System;
 
@@ -54,7 +61,7 @@ impl Terms {
 /// Energies and forces of all replicas.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Evaluation {
-    /// Potential energy, kcal/mol, `[n_replicas]`.
+    /// Potential energy, kcal/mol, `[n_replicas]`; NaN for a frozen replica.
     pub energy: Vec<f64>,
     /// Forces, kcal/mol/Å, `[n_beads]` over all replicas. They are the exact negative gradient of
     /// `energy`, except in [`Precision::Mixed`].
@@ -119,6 +126,8 @@ pub struct Wanted {
 pub struct Reading {
     /// Steps done.
     pub step: u64,
+    /// The frozen replicas, as in [`State::frozen`].
+    pub frozen: BTreeMap<usize, Frozen>,
     /// The state, if wanted.
     pub state: Option<State>,
     /// Energies, forces and energies of beads, each if wanted, else empty. External forces are not
@@ -137,12 +146,14 @@ impl Reading {
         evaluation: Evaluation,
         trace: &mut Trace,
     ) -> Self {
+        let energy = state.without_frozen(evaluation.energy);
         let evaluation = match wanted.forces {
-            true => evaluation,
-            false => Evaluation { energy: evaluation.energy, ..Evaluation::default() },
+            true => Evaluation { energy, ..evaluation },
+            false => Evaluation { energy, ..Evaluation::default() },
         };
         Reading {
             step: state.step,
+            frozen: state.frozen.clone(),
             state: wanted.state.then(|| state.clone()),
             evaluation,
             trace: if wanted.trace { trace.take() } else { Vec::new() },
@@ -165,6 +176,11 @@ impl<T: ?Sized> Shared for T {}
 ///
 /// A caller sets the state or the positions first. [`Engine::read`] waits for the device, so errors
 /// of earlier calls may appear there.
+///
+/// A replica that exceeds a limit of [`Dynamics::watch`] freezes at the end of that step. Bonds are
+/// tested whenever forces are computed, so those of a state that was set are tested before its
+/// first step. Then the replica keeps its positions, velocities and temperature, exchanges nothing,
+/// and has the energy NaN. That is no error: [`Reading::frozen`] tells it.
 pub trait Engine: std::fmt::Debug + Shared {
     /// A description of the device.
     fn device(&self) -> String;
@@ -175,7 +191,8 @@ pub trait Engine: std::fmt::Debug + Shared {
     /// [`Error::Invalid`] if a count is wrong or a number is out of range.
     fn set_state(&mut self, state: &State) -> Result<()>;
 
-    /// Replaces the positions, Å, `[n_beads]`. Velocities, temperatures and the step stay.
+    /// Replaces the positions, Å, `[n_beads]`. Velocities, temperatures and the step stay. Frozen
+    /// replicas move again.
     ///
     /// # Errors
     /// See [`Engine::set_state`].
@@ -209,10 +226,8 @@ pub trait Engine: std::fmt::Debug + Shared {
     /// Waits for the device and reads the wanted parts of the present state.
     ///
     /// # Errors
-    /// [`Error::BlowUp`] if a coordinate was not finite or farther than [`FARTHEST`] from 0 since
-    /// the last good state, [`Error::TooManyNeighbors`] if a bead had more neighbors than the model
-    /// allows, [`Error::Invalid`] for a term that the model does not have, and errors of the
-    /// device.
+    /// [`Error::TooManyNeighbors`] if a bead had more neighbors than the model allows,
+    /// [`Error::Invalid`] for a term that the model does not have, and errors of the device.
     fn read(&mut self, wanted: Wanted) -> Result<Reading>;
 
     /// The memory that is used on the device.
@@ -224,9 +239,14 @@ pub trait Engine: std::fmt::Debug + Shared {
     /// Waits for the device and returns the number of steps done.
     ///
     /// # Errors
-    /// See [`Engine::read`].
+    /// [`Error::BlowUp`] if a replica is frozen, with its number counted from 0; see also
+    /// [`Engine::read`].
     fn settle(&mut self) -> Result<u64> {
-        Ok(self.read(Wanted::default())?.step)
+        let reading = self.read(Wanted::default())?;
+        match reading.frozen.first_key_value() {
+            Some((r, frozen)) => Err(frozen.error(*r as u32)),
+            None => Ok(reading.step),
+        }
     }
 
     /// The present state.

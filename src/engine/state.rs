@@ -1,6 +1,9 @@
 //! The state of all replicas.
 
+use std::collections::BTreeMap;
+
 use super::ladder::Exchanged;
+use super::watch::Frozen;
 use crate::error::{Error, Result};
 use crate::sanity::check_overlaps;
 use crate::structure::check_vectors;
@@ -24,6 +27,8 @@ pub struct State {
     pub step: u64,
     /// The labels of the replicas and the counts of the exchanges; empty without exchange.
     pub exchanged: Exchanged,
+    /// The replicas that are frozen, by their numbers in the system.
+    pub frozen: BTreeMap<usize, Frozen>,
 }
 
 /// The largest absolute value of a coordinate, Å. Up to here f64 holds the sum of an origin and the
@@ -40,7 +45,7 @@ impl State {
         let velocities = vec![[0.0; 3]; positions.len()];
         let beta = vec![1.0; system.n_replicas()];
         let origins = origins(system, &positions);
-        State { positions, velocities, origins, beta, step: 0, exchanged: Exchanged::default() }
+        State { positions, velocities, origins, beta, ..State::default() }
     }
 
     /// Checks counts and ranges.
@@ -61,10 +66,41 @@ impl State {
         }
         // Devices hold kT in f32.
         let is_temperature = |beta: &f64| *beta > 0.0 && ((1.0 / beta) as f32).is_normal();
-        match self.beta.iter().find(|beta| !is_temperature(beta)) {
-            Some(beta) => Err(Error::invalid("beta", beta, "a finite inverse temperature > 0")),
+        if let Some(beta) = self.beta.iter().find(|beta| !is_temperature(beta)) {
+            return Err(Error::invalid("beta", beta, "a finite inverse temperature > 0"));
+        }
+        let is_known = |(r, frozen): &(&usize, &Frozen)| {
+            let known = **r < n_replicas && (frozen.bead as usize) < system.beads(**r).len();
+            known && frozen.step <= self.step
+        };
+        match self.frozen.iter().find(|entry| !is_known(entry)) {
+            Some((r, frozen)) => {
+                let expected = "replicas with beads of the system, and steps that are done";
+                Err(Error::invalid(format!("frozen[{r}]"), format!("{frozen:?}"), expected))
+            }
             None => Ok(()),
         }
+    }
+
+    /// Whether replica `r` is frozen.
+    pub fn is_frozen(&self, r: usize) -> bool {
+        self.frozen.contains_key(&r)
+    }
+
+    /// Freezes replica `r`, unless it froze at an earlier step.
+    pub(super) fn freeze(&mut self, r: usize, frozen: Frozen) {
+        let known = self.frozen.entry(r).or_insert(frozen);
+        *known = frozen.min(*known);
+    }
+
+    /// Replaces the energies of frozen replicas by NaN, so that they take no part in exchanges.
+    pub(crate) fn without_frozen(&self, mut energies: Vec<f64>) -> Vec<f64> {
+        for r in self.frozen.keys() {
+            if let Some(energy) = energies.get_mut(*r) {
+                *energy = f64::NAN;
+            }
+        }
+        energies
     }
 }
 

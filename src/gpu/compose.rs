@@ -34,7 +34,7 @@ macro_rules! kernels {
 pub const KERNELS: &[(&str, &str)] = kernels!(".wgsl");
 
 const LIBRARY: &[(&str, &str)] = files!("lib/", ".wgsl":
-    "params", "math", "separation", "activation", "radial", "random", "wide", "dense",
+    "params", "walker", "math", "separation", "activation", "radial", "random", "wide", "dense",
     "dense_matrix", "row", "edge", "edge_share",
     "filter_table", "filter_table_read", "filter_table_read_half", "stored", "stored_half",
     "stored_f16", "weight", "weight_norm", "near", "matrix", "matrix_turned", "matrix_emulated",
@@ -119,7 +119,7 @@ fn assemble(
 const CUDA_KERNELS: &[(&str, &str)] = kernels!(".cu");
 
 const CUDA_LIBRARY: &[(&str, &str)] = files!("lib/", ".cuh":
-    "vector", "params", "math", "separation", "activation", "radial", "random", "wide", "dense",
+    "vector", "params", "walker", "math", "separation", "activation", "radial", "random", "wide", "dense",
     "dense_matrix", "row", "edge", "edge_share", "filter_table", "filter_table_read",
     "filter_table_read_half", "stored", "stored_half", "stored_f16", "weight", "weight_norm", "near",
     "matrix",

@@ -3,8 +3,11 @@
 mod evaluation;
 mod exchange;
 mod fit;
+mod grow;
 mod probe;
 mod submit;
+
+use std::collections::BTreeMap;
 
 use self::evaluation::Evaluations;
 use self::fit::{check_fit, with_fit};
@@ -16,14 +19,13 @@ use super::integrate::{self, Ends, Integration};
 use super::kernel::record;
 use super::neighbors::Neighbors;
 use super::network::Network;
-use super::params::{NOT_FINITE, Params, Position, Status};
+use super::params::{Params, Status, Walker};
 use super::priors::Priors;
 use super::state::{ReplicaState, bare_params};
 use super::step::Step;
 use super::tuning::LOOK_STEPS;
-use crate::crowd;
 use crate::engine::{
-    Dynamics, Engine, Exchange, FARTHEST, Memory, Numerics, Probe, Reading, State, Wanted,
+    Dynamics, Engine, Exchange, Frozen, Memory, Numerics, Probe, Reading, State, Wanted,
     check_positions,
 };
 use crate::error::{Error, Result};
@@ -53,8 +55,6 @@ pub struct GpuEngine {
     step_count: u64,
     /// How many of these steps the host has not checked yet.
     pending: u64,
-    /// Steps done at the last status without errors.
-    last_good: u64,
     /// The latest submission of steps, if the host has not waited for it.
     earlier: Option<Box<dyn Submission>>,
     steps_per_submission: u64,
@@ -117,7 +117,6 @@ impl GpuEngine {
             params,
             step_count: 0,
             pending: 0,
-            last_good: 0,
             earlier: None,
             steps_per_submission: 1,
             evaluations: Evaluations::default(),
@@ -154,22 +153,6 @@ impl GpuEngine {
         Ok(())
     }
 
-    /// Grows the neighbor lists. Frees the old lists first, because both may not fit on the device.
-    fn grow(&mut self, status: &[Status]) -> Result<()> {
-        (self.step, self.earlier) = (None, None);
-        self.neighbors.shrink();
-        self.network.iter_mut().for_each(Network::shrink);
-        self.device.api.release();
-        let replicas = self.system.n_replicas();
-        let grown = self.neighbors.grow(&self.device, status).and_then(|()| {
-            let n_edges = self.neighbors.n_edges();
-            self.network.iter_mut().try_for_each(|network| network.grow(&self.device, n_edges))
-        });
-        grown.map_err(|error| with_fit(error, replicas))?;
-        self.write_params(Params { capacity: self.neighbors.capacity() as u32, ..self.params })?;
-        self.make_step()
-    }
-
     /// Copies the state, so that steps can be repeated from it, unless some are pending.
     fn keep(&mut self) -> Result<()> {
         if !self.has_pending() {
@@ -194,44 +177,11 @@ impl GpuEngine {
         }
         self.nothing_pending();
         self.check(status)?;
-        self.last_good = self.step_count;
         Ok(false)
     }
 
-    /// The error of a bead with too many neighbors, if a list that cannot grow has one. Beads that
-    /// moved since the list overflowed are not searched.
-    fn crowded(&self, status: &[Status]) -> Option<Error> {
-        let schnet = self.system.schnet.as_ref().filter(|_| !self.has_pending())?;
-        let r = status.iter().position(|status| status.overflow > 0)?;
-        let positions = self.state.position().read(&self.device).ok()?;
-        let positions: Vec<_> =
-            positions[self.system.beads(r)].iter().map(Position::in_f64).collect();
-        let limit = schnet.max_num_neighbors;
-        match crowd::too_many_neighbors(&positions, schnet.neighbor_radius(), limit)? {
-            Error::TooManyNeighbors { bead, found, limit, .. } => Some(Error::TooManyNeighbors {
-                replica: self.dynamics.replica_ids[r],
-                bead,
-                found,
-                limit,
-            }),
-            other => Some(other),
-        }
-    }
-
-    /// Fails if a replica has a broken coordinate or a bead with too many neighbors.
+    /// Fails if a replica has a bead with too many neighbors.
     fn check(&self, status: &[Status]) -> Result<()> {
-        if let Some(r) = status.iter().position(|status| status.broken > 0) {
-            let what = match status[r].broken & NOT_FINITE {
-                0 => format!("a coordinate is beyond {FARTHEST} Å"),
-                _ => "a coordinate is not finite".to_owned(),
-            };
-            return Err(Error::BlowUp {
-                replica: self.dynamics.replica_ids[r],
-                first_step: self.last_good,
-                last_step: status[r].broken_step(),
-                what,
-            });
-        }
         let limit = self.system.schnet.as_ref().and_then(|schnet| schnet.max_num_neighbors);
         let crowds = status.iter().enumerate().filter_map(|(r, status)| Some((r, status.crowd()?)));
         match (limit, crowds.min()) {
@@ -274,12 +224,15 @@ impl GpuEngine {
         if self.has_pending() {
             self.look()?;
         }
+        if self.exchanges.is_some() {
+            self.state.read_temperatures(&self.device)?;
+        }
         self.state.move_to(&self.device, &self.system, positions)?;
         self.state_was_set(self.step_count)
     }
 
     fn state_was_set(&mut self, step: u64) -> Result<()> {
-        (self.step_count, self.last_good) = (step, step);
+        self.step_count = step;
         self.nothing_pending();
         self.evaluations.none_valid();
         self.neighbors.reset(&self.device)
@@ -365,6 +318,7 @@ impl Engine for GpuEngine {
                 record(&mut *fetch.commands, plan.dispatches(self.step()?));
             }
             let status = fetch.add(&self.neighbors.status);
+            let walkers = fetch.add(self.state.walker());
             let state = wanted.state.then(|| self.state.fetch(&mut fetch));
             let exchanges = self.exchanges.as_ref();
             let exchanged = exchanges.map(|exchanges| exchanges.fetch(&mut fetch, wanted));
@@ -376,8 +330,13 @@ impl Engine for GpuEngine {
             if self.settle_with(&found.take(status))? {
                 continue;
             }
-            let mut reading = Reading { step: self.step_count, ..Reading::default() };
-            reading.state = state.map(|slots| self.state.fetched(&found, slots));
+            let (step, walkers) = (self.step_count, found.take(walkers));
+            let mut reading =
+                Reading { step, frozen: frozen(&walkers, step), ..Reading::default() };
+            reading.state = state.map(|slots| State {
+                frozen: reading.frozen.clone(),
+                ..self.state.fetched(&found, slots, &walkers)
+            });
             if let (Some(exchanges), Some(slots)) = (&mut self.exchanges, exchanged) {
                 exchanges.fetched(&found, slots, &mut reading);
             }
@@ -397,4 +356,10 @@ impl Engine for GpuEngine {
     fn probe(&mut self) -> &mut dyn Probe {
         self
     }
+}
+
+/// The frozen replicas after `step` steps.
+fn frozen(walkers: &[Walker], step: u64) -> BTreeMap<usize, Frozen> {
+    let of_replica = |(r, walker): (usize, &Walker)| Some((r, walker.frozen(step)?));
+    walkers.iter().enumerate().filter_map(of_replica).collect()
 }

@@ -6,7 +6,7 @@ use super::device::Device;
 use super::kernel::{Dispatch, Kernel};
 use super::params::{Params, integrator, words};
 use super::state::{ReplicaState, vec4s};
-use crate::engine::{Dynamics, Integrator};
+use crate::engine::{Dynamics, FARTHEST, Integrator};
 use crate::error::Result;
 
 /// The buffer for given noise.
@@ -44,8 +44,16 @@ pub(super) fn params(dynamics: &Dynamics, params: Params) -> Params {
         // From the rounded keep, so that noise and friction balance at the right temperature.
         refresh: (1.0 - f64::from(keep as f32).powi(2)).sqrt() as f32,
         mobility: mobility as f32,
+        max_force2: limit(dynamics.watch.max_force.powi(2)),
+        max_kinetic: limit(dynamics.watch.max_kinetic),
+        max_stretch: limit(dynamics.watch.max_stretch),
         ..params
     }
+}
+
+/// A limit in f32. Shaders may assume that no number is infinite.
+fn limit(x: f64) -> f32 {
+    x.min(f64::from(f32::MAX)) as f32
 }
 
 impl Integration {
@@ -78,7 +86,8 @@ impl Integration {
         drawn: bool,
     ) -> Result<Ends> {
         let scope = state.scope().with("xi", &self.xi);
-        let begin = Kernel::new(device, "integrate_begin", &[("DRAWN", Value::Flag(drawn))])?;
+        let constants = [("DRAWN", Value::Flag(drawn)), ("FARTHEST", Value::Real(FARTHEST))];
+        let begin = Kernel::new(device, "integrate_begin", &constants)?;
         let end = Kernel::new(device, "integrate_end", &[])?;
         let n_beads = state.n_beads();
         Ok(Ends {

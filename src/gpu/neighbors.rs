@@ -7,7 +7,7 @@ use super::kernel::{Dispatch, Kernel, Scope, scope};
 use super::params::{Position, Status};
 use super::state::ReplicaState;
 use super::tuning::{SKIN, first_capacity, grown_capacity, neighbor_rows};
-use crate::engine::{FARTHEST, RECENTER};
+use crate::engine::RECENTER;
 use crate::error::{Error, Result};
 use crate::system::System;
 
@@ -103,11 +103,7 @@ impl Neighbors {
         let kernel =
             |name, constants: &[(&'static str, Value)]| Kernel::new(device, name, constants);
         let square = |x: f64| Value::Real(x * x);
-        let of_check = [
-            ("REACH2", square(0.5 * SKIN)),
-            ("RECENTER", Value::Real(RECENTER)),
-            ("FARTHEST", Value::Real(FARTHEST)),
-        ];
+        let of_check = [("REACH2", square(0.5 * SKIN)), ("RECENTER", Value::Real(RECENTER))];
         let check = kernel("neighbor_check", &of_check)?.bind(device, &scope, self.n_replicas)?;
         let mut dispatches = vec![check];
         if let Some(list) = &self.list {
@@ -167,7 +163,7 @@ impl Neighbors {
             log::info!("neighbor list: room for {} edges per replica", list.capacity);
             list.col = Some(col(device, list.capacity, self.n_replicas)?);
         }
-        let cleared = |status: &Status| Status { overflow: 0, broken: 0, crowded: 0, ..*status };
+        let cleared = |status: &Status| Status { overflow: 0, crowded: 0, ..*status };
         self.status.write(device, &status.iter().map(cleared).collect::<Vec<_>>())?;
         self.forget(device)
     }

@@ -3,6 +3,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::engine::{Frozen, Reason};
+
 /// `Params` of shaders/lib/params.wgsl.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
@@ -33,6 +35,12 @@ pub struct Params {
     pub refresh: f32,
     /// dt/friction of overdamped dynamics, mol Å²/kcal.
     pub mobility: f32,
+    /// The square of [`crate::engine::Watch::max_force`], (kcal/mol/Å)².
+    pub max_force2: f32,
+    /// [`crate::engine::Watch::max_kinetic`], k_B T.
+    pub max_kinetic: f32,
+    /// [`crate::engine::Watch::max_stretch`].
+    pub max_stretch: f32,
 }
 
 /// [`Params::term`] for all prior terms.
@@ -139,6 +147,50 @@ pub struct Tuple {
     pub padding: [u32; 3],
 }
 
+/// `Walker` of shaders/lib/walker.wgsl: the state of a replica beside its beads.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
+pub struct Walker {
+    /// Å.
+    pub origin: [f32; 3],
+    /// k_B T, kcal/mol.
+    pub kt: f32,
+    /// 8 bead + [`Reason`] of the lowest bead that exceeded a limit, or [`NO_ALARM`].
+    pub alarm: u32,
+    /// The number of steps done when the replica froze, plus 1, low word; 0 before the next step
+    /// has begun.
+    pub frozen_low: u32,
+    /// High word.
+    pub frozen_high: u32,
+    /// A struct with a vector of three words has a size in whole 16 bytes.
+    pub padding: u32,
+}
+
+/// [`Walker::alarm`] of a replica that moves.
+pub const NO_ALARM: u32 = u32::MAX;
+
+/// The reasons of an alarm in the order of their numbers on a device.
+pub const REASONS: [Reason; 4] =
+    [Reason::Position, Reason::Force, Reason::Kinetic, Reason::Stretch];
+
+impl Walker {
+    /// A replica that moves, or is frozen.
+    pub fn new(origin: [f64; 3], kt: f32, frozen: Option<&Frozen>) -> Self {
+        let [frozen_low, frozen_high] = words(frozen.map_or(0, |frozen| frozen.step + 1));
+        let alarm = frozen.map_or(NO_ALARM, |frozen| 8 * frozen.bead + frozen.reason as u32);
+        let origin = origin.map(|x| x as f32);
+        Walker { origin, kt, alarm, frozen_low, frozen_high, padding: 0 }
+    }
+
+    /// When and why the replica froze, if it is frozen. `step` is the number of steps done.
+    pub fn frozen(&self, step: u64) -> Option<Frozen> {
+        let (bead, reason) = (self.alarm / 8, REASONS[self.alarm as usize % 8 % REASONS.len()]);
+        let at = wide([self.frozen_low, self.frozen_high]);
+        let step = if at == 0 { step } else { at - 1 };
+        (self.alarm != NO_ALARM).then_some(Frozen { step, bead, reason })
+    }
+}
+
 /// `Rung` of shaders/exchange.wgsl: a state of a ladder.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
@@ -199,18 +251,9 @@ pub struct Status {
     pub overflow: u32,
     /// The lowest bead with too many neighbors, and their excess: see [`Status::crowd`].
     pub crowded: u32,
-    /// The bits [`NOT_FINITE`] and [`TOO_FAR`] when one of them was first seen, else 0.
-    pub broken: u32,
-    /// Steps done before `broken` was set, low and high word.
-    pub broken_at: [u32; 2],
     /// Number of rebuilds of the neighbor list, low and high word.
     pub builds: [u32; 2],
 }
-
-/// A coordinate is not finite.
-pub const NOT_FINITE: u32 = 1;
-/// A coordinate is farther than [`crate::engine::FARTHEST`] from 0.
-pub const TOO_FAR: u32 = 2;
 
 impl Status {
     /// The number within the replica of the lowest bead with too many neighbors, and their excess
@@ -218,11 +261,6 @@ impl Status {
     pub fn crowd(&self) -> Option<(u32, u32)> {
         let (bead, excess) = (0xff_ffff - (self.crowded >> 8), self.crowded & 0xff);
         (excess > 0).then_some((bead, excess))
-    }
-
-    /// The step in which the replica was first seen to be broken, counted from 1.
-    pub fn broken_step(&self) -> u64 {
-        wide(self.broken_at) + 1
     }
 
     /// Number of rebuilds of the neighbor list.

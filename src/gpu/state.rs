@@ -1,11 +1,13 @@
 //! The state of all replicas on the device, and a copy from which steps can be repeated.
 
+use std::collections::BTreeMap;
+
 use super::api::Commands;
 use super::buffer::{Buffer, Fetch, Fetched, Slot};
 use super::device::Device;
 use super::kernel::{Dispatch, Kernel, Scope, scope};
-use super::params::{ALL_TERMS, Bead, FAST, GRID, Params, Position, SLOW, wide, words};
-use crate::engine::{Exchanged, State, origins};
+use super::params::{ALL_TERMS, Bead, FAST, GRID, Params, Position, SLOW, Walker, wide, words};
+use crate::engine::{Frozen, State, origins};
 use crate::error::Result;
 use crate::system::System;
 
@@ -29,6 +31,8 @@ pub(super) struct ReplicaState {
     classes: Vec<f32>,
     inverse_masses: Vec<f32>,
     first_bead: Vec<usize>,
+    /// k_B T of each replica when it was last written or read, kcal/mol.
+    kt: Vec<f32>,
 }
 
 /// The whole [`State`] but for the part that exchanges change: a run continues from it bit for bit.
@@ -37,10 +41,8 @@ struct Moving {
     position: Buffer<Position>,
     /// xyz: Å/ps; w: 1/mass.
     velocity: Buffer<[f32; 4]>,
-    /// xyz: Å; w: 0. `[n_replicas]`
-    origin: Buffer<[f32; 4]>,
-    /// k_B T, kcal/mol. `[n_replicas]`
-    kt: Buffer<f32>,
+    /// Origins, temperatures and alarms. `[n_replicas]`
+    walker: Buffer<Walker>,
     /// Steps done, low and high word.
     step_count: Buffer<u32>,
 }
@@ -49,8 +51,6 @@ struct Moving {
 pub(super) struct StateSlots {
     position: Slot<Position>,
     velocity: Slot<[f32; 4]>,
-    origin: Slot<[f32; 4]>,
-    kt: Slot<f32>,
     step_count: Slot<u32>,
 }
 
@@ -59,18 +59,16 @@ impl Moving {
         Ok(Moving {
             position: Buffer::zeroed(device, "position", n_beads)?,
             velocity: Buffer::zeroed(device, "velocity", n_beads)?,
-            origin: Buffer::zeroed(device, "origin", n_replicas)?,
-            kt: Buffer::zeroed(device, "kt", n_replicas)?,
+            walker: Buffer::zeroed(device, "walker", n_replicas)?,
             step_count: Buffer::zeroed(device, "step_count", 2)?,
         })
     }
 
     fn copy_to(&self, commands: &mut dyn Commands, to: &Moving) {
-        let Moving { position, velocity, origin, kt, step_count } = self;
+        let Moving { position, velocity, walker, step_count } = self;
         position.copy_to(commands, &to.position);
         velocity.copy_to(commands, &to.velocity);
-        origin.copy_to(commands, &to.origin);
-        kt.copy_to(commands, &to.kt);
+        walker.copy_to(commands, &to.walker);
         step_count.copy_to(commands, &to.step_count);
     }
 }
@@ -111,8 +109,10 @@ impl ReplicaState {
             classes,
             inverse_masses: system.masses().iter().map(|mass| (1.0 / mass) as f32).collect(),
             first_bead: system.first_bead.clone(),
+            kt: vec![1.0; n_replicas],
         };
         state.set_velocities(device, &vec![[0.0; 3]; n_beads])?;
+        state.set_walkers(device, &vec![[0.0; 3]; n_replicas], &BTreeMap::new())?;
         Ok(state)
     }
 
@@ -126,7 +126,7 @@ impl ReplicaState {
 
     pub(super) fn scope(&self) -> Scope<'_> {
         scope!(self; params, replica, bead, force, energy)
-            .and(&scope!(self.moving; position, velocity, origin, kt, step_count))
+            .and(&scope!(self.moving; position, velocity, walker, step_count))
     }
 
     /// The kernel that sums the energies of each replica.
@@ -135,22 +135,42 @@ impl ReplicaState {
     }
 
     /// Replaces the state.
-    pub(super) fn set(&self, device: &Device, state: &State) -> Result<()> {
+    pub(super) fn set(&mut self, device: &Device, state: &State) -> Result<()> {
+        self.kt = state.beta.iter().map(|beta| (1.0 / beta) as f32).collect();
         self.set_positions(device, &state.positions, &state.origins)?;
         self.set_velocities(device, &state.velocities)?;
-        let kt: Vec<_> = state.beta.iter().map(|beta| (1.0 / beta) as f32).collect();
-        self.moving.kt.write(device, &kt)?;
+        self.set_walkers(device, &state.origins, &state.frozen)?;
         self.moving.step_count.write(device, &words(state.step))
     }
 
-    /// Replaces the positions, and chooses origins for them.
+    /// Replaces the positions, and chooses origins for them. Frozen replicas move again.
     pub(super) fn move_to(
         &self,
         device: &Device,
         system: &System,
         positions: &[[f64; 3]],
     ) -> Result<()> {
-        self.set_positions(device, positions, &origins(system, positions))
+        let origins = origins(system, positions);
+        self.set_positions(device, positions, &origins)?;
+        self.set_walkers(device, &origins, &BTreeMap::new())
+    }
+
+    /// Reads the temperatures, which exchanges change.
+    pub(super) fn read_temperatures(&mut self, device: &Device) -> Result<()> {
+        let walkers = self.moving.walker.read(device)?;
+        self.kt = walkers.iter().map(|walker| walker.kt).collect();
+        Ok(())
+    }
+
+    fn set_walkers(
+        &self,
+        device: &Device,
+        origins: &[[f64; 3]],
+        frozen: &BTreeMap<usize, Frozen>,
+    ) -> Result<()> {
+        let of_replica = |r| Walker::new(origins[r], self.kt[r], frozen.get(&r));
+        let all: Vec<_> = (0..self.n_replicas()).map(of_replica).collect();
+        self.moving.walker.write(device, &all)
     }
 
     fn set_positions(
@@ -168,31 +188,30 @@ impl ReplicaState {
         };
         let beads = |r: usize| self.first_bead[r]..self.first_bead[r + 1];
         let all = (0..self.n_replicas()).flat_map(|r| beads(r).map(move |i| of_bead(r, i)));
-        self.moving.position.write(device, &all.collect::<Vec<_>>())?;
-        self.moving.origin.write(device, &vec4s(origins))
+        self.moving.position.write(device, &all.collect::<Vec<_>>())
     }
 
     fn set_velocities(&self, device: &Device, velocities: &[[f64; 3]]) -> Result<()> {
-        let of_bead = |(v, inverse_mass): (&[f64; 3], &f32)| vec4(*v, *inverse_mass);
+        // A velocity beyond the range of f32 must not become infinite.
+        let held = |v: f64| v.clamp(f64::from(f32::MIN), f64::from(f32::MAX));
+        let of_bead = |(v, inverse_mass): (&[f64; 3], &f32)| vec4(v.map(held), *inverse_mass);
         let all: Vec<_> = velocities.iter().zip(&self.inverse_masses).map(of_bead).collect();
         self.moving.velocity.write(device, &all)
     }
 
-    /// Adds the state to a read-back.
+    /// Adds the state, but for the walkers, to a read-back.
     pub(super) fn fetch<'a>(&'a self, fetch: &mut Fetch<'a>) -> StateSlots {
-        let Moving { position, velocity, origin, kt, step_count } = &self.moving;
+        let Moving { position, velocity, step_count, .. } = &self.moving;
         StateSlots {
             position: fetch.add(position),
             velocity: fetch.add(velocity),
-            origin: fetch.add(origin),
-            kt: fetch.add(kt),
             step_count: fetch.add(step_count),
         }
     }
 
     /// The state in a read-back.
-    pub(super) fn fetched(&self, found: &Fetched, slots: StateSlots) -> State {
-        let origins = vectors(&found.take(slots.origin));
+    pub(super) fn fetched(&self, found: &Fetched, slots: StateSlots, walkers: &[Walker]) -> State {
+        let origins: Vec<_> = walkers.iter().map(|walker| walker.origin.map(f64::from)).collect();
         let mut positions = Vec::with_capacity(self.n_beads());
         let all = found.take(slots.position);
         for (r, origin) in origins.iter().enumerate() {
@@ -206,9 +225,9 @@ impl ReplicaState {
             positions,
             velocities: vectors(&found.take(slots.velocity)),
             origins,
-            beta: found.take(slots.kt).iter().map(|kt| 1.0 / f64::from(*kt)).collect(),
+            beta: walkers.iter().map(|walker| 1.0 / f64::from(walker.kt)).collect(),
             step: wide([step_count[0], step_count[1]]),
-            exchanged: Exchanged::default(),
+            ..State::default()
         }
     }
 
@@ -220,6 +239,11 @@ impl ReplicaState {
     /// Restores the state from the copy.
     pub(super) fn restore(&self, commands: &mut dyn Commands) {
         self.kept.copy_to(commands, &self.moving);
+    }
+
+    /// Origins, temperatures and alarms.
+    pub(super) fn walker(&self) -> &Buffer<Walker> {
+        &self.moving.walker
     }
 
     /// Positions as kernels see them, for counts on the host.

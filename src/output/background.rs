@@ -1,8 +1,10 @@
 //! Writing on a thread of its own, so that the device does not wait for files.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 use super::folder::Output;
+use crate::engine::Frozen;
 use crate::error::{Error, Result};
 use crate::simulation::Frame;
 
@@ -117,6 +119,7 @@ struct OwnedFrame {
     kinetic: Vec<f64>,
     temperature: Vec<f64>,
     label: Vec<u32>,
+    frozen: BTreeMap<usize, Frozen>,
 }
 
 impl OwnedFrame {
@@ -131,6 +134,7 @@ impl OwnedFrame {
         copy(&mut self.kinetic, frame.kinetic);
         copy(&mut self.temperature, frame.temperature);
         copy(&mut self.label, frame.label);
+        self.frozen.clone_from(frame.frozen);
     }
 
     fn as_frame(&self) -> Frame<'_> {
@@ -143,6 +147,7 @@ impl OwnedFrame {
             kinetic: &self.kinetic,
             temperature: &self.temperature,
             label: &self.label,
+            frozen: &self.frozen,
         }
     }
 }

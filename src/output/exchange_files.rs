@@ -32,6 +32,8 @@ struct Samples {
     u_kn: NpyRows,
     samples: NpyRows,
     n_k: Vec<u64>,
+    /// The states of the samples of the last frame: all but those of frozen replicas.
+    drawn: Vec<usize>,
 }
 
 /// How far the files of replica exchange have come, in bytes.
@@ -72,6 +74,7 @@ impl ExchangeFiles {
                 samples: creation
                     .file(folder.join(rows), |path| NpyRows::create(path, "<i8", SAMPLE))?,
                 n_k: vec![0; n],
+                drawn: Vec::new(),
             });
         }
         let replica_ids = dynamics.replica_ids.clone();
@@ -120,6 +123,7 @@ impl ExchangeFiles {
                 u_kn: NpyRows::resume(&path(names::U_KN), "<f8", axes, of.u_kn)?,
                 samples: NpyRows::resume(&path(names::SAMPLES), "<i8", SAMPLE, of.samples)?,
                 n_k: of.n_k.clone(),
+                drawn: Vec::new(),
             });
         }
         Ok(ExchangeFiles {
@@ -160,12 +164,14 @@ impl ExchangeFiles {
         for ((of, ladder), holders) in
             self.samples.iter_mut().zip(&self.exchange.ladders).zip(holders)
         {
-            let energies = holders.iter().map(|replica| frame.potential[*replica]);
+            let moving = |state: &usize| !frame.frozen.contains_key(&holders[*state]);
+            of.drawn = (0..holders.len()).filter(moving).collect();
+            let energies = of.drawn.iter().map(|state| frame.potential[holders[*state]]);
             of.u_kn.append(energies.flat_map(|energy| {
                 ladder.beta.iter().map(move |beta| (beta * energy).to_le_bytes())
             }))?;
-            let rows = holders.iter().enumerate().flat_map(|(state, replica)| {
-                [u64::from(self.replica_ids[*replica]), state as u64, frame.step]
+            let rows = of.drawn.iter().flat_map(|state| {
+                [u64::from(self.replica_ids[holders[*state]]), *state as u64, frame.step]
             });
             of.samples.append(rows.map(u64::to_le_bytes))?;
         }
@@ -179,7 +185,9 @@ impl ExchangeFiles {
 
     /// Counts the samples of a frame, which were kept.
     pub(super) fn count_samples(&mut self) {
-        self.samples.iter_mut().flat_map(|of| &mut of.n_k).for_each(|n| *n += 1);
+        for of in &mut self.samples {
+            of.drawn.iter().for_each(|state| of.n_k[*state] += 1);
+        }
     }
 
     /// Appends the labels after an exchange.

@@ -3,6 +3,7 @@
 mod follow;
 mod listing;
 
+use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -51,8 +52,9 @@ pub struct OutputOptions {
 /// Until the log is closed, blanks at its end keep room on the disk for the last lines of the run.
 ///
 /// All files have the same frames: a frame that cannot be written to one of them is removed from
-/// the others. On Unix a program that limits the size of its files should ignore SIGXFSZ, so that
-/// the limit is an error and not the end of the process.
+/// the others. While a replica is frozen, it has no frames in its trajectory, no samples, no rows in
+/// `energies.csv`, and NaN in the arrays. On Unix a program that limits the size of its files should
+/// ignore SIGXFSZ, so that the limit is an error and not the end of the process.
 #[derive(Debug)]
 pub struct Output {
     folder: PathBuf,
@@ -307,6 +309,9 @@ impl Output {
         self.trajectories.append()?;
         let mut rows = String::new();
         for (r, replica) in self.replica_ids.iter().enumerate() {
+            if frame.frozen.contains_key(&r) {
+                continue;
+            }
             let _ = write!(rows, "{},{:.6},{replica},", frame.step, frame.time);
             let _ = match frame.label.get(r) {
                 Some(&NO_LABEL) => write!(rows, ","),
@@ -323,10 +328,12 @@ impl Output {
         }
         self.energies.append(rows.as_bytes())?;
         self.exchange.iter_mut().try_for_each(|files| files.append(frame))?;
-        match &mut self.npy {
-            Some(npy) => npy.write(frame.positions, frame.potential, frame.kinetic),
-            None => Ok(()),
+        let Some(npy) = &mut self.npy else { return Ok(()) };
+        let mut positions = Cow::Borrowed(frame.positions);
+        for r in frame.frozen.keys() {
+            positions.to_mut()[self.first_bead[*r]..self.first_bead[r + 1]].fill([f64::NAN; 3]);
         }
+        npy.write(&positions, frame.potential, frame.kinetic)
     }
 
     /// Checks that every file has all frames, and waits until the storage holds them. A checkpoint

@@ -108,7 +108,7 @@ impl Trajectories {
         self.writers.iter().map(XtcWriter::committed).collect()
     }
 
-    /// Encodes a frame for every file.
+    /// Encodes a frame for every file but those of frozen replicas.
     pub(super) fn encode(
         &mut self,
         frame: &Frame,
@@ -121,6 +121,10 @@ impl Trajectories {
                 Source::Walker(replica) => replica,
                 Source::State { ladder, state } => holders[ladder][state],
             };
+            if frame.frozen.contains_key(&replica) {
+                writer.encode_nothing();
+                return Ok(());
+            }
             let positions = &frame.positions[first_bead[replica]..first_bead[replica + 1]];
             writer.encode(frame.step, frame.time, positions)
         })

@@ -2,8 +2,9 @@
 
 use super::{integrate, network, prior};
 use crate::engine::{
-    Dynamics, Engine, Evaluation, Exchange, FARTHEST, Filter, Integrator, KernelTime, Memory,
-    Probe, Reading, State, Terms, Trace, Wanted, check_given, check_positions, exchange, origins,
+    Dynamics, Engine, Evaluation, Exchange, Filter, Integrator, KernelTime, Memory, Probe, Reading,
+    State, Terms, Trace, Wanted, check_given, check_positions, end_step, exchange, hold, origins,
+    watch_bonds,
 };
 use crate::error::{Error, Result};
 use crate::model::FilterTable;
@@ -22,7 +23,6 @@ pub struct Reference {
     external: Vec<[f64; 3]>,
     /// Energies and forces of all terms at the current positions; `None` until they are needed.
     total: Option<Evaluation>,
-    last_good: u64,
     trace: Trace,
 }
 
@@ -40,7 +40,6 @@ impl Reference {
             state: dynamics.at_start(State::at_rest(&system, zero.clone())),
             external: zero,
             total: None,
-            last_good: 0,
             trace: Trace::default(),
             system,
         })
@@ -113,16 +112,18 @@ impl Reference {
         }
     }
 
-    /// Energies and forces of all terms, computed once per state.
-    fn total(&mut self) -> Result<&Evaluation> {
+    /// Energies and forces of all terms, computed once per state. `step` is the number of steps
+    /// done when the present step ends.
+    fn total(&mut self, step: u64) -> Result<&Evaluation> {
         if self.total.is_none() {
+            watch_bonds(&self.system, &self.dynamics.watch, step, &mut self.state);
             self.total = Some(self.evaluate_terms(Terms::Total, true)?);
         }
         Ok(self.total.as_ref().expect("was just computed"))
     }
 
-    fn forces(&mut self) -> Result<Vec<[f64; 3]>> {
-        let mut forces = self.total()?.forces.clone();
+    fn forces(&mut self, step: u64) -> Result<Vec<[f64; 3]>> {
+        let mut forces = self.total(step)?.forces.clone();
         for (force, external) in forces.iter_mut().zip(&self.external) {
             for (force, external) in force.iter_mut().zip(external) {
                 *force += external;
@@ -133,37 +134,25 @@ impl Reference {
 
     fn step(&mut self, noise: &[[f64; 3]]) -> Result<()> {
         let Dynamics { integrator, dt, .. } = self.dynamics;
-        let forces = self.forces()?;
+        let step = self.state.step;
+        let forces = self.forces(step)?;
+        let before = self.state.clone();
         integrate::begin(&self.system, integrator, dt, &forces, noise, &mut self.state);
+        hold(&self.system, &before, &mut self.state);
         self.total = None;
-        let forces = self.forces()?;
-        integrate::end(&self.system, integrator, dt, &forces, &mut self.state);
+        let forces = self.forces(step + 1)?;
+        let energies = self.total(step + 1)?.bead_energy.clone();
+        end_step(&self.system, &self.dynamics, &forces, |i| energies[i], &mut self.state);
         Ok(())
     }
 }
 
 impl Reference {
-    /// Fails if a coordinate or velocity is not finite, or a coordinate is beyond [`FARTHEST`].
-    fn check(&self) -> Result<()> {
-        let State { positions, velocities, step, .. } = &self.state;
-        for r in 0..self.system.n_replicas() {
-            let beads = self.system.beads(r);
-            let vectors = [&positions[beads.clone()], &velocities[beads]];
-            let finite = vectors.iter().all(|v| v.iter().flatten().all(|x| x.is_finite()));
-            let what = match finite {
-                true if vectors[0].iter().flatten().all(|x| x.abs() <= FARTHEST) => continue,
-                true => format!("a coordinate is beyond {FARTHEST} Å"),
-                false => "a coordinate or velocity is not finite".to_owned(),
-            };
-            let (replica, first_step) = (self.replica_id(r), self.last_good);
-            return Err(Error::BlowUp { replica, first_step, last_step: *step, what });
-        }
-        Ok(())
-    }
-
     fn evaluation(&mut self, terms: Terms, with_forces: bool) -> Result<Evaluation> {
+        let step = self.state.step;
+        watch_bonds(&self.system, &self.dynamics.watch, step, &mut self.state);
         match terms {
-            Terms::Total if with_forces => self.total().cloned(),
+            Terms::Total if with_forces => self.total(step).cloned(),
             Terms::Total => match &self.total {
                 Some(total) => {
                     Ok(Evaluation { energy: total.energy.clone(), ..Default::default() })
@@ -182,7 +171,7 @@ impl Engine for Reference {
 
     fn set_state(&mut self, state: &State) -> Result<()> {
         self.dynamics.check_state(&self.system, state)?;
-        (self.state, self.total, self.last_good) = (state.clone(), None, state.step);
+        (self.state, self.total) = (state.clone(), None);
         self.trace = Trace::default();
         Ok(())
     }
@@ -191,7 +180,8 @@ impl Engine for Reference {
         check_positions(&self.system, positions)?;
         self.state.positions = positions.to_vec();
         self.state.origins = origins(&self.system, positions);
-        (self.total, self.last_good) = (None, self.state.step);
+        self.state.frozen.clear();
+        self.total = None;
         Ok(())
     }
 
@@ -224,7 +214,8 @@ impl Engine for Reference {
 
     fn exchange(&mut self) -> Result<()> {
         self.dynamics.exchange()?;
-        let energies = self.total()?.energy.clone();
+        let energies = self.total(self.state.step)?.energy.clone();
+        let energies = self.state.without_frozen(energies);
         exchange(&self.system, &self.dynamics, &energies, &[], &mut self.state)?;
         self.trace.push(&self.state.exchanged.label);
         Ok(())
@@ -235,13 +226,11 @@ impl Engine for Reference {
     }
 
     fn read(&mut self, wanted: Wanted) -> Result<Reading> {
-        self.check()?;
         let mut evaluation = Evaluation::default();
         if let Some(terms) = wanted.energies {
             terms.check(&self.system)?;
             evaluation = self.evaluation(terms, wanted.forces)?;
         }
-        self.last_good = self.state.step;
         Ok(Reading::on_host(wanted, &self.state, evaluation, &mut self.trace))
     }
 

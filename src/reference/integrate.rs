@@ -1,4 +1,5 @@
-//! The integrators, split into the parts before and after the force evaluation.
+//! The integrators: the part of a step before the force evaluation. All engines in host memory share
+//! the part after it, `engine::end_step`.
 
 use crate::engine::{Integrator, State};
 use crate::system::System;
@@ -65,18 +66,4 @@ pub(super) fn begin(
             }
         }
     }
-}
-
-/// The part of a step after the force evaluation.
-pub(super) fn end(
-    system: &System,
-    integrator: Integrator,
-    dt: f64,
-    forces: &[[f64; 3]],
-    state: &mut State,
-) {
-    if integrator.has_velocities() {
-        kick(system, 0.5 * dt, forces, state);
-    }
-    state.step += 1;
 }

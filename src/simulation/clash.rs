@@ -1,7 +1,10 @@
-//! Whether the start of a run clashes: forces so large that the first step throws a bead away.
+//! Whether the start of a run clashes: forces so large that the first step throws a bead away, or
+//! bonds stretched beyond their limit.
 
-use crate::engine::{Dynamics, Engine, Integrator, Terms};
+use super::blow_up::Acting;
+use crate::engine::{Dynamics, Engine, Integrator, Terms, Wanted};
 use crate::error::{Error, Result};
+use crate::geometry::square;
 use crate::largest::largest_by;
 use crate::system::System;
 
@@ -20,40 +23,37 @@ pub(super) fn check(
     dynamics: &Dynamics,
     beta: &[f64],
 ) -> Result<()> {
-    let forces = engine.evaluate(Terms::Total)?.forces;
+    let wanted = Wanted { energies: Some(Terms::Total), forces: true, ..Wanted::default() };
+    let reading = engine.read(wanted)?;
+    let forces = reading.evaluation.forces;
+    let acting = Acting { system, external: None };
+    let refuse = |r: usize, what: String| {
+        let (replica, what) = (dynamics.replica_ids[r], format!("the start clashes: {what}"));
+        Err(Error::BlowUp { replica, step: 0, what, last_good: None })
+    };
     let moves = (0..system.n_replicas()).flat_map(|r| {
         let (beads, forces) = (system.beads(r), &forces);
         let masses = &system.molecule(r).masses;
         beads.clone().map(move |bead| {
             let i = bead - beads.start;
-            (r, i, bead, length(forces[bead]) * response(dynamics, beta[r], masses[i]))
+            let force = square(forces[bead]).sqrt();
+            (r, i, bead, force * response(dynamics, beta[r], masses[i]))
         })
     });
-    let Some((r, i, bead, moved)) = largest_by(moves, |(.., moved)| *moved) else {
-        return Ok(());
-    };
-    if moved <= FARTHEST {
-        return Ok(());
+    let farthest = largest_by(moves, |(.., moved)| *moved);
+    let is_far = |moved: f64| moved > FARTHEST || moved.is_nan();
+    if let Some((r, i, bead, moved)) = farthest.filter(|(.., moved)| is_far(*moved)) {
+        let (term, force) = acting.largest_term(engine, bead)?;
+        let what = format!(
+            "{term} pushes bead {i} with {force:.3e} kcal/mol/Å, and the first step would move it \
+             by {moved:.3e} Å"
+        );
+        return refuse(r, what);
     }
-    let mut of_terms = Vec::new();
-    for (name, terms) in Terms::of(system) {
-        of_terms.push((name, length(engine.evaluate(terms)?.forces[bead])));
+    match reading.frozen.first_key_value() {
+        Some((r, frozen)) => refuse(*r, acting.describe(engine, &dynamics.watch, *r, *frozen)?),
+        None => Ok(()),
     }
-    let worst = largest_by(of_terms, |(_, force)| *force);
-    let (term, force) = worst.unwrap_or_else(|| ("a force".into(), f64::NAN));
-    Err(Error::BlowUp {
-        replica: dynamics.replica_ids[r],
-        first_step: 0,
-        last_step: 0,
-        what: format!(
-            "the start clashes: {term} pushes bead {i} with {force:.3e} kcal/mol/Å, and the first \
-             step would move it by {moved:.3e} Å"
-        ),
-    })
-}
-
-fn length(force: [f64; 3]) -> f64 {
-    force.iter().map(|f| f * f).sum::<f64>().sqrt()
 }
 
 /// The displacement by a force of 1 kcal/mol/Å in the first step, Å.

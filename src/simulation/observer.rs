@@ -1,5 +1,9 @@
 //! Observers of a run: the frames they receive, and how they can control the run.
 
+use std::collections::BTreeMap;
+
+use super::energies::Energies;
+use crate::engine::{Frozen, State};
 use crate::error::{Error, Result};
 
 /// The replicas at one step.
@@ -13,7 +17,7 @@ pub struct Frame<'a> {
     pub positions: &'a [[f64; 3]],
     /// Å/ps, `[n_beads]`; meaningless for the overdamped integrators.
     pub velocities: &'a [[f64; 3]],
-    /// kcal/mol, `[n_replicas]`.
+    /// kcal/mol, `[n_replicas]`; NaN for a frozen replica.
     pub potential: &'a [f64],
     /// kcal/mol, `[n_replicas]`; NaN for the overdamped integrators.
     pub kinetic: &'a [f64],
@@ -22,6 +26,26 @@ pub struct Frame<'a> {
     /// The state of each replica in its ladder, `[n_replicas]`; empty without replica exchange. The
     /// exchange of this step comes after the frame.
     pub label: &'a [u32],
+    /// The frozen replicas, counted from 0 within the run. Their energies and temperatures are NaN,
+    /// and their positions and velocities are those of the step at which they froze.
+    pub frozen: &'a BTreeMap<usize, Frozen>,
+}
+
+impl<'a> Frame<'a> {
+    /// The frame of a state with its energies. `dt` is the time step, ps.
+    pub(super) fn new(state: &'a State, dt: f64, energies: &'a Energies) -> Self {
+        Frame {
+            step: state.step,
+            time: state.step as f64 * dt,
+            positions: &state.positions,
+            velocities: &state.velocities,
+            potential: &energies.potential,
+            kinetic: &energies.kinetic,
+            temperature: &energies.temperature,
+            label: &state.exchanged.label,
+            frozen: &state.frozen,
+        }
+    }
 }
 
 /// The requests of an observer to the run.

@@ -1,6 +1,6 @@
 //! The initial system, dynamics and state, from structures and settings.
 
-use crate::engine::{Dynamics, Exchange, Integrator, State};
+use crate::engine::{Dynamics, Exchange, Integrator, State, Watch};
 use crate::error::{Error, Result};
 use crate::host;
 use crate::model::Model;
@@ -33,6 +33,8 @@ pub struct Settings {
     /// Replica exchange. It replaces `beta` for the replicas of its ladders, which are counted from
     /// 0 within the run.
     pub exchange: Option<Exchange>,
+    /// The limits of a replica, and the action when a replica exceeds one.
+    pub watch: Watch,
 }
 
 impl Default for Settings {
@@ -46,6 +48,7 @@ impl Default for Settings {
             seed: 7,
             first_replica: 0,
             exchange: None,
+            watch: Watch::default(),
         }
     }
 }
@@ -65,8 +68,9 @@ fn replica_ids(settings: &Settings) -> Result<std::ops::Range<u32>> {
 }
 
 /// The bytes of host memory for a bead, an estimate: positions and velocities have 48, and a run
-/// holds about six copies of them, for the state, the engine, a reading and a frame.
-const BEAD_BYTES: u64 = 300;
+/// holds about seven copies of them, for the state, the engine, a reading, a frame and the last good
+/// state.
+const BEAD_BYTES: u64 = 350;
 
 /// The number of the structure of each replica, and the system of them all.
 pub(super) fn replicas(
@@ -116,6 +120,7 @@ pub(super) fn dynamics(settings: &Settings) -> Result<Dynamics> {
         seed: settings.seed,
         replica_ids: replica_ids(settings)?.collect(),
         exchange: settings.exchange.clone(),
+        watch: settings.watch,
     })
 }
 
@@ -154,11 +159,25 @@ pub(super) fn state(
             velocities.copy_from_slice(given);
             continue;
         }
-        let (seed, id, beta) = (dynamics.seed, dynamics.replica_ids[r], state.beta[r]);
-        for (bead, (v, mass)) in velocities.iter_mut().zip(&structure.topology.masses).enumerate() {
-            let thermal = (1.0 / (beta * mass)).sqrt();
-            *v = normal3(seed, Stream::Velocities, id, 0, bead as u32).map(|xi| thermal * xi);
-        }
+        let masses = &structure.topology.masses;
+        velocities.copy_from_slice(&self::velocities(dynamics, r, 0, state.beta[r], masses));
     }
     Ok(state)
+}
+
+/// Random velocities of replica `r` from the Maxwell-Boltzmann distribution, with the random numbers
+/// of a step.
+pub(super) fn velocities(
+    dynamics: &Dynamics,
+    r: usize,
+    step: u64,
+    beta: f64,
+    masses: &[f64],
+) -> Vec<[f64; 3]> {
+    let (seed, id) = (dynamics.seed, dynamics.replica_ids[r]);
+    let of_bead = |(bead, mass): (usize, &f64)| {
+        let thermal = (1.0 / (beta * mass)).sqrt();
+        normal3(seed, Stream::Velocities, id, step, bead as u32).map(|xi| thermal * xi)
+    };
+    masses.iter().enumerate().map(of_bead).collect()
 }

@@ -10,7 +10,9 @@ pub(crate) mod small;
 use std::sync::{Arc, LazyLock};
 
 use flashschnet::cpu::{Cpu, CpuOps};
-use flashschnet::engine::{Dynamics, Engine, Filter, Integrator, Numerics, Precision, State};
+use flashschnet::engine::{
+    Dynamics, Engine, Filter, Integrator, Numerics, Precision, State, Watch,
+};
 use flashschnet::error::Result;
 use flashschnet::gpu::{Device, FeatureSet, GpuEngine, GpuOps};
 use flashschnet::model::{
@@ -481,6 +483,7 @@ pub(crate) fn hot(n_replicas: usize) -> Dynamics {
         seed: 11,
         replica_ids: (0..n_replicas as u32).collect(),
         exchange: None,
+        watch: Watch::default(),
     }
 }
 

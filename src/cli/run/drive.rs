@@ -252,8 +252,9 @@ impl Observer for Writer<'_> {
         if frame.step > self.after {
             self.queue.write(frame)?;
         }
-        let n_replicas = frame.temperature.len() as f64;
-        self.progress.set_temperature(frame.temperature.iter().sum::<f64>() / n_replicas);
+        // Frozen replicas have none.
+        let known: Vec<f64> = frame.temperature.iter().copied().filter(|t| !t.is_nan()).collect();
+        self.progress.set_temperature(known.iter().sum::<f64>() / known.len() as f64);
         Ok(())
     }
 

@@ -12,9 +12,10 @@ impl Cpu {
             let (count, n) = (self.state.exchanged.count, self.system.n_replicas());
             check_given(ladders, count, n, energies, uniforms)?;
         } else {
-            self.update()?;
+            self.update(self.state.step)?;
         }
-        let [energies, uniforms] = given.map_or([&self.total.energy[..], &[]], |given| given);
+        let computed = self.state.without_frozen(self.total.energy.clone());
+        let [energies, uniforms] = given.map_or([&computed[..], &[]], |given| given);
         exchange(&self.system, &self.dynamics, energies, uniforms, &mut self.state)?;
         self.trace.push(&self.state.exchanged.label);
         Ok(())

@@ -69,7 +69,7 @@ impl NpyWriter {
     }
 
     /// Adds a frame. `positions` are those of all replicas, Å; `potential` and `kinetic` are the
-    /// energies of each replica, kcal/mol. A kinetic energy is NaN if there are no velocities.
+    /// energies of each replica, kcal/mol. All kinetic energies are NaN if there are no velocities.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io) and [`Error::Exists`](crate::Error::Exists). Then the frame
@@ -84,7 +84,7 @@ impl NpyWriter {
             self.finish()?;
         }
         // With the overdamped integrators there are no velocities.
-        let has_kinetic = !kinetic.iter().any(|x| x.is_nan());
+        let has_kinetic = !kinetic.iter().all(|x| x.is_nan());
         if self.arrays.is_empty() {
             self.begin(has_kinetic)?;
         }

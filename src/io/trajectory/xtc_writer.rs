@@ -89,6 +89,11 @@ impl XtcWriter {
             .map_err(|error| Error::io(self.path(), error))
     }
 
+    /// Leaves the file without the next frame.
+    pub(crate) fn encode_nothing(&mut self) {
+        self.frame.clear();
+    }
+
     /// Appends the encoded frame to the file, provisionally.
     pub(crate) fn append(&mut self) -> Result<()> {
         self.file.append(&self.frame)

@@ -1,0 +1,46 @@
+//! Neighbor lists that need more room.
+
+use super::super::network::Network;
+use super::super::params::{Params, Position, Status};
+use super::GpuEngine;
+use super::fit::with_fit;
+use crate::crowd;
+use crate::error::{Error, Result};
+
+impl GpuEngine {
+    /// Grows the neighbor lists. Frees the old lists first, because both may not fit on the device.
+    pub(super) fn grow(&mut self, status: &[Status]) -> Result<()> {
+        (self.step, self.earlier) = (None, None);
+        self.neighbors.shrink();
+        self.network.iter_mut().for_each(Network::shrink);
+        self.device.api.release();
+        let replicas = self.system.n_replicas();
+        let grown = self.neighbors.grow(&self.device, status).and_then(|()| {
+            let n_edges = self.neighbors.n_edges();
+            self.network.iter_mut().try_for_each(|network| network.grow(&self.device, n_edges))
+        });
+        grown.map_err(|error| with_fit(error, replicas))?;
+        self.write_params(Params { capacity: self.neighbors.capacity() as u32, ..self.params })?;
+        self.make_step()
+    }
+
+    /// The error of a bead with too many neighbors, if a list that cannot grow has one. Beads that
+    /// moved since the list overflowed are not searched.
+    pub(super) fn crowded(&self, status: &[Status]) -> Option<Error> {
+        let schnet = self.system.schnet.as_ref().filter(|_| !self.has_pending())?;
+        let r = status.iter().position(|status| status.overflow > 0)?;
+        let positions = self.state.position().read(&self.device).ok()?;
+        let positions: Vec<_> =
+            positions[self.system.beads(r)].iter().map(Position::in_f64).collect();
+        let limit = schnet.max_num_neighbors;
+        match crowd::too_many_neighbors(&positions, schnet.neighbor_radius(), limit)? {
+            Error::TooManyNeighbors { bead, found, limit, .. } => Some(Error::TooManyNeighbors {
+                replica: self.dynamics.replica_ids[r],
+                bead,
+                found,
+                limit,
+            }),
+            other => Some(other),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Blow-ups of a run: what they do to the run, and their messages.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::last_good::LastGood;
+use crate::engine::{
+    Dynamics, Engine, FARTHEST, Frozen, OnBlowUp, Reason, State, Terms, Watch, bonds,
+};
+use crate::error::{Error, Result};
+use crate::geometry::{separation, square};
+use crate::largest::largest_by;
+use crate::system::System;
+use crate::units;
+
+/// The system of a run and the external forces on it.
+#[derive(Clone, Copy)]
+pub(super) struct Acting<'a> {
+    pub(super) system: &'a System,
+    pub(super) external: Option<&'a [[f64; 3]]>,
+}
+
+impl Acting<'_> {
+    fn external_on(self, bead: usize) -> [f64; 3] {
+        self.external.map_or([0.0; 3], |forces| forces[bead])
+    }
+
+    /// The term with the largest force on a bead, counted over all replicas, and this force.
+    pub(super) fn largest_term(
+        self,
+        engine: &mut dyn Engine,
+        bead: usize,
+    ) -> Result<(String, f64)> {
+        let mut forces = vec![("external forces".to_owned(), length(self.external_on(bead)))];
+        for (name, terms) in Terms::of(self.system) {
+            forces.push((name, length(engine.evaluate(terms)?.forces[bead])));
+        }
+        Ok(largest_by(forces, |(_, force)| *force).unwrap_or_default())
+    }
+
+    /// What was seen at the bead of a frozen replica, and the term with the largest force on it.
+    pub(super) fn describe(
+        self,
+        engine: &mut dyn Engine,
+        watch: &Watch,
+        r: usize,
+        Frozen { bead, reason, .. }: Frozen,
+    ) -> Result<String> {
+        let state = engine.state()?;
+        let (molecule, beads) = (self.system.molecule(r), self.system.beads(r));
+        let (i, all) = (bead as usize, beads.start + bead as usize);
+        let seen = match reason {
+            Reason::Position => format!(
+                "bead {i} cannot move, because its next position or velocity is not finite, or it \
+                 is farther than {FARTHEST} Å from 0"
+            ),
+            Reason::Force => {
+                let force = engine.evaluate(Terms::Total)?.forces[all];
+                let external = self.external_on(all);
+                let force = length(std::array::from_fn(|c| force[c] + external[c]));
+                let limit = watch.max_force;
+                format!("the force on bead {i} is {force:.3e} kcal/mol/Å, the limit {limit:e}")
+            }
+            Reason::Kinetic => {
+                let kinetic = 0.5 * molecule.masses[i] * square(state.velocities[all]);
+                let (in_kt, limit) = (kinetic * state.beta[r], watch.max_kinetic);
+                let kelvin = 1.0 / (units::BOLTZMANN * state.beta[r]);
+                format!(
+                    "the kinetic energy of bead {i} is {in_kt:.3e} kT at {kelvin:.0} K, the limit \
+                     {limit:e} kT"
+                )
+            }
+            Reason::Stretch => {
+                let positions = &state.positions[beads];
+                let bond = |([i, j], rest): ([usize; 2], f64)| {
+                    let r = square(separation(positions[i], positions[j])).sqrt();
+                    (r / rest, j, r, rest)
+                };
+                let of_bead = bonds(molecule).filter(|([first, _], _)| *first == i).map(bond);
+                let (_, j, r, rest) = largest_by(of_bead, |bond| bond.0).unwrap_or_default();
+                let limit = watch.max_stretch;
+                format!(
+                    "the bond of beads {i} and {j} is {r:.3e} Å long, the limit {limit} times its \
+                     rest length of {rest} Å"
+                )
+            }
+        };
+        let (term, force) = self.largest_term(engine, all)?;
+        Ok(format!("{seen}; the largest force on bead {i} is from {term}, {force:.3e} kcal/mol/Å"))
+    }
+}
+
+/// The frozen replicas of a run.
+pub(super) struct Watching {
+    pub(super) good: LastGood,
+    /// The external forces.
+    pub(super) external: Option<Vec<[f64; 3]>>,
+    /// The frozen replicas that were warned of.
+    told: BTreeSet<usize>,
+}
+
+impl Watching {
+    /// A run from a state. Replicas that are frozen in it are known to be.
+    pub(super) fn new(state: State, external: Option<Vec<[f64; 3]>>) -> Self {
+        let told = state.frozen.keys().copied().collect();
+        Watching { good: LastGood::new(state), external, told }
+    }
+
+    /// The frozen replicas are now these.
+    pub(super) fn forget_but(&mut self, frozen: &BTreeMap<usize, Frozen>) {
+        self.told.retain(|r| frozen.contains_key(r));
+    }
+
+    /// Fails if the energy of a replica that is not frozen is not finite.
+    pub(super) fn check_energies(
+        &self,
+        dynamics: &Dynamics,
+        state: &State,
+        potential: &[f64],
+    ) -> Result<()> {
+        let is_broken = |r: &usize| !(potential[*r].is_finite() || state.is_frozen(*r));
+        match (0..potential.len()).find(is_broken) {
+            Some(r) => Err(Error::BlowUp {
+                replica: dynamics.replica_ids[r],
+                step: state.step,
+                what: format!("its potential energy is {}", potential[r]),
+                last_good: Some(self.good.step[r]),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Acts on the frozen replicas of a reading: ends the run, or warns once of each.
+    pub(super) fn check(
+        &mut self,
+        engine: &mut dyn Engine,
+        system: &System,
+        dynamics: &Dynamics,
+        frozen: &BTreeMap<usize, Frozen>,
+    ) -> Result<()> {
+        let Watching { good, external, told } = self;
+        let acting = Acting { system, external: external.as_deref() };
+        let mut blow_up = |r: usize, frozen: Frozen, end: &str| {
+            let what = acting.describe(engine, &dynamics.watch, r, frozen)? + end;
+            let (replica, last_good) = (dynamics.replica_ids[r], Some(good.step[r]));
+            Ok(Error::BlowUp { replica, step: frozen.step, what, last_good })
+        };
+        let order = |(r, frozen): &(&usize, &Frozen)| (frozen.step, **r);
+        if dynamics.watch.on_blow_up == OnBlowUp::Stop {
+            return match frozen.iter().min_by_key(order) {
+                Some((r, first)) => Err(blow_up(*r, *first, "")?),
+                None => Ok(()),
+            };
+        }
+        for (r, frozen) in frozen {
+            if told.insert(*r) {
+                log::warn!("{}", blow_up(*r, *frozen, "")?);
+            }
+        }
+        match frozen.iter().max_by_key(order) {
+            Some((r, last)) if frozen.len() == system.n_replicas() => {
+                Err(blow_up(*r, *last, "; no replica is left")?)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn length(force: [f64; 3]) -> f64 {
+    square(force).sqrt()
+}

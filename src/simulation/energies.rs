@@ -1,0 +1,45 @@
+//! The energies and temperatures of replicas.
+
+use crate::engine::{Integrator, State};
+use crate::system::System;
+use crate::units;
+
+/// Energies of each replica; NaN for a frozen one.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Energies {
+    /// kcal/mol.
+    pub potential: Vec<f64>,
+    /// ½ Σ m v², kcal/mol; NaN with the overdamped integrators, which have no velocities.
+    pub kinetic: Vec<f64>,
+    /// Temperature of the kinetic energy in 3 N degrees of freedom, K.
+    pub temperature: Vec<f64>,
+}
+
+impl Energies {
+    /// Adds kinetic energies and temperatures to potential energies.
+    pub(super) fn new(
+        system: &System,
+        integrator: Integrator,
+        state: &State,
+        potential: Vec<f64>,
+    ) -> Self {
+        let mut energies = Energies { potential, ..Energies::default() };
+        for r in 0..system.n_replicas() {
+            let beads = system.beads(r);
+            let kinetic = match integrator.has_velocities() && !state.is_frozen(r) {
+                true => kinetic(&system.molecule(r).masses, &state.velocities[beads.clone()]),
+                false => f64::NAN,
+            };
+            energies.kinetic.push(kinetic);
+            energies.temperature.push(units::temperature(kinetic, beads.len()));
+        }
+        energies
+    }
+}
+
+/// ½ Σ m v².
+fn kinetic(masses: &[f64], velocities: &[[f64; 3]]) -> f64 {
+    let twice =
+        velocities.iter().zip(masses).map(|(v, m)| m * v.iter().map(|v| v * v).sum::<f64>());
+    0.5 * twice.sum::<f64>()
+}

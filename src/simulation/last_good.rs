@@ -1,0 +1,92 @@
+//! The last good state of each replica, and how a replica is put back to it.
+
+use super::start;
+use crate::engine::{Dynamics, State, origins};
+use crate::error::{Error, Result};
+use crate::structure::check_vectors;
+use crate::system::System;
+
+/// The velocities of a replica that is reset.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Velocities<'a> {
+    /// Those of the last good state.
+    Keep,
+    /// Random ones for its temperature. The random numbers are those of the present step.
+    Draw,
+    /// These, Å/ps. `[n_beads]` of the replica
+    Given(&'a [[f64; 3]]),
+}
+
+/// The last good state of each replica: that of the latest frame before it blew up, or the state
+/// that was set if there was no frame yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LastGood {
+    /// A state in which no replica is frozen, unless it was set with frozen replicas. Temperatures,
+    /// labels and the step are those of the latest frame.
+    pub state: State,
+    /// The step of each replica. `[n_replicas]`
+    pub step: Vec<u64>,
+}
+
+impl LastGood {
+    pub(super) fn new(state: State) -> Self {
+        LastGood { step: vec![state.step; state.beta.len()], state }
+    }
+
+    /// Takes the state of a frame. Replicas that are frozen in it stay as they were.
+    pub(super) fn take(&mut self, system: &System, mut frame: State) {
+        for (r, step) in self.step.iter_mut().enumerate() {
+            if !frame.is_frozen(r) {
+                *step = frame.step;
+                continue;
+            }
+            let (good, beads) = (&self.state, system.beads(r));
+            frame.positions[beads.clone()].copy_from_slice(&good.positions[beads.clone()]);
+            frame.velocities[beads.clone()].copy_from_slice(&good.velocities[beads.clone()]);
+            frame.origins[r] = good.origins[r];
+            // An exchange between the two states may have changed the temperature: √(T_new/T_old).
+            if good.beta[r] != frame.beta[r] {
+                let factor = (good.beta[r] / frame.beta[r]).sqrt();
+                frame.velocities[beads].as_flattened_mut().iter_mut().for_each(|v| *v *= factor);
+            }
+        }
+        frame.frozen.retain(|r, _| self.state.is_frozen(*r));
+        self.state = frame;
+    }
+
+    /// Puts a replica of a state to the given positions, or to those of the last good state, and
+    /// lets it move.
+    pub(super) fn reset(
+        &self,
+        (system, dynamics): (&System, &Dynamics),
+        replica: usize,
+        positions: Option<&[[f64; 3]]>,
+        velocities: Velocities,
+        state: &mut State,
+    ) -> Result<()> {
+        let needs_good = positions.is_none() || velocities == Velocities::Keep;
+        if needs_good && self.state.is_frozen(replica) {
+            return Err(Error::invalid("replica", replica, "one with a good state"));
+        }
+        let beads = system.beads(replica);
+        let positions = positions.unwrap_or(&self.state.positions[beads.clone()]);
+        check_vectors("positions", positions, beads.len())?;
+        let drawn;
+        let velocities = match velocities {
+            Velocities::Keep => &self.state.velocities[beads.clone()],
+            Velocities::Given(given) => given,
+            Velocities::Draw => {
+                let masses = &system.molecule(replica).masses;
+                let beta = state.beta[replica];
+                drawn = start::velocities(dynamics, replica, state.step, beta, masses);
+                &drawn
+            }
+        };
+        check_vectors("velocities", velocities, beads.len())?;
+        state.positions[beads.clone()].copy_from_slice(positions);
+        state.velocities[beads].copy_from_slice(velocities);
+        state.origins[replica] = origins(system, &state.positions)[replica];
+        state.frozen.remove(&replica);
+        Ok(())
+    }
+}
