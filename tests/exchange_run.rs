@@ -211,3 +211,41 @@ fn ladders_have_one_molecule_each() {
     let error = Exchange::by_molecule(&[2.0, 1.0], [0, 1, 0]).unwrap_err().to_string();
     assert!(error.contains("1 of molecule 1"), "{error}");
 }
+
+/// A replica that blows up has no more samples, and keeps its state; the others go on.
+#[test]
+fn a_frozen_replica_has_no_samples() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("run");
+    let freeze = ["--on-blow-up", "freeze", "--max-force", "150", "--trajectories-by", "both"];
+    let said = run(&[&["--temperature", "300,330,20000"], &freeze[..]].concat(), &folder);
+    assert!(said.contains("blew up at step"), "{said}");
+    let energies = table(&folder.join("energies.csv"));
+    let of_states = table(&folder.join("states.csv"));
+    for l in 0..2 {
+        let (_, n_k) = npy::<i64>(folder.join(format!("ladder_{l:04}_N_k.npy")));
+        let (_, samples) = npy::<i64>(folder.join(format!("ladder_{l:04}_samples.npy")));
+        let (shape, u_kn) = npy::<f64>(folder.join(format!("ladder_{l:04}_u_kn.npy")));
+        assert!(u_kn.iter().all(|u| u.is_finite()));
+        assert_eq!(shape, [3, samples.len() / 3]);
+        for (k, n) in n_k.iter().enumerate() {
+            let of_state = |row: &&Vec<f64>| row[2] as usize / 3 == l && row[3] as usize == k;
+            assert_eq!(*n as usize, energies.iter().filter(of_state).count());
+            assert_eq!(*n as usize, samples.chunks(3).filter(|s| s[1] as usize == k).count());
+            let frames = xtc(&folder.join(format!("ladder_{l:04}_state_{k:04}.xtc")));
+            assert_eq!(frames.len(), *n as usize);
+        }
+        // The hottest state belongs to a frozen replica, and no other replica gets it.
+        let n_frames = (STEPS / 10) as i64;
+        assert!(n_k[2] < n_frames && n_k[0] == n_frames && n_k[1] == n_frames, "{n_k:?}");
+        let last = of_states.last().unwrap();
+        let frozen = (0..3).find(|r| last[1 + 3 * l + r] == 2.0).unwrap();
+        let half = &of_states[of_states.len() / 2..];
+        assert!(half.iter().all(|row| row[1 + 3 * l + frozen] == 2.0));
+        assert!(
+            half.iter()
+                .any(|row| row[1 + 3 * l + (frozen + 1) % 3]
+                    != half[0][1 + 3 * l + (frozen + 1) % 3])
+        );
+    }
+}
