@@ -8,7 +8,8 @@
 struct Position {
     // xyz: the f32 nearest to the position, Å; w: class of the bead in the rule of its molecule
     float4 high;
-    // xyz: the rest, Å; w: 0
+    // xyz: the rest, Å; w: 0, or 1 for a bead that did not move, from integrate_begin to
+    // neighbor_check
     float4 low;
 };
 static_assert(sizeof(Position) == 32, "the host's layout");

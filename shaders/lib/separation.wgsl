@@ -6,7 +6,8 @@
 struct Position {
     // xyz: the f32 nearest to the position, Å; w: class of the bead in the rule of its molecule
     high: vec4<f32>,
-    // xyz: the rest, Å; w: 0
+    // xyz: the rest, Å; w: 0, or 1 for a bead that did not move, from integrate_begin to
+    // neighbor_check
     low: vec4<f32>,
 }
 

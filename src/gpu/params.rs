@@ -97,7 +97,7 @@ pub struct Position {
     /// xyz: the f32 nearest to the position, Å. w: the class of the bead for the [`PairRule`]s of
     /// its molecule.
     pub high: [f32; 4],
-    /// xyz: the rest of the position, Å. w: 0.
+    /// xyz: the rest of the position, Å. w: 0, or 1 within a step for a bead that did not move.
     pub low: [f32; 4],
 }
 

@@ -37,7 +37,8 @@ impl Acting<'_> {
         Ok(largest_by(forces, |(_, force)| *force).unwrap_or_default())
     }
 
-    /// What was seen at the bead of a frozen replica, and the term with the largest force on it.
+    /// Describes the limit that a frozen replica exceeded, and the term with the largest force on the
+    /// bead.
     pub(super) fn describe(
         self,
         engine: &mut dyn Engine,
