@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn written_headers_have_one_length_and_are_read() {
-        for shape in [&[][..], &[7], &[3, 0], &[u64::MAX; 3], &[1 << 28; 4]] {
+        for shape in [&[][..], &[7], &[3, 0], &[u64::MAX; 2], &[1 << 28; 4]] {
             let bytes = header("<f4", true, shape);
             assert_eq!((bytes.len(), bytes[HEADER_BYTES - 1]), (HEADER_BYTES, b'\n'));
             let parsed = NpyHeader::parse(&bytes[10..]).unwrap();
