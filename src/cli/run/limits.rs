@@ -5,6 +5,8 @@ use std::fmt;
 use clap::{Args, ValueEnum};
 use flashschnet::engine::{OnBlowUp, Watch};
 
+use crate::cli::options::real;
+
 #[derive(Args)]
 #[command(next_help_heading = "Blow-ups")]
 pub(super) struct LimitOptions {
@@ -12,28 +14,13 @@ pub(super) struct LimitOptions {
     #[arg(long, value_enum, default_value_t = Action::Stop, value_name = "ACTION")]
     on_blow_up: Action,
     /// Largest force on a bead in kcal/mol/Å; inf for no limit
-    #[arg(
-        long,
-        default_value_t = Watch::default().max_force,
-        value_name = "F",
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_parser = real, default_value_t = Watch::default().max_force, value_name = "F")]
     max_force: f64,
     /// Largest kinetic energy of a bead in units of k_B T; inf for no limit
-    #[arg(
-        long,
-        default_value_t = Watch::default().max_kinetic,
-        value_name = "X",
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_parser = real, default_value_t = Watch::default().max_kinetic, value_name = "X")]
     max_kinetic: f64,
     /// Largest length of a bond in units of its rest length; inf for no limit
-    #[arg(
-        long,
-        default_value_t = Watch::default().max_stretch,
-        value_name = "X",
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_parser = real, default_value_t = Watch::default().max_stretch, value_name = "X")]
     max_stretch: f64,
 }
 
