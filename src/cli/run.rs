@@ -96,8 +96,6 @@ pub(super) struct Run {
     /// so a replica run alone under its number moves exactly as among others
     #[arg(long, value_parser = whole::<u32, 0>, default_value_t = 0, value_name = "R")]
     first_replica: u32,
-    #[command(flatten)]
-    exchange: ExchangeOptions,
     /// Output folder; it is created if missing, and refused if it holds an earlier run
     #[arg(short, long, value_name = "DIR", required_unless_present = "resume")]
     output: Option<PathBuf>,
@@ -109,8 +107,6 @@ pub(super) struct Run {
     /// killed leaves one, and its frames do not count.
     #[arg(long)]
     npy: bool,
-    #[command(flatten)]
-    blow_ups: LimitOptions,
     /// Steps between checkpoints [default: a checkpoint every ten minutes]. There is always one at
     /// the start and one at the end
     #[arg(long, value_parser = whole::<u64, 1>, value_name = "N")]
@@ -118,6 +114,11 @@ pub(super) struct Run {
     /// Stop with a checkpoint and exit code 75 after this many hours, unless the run is finished
     #[arg(long, value_parser = real, value_name = "H")]
     max_hours: Option<f64>,
+    // Headings of the help hold for all options after them.
+    #[command(flatten)]
+    exchange: ExchangeOptions,
+    #[command(flatten)]
+    blow_ups: LimitOptions,
 }
 
 /// The options that a run takes from its checkpoint.

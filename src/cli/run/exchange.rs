@@ -10,6 +10,7 @@ use super::plan::ROUNDS;
 use crate::cli::options::whole;
 
 #[derive(Args)]
+#[command(next_help_heading = "Replica exchange")]
 pub(super) struct ExchangeOptions {
     /// Exchange temperatures between replicas after every N steps. The temperatures are those of
     /// --ladder or --temperature. The replicas of each molecule form as many ladders as their number
