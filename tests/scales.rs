@@ -193,7 +193,7 @@ fn a_run_ends_at_a_sum_beyond_f32(backend: &Backend) {
         let mut engine = backend.moving(system, &hot(1), &state);
         let energy = engine.evaluate(Terms::Network).unwrap().energy[0];
         assert!(!energy.is_finite(), "{activation:?}: {energy}");
-        let error = engine.advance(4).and_then(|()| engine.state()).unwrap_err();
+        let error = engine.advance(4).and_then(|()| engine.settle()).unwrap_err();
         assert!(matches!(error, Error::BlowUp { replica: 0, .. }), "{activation:?}: {error}");
     }
 }
