@@ -91,7 +91,14 @@
 //!
 //! [`Simulation`] has the schedule. At a step of the schedule the frame comes first, then the
 //! exchange. The device keeps the labels after the last [`engine::TRACE`] exchanges, and the
-//! simulation passes them to the observers.
+//! simulation passes them to the observers. [`Simulation::tune_ladders`] moves the temperatures to
+//! equal acceptance ([`engine::Exchange::equalized`]).
+//!
+//! # Output
+//!
+//! [`output::Output`] has the files of a run, and all of them have the same frames. With
+//! [`output::in_background`], a thread writes them while the device computes. The thread gets a
+//! frame after the status of all steps up to it was read as good.
 //!
 //! # The GPU backend
 //!
