@@ -262,9 +262,9 @@ fn reads_do_not_show(backend: &Backend) {
     assert!(alone.exchanged.tally.iter().any(|count| *count > 0));
 }
 
-/// A list that overflows makes a device repeat steps and exchanges, with the same result. Beads
-/// without other forces fly toward one point.
-fn overflows_do_not_show(backend: &Backend) {
+/// Two walkers whose beads, without other forces, fly toward one point, so that a neighbor list
+/// overflows.
+pub(crate) fn imploding() -> (System, Dynamics, State) {
     let n = 30;
     let topology = Topology { types: vec![1; n], masses: vec![1.0; n], lists: Vec::new() };
     let topology = Arc::new(topology);
@@ -287,6 +287,12 @@ fn overflows_do_not_show(backend: &Backend) {
     let dynamics = Dynamics { integrator, exchange, ..hot(2) };
     let state = State { velocities, ..State::at_rest(&system, positions) };
     let state = dynamics.at_start(state);
+    (system, dynamics, state)
+}
+
+/// A list that overflows makes a device repeat steps and exchanges, with the same result.
+fn overflows_do_not_show(backend: &Backend) {
+    let (system, dynamics, state) = imploding();
     let run = |reads: bool| {
         let mut engine = backend.moving(system.clone(), &dynamics, &state);
         for _ in 0..20 {

@@ -28,6 +28,8 @@ mod verify;
 mod published;
 // The contract of a backend: errors, external forces, mixed systems.
 mod engine;
+// Readings that are on their way while later steps are done.
+mod requested;
 // Replicas that blow up: the step, the others, messages and resets.
 mod blow_up;
 // Weights of any size: the right result, or an error.

@@ -15,7 +15,7 @@ use super::network::{Network, Workspace};
 use super::prior::Sums;
 use crate::engine::{
     Dynamics, Engine, Evaluation, Exchange, Filter, Integrator, Memory, Probe, Reading, State,
-    Terms, Trace, Wanted, check_positions, end_step, hold, origins, watch_bonds,
+    Terms, Trace, Uncollected, Wanted, check_positions, end_step, hold, origins, watch_bonds,
 };
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;
@@ -47,6 +47,7 @@ pub struct Cpu {
     /// The forces of `total` plus the external forces.
     forces: Vec<[f64; 3]>,
     trace: Trace,
+    uncollected: Uncollected<Reading>,
     /// Workspaces not in use.
     idle: Mutex<Vec<Workspace>>,
 }
@@ -121,6 +122,7 @@ impl Cpu {
             is_current: false,
             forces: zero,
             trace: Trace::default(),
+            uncollected: Uncollected::default(),
             idle: Mutex::default(),
             system,
         })
@@ -314,6 +316,7 @@ impl Engine for Cpu {
     fn set_state(&mut self, state: &State) -> Result<()> {
         self.dynamics.check_state(&self.system, state)?;
         self.trace = Trace::default();
+        self.uncollected.forget();
         self.is_current = false;
         self.state.clone_from(state);
         Ok(())
@@ -348,6 +351,17 @@ impl Engine for Cpu {
 
     fn set_ladders(&mut self, exchange: &Exchange) -> Result<()> {
         self.dynamics.set_ladders(&self.system, exchange)
+    }
+
+    fn request(&mut self, wanted: Wanted) -> Result<()> {
+        self.uncollected.check_none()?;
+        let reading = self.read(wanted)?;
+        self.uncollected.put(reading);
+        Ok(())
+    }
+
+    fn collect(&mut self) -> Result<Reading> {
+        self.uncollected.take()
     }
 
     fn read(&mut self, wanted: Wanted) -> Result<Reading> {

@@ -7,6 +7,7 @@ mod guard;
 mod ladder;
 mod numerics;
 mod state;
+mod uncollected;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ pub use self::ladder::{Exchange, Exchanged, Ladder, MOST_STATES, Mixing, NO_LABE
 pub use self::numerics::{Filter, Numerics, Precision};
 pub(crate) use self::state::check_positions;
 pub use self::state::{FARTHEST, RECENTER, State, origins};
+pub(crate) use self::uncollected::Uncollected;
 pub(crate) use self::watch::bonds;
 pub use self::watch::{Frozen, LEAST_REST, OnBlowUp, Reason, Watch};
 use crate::error::{Error, Result};
@@ -229,6 +231,20 @@ pub trait Engine: std::fmt::Debug + Shared {
     /// [`Error::TooManyNeighbors`] if a bead had more neighbors than the model allows,
     /// [`Error::Invalid`] for a term that the model does not have, and errors of the device.
     fn read(&mut self, wanted: Wanted) -> Result<Reading>;
+
+    /// Begins a reading of the present state. Steps and exchanges that follow do not change it, and
+    /// a device computes them while the reading is on its way to the host. [`Engine::set_state`]
+    /// drops the reading.
+    ///
+    /// # Errors
+    /// See [`Engine::read`]; [`Error::Invalid`] if the reading before was not collected.
+    fn request(&mut self, wanted: Wanted) -> Result<()>;
+
+    /// Waits for the reading that was requested.
+    ///
+    /// # Errors
+    /// See [`Engine::read`]; [`Error::Invalid`] if none was requested.
+    fn collect(&mut self) -> Result<Reading>;
 
     /// The memory that is used on the device.
     fn memory(&self) -> Memory;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytemuck::Pod;
 
-use super::api::{Commands, Memory, Part, Purpose};
+use super::api::{Commands, Memory, Part, Purpose, Staging, Submission};
 use super::device::{Account, Device};
 use crate::error::{Error, Result};
 
@@ -133,7 +133,7 @@ pub(super) struct Fetch<'a> {
 }
 
 /// The place of a buffer's elements in the bytes of a [`Fetched`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Slot<T> {
     start: usize,
     bytes: usize,
@@ -160,6 +160,11 @@ impl<'a> Fetch<'a> {
     /// Submits the commands and the copies, waits for them, and returns the data. `during` names
     /// the activity in errors.
     pub(super) fn run(self, during: &str) -> Result<Fetched> {
+        self.begin()?.wait(during)
+    }
+
+    /// Submits the commands and the copies.
+    pub(super) fn begin(self) -> Result<Fetching> {
         let Fetch { device, mut commands, parts, bytes } = self;
         let mut staging = device.stage(bytes)?;
         let mut at = 0;
@@ -167,14 +172,55 @@ impl<'a> Fetch<'a> {
             commands.fetch(part, &mut *staging, at);
             at += part.bytes.next_multiple_of(8);
         }
-        if let Err(error) = device.finish(commands, during) {
+        match device.submit(commands) {
+            Ok(submission) => Ok(Fetching {
+                device: device.clone(),
+                under_way: Some((submission, staging)),
+                bytes,
+            }),
+            Err(error) => {
+                // The device may write to it, and freeing it may wait for the device.
+                std::mem::forget(staging);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// A read-back that was submitted. If nobody waits for it, it waits when it is dropped, because the
+/// device writes to its host memory.
+#[derive(Debug)]
+pub(super) struct Fetching {
+    device: Device,
+    under_way: Option<(Box<dyn Submission>, Box<dyn Staging>)>,
+    bytes: u64,
+}
+
+impl Fetching {
+    /// Waits for the device, and returns the data. `during` names the activity in errors.
+    pub(super) fn wait(mut self, during: &str) -> Result<Fetched> {
+        let data = self.data(during)?;
+        Ok(Fetched(data))
+    }
+
+    /// The data, once.
+    fn data(&mut self, during: &str) -> Result<Vec<u8>> {
+        let Some((submission, staging)) = self.under_way.take() else { return Ok(Vec::new()) };
+        if let Err(error) = self.device.wait_and_count(submission, during) {
             // The device may still write to it, and freeing it may wait for the device.
             std::mem::forget(staging);
             return Err(error);
         }
-        let data = staging.read(bytes)?;
-        device.unstage(staging);
-        Ok(Fetched(data))
+        let data = staging.read(self.bytes)?;
+        self.device.unstage(staging);
+        Ok(data)
+    }
+}
+
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        // Nobody asks for the error.
+        let _ = self.data("reading");
     }
 }
 

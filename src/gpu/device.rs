@@ -191,8 +191,18 @@ impl Device {
 
     /// Submits commands and waits until they are done.
     pub(super) fn finish(&self, commands: Box<dyn Commands>, during: &str) -> Result<()> {
+        let submission = self.submit(commands)?;
+        self.wait_and_count(submission, during)
+    }
+
+    /// Waits for a submission whose results the host needs.
+    pub(super) fn wait_and_count(
+        &self,
+        submission: Box<dyn Submission>,
+        during: &str,
+    ) -> Result<()> {
         self.account.waits.fetch_add(1, Ordering::Relaxed);
-        self.submit(commands)?.wait(self.wait_limit, during)
+        submission.wait(self.wait_limit, during)
     }
 
     /// Host memory of at least `bytes` bytes for one read-back.

@@ -5,12 +5,13 @@ mod exchange;
 mod fit;
 mod grow;
 mod probe;
+mod reading;
+mod requested;
 mod submit;
-
-use std::collections::BTreeMap;
 
 use self::evaluation::Evaluations;
 use self::fit::{check_fit, with_fit};
+use self::requested::Requested;
 use super::api::Submission;
 use super::buffer::Fetch;
 use super::device::Device;
@@ -19,13 +20,13 @@ use super::integrate::{self, Ends, Integration};
 use super::kernel::record;
 use super::neighbors::Neighbors;
 use super::network::Network;
-use super::params::{Params, Status, Walker};
+use super::params::{Params, Status};
 use super::priors::Priors;
 use super::state::{ReplicaState, bare_params};
 use super::step::Step;
 use super::tuning::LOOK_STEPS;
 use crate::engine::{
-    Dynamics, Engine, Exchange, Frozen, Memory, Numerics, Probe, Reading, State, Wanted,
+    Dynamics, Engine, Exchange, Memory, Numerics, Probe, Reading, State, Uncollected, Wanted,
     check_positions,
 };
 use crate::error::{Error, Result};
@@ -59,6 +60,9 @@ pub struct GpuEngine {
     earlier: Option<Box<dyn Submission>>,
     steps_per_submission: u64,
     evaluations: Evaluations,
+    /// The reading that is under way, and the one that was not collected.
+    requested: Option<Requested>,
+    ready: Uncollected<Reading>,
 }
 
 impl GpuEngine {
@@ -120,6 +124,8 @@ impl GpuEngine {
             earlier: None,
             steps_per_submission: 1,
             evaluations: Evaluations::default(),
+            requested: None,
+            ready: Uncollected::default(),
             system,
         };
         engine.make_step()?;
@@ -197,6 +203,7 @@ impl GpuEngine {
 
     /// Reads the status until no list has overflowed.
     fn look(&mut self) -> Result<Vec<Status>> {
+        self.complete()?;
         loop {
             let status = self.neighbors.status.read(&self.device)?;
             self.earlier = None;
@@ -208,6 +215,7 @@ impl GpuEngine {
 
     /// Brings the neighbor lists up to date.
     fn update_lists(&mut self) -> Result<()> {
+        self.complete()?;
         loop {
             let mut fetch = Fetch::new(&self.device);
             record(&mut *fetch.commands, &self.step()?.neighbors);
@@ -221,6 +229,7 @@ impl GpuEngine {
 
     /// Replaces the positions, which were checked.
     pub(super) fn place(&mut self, positions: &[[f64; 3]]) -> Result<()> {
+        self.complete()?;
         if self.has_pending() {
             self.look()?;
         }
@@ -247,6 +256,8 @@ impl Engine for GpuEngine {
 
     fn set_state(&mut self, state: &State) -> Result<()> {
         self.dynamics.check_state(&self.system, state)?;
+        self.requested = None;
+        self.ready.forget();
         self.state.set(&self.device, state)?;
         if let Some(exchanges) = &mut self.exchanges {
             exchanges.set(&self.device, &state.exchanged)?;
@@ -265,6 +276,7 @@ impl Engine for GpuEngine {
             check_vectors("external forces", forces, n_beads)?;
         }
         self.step()?;
+        self.complete()?;
         // Pending steps that must be repeated need the old external forces.
         if self.has_pending() {
             self.look()?;
@@ -305,47 +317,16 @@ impl Engine for GpuEngine {
     }
 
     fn read(&mut self, wanted: Wanted) -> Result<Reading> {
-        if let Some(terms) = wanted.energies {
-            terms.check(&self.system)?;
-        }
-        loop {
-            let plan = self.evaluations.plan(wanted, self.network.is_some());
-            let params = plan.map_or(self.params, |plan| plan.params(self.params));
-            self.write_params(params)?;
-            self.evaluations.begun(plan);
-            let mut fetch = Fetch::new(&self.device);
-            if let Some(plan) = plan {
-                record(&mut *fetch.commands, plan.dispatches(self.step()?));
-            }
-            let status = fetch.add(&self.neighbors.status);
-            let walkers = fetch.add(self.state.walker());
-            let state = wanted.state.then(|| self.state.fetch(&mut fetch));
-            let exchanges = self.exchanges.as_ref();
-            let exchanged = exchanges.map(|exchanges| exchanges.fetch(&mut fetch, wanted));
-            let energy = plan.map(|_| fetch.add(&self.state.energy));
-            let force = wanted.forces.then(|| fetch.add(&self.state.force));
-            let found = fetch.run("reading")?;
-            self.earlier = None;
-            self.evaluations.done(plan);
-            if self.settle_with(&found.take(status))? {
-                continue;
-            }
-            let (step, walkers) = (self.step_count, found.take(walkers));
-            let mut reading =
-                Reading { step, frozen: frozen(&walkers, step), ..Reading::default() };
-            reading.state = state.map(|slots| State {
-                frozen: reading.frozen.clone(),
-                ..self.state.fetched(&found, slots, &walkers)
-            });
-            if let (Some(exchanges), Some(slots)) = (&mut self.exchanges, exchanged) {
-                exchanges.fetched(&found, slots, &mut reading);
-            }
-            if let (Some(plan), Some(energy)) = (plan, energy) {
-                let force = force.map(|slot| found.take(slot));
-                reading.evaluation = plan.evaluation(&found.take(energy), force.as_deref());
-            }
-            return Ok(reading);
-        }
+        self.read_now(wanted)
+    }
+
+    fn request(&mut self, wanted: Wanted) -> Result<()> {
+        self.begin_request(wanted)
+    }
+
+    fn collect(&mut self) -> Result<Reading> {
+        self.complete()?;
+        self.ready.take()
     }
 
     fn memory(&self) -> Memory {
@@ -356,10 +337,4 @@ impl Engine for GpuEngine {
     fn probe(&mut self) -> &mut dyn Probe {
         self
     }
-}
-
-/// The frozen replicas after `step` steps.
-fn frozen(walkers: &[Walker], step: u64) -> BTreeMap<usize, Frozen> {
-    let of_replica = |(r, walker): (usize, &Walker)| Some((r, walker.frozen(step)?));
-    walkers.iter().enumerate().filter_map(of_replica).collect()
 }

@@ -4,6 +4,7 @@ use super::api::Commands;
 use super::buffer::{Buffer, Fetch, Fetched, Slot};
 use super::compose::Value;
 use super::device::Device;
+use super::kept::{Copied, Kept};
 use super::kernel::{Dispatch, Kernel, scope};
 use super::params::{Rung, wide, words};
 use super::state::ReplicaState;
@@ -18,7 +19,7 @@ pub(super) struct Exchanges {
     exchange: Exchange,
     moving: Moving,
     /// A copy of `moving` from before the pending steps.
-    kept: Moving,
+    kept: Kept<Moving>,
     /// The states of all ladders.
     rung: Buffer<Rung>,
     /// 2⁶⁴ u of given uniform numbers u, low and high word.
@@ -47,6 +48,7 @@ struct Moving {
 }
 
 /// The places in a read-back.
+#[derive(Debug)]
 pub(super) struct ExchangeSlots {
     moving: Option<(Slot<[u32; 2]>, Slot<u32>)>,
     trace: Option<Slot<u32>>,
@@ -62,7 +64,9 @@ impl Moving {
             tally: Buffer::zeroed(device, "tally", n_words)?,
         })
     }
+}
 
+impl Copied for Moving {
     fn copy_to(&self, commands: &mut dyn Commands, to: &Moving) {
         self.place.copy_to(commands, &to.place);
         self.tally.copy_to(commands, &to.tally);
@@ -87,7 +91,7 @@ impl Exchanges {
             n_words += COUNT_WORDS + n * n;
         }
         let moving = Moving::new(device, n_replicas, n_words)?;
-        let kept = Moving::new(device, n_replicas, n_words)?;
+        let kept = Kept::new(Moving::new(device, n_replicas, n_words)?);
         // First rung, states, number for the random numbers, first word in the tally.
         let ladder = Buffer::from_slice(device, "ladder", &ladders)?;
         let rung = Buffer::from_slice(device, "rung", &rungs(exchange))?;
@@ -166,14 +170,20 @@ impl Exchanges {
         ExchangeSlots { moving, trace: trace.then(|| fetch.add(&self.trace)) }
     }
 
-    /// Puts the parts in a read-back into a reading.
-    pub(super) fn fetched(&mut self, found: &Fetched, slots: ExchangeSlots, reading: &mut Reading) {
+    /// Puts the parts in a read-back, which came after `count` exchanges, into a reading.
+    pub(super) fn fetched(
+        &mut self,
+        found: &Fetched,
+        slots: ExchangeSlots,
+        count: u64,
+        reading: &mut Reading,
+    ) {
         if let (Some(state), Some((place, tally))) = (&mut reading.state, slots.moving) {
             state.exchanged = self.exchanged(&found.take(place), &found.take(tally));
         }
         if let Some(slot) = slots.trace {
-            reading.trace = self.last_labels(&found.take(slot));
-            self.traced = self.count;
+            reading.trace = self.last_labels(&found.take(slot), count);
+            self.traced = count;
         }
     }
 
@@ -188,14 +198,14 @@ impl Exchanges {
         Exchanged { count: wide([words[0], words[1]]), label, ends, tally }
     }
 
-    /// The labels after each exchange that was not read, at most the last [`TRACE`].
-    fn last_labels(&self, trace: &[u32]) -> Vec<Vec<u32>> {
-        let first = self.traced.max(self.count.saturating_sub(TRACE as u64));
+    /// The labels after each of `count` exchanges that was not read, at most the last [`TRACE`].
+    fn last_labels(&self, trace: &[u32], count: u64) -> Vec<Vec<u32>> {
+        let first = self.traced.max(count.saturating_sub(TRACE as u64));
         let row = |number: u64| {
             let start = (number % TRACE as u64) as usize * self.n_replicas;
             trace[start..start + self.n_replicas].to_vec()
         };
-        (first..self.count).map(row).collect()
+        (first..count).map(row).collect()
     }
 
     /// An exchange was submitted, after `steps` pending steps.
@@ -211,12 +221,39 @@ impl Exchanges {
 
     /// Copies the part of the state, so that pending exchanges can be repeated from it.
     pub(super) fn keep(&self, commands: &mut dyn Commands) {
-        self.moving.copy_to(commands, &self.kept);
+        self.kept.keep(&self.moving, commands);
+    }
+
+    /// Makes room for a copy after a reading.
+    pub(super) fn make_next(&mut self, device: &Device) -> Result<()> {
+        let (n_replicas, n_words) = (self.n_replicas, self.moving.tally.len);
+        self.kept.make_next(|| Moving::new(device, n_replicas, n_words))
+    }
+
+    /// Copies the part of the state after a reading.
+    pub(super) fn keep_next(&self, commands: &mut dyn Commands) {
+        self.kept.keep_next(&self.moving, commands);
+    }
+
+    /// Exchanges can be repeated from the state after the reading now, which came after `exchanges`
+    /// pending exchanges and `steps` pending steps.
+    pub(super) fn take_next(&mut self, exchanges: usize, steps: u64) {
+        self.kept.take_next();
+        self.pending.drain(..exchanges);
+        self.pending.iter_mut().for_each(|before| *before -= steps);
+    }
+
+    /// Forgets all but the first pending exchanges. Returns the others: the number of pending steps
+    /// before each.
+    pub(super) fn split_off(&mut self, exchanges: usize) -> Vec<u64> {
+        let later = self.pending.split_off(exchanges);
+        self.count -= later.len() as u64;
+        later
     }
 
     /// Restores the part of the state from the copy. Returns the exchanges that must be repeated.
     pub(super) fn restore(&mut self, commands: &mut dyn Commands) -> Vec<u64> {
-        self.kept.copy_to(commands, &self.moving);
+        self.kept.restore(&self.moving, commands);
         let pending = std::mem::take(&mut self.pending);
         self.count -= pending.len() as u64;
         pending

@@ -6,6 +6,7 @@
 //! - `step` is the list of the dispatches of a step.
 //! - `state`, `neighbors`, `priors`, `integrate`, `network` and `exchange` each own their buffers, grow them
 //!   and make their dispatches.
+//! - `kept` has copies of a state from which steps can be repeated.
 //! - `kernel`, `buffer`, `program` and `device` are typed.
 //! - `api` is the interface to the device. It knows bytes only.
 //!
@@ -22,6 +23,7 @@ mod device;
 mod engine;
 mod exchange;
 mod integrate;
+mod kept;
 mod kernel;
 mod neighbors;
 mod network;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::api::Commands;
 use super::buffer::{Buffer, Fetch, Fetched, Slot};
 use super::device::Device;
+use super::kept::{Copied, Kept};
 use super::kernel::{Dispatch, Kernel, Scope, scope};
 use super::params::{ALL_TERMS, Bead, FAST, GRID, Params, Position, SLOW, Walker, wide, words};
 use crate::engine::{Frozen, State, origins};
@@ -21,7 +22,7 @@ pub(super) struct ReplicaState {
     bead: Buffer<Bead>,
     moving: Moving,
     /// A copy of `moving` from before the pending steps.
-    kept: Moving,
+    kept: Kept<Moving>,
     /// xyz: force, kcal/mol/Å; w: energy of the bead, kcal/mol. First the fast range, then the slow
     /// range. `[2, n_beads]`
     pub(super) force: Buffer<[f32; 4]>,
@@ -48,6 +49,7 @@ struct Moving {
 }
 
 /// The places of a state in a read-back.
+#[derive(Debug)]
 pub(super) struct StateSlots {
     position: Slot<Position>,
     velocity: Slot<[f32; 4]>,
@@ -63,7 +65,9 @@ impl Moving {
             step_count: Buffer::zeroed(device, "step_count", 2)?,
         })
     }
+}
 
+impl Copied for Moving {
     fn copy_to(&self, commands: &mut dyn Commands, to: &Moving) {
         let Moving { position, velocity, walker, step_count } = self;
         position.copy_to(commands, &to.position);
@@ -103,7 +107,7 @@ impl ReplicaState {
             replica: Buffer::from_slice(device, "replica", &replicas)?,
             bead: Buffer::from_slice(device, "bead", &beads)?,
             moving: Moving::new(device, n_beads, n_replicas)?,
-            kept: Moving::new(device, n_beads, n_replicas)?,
+            kept: Kept::new(Moving::new(device, n_beads, n_replicas)?),
             force: Buffer::zeroed(device, "force", 2 * n_beads)?,
             energy: Buffer::zeroed(device, "energy", n_replicas)?,
             classes,
@@ -233,12 +237,28 @@ impl ReplicaState {
 
     /// Copies the state, so that steps can be repeated from it.
     pub(super) fn keep(&self, commands: &mut dyn Commands) {
-        self.moving.copy_to(commands, &self.kept);
+        self.kept.keep(&self.moving, commands);
+    }
+
+    /// Makes room for a copy after a reading.
+    pub(super) fn make_next(&mut self, device: &Device) -> Result<()> {
+        let (n_beads, n_replicas) = (self.n_beads(), self.n_replicas());
+        self.kept.make_next(|| Moving::new(device, n_beads, n_replicas))
+    }
+
+    /// Copies the state after a reading.
+    pub(super) fn keep_next(&self, commands: &mut dyn Commands) {
+        self.kept.keep_next(&self.moving, commands);
+    }
+
+    /// Steps can be repeated from the state after the reading now.
+    pub(super) fn take_next(&mut self) {
+        self.kept.take_next();
     }
 
     /// Restores the state from the copy.
     pub(super) fn restore(&self, commands: &mut dyn Commands) {
-        self.kept.copy_to(commands, &self.moving);
+        self.kept.restore(&self.moving, commands);
     }
 
     /// Origins, temperatures and alarms.

@@ -3,8 +3,8 @@
 use super::{integrate, network, prior};
 use crate::engine::{
     Dynamics, Engine, Evaluation, Exchange, Filter, Integrator, KernelTime, Memory, Probe, Reading,
-    State, Terms, Trace, Wanted, check_given, check_positions, end_step, exchange, hold, origins,
-    watch_bonds,
+    State, Terms, Trace, Uncollected, Wanted, check_given, check_positions, end_step, exchange,
+    hold, origins, watch_bonds,
 };
 use crate::error::{Error, Result};
 use crate::model::FilterTable;
@@ -24,6 +24,7 @@ pub struct Reference {
     /// Energies and forces of all terms at the current positions; `None` until they are needed.
     total: Option<Evaluation>,
     trace: Trace,
+    uncollected: Uncollected<Reading>,
 }
 
 impl Reference {
@@ -41,6 +42,7 @@ impl Reference {
             external: zero,
             total: None,
             trace: Trace::default(),
+            uncollected: Uncollected::default(),
             system,
         })
     }
@@ -173,6 +175,7 @@ impl Engine for Reference {
         self.dynamics.check_state(&self.system, state)?;
         (self.state, self.total) = (state.clone(), None);
         self.trace = Trace::default();
+        self.uncollected.forget();
         Ok(())
     }
 
@@ -223,6 +226,17 @@ impl Engine for Reference {
 
     fn set_ladders(&mut self, exchange: &Exchange) -> Result<()> {
         self.dynamics.set_ladders(&self.system, exchange)
+    }
+
+    fn request(&mut self, wanted: Wanted) -> Result<()> {
+        self.uncollected.check_none()?;
+        let reading = self.read(wanted)?;
+        self.uncollected.put(reading);
+        Ok(())
+    }
+
+    fn collect(&mut self) -> Result<Reading> {
+        self.uncollected.take()
     }
 
     fn read(&mut self, wanted: Wanted) -> Result<Reading> {

@@ -43,6 +43,7 @@ impl GpuEngine {
 
     /// Replaces the temperatures of the states.
     pub(super) fn replace_ladders(&mut self, exchange: &Exchange) -> Result<()> {
+        self.complete()?;
         // Pending exchanges that must be repeated need the old temperatures.
         if self.has_pending() {
             self.look()?;

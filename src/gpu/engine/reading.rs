@@ -1,0 +1,146 @@
+//! Readings. A reading that was requested is on its way while later steps are submitted.
+
+use std::collections::BTreeMap;
+
+use super::super::buffer::{Fetch, Fetched, Fetching};
+use super::super::kernel::record;
+use super::super::params::Walker;
+use super::GpuEngine;
+use super::requested::{Parts, Requested};
+use crate::engine::{Engine, Frozen, Reading, State, Wanted};
+use crate::error::Result;
+
+impl GpuEngine {
+    /// Submits the kernels whose results are missing and the copies to the host. With `keeps`, the
+    /// state is copied on the device too, so that later steps can be repeated from it.
+    fn begin_reading(&mut self, wanted: Wanted, keeps: bool) -> Result<(Fetching, Parts)> {
+        let plan = self.evaluations.plan(wanted, self.network.is_some());
+        let params = plan.map_or(self.params, |plan| plan.params(self.params));
+        self.write_params(params)?;
+        self.evaluations.begun(plan);
+        if keeps {
+            self.state.make_next(&self.device)?;
+            self.exchanges.iter_mut().try_for_each(|of| of.make_next(&self.device))?;
+        }
+        let mut fetch = Fetch::new(&self.device);
+        if let Some(plan) = plan {
+            record(&mut *fetch.commands, plan.dispatches(self.step()?));
+        }
+        if keeps {
+            self.state.keep_next(&mut *fetch.commands);
+            self.exchanges.iter().for_each(|of| of.keep_next(&mut *fetch.commands));
+        }
+        let exchanges = self.exchanges.as_ref();
+        let parts = Parts {
+            plan,
+            status: fetch.add(&self.neighbors.status),
+            walkers: fetch.add(self.state.walker()),
+            state: wanted.state.then(|| self.state.fetch(&mut fetch)),
+            exchanged: exchanges.map(|exchanges| exchanges.fetch(&mut fetch, wanted)),
+            energy: plan.map(|_| fetch.add(&self.state.energy)),
+            force: wanted.forces.then(|| fetch.add(&self.state.force)),
+            step: self.step_count,
+            exchange_count: exchanges.map_or(0, |exchanges| exchanges.count()),
+        };
+        let fetching = fetch.begin()?;
+        self.evaluations.done(plan);
+        Ok((fetching, parts))
+    }
+
+    /// Waits for a read-back. After an error no forces are valid.
+    fn fetched(&mut self, fetching: Fetching) -> Result<Fetched> {
+        let found = fetching.wait("reading");
+        if found.is_err() {
+            self.evaluations.none_valid();
+        }
+        found
+    }
+
+    /// The reading in a read-back.
+    fn reading(&mut self, found: &Fetched, parts: Parts) -> Reading {
+        let Parts { plan, walkers, state, exchanged, energy, force, step, .. } = parts;
+        let walkers = found.take(walkers);
+        let mut reading = Reading { step, frozen: frozen(&walkers, step), ..Reading::default() };
+        reading.state = state.map(|slots| State {
+            frozen: reading.frozen.clone(),
+            ..self.state.fetched(found, slots, &walkers)
+        });
+        if let (Some(exchanges), Some(slots)) = (&mut self.exchanges, exchanged) {
+            exchanges.fetched(found, slots, parts.exchange_count, &mut reading);
+        }
+        if let (Some(plan), Some(energy)) = (plan, energy) {
+            let force = force.map(|slot| found.take(slot));
+            reading.evaluation = plan.evaluation(&found.take(energy), force.as_deref());
+        }
+        reading
+    }
+
+    /// Reads until no list has overflowed.
+    pub(super) fn read_now(&mut self, wanted: Wanted) -> Result<Reading> {
+        if let Some(terms) = wanted.energies {
+            terms.check(&self.system)?;
+        }
+        self.complete()?;
+        loop {
+            let (fetching, parts) = self.begin_reading(wanted, false)?;
+            let found = self.fetched(fetching)?;
+            self.earlier = None;
+            if !self.settle_with(&found.take(parts.status.clone()))? {
+                return Ok(self.reading(&found, parts));
+            }
+        }
+    }
+
+    /// Submits a reading.
+    pub(super) fn begin_request(&mut self, wanted: Wanted) -> Result<()> {
+        if let Some(terms) = wanted.energies {
+            terms.check(&self.system)?;
+        }
+        self.complete()?;
+        self.ready.check_none()?;
+        let (fetching, parts) = self.begin_reading(wanted, true)?;
+        let exchanges = self.exchanges.as_ref().map_or(0, |exchanges| exchanges.pending.len());
+        let pending = self.pending;
+        self.requested = Some(Requested { wanted, fetching, parts, pending, exchanges });
+        Ok(())
+    }
+
+    /// Waits for the reading that was requested, if there is one, and keeps it for
+    /// [`Engine::collect`]. If a list overflowed before it, the steps before it are repeated, the
+    /// reading is done anew, and then the steps after it are repeated.
+    pub(super) fn complete(&mut self) -> Result<()> {
+        let Some(requested) = self.requested.take() else { return Ok(()) };
+        let Requested { wanted, fetching, parts, pending, exchanges } = requested;
+        let found = self.fetched(fetching)?;
+        let status = found.take(parts.status.clone());
+        if status.iter().all(|status| status.overflow == 0) {
+            self.state.take_next();
+            self.exchanges.iter_mut().for_each(|of| of.take_next(exchanges, pending));
+            self.pending -= pending;
+            self.check(&status)?;
+            let reading = self.reading(&found, parts);
+            self.ready.put(reading);
+            return Ok(());
+        }
+        let steps = self.pending - pending;
+        let of_exchanges = self.exchanges.as_mut().map(|of| of.split_off(exchanges));
+        (self.pending, self.step_count) = (pending, self.step_count - steps);
+        self.settle_with(&status)?;
+        let reading = self.read_now(wanted)?;
+        let mut done = 0;
+        for before in of_exchanges.unwrap_or_default() {
+            self.advance(before - pending - done)?;
+            self.exchange()?;
+            done = before - pending;
+        }
+        self.advance(steps - done)?;
+        self.ready.put(reading);
+        Ok(())
+    }
+}
+
+/// The frozen replicas after `step` steps.
+fn frozen(walkers: &[Walker], step: u64) -> BTreeMap<usize, Frozen> {
+    let of_replica = |(r, walker): (usize, &Walker)| Some((r, walker.frozen(step)?));
+    walkers.iter().enumerate().filter_map(of_replica).collect()
+}
