@@ -29,6 +29,7 @@
 
 mod blow_up;
 mod clash;
+mod drive;
 mod energies;
 mod exchanging;
 mod last_good;
@@ -37,17 +38,14 @@ mod pace;
 mod start;
 mod tuning;
 
-use std::collections::BTreeMap;
-use std::time::Instant;
-
 use self::blow_up::Watching;
 pub use self::energies::Energies;
 use self::exchanging::Exchanging;
 pub use self::last_good::{LastGood, Velocities};
 use self::observer::Schedule;
 pub use self::observer::{Control, Frame, Observer};
-use self::pace::Pace;
 pub use self::start::Settings;
+use std::collections::BTreeMap;
 
 use crate::backend::Backend;
 use crate::engine::{Dynamics, Engine, Evaluation, State, Terms, Wanted};
@@ -67,6 +65,8 @@ pub struct Simulation {
     dynamics: Dynamics,
     observers: Vec<(Schedule, Box<dyn Observer>)>,
     step: u64,
+    /// The steps of a run that the engine has begun.
+    ahead: u64,
     exchanges: Exchanging,
     watching: Watching,
 }
@@ -112,6 +112,7 @@ impl Simulation {
             dynamics,
             observers: Vec::new(),
             step: 0,
+            ahead: 0,
             exchanges: Exchanging::new(settings.exchange.as_ref())?,
             watching: Watching::new(state, None),
         })
@@ -166,94 +167,6 @@ impl Simulation {
     ) -> Result<u64> {
         let schedule = Schedule::new(every, Some(last_step))?;
         self.run_observed(last_step, Some((schedule, observer)))
-    }
-
-    fn run_observed(
-        &mut self,
-        last_step: u64,
-        extra: Option<(Schedule, &mut dyn Observer)>,
-    ) -> Result<u64> {
-        // The observers are moved out of `self`, which `drive` borrows as mutable.
-        let mut attached = std::mem::take(&mut self.observers);
-        let mut observers: Vec<(Schedule, &mut dyn Observer)> = Vec::new();
-        for (schedule, observer) in &mut attached {
-            observers.push((*schedule, &mut **observer));
-        }
-        if let Some((schedule, observer)) = extra {
-            observers.push((schedule, observer));
-        }
-        let result = self.drive(last_step, &mut observers);
-        self.observers = attached;
-        result
-    }
-
-    fn drive(&mut self, end: u64, observers: &mut [(Schedule, &mut dyn Observer)]) -> Result<u64> {
-        let start = self.step;
-        let mut pace = Pace::default();
-        let mut stop = false;
-        while self.step < end && !stop {
-            let next_frame = observers.iter().map(|(schedule, _)| schedule.next(self.step));
-            let next = next_frame.min().unwrap_or(end).min(end);
-            let piece = pace.steps().min(next - self.step);
-            let clock = Instant::now();
-            let step = self.exchanges.advance(&mut *self.engine, self.step, piece)?;
-            let due = observers.iter().any(|(schedule, _)| schedule.is_due(step));
-            let wanted = if due { FRAME } else { Wanted::default() };
-            let reading = self.engine.read(Wanted { trace: true, ..wanted })?;
-            pace.measure(step - self.step, clock.elapsed());
-            self.step = reading.step;
-            self.exchanges.show(&reading.trace, observers)?;
-            let Simulation { watching, engine, system, dynamics, .. } = self;
-            watching.check(&mut **engine, system, dynamics, &reading.frozen)?;
-            for (_, observer) in observers.iter_mut() {
-                let mut control = Control::default();
-                observer.progress(reading.step, &mut control)?;
-                stop |= self.obey(control)?;
-            }
-            let shown = match reading.state {
-                Some(state) => self.show(state, reading.evaluation.energy, observers),
-                None => Ok(false),
-            };
-            // Also if an observer fails, so that the state does not depend on observers.
-            self.exchanges.exchange(&mut *self.engine, self.step)?;
-            stop |= shown?;
-        }
-        if self.exchanges.has_unread() {
-            let reading = self.engine.read(Wanted { trace: true, ..Wanted::default() })?;
-            self.exchanges.show(&reading.trace, observers)?;
-        }
-        Ok(self.step - start)
-    }
-
-    /// Grants the requests of an observer. Returns whether it stops the run.
-    fn obey(&mut self, control: Control) -> Result<bool> {
-        if let Some(forces) = control.external_forces {
-            self.engine.set_external_forces(forces.as_deref())?;
-            self.watching.external = forces;
-        }
-        Ok(control.stop)
-    }
-
-    /// Passes a frame to the observers that are due. Returns whether one of them stops the run.
-    fn show(
-        &mut self,
-        state: State,
-        potential: Vec<f64>,
-        observers: &mut [(Schedule, &mut dyn Observer)],
-    ) -> Result<bool> {
-        let energies = Energies::new(&self.system, self.dynamics.integrator, &state, potential);
-        self.watching.check_energies(&self.dynamics, &state, &energies.potential)?;
-        let frame = Frame::new(&state, self.dynamics.dt, &energies);
-        let mut stop = false;
-        for (schedule, observer) in observers.iter_mut() {
-            if schedule.is_due(state.step) {
-                let mut control = Control::default();
-                observer.frame(&frame, &mut control)?;
-                stop |= self.obey(control)?;
-            }
-        }
-        self.watching.good.take(&self.system, state);
-        Ok(stop)
     }
 
     /// Steps done.

@@ -483,6 +483,10 @@ fn simulation(kind: BackendKind) -> Simulation {
 /// The records of an observer: the labels of frames, and those after exchanges.
 #[derive(Debug, Default, PartialEq)]
 struct Seen {
+    /// Whether it lets a device compute ahead.
+    passive: bool,
+    /// The number of calls of `progress` after which it stops the run, if it does.
+    stop: Option<u32>,
     frames: Vec<(u64, Vec<u32>)>,
     exchanges: Vec<(u64, Vec<u32>)>,
 }
@@ -499,8 +503,26 @@ impl flashschnet::simulation::Observer for Seen {
         Ok(())
     }
 
+    fn is_passive(&self) -> bool {
+        self.passive
+    }
+
     fn exchanged(&mut self, step: u64, label: &[u32]) -> flashschnet::Result<()> {
         self.exchanges.push((step, label.to_vec()));
+        Ok(())
+    }
+
+    fn progress(
+        &mut self,
+        _: u64,
+        control: &mut flashschnet::simulation::Control,
+    ) -> flashschnet::Result<()> {
+        if let Some(left) = &mut self.stop {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                control.stop();
+            }
+        }
         Ok(())
     }
 }
@@ -534,12 +556,44 @@ fn exchanges_follow_frames() {
     }
 }
 
+/// A device that computes ahead shows the same frames and exchanges, also if the run is stopped at
+/// any moment and goes on.
+#[test]
+fn computing_ahead_does_not_show() {
+    for kind in [BackendKind::Cpu, BackendKind::Wgpu] {
+        let run = |passive: bool, stops: &[u32]| {
+            let (mut simulation, mut seen) = (simulation(kind), Seen::default());
+            seen.passive = passive;
+            for stop in stops {
+                seen.stop = Some(*stop);
+                simulation.run_with(1500 - simulation.step(), 10, &mut seen).unwrap();
+                let last = seen.frames.last().map_or(0, |frame| frame.0);
+                assert_eq!(last, simulation.step() / 10 * 10, "a frame was lost");
+                assert_eq!(simulation.step(), simulation.state().unwrap().step);
+            }
+            seen.stop = None;
+            simulation.run_with(1500 - simulation.step(), 10, &mut seen).unwrap();
+            (seen.frames, seen.exchanges, simulation.state().unwrap())
+        };
+        let expected = run(false, &[]);
+        assert_eq!((expected.0.len(), expected.1.len()), (150, 300));
+        assert_eq!(run(true, &[]), expected, "{kind:?}");
+        assert_eq!(run(true, &[1, 2, 30, 3, 17, 1]), expected, "{kind:?}");
+    }
+}
+
 /// More exchanges between two frames than an engine keeps: all are announced.
 #[test]
 fn long_traces_are_whole() {
-    let (mut simulation, mut seen) = (simulation(BackendKind::Cpu), Seen::default());
-    let steps = 5 * (3 * TRACE as u64 + 7);
-    simulation.run_with(steps, 1 << 40, &mut seen).unwrap();
+    for (kind, passive) in [(BackendKind::Cpu, false), (BackendKind::Wgpu, true)] {
+        let (mut simulation, mut seen) = (simulation(kind), Seen { passive, ..Seen::default() });
+        let steps = 5 * (3 * TRACE as u64 + 7);
+        simulation.run_with(steps, 1 << 40, &mut seen).unwrap();
+        check_trace(&mut simulation, &seen);
+    }
+}
+
+fn check_trace(simulation: &mut Simulation, seen: &Seen) {
     assert_eq!(seen.exchanges.len(), 3 * TRACE + 7);
     let state = simulation.state().unwrap();
     assert_eq!(state.exchanged.count as usize, seen.exchanges.len());

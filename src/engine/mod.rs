@@ -232,6 +232,11 @@ pub trait Engine: std::fmt::Debug + Shared {
     /// [`Error::Invalid`] for a term that the model does not have, and errors of the device.
     fn read(&mut self, wanted: Wanted) -> Result<Reading>;
 
+    /// Whether [`Engine::advance`] returns before all steps are done.
+    fn is_asynchronous(&self) -> bool {
+        false
+    }
+
     /// Begins a reading of the present state. Steps and exchanges that follow do not change it, and
     /// a device computes them while the reading is on its way to the host. [`Engine::set_state`]
     /// drops the reading.

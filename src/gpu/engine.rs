@@ -320,6 +320,10 @@ impl Engine for GpuEngine {
         self.read_now(wanted)
     }
 
+    fn is_asynchronous(&self) -> bool {
+        true
+    }
+
     fn request(&mut self, wanted: Wanted) -> Result<()> {
         self.begin_request(wanted)
     }

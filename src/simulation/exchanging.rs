@@ -64,7 +64,8 @@ impl Exchanging {
         trace: &[Vec<u32>],
         observers: &mut [(Schedule, &mut dyn Observer)],
     ) -> Result<()> {
-        for (step, label) in self.unread.drain(..).zip(trace) {
+        let shown = trace.len().min(self.unread.len());
+        for (step, label) in self.unread.drain(..shown).zip(trace) {
             for (_, observer) in observers.iter_mut() {
                 observer.exchanged(step, label)?;
             }

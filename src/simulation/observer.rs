@@ -78,6 +78,13 @@ pub trait Observer {
     /// Any error ends the run, which returns it.
     fn frame(&mut self, frame: &Frame, control: &mut Control) -> Result<()>;
 
+    /// Whether [`Observer::frame`] asks for nothing. If that holds for all observers of a run, a GPU
+    /// computes the next steps while they work. [`Observer::progress`] may still stop the run, which
+    /// then goes on to the end of these steps, with a frame there if one is due.
+    fn is_passive(&self) -> bool {
+        false
+    }
+
     /// Called after each exchange of states, in order, with its step and the labels after it, as in
     /// [`Frame::label`]. The calls may come later than the exchange, but come before the next frame
     /// and before the end of the run.

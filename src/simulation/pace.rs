@@ -16,6 +16,11 @@ impl Pace {
         self.steps.max(1)
     }
 
+    /// Whether a step is much shorter than the target.
+    pub(super) fn is_short(&self) -> bool {
+        self.steps > 1
+    }
+
     pub(super) fn measure(&mut self, steps: u64, elapsed: Duration) {
         let fitting = Self::TARGET.as_secs_f64() / elapsed.as_secs_f64().max(1e-9) * steps as f64;
         self.steps = (fitting as u64).clamp(1, 2 * self.steps());

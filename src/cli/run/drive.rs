@@ -258,6 +258,10 @@ impl Observer for Writer<'_> {
         Ok(())
     }
 
+    fn is_passive(&self) -> bool {
+        true
+    }
+
     fn exchanged(&mut self, step: u64, label: &[u32]) -> Result<()> {
         self.queue.exchanged(step, label)
     }

@@ -1,0 +1,131 @@
+//! The loop of a run: pieces of steps, readings, and calls of the observers.
+
+use std::time::Instant;
+
+use super::energies::Energies;
+use super::observer::{Control, Frame, Observer, Schedule};
+use super::pace::Pace;
+use super::{FRAME, Simulation};
+use crate::engine::{State, Wanted};
+use crate::error::Result;
+
+impl Simulation {
+    pub(super) fn run_observed(
+        &mut self,
+        last_step: u64,
+        extra: Option<(Schedule, &mut dyn Observer)>,
+    ) -> Result<u64> {
+        // The observers are moved out of `self`, which `drive` borrows as mutable.
+        let mut attached = std::mem::take(&mut self.observers);
+        let mut observers: Vec<(Schedule, &mut dyn Observer)> = Vec::new();
+        for (schedule, observer) in &mut attached {
+            observers.push((*schedule, &mut **observer));
+        }
+        if let Some((schedule, observer)) = extra {
+            observers.push((schedule, observer));
+        }
+        self.ahead = self.step;
+        let result = self.drive(last_step, &mut observers);
+        // After an error the engine may have done more steps than were shown.
+        self.step = self.ahead;
+        self.observers = attached;
+        result
+    }
+
+    fn drive(&mut self, end: u64, observers: &mut [(Schedule, &mut dyn Observer)]) -> Result<u64> {
+        let start = self.step;
+        let passive = observers.iter().all(|(_, observer)| observer.is_passive());
+        let overlaps = passive && self.engine.is_asynchronous();
+        let mut pace = Pace::default();
+        let (mut clock, mut stop) = (Instant::now(), false);
+        loop {
+            if self.ahead == self.step {
+                if self.step >= end || stop {
+                    break;
+                }
+                clock = Instant::now();
+                self.advance_ahead(end, &pace, observers)?;
+            }
+            let at = self.ahead;
+            let due = observers.iter().any(|(schedule, _)| schedule.is_due(at));
+            let wanted = if due { FRAME } else { Wanted::default() };
+            self.engine.request(Wanted { trace: true, ..wanted })?;
+            if overlaps && !stop && at < end && pace.is_short() {
+                // The device goes on while the observers work.
+                self.exchanges.exchange(&mut *self.engine, at)?;
+                self.advance_ahead(end, &pace, observers)?;
+            }
+            let reading = self.engine.collect()?;
+            pace.measure(at - self.step, clock.elapsed());
+            clock = Instant::now();
+            self.step = reading.step;
+            self.exchanges.show(&reading.trace, observers)?;
+            let Simulation { watching, engine, system, dynamics, .. } = self;
+            watching.check(&mut **engine, system, dynamics, &reading.frozen)?;
+            for (_, observer) in observers.iter_mut() {
+                let mut control = Control::default();
+                observer.progress(reading.step, &mut control)?;
+                stop |= self.obey(control)?;
+            }
+            let shown = match reading.state {
+                Some(state) => self.show(state, reading.evaluation.energy, observers),
+                None => Ok(false),
+            };
+            if self.ahead == at {
+                // Also if an observer fails, so that the state does not depend on observers.
+                self.exchanges.exchange(&mut *self.engine, at)?;
+            }
+            stop |= shown?;
+        }
+        if self.exchanges.has_unread() {
+            let reading = self.engine.read(Wanted { trace: true, ..Wanted::default() })?;
+            self.exchanges.show(&reading.trace, observers)?;
+        }
+        Ok(self.step - start)
+    }
+
+    /// Advances the engine by a piece of the run, up to the next frame or the end.
+    fn advance_ahead(
+        &mut self,
+        end: u64,
+        pace: &Pace,
+        observers: &[(Schedule, &mut dyn Observer)],
+    ) -> Result<()> {
+        let next_frame = observers.iter().map(|(schedule, _)| schedule.next(self.ahead));
+        let next = next_frame.min().unwrap_or(end).min(end);
+        let piece = pace.steps().min(next - self.ahead);
+        self.ahead = self.exchanges.advance(&mut *self.engine, self.ahead, piece)?;
+        Ok(())
+    }
+
+    /// Grants the requests of an observer. Returns whether it stops the run.
+    fn obey(&mut self, control: Control) -> Result<bool> {
+        if let Some(forces) = control.external_forces {
+            self.engine.set_external_forces(forces.as_deref())?;
+            self.watching.external = forces;
+        }
+        Ok(control.stop)
+    }
+
+    /// Passes a frame to the observers that are due. Returns whether one of them stops the run.
+    fn show(
+        &mut self,
+        state: State,
+        potential: Vec<f64>,
+        observers: &mut [(Schedule, &mut dyn Observer)],
+    ) -> Result<bool> {
+        let energies = Energies::new(&self.system, self.dynamics.integrator, &state, potential);
+        self.watching.check_energies(&self.dynamics, &state, &energies.potential)?;
+        let frame = Frame::new(&state, self.dynamics.dt, &energies);
+        let mut stop = false;
+        for (schedule, observer) in observers.iter_mut() {
+            if schedule.is_due(state.step) {
+                let mut control = Control::default();
+                observer.frame(&frame, &mut control)?;
+                stop |= self.obey(control)?;
+            }
+        }
+        self.watching.good.take(&self.system, state);
+        Ok(stop)
+    }
+}
