@@ -171,7 +171,10 @@
 //! replica stop at the same step.
 //!
 //! One read-back serves a frame: one submission runs the missing kernels and copies status, state,
-//! energies and forces to the host, which waits once.
+//! energies and forces to the host, which waits once. [`engine::Engine::request`] does not wait: the
+//! host submits the next steps before it collects the reading, unless an observer may change them
+//! ([`simulation::Observer::is_passive`]). The engine copies the state on the device at the reading,
+//! so that only the later steps are repeated if a list overflows after it.
 //!
 //! Consecutive linear layers are one dispatch: a tile of rows stays in workgroup memory from one
 //! layer to the next. The libraries `lib/dense` and `lib/dense_matrix` have the same functions, the
