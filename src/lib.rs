@@ -109,8 +109,9 @@
 //! step         the list of the dispatches of a step
 //! the parts    state, neighbors, priors, integrate, network, exchange: each owns its buffers,
 //!              grows them and makes its dispatches
-//! helpers      compose (text of kernels), pack (layouts of numbers), tuning (thresholds),
-//!              storage (formats of a network), params (structs shared with the shaders)
+//! helpers      kept (copies of a state), compose (text of kernels), pack (layouts of numbers),
+//!              tuning (thresholds), storage (formats of a network), params (structs shared with
+//!              the shaders)
 //! typed        kernel, buffer, program, device
 //! api          memory, kernels and commands of wgpu or CUDA: bytes, no types
 //! ```
