@@ -209,6 +209,44 @@ fn a_frozen_replica_ends_alone() {
 }
 
 #[test]
+fn a_dry_run_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let arguments = ["--replicas", "3", "--steps", "47", "--save-interval", "10", "--dry-run"];
+    let output = with_system("run", &arguments, &run).output().unwrap();
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("replicas: 3, 36 beads") && said.contains("frames: 5, about"), "{said}");
+    assert!(said.contains("(--dry-run)") && !run.exists(), "{said}");
+    // It refuses what a run refuses.
+    std::fs::create_dir(&run).unwrap();
+    std::fs::write(run.join("energies.csv"), "").unwrap();
+    let output = with_system("run", &arguments, &run).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("already exists"), "{}", stderr(&output));
+}
+
+#[test]
+fn equilibration_has_no_frames() {
+    let folder = tempfile::tempdir().unwrap();
+    let [all, late] = ["all", "late"].map(|name| folder.path().join(name));
+    let common = ["--replicas", "2", "--steps", "47", "--save-interval", "10", "--npy"];
+    let output = with_system("run", &common, &all).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let arguments = [&common[..], &["--equilibration-steps", "20"]].concat();
+    let output = with_system("run", &arguments, &late).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let rows = table(&all.join("energies.csv"));
+    assert_eq!(table(&late.join("energies.csv")), rows[4..]);
+    assert_eq!(xtc(&late.join("replica_0001.xtc"))[..], xtc(&all.join("replica_0001.xtc"))[2..]);
+    assert_eq!(npy::<f32>(late.join("run_potential_0000.npy")).0, [2, 3]);
+    let arguments = [&common[..], &["--equilibration-steps", "47"]].concat();
+    let output = with_system("run", &arguments, &folder.path().join("none")).output().unwrap();
+    let said = stderr(&output);
+    assert!(said.contains("equilibration-steps: found 47, expected fewer than the 47"), "{said}");
+}
+
+#[test]
 fn energy_terms_add_up() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("energies.safetensors");

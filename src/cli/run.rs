@@ -1,6 +1,7 @@
 //! `flashschnet run`: simulates replicas and writes their trajectories.
 
 mod drive;
+mod dry;
 mod exchange;
 mod limits;
 mod plan;
@@ -89,6 +90,9 @@ pub(super) struct Run {
     /// Steps between saved frames; the last interval can be shorter
     #[arg(long, value_parser = whole::<u64, 1>, default_value_t = 250, value_name = "K")]
     save_interval: u64,
+    /// Steps of equilibration at the start of the run, without saved frames
+    #[arg(long, value_parser = whole::<u64, 1>, value_name = "N")]
+    equilibration_steps: Option<u64>,
     /// Seed of the random numbers
     #[arg(long, value_parser = whole::<u64, 0>, default_value_t = 7, value_name = "KEY")]
     seed: u64,
@@ -114,6 +118,10 @@ pub(super) struct Run {
     /// Stop with a checkpoint and exit code 75 after this many hours, unless the run is finished
     #[arg(long, value_parser = real, value_name = "H")]
     max_hours: Option<f64>,
+    /// Check everything, time some steps, print the memory, the time and the size of the files that
+    /// the run would take, and write nothing
+    #[arg(long, conflicts_with = "resume")]
+    dry_run: bool,
     // Headings of the help hold for all options after them.
     #[command(flatten)]
     exchange: ExchangeOptions,
@@ -122,7 +130,8 @@ pub(super) struct Run {
 }
 
 /// The options that a run takes from its checkpoint.
-const SETTINGS: [&str; 23] = [
+const SETTINGS: [&str; 24] = [
+    "equilibration_steps",
     "replicas",
     "integrator",
     "dt",
@@ -205,9 +214,14 @@ impl Run {
             save_interval: self.save_interval,
             checkpoint_interval: self.checkpoint_interval,
             tune_steps: self.exchange.tune_ladder.unwrap_or_default(),
+            equilibration_steps: self.equilibration_steps.unwrap_or_default(),
             inputs: self.inputs.absolute(),
             choice: self.backend.choice(),
         };
+        if self.dry_run {
+            dry::rehearse(&mut simulation, &plan, self.npy)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let stop = || interrupt.signal().is_some();
         let output = Output::create_unless(&folder, &mut simulation, options, &stop)?;
         let Some(output) = output else {
@@ -236,6 +250,18 @@ impl Run {
         for (name, number) in counts {
             if number == Some(0) {
                 return Err(Error::invalid(name, 0, "at least one step"));
+            }
+        }
+        let unsaved = [
+            ("tune-ladder", self.exchange.tune_ladder),
+            ("equilibration-steps", self.equilibration_steps),
+        ];
+        for (name, number) in unsaved {
+            if let (Some(number), Some(steps)) = (number, self.steps)
+                && number >= steps
+            {
+                let expected = format!("fewer than the {steps} steps of the run");
+                return Err(Error::invalid(name, number, expected));
             }
         }
         let end = match self.max_hours {
@@ -280,13 +306,6 @@ impl Run {
 
     /// The settings with the ladders, if states are exchanged.
     fn with_exchange(&self, settings: Settings, inputs: &Inputs) -> Result<Settings> {
-        if let Some(tuning) = self.exchange.tune_ladder
-            && let Some(steps) = self.steps
-            && tuning >= steps
-        {
-            let expected = format!("fewer than the {steps} steps of the run");
-            return Err(Error::invalid("tune-ladder", tuning, expected));
-        }
         let (structures, replicas, first) = (&inputs.structures, self.replicas, self.first_replica);
         let ladders = self.exchange.ladders(&self.temperature, structures, replicas, first)?;
         let Some((exchange, n_replicas)) = ladders else { return Ok(settings) };

@@ -158,7 +158,7 @@ impl Drive {
             if next == steps && !steps.is_multiple_of(every) {
                 *on_grid = Some(output.lengths());
             }
-            let after = plan.tune_steps;
+            let after = plan.unsaved();
             in_background(output, |queue| {
                 let mut writer = Writer { queue, progress, after, stop: &stop };
                 match next == steps {

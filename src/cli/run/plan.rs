@@ -17,6 +17,8 @@ pub(super) struct Plan {
     /// The steps in which the ladders are tuned, a multiple of 2^(ROUNDS - 1) exchange intervals; 0
     /// if they are not.
     pub(super) tune_steps: u64,
+    /// The steps of equilibration, without frames.
+    pub(super) equilibration_steps: u64,
     pub(super) inputs: InputOptions,
     pub(super) choice: Choice,
 }
@@ -29,6 +31,18 @@ impl Plan {
         let on_grid = self.steps - self.steps % self.save_interval;
         let cuts = self.tunings().chain(next).chain([on_grid, self.steps]);
         cuts.filter(|cut| *cut > step).min().unwrap_or(self.steps).min(self.steps)
+    }
+
+    /// The steps at the start without frames.
+    pub(super) fn unsaved(&self) -> u64 {
+        self.tune_steps.max(self.equilibration_steps)
+    }
+
+    /// The number of frames of the whole run.
+    pub(super) fn frames(&self) -> u64 {
+        let every = self.save_interval;
+        let last = u64::from(!self.steps.is_multiple_of(every));
+        self.steps / every - self.unsaved() / every + last
     }
 
     /// The steps after which the ladders are tuned. Each round is as long as all before it.

@@ -1,0 +1,85 @@
+//! `flashschnet run --dry-run`: checks everything, and estimates memory, time and files.
+
+use std::time::{Duration, Instant};
+
+use flashschnet::Result;
+use flashschnet::engine::Memory;
+use flashschnet::simulation::Simulation;
+
+use super::plan::Plan;
+use crate::cli::progress::short;
+use crate::cli::tell::tell;
+
+/// Steps are timed until one piece takes this long.
+const LONG_ENOUGH: Duration = Duration::from_secs(1);
+
+/// The bytes of a bead in a frame of an XTC file, as measured on proteins of a few hundred beads,
+/// and in an array, with its coordinates in f32.
+const XTC_BYTES: f64 = 4.2;
+const ARRAY_BYTES: f64 = 12.0;
+
+/// Does some steps, and prints what the run would take.
+pub(super) fn rehearse(simulation: &mut Simulation, plan: &Plan, npy: bool) -> Result<()> {
+    let (seconds, done) = time_of_a_step(simulation, plan.steps)?;
+    let system = simulation.system();
+    let (n_replicas, n_beads) = (system.n_replicas(), system.n_beads());
+    let molecules = system.molecules().len();
+    let dt = simulation.dynamics().dt;
+    let device = simulation.engine().device();
+    let Memory { allocated, reserved } = simulation.engine().memory();
+    let frames = plan.frames();
+    let file_bytes =
+        frames as f64 * n_beads as f64 * if npy { XTC_BYTES + ARRAY_BYTES } else { XTC_BYTES };
+    let total = seconds * plan.steps as f64;
+    let ns_per_day = dt * 1e-3 * 86_400.0 / seconds;
+    tell!("device: {device}");
+    tell!("replicas: {n_replicas}, {n_beads} beads, {molecules} different molecules");
+    tell!("memory: {} allocated, {} taken from the device", bytes(allocated), bytes(reserved));
+    tell!(
+        "speed: {} ms per step of all replicas, {} ns/day per replica, {} ns/day aggregate ({done} \
+         steps timed)",
+        short(1e3 * seconds),
+        short(ns_per_day),
+        short(ns_per_day * n_replicas as f64)
+    );
+    tell!(
+        "steps: {}, {} ns, about {}",
+        plan.steps,
+        short(dt * 1e-3 * plan.steps as f64),
+        time(total)
+    );
+    tell!("frames: {frames}, about {} of trajectories and arrays", bytes(file_bytes as u64));
+    tell!("nothing was written (--dry-run)");
+    Ok(())
+}
+
+/// The seconds of a step, and the number of steps that were timed.
+fn time_of_a_step(simulation: &mut Simulation, most: u64) -> Result<(f64, u64)> {
+    let mut steps = 1;
+    loop {
+        let clock = Instant::now();
+        simulation.run(steps)?;
+        let elapsed = clock.elapsed();
+        if elapsed >= LONG_ENOUGH || steps >= most {
+            return Ok((elapsed.as_secs_f64() / steps as f64, steps));
+        }
+        steps = (2 * steps).min(most);
+    }
+}
+
+fn bytes(n: u64) -> String {
+    let n = n as f64;
+    let (size, unit) = [(1e9, "GB"), (1e6, "MB"), (1e3, "kB")]
+        .into_iter()
+        .find(|(size, _)| n >= *size)
+        .unwrap_or((1.0, "bytes"));
+    format!("{} {unit}", short(n / size))
+}
+
+fn time(seconds: f64) -> String {
+    let (size, unit) = [(86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes")]
+        .into_iter()
+        .find(|(size, _)| seconds >= *size)
+        .unwrap_or((1.0, "seconds"));
+    format!("{} {unit}", short(seconds / size))
+}
