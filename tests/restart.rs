@@ -50,13 +50,15 @@ fn fails(mut command: Command) -> String {
     said.lines().find(|line| line.starts_with("error: ")).unwrap().to_owned()
 }
 
-/// The result files of a run, without its log and its checkpoints.
+/// The result files of a run, without its log, its report and its checkpoints.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
     let all = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    all.filter(|path| !["run.log", "run.lock", NEWEST, PREVIOUS].contains(&&*name(path)))
-        .map(|path| (name(&path), std::fs::read(&path).unwrap()))
-        .collect()
+    all.filter(|path| {
+        !["run.log", "run.lock", "report.html", NEWEST, PREVIOUS].contains(&&*name(path))
+    })
+    .map(|path| (name(&path), std::fs::read(&path).unwrap()))
+    .collect()
 }
 
 #[track_caller]

@@ -84,6 +84,7 @@ mod bad_input;
 mod exchange_run;
 mod faults;
 mod program;
+mod report;
 mod restart;
 mod trajectory;
 // Reports of `bench` and of profiles; no speed is asserted.

@@ -12,6 +12,7 @@ mod options;
 mod parity;
 mod precision;
 mod progress;
+mod report;
 mod run;
 mod signals;
 mod table;
@@ -44,6 +45,7 @@ enum Command {
     Bench(bench::Bench),
     Info(info::Info),
     Import(import::Import),
+    Report(report::Report),
 }
 
 /// Parses the command line and runs its command.
@@ -69,6 +71,7 @@ pub(crate) fn main() -> anyhow::Result<ExitCode> {
         Command::Bench(command) => command.run(),
         Command::Info(command) => command.run(),
         Command::Import(command) => command.run(),
+        Command::Report(command) => command.run(),
     };
     let options = name.and_then(|name| command.find_subcommand(name));
     ended.map_err(|error| options::of_option(error, options))

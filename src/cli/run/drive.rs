@@ -13,7 +13,8 @@ use flashschnet::simulation::{Control, Frame, Observer, Simulation};
 use super::exchange;
 use super::plan::{Limits, Plan};
 use crate::cli::logger;
-use crate::cli::progress::{Progress, short};
+use crate::cli::progress::{Progress, ns_per_day, short};
+use crate::cli::report;
 use crate::cli::signals::Interrupt;
 use crate::cli::tell::tell;
 
@@ -27,6 +28,9 @@ const TRY_AGAIN: u8 = 75;
 
 /// The time between checkpoints if no number of steps is given.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(600);
+
+/// The time between lines about the speed, which come with checkpoints.
+const SPEED_EVERY: Duration = Duration::from_secs(60);
 
 /// A run that is ready to do its next step.
 pub(super) struct Drive {
@@ -132,6 +136,12 @@ impl Drive {
         for file in self.output.files() {
             tell!("  {file}");
         }
+        let page = self.output.folder().join(report::NAME);
+        match report::write(self.output.folder(), &page) {
+            Ok(()) => tell!("  {}  report", printable(page.display())),
+            // All results are there.
+            Err(error) => tell!("warning: no report: {error}"),
+        }
         if step < self.plan.steps {
             let folder = printable(self.folder.display());
             tell!("flashschnet run --resume {folder} continues the run");
@@ -143,6 +153,7 @@ impl Drive {
     /// at a multiple of the save interval.
     fn advance(&mut self, progress: &mut Progress, on_grid: &mut Option<Lengths>) -> Result<()> {
         let mut due = Instant::now() + CHECKPOINT_EVERY;
+        let mut told = (Instant::now(), self.simulation.step());
         loop {
             let Drive { simulation, output, plan, limits, interrupt, .. } = self;
             let (step, every, steps) = (simulation.step(), plan.save_interval, plan.steps);
@@ -169,6 +180,9 @@ impl Drive {
             let step = simulation.step();
             if plan.tunings().any(|tuning| tuning == step) {
                 tune(simulation, output)?;
+            }
+            if told.0.elapsed() >= SPEED_EVERY {
+                log_speed(simulation, output, &mut told)?;
             }
             let is_due = match plan.checkpoint_interval {
                 Some(every) => step.is_multiple_of(every),
@@ -206,6 +220,19 @@ fn tune(simulation: &mut Simulation, output: &mut Output) -> Result<()> {
     for (l, ladder) in tuned.ladders.iter().enumerate() {
         output.log(format!("ladder {l}: {} K", exchange::temperatures(&ladder.beta)))?;
     }
+    Ok(())
+}
+
+/// Logs the speed since a moment and its step, which become the present ones.
+fn log_speed(
+    simulation: &Simulation,
+    output: &mut Output,
+    (since, from): &mut (Instant, u64),
+) -> Result<()> {
+    let (step, seconds) = (simulation.step(), since.elapsed().as_secs_f64());
+    let speed = ns_per_day((step - *from) as f64, simulation.dynamics().dt, seconds);
+    output.log(format!("step {step}: {} ns/day per replica since step {from}", short(speed)))?;
+    (*since, *from) = (Instant::now(), step);
     Ok(())
 }
 

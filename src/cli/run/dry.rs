@@ -7,7 +7,7 @@ use flashschnet::engine::Memory;
 use flashschnet::simulation::Simulation;
 
 use super::plan::Plan;
-use crate::cli::progress::short;
+use crate::cli::progress::{ns_per_day, short};
 use crate::cli::tell::tell;
 
 /// Steps are timed until one piece takes this long.
@@ -31,7 +31,7 @@ pub(super) fn rehearse(simulation: &mut Simulation, plan: &Plan, npy: bool) -> R
     let file_bytes =
         frames as f64 * n_beads as f64 * if npy { XTC_BYTES + ARRAY_BYTES } else { XTC_BYTES };
     let total = seconds * plan.steps as f64;
-    let ns_per_day = dt * 1e-3 * 86_400.0 / seconds;
+    let ns_per_day = ns_per_day(1.0, dt, seconds);
     tell!("device: {device}");
     tell!("replicas: {n_replicas}, {n_beads} beads, {molecules} different molecules");
     tell!("memory: {} allocated, {} taken from the device", bytes(allocated), bytes(reserved));

@@ -1,0 +1,83 @@
+//! `report`: the page about a run.
+
+use std::path::Path;
+
+use crate::common::program::{program, stderr, with_system};
+
+fn text(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// The number of plots, and a check that the page is whole and needs no other file.
+fn n_plots(page: &str) -> usize {
+    assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"));
+    for tag in ["svg", "table", "pre", "body", "html"] {
+        let [open, close] = [format!("<{tag}"), format!("</{tag}>")];
+        assert_eq!(page.matches(&open).count(), page.matches(&close).count(), "{tag}");
+    }
+    assert!(!page.contains("src=") && !page.contains("href=") && !page.contains("NaN"));
+    page.matches("<svg").count()
+}
+
+#[test]
+fn a_run_ends_with_a_page() {
+    let temporary = tempfile::tempdir().unwrap();
+    let run = temporary.path().join("a <b> & c");
+    let arguments = ["--replicas", "4", "--steps", "60", "--save-interval", "5"];
+    let output = with_system("run", &arguments, &run).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let page = text(&run.join("report.html"));
+    // Energies and temperatures over time, and their distributions.
+    assert_eq!(n_plots(&page), 4);
+    assert!(page.contains("<h1>a &lt;b&gt; &amp; c</h1>"));
+    assert!(page.contains("12 frames, 0.000240 ns per replica"), "{page}");
+    assert!(page.contains("<th>integrator</th><td>langevin</td>"));
+    // It can be made again, elsewhere too.
+    let other = temporary.path().join("other.html");
+    let [folder, file] = [&run, &other].map(|path| path.to_str().unwrap());
+    let output = program(&["report", folder, "-o", file]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(n_plots(&text(&other)), 4);
+}
+
+#[test]
+fn exchange_and_runs_that_go_on_have_pages_too() {
+    let temporary = tempfile::tempdir().unwrap();
+    let run = temporary.path().join("run");
+    let arguments = ["--steps", "200", "--save-interval", "5", "--exchange-interval", "5"];
+    let output =
+        with_system("run", &arguments, &run).args(["--ladder", "300,400,3"]).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let page = text(&run.join("report.html"));
+    assert_eq!(n_plots(&page), 6);
+    assert!(page.contains("300.0 K") && page.contains("One row for each of 3 of 3 replicas"));
+
+    // The last rows of a run that goes on can be incomplete, and there may be no frame.
+    let folder = run.to_str().unwrap();
+    for name in ["energies.csv", "states.csv"] {
+        let whole = text(&run.join(name));
+        std::fs::write(run.join(name), &whole[..whole.len() - 4]).unwrap();
+        let output = program(&["report", folder]);
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    let header = text(&run.join("energies.csv")).lines().next().unwrap().to_owned() + "\n";
+    std::fs::write(run.join("energies.csv"), &header).unwrap();
+    let output = program(&["report", folder]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(text(&run.join("report.html")).contains("<p>0 frames, 0.000000 ns per replica</p>"));
+    // A row in the middle that is no row is an error.
+    std::fs::write(run.join("energies.csv"), format!("{header}x,y\n1,0.004,0,0,1,1,1\n")).unwrap();
+    let output = program(&["report", folder]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    assert!(said.contains("energies.csv: row 2: found others"), "{said}");
+}
+
+#[test]
+fn a_folder_without_a_run_is_an_error() {
+    let temporary = tempfile::tempdir().unwrap();
+    let output = program(&["report", temporary.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("run.log: No such file"), "{}", stderr(&output));
+    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
+}
