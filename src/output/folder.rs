@@ -45,6 +45,7 @@ pub struct OutputOptions {
 ///   and `ladder_0000_samples.npy` (samples, 3), the replica, the state and the step of each sample;
 /// * `run_coords_0000.npy` and so on, each of 100 frames or fewer, if [`OutputOptions::npy`] is
 ///   set ([`NpyWriter`]);
+/// * `settings.toml`, if [`Output::write_settings`] is called;
 /// * `run.lock`, which is empty and locked while a run writes ([`FolderLock`]).
 ///
 /// A later process continues the files with [`Output::resume`].
@@ -252,6 +253,15 @@ impl Output {
     /// Removes all files, if a run could not start.
     pub fn discard(&mut self) {
         std::mem::take(&mut self.new).remove();
+    }
+
+    /// Writes `settings.toml`, with the settings of the run.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] and [`Error::Io`]. Then there is no part of the file.
+    pub fn write_settings(&mut self, text: &str) -> Result<()> {
+        let path = self.folder.join(names::SETTINGS);
+        self.new.file(path, |path| write_new(path, text.as_bytes()))
     }
 
     /// Adds a line to `run.log`. The log has room for a few lines even if the disk is full.
