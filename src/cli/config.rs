@@ -117,13 +117,16 @@ fn is_given(found: &ArgMatches, id: &str) -> bool {
 
 /// Whether the command line has the same option, or one that excludes it.
 fn is_replaced(options: &Command, option: &Arg, given: &ArgMatches) -> bool {
-    let excludes = |one: &Arg, other: &Arg| {
+    let mut others = options.get_arguments().filter(|arg| is_given(given, arg.get_id().as_str()));
+    others.any(|other| other.get_id() == option.get_id() || excludes(options, option, other))
+}
+
+/// Whether one of two options cannot be given with the other.
+fn excludes(options: &Command, one: &Arg, other: &Arg) -> bool {
+    let conflicts = |one: &Arg, other: &Arg| {
         options.get_arg_conflicts_with(one).iter().any(|arg| arg.get_id() == other.get_id())
     };
-    let mut others = options.get_arguments().filter(|arg| is_given(given, arg.get_id().as_str()));
-    others.any(|other| {
-        other.get_id() == option.get_id() || excludes(option, other) || excludes(other, option)
-    })
+    conflicts(one, other) || conflicts(other, one)
 }
 
 /// Reads a file as text.
@@ -179,6 +182,13 @@ fn shape(option: &Arg) -> Shape {
         _ if names.iter().any(|name| name.contains(',')) => Shape::Tuple,
         _ => Shape::One,
     }
+}
+
+/// Whether the value of an option is a number.
+pub(super) fn is_number(arg: &Arg) -> bool {
+    let numbers =
+        [TypeId::of::<u32>(), TypeId::of::<u64>(), TypeId::of::<usize>(), TypeId::of::<f64>()];
+    numbers.into_iter().any(|number| arg.get_value_parser().type_id() == number)
 }
 
 fn is_path(option: &Arg) -> bool {

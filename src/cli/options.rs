@@ -1,14 +1,13 @@
 //! The numbers of the command line, and the messages about the values of options.
 
-use std::any::TypeId;
 use std::error::Error as _;
 use std::process::ExitCode;
 
+use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Command};
 use flashschnet::Error;
 
-use super::config::Expanded;
+use super::config::{Expanded, is_number};
 use super::tell::{self, tell};
 
 /// Parses a whole number. `LEAST` is the smallest one that makes sense, for the message.
@@ -37,12 +36,6 @@ pub(super) fn with_negative_numbers(command: Command) -> Command {
             false => arg,
         })
     })
-}
-
-fn is_number(arg: &Arg) -> bool {
-    let numbers =
-        [TypeId::of::<u32>(), TypeId::of::<u64>(), TypeId::of::<usize>(), TypeId::of::<f64>()];
-    numbers.into_iter().any(|number| arg.get_value_parser().type_id() == number)
 }
 
 /// The longest value that is shown as it is.
@@ -135,6 +128,8 @@ pub(super) fn of_option(
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+
+    use std::any::TypeId;
 
     use super::*;
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use clap::{ArgGroup, Args, ValueEnum};
 use flashschnet::checkpoint::{Identity, NEWEST};
-use flashschnet::engine::{Exchange, Filter, Integrator, Numerics};
+use flashschnet::engine::{Exchange, Integrator};
 use flashschnet::error::printable;
 use flashschnet::output::{Output, OutputOptions};
 use flashschnet::simulation::{Settings, Simulation};
@@ -27,7 +27,7 @@ use self::plan::{Limits, Plan};
 use self::resume::{Again, resume};
 use self::temperatures::TemperatureOptions;
 use super::backend::BackendOptions;
-use super::config::settings::{InForce, Resolved};
+use super::config::settings::{InForce, Resolved, of_backend};
 use super::inputs::{InputOptions, Inputs};
 use super::options::{real, whole};
 use super::signals::Interrupt;
@@ -183,7 +183,8 @@ impl Run {
             (Some(folder), _) => {
                 let Run { inputs, backend, steps, checkpoint_interval, .. } = &self;
                 let (steps, checkpoint_interval) = (*steps, *checkpoint_interval);
-                resume(folder, &Again { inputs, backend, steps, checkpoint_interval, limits })
+                let again = Again { inputs, backend, steps, checkpoint_interval, limits };
+                resume(folder, &again, in_force.as_ref())
             }
             (None, Some(folder)) => self.start(folder.clone(), limits, in_force.as_ref()),
             (None, None) => Err(anyhow!("--output is missing")),
@@ -317,20 +318,10 @@ impl Run {
     }
 
     /// The options that the program has chosen itself.
-    fn resolved(&self, replicas: usize, identity: &Identity) -> Vec<Resolved<'_>> {
-        let Numerics { filter, precision } = identity.numerics;
-        let (filter, tolerance) = match filter {
-            Filter::Exact => ("exact", None),
-            Filter::Table { tolerance } => ("table", Some(tolerance.to_string())),
-        };
-        vec![
-            ("replicas", Some(replicas.to_string())),
-            ("all-structures", None),
-            ("backend", Some(identity.backend.name().into())),
-            ("precision", Some(precision.name().into())),
-            ("filter", Some(filter.into())),
-            ("table-tolerance", tolerance),
-        ]
+    fn resolved(&self, replicas: usize, identity: &Identity) -> Vec<Resolved> {
+        let mut resolved = of_backend(identity);
+        resolved.extend([("replicas", Some(replicas.to_string())), ("all-structures", None)]);
+        resolved
     }
 
     fn log_settings(&self, drive: &mut Drive, inputs: &Inputs) -> Result<()> {

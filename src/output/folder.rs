@@ -2,6 +2,7 @@
 
 mod follow;
 mod listing;
+mod settings;
 
 use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
@@ -253,15 +254,6 @@ impl Output {
     /// Removes all files, if a run could not start.
     pub fn discard(&mut self) {
         std::mem::take(&mut self.new).remove();
-    }
-
-    /// Writes `settings.toml`, with the settings of the run.
-    ///
-    /// # Errors
-    /// [`Error::Exists`] and [`Error::Io`]. Then there is no part of the file.
-    pub fn write_settings(&mut self, text: &str) -> Result<()> {
-        let path = self.folder.join(names::SETTINGS);
-        self.new.file(path, |path| write_new(path, text.as_bytes()))
     }
 
     /// Adds a line to `run.log`. The log has room for a few lines even if the disk is full.

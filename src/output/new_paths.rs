@@ -45,12 +45,7 @@ impl NewPaths {
         Ok(())
     }
 
-    /// Creates a file with `create`.
-    pub(super) fn file<T>(
-        &mut self,
-        path: PathBuf,
-        create: impl FnOnce(&Path) -> Result<T>,
-    ) -> Result<T> {
+    fn file<T>(&mut self, path: PathBuf, create: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
         let file = create(&path);
         // A file can be left although `create` failed, but one that exists is somebody else's.
         if !matches!(file, Err(Error::Exists(_))) {

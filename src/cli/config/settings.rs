@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
-use toml_edit::{Array, Value};
+use flashschnet::checkpoint::Identity;
+use flashschnet::engine::{Filter, Numerics};
+use toml_edit::{Array, DocumentMut, Item, Value};
 
-use super::{COMMAND, Shape, argument, is_path, keys, shape};
+use super::{COMMAND, Shape, argument, excludes, is_number, is_path, keys, shape};
 
 /// Options that are not written: where the results go, and the limits of one process.
 const NOT_WRITTEN: [&str; 2] = ["output", "max-hours"];
@@ -19,13 +21,29 @@ pub(in crate::cli) struct InForce {
 }
 
 /// An option that was left to the program, and the value that it has taken, if any.
-pub(in crate::cli) type Resolved<'a> = (&'a str, Option<String>);
+pub(in crate::cli) type Resolved = (&'static str, Option<String>);
+
+/// The options of a backend.
+pub(in crate::cli) fn of_backend(identity: &Identity) -> Vec<Resolved> {
+    let Numerics { filter, precision } = identity.numerics;
+    let (filter, tolerance) = match filter {
+        Filter::Exact => ("exact", None),
+        Filter::Table { tolerance } => ("table", Some(tolerance.to_string())),
+    };
+    vec![
+        ("backend", Some(identity.backend.name().into())),
+        ("precision", Some(precision.name().into())),
+        ("filter", Some(filter.into())),
+        ("table-tolerance", tolerance),
+    ]
+}
 
 impl InForce {
     /// The options that were found for the subcommand of `command`.
     pub(in crate::cli) fn new(command: &Command, found: &ArgMatches) -> Option<Self> {
         let found = found.subcommand_matches(COMMAND)?.clone();
-        Some(InForce { command: command.clone(), found })
+        let command = command.find_subcommand(COMMAND)?.clone();
+        Some(InForce { command, found })
     }
 
     /// The text of the file.
@@ -35,15 +53,11 @@ impl InForce {
              # flashschnet run settings.toml -o FOLDER\n",
             env!("CARGO_PKG_VERSION")
         );
-        let Some(options) = self.command.find_subcommand(COMMAND) else { return text };
-        let written = |option: &&Arg| !NOT_WRITTEN.contains(&option.get_long().unwrap_or_default());
-        let settings: Vec<Setting> = keys(options)
-            .filter(written)
-            .filter_map(|option| self.setting(option, resolved))
-            .collect();
+        let settings: Vec<Setting> =
+            self.options().filter_map(|option| self.setting(option, resolved)).collect();
         // A default without effect, for example one of replica exchange, may need another option.
         let given = settings.iter().filter(|setting| !setting.is_default);
-        let mut arguments: Vec<OsString> = ["", COMMAND, "--output=."].map(Into::into).to_vec();
+        let mut arguments: Vec<OsString> = ["", "--output=."].map(Into::into).to_vec();
         arguments.extend(given.flat_map(Setting::arguments));
         let mut heading = None;
         for setting in &settings {
@@ -61,6 +75,31 @@ impl InForce {
             let _ = writeln!(text, "{}", setting.line());
         }
         text
+    }
+
+    /// The text of an earlier file with the options that are given again; `None` if it is no TOML.
+    pub(in crate::cli) fn replace(&self, text: &str, resolved: &[Resolved]) -> Option<String> {
+        let mut file: DocumentMut = text.parse().ok()?;
+        for (key, _) in resolved.iter().filter(|(_, value)| value.is_none()) {
+            file.remove(key);
+        }
+        let settings = self.options().filter_map(|option| self.setting(option, resolved));
+        for setting in settings.filter(|setting| !setting.is_default) {
+            let option = setting.option;
+            for other in self.options().filter(|other| excludes(&self.command, option, other)) {
+                file.remove(other.get_long().unwrap_or_default());
+            }
+            if let Some(value) = setting.value() {
+                file.insert(option.get_long().unwrap_or_default(), Item::Value(value));
+            }
+        }
+        Some(file.to_string())
+    }
+
+    /// The options that are written.
+    fn options(&self) -> impl Iterator<Item = &Arg> {
+        keys(&self.command)
+            .filter(|option| !NOT_WRITTEN.contains(&option.get_long().unwrap_or_default()))
     }
 
     fn setting<'a>(&self, option: &'a Arg, resolved: &[Resolved]) -> Option<Setting<'a>> {
@@ -109,33 +148,39 @@ impl Setting<'_> {
     /// The line of the file. A comment stands for a path that TOML cannot hold.
     fn line(&self) -> String {
         let key = self.option.get_long().unwrap_or_default();
-        let Some(values) =
-            self.values.iter().map(|value| value.to_str()).collect::<Option<Vec<_>>>()
-        else {
-            return format!("# The path of --{key} is not in UTF-8: give it again.");
-        };
-        let is_text = is_path(self.option);
+        match self.value() {
+            Some(value) => format!("{key} = {value}"),
+            None => format!("# The path of --{key} is not in UTF-8: give it again."),
+        }
+    }
+
+    fn value(&self) -> Option<Value> {
+        let values: Vec<&str> =
+            self.values.iter().map(|value| value.to_str()).collect::<Option<_>>()?;
+        let is_text = !is_number(self.option) && shape(self.option) != Shape::Tuple;
         let list = |values: &mut dyn Iterator<Item = &str>| {
             Value::Array(values.map(|text| value(text, is_text)).collect::<Array>())
         };
-        let value = match shape(self.option) {
+        Some(match shape(self.option) {
             Shape::Flag => Value::from(values[0] == "true"),
             Shape::One => value(values[0], is_text),
             Shape::Many => list(&mut values.into_iter()),
             Shape::Tuple => list(&mut values[0].split(',').map(str::trim)),
-        };
-        format!("{key} = {value}")
+        })
     }
 }
 
-/// A number, or text.
+/// A number, or text. Equal numbers are the same text.
 fn value(text: &str, is_text: bool) -> Value {
+    /// Smaller whole numbers are exact in f64.
+    const EXACT: f64 = 1e15;
     match (text.parse::<i64>(), text.parse::<f64>()) {
-        (Ok(number), _) if !is_text && number.to_string() == text => number.into(),
+        _ if is_text => text.into(),
+        (Ok(number), _) => number.into(),
         // A whole number beyond the range of TOML stays text.
-        (_, Ok(number)) if !is_text && !text.bytes().all(|byte| byte.is_ascii_digit()) => {
-            number.into()
-        }
+        (_, Ok(_)) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.into(),
+        (_, Ok(number)) if number.abs() < EXACT && number.fract() == 0.0 => (number as i64).into(),
+        (_, Ok(number)) => number.into(),
         _ => text.into(),
     }
 }
