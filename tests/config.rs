@@ -138,6 +138,35 @@ fn a_flag_replaces_a_key_and_paths_belong_to_the_file() {
 }
 
 #[test]
+fn options_that_are_given_again_replace_settings() {
+    let folder = folder();
+    write(
+        folder.path(),
+        "a.toml",
+        &format!("{SYSTEM}steps = 10\nreplicas = 1\nsave-interval = 5\n"),
+    );
+    succeeds(folder.path(), &["a.toml", "-o", "a"]);
+    let again = ["--steps", "20", "--checkpoint-interval", "9", "--max-hours", "1"];
+    succeeds(folder.path(), &[&["--resume", "a"], &again[..]].concat());
+    succeeds(folder.path(), &["a/settings.toml", "-o", "b"]);
+    let [a, b] = ["a", "b"].map(|run| files(&folder.path().join(run)));
+    assert!(["energies.csv", "replica_0000.xtc"].iter().all(|name| a[*name] == b[*name]));
+    let text = String::from_utf8(a["settings.toml"].clone()).unwrap();
+    assert!(
+        text.contains("\nsteps = 20\n") && text.contains("checkpoint-interval = 9\n"),
+        "{text}"
+    );
+    assert_eq!((text.matches("steps =").count(), text.contains("max-hours")), (1, false));
+    // A damaged file is left alone.
+    write(folder.path(), "a/settings.toml", "= =");
+    let said = succeeds(folder.path(), &["--resume", "a", "--steps", "30"]);
+    assert!(said.contains("warning: ") && said.contains("settings.toml"), "{said}");
+    std::fs::remove_file(folder.path().join("b/settings.toml")).unwrap();
+    succeeds(folder.path(), &["--resume", "b", "--steps", "30"]);
+    assert!(!folder.path().join("b/settings.toml").exists());
+}
+
+#[test]
 fn wrong_files_are_one_clear_error() {
     let folder = folder();
     let place = |name: &str, text: &[u8]| std::fs::write(folder.path().join(name), text).unwrap();
@@ -270,27 +299,47 @@ fn files_of_flashmd_and_mlcg_run_as_they_are() {
     assert_same(&out, &folder.path().join("flags"));
 
     // Absent keys have the defaults of mlcg, and those of flashmd where a key is its own.
-    let text = "model_file: model\nstructure_file: chain\nbetas:\n- 1.67\n- 1.42\nsimulation:\n  \
+    let text = "model_file: model\nstructure_file: chain\nBETASsimulation:\n  \
                 filename: a/b\n";
-    let defaults = ["steps = 100\n", "save-interval = 10\n", "dt = 0.0005\n", "friction = 0.001\n"];
+    let defaults = ["steps = 100\n", "save-interval = 10\n"];
+    let (dt, friction) = ("  dt: 0.004\n", "  friction: 1.0\n");
     let cases = [
-        ("", "a/b", "seed = 7\n", "replicas = 2\n"),
-        ("  gptq: null\n", "outputs/a/b", "seed = 233\n", "replicas = 2\n"),
-        ("  output_dir: o\n", "o/a/b", "seed = 233\n", "replicas = 2\n"),
-        ("  exchange_interval: 5\n  random_seed: 1_0\n", "a/b", "seed = 10\n", "replicas = 4\n"),
-        ("backend: cpu\n", "a/b", "seed = 7\n", "replicas = 2\n"),
+        (dt, "a/b", ["seed = 7\n", "replicas = 2\n", "friction = 0.001\n"]),
+        (friction, "a/b", ["seed = 7\n", "dt = 0.0005\n", "friction = 1\n"]),
+        (
+            "  dt: 1e-2\n  gptq: null\n",
+            "outputs/a/b",
+            ["seed = 233\n", "dt = 0.01\n", "npy = true\n"],
+        ),
+        ("  friction: 2\n  output_dir: o\n", "o/a/b", ["seed = 233\n", "friction = 2\n", "dt = "]),
+        (
+            "  exchange_interval: 5\n  random_seed: 1_0\n  friction: 1.\n",
+            "a/b",
+            ["seed = 10\n", "replicas = 4\n", "exchange-interval = 5\n"],
+        ),
+        (
+            "  friction: 1\nbackend: cpu\nreplicas: 4\nbetas: [1.5]\n",
+            "a/b",
+            ["replicas = 4\n", "beta = [1.5]\n", "\"cpu\""],
+        ),
     ];
-    for (k, (more, out, seed, replicas)) in cases.into_iter().enumerate() {
+    for (k, (more, out, lines)) in cases.into_iter().enumerate() {
         let start = folder.path().join(k.to_string());
         std::fs::create_dir(&start).unwrap();
+        let text = text
+            .replace("BETAS", if more.contains("betas") { "" } else { "betas:\n- 1.67\n- 1.42\n" });
         write(folder.path(), "m.yml", &format!("{text}{more}"));
         let backend = if more.contains("backend") { "--portable" } else { "--backend=reference" };
         succeeds(&start, &["../m.yml", backend]);
         let settings = std::fs::read_to_string(start.join(out).join("settings.toml")).unwrap();
-        for line in defaults.into_iter().chain([seed, replicas]) {
+        for line in defaults.into_iter().chain(lines) {
             assert!(settings.contains(line), "{line} is not in {settings}");
         }
     }
+    // The default friction is too weak for single precision with the default time step.
+    write(folder.path(), "m.yml", &text.replace("BETAS", "betas: [1.67]\n"));
+    let said = fails(folder.path(), &["m.yml", "--backend=reference"]);
+    assert!(said.starts_with("error: m.yml: friction: found 0.001, expected "), "{said}");
     let overdamped = ["m.yml", "--integrator=overdamped", "--dt=1e-4", "-o", "over"];
     succeeds(folder.path(), &overdamped);
     let settings = std::fs::read_to_string(folder.path().join("over/settings.toml")).unwrap();

@@ -91,7 +91,7 @@ pub(super) fn resume(
     if let (Some(text), Some(again)) = (drive.output.settings(), in_force) {
         match again.replace(&text, &of_backend(&drive.identity)) {
             Some(text) => drive.output.write_settings(&text)?,
-            None => log::warn!("the settings beside the results are no TOML file any more"),
+            None => log::warn!("settings.toml is no TOML file any more, and stays as it is"),
         }
     }
     drive.run()
