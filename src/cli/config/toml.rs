@@ -7,7 +7,8 @@ use super::entry::{Entry, Source, Value};
 
 /// The keys of a file. The parser limits the depth of tables and arrays.
 pub(super) fn read(source: &Source, text: &str) -> Result<Vec<Entry>> {
-    let line = |byte: usize| 1 + text.bytes().take(byte).filter(|byte| *byte == b'\n').count();
+    let ends: Vec<usize> = text.match_indices('\n').map(|(end, _)| end).collect();
+    let line = |byte: usize| 1 + ends.partition_point(|end| *end < byte);
     let document = Document::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| line(span.start));
         let message = error.message().lines().collect::<Vec<_>>().join("; ");

@@ -80,7 +80,7 @@ fn scalar(text: &str, style: ScalarStyle) -> Value {
         return Value::Text(text.to_owned());
     }
     match text.to_ascii_lowercase().as_str() {
-        "" | "~" | "null" | "none" => Value::Null,
+        "" | "~" | "null" => Value::Null,
         "true" | "yes" | "on" => Value::Bool(true),
         "false" | "no" | "off" => Value::Bool(false),
         // Python's reader allows underscores between digits.
