@@ -182,12 +182,14 @@ fn step(folder: &Path) -> u64 {
     Checkpoint::latest(folder, |_| Ok(())).unwrap().0.state.step
 }
 
+/// The intervals of [`finished`].
+const EVERY_TEN: [&str; 4] = ["--save-interval", "10", "--checkpoint-interval", "10"];
+
 /// A run of 25 steps in a new folder, and the folder.
 fn finished() -> (tempfile::TempDir, PathBuf) {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path().join("run");
-    let arguments = ["--steps", "25", "--save-interval", "10", "--checkpoint-interval", "10"];
-    succeeds(start("reference", &arguments, &folder));
+    succeeds(start("reference", &[&["--steps", "25"], &EVERY_TEN[..]].concat(), &folder));
     (temporary, folder)
 }
 
@@ -209,7 +211,7 @@ fn a_finished_run_says_so() {
 fn more_steps_extend_a_run() {
     let (temporary, run) = finished();
     let whole = temporary.path().join("whole");
-    succeeds(start("reference", &["--steps", "1250", "--save-interval", "10"], &whole));
+    succeeds(start("reference", &[&["--steps", "1250"], &EVERY_TEN[..]].concat(), &whole));
     for steps in ["45", "1001", "1250"] {
         succeeds(resume(&run, &["--steps", steps]));
         assert_eq!(step(&run).to_string(), steps);
@@ -283,7 +285,7 @@ fn model_and_structures_are_found_again() {
 fn a_damaged_checkpoint_falls_back_to_the_previous_one() {
     let (temporary, run) = finished();
     let whole = temporary.path().join("whole");
-    succeeds(start("reference", &["--steps", "40", "--save-interval", "10"], &whole));
+    succeeds(start("reference", &[&["--steps", "40"], &EVERY_TEN[..]].concat(), &whole));
     // The previous checkpoint is that of step 20. Its files are shorter.
     let mut bytes = std::fs::read(run.join(NEWEST)).unwrap();
     let middle = bytes.len() / 2;

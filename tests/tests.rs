@@ -78,9 +78,10 @@ mod native;
 // DCD files of every flavor, truncated and damaged ones included.
 mod dcd;
 
-// The program as a user runs it: commands, trajectories, wrong input, and what fails around it:
+// The program as a user runs it: commands, configuration files, trajectories, wrong input, and what fails around it:
 // streams, disks, signals, threads.
 mod bad_input;
+mod config;
 mod exchange_run;
 mod faults;
 mod program;

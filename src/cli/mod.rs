@@ -2,6 +2,7 @@
 
 mod backend;
 mod bench;
+mod config;
 mod energy;
 mod import;
 mod info;
@@ -23,6 +24,8 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use self::config::settings::InForce;
 
 /// Molecular dynamics of coarse-grained proteins with CGSchNet potentials, many replicas at once.
 ///
@@ -52,19 +55,20 @@ enum Command {
 pub(crate) fn main() -> anyhow::Result<ExitCode> {
     signals::ignore_file_size_limit();
     let mut command = options::with_negative_numbers(Cli::command());
-    let parsed = command.try_get_matches_from_mut(std::env::args_os());
-    let parsed = parsed.and_then(|found| {
-        let name = found.subcommand_name().map(str::to_owned);
-        Cli::from_arg_matches(&found).map(|cli| (cli, name))
-    });
-    let (cli, name) = match parsed {
+    let expanded = config::expand(&command, std::env::args_os().collect())?;
+    let parsed = command.try_get_matches_from_mut(&expanded.arguments);
+    let parsed = parsed.and_then(|found| Cli::from_arg_matches(&found).map(|cli| (cli, found)));
+    let (cli, found) = match parsed {
         Ok(parsed) => parsed,
-        Err(text) => return options::answer(text.format(&mut command)),
+        Err(text) => return options::answer(text.format(&mut command), &expanded),
     };
     logger::install();
+    if let Some(warning) = &expanded.warning {
+        log::warn!("{warning}");
+    }
     threads::start()?;
     let ended = match cli.command {
-        Command::Run(command) => command.run(),
+        Command::Run(run) => run.run(InForce::new(&command, &found)),
         Command::Energy(command) => command.run(),
         Command::Verify(command) => command.run(),
         Command::Parity(command) => command.run(),
@@ -73,8 +77,8 @@ pub(crate) fn main() -> anyhow::Result<ExitCode> {
         Command::Import(command) => command.run(),
         Command::Report(command) => command.run(),
     };
-    let options = name.and_then(|name| command.find_subcommand(name));
-    ended.map_err(|error| options::of_option(error, options))
+    let options = found.subcommand_name().and_then(|name| command.find_subcommand(name));
+    ended.map_err(|error| options::of_option(error, options, &expanded))
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! The numbers of the command line, and the messages about the values of options.
 
-use std::any::TypeId;
 use std::error::Error as _;
 use std::process::ExitCode;
 
+use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Command};
 use flashschnet::Error;
 
+use super::config::{Expanded, is_number};
 use super::tell::{self, tell};
 
 /// Parses a whole number. `LEAST` is the smallest one that makes sense, for the message.
@@ -38,17 +38,11 @@ pub(super) fn with_negative_numbers(command: Command) -> Command {
     })
 }
 
-fn is_number(arg: &Arg) -> bool {
-    let numbers =
-        [TypeId::of::<u32>(), TypeId::of::<u64>(), TypeId::of::<usize>(), TypeId::of::<f64>()];
-    numbers.into_iter().any(|number| arg.get_value_parser().type_id() == number)
-}
-
 /// The longest value that is shown as it is.
 const MOST: usize = 60;
 
 /// Prints the help, the version, or the reason why the command line cannot be parsed.
-pub(super) fn answer(mut text: clap::Error) -> anyhow::Result<ExitCode> {
+pub(super) fn answer(mut text: clap::Error, from: &Expanded) -> anyhow::Result<ExitCode> {
     let code = ExitCode::from(text.exit_code() as u8);
     if !text.use_stderr() {
         // The help and the version are results.
@@ -61,7 +55,7 @@ pub(super) fn answer(mut text: clap::Error) -> anyhow::Result<ExitCode> {
         let short = format!("{}… ({} characters)", &value[..end], value.chars().count());
         text.insert(ContextKind::InvalidValue, ContextValue::String(short));
     }
-    match refused(&text) {
+    match refused(&text, from) {
         Some(error) => tell!("error: {error}"),
         // A failure to print an error is ignored.
         None => drop(text.print()),
@@ -69,40 +63,73 @@ pub(super) fn answer(mut text: clap::Error) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-/// The error of a value that the parser of its option has refused.
-fn refused(text: &clap::Error) -> Option<Error> {
-    let (ErrorKind::ValueValidation, Some(expected)) = (text.kind(), text.source()) else {
-        return None;
-    };
-    let context = |kind| match text.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.as_str()),
+/// The error of a value that the parser of its option has refused, and any error of a value from a
+/// configuration file.
+fn refused(text: &clap::Error, from: &Expanded) -> Option<Error> {
+    let context = |kind| match text.get(kind)? {
+        ContextValue::String(text) => Some(text.clone()),
+        ContextValue::Strings(texts) => Some(texts.join(", ")),
         _ => None,
     };
-    let option = context(ContextKind::InvalidArg)?.split_whitespace().next()?;
-    let found = context(ContextKind::InvalidValue)?;
-    Some(Error::invalid(option, found, expected.to_string()))
+    let option = context(ContextKind::InvalidArg)?;
+    let option = option.split_whitespace().next()?;
+    let place = from.place(option.trim_start_matches('-'));
+    let (found, expected) = match (text.kind(), text.source(), place) {
+        (ErrorKind::ValueValidation, Some(expected), _) => {
+            (context(ContextKind::InvalidValue)?, expected.to_string())
+        }
+        (ErrorKind::InvalidValue, _, Some(_)) => {
+            let expected = context(ContextKind::ValidValue).unwrap_or_else(|| "a value".into());
+            (context(ContextKind::InvalidValue)?, expected)
+        }
+        (ErrorKind::ArgumentConflict, _, Some(_)) => {
+            let other = context(ContextKind::PriorArg)?;
+            (format!("it with {other}"), "one of the two".into())
+        }
+        _ => return None,
+    };
+    Some(with_place(option, found, expected, from))
 }
 
-/// Gives the value of an option in an error the name with which the option is typed.
-pub(super) fn of_option(error: anyhow::Error, command: Option<&Command>) -> anyhow::Error {
-    let mut error = match error.downcast::<Error>() {
+/// The error of an option, or of the key of a configuration file that gives its value.
+fn with_place(option: &str, found: String, expected: String, from: &Expanded) -> Error {
+    let long = option.trim_start_matches('-');
+    let (origin, field) = match from.place(long) {
+        Some(place) => (place.to_owned(), long.to_owned()),
+        None => (String::new(), format!("--{long}")),
+    };
+    Error::Invalid { origin, field, found, expected }
+}
+
+/// Gives the value of an option in an error the name with which the option is typed, or the place
+/// of its key in the configuration file.
+pub(super) fn of_option(
+    error: anyhow::Error,
+    command: Option<&Command>,
+    from: &Expanded,
+) -> anyhow::Error {
+    let error = match error.downcast::<Error>() {
         Ok(error) => error,
         Err(error) => return error,
     };
-    if let (Error::Invalid { origin, field, .. }, Some(command)) = (&mut error, command)
-        && origin.is_empty()
-    {
-        let name = field.replace([' ', '_'], "-");
-        if command.get_arguments().any(|arg| arg.get_long() == Some(&name)) {
-            *field = format!("--{name}");
+    let error = match (error, command) {
+        (Error::Invalid { origin, field, found, expected }, Some(command)) if origin.is_empty() => {
+            let name = field.replace([' ', '_'], "-");
+            match command.get_arguments().any(|arg| arg.get_long() == Some(&name)) {
+                true => with_place(&name, found, expected, from),
+                false => Error::Invalid { origin, field, found, expected },
+            }
         }
-    }
+        (error, _) => error,
+    };
     error.into()
 }
 
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+
+    use std::any::TypeId;
 
     use super::*;
 
@@ -121,7 +148,7 @@ mod tests {
                 for bad in bad {
                     let line = ["flashschnet", sub.get_name(), &option, bad];
                     let error = command.clone().try_get_matches_from(line).unwrap_err();
-                    let error = refused(&error).unwrap().to_string();
+                    let error = refused(&error, &Expanded::default()).unwrap().to_string();
                     let found = error.starts_with(&format!("{option}: found "));
                     assert!(found && error.contains("expected a "), "{error}");
                 }

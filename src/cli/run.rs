@@ -6,6 +6,7 @@ mod exchange;
 mod limits;
 mod plan;
 mod resume;
+mod temperatures;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,14 +19,16 @@ use flashschnet::engine::{Exchange, Integrator};
 use flashschnet::error::printable;
 use flashschnet::output::{Output, OutputOptions};
 use flashschnet::simulation::{Settings, Simulation};
-use flashschnet::{Error, Result, units};
+use flashschnet::{Error, Result};
 
 use self::drive::{Drive, log_warnings};
-use self::exchange::{ExchangeOptions, temperatures};
+use self::exchange::{ExchangeOptions, Number, temperatures};
 use self::limits::LimitOptions;
 use self::plan::{Limits, Plan};
 use self::resume::{Again, resume};
+use self::temperatures::TemperatureOptions;
 use super::backend::BackendOptions;
+use super::config::settings::{InForce, Resolved, of_backend};
 use super::inputs::{InputOptions, Inputs};
 use super::options::{real, whole};
 use super::signals::Interrupt;
@@ -35,8 +38,13 @@ use super::tell::tell;
 ///
 /// Writes to the output folder: replica_0000.xtc and so on, one trajectory per replica;
 /// topology.pdb, or topology_0000.pdb and so on if there are different molecules; energies.csv;
-/// run.log; checkpoint.safetensors and checkpoint_prev.safetensors, the last two checkpoints; and
+/// run.log; settings.toml, all settings as a configuration file that repeats the run;
+/// checkpoint.safetensors and checkpoint_prev.safetensors, the last two checkpoints; and
 /// run.lock, an empty file that is locked while a run writes to the folder.
+///
+/// `run CONFIG -o DIR` takes the settings from a file. In a TOML file the keys are the long names of
+/// the options, for example steps = 1000. YAML files of mlcg and flashmd run as they are. An option on
+/// the command line replaces the key of the file. Paths in a file are relative to its folder.
 ///
 /// Replicas start from the structures in turn. A replica has the velocities of its structure or, if
 /// the structure has none, random velocities for its temperature. A frame is saved after every save
@@ -58,6 +66,10 @@ use super::tell::tell;
 #[derive(Args)]
 #[command(group = ArgGroup::new("system").args(["model", "builtin", "resume"]).required(true).multiple(true))]
 pub(super) struct Run {
+    /// Configuration file: TOML, or YAML of mlcg or flashmd. It must come before options that take
+    /// several values
+    #[arg(value_name = "CONFIG", conflicts_with = "resume")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     inputs: InputOptions,
     #[command(flatten)]
@@ -65,6 +77,9 @@ pub(super) struct Run {
     /// Number of replicas [default: 64, or the temperatures of a ladder]
     #[arg(long, value_parser = whole::<usize, 1>, value_name = "R")]
     replicas: Option<usize>,
+    /// One replica for each structure; with --exchange-interval one ladder for each
+    #[arg(long, conflicts_with = "replicas")]
+    all_structures: bool,
     /// Continue the run in this folder after its last checkpoint. Only --steps, --model and the
     /// options that go with it, --backend, --adapter, --checkpoint-interval and --max-hours can be
     /// given again
@@ -83,10 +98,8 @@ pub(super) struct Run {
     /// Friction, in 1/ps for langevin and in kcal ps/(mol Å²) for overdamped dynamics; nve has none
     #[arg(long, value_parser = real, default_value_t = 1.0, value_name = "X")]
     friction: f64,
-    /// Temperature in K: one value, or one per replica, separated by commas; with
-    /// --exchange-interval the temperatures of a ladder
-    #[arg(long, value_parser = real, default_value = "300", value_delimiter = ',', value_name = "K")]
-    temperature: Vec<f64>,
+    #[command(flatten)]
+    temperatures: TemperatureOptions,
     /// Steps between saved frames; the last interval can be shorter
     #[arg(long, value_parser = whole::<u64, 1>, default_value_t = 250, value_name = "K")]
     save_interval: u64,
@@ -130,13 +143,15 @@ pub(super) struct Run {
 }
 
 /// The options that a run takes from its checkpoint.
-const SETTINGS: [&str; 24] = [
+const SETTINGS: [&str; 26] = [
     "equilibration_steps",
     "replicas",
+    "all_structures",
     "integrator",
     "dt",
     "friction",
     "temperature",
+    "beta",
     "save_interval",
     "seed",
     "first_replica",
@@ -171,21 +186,27 @@ enum IntegratorName {
 }
 
 impl Run {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self, in_force: Option<InForce>) -> anyhow::Result<ExitCode> {
         let limits = self.limits(Instant::now())?;
         match (&self.resume, &self.output) {
             (Some(folder), _) => {
                 let Run { inputs, backend, steps, checkpoint_interval, .. } = &self;
                 let (steps, checkpoint_interval) = (*steps, *checkpoint_interval);
-                resume(folder, &Again { inputs, backend, steps, checkpoint_interval, limits })
+                let again = Again { inputs, backend, steps, checkpoint_interval, limits };
+                resume(folder, &again, in_force.as_ref())
             }
-            (None, Some(folder)) => self.start(folder.clone(), limits),
+            (None, Some(folder)) => self.start(folder.clone(), limits, in_force.as_ref()),
             (None, None) => Err(anyhow!("--output is missing")),
         }
     }
 
     /// Starts a new run.
-    fn start(&self, folder: PathBuf, limits: Limits) -> anyhow::Result<ExitCode> {
+    fn start(
+        &self,
+        folder: PathBuf,
+        limits: Limits,
+        in_force: Option<&InForce>,
+    ) -> anyhow::Result<ExitCode> {
         if let Err(error) = Output::check_free(&folder) {
             if folder.join(NEWEST).exists() {
                 let folder = printable(folder.display());
@@ -193,8 +214,11 @@ impl Run {
             }
             return Err(error.into());
         }
-        let settings = self.settings()?;
+        let mut settings = self.settings()?;
         let inputs = self.inputs.load()?;
+        if self.all_structures {
+            settings.n_replicas = inputs.structures.len();
+        }
         let settings = self.with_exchange(settings, &inputs)?;
         self.inputs.warn_of_pipes();
         let backend = self.backend.open_for_dynamics()?;
@@ -202,6 +226,7 @@ impl Run {
         let mut simulation =
             Simulation::new(&inputs.model, &inputs.structures, &settings, &backend)?;
         let replicas = settings.n_replicas;
+        let in_force = in_force.map(|all| all.text(&self.resolved(replicas, &identity)));
         if inputs.structures.len() > replicas {
             let given = inputs.structures.len();
             log::warn!("{given} structures for {replicas} replicas: some structures are not used");
@@ -233,7 +258,9 @@ impl Run {
         let mut drive =
             Drive { folder, simulation, output, identity, plan, limits, interrupt, exchanges };
         // The checkpoint of step 0 precedes step 1.
-        let begun = self.log_settings(&mut drive, &inputs).and_then(|()| drive.save());
+        let written = in_force.map_or(Ok(()), |text| drive.output.write_settings(&text));
+        let begun = written.and_then(|()| self.log_settings(&mut drive, &inputs));
+        let begun = begun.and_then(|()| drive.save());
         if let Err(error) = begun {
             drive.output.discard();
             return Err(error.into());
@@ -276,16 +303,6 @@ impl Run {
     }
 
     fn settings(&self) -> Result<Settings> {
-        let kelvin = &self.temperature;
-        // Devices hold k_B T in f32.
-        let is_good = |kelvin: &&f64| {
-            let beta = units::beta(**kelvin);
-            beta > 0.0 && ((1.0 / beta) as f32).is_normal()
-        };
-        if let Some(bad) = kelvin.iter().find(|kelvin| !is_good(kelvin)) {
-            let expected = "a temperature > 0 K that single precision holds";
-            return Err(Error::invalid("temperature", bad, expected));
-        }
         let friction = self.friction;
         Ok(Settings {
             exchange: None,
@@ -298,7 +315,7 @@ impl Run {
                 IntegratorName::OverdampedPublished => Integrator::OverdampedPublished { friction },
             },
             dt: self.dt,
-            beta: kelvin.iter().map(|kelvin| units::beta(*kelvin)).collect(),
+            beta: self.temperatures.beta()?,
             seed: self.seed,
             first_replica: self.first_replica,
         })
@@ -306,11 +323,24 @@ impl Run {
 
     /// The settings with the ladders, if states are exchanged.
     fn with_exchange(&self, settings: Settings, inputs: &Inputs) -> Result<Settings> {
-        let (structures, replicas, first) = (&inputs.structures, self.replicas, self.first_replica);
-        let ladders = self.exchange.ladders(&self.temperature, structures, replicas, first)?;
+        let structures = &inputs.structures;
+        let number = match (self.replicas, self.all_structures) {
+            (Some(replicas), _) => Number::Replicas(replicas),
+            (None, true) => Number::Ladders(structures.len()),
+            (None, false) => Number::LadderPerMolecule,
+        };
+        let (beta, first) = (&settings.beta, self.first_replica);
+        let ladders = self.exchange.ladders(beta, structures, number, first)?;
         let Some((exchange, n_replicas)) = ladders else { return Ok(settings) };
         let beta = exchange.ladders[0].beta[..1].to_vec();
         Ok(Settings { n_replicas, beta, exchange: Some(exchange), ..settings })
+    }
+
+    /// The options that the program has chosen itself.
+    fn resolved(&self, replicas: usize, identity: &Identity) -> Vec<Resolved> {
+        let mut resolved = of_backend(identity);
+        resolved.extend([("replicas", Some(replicas.to_string())), ("all-structures", None)]);
+        resolved
     }
 
     fn log_settings(&self, drive: &mut Drive, inputs: &Inputs) -> Result<()> {
@@ -320,7 +350,6 @@ impl Run {
         let n_replicas = system.n_replicas();
         let dynamics = simulation.dynamics().clone();
         let memory = simulation.engine().memory();
-        let kelvin: Vec<String> = self.temperature.iter().map(f64::to_string).collect();
         let friction = match dynamics.integrator {
             Integrator::Langevin { friction } => Some(format!("{friction} 1/ps")),
             Integrator::Overdamped { friction } | Integrator::OverdampedPublished { friction } => {
@@ -335,6 +364,9 @@ impl Run {
         output.log(format!("flashschnet {}", env!("CARGO_PKG_VERSION")))?;
         output.log(format!("device: {}", simulation.engine().device()))?;
         output.log(format!("device memory: {} bytes allocated", memory.allocated))?;
+        if let Some(config) = &self.config {
+            output.log(format!("configuration file: {}", config.display()))?;
+        }
         output.log(format!("system: {}", inputs.source))?;
         output.log(format!("structures: {}", inputs.structures.len()))?;
         output.log(format!("replicas: {replicas}"))?;
@@ -355,7 +387,7 @@ impl Run {
                 output.log(format!("ladders: {}", ladders.len()))?;
                 output.log(format!("temperatures of a ladder: {temperatures} K"))?;
             }
-            None => output.log(format!("temperature: {} K", kelvin.join(", ")))?,
+            None => output.log(format!("temperature: {} K", self.temperatures.kelvin()))?,
         }
         let Plan { steps, save_interval, .. } = plan;
         output.log(format!("steps: {steps}, a frame every {save_interval} and at the end"))?;

@@ -2,6 +2,7 @@
 
 mod follow;
 mod listing;
+mod settings;
 
 use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
@@ -45,6 +46,7 @@ pub struct OutputOptions {
 ///   and `ladder_0000_samples.npy` (samples, 3), the replica, the state and the step of each sample;
 /// * `run_coords_0000.npy` and so on, each of 100 frames or fewer, if [`OutputOptions::npy`] is
 ///   set ([`NpyWriter`]);
+/// * `settings.toml`, if [`Output::write_settings`] is called;
 /// * `run.lock`, which is empty and locked while a run writes ([`FolderLock`]).
 ///
 /// A later process continues the files with [`Output::resume`].

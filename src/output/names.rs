@@ -8,6 +8,7 @@ use crate::system::System;
 
 pub(super) const LOG: &str = "run.log";
 pub(super) const ENERGIES: &str = "energies.csv";
+pub(super) const SETTINGS: &str = "settings.toml";
 pub(super) const LOCK: &str = "run.lock";
 pub(super) const STATES: &str = "states.csv";
 pub(super) const LADDERS: &str = "ladders.csv";
@@ -15,8 +16,9 @@ pub(super) const ACCEPTANCE: &str = "acceptance.csv";
 pub(super) const ROUND_TRIPS: &str = "round_trips.csv";
 
 /// Files that only a folder with an earlier run has.
-const OF_A_RUN: [&str; 9] = [
+const OF_A_RUN: [&str; 10] = [
     LOG,
+    SETTINGS,
     ENERGIES,
     "topology.pdb",
     "checkpoint.safetensors",

@@ -23,7 +23,7 @@ pub(super) struct ExchangeOptions {
         long,
         value_name = "LOW,HIGH,COUNT",
         requires = "exchange_interval",
-        conflicts_with = "temperature",
+        conflicts_with_all = ["temperature", "beta"],
         allow_hyphen_values = true
     )]
     ladder: Option<String>,
@@ -54,6 +54,14 @@ enum ByName {
     Both,
 }
 
+/// How many replicas there are.
+#[derive(Clone, Copy)]
+pub(super) enum Number {
+    Replicas(usize),
+    Ladders(usize),
+    LadderPerMolecule,
+}
+
 impl ExchangeOptions {
     pub(super) fn trajectories_by(&self) -> TrajectoriesBy {
         match self.trajectories_by {
@@ -66,15 +74,15 @@ impl ExchangeOptions {
     /// The ladders of a run and its number of replicas, if states are exchanged.
     pub(super) fn ladders(
         &self,
-        kelvin: &[f64],
+        given: &[f64],
         structures: &[Structure],
-        replicas: Option<usize>,
+        number: Number,
         first_replica: u32,
     ) -> Result<Option<(Exchange, usize)>> {
         let Some(every) = self.exchange_interval else { return Ok(None) };
         let beta = match &self.ladder {
             Some(text) => ladder(text)?,
-            None if kelvin.len() > 1 => kelvin.iter().map(|kelvin| units::beta(*kelvin)).collect(),
+            None if given.len() > 1 => given.to_vec(),
             None => {
                 let expected = "the temperatures of a ladder: --ladder LOW,HIGH,COUNT, or two or \
                                 more for --temperature";
@@ -93,9 +101,13 @@ impl ExchangeOptions {
         }
         let of_structure = molecules(structures);
         let n_molecules = of_structure.iter().max().map_or(1, |last| last + 1);
-        let n_replicas = replicas.unwrap_or(beta.len().saturating_mul(n_molecules));
-        let number = |r: usize| (first_replica as usize + r) % structures.len().max(1);
-        let molecule_of = (0..n_replicas).map(|r| of_structure[number(r)]);
+        let n_replicas = match number {
+            Number::Replicas(replicas) => replicas,
+            Number::Ladders(ladders) => beta.len().saturating_mul(ladders),
+            Number::LadderPerMolecule => beta.len().saturating_mul(n_molecules),
+        };
+        let start = |r: usize| (first_replica as usize + r) % structures.len().max(1);
+        let molecule_of = (0..n_replicas).map(|r| of_structure[start(r)]);
         let mixing = match self.mixing {
             MixingName::Neighbors => Mixing::Neighbors,
             MixingName::AllPairs => Mixing::AllPairs,

@@ -13,6 +13,7 @@ use flashschnet::{Error, Result};
 use super::drive::{Drive, OUTPUT, PLAN, SECTIONS};
 use super::plan::{Limits, Plan};
 use crate::cli::backend::BackendOptions;
+use crate::cli::config::settings::{InForce, of_backend};
 use crate::cli::inputs::InputOptions;
 use crate::cli::signals::Interrupt;
 use crate::cli::tell::tell;
@@ -27,7 +28,11 @@ pub(super) struct Again<'a> {
 }
 
 /// Continues the run in a folder.
-pub(super) fn resume(folder: &Path, again: &Again) -> anyhow::Result<ExitCode> {
+pub(super) fn resume(
+    folder: &Path,
+    again: &Again,
+    in_force: Option<&InForce>,
+) -> anyhow::Result<ExitCode> {
     // A folder without a checkpoint gets no lock.
     Checkpoint::latest(folder, known)?;
     let lock = FolderLock::take(folder)?;
@@ -83,6 +88,12 @@ pub(super) fn resume(folder: &Path, again: &Again) -> anyhow::Result<ExitCode> {
     let mut drive =
         Drive { folder, simulation, output, identity, plan, limits, interrupt, exchanges };
     drive.resumed()?;
+    if let (Some(text), Some(again)) = (drive.output.settings(), in_force) {
+        match again.replace(&text, &of_backend(&drive.identity)) {
+            Some(text) => drive.output.write_settings(&text)?,
+            None => log::warn!("settings.toml is no TOML file any more, and stays as it is"),
+        }
+    }
     drive.run()
 }
 

@@ -49,6 +49,9 @@ impl Output {
             );
         }
         add(names::LOG, "settings, device, versions, speed");
+        if self.folder.join(names::SETTINGS).is_file() {
+            add(names::SETTINGS, "the settings, to repeat the run");
+        }
         let arrays = self.npy.as_ref().and_then(NpyWriter::first_file);
         files.extend(
             arrays.map(|path| format!("{}  arrays in mlcg's layout", printable(path.display()))),

@@ -1,0 +1,48 @@
+//! The temperatures on the command line.
+
+use clap::Args;
+use flashschnet::{Error, Result, units};
+
+use crate::cli::options::real;
+
+#[derive(Args)]
+pub(super) struct TemperatureOptions {
+    /// Temperature in K: one value, or one per replica, separated by commas; with
+    /// --exchange-interval the temperatures of a ladder
+    #[arg(long, value_parser = real, default_value = "300", value_delimiter = ',', value_name = "K")]
+    temperature: Vec<f64>,
+    /// The same as inverse temperatures 1/(k_B T) in mol/kcal, as mlcg has them
+    #[arg(long, value_parser = real, value_delimiter = ',', value_name = "BETA")]
+    #[arg(conflicts_with = "temperature")]
+    beta: Vec<f64>,
+}
+
+impl TemperatureOptions {
+    /// The inverse temperatures.
+    pub(super) fn beta(&self) -> Result<Vec<f64>> {
+        // Devices hold k_B T in f32.
+        let is_good = |beta: f64| beta > 0.0 && ((1.0 / beta) as f32).is_normal();
+        if let Some(bad) = self.beta.iter().find(|beta| !is_good(**beta)) {
+            let expected = "1/(k_B T) > 0 that single precision holds";
+            return Err(Error::invalid("beta", bad, expected));
+        }
+        if !self.beta.is_empty() {
+            return Ok(self.beta.clone());
+        }
+        let kelvin = &self.temperature;
+        if let Some(bad) = kelvin.iter().find(|kelvin| !is_good(units::beta(**kelvin))) {
+            let expected = "a temperature > 0 K that single precision holds";
+            return Err(Error::invalid("temperature", bad, expected));
+        }
+        Ok(kelvin.iter().map(|kelvin| units::beta(*kelvin)).collect())
+    }
+
+    /// The temperatures in K, for a person.
+    pub(super) fn kelvin(&self) -> String {
+        let kelvin: Vec<String> = match self.beta.as_slice() {
+            [] => self.temperature.iter().map(f64::to_string).collect(),
+            beta => beta.iter().map(|beta| units::kelvin(*beta).to_string()).collect(),
+        };
+        kelvin.join(", ")
+    }
+}
