@@ -121,9 +121,9 @@ impl Simulation {
     /// Calls `observer` in every run from now on, at every step that is a multiple of `every`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if `every` is 0.
+    /// [`Error::Invalid`] if `every` is 0 or no multiple of [`Settings::mts`].
     pub fn attach(&mut self, every: u64, observer: impl Observer + 'static) -> Result<()> {
-        self.observers.push((Schedule::new(every, None)?, Box::new(observer)));
+        self.observers.push((self.schedule(every, None)?, Box::new(observer)));
         Ok(())
     }
 
@@ -133,7 +133,8 @@ impl Simulation {
     /// # Errors
     /// [`Error::BlowUp`] if a replica exceeds a limit of [`Settings::watch`], or, with
     /// [`OnBlowUp::Freeze`](crate::engine::OnBlowUp), if all replicas have done so;
-    /// [`Error::TooManyNeighbors`]; errors of the device and of the observers.
+    /// [`Error::TooManyNeighbors`]; [`Error::Invalid`] if the last step is no multiple of
+    /// [`Settings::mts`]; errors of the device and of the observers.
     pub fn run(&mut self, n_steps: u64) -> Result<u64> {
         self.run_observed(self.step.saturating_add(n_steps), None)
     }
@@ -142,14 +143,15 @@ impl Simulation {
     /// `every`.
     ///
     /// # Errors
-    /// See [`Simulation::run`]; [`Error::Invalid`] if `every` is 0.
+    /// See [`Simulation::run`]; [`Error::Invalid`] if `every` is 0 or no multiple of
+    /// [`Settings::mts`].
     pub fn run_with(
         &mut self,
         n_steps: u64,
         every: u64,
         observer: &mut dyn Observer,
     ) -> Result<u64> {
-        let schedule = Schedule::new(every, None)?;
+        let schedule = self.schedule(every, None)?;
         self.run_observed(self.step.saturating_add(n_steps), Some((schedule, observer)))
     }
 
@@ -158,15 +160,21 @@ impl Simulation {
     /// in this call.
     ///
     /// # Errors
-    /// See [`Simulation::run`]; [`Error::Invalid`] if `every` is 0.
+    /// See [`Simulation::run`]; [`Error::Invalid`] if `every` is 0 or no multiple of
+    /// [`Settings::mts`].
     pub fn run_to(
         &mut self,
         last_step: u64,
         every: u64,
         observer: &mut dyn Observer,
     ) -> Result<u64> {
-        let schedule = Schedule::new(every, Some(last_step))?;
+        let schedule = self.schedule(every, Some(last_step))?;
         self.run_observed(last_step, Some((schedule, observer)))
+    }
+
+    fn schedule(&self, every: u64, last: Option<u64>) -> Result<Schedule> {
+        self.dynamics.check_steps("every", every)?;
+        Schedule::new(every, last)
     }
 
     /// Steps done.

@@ -298,6 +298,7 @@ impl Run {
                 IntegratorName::OverdampedPublished => Integrator::OverdampedPublished { friction },
             },
             dt: self.dt,
+            mts: 1,
             beta: kelvin.iter().map(|kelvin| units::beta(*kelvin)).collect(),
             seed: self.seed,
             first_replica: self.first_replica,
