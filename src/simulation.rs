@@ -35,6 +35,7 @@ mod exchanging;
 mod last_good;
 mod observer;
 mod pace;
+mod resonance;
 mod start;
 mod tuning;
 
@@ -44,6 +45,7 @@ use self::exchanging::Exchanging;
 pub use self::last_good::{LastGood, Velocities};
 use self::observer::Schedule;
 pub use self::observer::{Control, Frame, Observer};
+pub use self::resonance::fastest_vibration;
 pub use self::start::Settings;
 use std::collections::BTreeMap;
 
@@ -75,7 +77,8 @@ impl Simulation {
     /// Sets up `settings.n_replicas` replicas on a backend; they start from `structures` in turn.
     ///
     /// # Errors
-    /// [`Error::Invalid`] names the first wrong value of the model, the structures or the settings;
+    /// [`Error::Invalid`] names the first wrong value of the model, the structures or the settings,
+    /// also if [`Settings::mts`] is at or beyond the resonance with [`fastest_vibration`];
     /// [`Error::BlowUp`] a start whose forces would throw a bead away in the first step, or with a
     /// bond beyond the limit of [`Settings::watch`]; errors of the device.
     pub fn new(
@@ -106,6 +109,7 @@ impl Simulation {
         let mut engine = engine(system.clone(), &dynamics)?;
         engine.set_state(&state)?;
         clash::check(&mut *engine, &system, &dynamics, &state.beta)?;
+        resonance::check(&system, &dynamics, &state.positions)?;
         Ok(Simulation {
             engine,
             system,

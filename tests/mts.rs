@@ -1,11 +1,23 @@
 //! Multiple time steps: the network acts in the first and the last half kick of K steps.
 
+use std::f64::consts::PI;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use flashschnet::Checkpoint;
+use flashschnet::backend::BackendKind;
+use flashschnet::diagnose::parity::Job;
 use flashschnet::engine::{
     Dynamics, Engine, Evaluation, Exchange, Integrator, Mixing, Reading, Reason, State, Terms,
     Wanted, Watch,
 };
+use flashschnet::model::{Model, Prior, PriorForm, PriorParameters};
+use flashschnet::simulation::{Control, Frame, Settings, Simulation, fastest_vibration};
+use flashschnet::structure::{Structure, Topology, TupleList};
 use flashschnet::system::System;
 
+use crate::common::program::{PROGRAM, small_files, stderr};
 use crate::common::{self, Backend, ENGINE, assert_close, chains, hot, points};
 use crate::exchange::imploding;
 
@@ -363,4 +375,189 @@ fn the_energy_is_conserved_to_second_order() {
     let mean = |errors: &[f64]| errors.iter().sum::<f64>() / errors.len() as f64;
     let drift = mean(&coarse[100..]) - mean(&coarse[..50]);
     assert!(drift.abs() < size(&coarse), "drift {drift}, errors {}", size(&coarse));
+}
+
+/// A chain of `n` equal beads on a line, with harmonic bonds of force constant `k`.
+fn straight(n: usize, k: f64, mass: f64) -> (Model, Structure) {
+    let bonds = Prior {
+        name: "bonds".into(),
+        form: PriorForm::HarmonicBond,
+        parameters: PriorParameters::PerTuple { values: [k, 3.8, 0.0].repeat(n - 1) },
+    };
+    let tuples = (1..n as u32).map(|j| [j - 1, j, 0, 0]).collect();
+    let list = TupleList { name: "bonds".into(), order: 2, tuples };
+    let topology = Topology { types: vec![1; n], masses: vec![mass; n], lists: vec![list] };
+    let positions = (0..n).map(|i| [3.8 * i as f64, 0.0, 0.0]).collect();
+    let structure = Structure { topology: Arc::new(topology), positions, velocities: None };
+    (Model { schnet: None, priors: vec![bonds] }, structure)
+}
+
+fn fastest(model: &Model, structure: &Structure) -> f64 {
+    let system = System::new(model, std::slice::from_ref(structure)).unwrap();
+    fastest_vibration(&system.molecules()[0], &structure.positions)
+}
+
+/// A chain of n equal beads, with bonds k (r − r0)² along a line, has the frequencies
+/// 2 √(2k/m) sin(π j/2n), j from 0 to n − 1.
+#[test]
+fn the_fastest_vibration_of_a_straight_chain_is_known() {
+    for n in [2, 5, 40] {
+        let (model, structure) = straight(n, 100.0, 0.03);
+        let found = fastest(&model, &structure);
+        let angle = 0.5 * PI * (n - 1) as f64 / n as f64;
+        let expected = 2.0 * (200.0f64 / 0.03).sqrt() * angle.sin();
+        assert!((found / expected - 1.0).abs() < 1e-6, "{n} beads: {found} instead of {expected}");
+    }
+}
+
+/// Bonds and angles together vibrate faster than the stiffest bond alone, and dihedrals add a little.
+#[test]
+fn the_reference_case_has_the_known_vibration() {
+    let Some(folder) = std::env::var_os("FLASHSCHNET_REFERENCE").map(PathBuf::from) else {
+        eprintln!("FLASHSCHNET_REFERENCE is not set: its fastest vibration is NOT tested");
+        return;
+    };
+    let job = Job::of_case(&folder.join("enh269_expnormal.json")).unwrap();
+    let of = |names: &[&str]| {
+        let (mut model, mut structure) = (job.model.clone(), job.structures[0].clone());
+        model.priors.retain(|prior| names.contains(&prior.name.as_str()));
+        let topology = Arc::make_mut(&mut structure.topology);
+        topology.lists.retain(|list| names.contains(&list.name.as_str()));
+        fastest(&model, &structure).round()
+    };
+    assert_eq!(of(&["bonds", "angles"]), 293.0);
+    assert_eq!(of(&["bonds", "angles", "dihedrals", "non_bonded"]), 297.0);
+    let system = System::new(&job.model, &job.structures[..1]).unwrap();
+    let molecule = &system.molecules()[0];
+    let bonds = molecule.terms.iter().find(|term| term.name == "bonds").unwrap();
+    let frequency = |t: usize| {
+        let [i, j, ..] = bonds.tuples[t].map(|bead| molecule.masses[bead as usize]);
+        (2.0 * bonds.parameters(t)[0] * (1.0 / i + 1.0 / j)).sqrt()
+    };
+    let stiffest = (0..bonds.tuples.len()).map(frequency).fold(0.0, f64::max);
+    assert_eq!(stiffest.round(), 236.0, "{stiffest}");
+}
+
+/// Two beads whose bond vibrates with 120 rad/ps.
+fn pair(settings: &Settings) -> flashschnet::Result<Simulation> {
+    let (model, structure) = straight(2, 0.25 * 0.03 * 120.0 * 120.0, 0.03);
+    let backend = flashschnet::Backend::open(BackendKind::Reference, None).unwrap();
+    Simulation::new(&model, &[structure], settings, &backend)
+}
+
+#[test]
+fn the_resonance_is_refused() {
+    let refused = |mts, dt| {
+        pair(&Settings { mts, dt, ..Settings::default() }).map(|_| ()).unwrap_err().to_string()
+    };
+    let allowed = |mts, dt| pair(&Settings { mts, dt, ..Settings::default() }).is_ok();
+    // 2 asin(0.24) = 0.485 rad in a step of 0.004 ps: six steps are 2.91 rad, seven are 3.39 rad.
+    assert!(allowed(6, 0.004));
+    for mts in [7, 12, 1000] {
+        let error = refused(mts, 0.004);
+        assert!(error.contains("mts: found") && error.contains("at most 6"), "{error}");
+        assert!(error.contains("120 rad/ps"), "{error}");
+    }
+    // Without the shift of the frequency, two steps of 0.0129 ps would be 3.096 rad, below π.
+    assert!(allowed(2, 0.0115));
+    assert!(refused(2, 0.0129).contains("at most 1"));
+    // 2/120 ps = 0.01667 ps.
+    let error = refused(2, 0.017);
+    assert!(error.contains("dt: found 0.017") && error.contains("below 1.67e-2 ps"), "{error}");
+    assert!(allowed(1, 0.017));
+}
+
+#[test]
+fn schedules_are_multiples() {
+    let settings = Settings { mts: 4, ..Settings::default() };
+    let mut simulation = pair(&settings).unwrap();
+    let refused = |result: flashschnet::Result<u64>, expected: &str| {
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    let mut steps = Vec::new();
+    let mut note = |frame: &Frame, _: &mut Control| {
+        steps.push(frame.step);
+        Ok(())
+    };
+    refused(simulation.run(6), "steps: found 6");
+    refused(simulation.run_with(8, 2, &mut note), "every: found 2");
+    refused(simulation.run_to(10, 4, &mut note), "steps: found 10");
+    assert_eq!(simulation.run_with(20, 8, &mut note).unwrap(), 20);
+    assert_eq!(simulation.run_to(28, 12, &mut note).unwrap(), 8);
+    assert_eq!(steps, [8, 16, 24, 28]);
+    let error = simulation.attach(3, |_: &Frame, _: &mut Control| Ok(())).unwrap_err();
+    assert!(error.to_string().contains("4 is the nearest"), "{error}");
+    let exchange = Exchange { every: 6, ..Exchange::copies(Mixing::Neighbors, &[1.7, 1.5], 1) };
+    let settings = Settings { n_replicas: 2, exchange: Some(exchange), ..settings };
+    let error = pair(&settings).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("exchange-interval: found 6"), "{error}");
+}
+
+/// Runs the program on the small system. Returns its exit code and its messages.
+fn program(arguments: &str, folder: &Path) -> (Option<i32>, String) {
+    let mut command = Command::new(PROGRAM);
+    command.arg("run");
+    if !arguments.starts_with("--resume") {
+        let [model, structures] = small_files();
+        command.args(["--backend", "cpu", "--replicas", "2", "-o"]).arg(folder);
+        command.arg("--model").arg(model).arg("--structures").arg(structures);
+    }
+    let words = arguments.split(' ').map(|word| match word {
+        "DIR" => folder.as_os_str(),
+        word => word.as_ref(),
+    });
+    let output = command.args(words).output().unwrap();
+    (output.status.code(), stderr(&output))
+}
+
+fn succeeds(arguments: &str, folder: &Path) -> Vec<Vec<u8>> {
+    let (code, said) = program(arguments, folder);
+    assert_eq!(code, Some(0), "{arguments}: {said}");
+    let names = ["replica_0000.xtc", "replica_0001.xtc", "energies.csv"];
+    names.map(|name| std::fs::read(folder.join(name)).unwrap()).into()
+}
+
+#[test]
+fn the_program_takes_multiple_time_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let plain = succeeds("--steps 40 --save-interval 10", &at("plain"));
+    assert_eq!(succeeds("--steps 40 --save-interval 10 --mts 1", &at("one")), plain);
+    let two = "--save-interval 10 --mts 2 --checkpoint-interval 8 --steps";
+    let straight = succeeds(&format!("{two} 40"), &at("straight"));
+    assert_ne!(straight, plain);
+    succeeds(&format!("{two} 20"), &at("cut"));
+    assert_eq!(succeeds("--resume DIR --steps 40", &at("cut")), straight);
+    let log = std::fs::read_to_string(at("straight").join("run.log")).unwrap();
+    assert!(log.contains("mts: the network acts every 2 steps"), "{log}");
+    assert!(Checkpoint::latest(&at("cut"), |_| Ok(())).unwrap().0.dynamics.mts == 2);
+    let refused = |arguments: &str, folder: &Path, expected: &str| {
+        let (code, said) = program(arguments, folder);
+        assert_eq!(code, Some(1), "{arguments}: {said}");
+        assert!(said.contains(expected), "{arguments}: {said}");
+    };
+    let steps = "--steps: found 45, expected a multiple of 2, for mts 2; 44 and 46 are the nearest";
+    refused("--resume DIR --steps 45", &at("cut"), steps);
+    refused(
+        "--resume DIR --steps 50 --checkpoint-interval 5",
+        &at("cut"),
+        "4 and 6 are the nearest",
+    );
+    for (arguments, expected) in [
+        ("--mts 2 --steps 45", steps),
+        ("--mts 2 --steps 40 --save-interval 15", "--save-interval: found 15"),
+        ("--mts 4 --steps 40 --save-interval 10", "8 and 12 are the nearest"),
+        ("--mts 2 --steps 40 --checkpoint-interval 7", "--checkpoint-interval: found 7"),
+        (
+            "--mts 2 --steps 40 --exchange-interval 5 --ladder 300,320,2",
+            "--exchange-interval: found 5",
+        ),
+        ("--mts 2 --steps 40 --equilibration-steps 11", "--equilibration-steps: found 11"),
+        ("--mts 500 --steps 500 --save-interval 500", "below the resonance"),
+        ("--mts 2 --steps 40 --integrator overdamped", "--mts: found 2"),
+    ] {
+        refused(arguments, &at("refused"), expected);
+        assert!(!at("refused").exists(), "{arguments}");
+    }
 }

@@ -64,6 +64,24 @@ impl Integrator {
     }
 }
 
+/// Checks that a number of steps is a multiple of [`Dynamics::mts`], before there are dynamics.
+///
+/// # Errors
+/// See [`Dynamics::check_steps`].
+pub fn check_multiple(field: &str, steps: u64, mts: u32) -> Result<()> {
+    let k = u64::from(mts.max(1));
+    let below = steps - steps % k;
+    if below == steps {
+        return Ok(());
+    }
+    let nearest = match (below, below.checked_add(k)) {
+        (0, Some(above)) => format!("{above} is the nearest"),
+        (_, Some(above)) => format!("{below} and {above} are the nearest"),
+        (_, None) => format!("{below} is the nearest"),
+    };
+    Err(Error::invalid(field, steps, format!("a multiple of {k}, for mts {k}; {nearest}")))
+}
+
 /// The least friction of a step, friction dt. exp(−friction dt) is an f32 on a device, which would
 /// round smaller frictions by more than some percent, and finally to none.
 const LEAST_FRICTION: f64 = 1e-6;
@@ -165,17 +183,7 @@ impl Dynamics {
     /// # Errors
     /// [`Error::Invalid`] names the field, and the nearest numbers that are right.
     pub fn check_steps(&self, field: &str, steps: u64) -> Result<()> {
-        let k = u64::from(self.mts);
-        let below = steps - steps % k;
-        if below == steps {
-            return Ok(());
-        }
-        let nearest = match (below, below.checked_add(k)) {
-            (0, Some(above)) => format!("{above} is the nearest"),
-            (_, Some(above)) => format!("{below} and {above} are the nearest"),
-            (_, None) => format!("{below} is the nearest"),
-        };
-        Err(Error::invalid(field, steps, format!("a multiple of {k}, for mts {k}; {nearest}")))
+        check_multiple(field, steps, self.mts)
     }
 
     /// The weights of the slow forces in the two half kicks of each step of an outer step: K in the

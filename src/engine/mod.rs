@@ -13,7 +13,7 @@ mod watch;
 
 use std::collections::BTreeMap;
 
-pub use self::dynamics::{Dynamics, Integrator};
+pub use self::dynamics::{Dynamics, Integrator, check_multiple};
 pub use self::exchange::TRACE;
 pub(crate) use self::exchange::{Trace, check_given, exchange};
 pub(crate) use self::guard::{end_step, hold, watch_bonds};
