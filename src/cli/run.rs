@@ -83,10 +83,11 @@ pub(super) struct Run {
     /// Multiple time steps: the priors act in every step, the network in every K-th, with K times its
     /// force
     ///
-    /// K = 2 halves the evaluations of the network, which take most of the time of a step, and brings
-    /// the speed up to twice. The errors of the time step grow: those of the network's forces are
-    /// those of a time step of K dt. Larger K are refused at the resonance with the fastest
-    /// vibration of the priors. All numbers of steps must be multiples of K.
+    /// K = 2 evaluates the network half as often, so a run is up to twice as fast. The error of the
+    /// network's forces becomes that of a time step of K dt, and energy is conserved less well. A K
+    /// is refused if K steps are half a period of the fastest vibration of the priors or more. Just
+    /// below this limit the kicks still heat the vibration. All numbers of steps must be multiples
+    /// of K.
     #[arg(long, value_parser = whole::<u32, 1>, default_value_t = 1, value_name = "K")]
     mts: u32,
     /// Friction, in 1/ps for langevin and in kcal ps/(mol Å²) for overdamped dynamics; nve has none
