@@ -6,15 +6,15 @@
 //   overdamped        x += F b h + sqrt(2 kT b h) xi,  b h = mobility
 //   as published      x += F kT b h + sqrt(2 kT b h) xi
 //
-// F is the sum of the fast and the slow force. xi is drawn as in the kernel noise if DRAWN, else
-// read.
+// F is the fast force plus SLOW_WEIGHT times the slow force. xi is drawn as in the kernel noise if
+// DRAWN, else read.
 //
 // A replica with an alarm does not move, and gets the step at which it froze. A bead whose next
 // position would be beyond FARTHEST, or whose next position or velocity would not be finite, does
 // not move either: it is marked, and neighbor_check raises the alarm, because this kernel reads it.
 //
 // reads   replica [n_replicas] (first bead, beads, number, -), bead, force [2, n_beads] kcal/mol/Å,
-//         xi [n_beads], step_count, walker [n_replicas] (origin, kT, alarm)
+//         xi [steps of an outer step, n_beads], step_count, walker [n_replicas] (origin, kT, alarm)
 // writes  position [n_beads] Å, low.w: 1 if the bead is marked, velocity [n_beads] Å/ps, w: 1/mass,
 //         walker (frozen)
 // grid    one thread per bead
@@ -24,10 +24,13 @@
 #import walker
 #import random
 #import separation
+#import acting
 
 constexpr u32 WORKGROUP = 64u;
 // Whether this kernel draws xi.
 constexpr bool DRAWN = true;
+// The row of xi, if it is read.
+constexpr u32 NOISE_ROW = 0u;
 // Positions are multiples of 1/GRID Å.
 constexpr float GRID = 4294967296.0f;
 // The largest coordinate of a bead, origin included, Å.
@@ -75,14 +78,14 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) integrate_begin(
     const float h = params->dt;
     const u32 number = replica[me.replica].z;
     const float thermal = own.kt;
-    const float3 total = xyz(force[i]) + xyz(force[slow(params, i)]);
+    const float3 total = xyz(acting(params, force, i));
     float3 noise = three(0.0f);
     if (params->integrator != NVE) {
         if constexpr (DRAWN) {
             const uint4 counter = make_uint4(i - me.first, number, step_count[0], step_count[1]);
             noise = normal3(counter, make_uint2(params->seed_low, params->seed_high));
         } else {
-            noise = xyz(xi[i]);
+            noise = xyz(xi[NOISE_ROW * params->n_beads + i]);
         }
     }
     const bool is_overdamped =

@@ -6,15 +6,15 @@
 //   overdamped        x += F b h + sqrt(2 kT b h) xi,  b h = mobility
 //   as published      x += F kT b h + sqrt(2 kT b h) xi
 //
-// F is the sum of the fast and the slow force. xi is drawn as in the kernel noise if DRAWN, else
-// read.
+// F is the fast force plus SLOW_WEIGHT times the slow force. xi is drawn as in the kernel noise if
+// DRAWN, else read.
 //
 // A replica with an alarm does not move, and gets the step at which it froze. A bead whose next
 // position would be beyond FARTHEST, or whose next position or velocity would not be finite, does
 // not move either: it is marked, and neighbor_check raises the alarm, because this kernel reads it.
 //
 // reads   replica [n_replicas] (first bead, beads, number, -), bead, force [2, n_beads] kcal/mol/Å,
-//         xi [n_beads], step_count, walker [n_replicas] (origin, kT, alarm)
+//         xi [steps of an outer step, n_beads], step_count, walker [n_replicas] (origin, kT, alarm)
 // writes  position [n_beads] Å, low.w: 1 if the bead is marked, velocity [n_beads] Å/ps, w: 1/mass,
 //         walker (frozen)
 // grid    one invocation per bead
@@ -24,10 +24,13 @@
 #import walker
 #import random
 #import separation
+#import acting
 
 const WORKGROUP: u32 = 64u;
 // Whether this kernel draws xi.
 const DRAWN: bool = true;
+// The row of xi, if it is read.
+const NOISE_ROW: u32 = 0u;
 // Positions are multiples of 1/GRID Å.
 const GRID: f32 = 4294967296.0;
 // The largest coordinate of a bead, origin included, Å.
@@ -49,7 +52,7 @@ fn any_broken(x: vec3<f32>) -> bool {
 
 fn noise_of(i: u32, number: u32) -> vec3<f32> {
     if !DRAWN {
-        return xi[i].xyz;
+        return xi[NOISE_ROW * params.n_beads + i].xyz;
     }
     let counter = vec4<u32>(i - bead[i].first, number, step_count[0], step_count[1]);
     return normal3(counter, vec2<u32>(params.seed_low, params.seed_high));
@@ -76,7 +79,7 @@ fn integrate_begin(
     let h = params.dt;
     let number = replica[r].z;
     let thermal = walker[r].kt;
-    let total = force[i].xyz + force[slow(i)].xyz;
+    let total = acting(i).xyz;
     let is_overdamped = params.integrator == OVERDAMPED || params.integrator == OVERDAMPED_PUBLISHED;
     var inverse_mass = 0.0;
     var v = vec3<f32>(0.0);

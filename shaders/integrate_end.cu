@@ -2,7 +2,7 @@
 //
 //   v += h/2 F/m (not in overdamped dynamics);  step_count += 1
 //
-// A force or a kinetic energy that exceeds its limit or is not finite raises an alarm. A velocity
+// F is the fast force plus SLOW_WEIGHT times the slow force. A force or a kinetic energy that exceeds its limit or is not finite raises an alarm. A velocity
 // that would not be finite stays. Replicas that froze before this step stay as they are.
 //
 // reads   bead, force [2, n_beads] kcal/mol/Å, w: energy, fast range, slow range
@@ -12,6 +12,7 @@
 #import params
 #import math
 #import walker
+#import acting
 
 constexpr u32 WORKGROUP = 64u;
 
@@ -41,8 +42,9 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) integrate_end(
     if ((own.frozen_low | own.frozen_high) != 0u) {
         return;
     }
-    const float3 total = xyz(force[i]) + xyz(force[slow(params, i)]);
-    const float energy = force[i].w + force[slow(params, i)].w;
+    const float4 sum = acting(params, force, i);
+    const float3 total = xyz(sum);
+    const float energy = sum.w;
     u32 reason = NO_ALARM;
     if (params->integrator == LANGEVIN || params->integrator == NVE) {
         const float w = velocity[i].w;

@@ -2,7 +2,7 @@
 //
 //   v += h/2 F/m (not in overdamped dynamics);  step_count += 1
 //
-// A force or a kinetic energy that exceeds its limit or is not finite raises an alarm. A velocity
+// F is the fast force plus SLOW_WEIGHT times the slow force. A force or a kinetic energy that exceeds its limit or is not finite raises an alarm. A velocity
 // that would not be finite stays. Replicas that froze before this step stay as they are.
 //
 // reads   bead, force [2, n_beads] kcal/mol/Å, w: energy, fast range, slow range
@@ -12,6 +12,7 @@
 #import params
 #import math
 #import walker
+#import acting
 
 const WORKGROUP: u32 = 64u;
 
@@ -46,7 +47,7 @@ fn integrate_end(
     if (walker[me.replica].frozen_low | walker[me.replica].frozen_high) != 0u {
         return;
     }
-    let total = force[i] + force[slow(i)];
+    let total = acting(i);
     var reason = NO_ALARM;
     if params.integrator == LANGEVIN || params.integrator == NVE {
         let w = velocity[i].w;

@@ -37,7 +37,7 @@
 //! | `step` | steps done |
 //! | `integrator` | `{"kind": "langevin", "friction": 1.0}`, `{"kind": "nve"}`, or `overdamped` |
 //! | | or `overdamped_published` with a friction |
-//! | `dt`, `seed` | time step in ps, seed of the random numbers |
+//! | `dt`, `mts`, `seed` | time step in ps, steps of an outer step, seed of the random numbers |
 //! | `watch` | `max_force`, `max_kinetic` and `max_stretch`, each a number or `null` for no limit, and |
 //! | | `on_blow_up`, `stop` or `freeze` |
 //! | `frozen` | for each frozen replica `replica`, counted from 0, `step`, `bead`, and `reason`: |
@@ -185,6 +185,7 @@ impl Checkpoint {
             n_replicas: self.dynamics.replica_ids.len(),
             integrator: self.dynamics.integrator,
             dt: self.dynamics.dt,
+            mts: self.dynamics.mts,
             beta: self.state.beta.clone(),
             seed: self.dynamics.seed,
             first_replica: self.dynamics.replica_ids.first().copied().unwrap_or_default(),
@@ -259,7 +260,7 @@ impl Checkpoint {
         let (exchange, exchanged) = exchange.transpose()?.unzip();
         reader.finish()?;
         let frozen = contents::frozen(&contents.frozen);
-        let Contents { step, integrator, dt, seed, watch, sections, .. } = contents;
+        let Contents { step, integrator, dt, mts, seed, watch, sections, .. } = contents;
         let Contents { model, structures, backend, device, filter, precision, .. } = contents;
         Ok(Checkpoint {
             state: State {
@@ -271,7 +272,7 @@ impl Checkpoint {
                 exchanged: exchanged.unwrap_or_default(),
                 frozen,
             },
-            dynamics: Dynamics { integrator, dt, seed, replica_ids, exchange, watch },
+            dynamics: Dynamics { integrator, dt, mts, seed, replica_ids, exchange, watch },
             identity: Identity {
                 model,
                 structures,
@@ -325,6 +326,7 @@ impl Contents {
             step: state.step,
             integrator: dynamics.integrator,
             dt: dynamics.dt,
+            mts: dynamics.mts,
             seed: dynamics.seed,
             watch: dynamics.watch,
             frozen: contents::entries(&state.frozen),

@@ -69,6 +69,25 @@
 //! - Pairs beyond the cutoff contribute exactly zero, so results do not depend on when a neighbor
 //!   list was built.
 //!
+//! # Multiple time steps
+//!
+//! Forces have two classes: those of the priors and the external forces are fast, those of the
+//! network are slow. With K = [`engine::Dynamics::mts`], K steps are an outer step (impulse RESPA):
+//!
+//! ```text
+//! v += K h/2 F_slow/m
+//! K times: a step of the fast forces; F_fast(x) after the drifts
+//! F_slow(x);  v += K h/2 F_slow/m
+//! ```
+//!
+//! The half kicks of the slow forces are joined with those of the fast forces in the same place. So
+//! a half kick has the force F_fast + w F_slow, with the weight w = K in the first and the last half
+//! kick of an outer step, and 0 between them. With K = 1, w is 1 everywhere.
+//!
+//! State and noise count steps, not outer steps. Engines stop only where an outer step ends, so all
+//! forces belong to the same positions whenever a state is read, set or exchanged. Limits are tested
+//! in every step, with the force of its last half kick.
+//!
 //! # Blow-ups
 //!
 //! Every engine tests each replica in every step against the limits of [`engine::Watch`]: force and
@@ -120,7 +139,8 @@
 //! kernel, and finds the buffer of each name in a scope, a list of buffers with names.
 //!
 //! One step is a list of dispatches. A submission holds many steps, and the host reads nothing
-//! between them:
+//! between them. With multiple time steps (below), the kernels of the network run in the last step
+//! of an outer step only:
 //!
 //! ```text
 //! integrate_begin    half kick, half drift, friction and noise, half drift; draws the noise; a

@@ -35,6 +35,7 @@ mod exchanging;
 mod last_good;
 mod observer;
 mod pace;
+mod resonance;
 mod start;
 mod tuning;
 
@@ -44,6 +45,7 @@ use self::exchanging::Exchanging;
 pub use self::last_good::{LastGood, Velocities};
 use self::observer::Schedule;
 pub use self::observer::{Control, Frame, Observer};
+pub use self::resonance::fastest_vibration;
 pub use self::start::Settings;
 use std::collections::BTreeMap;
 
@@ -75,7 +77,8 @@ impl Simulation {
     /// Sets up `settings.n_replicas` replicas on a backend; they start from `structures` in turn.
     ///
     /// # Errors
-    /// [`Error::Invalid`] names the first wrong value of the model, the structures or the settings;
+    /// [`Error::Invalid`] names the first wrong value of the model, the structures or the settings,
+    /// also if [`Settings::mts`] is at or beyond the resonance with [`fastest_vibration`];
     /// [`Error::BlowUp`] a start whose forces would throw a bead away in the first step, or with a
     /// bond beyond the limit of [`Settings::watch`]; errors of the device.
     pub fn new(
@@ -106,6 +109,7 @@ impl Simulation {
         let mut engine = engine(system.clone(), &dynamics)?;
         engine.set_state(&state)?;
         clash::check(&mut *engine, &system, &dynamics, &state.beta)?;
+        resonance::check(&system, &dynamics, &state.positions)?;
         Ok(Simulation {
             engine,
             system,
@@ -121,9 +125,9 @@ impl Simulation {
     /// Calls `observer` in every run from now on, at every step that is a multiple of `every`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if `every` is 0.
+    /// [`Error::Invalid`] if `every` is 0 or no multiple of [`Settings::mts`].
     pub fn attach(&mut self, every: u64, observer: impl Observer + 'static) -> Result<()> {
-        self.observers.push((Schedule::new(every, None)?, Box::new(observer)));
+        self.observers.push((self.schedule(every, None)?, Box::new(observer)));
         Ok(())
     }
 
@@ -133,7 +137,8 @@ impl Simulation {
     /// # Errors
     /// [`Error::BlowUp`] if a replica exceeds a limit of [`Settings::watch`], or, with
     /// [`OnBlowUp::Freeze`](crate::engine::OnBlowUp), if all replicas have done so;
-    /// [`Error::TooManyNeighbors`]; errors of the device and of the observers.
+    /// [`Error::TooManyNeighbors`]; [`Error::Invalid`] if the last step is no multiple of
+    /// [`Settings::mts`]; errors of the device and of the observers.
     pub fn run(&mut self, n_steps: u64) -> Result<u64> {
         self.run_observed(self.step.saturating_add(n_steps), None)
     }
@@ -142,14 +147,15 @@ impl Simulation {
     /// `every`.
     ///
     /// # Errors
-    /// See [`Simulation::run`]; [`Error::Invalid`] if `every` is 0.
+    /// See [`Simulation::run`]; [`Error::Invalid`] if `every` is 0 or no multiple of
+    /// [`Settings::mts`].
     pub fn run_with(
         &mut self,
         n_steps: u64,
         every: u64,
         observer: &mut dyn Observer,
     ) -> Result<u64> {
-        let schedule = Schedule::new(every, None)?;
+        let schedule = self.schedule(every, None)?;
         self.run_observed(self.step.saturating_add(n_steps), Some((schedule, observer)))
     }
 
@@ -158,15 +164,21 @@ impl Simulation {
     /// in this call.
     ///
     /// # Errors
-    /// See [`Simulation::run`]; [`Error::Invalid`] if `every` is 0.
+    /// See [`Simulation::run`]; [`Error::Invalid`] if `every` is 0 or no multiple of
+    /// [`Settings::mts`].
     pub fn run_to(
         &mut self,
         last_step: u64,
         every: u64,
         observer: &mut dyn Observer,
     ) -> Result<u64> {
-        let schedule = Schedule::new(every, Some(last_step))?;
+        let schedule = self.schedule(every, Some(last_step))?;
         self.run_observed(last_step, Some((schedule, observer)))
+    }
+
+    fn schedule(&self, every: u64, last: Option<u64>) -> Result<Schedule> {
+        self.dynamics.check_steps("every", every)?;
+        Schedule::new(every, last)
     }
 
     /// Steps done.

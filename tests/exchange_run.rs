@@ -155,7 +155,7 @@ fn wrong_options_are_refused_before_anything_is_written() {
     let folder = temporary.path().join("run");
     for (options, expected) in [
         ("--exchange-interval 5", "temperature: found one"),
-        ("--exchange-interval 0 --ladder 300,400,3", "every: found 0"),
+        ("--exchange-interval 0 --ladder 300,400,3", "exchange-interval: found 0"),
         ("--exchange-interval 5 --ladder 400,300,3", "ladder: found 400,300,3"),
         ("--exchange-interval 5 --ladder 300,400", "ladder: found 300,400"),
         ("--exchange-interval 5 --ladder -3,400,3", "temperature: found -3"),

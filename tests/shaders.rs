@@ -65,6 +65,8 @@ pub(crate) fn specialised_device() -> Device {
         let dynamics = Dynamics { exchange, ..hot(6) };
         GpuEngine::new(&device, system, &dynamics, Filter::Exact).expect("kernels compile");
     }
+    let dynamics = Dynamics { mts: 3, ..hot(6) };
+    GpuEngine::new(&device, chains(5, 6).0, &dynamics, Filter::Exact).expect("kernels compile");
     // A step does not use the unfused radial basis, so its own operation compiles it here.
     for basis in bases(17, 9.0) {
         let graph = flashschnet::ops::Graph { row_ptr: vec![0, 0], col: vec![] };

@@ -28,6 +28,8 @@ mod verify;
 mod published;
 // The contract of a backend: errors, external forces, mixed systems.
 mod engine;
+// Multiple time steps: the network acts in the first and the last half kick of K steps.
+mod mts;
 // Readings that are on their way while later steps are done.
 mod requested;
 // Replicas that blow up: the step, the others, messages and resets.

@@ -15,6 +15,7 @@ pub(super) struct Contents {
     #[serde(with = "IntegratorName")]
     pub(super) integrator: Integrator,
     pub(super) dt: f64,
+    pub(super) mts: u32,
     pub(super) seed: u64,
     #[serde(with = "WatchName")]
     pub(super) watch: Watch,

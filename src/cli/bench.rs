@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use flashschnet::backend::Backend;
-use flashschnet::engine::Engine;
+use flashschnet::engine::{Engine, check_multiple};
 use flashschnet::gpu::{Ceilings, Counters, Device};
 use flashschnet::simulation::{Settings, Simulation};
 use flashschnet::{Error, Result};
@@ -55,7 +55,10 @@ pub(super) struct Bench {
     /// Time step in ps
     #[arg(long, value_parser = real, default_value_t = 0.004, value_name = "PS")]
     dt: f64,
-    /// Also time every kernel of a step (wgpu on adapters with timestamps, or cuda)
+    /// Multiple time steps, as in `run`: the network acts every K steps
+    #[arg(long, value_parser = whole::<u32, 1>, default_value_t = 1, value_name = "K")]
+    mts: u32,
+    /// Also time every kernel of a step, or of an outer step of K steps (wgpu on adapters with timestamps, or cuda)
     ///
     /// Prints the time, the requested bytes and the floating point operations of every kernel, and
     /// compares them with the measured peak of the device: the bandwidth of a copy and the rate of
@@ -133,6 +136,9 @@ impl Bench {
             }
             inputs.source += ", without priors";
         }
+        if self.mts > 1 {
+            inputs.source += &format!(", mts {}", self.mts);
+        }
         let clock = Instant::now();
         let backend = self.backend.open_for_dynamics()?;
         let device_ms = milliseconds(clock.elapsed());
@@ -164,16 +170,25 @@ impl Bench {
 
     fn check(&self) -> Result<()> {
         let Some(steps) = self.steps else { return Ok(()) };
-        if steps < 4 {
-            return Err(Error::invalid("steps", steps, "at least 4, so that some are timed"));
+        let k = u64::from(self.mts);
+        if steps < 4 * k {
+            let expected = format!("at least {}, so that some are timed", 4 * k);
+            return Err(Error::invalid("steps", steps, expected));
         }
-        match self.warm_up {
-            Some(warm_up) if !(1..=steps - 2).contains(&warm_up) => {
-                let expected = format!("1 to {}, so that two steps are left to time", steps - 2);
-                Err(Error::invalid("warm-up", warm_up, expected))
-            }
-            _ => Ok(()),
+        check_multiple("steps", steps, self.mts)?;
+        let Some(warm_up) = self.warm_up else { return Ok(()) };
+        if !(k..=steps - 2 * k).contains(&warm_up) {
+            let (most, left) = (steps - 2 * k, 2 * k);
+            let expected = format!("{k} to {most}, so that {left} steps are left to time");
+            return Err(Error::invalid("warm-up", warm_up, expected));
         }
+        check_multiple("warm-up", warm_up, self.mts)
+    }
+
+    /// Half of a number of steps, rounded down to whole outer steps.
+    fn half(&self, steps: u64) -> u64 {
+        let k = u64::from(self.mts);
+        steps / 2 / k * k
     }
 
     fn measure(
@@ -185,7 +200,7 @@ impl Bench {
         ceilings: &mut Option<Ceilings>,
     ) -> Result<Figures> {
         let counters = || backend.device().map(Device::counters).unwrap_or_default();
-        let settings = Settings { n_replicas, dt: self.dt, ..Settings::default() };
+        let settings = Settings { n_replicas, dt: self.dt, mts: self.mts, ..Settings::default() };
 
         let (clock, before) = (Instant::now(), counters());
         let Inputs { model, structures, .. } = inputs;
@@ -196,7 +211,7 @@ impl Bench {
         start_up.kernels_ms = milliseconds(counters().compiling - before.compiling);
         start_up.setup_ms = set_up_ms - start_up.kernels_ms;
         let clock = Instant::now();
-        engine.advance(1)?;
+        engine.advance(u64::from(self.mts))?;
         engine.settle()?;
         start_up.first_step_ms = milliseconds(clock.elapsed());
         start_up.total_ms =
@@ -207,7 +222,7 @@ impl Bench {
         let mut asked = Counters::default();
         let mut edges = engine.probe().n_edges()?.iter().sum::<u64>();
         let lists = engine.probe().list_builds()?;
-        for steps in [timed / 2, timed - timed / 2] {
+        for steps in [self.half(timed), timed - self.half(timed)] {
             engine.settle()?;
             let (clock, before) = (Instant::now(), counters());
             engine.advance(steps)?;
@@ -223,12 +238,14 @@ impl Bench {
         let (memory, seconds, steps) = (engine.memory(), elapsed.as_secs_f64(), timed as f64);
         let profile = match (self.profile, backend.device()) {
             (true, Some(device)) => {
-                let times = engine.probe().profile(timed.min(PROFILED_STEPS))?;
+                let k = u64::from(self.mts);
+                let profiled = (timed.min(PROFILED_STEPS) / k).max(1) * k;
+                let times = engine.probe().profile(profiled)?;
                 let ceilings = match ceilings {
                     Some(ceilings) => ceilings,
                     None => ceilings.insert(device.measure_ceilings()?),
                 };
-                Some(Profile::new(&times, 1e6 * seconds / steps, ceilings))
+                Some(Profile::new(&times, 1e6 * k as f64 * seconds / steps, ceilings))
             }
             _ => None,
         };
@@ -257,11 +274,11 @@ impl Bench {
     /// Warms up after the first step. Returns the steps done so far and the steps to time.
     fn warm_up(&self, engine: &mut dyn Engine) -> Result<(u64, u64)> {
         if let Some(steps) = self.steps {
-            let warm_up = self.warm_up.unwrap_or(steps / 2);
-            engine.advance(warm_up - 1)?;
+            let warm_up = self.warm_up.unwrap_or_else(|| self.half(steps));
+            engine.advance(warm_up - u64::from(self.mts))?;
             return Ok((warm_up, steps - warm_up));
         }
-        let (clock, mut done) = (Instant::now(), 1);
+        let (clock, mut done) = (Instant::now(), u64::from(self.mts));
         while done < WARM_UP_STEPS || clock.elapsed().as_secs_f64() < WARM_UP_SECONDS {
             engine.advance(done)?;
             engine.settle()?;

@@ -4,6 +4,7 @@ mod drive;
 mod dry;
 mod exchange;
 mod limits;
+mod log_settings;
 mod plan;
 mod resume;
 mod temperatures;
@@ -15,14 +16,14 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use clap::{ArgGroup, Args, ValueEnum};
 use flashschnet::checkpoint::{Identity, NEWEST};
-use flashschnet::engine::{Exchange, Integrator};
+use flashschnet::engine::{Integrator, check_multiple};
 use flashschnet::error::printable;
 use flashschnet::output::{Output, OutputOptions};
 use flashschnet::simulation::{Settings, Simulation};
 use flashschnet::{Error, Result};
 
-use self::drive::{Drive, log_warnings};
-use self::exchange::{ExchangeOptions, Number, temperatures};
+use self::drive::Drive;
+use self::exchange::{ExchangeOptions, Number};
 use self::limits::LimitOptions;
 use self::plan::{Limits, Plan};
 use self::resume::{Again, resume};
@@ -38,7 +39,7 @@ use super::tell::tell;
 ///
 /// Writes to the output folder: replica_0000.xtc and so on, one trajectory per replica;
 /// topology.pdb, or topology_0000.pdb and so on if there are different molecules; energies.csv;
-/// run.log; settings.toml, all settings as a configuration file that repeats the run;
+/// run.log; report.html, a page with plots; settings.toml, all settings as a configuration file that repeats the run;
 /// checkpoint.safetensors and checkpoint_prev.safetensors, the last two checkpoints; and
 /// run.lock, an empty file that is locked while a run writes to the folder.
 ///
@@ -95,6 +96,16 @@ pub(super) struct Run {
     /// Time step in ps
     #[arg(long, value_parser = real, default_value_t = 0.004, value_name = "PS")]
     dt: f64,
+    /// Multiple time steps: the priors act in every step, the network in every K-th, with K times its
+    /// force
+    ///
+    /// K = 2 evaluates the network half as often, so a run is up to twice as fast. The error of the
+    /// network's forces becomes that of a time step of K dt, and energy is conserved less well. A K
+    /// is refused if K steps are half a period of the fastest vibration of the priors or more. Just
+    /// below this limit the kicks still heat the vibration. All numbers of steps must be multiples
+    /// of K.
+    #[arg(long, value_parser = whole::<u32, 1>, default_value_t = 1, value_name = "K")]
+    mts: u32,
     /// Friction, in 1/ps for langevin and in kcal ps/(mol Å²) for overdamped dynamics; nve has none
     #[arg(long, value_parser = real, default_value_t = 1.0, value_name = "X")]
     friction: f64,
@@ -143,12 +154,13 @@ pub(super) struct Run {
 }
 
 /// The options that a run takes from its checkpoint.
-const SETTINGS: [&str; 26] = [
+const SETTINGS: [&str; 27] = [
     "equilibration_steps",
     "replicas",
     "all_structures",
     "integrator",
     "dt",
+    "mts",
     "friction",
     "temperature",
     "beta",
@@ -214,6 +226,9 @@ impl Run {
             }
             return Err(error.into());
         }
+        for (name, number) in self.counts() {
+            check_multiple(name, number, self.mts)?;
+        }
         let mut settings = self.settings()?;
         let inputs = self.inputs.load()?;
         if self.all_structures {
@@ -268,14 +283,21 @@ impl Run {
         drive.run()
     }
 
-    fn limits(&self, start: Instant) -> Result<Limits> {
+    /// The numbers of steps that are given.
+    fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
         let counts = [
             ("steps", self.steps),
             ("save-interval", Some(self.save_interval)),
             ("checkpoint-interval", self.checkpoint_interval),
+            ("exchange-interval", self.exchange.interval()),
+            ("equilibration-steps", self.equilibration_steps),
         ];
-        for (name, number) in counts {
-            if number == Some(0) {
+        counts.into_iter().filter_map(|(name, number)| Some((name, number?)))
+    }
+
+    fn limits(&self, start: Instant) -> Result<Limits> {
+        for (name, number) in self.counts() {
+            if number == 0 {
                 return Err(Error::invalid(name, 0, "at least one step"));
             }
         }
@@ -315,6 +337,7 @@ impl Run {
                 IntegratorName::OverdampedPublished => Integrator::OverdampedPublished { friction },
             },
             dt: self.dt,
+            mts: self.mts,
             beta: self.temperatures.beta()?,
             seed: self.seed,
             first_replica: self.first_replica,
@@ -341,58 +364,5 @@ impl Run {
         let mut resolved = of_backend(identity);
         resolved.extend([("replicas", Some(replicas.to_string())), ("all-structures", None)]);
         resolved
-    }
-
-    fn log_settings(&self, drive: &mut Drive, inputs: &Inputs) -> Result<()> {
-        let Drive { simulation, output, plan, .. } = drive;
-        let system = simulation.system();
-        let (n_beads, n_molecules) = (system.n_beads(), system.molecules().len());
-        let n_replicas = system.n_replicas();
-        let dynamics = simulation.dynamics().clone();
-        let memory = simulation.engine().memory();
-        let friction = match dynamics.integrator {
-            Integrator::Langevin { friction } => Some(format!("{friction} 1/ps")),
-            Integrator::Overdamped { friction } | Integrator::OverdampedPublished { friction } => {
-                Some(format!("{friction} kcal ps/(mol Å²)"))
-            }
-            Integrator::Nve => None,
-        };
-        let replicas = format!(
-            "{n_replicas} from number {}, {n_beads} beads, {n_molecules} different molecules",
-            self.first_replica
-        );
-        output.log(format!("flashschnet {}", env!("CARGO_PKG_VERSION")))?;
-        output.log(format!("device: {}", simulation.engine().device()))?;
-        output.log(format!("device memory: {} bytes allocated", memory.allocated))?;
-        if let Some(config) = &self.config {
-            output.log(format!("configuration file: {}", config.display()))?;
-        }
-        output.log(format!("system: {}", inputs.source))?;
-        output.log(format!("structures: {}", inputs.structures.len()))?;
-        output.log(format!("replicas: {replicas}"))?;
-        if n_molecules > 1 {
-            for line in output.topologies() {
-                output.log(line)?;
-            }
-        }
-        output.log(format!("integrator: {}", dynamics.integrator.name()))?;
-        if let Some(friction) = friction {
-            output.log(format!("friction: {friction}"))?;
-        }
-        output.log(format!("dt: {} ps", self.dt))?;
-        match &dynamics.exchange {
-            Some(Exchange { every, ladders, .. }) => {
-                let temperatures = temperatures(&ladders[0].beta);
-                output.log(format!("exchange: every {every} steps"))?;
-                output.log(format!("ladders: {}", ladders.len()))?;
-                output.log(format!("temperatures of a ladder: {temperatures} K"))?;
-            }
-            None => output.log(format!("temperature: {} K", self.temperatures.kelvin()))?,
-        }
-        let Plan { steps, save_interval, .. } = plan;
-        output.log(format!("steps: {steps}, a frame every {save_interval} and at the end"))?;
-        output.log(format!("seed: {}", self.seed))?;
-        output.log(format!("limits: {}", self.blow_ups))?;
-        log_warnings(output)
     }
 }

@@ -3,19 +3,19 @@
 
 mod exchange;
 mod probe;
+mod steps;
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::integrate;
 use super::neighbor::Candidates;
 use super::network::{Network, Workspace};
 use super::prior::Sums;
 use crate::engine::{
-    Dynamics, Engine, Evaluation, Exchange, Filter, Integrator, Memory, Probe, Reading, State,
-    Terms, Trace, Uncollected, Wanted, check_positions, end_step, hold, origins, watch_bonds,
+    Dynamics, Engine, Evaluation, Exchange, Filter, Memory, Parts, Probe, Reading, State, Terms,
+    Trace, Uncollected, Wanted, check_positions, origins, watch_bonds,
 };
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;
@@ -36,16 +36,16 @@ pub struct Cpu {
     network: Option<Network>,
     dynamics: Dynamics,
     state: State,
-    /// The state before a step. Beads that may not move stay there, and all beads if the step fails.
+    /// The state before an outer step. All beads return there if it fails.
+    start: State,
+    /// The state before a step. Beads that may not move stay there.
     before: State,
     external: Option<Vec<[f64; 3]>>,
     noise: Vec<[f64; 3]>,
     batches: Vec<Batch>,
     /// Energies and forces of all terms; valid for the current positions if `is_current`.
-    total: Evaluation,
+    total: Parts,
     is_current: bool,
-    /// The forces of `total` plus the external forces.
-    forces: Vec<[f64; 3]>,
     trace: Trace,
     uncollected: Uncollected<Reading>,
     /// Workspaces not in use.
@@ -61,7 +61,8 @@ struct Batch {
     energy: Vec<f64>,
     bead_energy: Vec<f64>,
     prior_energy: Vec<f64>,
-    forces: Vec<[f64; 3]>,
+    fast: Vec<[f64; 3]>,
+    slow: Vec<[f64; 3]>,
 }
 
 /// Cuts the replicas into batches of up to `limit` beads. A larger replica is a batch of its own.
@@ -78,7 +79,8 @@ fn batches(system: &System, limit: usize) -> Vec<Batch> {
                 energy: vec![0.0; r - start],
                 bead_energy: vec![0.0; beads.len()],
                 prior_energy: vec![0.0; beads.len()],
-                forces: vec![[0.0; 3]; beads.len()],
+                fast: vec![[0.0; 3]; beads.len()],
+                slow: vec![[0.0; 3]; beads.len()],
                 beads,
             });
             start = r;
@@ -113,14 +115,14 @@ impl Cpu {
         Ok(Cpu {
             network,
             dynamics: dynamics.clone(),
+            start: state.clone(),
             before: state.clone(),
             state,
             external: None,
-            noise: zero.clone(),
+            noise: zero,
             batches: batches(&system, limit),
-            total: Evaluation::default(),
+            total: Parts::default(),
             is_current: false,
-            forces: zero,
             trace: Trace::default(),
             uncollected: Uncollected::default(),
             idle: Mutex::default(),
@@ -128,12 +130,14 @@ impl Cpu {
         })
     }
 
-    /// Computes the energies of replicas and beads and, if `with_forces`, the forces.
+    /// Energies and, if `with_forces`, forces of the priors among `terms`, and with `slow` of the
+    /// network.
     fn evaluate_terms(
         &mut self,
         terms: Terms,
+        slow: bool,
         with_forces: bool,
-        evaluation: &mut Evaluation,
+        parts: &mut Parts,
     ) -> Result<()> {
         let mut batches = std::mem::take(&mut self.batches);
         // The largest multiple of `n_threads` batches runs in parallel, one thread for each batch.
@@ -142,21 +146,19 @@ impl Cpu {
         let n_full = batches.len() / n_threads * n_threads;
         let (full, rest) = batches.split_at_mut(n_full);
         let evaluate = |batch: &mut Batch, min_chunks| {
-            self.evaluate_batch(batch, terms, with_forces, min_chunks)
+            self.evaluate_batch(batch, (terms, slow), with_forces, min_chunks)
         };
         let found = (full.par_iter_mut().with_max_len(1))
             .map(|batch| evaluate(batch, usize::MAX))
             .reduce(|| Ok(()), Result::and)
             .and_then(|()| rest.iter_mut().try_for_each(|batch| evaluate(batch, 1)));
-        let Evaluation { energy, forces, bead_energy } = evaluation;
-        energy.clear();
-        forces.clear();
-        bead_energy.clear();
+        parts.clear();
         for batch in &batches {
-            energy.extend(&batch.energy);
-            bead_energy.extend(&batch.bead_energy);
+            parts.energy.extend(&batch.energy);
+            parts.bead_energy.extend(&batch.bead_energy);
             if with_forces {
-                forces.extend(&batch.forces);
+                parts.fast.extend(&batch.fast);
+                parts.slow.extend(&batch.slow);
             }
         }
         self.batches = batches;
@@ -168,12 +170,12 @@ impl Cpu {
     fn evaluate_batch(
         &self,
         batch: &mut Batch,
-        terms: Terms,
+        (terms, slow): (Terms, bool),
         with_forces: bool,
         min_chunks: usize,
     ) -> Result<()> {
-        let Batch { replicas, beads, candidates, energy, bead_energy, prior_energy, forces } =
-            batch;
+        let Batch { replicas, beads, candidates, energy, .. } = batch;
+        let Batch { bead_energy, prior_energy, fast, slow: of_network, .. } = batch;
         let first = beads.start;
         let within = |r: usize| {
             let beads = self.system.beads(r);
@@ -182,10 +184,9 @@ impl Cpu {
         let positions = &self.state.positions[beads.clone()];
         bead_energy.fill(0.0);
         prior_energy.fill(0.0);
-        forces.fill([0.0; 3]);
-        if let Some(network) = &self.network
-            && !matches!(terms, Terms::Prior(_))
-        {
+        fast.fill([0.0; 3]);
+        of_network.fill([0.0; 3]);
+        if let Some(network) = self.network.as_ref().filter(|_| slow) {
             let mut work = self.workspaces().pop().unwrap_or_default();
             work.pairs.clear();
             for (r, candidates) in replicas.clone().zip(candidates) {
@@ -196,7 +197,7 @@ impl Cpu {
                     .map_err(|error| self.locate(error, first + beads.start))?;
             }
             let types = replicas.clone().flat_map(|r| &self.system.molecule(r).types).copied();
-            let forces = with_forces.then_some(&mut forces[..]);
+            let forces = with_forces.then_some(&mut of_network[..]);
             let result = network.evaluate(types, bead_energy, forces, &mut work, min_chunks);
             self.workspaces().push(work);
             result.map_err(|error| self.locate(error, first))?;
@@ -205,7 +206,7 @@ impl Cpu {
             let beads = within(r);
             let mut sums = Sums {
                 bead_energy: &mut prior_energy[beads.clone()],
-                forces: with_forces.then_some(&mut forces[beads.clone()]),
+                forces: with_forces.then_some(&mut fast[beads.clone()]),
             };
             for (k, term) in self.system.molecule(r).terms.iter().enumerate() {
                 if terms == Terms::Total || terms == Terms::Prior(k) {
@@ -241,58 +242,6 @@ impl Cpu {
         }
     }
 
-    /// Makes `total` and `forces` current. `total` is computed once per state. `step` is the number
-    /// of steps done when the present step ends.
-    fn update(&mut self, step: u64) -> Result<()> {
-        if !self.is_current {
-            watch_bonds(&self.system, &self.dynamics.watch, step, &mut self.state);
-            let mut total = std::mem::take(&mut self.total);
-            let found = self.evaluate_terms(Terms::Total, true, &mut total);
-            self.total = total;
-            found?;
-            self.is_current = true;
-        }
-        self.forces.copy_from_slice(&self.total.forces);
-        let external = self.external.iter().flatten().flatten();
-        for (force, external) in self.forces.as_flattened_mut().iter_mut().zip(external) {
-            *force += external;
-        }
-        Ok(())
-    }
-
-    /// Does one step with the random numbers in `self.noise`. An error leaves the state unchanged.
-    fn step(&mut self) -> Result<()> {
-        let step = self.state.step;
-        self.update(step)?;
-        let Cpu { system, dynamics, before, state, forces, noise, .. } = self;
-        before.clone_from(state);
-        integrate::begin(system, dynamics.integrator, dynamics.dt, forces, noise, state);
-        hold(system, before, state);
-        self.is_current = false;
-        if let Err(error) = self.update(step + 1) {
-            std::mem::swap(&mut self.state, &mut self.before);
-            return Err(error);
-        }
-        let Cpu { system, dynamics, state, forces, total, .. } = self;
-        end_step(system, dynamics, forces, |i| total.bead_energy[i], state);
-        Ok(())
-    }
-
-    fn steps(&mut self, n_steps: u64) -> Result<()> {
-        for _ in 0..n_steps {
-            if self.dynamics.integrator != Integrator::Nve {
-                for (r, id) in self.dynamics.replica_ids.iter().enumerate() {
-                    let noise = &mut self.noise[self.system.beads(r)];
-                    integrate::noise(self.dynamics.seed, *id, self.state.step, noise);
-                }
-            }
-            self.step()?;
-        }
-        Ok(())
-    }
-}
-
-impl Cpu {
     fn evaluation(&mut self, terms: Terms, with_forces: bool) -> Result<Evaluation> {
         let step = self.state.step;
         watch_bonds(&self.system, &self.dynamics.watch, step, &mut self.state);
@@ -300,11 +249,11 @@ impl Cpu {
             self.update(step)?;
         }
         if terms == Terms::Total && self.is_current {
-            return Ok(self.total.clone());
+            return Ok(Evaluation::from(&self.total));
         }
-        let mut evaluation = Evaluation::default();
-        self.evaluate_terms(terms, with_forces, &mut evaluation)?;
-        Ok(evaluation)
+        let mut parts = Parts::default();
+        self.evaluate_terms(terms, terms.has_network(), with_forces, &mut parts)?;
+        Ok(Evaluation::from(&parts))
     }
 }
 
@@ -340,6 +289,7 @@ impl Engine for Cpu {
     }
 
     fn advance(&mut self, n_steps: u64) -> Result<()> {
+        self.dynamics.check_steps("steps", n_steps)?;
         // The loop runs on a pool thread: from outside the pool, every parallel call would first
         // have to wake one.
         rayon::scope(|_| self.steps(n_steps))
@@ -375,9 +325,9 @@ impl Engine for Cpu {
 
     fn memory(&self) -> Memory {
         let beads = self.system.n_beads();
-        // Five vectors per bead: positions and velocities twice, and noise. Then three times the
-        // forces, external forces, and three energies per bead.
-        let vectors = 5 + 3 + usize::from(self.external.is_some());
+        // Positions and velocities three times and noise, the forces of both classes twice and
+        // those that act, external forces, and three energies per bead.
+        let vectors = 7 + 5 + usize::from(self.external.is_some());
         let lists: usize =
             self.batches.iter().flat_map(|batch| &batch.candidates).map(Candidates::bytes).sum();
         let vectors = (24 * vectors + 8 * 3) * beads;

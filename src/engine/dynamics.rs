@@ -64,6 +64,24 @@ impl Integrator {
     }
 }
 
+/// Checks that a number of steps is a multiple of [`Dynamics::mts`], before there are dynamics.
+///
+/// # Errors
+/// See [`Dynamics::check_steps`].
+pub fn check_multiple(field: &str, steps: u64, mts: u32) -> Result<()> {
+    let k = u64::from(mts.max(1));
+    let below = steps - steps % k;
+    if below == steps {
+        return Ok(());
+    }
+    let nearest = match (below, below.checked_add(k)) {
+        (0, Some(above)) => format!("{above} is the nearest"),
+        (_, Some(above)) => format!("{below} and {above} are the nearest"),
+        (_, None) => format!("{below} is the nearest"),
+    };
+    Err(Error::invalid(field, steps, format!("a multiple of {k}, for mts {k}; {nearest}")))
+}
+
 /// The least friction of a step, friction dt. exp(−friction dt) is an f32 on a device, which would
 /// round smaller frictions by more than some percent, and finally to none.
 const LEAST_FRICTION: f64 = 1e-6;
@@ -77,6 +95,11 @@ pub struct Dynamics {
     pub integrator: Integrator,
     /// Time step, ps.
     pub dt: f64,
+    /// The steps K of an outer step. The forces of the priors and the external forces are fast: they
+    /// act in every step. Those of the network are slow: they are computed once in K steps, and act
+    /// with K times their size in the first and the last half kick of an outer step (impulse RESPA,
+    /// Tuckerman, Berne and Martyna 1992). With K = 1 all forces act in every step.
+    pub mts: u32,
     /// The seed, the key of the random numbers.
     pub seed: u64,
     /// The number of each replica, part of the counter of the random numbers. A replica with the
@@ -94,7 +117,8 @@ impl Dynamics {
     pub fn none(system: &System) -> Self {
         let replica_ids = (0..system.n_replicas() as u32).collect();
         let integrator = Integrator::Overdamped { friction: 1.0 };
-        Dynamics { integrator, dt: 0.001, seed: 0, replica_ids, exchange: None, watch: Watch::OFF }
+        let (dt, mts, seed, exchange, watch) = (0.001, 1, 0, None, Watch::OFF);
+        Dynamics { integrator, dt, mts, seed, replica_ids, exchange, watch }
     }
 
     /// Checks counts and ranges, and that the beads have masses if the integrator needs them.
@@ -133,9 +157,17 @@ impl Dynamics {
             let found = format!("none in the structure of replica {replica}");
             return Err(Error::invalid("masses", found, expected));
         }
+        if self.mts == 0 {
+            return Err(Error::invalid("mts", self.mts, "at least one step"));
+        }
+        if self.mts > 1 && !self.integrator.has_velocities() {
+            let expected = format!("1, for {} dynamics", self.integrator.name());
+            return Err(Error::invalid("mts", self.mts, expected));
+        }
         check_count("replica_ids", self.replica_ids.len(), system.n_replicas())?;
         self.watch.check()?;
         let Some(exchange) = &self.exchange else { return Ok(()) };
+        self.check_steps("exchange-interval", exchange.every)?;
         // The others do not sample exp(−β E).
         match self.integrator {
             Integrator::Langevin { .. } | Integrator::Overdamped { .. } => exchange.check(system),
@@ -144,6 +176,22 @@ impl Dynamics {
                 Err(Error::invalid("integrator", self.integrator.name(), expected))
             }
         }
+    }
+
+    /// Checks that a number of steps is a number of whole outer steps.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the field, and the nearest numbers that are right.
+    pub fn check_steps(&self, field: &str, steps: u64) -> Result<()> {
+        check_multiple(field, steps, self.mts)
+    }
+
+    /// The weights of the slow forces in the two half kicks of each step of an outer step: K in the
+    /// first and in the last half kick, and 0 between them.
+    pub(crate) fn slow_weights(&self) -> impl Iterator<Item = [u32; 2]> + use<> {
+        let k = self.mts;
+        let weight = move |acts: bool| if acts { k } else { 0 };
+        (0..k).map(move |step| [weight(step == 0), weight(step + 1 == k)])
     }
 
     /// The ladders.
@@ -178,6 +226,7 @@ impl Dynamics {
     /// [`Error::Invalid`] names the first value that is wrong.
     pub fn check_state(&self, system: &System, state: &State) -> Result<()> {
         state.check(system)?;
+        self.check_steps("step", state.step)?;
         match &self.exchange {
             Some(exchange) => exchange.check_state(&state.exchanged, &state.beta),
             None if state.exchanged == Exchanged::default() => Ok(()),

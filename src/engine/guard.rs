@@ -2,6 +2,7 @@
 //! memory.
 
 use super::dynamics::Dynamics;
+use super::parts::Parts;
 use super::state::{FARTHEST, State};
 use super::watch::{Frozen, Reason, Watch, bonds};
 use crate::geometry::{separation, square};
@@ -44,12 +45,11 @@ pub(crate) fn hold(system: &System, before: &State, state: &mut State) {
 
 /// The part of a step after the force evaluation: v += h/2 F/m, except for the overdamped
 /// integrators, and the tests of forces and velocities. A velocity that would not be finite stays.
-/// `energies` are those of the beads.
+/// `forces` are those that act, with the weight `slow` for the slow forces.
 pub(crate) fn end_step(
     system: &System,
     dynamics: &Dynamics,
-    forces: &[[f64; 3]],
-    energies: impl Fn(usize) -> f64,
+    (forces, parts, slow): (&[[f64; 3]], &Parts, u32),
     state: &mut State,
 ) {
     state.step += 1;
@@ -73,7 +73,9 @@ pub(crate) fn end_step(
                     *v = kicked;
                 }
             }
-            if watch.exceeds_force(force, energies(i)) {
+            // The energy of the network belongs to other positions where the slow forces do not act.
+            let energy = if slow > 0 { parts.bead_energy[i] } else { 0.0 };
+            if watch.exceeds_force(force, energy) {
                 reason = Some(Reason::Force);
             }
             if let Some(reason) = reason {

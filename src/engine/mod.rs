@@ -6,18 +6,20 @@ mod exchange;
 mod guard;
 mod ladder;
 mod numerics;
+mod parts;
 mod state;
 mod uncollected;
 mod watch;
 
 use std::collections::BTreeMap;
 
-pub use self::dynamics::{Dynamics, Integrator};
+pub use self::dynamics::{Dynamics, Integrator, check_multiple};
 pub use self::exchange::TRACE;
 pub(crate) use self::exchange::{Trace, check_given, exchange};
 pub(crate) use self::guard::{end_step, hold, watch_bonds};
 pub use self::ladder::{Exchange, Exchanged, Ladder, MOST_STATES, Mixing, NO_LABEL, geometric};
 pub use self::numerics::{Filter, Numerics, Precision};
+pub(crate) use self::parts::Parts;
 pub(crate) use self::state::check_positions;
 pub use self::state::{FARTHEST, RECENTER, State, origins};
 pub(crate) use self::uncollected::Uncollected;
@@ -43,6 +45,11 @@ impl Terms {
         let network = system.has_network().then_some(Terms::Network);
         let terms = network.into_iter().chain((0..).map(Terms::Prior));
         system.term_names().into_iter().zip(terms).collect()
+    }
+
+    /// Whether the network is among the terms.
+    pub(crate) fn has_network(self) -> bool {
+        !matches!(self, Terms::Prior(_))
     }
 
     /// Checks that the model has the term.
@@ -72,6 +79,16 @@ pub struct Evaluation {
     pub bead_energy: Vec<f64>,
 }
 
+impl From<&Parts> for Evaluation {
+    fn from(parts: &Parts) -> Self {
+        Evaluation {
+            energy: parts.energy.clone(),
+            forces: parts.acting(1, None),
+            bead_energy: parts.bead_energy.clone(),
+        }
+    }
+}
+
 /// Device memory in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Memory {
@@ -81,14 +98,14 @@ pub struct Memory {
     pub reserved: u64,
 }
 
-/// Device time and work of one kernel call of a step.
+/// Device time and work of one kernel call of an outer step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KernelTime {
     /// The name of the kernel.
     pub kernel: &'static str,
-    /// The number of the call in the step, from 0.
+    /// The number of the call in the outer step, from 0.
     pub number: usize,
-    /// Device time, mean over the timed steps.
+    /// Device time, mean over the timed outer steps.
     pub microseconds: f64,
     /// Bytes requested from the device's memory or its caches; 0 if unknown.
     pub bytes: u64,
@@ -204,10 +221,13 @@ pub trait Engine: std::fmt::Debug + Shared {
     /// They do not change the reported energies. `None` removes them.
     fn set_external_forces(&mut self, forces: Option<&[[f64; 3]]>) -> Result<()>;
 
-    /// Advances every replica by `n_steps` steps.
+    /// Advances every replica by `n_steps` steps, a multiple of [`Dynamics::mts`].
     ///
     /// The results have the same bits however a run is cut into calls and whatever is read in
     /// between. Callers may cut a run by wall-clock time.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a number that is no multiple, and errors of the device.
     fn advance(&mut self, n_steps: u64) -> Result<()>;
 
     /// Exchanges states between the walkers of each ladder, by the rule of
@@ -309,8 +329,8 @@ pub trait Engine: std::fmt::Debug + Shared {
 
 /// The functions of an engine that only benches and tests need.
 pub trait Probe {
-    /// Advances one step with the given standard normal numbers, `[n_beads]`, instead of random
-    /// ones.
+    /// Advances one outer step, [`Dynamics::mts`] steps, with the given standard normal numbers
+    /// instead of random ones, `[mts, n_beads]`.
     ///
     /// # Errors
     /// See [`Engine::read`].
@@ -330,8 +350,8 @@ pub trait Probe {
     /// See [`Engine::read`].
     fn n_edges(&mut self) -> Result<Vec<u64>>;
 
-    /// Advances like [`Engine::advance`], and returns the device time of every kernel call of a
-    /// step, in order.
+    /// Advances like [`Engine::advance`], and returns the device time of every kernel call of an
+    /// outer step, in order.
     ///
     /// # Errors
     /// [`Error::Unsupported`] on a backend or device without such times.

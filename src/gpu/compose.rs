@@ -38,7 +38,7 @@ const LIBRARY: &[(&str, &str)] = files!("lib/", ".wgsl":
     "dense_matrix", "row", "edge", "edge_share",
     "filter_table", "filter_table_read", "filter_table_read_half", "stored", "stored_half",
     "stored_f16", "weight", "weight_norm", "near", "matrix", "matrix_turned", "matrix_emulated",
-    "lanes", "lanes_emulated", "parts",
+    "lanes", "lanes_emulated", "parts", "acting",
     "filter_matrix",
 );
 
@@ -122,7 +122,7 @@ const CUDA_LIBRARY: &[(&str, &str)] = files!("lib/", ".cuh":
     "vector", "params", "walker", "math", "separation", "activation", "radial", "random", "wide", "dense",
     "dense_matrix", "row", "edge", "edge_share", "filter_table", "filter_table_read",
     "filter_table_read_half", "stored", "stored_half", "stored_f16", "weight", "weight_norm", "near",
-    "matrix",
+    "matrix", "acting",
 );
 
 /// Like [`compose`], for a kernel in CUDA C.

@@ -48,7 +48,7 @@ pub struct GpuEngine {
     exchanges: Option<Exchanges>,
     /// `None` if a list could not grow.
     step: Option<Step>,
-    /// The ends of a step with given noise, while such a step runs.
+    /// The ends of an outer step with given noise, while such a step runs.
     given: Option<Ends>,
     /// The parameters that were last written to the device.
     params: Params,
@@ -58,6 +58,7 @@ pub struct GpuEngine {
     pending: u64,
     /// The latest submission of steps, if the host has not waited for it.
     earlier: Option<Box<dyn Submission>>,
+    /// Outer steps.
     steps_per_submission: u64,
     evaluations: Evaluations,
     /// The reading that is under way, and the one that was not collected.
@@ -132,13 +133,13 @@ impl GpuEngine {
         Ok(engine)
     }
 
-    /// Makes all dispatches of a step.
+    /// Makes all dispatches of an outer step.
     fn make_step(&mut self) -> Result<()> {
         let network = self.network.as_ref().zip(self.system.schnet.as_deref());
         self.step = Some(Step::new(
             &self.device,
             &self.state,
-            &self.integration,
+            (&self.integration, &self.dynamics),
             &self.neighbors,
             &self.priors,
             network,
@@ -293,13 +294,16 @@ impl Engine for GpuEngine {
     }
 
     fn advance(&mut self, n_steps: u64) -> Result<()> {
+        self.dynamics.check_steps("steps", n_steps)?;
+        let k = u64::from(self.dynamics.mts);
+        let most = LOOK_STEPS.div_ceil(k) * k;
         let mut left = n_steps;
         while left > 0 {
             self.keep()?;
-            let steps = left.min(LOOK_STEPS - self.pending);
+            let steps = left.min(most - self.pending);
             self.submit_steps(steps)?;
             left -= steps;
-            if self.pending == LOOK_STEPS {
+            if self.pending == most {
                 self.look()?;
             }
         }

@@ -16,12 +16,9 @@ pub(super) struct Integration {
     xi: Buffer<[f32; 4]>,
 }
 
-/// The kernels before and after the force evaluation.
+/// The kernels before and after the force evaluation, for each step of an outer step.
 #[derive(Debug)]
-pub(super) struct Ends {
-    pub(super) begin: Dispatch,
-    pub(super) end: Dispatch,
-}
+pub(super) struct Ends(pub(super) Vec<[Dispatch; 2]>);
 
 /// `params` with the parameters of these dynamics.
 pub(super) fn params(dynamics: &Dynamics, params: Params) -> Params {
@@ -62,15 +59,15 @@ impl Integration {
         Ok(Integration { xi: Buffer::zeroed(device, "xi", 1)? })
     }
 
-    /// Makes room for given noise. Dispatches must be made again.
-    pub(super) fn take_noise(&mut self, device: &Device, n_beads: usize) -> Result<()> {
-        self.xi = Buffer::zeroed(device, "xi", n_beads)?;
+    /// Makes room for as much given noise. Dispatches must be made again.
+    pub(super) fn take_noise(&mut self, device: &Device, len: usize) -> Result<()> {
+        self.xi = Buffer::zeroed(device, "xi", len)?;
         Ok(())
     }
 
-    /// Whether there is room for given noise.
-    pub(super) fn takes_noise(&self, n_beads: usize) -> bool {
-        self.xi.len == n_beads
+    /// Whether there is room for as much given noise.
+    pub(super) fn takes_noise(&self, len: usize) -> bool {
+        self.xi.len == len
     }
 
     pub(super) fn set_noise(&self, device: &Device, noise: &[[f64; 3]]) -> Result<()> {
@@ -78,21 +75,33 @@ impl Integration {
     }
 
     /// The kernels before and after the force evaluation. They draw the noise if `drawn`, else they
-    /// take the given noise.
+    /// take the given noise. `weights` are those of the slow forces in each step of an outer step.
     pub(super) fn dispatches(
         &self,
         device: &Device,
         state: &ReplicaState,
         drawn: bool,
+        weights: impl Iterator<Item = [u32; 2]>,
     ) -> Result<Ends> {
         let scope = state.scope().with("xi", &self.xi);
-        let constants = [("DRAWN", Value::Flag(drawn)), ("FARTHEST", Value::Real(FARTHEST))];
-        let begin = Kernel::new(device, "integrate_begin", &constants)?;
-        let end = Kernel::new(device, "integrate_end", &[])?;
         let n_beads = state.n_beads();
-        Ok(Ends {
-            begin: begin.bind(device, &scope, begin.groups_for(n_beads))?,
-            end: end.bind(device, &scope, end.groups_for(n_beads))?,
-        })
+        let bound = |name, constants: &[(&'static str, Value)]| {
+            let kernel = Kernel::new(device, name, constants)?;
+            kernel.bind(device, &scope, kernel.groups_for(n_beads))
+        };
+        let of_step = |(step, [at_begin, at_end]): (usize, [u32; 2])| {
+            let weight = |weight: u32| ("SLOW_WEIGHT", Value::Real(f64::from(weight)));
+            // Kernels that draw their noise read none, so one text serves several steps.
+            let row = if drawn { 0 } else { step as u32 };
+            let constants = [
+                ("DRAWN", Value::Flag(drawn)),
+                ("NOISE_ROW", Value::Count(row)),
+                ("FARTHEST", Value::Real(FARTHEST)),
+                weight(at_begin),
+            ];
+            let begin = bound("integrate_begin", &constants)?;
+            Ok([begin, bound("integrate_end", &[weight(at_end)])?])
+        };
+        Ok(Ends(weights.enumerate().map(of_step).collect::<Result<_>>()?))
     }
 }

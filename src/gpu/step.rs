@@ -1,4 +1,4 @@
-//! The dispatches of a step, in order.
+//! The dispatches of an outer step, in order.
 
 use super::device::Device;
 use super::integrate::{Ends, Integration};
@@ -7,10 +7,11 @@ use super::neighbors::Neighbors;
 use super::network::{Network, Passes};
 use super::priors::Priors;
 use super::state::ReplicaState;
+use crate::engine::Dynamics;
 use crate::error::Result;
 use crate::model::schnet::SchNet;
 
-/// The dispatches of a step, by part.
+/// The dispatches of an outer step, by part.
 #[derive(Debug)]
 pub(super) struct Step {
     ends: Ends,
@@ -27,13 +28,13 @@ impl Step {
     pub(super) fn new(
         device: &Device,
         state: &ReplicaState,
-        integration: &Integration,
+        (integration, dynamics): (&Integration, &Dynamics),
         neighbors: &Neighbors,
         priors: &Priors,
         network: Option<(&Network, &SchNet)>,
     ) -> Result<Self> {
         Ok(Step {
-            ends: integration.dispatches(device, state, true)?,
+            ends: integration.dispatches(device, state, true, dynamics.slow_weights())?,
             neighbors: neighbors.dispatches(device, state)?,
             fast: priors.dispatches(device, state)?,
             slow: match network {
@@ -44,16 +45,24 @@ impl Step {
         })
     }
 
-    /// All forces at the present positions.
-    pub(super) fn forces(&self) -> impl Iterator<Item = &Dispatch> {
-        let slow = self.slow.forward.iter().chain(&self.slow.backward);
-        self.neighbors.iter().chain(&self.fast).chain(slow)
+    /// All forces at the present positions, or without `slow` the fast ones.
+    pub(super) fn forces(&self, slow: bool) -> impl Iterator<Item = &Dispatch> {
+        let slow = slow.then(|| self.slow.forward.iter().chain(&self.slow.backward));
+        // The lists are kept up to date also where the network does not need them: replicas are
+        // recentered, and alarms raised, in every step.
+        self.neighbors.iter().chain(&self.fast).chain(slow.into_iter().flatten())
     }
 
-    /// All dispatches of one step. `ends`, if present, replaces the step's own ends: it takes given
+    /// All dispatches of an outer step. `ends`, if present, replaces its own ends: it takes given
     /// noise.
-    pub(super) fn step<'a>(&'a self, ends: Option<&'a Ends>) -> impl Iterator<Item = &'a Dispatch> {
-        let ends = ends.unwrap_or(&self.ends);
-        [&ends.begin].into_iter().chain(self.forces()).chain([&ends.end])
+    pub(super) fn outer_step<'a>(
+        &'a self,
+        ends: Option<&'a Ends>,
+    ) -> impl Iterator<Item = &'a Dispatch> {
+        let Ends(steps) = ends.unwrap_or(&self.ends);
+        steps.iter().enumerate().flat_map(|(k, [begin, end])| {
+            let is_last = k + 1 == steps.len();
+            [begin].into_iter().chain(self.forces(is_last)).chain([end])
+        })
     }
 }

@@ -13,9 +13,9 @@ pub(super) const WAIT_LIMIT: Duration = Duration::from_secs(300);
 /// A submission should take about this long: much longer than its overhead, and much shorter than
 /// the time limit of a driver.
 pub(super) const SUBMISSION_SECONDS: f64 = 0.05;
-/// The most steps in a submission.
+/// The most outer steps in a submission.
 pub(super) const MAX_STEPS: u64 = 256;
-/// After so many steps the host checks whether a list overflowed. After an overflow these steps are
+/// After about so many steps the host checks whether a list overflowed. After an overflow these steps are
 /// repeated.
 pub(super) const LOOK_STEPS: u64 = 1 << 14;
 

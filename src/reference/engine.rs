@@ -2,9 +2,9 @@
 
 use super::{integrate, network, prior};
 use crate::engine::{
-    Dynamics, Engine, Evaluation, Exchange, Filter, Integrator, KernelTime, Memory, Probe, Reading,
-    State, Terms, Trace, Uncollected, Wanted, check_given, check_positions, end_step, exchange,
-    hold, origins, watch_bonds,
+    Dynamics, Engine, Evaluation, Exchange, Filter, Integrator, KernelTime, Memory, Parts, Probe,
+    Reading, State, Terms, Trace, Uncollected, Wanted, check_given, check_positions, end_step,
+    exchange, hold, origins, watch_bonds,
 };
 use crate::error::{Error, Result};
 use crate::model::FilterTable;
@@ -22,7 +22,7 @@ pub struct Reference {
     state: State,
     external: Vec<[f64; 3]>,
     /// Energies and forces of all terms at the current positions; `None` until they are needed.
-    total: Option<Evaluation>,
+    total: Option<Parts>,
     trace: Trace,
     uncollected: Uncollected<Reading>,
 }
@@ -60,45 +60,38 @@ impl Reference {
         Ok(Reference { table, ..Reference::new(system, dynamics)? })
     }
 
-    /// Computes the energies of replicas and beads and, if `with_forces`, the forces.
-    fn evaluate_terms(&self, terms: Terms, with_forces: bool) -> Result<Evaluation> {
+    /// Energies and, if `with_forces`, forces of the priors among `terms`, and with `slow` of the
+    /// network.
+    fn evaluate_terms(&self, terms: Terms, slow: bool, with_forces: bool) -> Result<Parts> {
         let system = &self.system;
-        let mut evaluation = Evaluation::default();
+        let mut parts = Parts::default();
         for r in 0..system.n_replicas() {
             let (molecule, positions) =
                 (system.molecule(r), &self.state.positions[system.beads(r)]);
-            let (prior_energy, mut forces) = match terms {
+            let (prior_energy, fast) = match terms {
                 Terms::Total => prior::of_molecule(molecule, positions, |_| true),
                 Terms::Network => prior::of_molecule(molecule, positions, |_| false),
                 Terms::Prior(k) => prior::of_molecule(molecule, positions, |term| {
                     std::ptr::eq(term, &raw const molecule.terms[k])
                 }),
             };
-            let mut bead_energy = vec![0.0; positions.len()];
-            if let Some(schnet) = &system.schnet
-                && !matches!(terms, Terms::Prior(_))
-            {
-                let (table, types) = (self.table.as_ref(), &molecule.types);
-                let found = match with_forces {
-                    true => network::network(schnet, table, types, positions),
-                    false => network::energies(schnet, table, types, positions)
-                        .map(|energy| (energy, Vec::new())),
-                };
-                let (energy, force) = found.map_err(|error| self.in_replica(error, r))?;
-                bead_energy = energy;
-                for (sum, force) in forces.iter_mut().zip(force) {
-                    for (sum, force) in sum.iter_mut().zip(force) {
-                        *sum += force;
-                    }
+            let zero = || (vec![0.0; positions.len()], vec![[0.0; 3]; positions.len()]);
+            let (table, types) = (self.table.as_ref(), &molecule.types);
+            let found = match &system.schnet {
+                Some(schnet) if slow && with_forces => {
+                    network::network(schnet, table, types, positions)
                 }
-            }
-            evaluation
-                .energy
-                .push(prior_energy.iter().sum::<f64>() + bead_energy.iter().sum::<f64>());
-            evaluation.bead_energy.extend(bead_energy);
-            evaluation.forces.extend(forces);
+                Some(schnet) if slow => network::energies(schnet, table, types, positions)
+                    .map(|energy| (energy, zero().1)),
+                _ => Ok(zero()),
+            };
+            let (bead_energy, slow) = found.map_err(|error| self.in_replica(error, r))?;
+            parts.energy.push(prior_energy.iter().sum::<f64>() + bead_energy.iter().sum::<f64>());
+            parts.bead_energy.extend(bead_energy);
+            parts.fast.extend(fast);
+            parts.slow.extend(slow);
         }
-        Ok(evaluation)
+        Ok(parts)
     }
 
     fn replica_id(&self, r: usize) -> u32 {
@@ -116,53 +109,57 @@ impl Reference {
 
     /// Energies and forces of all terms, computed once per state. `step` is the number of steps
     /// done when the present step ends.
-    fn total(&mut self, step: u64) -> Result<&Evaluation> {
+    fn total(&mut self, step: u64) -> Result<&Parts> {
         if self.total.is_none() {
             watch_bonds(&self.system, &self.dynamics.watch, step, &mut self.state);
-            self.total = Some(self.evaluate_terms(Terms::Total, true)?);
+            self.total = Some(self.evaluate_terms(Terms::Total, true, true)?);
         }
         Ok(self.total.as_ref().expect("was just computed"))
     }
 
-    fn forces(&mut self, step: u64) -> Result<Vec<[f64; 3]>> {
-        let mut forces = self.total(step)?.forces.clone();
-        for (force, external) in forces.iter_mut().zip(&self.external) {
-            for (force, external) in force.iter_mut().zip(external) {
-                *force += external;
-            }
-        }
-        Ok(forces)
+    /// The forces of the priors alone.
+    fn fast(&mut self, step: u64) -> Result<Parts> {
+        watch_bonds(&self.system, &self.dynamics.watch, step, &mut self.state);
+        self.evaluate_terms(Terms::Total, false, true)
     }
 
-    fn step(&mut self, noise: &[[f64; 3]]) -> Result<()> {
+    /// Does one outer step with the given noise, `[mts, n_beads]`.
+    fn outer_step(&mut self, noise: &[[f64; 3]]) -> Result<()> {
         let Dynamics { integrator, dt, .. } = self.dynamics;
-        let step = self.state.step;
-        let forces = self.forces(step)?;
-        let before = self.state.clone();
-        integrate::begin(&self.system, integrator, dt, &forces, noise, &mut self.state);
-        hold(&self.system, &before, &mut self.state);
-        self.total = None;
-        let forces = self.forces(step + 1)?;
-        let energies = self.total(step + 1)?.bead_energy.clone();
-        end_step(&self.system, &self.dynamics, &forces, |i| energies[i], &mut self.state);
+        let mut parts = self.total(self.state.step)?.clone();
+        let weights = self.dynamics.slow_weights();
+        for ([at_begin, at_end], noise) in weights.zip(noise.chunks(self.system.n_beads())) {
+            let before = self.state.clone();
+            let forces = parts.acting(at_begin, Some(&self.external));
+            integrate::begin(&self.system, integrator, dt, &forces, noise, &mut self.state);
+            hold(&self.system, &before, &mut self.state);
+            self.total = None;
+            let step = before.step + 1;
+            parts = if at_end > 0 { self.total(step)?.clone() } else { self.fast(step)? };
+            let forces = parts.acting(at_end, Some(&self.external));
+            end_step(&self.system, &self.dynamics, (&forces, &parts, at_end), &mut self.state);
+        }
         Ok(())
     }
-}
 
-impl Reference {
+    /// Does one outer step. An error leaves the state unchanged.
+    fn step(&mut self, noise: &[[f64; 3]]) -> Result<()> {
+        let before = self.state.clone();
+        let moved = self.outer_step(noise);
+        if moved.is_err() {
+            (self.state, self.total) = (before, None);
+        }
+        moved
+    }
+
     fn evaluation(&mut self, terms: Terms, with_forces: bool) -> Result<Evaluation> {
         let step = self.state.step;
         watch_bonds(&self.system, &self.dynamics.watch, step, &mut self.state);
-        match terms {
-            Terms::Total if with_forces => self.total(step).cloned(),
-            Terms::Total => match &self.total {
-                Some(total) => {
-                    Ok(Evaluation { energy: total.energy.clone(), ..Default::default() })
-                }
-                None => self.evaluate_terms(terms, false),
-            },
-            Terms::Network | Terms::Prior(_) => self.evaluate_terms(terms, with_forces),
+        if terms == Terms::Total && (with_forces || self.total.is_some()) {
+            return Ok(Evaluation::from(self.total(step)?));
         }
+        let parts = self.evaluate_terms(terms, terms.has_network(), with_forces)?;
+        Ok(Evaluation::from(&parts))
     }
 }
 
@@ -200,14 +197,18 @@ impl Engine for Reference {
     }
 
     fn advance(&mut self, n_steps: u64) -> Result<()> {
-        for _ in 0..n_steps {
-            let mut noise = vec![[0.0; 3]; self.system.n_beads()];
-            if self.dynamics.integrator != Integrator::Nve {
-                let (seed, step) = (self.dynamics.seed, self.state.step);
+        self.dynamics.check_steps("steps", n_steps)?;
+        let k = u64::from(self.dynamics.mts);
+        for _ in 0..n_steps / k {
+            let mut noise = Vec::new();
+            for step in self.state.step..self.state.step + k {
                 for (r, id) in self.dynamics.replica_ids.iter().enumerate() {
-                    for (bead, noise) in noise[self.system.beads(r)].iter_mut().enumerate() {
-                        *noise = normal3(seed, Stream::Noise, *id, step, bead as u32);
-                    }
+                    let beads = 0..self.system.beads(r).len() as u32;
+                    let seed = self.dynamics.seed;
+                    noise.extend(beads.map(|bead| match self.dynamics.integrator {
+                        Integrator::Nve => [0.0; 3],
+                        _ => normal3(seed, Stream::Noise, *id, step, bead),
+                    }));
                 }
             }
             self.step(&noise)?;
@@ -259,7 +260,7 @@ impl Engine for Reference {
 
 impl Probe for Reference {
     fn advance_with_noise(&mut self, noise: &[[f64; 3]]) -> Result<()> {
-        check_vectors("noise", noise, self.system.n_beads())?;
+        check_vectors("noise", noise, self.system.n_beads() * self.dynamics.mts as usize)?;
         self.step(noise)
     }
 

@@ -20,7 +20,12 @@ use crate::model::schnet::{Linear, SchNet};
 use crate::model::{RadialBasis, filter};
 use crate::ops::{Dense, Graph, Ops};
 use crate::random::{Stream, normal3};
-use crate::system::System;
+use crate::system::{Molecule, System};
+
+/// The forces of all priors of a molecule.
+pub(crate) fn prior_forces(molecule: &Molecule, positions: &[[f64; 3]]) -> Vec<[f64; 3]> {
+    prior::of_molecule(molecule, positions, |_| true).1
+}
 
 /// The operations one by one.
 #[doc(hidden)]

@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::last_good::LastGood;
-use crate::engine::{
-    Dynamics, Engine, FARTHEST, Frozen, OnBlowUp, Reason, State, Terms, Watch, bonds,
-};
+use crate::engine::{Dynamics, Engine, FARTHEST, Frozen, OnBlowUp, Reason, State, Terms, bonds};
 use crate::error::{Error, Result};
 use crate::geometry::{separation, square};
 use crate::largest::largest_by;
@@ -22,6 +20,22 @@ pub(super) struct Acting<'a> {
 impl Acting<'_> {
     fn external_on(self, bead: usize) -> [f64; 3] {
         self.external.map_or([0.0; 3], |forces| forces[bead])
+    }
+
+    /// The force that acted on a bead, counted over all replicas, at the end of a step.
+    fn acting_on(
+        self,
+        engine: &mut dyn Engine,
+        dynamics: &Dynamics,
+        step: u64,
+        bead: usize,
+    ) -> Result<[f64; 3]> {
+        let k = dynamics.mts;
+        let network = if k > 1 { engine.evaluate(Terms::Network)?.forces[bead] } else { [0.0; 3] };
+        let weight = if step.is_multiple_of(u64::from(k)) { k } else { 0 };
+        let (total, external) =
+            (engine.evaluate(Terms::Total)?.forces[bead], self.external_on(bead));
+        Ok(std::array::from_fn(|c| total[c] + external[c] + (f64::from(weight) - 1.0) * network[c]))
     }
 
     /// The term with the largest force on a bead, counted over all replicas, and this force.
@@ -42,11 +56,11 @@ impl Acting<'_> {
     pub(super) fn describe(
         self,
         engine: &mut dyn Engine,
-        watch: &Watch,
+        dynamics: &Dynamics,
         r: usize,
-        Frozen { bead, reason, .. }: Frozen,
+        Frozen { step, bead, reason }: Frozen,
     ) -> Result<String> {
-        let state = engine.state()?;
+        let (watch, state) = (&dynamics.watch, engine.state()?);
         let (molecule, beads) = (self.system.molecule(r), self.system.beads(r));
         let (i, all) = (bead as usize, beads.start + bead as usize);
         let seen = match reason {
@@ -55,9 +69,7 @@ impl Acting<'_> {
                  is farther than {FARTHEST} Å from 0"
             ),
             Reason::Force => {
-                let force = engine.evaluate(Terms::Total)?.forces[all];
-                let external = self.external_on(all);
-                let force = length(std::array::from_fn(|c| force[c] + external[c]));
+                let force = length(self.acting_on(engine, dynamics, step, all)?);
                 let limit = watch.max_force;
                 format!("the force on bead {i} is {force:.3e} kcal/mol/Å, the limit {limit:e}")
             }
@@ -141,7 +153,7 @@ impl Watching {
         let Watching { good, external, told } = self;
         let acting = Acting { system, external: external.as_deref() };
         let mut blow_up = |r: usize, frozen: Frozen, end: &str| {
-            let what = acting.describe(engine, &dynamics.watch, r, frozen)? + end;
+            let what = acting.describe(engine, dynamics, r, frozen)? + end;
             let (replica, last_good) = (dynamics.replica_ids[r], Some(good.step[r]));
             Ok(Error::BlowUp { replica, step: frozen.step, what, last_good })
         };

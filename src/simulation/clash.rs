@@ -51,7 +51,7 @@ pub(super) fn check(
         return refuse(r, what);
     }
     match reading.frozen.first_key_value() {
-        Some((r, frozen)) => refuse(*r, acting.describe(engine, &dynamics.watch, *r, *frozen)?),
+        Some((r, frozen)) => refuse(*r, acting.describe(engine, dynamics, *r, *frozen)?),
         None => Ok(()),
     }
 }

@@ -16,6 +16,7 @@ impl Simulation {
         extra: Option<(Schedule, &mut dyn Observer)>,
     ) -> Result<u64> {
         // The observers are moved out of `self`, which `drive` borrows as mutable.
+        self.dynamics.check_steps("steps", last_step)?;
         let mut attached = std::mem::take(&mut self.observers);
         let mut observers: Vec<(Schedule, &mut dyn Observer)> = Vec::new();
         for (schedule, observer) in &mut attached {
@@ -56,7 +57,7 @@ impl Simulation {
                 self.advance_ahead(end, &pace, observers)?;
             }
             let reading = self.engine.collect()?;
-            pace.measure(at - self.step, clock.elapsed());
+            pace.measure((at - self.step) / u64::from(self.dynamics.mts), clock.elapsed());
             clock = Instant::now();
             self.step = reading.step;
             self.exchanges.show(&reading.trace, observers)?;
@@ -93,7 +94,8 @@ impl Simulation {
     ) -> Result<()> {
         let next_frame = observers.iter().map(|(schedule, _)| schedule.next(self.ahead));
         let next = next_frame.min().unwrap_or(end).min(end);
-        let piece = pace.steps().min(next - self.ahead);
+        let steps = pace.steps().saturating_mul(u64::from(self.dynamics.mts));
+        let piece = steps.min(next - self.ahead);
         self.ahead = self.exchanges.advance(&mut *self.engine, self.ahead, piece)?;
         Ok(())
     }

@@ -23,6 +23,9 @@ pub struct Settings {
     pub integrator: Integrator,
     /// Time step, ps.
     pub dt: f64,
+    /// The steps of an outer step, with one evaluation of the network ([`Dynamics::mts`]). The step
+    /// of every frame, exchange and end of a run is a multiple of it.
+    pub mts: u32,
     /// 1/(k_B T), mol/kcal: one value for all replicas or one for each.
     pub beta: Vec<f64>,
     /// Seed of the random numbers.
@@ -44,6 +47,7 @@ impl Default for Settings {
             n_replicas: 1,
             integrator: Integrator::Langevin { friction: 1.0 },
             dt: 0.004,
+            mts: 1,
             beta: vec![units::beta(300.0)],
             seed: 7,
             first_replica: 0,
@@ -117,6 +121,7 @@ pub(super) fn dynamics(settings: &Settings) -> Result<Dynamics> {
     Ok(Dynamics {
         integrator: settings.integrator,
         dt: settings.dt,
+        mts: settings.mts,
         seed: settings.seed,
         replica_ids: replica_ids(settings)?.collect(),
         exchange: settings.exchange.clone(),

@@ -480,6 +480,7 @@ pub(crate) fn hot(n_replicas: usize) -> Dynamics {
     Dynamics {
         integrator: Integrator::Langevin { friction: 5.0 },
         dt: 0.004,
+        mts: 1,
         seed: 11,
         replica_ids: (0..n_replicas as u32).collect(),
         exchange: None,

@@ -55,7 +55,7 @@ pub(super) fn rehearse(simulation: &mut Simulation, plan: &Plan, npy: bool) -> R
 
 /// The seconds of a step, and the number of steps that were timed.
 fn time_of_a_step(simulation: &mut Simulation, most: u64) -> Result<(f64, u64)> {
-    let mut steps = 1;
+    let mut steps = u64::from(simulation.dynamics().mts);
     loop {
         let clock = Instant::now();
         simulation.run(steps)?;

@@ -63,6 +63,11 @@ pub(super) enum Number {
 }
 
 impl ExchangeOptions {
+    /// The steps between exchanges, if states are exchanged.
+    pub(super) fn interval(&self) -> Option<u64> {
+        self.exchange_interval
+    }
+
     pub(super) fn trajectories_by(&self) -> TrajectoriesBy {
         match self.trajectories_by {
             ByName::Walker => TrajectoriesBy::Walker,

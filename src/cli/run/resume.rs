@@ -50,6 +50,10 @@ pub(super) fn resume(
         tell!("the run in {folder} is finished: {done} steps; --steps N extends it to N steps");
         return Ok(ExitCode::SUCCESS);
     }
+    checkpoint.dynamics.check_steps("steps", plan.steps)?;
+    if let Some(every) = plan.checkpoint_interval {
+        checkpoint.dynamics.check_steps("checkpoint-interval", every)?;
+    }
     match again.inputs.is_given() {
         true => plan.inputs = again.inputs.absolute(),
         false => plan.inputs.check_files()?,

@@ -8,9 +8,8 @@ use crate::structure::check_vectors;
 
 impl Probe for Cpu {
     fn advance_with_noise(&mut self, noise: &[[f64; 3]]) -> Result<()> {
-        check_vectors("noise", noise, self.system.n_beads())?;
-        self.noise.copy_from_slice(noise);
-        self.step()
+        check_vectors("noise", noise, self.system.n_beads() * self.dynamics.mts as usize)?;
+        self.outer_step(Some(noise))
     }
 
     fn exchange_with(&mut self, energies: &[f64], uniforms: &[f64]) -> Result<()> {

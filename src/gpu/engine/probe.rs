@@ -1,6 +1,7 @@
 //! The functions of the engine for benches and tests.
 
 use super::super::api::Timer;
+use super::super::integrate::Ends;
 use super::super::kernel::{Dispatch, run};
 use super::super::params::Status;
 use super::super::state::vec4s;
@@ -11,10 +12,10 @@ use crate::error::Result;
 use crate::structure::check_vectors;
 
 impl GpuEngine {
-    /// Runs steps and times their dispatches. Returns the nanoseconds of each dispatch of a step,
-    /// summed over the steps.
+    /// Runs outer steps and times their dispatches. Returns the nanoseconds of each dispatch of an
+    /// outer step, summed over these.
     fn time_steps(&mut self, n_steps: u64) -> Result<Vec<f64>> {
-        let n_launches = self.step()?.step(None).count();
+        let n_launches = self.step()?.outer_step(None).count();
         if n_steps == 0 {
             return Ok(vec![0.0; n_launches]);
         }
@@ -27,7 +28,7 @@ impl GpuEngine {
         while left > 0 {
             let steps = left.min(most).min(self.steps_per_submission);
             let mut commands = start.take().unwrap_or_else(|| self.device.api.commands());
-            for dispatch in (0..steps).flat_map(|_| step.step(None)) {
+            for dispatch in (0..steps).flat_map(|_| step.outer_step(None)) {
                 commands.launch_timed(dispatch.launch(), &mut *timer);
             }
             commands.end_timing(&mut *timer);
@@ -42,13 +43,13 @@ impl GpuEngine {
 }
 
 impl GpuEngine {
-    /// The kernels of one step, in order.
+    /// The kernels of one outer step, in order.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] for an engine that ran out of memory.
     #[doc(hidden)]
     pub fn kernel_names(&self) -> Result<Vec<&'static str>> {
-        Ok(self.step()?.step(None).map(Dispatch::name).collect())
+        Ok(self.step()?.outer_step(None).map(Dispatch::name).collect())
     }
 
     /// The kernels of [`crate::engine::Engine::energies`] of all terms if no forces are valid, in
@@ -79,28 +80,30 @@ impl GpuEngine {
         self.state.force.write(&self.device, &vec4s(forces))?;
         self.integration.take_noise(&self.device, self.system.n_beads())?;
         self.integration.set_noise(&self.device, noise)?;
-        let ends = self.integration.dispatches(&self.device, &self.state, false)?;
+        let Ends(steps) =
+            self.integration.dispatches(&self.device, &self.state, false, [[1; 2]].into_iter())?;
         self.evaluations.none_valid();
-        run(&self.device, [&ends.begin])
+        run(&self.device, steps.iter().map(|[begin, _]| begin))
     }
 }
 
 impl Probe for GpuEngine {
     fn advance_with_noise(&mut self, noise: &[[f64; 3]]) -> Result<()> {
-        let n_beads = self.system.n_beads();
-        check_vectors("noise", noise, n_beads)?;
+        let n = self.system.n_beads() * self.dynamics.mts as usize;
+        check_vectors("noise", noise, n)?;
         self.step()?;
-        // The buffer holds the noise of one step, so no other step may be pending: the host checks
-        // the status before and after.
+        // The buffer holds the noise of one outer step, so no other step may be pending: the host
+        // checks the status before and after.
         self.look()?;
-        if !self.integration.takes_noise(n_beads) {
-            self.integration.take_noise(&self.device, n_beads)?;
+        if !self.integration.takes_noise(n) {
+            self.integration.take_noise(&self.device, n)?;
             self.make_step()?;
         }
         self.integration.set_noise(&self.device, noise)?;
         self.keep()?;
-        self.given = Some(self.integration.dispatches(&self.device, &self.state, false)?);
-        let moved = self.submit_steps(1).and_then(|()| self.look());
+        let (device, weights) = (&self.device, self.dynamics.slow_weights());
+        self.given = Some(self.integration.dispatches(device, &self.state, false, weights)?);
+        let moved = self.submit_steps(u64::from(self.dynamics.mts)).and_then(|()| self.look());
         self.given = None;
         moved.map(|_| ())
     }
@@ -117,9 +120,11 @@ impl Probe for GpuEngine {
     }
 
     fn profile(&mut self, n_steps: u64) -> Result<Vec<KernelTime>> {
+        self.dynamics.check_steps("steps", n_steps)?;
+        let n_outer = n_steps / u64::from(self.dynamics.mts);
         self.look()?;
         self.keep()?;
-        let sums = self.time_steps(n_steps);
+        let sums = self.time_steps(n_outer);
         if sums.is_err() {
             self.evaluations.none_valid();
         }
@@ -132,12 +137,12 @@ impl Probe for GpuEngine {
             KernelTime {
                 kernel: dispatch.name(),
                 number,
-                microseconds: 1e-3 * sum / n_steps.max(1) as f64,
+                microseconds: 1e-3 * sum / n_outer.max(1) as f64,
                 bytes: work.bytes,
                 flops: work.flops,
             }
         };
-        Ok(self.step()?.step(None).zip(sums).enumerate().map(time).collect())
+        Ok(self.step()?.outer_step(None).zip(sums).enumerate().map(time).collect())
     }
 
     fn list_builds(&mut self) -> Result<Option<u64>> {

@@ -9,7 +9,7 @@ use super::GpuEngine;
 use crate::error::Result;
 
 impl GpuEngine {
-    /// Submits steps, and before them all forces if these are not valid. The host records one
+    /// Submits whole outer steps, and before them all forces if these are not valid. The host records one
     /// submission while the device works on another; at most two are in flight.
     pub(super) fn submit_steps(&mut self, n_steps: u64) -> Result<()> {
         let submitted = self.try_submit_steps(n_steps);
@@ -20,19 +20,20 @@ impl GpuEngine {
     }
 
     fn try_submit_steps(&mut self, n_steps: u64) -> Result<()> {
-        let mut left = n_steps;
+        let k = u64::from(self.dynamics.mts);
+        let mut left = n_steps / k;
         let mut clock = None;
         while left > 0 {
             let steps = left.min(self.steps_per_submission);
             let mut commands = self.start_of_steps()?;
             let step = self.step()?;
             for _ in 0..steps {
-                record(&mut *commands, step.step(self.given.as_ref()));
+                record(&mut *commands, step.outer_step(self.given.as_ref()));
             }
             let submission = self.device.submit(commands)?;
             left -= steps;
-            self.step_count += steps;
-            self.pending += steps;
+            self.step_count += steps * k;
+            self.pending += steps * k;
             if let Some(earlier) = self.earlier.replace(submission) {
                 self.device.wait_for(earlier, "advancing")?;
                 // The first wait may be for an earlier call's submission: it only starts the clock.
@@ -49,13 +50,13 @@ impl GpuEngine {
         self.write_params(self.evaluations.for_steps(self.params))?;
         let mut commands = self.device.api.commands();
         if !self.evaluations.are_valid() {
-            record(&mut *commands, self.step()?.forces());
+            record(&mut *commands, self.step()?.forces(true));
             self.evaluations.all_valid();
         }
         Ok(commands)
     }
 
-    /// Adapts the number of steps per submission to the time that a submission took.
+    /// Adapts the number of outer steps per submission to the time that a submission took.
     fn adapt(&mut self, seconds: f64) {
         if seconds < SUBMISSION_SECONDS {
             self.steps_per_submission = (self.steps_per_submission * 2).min(MAX_STEPS);

@@ -1,0 +1,68 @@
+//! The first lines of a run's log.
+
+use flashschnet::Result;
+use flashschnet::engine::{Exchange, Integrator};
+
+use super::Run;
+use super::drive::{Drive, log_warnings};
+use super::exchange::temperatures;
+use super::plan::Plan;
+use crate::cli::inputs::Inputs;
+
+impl Run {
+    pub(super) fn log_settings(&self, drive: &mut Drive, inputs: &Inputs) -> Result<()> {
+        let Drive { simulation, output, plan, .. } = drive;
+        let system = simulation.system();
+        let (n_beads, n_molecules) = (system.n_beads(), system.molecules().len());
+        let n_replicas = system.n_replicas();
+        let dynamics = simulation.dynamics().clone();
+        let memory = simulation.engine().memory();
+        let friction = match dynamics.integrator {
+            Integrator::Langevin { friction } => Some(format!("{friction} 1/ps")),
+            Integrator::Overdamped { friction } | Integrator::OverdampedPublished { friction } => {
+                Some(format!("{friction} kcal ps/(mol Å²)"))
+            }
+            Integrator::Nve => None,
+        };
+        let replicas = format!(
+            "{n_replicas} from number {}, {n_beads} beads, {n_molecules} different molecules",
+            self.first_replica
+        );
+        output.log(format!("flashschnet {}", env!("CARGO_PKG_VERSION")))?;
+        output.log(format!("device: {}", simulation.engine().device()))?;
+        output.log(format!("device memory: {} bytes allocated", memory.allocated))?;
+        if let Some(config) = &self.config {
+            output.log(format!("configuration file: {}", config.display()))?;
+        }
+        output.log(format!("system: {}", inputs.source))?;
+        output.log(format!("structures: {}", inputs.structures.len()))?;
+        output.log(format!("replicas: {replicas}"))?;
+        if n_molecules > 1 {
+            for line in output.topologies() {
+                output.log(line)?;
+            }
+        }
+        output.log(format!("integrator: {}", dynamics.integrator.name()))?;
+        if let Some(friction) = friction {
+            output.log(format!("friction: {friction}"))?;
+        }
+        output.log(format!("dt: {} ps", self.dt))?;
+        if dynamics.mts > 1 {
+            output.log(format!("mts: the network acts every {} steps", dynamics.mts))?;
+        }
+        match &dynamics.exchange {
+            Some(Exchange { every, ladders, .. }) => {
+                let temperatures = temperatures(&ladders[0].beta);
+                output.log(format!("exchange: every {every} steps"))?;
+                output.log(format!("ladders: {}", ladders.len()))?;
+                output.log(format!("temperatures of a ladder: {temperatures} K"))?;
+            }
+            None => output.log(format!("temperature: {} K", self.temperatures.kelvin()))?,
+        }
+        let Plan { steps, save_interval, .. } = plan;
+        output.log(format!("steps: {steps}, a frame every {save_interval} and at the end"))?;
+        output.log(format!("seed: {}", self.seed))?;
+        output.log(format!("limits: {}", self.blow_ups))?;
+        log_warnings(output)
+    }
+}
