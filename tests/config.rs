@@ -34,12 +34,13 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
-/// The results of a run by name. The log has times, and the order of a checkpoint's metadata is free.
+/// The results of a run by name. The log and the report have times, and the order of a checkpoint's metadata is free.
 fn files(run: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = std::fs::read_dir(run).unwrap().map(|entry| entry.unwrap());
     let name = |entry: &std::fs::DirEntry| entry.file_name().into_string().unwrap();
     entries
-        .filter(|entry| name(entry) != "run.log" && !name(entry).starts_with("checkpoint"))
+        .filter(|entry| !["run.log", "report.html"].contains(&&*name(entry)))
+        .filter(|entry| !name(entry).starts_with("checkpoint"))
         .map(|entry| (name(&entry), std::fs::read(entry.path()).unwrap()))
         .collect()
 }
