@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use flashschnet::io::{NpyWriter, Trajectory, XtcWriter};
+use flashschnet::io::{FrameFormat, NpyWriter, Trajectory, TrajectoryWriter};
 
 use crate::counting;
 use crate::dcd::{Dcd, frames};
@@ -67,7 +67,7 @@ fn seeds(folder: &std::path::Path) -> Vec<(usize, Seed)> {
     }
     for (name, n_beads) in [("xtc", 40), ("xtc, small", 5)] {
         let path = folder.join(name);
-        let mut writer = XtcWriter::create(&path).unwrap();
+        let mut writer = TrajectoryWriter::create(&path, FrameFormat::Xtc).unwrap();
         for frame in frames(4, n_beads, &[]) {
             let frame: Vec<[f64; 3]> = frame.iter().map(|x| x.map(f64::from)).collect();
             writer.write(1, 0.5, &frame).unwrap();

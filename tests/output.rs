@@ -6,7 +6,7 @@ use flashschnet::Error;
 use flashschnet::backend::{Backend, BackendKind};
 use flashschnet::engine::{Exchange, Mixing};
 use flashschnet::model::{Model, Prior, PriorForm, PriorParameters};
-use flashschnet::output::{Output, OutputOptions, Queue, TrajectoriesBy, in_background};
+use flashschnet::output::{Format, Output, OutputOptions, Queue, TrajectoriesBy, in_background};
 use flashschnet::simulation::{Control, Frame, Observer, Settings, Simulation};
 use flashschnet::structure::{Structure, Topology, TupleList};
 
@@ -54,7 +54,8 @@ impl Observer for Queued<'_> {
 #[test]
 fn another_thread_writes_the_same_files() {
     let temporary = tempfile::tempdir().unwrap();
-    let options = OutputOptions { npy: true, trajectories: TrajectoriesBy::Both };
+    let options =
+        OutputOptions { npy: true, trajectories: TrajectoriesBy::Both, format: Format::Both };
     let [direct, queued] = ["direct", "queued"].map(|name| temporary.path().join(name));
     let mut of_direct = exchanging();
     let mut output = Output::create(&direct, &mut of_direct, options).unwrap();
@@ -78,7 +79,7 @@ fn another_thread_writes_the_same_files() {
             n_files += 1;
         }
     }
-    assert!(n_files > 12);
+    assert!(n_files > 16);
     let states = std::fs::read_to_string(queued.join("states.csv")).unwrap();
     let steps: Vec<&str> = states.lines().map(|row| row.split(',').next().unwrap()).collect();
     assert_eq!((steps.len(), steps[31]), (32, "60"));

@@ -2,6 +2,7 @@
 
 mod drive;
 mod exchange;
+mod files;
 mod limits;
 mod plan;
 mod resume;
@@ -15,12 +16,13 @@ use clap::{ArgGroup, Args, ValueEnum};
 use flashschnet::checkpoint::{Identity, NEWEST};
 use flashschnet::engine::{Exchange, Integrator};
 use flashschnet::error::printable;
-use flashschnet::output::{Output, OutputOptions};
+use flashschnet::output::Output;
 use flashschnet::simulation::{Settings, Simulation};
 use flashschnet::{Error, Result, units};
 
 use self::drive::{Drive, log_warnings};
 use self::exchange::{ExchangeOptions, temperatures};
+use self::files::FileOptions;
 use self::limits::LimitOptions;
 use self::plan::{Limits, Plan};
 use self::resume::{Again, resume};
@@ -99,14 +101,6 @@ pub(super) struct Run {
     /// Output folder; it is created if missing, and refused if it holds an earlier run
     #[arg(short, long, value_name = "DIR", required_unless_present = "resume")]
     output: Option<PathBuf>,
-    /// Also write arrays in mlcg's layout: run_coords_0000.npy (replicas, frames, beads, 3) and
-    /// energies
-    ///
-    /// A file holds 100 frames, or as many as fit into 64 MiB of coordinates. The last file of a
-    /// run can hold fewer. The name of an unfinished file ends with .partial. Only a run that is
-    /// killed leaves one, and its frames do not count.
-    #[arg(long)]
-    npy: bool,
     /// Steps between checkpoints [default: a checkpoint every ten minutes]. There is always one at
     /// the start and one at the end
     #[arg(long, value_parser = whole::<u64, 1>, value_name = "N")]
@@ -116,13 +110,15 @@ pub(super) struct Run {
     max_hours: Option<f64>,
     // Headings of the help hold for all options after them.
     #[command(flatten)]
+    files: FileOptions,
+    #[command(flatten)]
     exchange: ExchangeOptions,
     #[command(flatten)]
     blow_ups: LimitOptions,
 }
 
 /// The options that a run takes from its checkpoint.
-const SETTINGS: [&str; 23] = [
+const SETTINGS: [&str; 24] = [
     "replicas",
     "integrator",
     "dt",
@@ -132,6 +128,7 @@ const SETTINGS: [&str; 23] = [
     "seed",
     "first_replica",
     "output",
+    "format",
     "npy",
     "on_blow_up",
     "max_force",
@@ -198,8 +195,7 @@ impl Run {
             log::warn!("{given} structures for {replicas} replicas: some structures are not used");
         }
         let interrupt = Interrupt::install().map_err(|error| anyhow!("signals: {error}"))?;
-        let options =
-            OutputOptions { npy: self.npy, trajectories: self.exchange.trajectories_by() };
+        let options = self.files.options(self.exchange.trajectories_by());
         let plan = Plan {
             steps: self.steps.unwrap_or_default(),
             save_interval: self.save_interval,

@@ -12,27 +12,20 @@ use super::folder_lock::FolderLock;
 use super::lengths::{self, Lengths};
 use super::names;
 use super::new_paths::{Creation, NewPaths};
+use super::options::OutputOptions;
 use super::run_log::RunLog;
-use super::trajectories::{Trajectories, TrajectoriesBy};
+use super::trajectories::Trajectories;
 use crate::engine::{Dynamics, Exchange, Exchanged, NO_LABEL, State};
 use crate::error::{Error, Result, printable};
 use crate::io::{GrowingFile, NpyWriter, sync_folder, topology_pdb, write_new};
 use crate::simulation::{Frame, Simulation};
 use crate::system::System;
 
-/// The files to write in addition to trajectories, energies and the log.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct OutputOptions {
-    /// Write arrays in mlcg's layout too.
-    pub npy: bool,
-    /// The trajectories to write.
-    pub trajectories: TrajectoriesBy,
-}
-
 /// The files of a run:
 ///
 /// * `replica_0000.xtc` and so on, with the global number of the replica, or
-///   `ladder_0000_state_0000.xtc` and so on, or both ([`OutputOptions::trajectories`]);
+///   `ladder_0000_state_0000.xtc` and so on, or both ([`OutputOptions::trajectories`]); as XTC, DCD
+///   (`replica_0000.dcd`), or both ([`OutputOptions::format`]);
 /// * `topology.pdb`, or `topology_0000.pdb` and so on, one for each molecule, with the positions of
 ///   the first replica of the molecule;
 /// * `energies.csv` and `run.log`;
@@ -58,9 +51,9 @@ pub struct OutputOptions {
 #[derive(Debug)]
 pub struct Output {
     folder: PathBuf,
+    options: OutputOptions,
     log: RunLog,
     energies: GrowingFile,
-    trajectories_by: TrajectoriesBy,
     trajectories: Trajectories,
     exchange: Option<ExchangeFiles>,
     npy: Option<NpyWriter>,
@@ -156,7 +149,8 @@ impl Output {
         let header = format!("step,time_ps,replica,{state_column}{columns}\n");
         energies.append(header.as_bytes())?;
         energies.commit();
-        let trajectories = Trajectories::create(folder, dynamics, options.trajectories, creation)?;
+        let run = (system, dynamics);
+        let trajectories = Trajectories::create(folder, run, &options, creation)?;
         let exchange = match &dynamics.exchange {
             Some(exchange) => {
                 Some(ExchangeFiles::create(folder, dynamics, exchange, state, creation)?)
@@ -172,9 +166,9 @@ impl Output {
         };
         Ok(Output {
             folder: folder.to_owned(),
+            options,
             log,
             energies,
-            trajectories_by: options.trajectories,
             trajectories,
             exchange,
             npy,
@@ -193,7 +187,7 @@ impl Output {
     pub fn lengths(&self) -> Lengths {
         Lengths {
             energies: self.energies.committed(),
-            trajectories_by: self.trajectories_by,
+            options: self.options,
             trajectories: self.trajectories.lengths(),
             npy: self.npy.as_ref().map(NpyWriter::position),
             exchange: self.exchange.as_ref().map(ExchangeFiles::lengths),
@@ -214,8 +208,8 @@ impl Output {
         to.check(folder, simulation)?;
         let dynamics = simulation.dynamics();
         let energies = GrowingFile::resume(&folder.join(names::ENERGIES), to.energies)?;
-        let by = to.trajectories_by;
-        let trajectories = Trajectories::resume(folder, dynamics, by, &to.trajectories)?;
+        let options = to.options;
+        let trajectories = Trajectories::resume(folder, simulation, &options, &to.trajectories)?;
         let exchange = match (&dynamics.exchange, &to.exchange) {
             (Some(exchange), Some(lengths)) => {
                 Some(ExchangeFiles::resume(folder, dynamics, exchange, lengths)?)
@@ -232,9 +226,9 @@ impl Output {
         let system = simulation.system();
         Ok(Output {
             folder: folder.to_owned(),
+            options,
             log: RunLog::resume(&folder.join(names::LOG))?,
             energies,
-            trajectories_by: by,
             trajectories,
             exchange,
             npy,

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::exchange_files::{ExchangeFiles, ExchangeLengths};
 use super::names;
-use super::trajectories::{Trajectories, TrajectoriesBy};
+use super::options::OutputOptions;
+use super::trajectories::Trajectories;
 use crate::error::{Error, Result};
 use crate::io::{GrowingFile, NpyPosition, NpyWriter};
 use crate::simulation::Simulation;
@@ -16,11 +17,12 @@ use crate::simulation::Simulation;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lengths {
+    /// The files that there are.
+    pub options: OutputOptions,
     /// Bytes of `energies.csv`.
     pub energies: u64,
-    /// The trajectories that there are.
-    pub trajectories_by: TrajectoriesBy,
-    /// Bytes of each trajectory: of the replicas, then of the states of the ladders.
+    /// Bytes of each trajectory: of the replicas, then of the states of the ladders; of each of them
+    /// XTC, then DCD.
     pub trajectories: Vec<u64>,
     /// The place in the arrays, if there are any.
     pub npy: Option<NpyPosition>,
@@ -38,7 +40,7 @@ impl Lengths {
     pub fn check(&self, folder: &Path, simulation: &Simulation) -> Result<()> {
         let dynamics = simulation.dynamics();
         GrowingFile::check(&folder.join(names::ENERGIES), self.energies)?;
-        Trajectories::check(folder, dynamics, self.trajectories_by, &self.trajectories)?;
+        Trajectories::check(folder, simulation, &self.options, &self.trajectories)?;
         match (&dynamics.exchange, &self.exchange) {
             (Some(exchange), Some(lengths)) => ExchangeFiles::check(folder, exchange, lengths)?,
             (None, None) => {}
