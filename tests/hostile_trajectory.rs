@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use flashschnet::io::{FrameFormat, NpyWriter, Trajectory, TrajectoryWriter};
+use flashschnet::io::{FrameFormat, NpyQuantity, NpyWriter, Trajectory, TrajectoryWriter};
 
 use crate::counting;
 use crate::dcd::{Dcd, frames};
@@ -74,9 +74,10 @@ fn seeds(folder: &std::path::Path) -> Vec<(usize, Seed)> {
         }
         seeds.push((n_beads, Seed::new(name, std::fs::read(path).unwrap())));
     }
-    let mut writer = NpyWriter::new(&folder.join("run"), 2, 3).unwrap();
+    let mut writer =
+        NpyWriter::new(&folder.join("run"), 2, vec![NpyQuantity::new("coords", &[3, 3])]).unwrap();
     for _ in 0..2 {
-        writer.write(&[[0.5; 3]; 6], &[0.0; 2], &[0.0; 2]).unwrap();
+        writer.write(&[&[0.5; 18]]).unwrap();
     }
     writer.finish().unwrap();
     let npy = std::fs::read(folder.join("run_coords_0000.npy")).unwrap();

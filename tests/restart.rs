@@ -105,7 +105,7 @@ const EXCHANGE: [&str; 10] = [
 ];
 
 /// Every file that a run can write.
-const FILES: [&str; 3] = ["--npy", "--format", "both"];
+const FILES: [&str; 6] = ["--npy", "--format", "both", "--velocities", "--forces", "--terms"];
 
 /// Sends a signal to a run with replica exchange at random moments, resumes it each time, and compares all files with
 /// those of a run without interruption. The number of steps is chosen after the last signal, so

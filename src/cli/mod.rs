@@ -37,7 +37,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Run(run::Run),
+    Run(Box<run::Run>),
     Energy(energy::Energy),
     Verify(verify::Verify),
     Parity(parity::Parity),

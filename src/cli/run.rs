@@ -118,7 +118,7 @@ pub(super) struct Run {
 }
 
 /// The options that a run takes from its checkpoint.
-const SETTINGS: [&str; 24] = [
+const SETTINGS: [&str; 27] = [
     "replicas",
     "integrator",
     "dt",
@@ -130,6 +130,9 @@ const SETTINGS: [&str; 24] = [
     "output",
     "format",
     "npy",
+    "velocities",
+    "forces",
+    "terms",
     "on_blow_up",
     "max_force",
     "max_kinetic",

@@ -21,6 +21,6 @@ pub(crate) use native::{Reader, Writer};
 pub use pdb::topology_pdb;
 pub(crate) use trajectory::{Axes, NpyRows, counts};
 pub use trajectory::{
-    DcdReader, FrameFormat, NpyPosition, NpyReader, NpyWriter, Trajectory, TrajectoryWriter,
-    XtcReader,
+    DcdReader, FrameFormat, NpyPosition, NpyQuantity, NpyReader, NpyWriter, Trajectory,
+    TrajectoryWriter, XtcReader,
 };

@@ -1,15 +1,16 @@
 //! How far the files of a run have come.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::arrays::Arrays;
 use super::exchange_files::{ExchangeFiles, ExchangeLengths};
 use super::names;
 use super::options::OutputOptions;
 use super::trajectories::Trajectories;
 use crate::error::{Error, Result};
-use crate::io::{GrowingFile, NpyPosition, NpyWriter};
+use crate::io::{GrowingFile, NpyPosition};
 use crate::simulation::Simulation;
 
 /// The lengths of the files of a run. A checkpoint holds them, and a run that continues from it
@@ -50,19 +51,8 @@ impl Lengths {
             }
         }
         match self.npy {
-            Some(position) => {
-                let (prefix, shape, has_kinetic) = arrays(folder, simulation);
-                NpyWriter::check(&prefix, shape, has_kinetic, position)
-            }
+            Some(position) => Arrays::check(folder, simulation, &self.options, position),
             None => Ok(()),
         }
     }
-}
-
-/// The prefix of the arrays, their numbers of replicas and beads, and whether there are kinetic
-/// energies.
-pub(super) fn arrays(folder: &Path, simulation: &Simulation) -> (PathBuf, (usize, usize), bool) {
-    let system = simulation.system();
-    let shape = (system.n_replicas(), system.beads(0).len());
-    (folder.join(names::ARRAYS), shape, simulation.dynamics().integrator.has_velocities())
 }

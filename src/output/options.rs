@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::simulation::Wants;
+
 /// The trajectories to write, and the files in addition to trajectories, energies and the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -12,6 +14,19 @@ pub struct OutputOptions {
     pub format: Format,
     /// Write positions and energies as arrays in mlcg's layout too.
     pub npy: bool,
+    /// Write velocities as arrays in mlcg's layout.
+    pub velocities: bool,
+    /// Write forces as arrays in mlcg's layout. They do not contain external forces.
+    pub forces: bool,
+    /// Write the energy of each term, as columns of `energies.csv` and, with `npy`, as an array.
+    pub terms: bool,
+}
+
+impl OutputOptions {
+    /// The parts of a frame that the files need.
+    pub fn wants(&self) -> Wants {
+        Wants { forces: self.forces, terms: self.terms }
+    }
 }
 
 /// The trajectories to write.

@@ -17,6 +17,19 @@ pub(super) struct FileOptions {
     /// killed leaves one, and its frames do not count.
     #[arg(long)]
     npy: bool,
+    /// Write velocities in mlcg's layout, Å/ps: run_velocities_0000.npy (replicas, frames, beads, 3)
+    #[arg(long)]
+    velocities: bool,
+    /// Write forces in mlcg's layout, kcal/mol/Å: run_forces_0000.npy (replicas, frames, beads, 3)
+    #[arg(long)]
+    forces: bool,
+    /// Write the energy of each term: as columns of energies.csv and, with --npy,
+    /// run_energy_components_0000.npy (replicas, frames, terms)
+    ///
+    /// Each frame then needs an evaluation of every term, and the device waits for it. Choose a save
+    /// interval of many steps.
+    #[arg(long)]
+    terms: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -36,6 +49,7 @@ impl FileOptions {
             FormatName::Dcd => Format::Dcd,
             FormatName::Both => Format::Both,
         };
-        OutputOptions { trajectories, format, npy: self.npy }
+        let FileOptions { npy, velocities, forces, terms, .. } = *self;
+        OutputOptions { trajectories, format, npy, velocities, forces, terms }
     }
 }

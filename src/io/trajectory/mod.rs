@@ -16,7 +16,7 @@ pub use dcd::DcdReader;
 use frame::{check_beads, open};
 pub use npy_reader::NpyReader;
 pub(crate) use npy_rows::{Axes, NpyRows, counts};
-pub use npy_writer::{NpyPosition, NpyWriter};
+pub use npy_writer::{NpyPosition, NpyQuantity, NpyWriter};
 pub use writer::{FrameFormat, TrajectoryWriter};
 pub use xtc_reader::XtcReader;
 
