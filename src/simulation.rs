@@ -44,7 +44,7 @@ pub use self::energies::Energies;
 use self::exchanging::Exchanging;
 pub use self::last_good::{LastGood, Velocities};
 use self::observer::Schedule;
-pub use self::observer::{Control, Frame, Observer};
+pub use self::observer::{Control, Frame, Observer, Wants};
 pub use self::resonance::fastest_vibration;
 pub use self::start::Settings;
 use std::collections::BTreeMap;

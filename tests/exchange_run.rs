@@ -6,7 +6,7 @@ use flashschnet::engine::Exchange;
 use flashschnet::structure::molecules;
 use flashschnet::units;
 
-use crate::common::program::{npy, stderr, table, with_system, xtc};
+use crate::common::program::{dcd, npy, stderr, table, with_system, xtc};
 use crate::common::small;
 
 const STEPS: usize = 240;
@@ -37,8 +37,8 @@ fn states(folder: &Path, step: f64) -> Vec<usize> {
 fn all_files_tell_the_same() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path().join("run");
-    let options = ["--temperature", "300,330,360", "--trajectories-by", "both", "--npy"];
-    let said = run(&options, &folder);
+    let options = ["--temperature", "300,330,360", "--trajectories-by", "both"];
+    let said = run(&[&options[..], &["--npy", "--format", "both"]].concat(), &folder);
     assert!(said.contains("acceptance between neighbors"), "{said}");
     assert!(said.contains("ladder_0001_state_0002.xtc  trajectories, 6"), "{said}");
 
@@ -66,6 +66,14 @@ fn all_files_tell_the_same() {
         for k in 0..3 {
             let of_state = xtc(&folder.join(format!("ladder_{l:04}_state_{k:04}.xtc")));
             assert_eq!(of_state.len(), n_frames);
+            let in_dcd = dcd(&folder.join(format!("ladder_{l:04}_state_{k:04}.dcd")));
+            assert_eq!(in_dcd.len(), n_frames);
+            for (xtc, dcd) in of_state.iter().zip(&in_dcd) {
+                assert_eq!(xtc.natoms(), dcd.len());
+                for (nm, x) in xtc.positions.iter().zip(dcd.as_flattened()) {
+                    assert!((10.0 * nm - x).abs() < 0.0051, "{nm} nm, {x} Å");
+                }
+            }
             for (f, frame) in of_state.iter().enumerate() {
                 let step = 10 * (f + 1);
                 let all = states(&folder, step as f64);

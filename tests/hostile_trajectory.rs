@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use flashschnet::io::{NpyWriter, Trajectory, XtcWriter};
+use flashschnet::io::{FrameFormat, NpyQuantity, NpyWriter, Trajectory, TrajectoryWriter};
 
 use crate::counting;
 use crate::dcd::{Dcd, frames};
@@ -67,16 +67,17 @@ fn seeds(folder: &std::path::Path) -> Vec<(usize, Seed)> {
     }
     for (name, n_beads) in [("xtc", 40), ("xtc, small", 5)] {
         let path = folder.join(name);
-        let mut writer = XtcWriter::create(&path).unwrap();
+        let mut writer = TrajectoryWriter::create(&path, FrameFormat::Xtc).unwrap();
         for frame in frames(4, n_beads, &[]) {
             let frame: Vec<[f64; 3]> = frame.iter().map(|x| x.map(f64::from)).collect();
             writer.write(1, 0.5, &frame).unwrap();
         }
         seeds.push((n_beads, Seed::new(name, std::fs::read(path).unwrap())));
     }
-    let mut writer = NpyWriter::new(&folder.join("run"), 2, 3).unwrap();
+    let mut writer =
+        NpyWriter::new(&folder.join("run"), 2, vec![NpyQuantity::new("coords", &[3, 3])]).unwrap();
     for _ in 0..2 {
-        writer.write(&[[0.5; 3]; 6], &[0.0; 2], &[0.0; 2]).unwrap();
+        writer.write(&[&[0.5; 18]]).unwrap();
     }
     writer.finish().unwrap();
     let npy = std::fs::read(folder.join("run_coords_0000.npy")).unwrap();

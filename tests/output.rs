@@ -6,8 +6,8 @@ use flashschnet::Error;
 use flashschnet::backend::{Backend, BackendKind};
 use flashschnet::engine::{Exchange, Mixing};
 use flashschnet::model::{Model, Prior, PriorForm, PriorParameters};
-use flashschnet::output::{Output, OutputOptions, Queue, TrajectoriesBy, in_background};
-use flashschnet::simulation::{Control, Frame, Observer, Settings, Simulation};
+use flashschnet::output::{Format, Output, OutputOptions, Queue, TrajectoriesBy, in_background};
+use flashschnet::simulation::{Control, Frame, Observer, Settings, Simulation, Wants};
 use flashschnet::structure::{Structure, Topology, TupleList};
 
 /// A chain of alanines on a line.
@@ -42,6 +42,10 @@ fn exchanging() -> Simulation {
 struct Queued<'a>(&'a mut Queue);
 
 impl Observer for Queued<'_> {
+    fn wants(&self) -> Wants {
+        self.0.wants()
+    }
+
     fn frame(&mut self, frame: &Frame, _: &mut Control) -> Result<(), Error> {
         self.0.write(frame)
     }
@@ -51,15 +55,52 @@ impl Observer for Queued<'_> {
     }
 }
 
+/// Writes every frame at once.
+struct Direct<'a>(&'a mut Output);
+
+impl Observer for Direct<'_> {
+    fn wants(&self) -> Wants {
+        self.0.options().wants()
+    }
+
+    fn frame(&mut self, frame: &Frame, _: &mut Control) -> Result<(), Error> {
+        self.0.write(frame)
+    }
+}
+
+/// A frame without the forces or the energies of terms that the files need is an error.
+#[test]
+fn a_frame_must_have_what_the_files_need() {
+    let temporary = tempfile::tempdir().unwrap();
+    for (name, expected) in [("terms", "frame: found none"), ("forces", "arrays: found [0] values")]
+    {
+        let (forces, terms) = (name == "forces", name == "terms");
+        let options = OutputOptions { forces, terms, ..OutputOptions::default() };
+        let mut simulation = exchanging();
+        let folder = temporary.path().join(name);
+        let mut output = Output::create(&folder, &mut simulation, options).unwrap();
+        let mut write = |frame: &Frame, _: &mut Control| output.write(frame);
+        let error = simulation.run_with(1, 1, &mut write).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert_eq!(output.last_frame(), None);
+    }
+}
+
 #[test]
 fn another_thread_writes_the_same_files() {
     let temporary = tempfile::tempdir().unwrap();
-    let options = OutputOptions { npy: true, trajectories: TrajectoriesBy::Both };
+    let options = OutputOptions {
+        trajectories: TrajectoriesBy::Both,
+        format: Format::Both,
+        npy: true,
+        velocities: true,
+        forces: true,
+        terms: true,
+    };
     let [direct, queued] = ["direct", "queued"].map(|name| temporary.path().join(name));
     let mut of_direct = exchanging();
     let mut output = Output::create(&direct, &mut of_direct, options).unwrap();
-    let mut write = |frame: &Frame, _: &mut Control| output.write(frame);
-    of_direct.run_with(60, 1, &mut write).unwrap();
+    of_direct.run_with(60, 1, &mut Direct(&mut output)).unwrap();
     output.finish().unwrap();
 
     let mut of_queued = exchanging();
@@ -78,7 +119,7 @@ fn another_thread_writes_the_same_files() {
             n_files += 1;
         }
     }
-    assert!(n_files > 12);
+    assert!(n_files > 16);
     let states = std::fs::read_to_string(queued.join("states.csv")).unwrap();
     let steps: Vec<&str> = states.lines().map(|row| row.split(',').next().unwrap()).collect();
     assert_eq!((steps.len(), steps[31]), (32, "60"));

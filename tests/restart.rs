@@ -106,6 +106,9 @@ const EXCHANGE: [&str; 10] = [
     "80",
 ];
 
+/// Every file that a run can write.
+const FILES: [&str; 6] = ["--npy", "--format", "both", "--velocities", "--forces", "--terms"];
+
 /// Sends a signal to a run with replica exchange at random moments, resumes it each time, and compares all files with
 /// those of a run without interruption. The number of steps is chosen after the last signal, so
 /// that no run ends before its signal, however fast it is.
@@ -114,8 +117,8 @@ fn interrupted(backend: &str, signal: i32, kills: u32) {
     let temporary = tempfile::tempdir().unwrap();
     let [whole, cut] = ["whole", "cut"].map(|name| temporary.path().join(name));
     let begin = |folder: &Path, steps: &str| {
-        let each = ["--save-interval", "7", "--checkpoint-interval", interval, "--npy"];
-        start_of(6, backend, &[&EXCHANGE[..], &each, &["--steps", steps]].concat(), folder)
+        let each = ["--save-interval", "7", "--checkpoint-interval", interval, "--steps", steps];
+        start_of(6, backend, &[&EXCHANGE[..], &FILES, &each].concat(), folder)
     };
     let mut state = 0x9e37_79b9_7f4a_7c15 ^ u64::from(std::process::id());
     for kill in 0..kills {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use flashschnet::backend::{Backend, BackendKind};
 use flashschnet::engine::{Integrator, State, Terms};
 use flashschnet::model::{Model, Prior, PriorForm, PriorParameters};
-use flashschnet::simulation::{Control, Frame, Observer, Settings, Simulation};
+use flashschnet::simulation::{Control, Frame, Observer, Settings, Simulation, Wants};
 use flashschnet::structure::{Structure, Topology, TupleList};
 use flashschnet::{Error, Result, units};
 
@@ -179,6 +179,79 @@ fn an_observer_stops_the_run_and_an_error_ends_it() {
     let mut fail = |_: &Frame, _: &mut Control| Err(Error::invalid("it", "bad", "good"));
     assert!(matches!(simulation.run_with(100, 3, &mut fail), Err(Error::Invalid { .. })));
     assert_eq!(simulation.step(), 9);
+}
+
+/// Collects what it wants.
+#[derive(Clone, Default)]
+struct Wanting {
+    wants: Wants,
+    frames: Vec<Seen>,
+}
+
+#[derive(Clone)]
+struct Seen {
+    positions: Vec<[f64; 3]>,
+    potential: Vec<f64>,
+    forces: Vec<[f64; 3]>,
+    terms: Vec<Vec<f64>>,
+}
+
+impl Observer for Wanting {
+    fn frame(&mut self, frame: &Frame, _: &mut Control) -> Result<()> {
+        self.frames.push(Seen {
+            positions: frame.positions.to_vec(),
+            potential: frame.potential.to_vec(),
+            forces: frame.forces.to_vec(),
+            terms: frame.terms.to_vec(),
+        });
+        Ok(())
+    }
+
+    fn is_passive(&self) -> bool {
+        true
+    }
+
+    fn wants(&self) -> Wants {
+        self.wants
+    }
+}
+
+/// Forces and energies of terms are those of the frame's positions, and the run has the same bits
+/// with and without them.
+#[test]
+fn observers_get_the_forces_and_terms_that_they_want() {
+    for kind in [BackendKind::Reference, BackendKind::Cpu, BackendKind::Wgpu] {
+        let backend = Backend::open(kind, None).unwrap();
+        let (model, structures) = (small::model(), small::structures());
+        let simulation = || Simulation::new(&model, &structures, &replicas(3), &backend).unwrap();
+        let run = |wants: Wants| {
+            let mut observer = Wanting { wants, ..Wanting::default() };
+            simulation().run_with(60, 5, &mut observer).unwrap();
+            observer.frames
+        };
+        let nothing = run(Wants::default());
+        for (forces, terms) in [(true, false), (false, true), (true, true)] {
+            let frames = run(Wants { forces, terms });
+            assert_eq!((nothing.len(), frames.len()), (12, 12));
+            let mut fresh = simulation();
+            for (frame, without) in frames.iter().zip(&nothing) {
+                assert_eq!(frame.positions, without.positions, "{kind:?}");
+                assert_eq!(frame.potential, without.potential, "{kind:?}");
+                assert!(without.forces.is_empty() && without.terms.is_empty());
+                fresh.set_positions(&frame.positions).unwrap();
+                let evaluation = fresh.evaluate(Terms::Total).unwrap();
+                let expected = if forces { evaluation.forces } else { Vec::new() };
+                assert_eq!(frame.forces, expected, "{kind:?}");
+                let mut expected = Vec::new();
+                if terms {
+                    for term in [Terms::Network, Terms::Prior(0), Terms::Prior(1)] {
+                        expected.push(fresh.evaluate(term).unwrap().energy);
+                    }
+                }
+                assert_eq!(frame.terms, expected, "{kind:?}");
+            }
+        }
+    }
 }
 
 /// A run has the same bits however the caller or the frames cut it.

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
 
-use flashschnet::io::XtcWriter;
 use flashschnet::io::native::{read_structures, write_model, write_structures};
+use flashschnet::io::{FrameFormat, TrajectoryWriter};
 use flashschnet::model::{Model, PriorForm, PriorParameters};
 use flashschnet::structure::{Structure, Topology, TupleList};
 use npyz::WriterBuilder;
@@ -108,7 +108,7 @@ fn frames_have_the_energies_of_structures() {
     }
 
     // XTC rounds positions to 0.01 Å, so the energies differ a little.
-    let mut writer = XtcWriter::create(&path("x.xtc")).unwrap();
+    let mut writer = TrajectoryWriter::create(&path("x.xtc"), FrameFormat::Xtc).unwrap();
     for (f, frame) in frames.iter().enumerate() {
         writer.write(f as u64, 0.0, &doubles(frame)).unwrap();
     }
@@ -175,7 +175,7 @@ fn bad_trajectories_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let frames = frames(3);
-    let mut writer = XtcWriter::create(&path("sound.xtc")).unwrap();
+    let mut writer = TrajectoryWriter::create(&path("sound.xtc"), FrameFormat::Xtc).unwrap();
     let mut starts = Vec::new();
     for frame in &frames {
         starts.push(std::fs::metadata(path("sound.xtc")).unwrap().len() as usize);
@@ -190,7 +190,7 @@ fn bad_trajectories_are_named() {
     let mut more = sound.clone();
     more[7] = 200;
     std::fs::write(path("beads.xtc"), &more).unwrap();
-    let mut other = XtcWriter::create(&path("other.xtc")).unwrap();
+    let mut other = TrajectoryWriter::create(&path("other.xtc"), FrameFormat::Xtc).unwrap();
     other.write(0, 0.0, &doubles(&frames[0])[..5]).unwrap();
     let mut nan = frames.clone();
     nan[2][4][0] = f32::INFINITY;

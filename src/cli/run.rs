@@ -3,6 +3,7 @@
 mod drive;
 mod dry;
 mod exchange;
+mod files;
 mod limits;
 mod log_settings;
 mod plan;
@@ -18,12 +19,13 @@ use clap::{ArgGroup, Args, ValueEnum};
 use flashschnet::checkpoint::{Identity, NEWEST};
 use flashschnet::engine::{Integrator, check_multiple};
 use flashschnet::error::printable;
-use flashschnet::output::{Output, OutputOptions};
+use flashschnet::output::Output;
 use flashschnet::simulation::{Settings, Simulation};
 use flashschnet::{Error, Result};
 
 use self::drive::Drive;
 use self::exchange::{ExchangeOptions, Number};
+use self::files::FileOptions;
 use self::limits::LimitOptions;
 use self::plan::{Limits, Plan};
 use self::resume::{Again, resume};
@@ -127,14 +129,6 @@ pub(super) struct Run {
     /// Output folder; it is created if missing, and refused if it holds an earlier run
     #[arg(short, long, value_name = "DIR", required_unless_present = "resume")]
     output: Option<PathBuf>,
-    /// Also write arrays in mlcg's layout: run_coords_0000.npy (replicas, frames, beads, 3) and
-    /// energies
-    ///
-    /// A file holds 100 frames, or as many as fit into 64 MiB of coordinates. The last file of a
-    /// run can hold fewer. The name of an unfinished file ends with .partial. Only a run that is
-    /// killed leaves one, and its frames do not count.
-    #[arg(long)]
-    npy: bool,
     /// Steps between checkpoints [default: a checkpoint every ten minutes]. There is always one at
     /// the start and one at the end
     #[arg(long, value_parser = whole::<u64, 1>, value_name = "N")]
@@ -148,13 +142,15 @@ pub(super) struct Run {
     dry_run: bool,
     // Headings of the help hold for all options after them.
     #[command(flatten)]
+    files: FileOptions,
+    #[command(flatten)]
     exchange: ExchangeOptions,
     #[command(flatten)]
     blow_ups: LimitOptions,
 }
 
 /// The options that a run takes from its checkpoint.
-const SETTINGS: [&str; 27] = [
+const SETTINGS: [&str; 31] = [
     "equilibration_steps",
     "replicas",
     "all_structures",
@@ -168,7 +164,11 @@ const SETTINGS: [&str; 27] = [
     "seed",
     "first_replica",
     "output",
+    "format",
     "npy",
+    "velocities",
+    "forces",
+    "terms",
     "on_blow_up",
     "max_force",
     "max_kinetic",
@@ -247,8 +247,7 @@ impl Run {
             log::warn!("{given} structures for {replicas} replicas: some structures are not used");
         }
         let interrupt = Interrupt::install().map_err(|error| anyhow!("signals: {error}"))?;
-        let options =
-            OutputOptions { npy: self.npy, trajectories: self.exchange.trajectories_by() };
+        let options = self.files.options(self.exchange.trajectories_by());
         let plan = Plan {
             steps: self.steps.unwrap_or_default(),
             save_interval: self.save_interval,
@@ -259,7 +258,7 @@ impl Run {
             choice: self.backend.choice(),
         };
         if self.dry_run {
-            dry::rehearse(&mut simulation, &plan, self.npy)?;
+            dry::rehearse(&mut simulation, &plan, &options)?;
             return Ok(ExitCode::SUCCESS);
         }
         let stop = || interrupt.signal().is_some();

@@ -3,6 +3,8 @@
 
 use std::io::{Result, Write};
 
+use flashschnet::output::csv_cell;
+
 /// With more energies than this, each term has a row instead of a column.
 const MOST_COLUMNS: usize = 12;
 
@@ -56,13 +58,9 @@ impl Table {
 
     fn csv(&self, out: &mut impl Write, rows: &[Row]) -> Result<()> {
         if !self.started {
-            // The names of terms are free text.
-            let quoted = |name: &str| match name.contains([',', '"', '\n', '\r']) {
-                true => format!("\"{}\"", name.replace('"', "\"\"")),
-                false => name.to_owned(),
-            };
             let mut cells: Vec<String> = self.labels.iter().map(|l| (*l).to_owned()).collect();
-            cells.extend(self.names.iter().map(|name| quoted(name)));
+            // The names of terms are free text.
+            cells.extend(self.names.iter().map(|name| csv_cell(name).into_owned()));
             if self.with_forces {
                 cells.extend(["largest_force".to_owned(), "on_bead".to_owned()]);
             }

@@ -1,7 +1,7 @@
 //! Reading and writing of models, structures and trajectories.
 //!
-//! An XTC trajectory grows by whole frames, also if writing fails; only a process that is killed can
-//! leave a part of a frame at the end. Other files appear under their names only when they are
+//! A trajectory grows by whole frames, also if writing fails; only a process that is killed can leave
+//! a part of a frame at the end. Other files appear under their names only when they are
 //! complete.
 
 pub(crate) mod content;
@@ -21,5 +21,6 @@ pub(crate) use native::{Reader, Writer};
 pub use pdb::topology_pdb;
 pub(crate) use trajectory::{Axes, NpyRows, counts};
 pub use trajectory::{
-    DcdReader, NpyPosition, NpyReader, NpyWriter, Trajectory, XtcReader, XtcWriter,
+    DcdReader, FrameFormat, NpyPosition, NpyQuantity, NpyReader, NpyWriter, Trajectory,
+    TrajectoryWriter, XtcReader,
 };

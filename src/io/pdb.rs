@@ -1,5 +1,6 @@
 //! The topology as a PDB file, which viewers need to show a trajectory.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use crate::model::PriorForm;
@@ -11,6 +12,9 @@ const RESIDUES: [&str; 20] = [
     "GLN", "ARG", "SER", "THR", "VAL", "TRP", "TYR",
 ];
 const GLYCINE: u32 = 6;
+
+/// The most bonds of a CONECT record.
+const CONECT_PARTNERS: usize = 4;
 
 /// A bead as an atom of a residue.
 struct Atom {
@@ -54,9 +58,21 @@ fn atoms(types: &[u32]) -> (Vec<Atom>, Vec<&'static str>) {
     (atoms, residues)
 }
 
+/// The partners of each bead in harmonic bonds, in ascending order.
+fn partners(molecule: &Molecule) -> Vec<BTreeSet<u32>> {
+    let mut partners = vec![BTreeSet::new(); molecule.types.len()];
+    let bonds = molecule.terms.iter().filter(|term| term.form == PriorForm::HarmonicBond);
+    for [i, j, ..] in bonds.flat_map(|term| &term.tuples) {
+        partners[*i as usize].insert(*j);
+        partners[*j as usize].insert(*i);
+    }
+    partners
+}
+
 /// The text of a PDB file of a molecule with coordinates in Å: one chain, with the harmonic bonds
-/// as CONECT records. If a coordinate does not fit its columns, the molecule is centered at the
-/// origin.
+/// as CONECT records of both of their beads. A file of 100,000 beads or more has no bonds, because
+/// its serial numbers are not unique. If a coordinate does not fit its columns, the molecule is
+/// centered at the origin.
 pub fn topology_pdb(molecule: &Molecule, positions: &[[f64; 3]]) -> String {
     let (atoms, residues) = atoms(&molecule.types);
     let mut text = String::from("REMARK   1 COARSE-GRAINED BEADS, NAMED AFTER THEIR TYPES\n");
@@ -84,9 +100,12 @@ pub fn topology_pdb(molecule: &Molecule, positions: &[[f64; 3]]) -> String {
     }
     text += "TER\n";
     if atoms.len() < 100_000 {
-        let bonds = molecule.terms.iter().filter(|term| term.form == PriorForm::HarmonicBond);
-        for [i, j, ..] in bonds.flat_map(|term| &term.tuples) {
-            let _ = writeln!(text, "CONECT{:>5}{:>5}", i + 1, j + 1);
+        for (bead, partners) in partners(molecule).into_iter().enumerate() {
+            let partners: Vec<u32> = partners.into_iter().collect();
+            for record in partners.chunks(CONECT_PARTNERS) {
+                let of_record: String = record.iter().map(|i| format!("{:>5}", i + 1)).collect();
+                let _ = writeln!(text, "CONECT{:>5}{of_record}", bead + 1);
+            }
         }
     }
     text + "END\n"
@@ -136,8 +155,37 @@ mod tests {
         let expected =
             "ATOM      1  CA  ALA A   1       0.000  -1.500 250.250  1.00  0.00           C  ";
         assert_eq!(lines[1], expected);
-        assert_eq!(lines[4], "CONECT    1    2");
+        assert_eq!(lines[4..], ["CONECT    1    2", "CONECT    2    1", "END"]);
         let far = topology_pdb(&molecule, &[[1e6, 0.0, 0.0], [1e6 + 3.8, 0.0, 0.0]]);
         assert_eq!(&far.lines().nth(2).unwrap()[30..54], "  -1.900   0.000   0.000");
+    }
+
+    /// A bond appears at both of its beads, and once, also if two terms have it.
+    #[test]
+    fn a_record_has_four_bonds_at_most() {
+        let bonds = |tuples: Vec<[u32; 4]>| Term {
+            name: "bonds".into(),
+            form: PriorForm::HarmonicBond,
+            values: vec![0.0; 3 * tuples.len()],
+            tuples,
+        };
+        let star = (1..6).map(|i| [i, 0, 0, 0]).collect();
+        let mut molecule = Molecule {
+            types: vec![1; 6],
+            masses: vec![1.0; 6],
+            terms: vec![bonds(star), bonds(vec![[0, 1, 0, 0]])],
+        };
+        let conect = |molecule: &Molecule| -> Vec<String> {
+            let text = topology_pdb(molecule, &vec![[0.0; 3]; molecule.types.len()]);
+            text.lines().filter(|line| line.starts_with("CONECT")).map(str::to_owned).collect()
+        };
+        let found = conect(&molecule);
+        assert_eq!(found[..2], ["CONECT    1    2    3    4    5", "CONECT    1    6"]);
+        assert_eq!(found[2..4], ["CONECT    2    1", "CONECT    3    1"]);
+        assert_eq!(found.len(), 7);
+        for (n_beads, n_records) in [(99_999, 7), (100_000, 0)] {
+            (molecule.types, molecule.masses) = (vec![1; n_beads], vec![1.0; n_beads]);
+            assert_eq!(conect(&molecule).len(), n_records);
+        }
     }
 }

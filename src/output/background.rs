@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 use super::folder::Output;
+use super::options::OutputOptions;
 use crate::engine::Frozen;
 use crate::error::{Error, Result};
-use crate::simulation::Frame;
+use crate::simulation::{Frame, Wants};
 
 /// The most jobs that wait for the thread. A job has at most one frame, so the memory of frames has
 /// a bound.
@@ -27,9 +28,10 @@ pub fn in_background<T>(
 ) -> Result<T> {
     let (sender, jobs) = sync_channel(WAITING);
     let (freed, free) = channel();
+    let options = output.options();
     std::thread::scope(|scope| {
         let thread = scope.spawn(move || work(output, jobs, freed));
-        let mut queue = Queue { sender, free, job: Job::default() };
+        let mut queue = Queue { sender, free, job: Job::default(), options };
         let result = run(&mut queue);
         // An error of the thread explains why a job could not be sent.
         let sent = queue.send(None);
@@ -63,6 +65,7 @@ pub struct Queue {
     free: Receiver<OwnedFrame>,
     /// The next job.
     job: Job,
+    options: OutputOptions,
 }
 
 /// Lines of the log, labels after exchanges, and then a frame.
@@ -74,13 +77,18 @@ struct Job {
 }
 
 impl Queue {
+    /// The parts of a frame that the files need.
+    pub fn wants(&self) -> Wants {
+        self.options.wants()
+    }
+
     /// Queues a frame. Waits if the queue is full.
     ///
     /// # Errors
     /// An error if the thread has ended with an error, which [`in_background`] returns.
     pub fn write(&mut self, frame: &Frame) -> Result<()> {
         let mut owned = self.free.try_recv().unwrap_or_default();
-        owned.fill(frame);
+        owned.fill(frame, self.options);
         self.send(Some(owned))
     }
 
@@ -118,12 +126,15 @@ struct OwnedFrame {
     potential: Vec<f64>,
     kinetic: Vec<f64>,
     temperature: Vec<f64>,
+    velocities: Vec<[f64; 3]>,
+    forces: Vec<[f64; 3]>,
+    terms: Vec<Vec<f64>>,
     label: Vec<u32>,
     frozen: BTreeMap<usize, Frozen>,
 }
 
 impl OwnedFrame {
-    fn fill(&mut self, frame: &Frame) {
+    fn fill(&mut self, frame: &Frame, options: OutputOptions) {
         fn copy<T: Copy>(to: &mut Vec<T>, from: &[T]) {
             to.clear();
             to.extend_from_slice(from);
@@ -133,6 +144,10 @@ impl OwnedFrame {
         copy(&mut self.potential, frame.potential);
         copy(&mut self.kinetic, frame.kinetic);
         copy(&mut self.temperature, frame.temperature);
+        copy(&mut self.velocities, if options.velocities { frame.velocities } else { &[] });
+        copy(&mut self.forces, if options.forces { frame.forces } else { &[] });
+        let terms = if options.terms { frame.terms } else { &[] };
+        terms.clone_into(&mut self.terms);
         copy(&mut self.label, frame.label);
         self.frozen.clone_from(frame.frozen);
     }
@@ -142,10 +157,12 @@ impl OwnedFrame {
             step: self.step,
             time: self.time,
             positions: &self.positions,
-            velocities: &[],
+            velocities: &self.velocities,
             potential: &self.potential,
             kinetic: &self.kinetic,
             temperature: &self.temperature,
+            forces: &self.forces,
+            terms: &self.terms,
             label: &self.label,
             frozen: &self.frozen,
         }

@@ -4,36 +4,30 @@ mod follow;
 mod listing;
 mod settings;
 
-use std::borrow::Cow;
-use std::fmt::{Display, Write as _};
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
+use super::arrays::Arrays;
+use super::energies;
 use super::exchange_files::ExchangeFiles;
 use super::folder_lock::FolderLock;
-use super::lengths::{self, Lengths};
+use super::lengths::Lengths;
 use super::names;
 use super::new_paths::{Creation, NewPaths};
+use super::options::OutputOptions;
 use super::run_log::RunLog;
-use super::trajectories::{Trajectories, TrajectoriesBy};
-use crate::engine::{Dynamics, Exchange, Exchanged, NO_LABEL, State};
+use super::trajectories::Trajectories;
+use crate::engine::{Dynamics, Exchange, Exchanged, State};
 use crate::error::{Error, Result, printable};
-use crate::io::{GrowingFile, NpyWriter, sync_folder, topology_pdb, write_new};
+use crate::io::{GrowingFile, sync_folder, topology_pdb, write_new};
 use crate::simulation::{Frame, Simulation};
 use crate::system::System;
-
-/// The files to write in addition to trajectories, energies and the log.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct OutputOptions {
-    /// Write arrays in mlcg's layout too.
-    pub npy: bool,
-    /// The trajectories to write.
-    pub trajectories: TrajectoriesBy,
-}
 
 /// The files of a run:
 ///
 /// * `replica_0000.xtc` and so on, with the global number of the replica, or
-///   `ladder_0000_state_0000.xtc` and so on, or both ([`OutputOptions::trajectories`]);
+///   `ladder_0000_state_0000.xtc` and so on, or both ([`OutputOptions::trajectories`]); as XTC, DCD
+///   (`replica_0000.dcd`), or both ([`OutputOptions::format`]);
 /// * `topology.pdb`, or `topology_0000.pdb` and so on, one for each molecule, with the positions of
 ///   the first replica of the molecule;
 /// * `energies.csv` and `run.log`;
@@ -44,8 +38,13 @@ pub struct OutputOptions {
 ///   in each frame: `ladder_0000_u_kn.npy` (states, samples), the reduced energies
 ///   u_k(x_n) = β_k U(x_n), `ladder_0000_N_k.npy` (states), the number of samples from each state,
 ///   and `ladder_0000_samples.npy` (samples, 3), the replica, the state and the step of each sample;
-/// * `run_coords_0000.npy` and so on, each of 100 frames or fewer, if [`OutputOptions::npy`] is
-///   set ([`NpyWriter`]);
+/// * blocks of 100 frames or fewer as arrays under the names and with the shapes of mlcg
+///   ([`NpyWriter`](crate::io::NpyWriter)): `run_coords_0000.npy` and so on,
+///   `run_potential_0000.npy` and `run_kineticenergy_0000.npy` with [`OutputOptions::npy`],
+///   `run_velocities_0000.npy` with [`OutputOptions::velocities`], and `run_forces_0000.npy` with
+///   [`OutputOptions::forces`]. With [`OutputOptions::terms`], `run_energy_components_0000.npy` of
+///   shape (replicas, frames, terms) has the terms in the order of their columns in `energies.csv`.
+///   mlcg writes an `.npz` with an array for each term instead, which cannot grow in place;
 /// * `settings.toml`, if [`Output::write_settings`] is called;
 /// * `run.lock`, which is empty and locked while a run writes ([`FolderLock`]).
 ///
@@ -60,12 +59,14 @@ pub struct OutputOptions {
 #[derive(Debug)]
 pub struct Output {
     folder: PathBuf,
+    options: OutputOptions,
     log: RunLog,
     energies: GrowingFile,
-    trajectories_by: TrajectoriesBy,
     trajectories: Trajectories,
     exchange: Option<ExchangeFiles>,
-    npy: Option<NpyWriter>,
+    npy: Option<Arrays>,
+    /// The terms whose energies are written.
+    n_terms: usize,
     replica_ids: Vec<u32>,
     first_bead: Vec<usize>,
     topologies: Vec<PathBuf>,
@@ -116,11 +117,7 @@ impl Output {
         Self::check_free(folder)?;
         let state = simulation.state()?;
         let (system, dynamics) = (simulation.system(), simulation.dynamics());
-        let n_replicas = system.n_replicas();
-        if options.npy && (1..n_replicas).any(|r| system.beads(r).len() != system.beads(0).len()) {
-            let advice = "leave out --npy, or run the molecules one by one";
-            return Err(Error::unsupported("an array of molecules of different sizes", advice));
-        }
+        Arrays::check_options((system, dynamics), &options)?;
         let known = (system, dynamics, &state);
         let mut creation = Creation { new: NewPaths::default(), stop };
         match Self::create_files(folder, known, options, &mut creation) {
@@ -153,33 +150,26 @@ impl Output {
             creation.file(topologies[m].clone(), |path| write_new(path, text.as_bytes()))?;
         }
         let mut energies = creation.file(folder.join(names::ENERGIES), GrowingFile::create)?;
-        let state_column = if dynamics.exchange.is_some() { "state," } else { "" };
-        let columns = "potential_kcal_per_mol,kinetic_kcal_per_mol,temperature_K";
-        let header = format!("step,time_ps,replica,{state_column}{columns}\n");
-        energies.append(header.as_bytes())?;
+        energies.append(energies::header(system, dynamics, &options).as_bytes())?;
         energies.commit();
-        let trajectories = Trajectories::create(folder, dynamics, options.trajectories, creation)?;
+        let run = (system, dynamics);
+        let trajectories = Trajectories::create(folder, run, &options, creation)?;
         let exchange = match &dynamics.exchange {
             Some(exchange) => {
                 Some(ExchangeFiles::create(folder, dynamics, exchange, state, creation)?)
             }
             None => None,
         };
-        let npy = match options.npy {
-            true => {
-                let (n_replicas, n_beads) = (system.n_replicas(), system.beads(0).len());
-                Some(NpyWriter::new(&folder.join(names::ARRAYS), n_replicas, n_beads)?)
-            }
-            false => None,
-        };
+        let npy = Arrays::create(folder, run, &options)?;
         Ok(Output {
             folder: folder.to_owned(),
+            options,
             log,
             energies,
-            trajectories_by: options.trajectories,
             trajectories,
             exchange,
             npy,
+            n_terms: if options.terms { system.term_names().len() } else { 0 },
             replica_ids: dynamics.replica_ids.clone(),
             first_bead: system.first_bead.clone(),
             topologies,
@@ -191,13 +181,18 @@ impl Output {
         })
     }
 
+    /// The choice of the files.
+    pub fn options(&self) -> OutputOptions {
+        self.options
+    }
+
     /// How far the files have come.
     pub fn lengths(&self) -> Lengths {
         Lengths {
             energies: self.energies.committed(),
-            trajectories_by: self.trajectories_by,
+            options: self.options,
             trajectories: self.trajectories.lengths(),
-            npy: self.npy.as_ref().map(NpyWriter::position),
+            npy: self.npy.as_ref().map(Arrays::position),
             exchange: self.exchange.as_ref().map(ExchangeFiles::lengths),
             last_frame: self.last_frame,
         }
@@ -216,8 +211,8 @@ impl Output {
         to.check(folder, simulation)?;
         let dynamics = simulation.dynamics();
         let energies = GrowingFile::resume(&folder.join(names::ENERGIES), to.energies)?;
-        let by = to.trajectories_by;
-        let trajectories = Trajectories::resume(folder, dynamics, by, &to.trajectories)?;
+        let options = to.options;
+        let trajectories = Trajectories::resume(folder, simulation, &options, &to.trajectories)?;
         let exchange = match (&dynamics.exchange, &to.exchange) {
             (Some(exchange), Some(lengths)) => {
                 Some(ExchangeFiles::resume(folder, dynamics, exchange, lengths)?)
@@ -225,21 +220,19 @@ impl Output {
             _ => None,
         };
         let npy = match to.npy {
-            Some(position) => {
-                let (prefix, shape, has_kinetic) = lengths::arrays(folder, simulation);
-                Some(NpyWriter::resume(&prefix, shape, has_kinetic, position)?)
-            }
+            Some(position) => Some(Arrays::resume(folder, simulation, &options, position)?),
             None => None,
         };
         let system = simulation.system();
         Ok(Output {
             folder: folder.to_owned(),
+            options,
             log: RunLog::resume(&folder.join(names::LOG))?,
             energies,
-            trajectories_by: by,
             trajectories,
             exchange,
             npy,
+            n_terms: if options.terms { system.term_names().len() } else { 0 },
             replica_ids: dynamics.replica_ids.clone(),
             first_bead: system.first_bead.clone(),
             topologies: names::topologies(folder, system),
@@ -271,6 +264,10 @@ impl Output {
     /// length of a file; [`Error::Io`].
     pub fn write(&mut self, frame: &Frame) -> Result<()> {
         self.follow()?;
+        if frame.terms.len() < self.n_terms {
+            let expected = "energies of terms, as OutputOptions::wants";
+            return Err(Error::invalid("frame", "none", expected));
+        }
         let exchange = self.exchange.as_ref().map(ExchangeFiles::exchange);
         self.trajectories.encode(frame, &self.first_bead, exchange)?;
         let appended = self.append(frame);
@@ -309,33 +306,10 @@ impl Output {
     /// Appends the encoded frame and its energies. The arrays come last: they need no undo.
     fn append(&mut self, frame: &Frame) -> Result<()> {
         self.trajectories.append()?;
-        let mut rows = String::new();
-        for (r, replica) in self.replica_ids.iter().enumerate() {
-            if frame.frozen.contains_key(&r) {
-                continue;
-            }
-            let _ = write!(rows, "{},{:.6},{replica},", frame.step, frame.time);
-            let _ = match frame.label.get(r) {
-                Some(&NO_LABEL) => write!(rows, ","),
-                Some(label) => write!(rows, "{label},"),
-                None => Ok(()),
-            };
-            let _ = match frame.kinetic[r] {
-                kinetic if kinetic.is_nan() => writeln!(rows, "{:.6},,", frame.potential[r]),
-                kinetic => {
-                    let (potential, temperature) = (frame.potential[r], frame.temperature[r]);
-                    writeln!(rows, "{potential:.6},{kinetic:.6},{temperature:.3}")
-                }
-            };
-        }
+        let rows = energies::rows(frame, &self.replica_ids, &self.options);
         self.energies.append(rows.as_bytes())?;
         self.exchange.iter_mut().try_for_each(|files| files.append(frame))?;
-        let Some(npy) = &mut self.npy else { return Ok(()) };
-        let mut positions = Cow::Borrowed(frame.positions);
-        for r in frame.frozen.keys() {
-            positions.to_mut()[self.first_bead[*r]..self.first_bead[r + 1]].fill([f64::NAN; 3]);
-        }
-        npy.write(&positions, frame.potential, frame.kinetic)
+        self.npy.iter_mut().try_for_each(|npy| npy.write(frame, &self.first_bead))
     }
 
     /// Checks that every file has all frames, and waits until the storage holds them. A checkpoint
@@ -346,7 +320,7 @@ impl Output {
     pub fn sync(&mut self) -> Result<()> {
         let trajectories = self.trajectories.sync();
         let exchange = self.exchange.as_mut().map_or(Ok(()), ExchangeFiles::sync);
-        let arrays = self.npy.as_ref().map_or(Ok(()), NpyWriter::sync);
+        let arrays = self.npy.as_ref().map_or(Ok(()), Arrays::sync);
         let files = trajectories.and(self.energies.sync()).and(exchange).and(arrays);
         files.and(sync_folder(&self.folder))
     }
@@ -359,7 +333,7 @@ impl Output {
     pub fn finish(&mut self) -> Result<()> {
         // The files are completed even if they were moved.
         let _ = self.follow();
-        let arrays = self.npy.as_mut().map_or(Ok(()), NpyWriter::finish);
+        let arrays = self.npy.as_mut().map_or(Ok(()), |npy| npy.writer().finish());
         arrays.and(self.sync())
     }
 

@@ -1,14 +1,16 @@
 //! How far the files of a run have come.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::arrays::Arrays;
 use super::exchange_files::{ExchangeFiles, ExchangeLengths};
 use super::names;
-use super::trajectories::{Trajectories, TrajectoriesBy};
+use super::options::OutputOptions;
+use super::trajectories::Trajectories;
 use crate::error::{Error, Result};
-use crate::io::{GrowingFile, NpyPosition, NpyWriter};
+use crate::io::{GrowingFile, NpyPosition};
 use crate::simulation::Simulation;
 
 /// The lengths of the files of a run. A checkpoint holds them, and a run that continues from it
@@ -16,11 +18,12 @@ use crate::simulation::Simulation;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lengths {
+    /// The files that there are.
+    pub options: OutputOptions,
     /// Bytes of `energies.csv`.
     pub energies: u64,
-    /// The trajectories that there are.
-    pub trajectories_by: TrajectoriesBy,
-    /// Bytes of each trajectory: of the replicas, then of the states of the ladders.
+    /// Bytes of each trajectory: of the replicas, then of the states of the ladders; of each of them
+    /// XTC, then DCD.
     pub trajectories: Vec<u64>,
     /// The place in the arrays, if there are any.
     pub npy: Option<NpyPosition>,
@@ -38,7 +41,7 @@ impl Lengths {
     pub fn check(&self, folder: &Path, simulation: &Simulation) -> Result<()> {
         let dynamics = simulation.dynamics();
         GrowingFile::check(&folder.join(names::ENERGIES), self.energies)?;
-        Trajectories::check(folder, dynamics, self.trajectories_by, &self.trajectories)?;
+        Trajectories::check(folder, simulation, &self.options, &self.trajectories)?;
         match (&dynamics.exchange, &self.exchange) {
             (Some(exchange), Some(lengths)) => ExchangeFiles::check(folder, exchange, lengths)?,
             (None, None) => {}
@@ -48,19 +51,8 @@ impl Lengths {
             }
         }
         match self.npy {
-            Some(position) => {
-                let (prefix, shape, has_kinetic) = arrays(folder, simulation);
-                NpyWriter::check(&prefix, shape, has_kinetic, position)
-            }
+            Some(position) => Arrays::check(folder, simulation, &self.options, position),
             None => Ok(()),
         }
     }
-}
-
-/// The prefix of the arrays, their numbers of replicas and beads, and whether there are kinetic
-/// energies.
-pub(super) fn arrays(folder: &Path, simulation: &Simulation) -> (PathBuf, (usize, usize), bool) {
-    let system = simulation.system();
-    let shape = (system.n_replicas(), system.beads(0).len());
-    (folder.join(names::ARRAYS), shape, simulation.dynamics().integrator.has_velocities())
 }

@@ -30,25 +30,27 @@ const OF_A_RUN: [&str; 10] = [
 ];
 
 /// The start and another part of the names of files of which a run can have many.
-const MANY: [(&str, &str); 5] = [
+const MANY: [(&str, &str); 7] = [
     ("replica_", ".xtc"),
+    ("replica_", ".dcd"),
     ("topology_", ".pdb"),
     ("run_", ".npy"),
     ("ladder_", ".npy"),
     ("ladder_", ".xtc"),
+    ("ladder_", ".dcd"),
 ];
 
 /// The start of the names of arrays.
 pub(super) const ARRAYS: &str = "run";
 
-/// The trajectory of a replica.
+/// The trajectory of a replica, without the extension of its format.
 pub(super) fn trajectory(id: u32) -> String {
-    format!("replica_{id:04}.xtc")
+    format!("replica_{id:04}")
 }
 
-/// The trajectory of a state of a ladder.
+/// The trajectory of a state of a ladder, without the extension of its format.
 pub(super) fn of_state(ladder: usize, state: usize) -> String {
-    of_ladder(ladder, &format!("state_{state:04}.xtc"))
+    of_ladder(ladder, &format!("state_{state:04}"))
 }
 
 pub(super) const U_KN: &str = "u_kn.npy";

@@ -1,30 +1,19 @@
-//! The trajectories of a run: one for each replica, one for each state of a ladder, or both.
+//! The trajectories of a run: one for each replica, one for each state of a ladder, or both; each in
+//! one format or two.
 
+use std::mem::discriminant;
 use std::path::Path;
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use super::names;
 use super::new_paths::Creation;
+use super::options::{Format, OutputOptions, TrajectoriesBy};
 use crate::engine::{Dynamics, Exchange};
 use crate::error::{Error, Result};
-use crate::io::{GrowingFile, XtcWriter};
-use crate::simulation::Frame;
-
-/// The trajectories to write.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TrajectoriesBy {
-    /// One of each replica, which moves between the states of its ladder.
-    #[default]
-    Walker,
-    /// One of each state of a ladder, whose frames come from the replicas in that state. With
-    /// replica exchange only.
-    State,
-    /// Both.
-    Both,
-}
+use crate::io::{FrameFormat, GrowingFile, TrajectoryWriter};
+use crate::simulation::{Frame, Simulation};
+use crate::system::System;
 
 /// The replica of the frames of a trajectory.
 #[derive(Debug, Clone, Copy)]
@@ -33,79 +22,119 @@ enum Source {
     State { ladder: usize, state: usize },
 }
 
-#[derive(Debug)]
-pub(super) struct Trajectories {
-    writers: Vec<XtcWriter>,
-    sources: Vec<Source>,
+/// A file of a run.
+struct Planned {
+    name: String,
+    source: Source,
+    format: FrameFormat,
 }
 
+#[derive(Debug)]
+struct Trajectory {
+    writer: TrajectoryWriter,
+    source: Source,
+}
+
+#[derive(Debug)]
+pub(super) struct Trajectories(Vec<Trajectory>);
+
 impl Trajectories {
-    /// The names of the files, and their sources.
+    /// The files of a run.
     ///
     /// # Errors
     /// [`Error::Invalid`] for trajectories by states without exchange.
-    fn plan(dynamics: &Dynamics, by: TrajectoriesBy) -> Result<(Vec<String>, Vec<Source>)> {
-        let ids = dynamics.replica_ids.iter().enumerate();
-        let walkers = ids.map(|(r, id)| (names::trajectory(*id), Source::Walker(r)));
-        let ladders = dynamics.exchange.iter().flat_map(|exchange| exchange.ladders.iter());
-        let states = ladders.enumerate().flat_map(|(ladder, of)| {
-            let name =
-                move |state| (names::of_state(ladder, state), Source::State { ladder, state });
-            (0..of.n_states()).map(name)
-        });
-        match (by, &dynamics.exchange) {
-            (TrajectoriesBy::Walker, _) => Ok(walkers.unzip()),
-            (_, None) => Err(Error::invalid("trajectories", "by state", "replica exchange")),
-            (TrajectoriesBy::State, _) => Ok(states.unzip()),
-            (TrajectoriesBy::Both, _) => Ok(walkers.chain(states).unzip()),
+    fn plan(
+        (system, dynamics): (&System, &Dynamics),
+        options: &OutputOptions,
+    ) -> Result<Vec<Planned>> {
+        let ladders = dynamics.exchange.as_ref().map(|exchange| &exchange.ladders[..]);
+        let by = options.trajectories;
+        if by != TrajectoriesBy::Walker && ladders.is_none() {
+            return Err(Error::invalid("trajectories", "by state", "replica exchange"));
         }
+        let formats: &[Format] = match options.format {
+            Format::Both => &[Format::Xtc, Format::Dcd],
+            ref one => std::slice::from_ref(one),
+        };
+        let mut files = Vec::new();
+        let mut add = |format, name: String, source, replica| {
+            let (extension, format) = match format {
+                Format::Dcd => {
+                    let n_beads = system.beads(replica).len();
+                    ("dcd", FrameFormat::Dcd { n_beads, dt: dynamics.dt })
+                }
+                _ => ("xtc", FrameFormat::Xtc),
+            };
+            files.push(Planned { name: format!("{name}.{extension}"), source, format });
+        };
+        if by != TrajectoriesBy::State {
+            for format in formats {
+                for (r, id) in dynamics.replica_ids.iter().enumerate() {
+                    add(*format, names::trajectory(*id), Source::Walker(r), r);
+                }
+            }
+        }
+        if by != TrajectoriesBy::Walker {
+            for format in formats {
+                for (ladder, of) in ladders.unwrap_or_default().iter().enumerate() {
+                    for state in 0..of.n_states() {
+                        // All walkers of a ladder have the same number of beads.
+                        let (name, walker) = (names::of_state(ladder, state), of.walkers[state]);
+                        add(*format, name, Source::State { ladder, state }, walker);
+                    }
+                }
+            }
+        }
+        Ok(files)
     }
 
     pub(super) fn create(
         folder: &Path,
-        dynamics: &Dynamics,
-        by: TrajectoriesBy,
+        run: (&System, &Dynamics),
+        options: &OutputOptions,
         creation: &mut Creation,
     ) -> Result<Self> {
-        let (names, sources) = Self::plan(dynamics, by)?;
-        let mut writers = Vec::with_capacity(names.len());
-        for name in names {
-            writers.push(creation.file(folder.join(name), XtcWriter::create)?);
-        }
-        Ok(Trajectories { writers, sources })
+        let files =
+            Self::plan(run, options)?.into_iter().map(|Planned { name, source, format }| {
+                let create = |path: &Path| TrajectoryWriter::create(path, format);
+                Ok(Trajectory { writer: creation.file(folder.join(name), create)?, source })
+            });
+        files.collect::<Result<_>>().map(Trajectories)
     }
 
     /// Checks that the files of an earlier run have at least the given lengths.
     pub(super) fn check(
         folder: &Path,
-        dynamics: &Dynamics,
-        by: TrajectoriesBy,
+        simulation: &Simulation,
+        options: &OutputOptions,
         lengths: &[u64],
     ) -> Result<()> {
-        let (names, _) = Self::plan(dynamics, by)?;
-        if names.len() != lengths.len() {
-            let expected = format!("{}, one per file", names.len());
+        let files = Self::plan((simulation.system(), simulation.dynamics()), options)?;
+        if files.len() != lengths.len() {
+            let expected = format!("{}, one per file", files.len());
             return Err(Error::invalid("trajectories", lengths.len(), expected));
         }
-        let mut files = names.iter().zip(lengths);
-        files.try_for_each(|(name, length)| GrowingFile::check(&folder.join(name), *length))
+        let mut files = files.iter().zip(lengths);
+        files.try_for_each(|(file, length)| GrowingFile::check(&folder.join(&file.name), *length))
     }
 
     /// Cuts the files of an earlier run to the given lengths.
     pub(super) fn resume(
         folder: &Path,
-        dynamics: &Dynamics,
-        by: TrajectoriesBy,
+        simulation: &Simulation,
+        options: &OutputOptions,
         lengths: &[u64],
     ) -> Result<Self> {
-        let (names, sources) = Self::plan(dynamics, by)?;
-        let files = names.iter().zip(lengths);
-        let writers = files.map(|(name, length)| XtcWriter::resume(&folder.join(name), *length));
-        Ok(Trajectories { writers: writers.collect::<Result<_>>()?, sources })
+        let files = Self::plan((simulation.system(), simulation.dynamics()), options)?;
+        let resume = |(Planned { name, source, format }, length): (Planned, &u64)| {
+            let writer = TrajectoryWriter::resume(&folder.join(name), format, *length)?;
+            Ok(Trajectory { writer, source })
+        };
+        files.into_iter().zip(lengths).map(resume).collect::<Result<_>>().map(Trajectories)
     }
 
     pub(super) fn lengths(&self) -> Vec<u64> {
-        self.writers.iter().map(XtcWriter::committed).collect()
+        self.0.iter().map(|file| file.writer.committed()).collect()
     }
 
     /// Encodes a frame for every file but those of frozen replicas.
@@ -116,7 +145,7 @@ impl Trajectories {
         exchange: Option<&Exchange>,
     ) -> Result<()> {
         let holders = exchange.map(|exchange| exchange.holders(frame.label)).unwrap_or_default();
-        self.writers.par_iter_mut().zip(&self.sources).try_for_each(|(writer, source)| {
+        self.0.par_iter_mut().try_for_each(|Trajectory { writer, source }| {
             let replica = match *source {
                 Source::Walker(replica) => replica,
                 Source::State { ladder, state } => holders[ladder][state],
@@ -132,27 +161,28 @@ impl Trajectories {
 
     /// Appends the encoded frame to every file, provisionally.
     pub(super) fn append(&mut self) -> Result<()> {
-        self.writers.iter_mut().try_for_each(XtcWriter::append)
+        self.0.iter_mut().try_for_each(|file| file.writer.append())
     }
 
     pub(super) fn files(&mut self) -> impl Iterator<Item = &mut GrowingFile> {
-        self.writers.iter_mut().map(XtcWriter::file)
+        self.0.iter_mut().map(|file| file.writer.file())
     }
 
-    pub(super) fn sync(&self) -> Result<()> {
+    pub(super) fn sync(&mut self) -> Result<()> {
         // The file system joins requests that come at the same time.
-        self.writers.par_iter().map(XtcWriter::sync).reduce(|| Ok(()), Result::and)
+        let synced = self.0.par_iter_mut().map(|file| file.writer.sync());
+        synced.reduce(|| Ok(()), Result::and)
     }
 
-    /// The first and the last file of each kind, and the number of files.
+    /// The first and the last file of each kind and format, and the number of files.
     pub(super) fn ranges(&self) -> Vec<(&Path, &Path, usize)> {
-        let n_walkers = self.sources.iter().filter(|s| matches!(s, Source::Walker(_))).count();
-        let (walkers, states) = self.writers.split_at(n_walkers);
-        [walkers, states]
-            .into_iter()
-            .filter_map(|writers| {
-                Some((writers.first()?.path(), writers.last()?.path(), writers.len()))
-            })
+        let group = |file: &Trajectory| {
+            (discriminant(&file.source), file.writer.path().extension().map(ToOwned::to_owned))
+        };
+        let groups = self.0.chunk_by(|a, b| group(a) == group(b));
+        groups
+            .filter_map(|files| Some((files.first()?, files.last()?, files.len())))
+            .map(|(first, last, n)| (first.writer.path(), last.writer.path(), n))
             .collect()
     }
 }

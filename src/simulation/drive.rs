@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use super::energies::Energies;
-use super::observer::{Control, Frame, Observer, Schedule};
+use super::observer::{Control, Frame, Observer, Schedule, Wants};
 use super::pace::Pace;
 use super::{FRAME, Simulation};
-use crate::engine::{State, Wanted};
+use crate::engine::{Evaluation, State, Terms, Wanted};
 use crate::error::Result;
 
 impl Simulation {
@@ -48,11 +48,14 @@ impl Simulation {
                 self.advance_ahead(end, &pace, observers)?;
             }
             let at = self.ahead;
-            let due = observers.iter().any(|(schedule, _)| schedule.is_due(at));
-            let wanted = if due { FRAME } else { Wanted::default() };
+            let mut due = observers.iter().filter(|(schedule, _)| schedule.is_due(at)).peekable();
+            let mut wanted = if due.peek().is_some() { FRAME } else { Wanted::default() };
+            let wants = due.fold(Wants::default(), |all, (_, of)| all.or(of.wants()));
+            wanted.forces = wants.forces;
             self.engine.request(Wanted { trace: true, ..wanted })?;
-            if overlaps && !stop && at < end && pace.is_short() {
-                // The device goes on while the observers work.
+            if overlaps && !wants.terms && !stop && at < end && pace.is_short() {
+                // The device goes on while the observers work. Energies of terms are computed later,
+                // from the state of the frame.
                 self.exchanges.exchange(&mut *self.engine, at)?;
                 self.advance_ahead(end, &pace, observers)?;
             }
@@ -69,7 +72,7 @@ impl Simulation {
                 stop |= self.obey(control)?;
             }
             let shown = match reading.state {
-                Some(state) => self.show(state, reading.evaluation.energy, observers),
+                Some(state) => self.show(state, reading.evaluation, wants, observers),
                 None => Ok(false),
             };
             if self.ahead == at {
@@ -113,12 +116,16 @@ impl Simulation {
     fn show(
         &mut self,
         state: State,
-        potential: Vec<f64>,
+        Evaluation { energy, forces, .. }: Evaluation,
+        wants: Wants,
         observers: &mut [(Schedule, &mut dyn Observer)],
     ) -> Result<bool> {
-        let energies = Energies::new(&self.system, self.dynamics.integrator, &state, potential);
+        let energies = Energies::new(&self.system, self.dynamics.integrator, &state, energy);
         self.watching.check_energies(&self.dynamics, &state, &energies.potential)?;
-        let frame = Frame::new(&state, self.dynamics.dt, &energies);
+        let terms = if wants.terms { Terms::of(&self.system) } else { Vec::new() };
+        let terms = terms.into_iter().map(|(_, term)| self.engine.energies(term));
+        let terms = terms.collect::<Result<Vec<_>>>()?;
+        let frame = Frame::new(&state, self.dynamics.dt, &energies, &forces, &terms);
         let mut stop = false;
         for (schedule, observer) in observers.iter_mut() {
             if schedule.is_due(state.step) {

@@ -23,6 +23,13 @@ pub struct Frame<'a> {
     pub kinetic: &'a [f64],
     /// K, `[n_replicas]`; NaN for the overdamped integrators.
     pub temperature: &'a [f64],
+    /// kcal/mol/Å, `[n_beads]`, without external forces; empty if no observer wants them. Those of a
+    /// frozen replica are meaningless.
+    pub forces: &'a [[f64; 3]],
+    /// kcal/mol, the energies of the replicas in each term of
+    /// [`System::term_names`](crate::System::term_names), `[n_terms][n_replicas]`; NaN for a frozen
+    /// replica; empty if no observer wants them.
+    pub terms: &'a [Vec<f64>],
     /// The state of each replica in its ladder, `[n_replicas]`; empty without replica exchange. The
     /// exchange of this step comes after the frame.
     pub label: &'a [u32],
@@ -32,8 +39,15 @@ pub struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// The frame of a state with its energies. `dt` is the time step, ps.
-    pub(super) fn new(state: &'a State, dt: f64, energies: &'a Energies) -> Self {
+    /// The frame of a state with its energies, forces and energies of terms. `dt` is the time step,
+    /// ps.
+    pub(super) fn new(
+        state: &'a State,
+        dt: f64,
+        energies: &'a Energies,
+        forces: &'a [[f64; 3]],
+        terms: &'a [Vec<f64>],
+    ) -> Self {
         Frame {
             step: state.step,
             time: state.step as f64 * dt,
@@ -42,9 +56,29 @@ impl<'a> Frame<'a> {
             potential: &energies.potential,
             kinetic: &energies.kinetic,
             temperature: &energies.temperature,
+            forces,
+            terms,
             label: &state.exchanged.label,
             frozen: &state.frozen,
         }
+    }
+}
+
+/// The parts of a frame that are computed only if an observer wants them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// [`Frame::forces`]. The forces of a step are at hand on most backends, and are copied to the
+    /// host.
+    pub forces: bool,
+    /// [`Frame::terms`]. Each term is an evaluation of its own, and a GPU does not compute the next
+    /// steps before these are done. The forces of the next step are computed anew.
+    pub terms: bool,
+}
+
+impl Wants {
+    /// The parts that one of two observers wants.
+    pub(super) fn or(self, other: Wants) -> Self {
+        Wants { forces: self.forces || other.forces, terms: self.terms || other.terms }
     }
 }
 
@@ -83,6 +117,11 @@ pub trait Observer {
     /// then goes on to the end of these steps, with a frame there if one is due.
     fn is_passive(&self) -> bool {
         false
+    }
+
+    /// The parts of its frames that the observer wants.
+    fn wants(&self) -> Wants {
+        Wants::default()
     }
 
     /// Called after each exchange of states, in order, with its step and the labels after it, as in

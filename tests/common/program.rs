@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use flashschnet::io::DcdReader;
 use flashschnet::io::native::{write_model, write_structures};
 
 use super::small;
@@ -51,6 +52,11 @@ pub(crate) fn stderr(output: &Output) -> String {
 
 pub(crate) fn xtc(path: &Path) -> Vec<molly::Frame> {
     molly::XTCReader::open(path).unwrap().read_all_frames().unwrap().into_vec()
+}
+
+pub(crate) fn dcd(path: &Path) -> Vec<Vec<[f32; 3]>> {
+    let mut reader = DcdReader::open(path).unwrap();
+    std::iter::from_fn(|| reader.read().unwrap().map(<[_]>::to_vec)).collect()
 }
 
 /// The shape of an array, and its values in the order of the file.

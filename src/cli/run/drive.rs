@@ -8,7 +8,7 @@ use flashschnet::Result;
 use flashschnet::checkpoint::{Checkpoint, Identity};
 use flashschnet::error::printable;
 use flashschnet::output::{Lengths, Output, Queue, in_background};
-use flashschnet::simulation::{Control, Frame, Observer, Simulation};
+use flashschnet::simulation::{Control, Frame, Observer, Simulation, Wants};
 
 use super::exchange;
 use super::plan::{Limits, Plan};
@@ -287,6 +287,10 @@ impl Observer for Writer<'_> {
 
     fn is_passive(&self) -> bool {
         true
+    }
+
+    fn wants(&self) -> Wants {
+        self.queue.wants()
     }
 
     fn exchanged(&mut self, step: u64, label: &[u32]) -> Result<()> {

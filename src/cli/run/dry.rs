@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use flashschnet::Result;
 use flashschnet::engine::Memory;
+use flashschnet::output::{Format, OutputOptions, TrajectoriesBy};
 use flashschnet::simulation::Simulation;
 
 use super::plan::Plan;
@@ -14,12 +15,16 @@ use crate::cli::tell::tell;
 const LONG_ENOUGH: Duration = Duration::from_secs(1);
 
 /// The bytes of a bead in a frame of an XTC file, as measured on proteins of a few hundred beads,
-/// and in an array, with its coordinates in f32.
+/// and of three numbers in f32, in a DCD file and in an array.
 const XTC_BYTES: f64 = 4.2;
-const ARRAY_BYTES: f64 = 12.0;
+const FULL_BYTES: f64 = 12.0;
 
 /// Does some steps, and prints what the run would take.
-pub(super) fn rehearse(simulation: &mut Simulation, plan: &Plan, npy: bool) -> Result<()> {
+pub(super) fn rehearse(
+    simulation: &mut Simulation,
+    plan: &Plan,
+    options: &OutputOptions,
+) -> Result<()> {
     let (seconds, done) = time_of_a_step(simulation, plan.steps)?;
     let system = simulation.system();
     let (n_replicas, n_beads) = (system.n_replicas(), system.n_beads());
@@ -28,8 +33,7 @@ pub(super) fn rehearse(simulation: &mut Simulation, plan: &Plan, npy: bool) -> R
     let device = simulation.engine().device();
     let Memory { allocated, reserved } = simulation.engine().memory();
     let frames = plan.frames();
-    let file_bytes =
-        frames as f64 * n_beads as f64 * if npy { XTC_BYTES + ARRAY_BYTES } else { XTC_BYTES };
+    let file_bytes = frames as f64 * n_beads as f64 * bytes_of_a_bead(options);
     let total = seconds * plan.steps as f64;
     let ns_per_day = ns_per_day(1.0, dt, seconds);
     tell!("device: {device}");
@@ -51,6 +55,18 @@ pub(super) fn rehearse(simulation: &mut Simulation, plan: &Plan, npy: bool) -> R
     tell!("frames: {frames}, about {} of trajectories and arrays", bytes(file_bytes as u64));
     tell!("nothing was written (--dry-run)");
     Ok(())
+}
+
+/// The bytes of a bead in a frame of all trajectories and arrays.
+fn bytes_of_a_bead(options: &OutputOptions) -> f64 {
+    let trajectory = match options.format {
+        Format::Xtc => XTC_BYTES,
+        Format::Dcd => FULL_BYTES,
+        Format::Both => XTC_BYTES + FULL_BYTES,
+    };
+    let copies = if options.trajectories == TrajectoriesBy::Both { 2.0 } else { 1.0 };
+    let arrays = [options.npy, options.velocities, options.forces];
+    copies * trajectory + FULL_BYTES * arrays.into_iter().filter(|written| *written).count() as f64
 }
 
 /// The seconds of a step, and the number of steps that were timed.

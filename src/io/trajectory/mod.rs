@@ -1,23 +1,24 @@
-//! Trajectory files: readers for XTC, DCD and `.npy`, and writers for XTC and `.npy`.
+//! Trajectory files: readers and writers for XTC, DCD and `.npy`.
 
 mod dcd;
+mod dcd_header;
 mod frame;
 mod npy_array;
 mod npy_header;
 mod npy_reader;
 mod npy_rows;
 mod npy_writer;
+mod writer;
 mod xtc_coordinates;
 mod xtc_reader;
-mod xtc_writer;
 
 pub use dcd::DcdReader;
 use frame::{check_beads, open};
 pub use npy_reader::NpyReader;
 pub(crate) use npy_rows::{Axes, NpyRows, counts};
-pub use npy_writer::{NpyPosition, NpyWriter};
+pub use npy_writer::{NpyPosition, NpyQuantity, NpyWriter};
+pub use writer::{FrameFormat, TrajectoryWriter};
 pub use xtc_reader::XtcReader;
-pub use xtc_writer::XtcWriter;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

@@ -26,7 +26,7 @@ impl Output {
             let files = self.trajectories.files();
             files.chain([&mut self.energies]).for_each(|file| file.move_to(folder));
             self.log.move_to(folder);
-            self.npy.iter_mut().for_each(|npy| npy.move_to(folder));
+            self.npy.iter_mut().for_each(|npy| npy.writer().move_to(folder));
             self.topologies.iter_mut().for_each(|path| move_to(path, folder));
             self.moved_from.get_or_insert(old);
         }

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use super::super::arrays::Arrays;
 use super::super::names;
 use super::Output;
 use crate::error::printable;
-use crate::io::NpyWriter;
 
 impl Output {
     /// One line for each topology file: its name and the replicas that it belongs to.
@@ -52,7 +52,7 @@ impl Output {
         if self.folder.join(names::SETTINGS).is_file() {
             add(names::SETTINGS, "the settings, to repeat the run");
         }
-        let arrays = self.npy.as_ref().and_then(NpyWriter::first_file);
+        let arrays = self.npy.as_ref().and_then(Arrays::first_file);
         files.extend(
             arrays.map(|path| format!("{}  arrays in mlcg's layout", printable(path.display()))),
         );

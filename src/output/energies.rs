@@ -1,0 +1,57 @@
+//! The text of `energies.csv`.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use super::options::OutputOptions;
+use crate::engine::{Dynamics, NO_LABEL};
+use crate::simulation::Frame;
+use crate::system::System;
+
+/// A cell of a CSV table. Text with separators is quoted.
+pub fn csv_cell(text: &str) -> Cow<'_, str> {
+    match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")).into(),
+        false => text.into(),
+    }
+}
+
+/// The names of the columns.
+pub(super) fn header(system: &System, dynamics: &Dynamics, options: &OutputOptions) -> String {
+    let state = if dynamics.exchange.is_some() { "state," } else { "" };
+    let columns = "potential_kcal_per_mol,kinetic_kcal_per_mol,temperature_K";
+    let mut header = format!("step,time_ps,replica,{state}{columns}");
+    let terms = if options.terms { system.term_names() } else { Vec::new() };
+    for name in terms {
+        let _ = write!(header, ",{}", csv_cell(&format!("{name}_kcal_per_mol")));
+    }
+    header + "\n"
+}
+
+/// The rows of a frame, without frozen replicas.
+pub(super) fn rows(frame: &Frame, replica_ids: &[u32], options: &OutputOptions) -> String {
+    let mut rows = String::new();
+    for (r, replica) in replica_ids.iter().enumerate() {
+        if frame.frozen.contains_key(&r) {
+            continue;
+        }
+        let _ = write!(rows, "{},{:.6},{replica},", frame.step, frame.time);
+        let _ = match frame.label.get(r) {
+            Some(&NO_LABEL) => write!(rows, ","),
+            Some(label) => write!(rows, "{label},"),
+            None => Ok(()),
+        };
+        let _ = match frame.kinetic[r] {
+            kinetic if kinetic.is_nan() => write!(rows, "{:.6},,", frame.potential[r]),
+            kinetic => {
+                let (potential, temperature) = (frame.potential[r], frame.temperature[r]);
+                write!(rows, "{potential:.6},{kinetic:.6},{temperature:.3}")
+            }
+        };
+        for term in frame.terms.iter().filter(|_| options.terms) {
+            let _ = write!(rows, ",{:.6}", term[r]);
+        }
+        rows.push('\n');
+    }
+    rows
+}
