@@ -1,5 +1,5 @@
 //! Energy drift of the built-in system: `cargo bench --bench drift`, with
-//! `-- [--ns 1] [--replicas 1] [--dt 0.002] [--equilibration 100] [--exact] [--mixed] [--priors]
+//! `-- [--ns 1] [--replicas 1] [--dt 0.002] [--equilibration 100] [--mts 1] [--exact] [--mixed] [--priors]
 //! [--adapter NAME] [--backend auto|wgpu|cuda|cpu|reference] [--csv FILE]`.
 //!
 //! The bench equilibrates the system with Langevin dynamics at 300 K (`--equilibration`, in ps),
@@ -37,6 +37,7 @@ struct Options {
     dt: f64,
     /// ps
     equilibration: f64,
+    mts: u32,
     exact: bool,
     precision: Precision,
     priors: bool,
@@ -52,6 +53,7 @@ impl Options {
             replicas: 1,
             dt: 0.002,
             equilibration: 100.0,
+            mts: 1,
             exact: false,
             precision: Precision::F32,
             priors: false,
@@ -66,6 +68,7 @@ impl Options {
                 "--replicas" => options.replicas = positive(&name, &value()?)? as usize,
                 "--dt" => options.dt = positive(&name, &value()?)?,
                 "--equilibration" => options.equilibration = positive(&name, &value()?)?,
+                "--mts" => options.mts = positive(&name, &value()?)? as u32,
                 "--exact" => options.exact = true,
                 "--mixed" => options.precision = Precision::Mixed,
                 "--priors" => options.priors = true,
@@ -144,15 +147,17 @@ fn main() -> Result<()> {
         model.schnet = None;
     }
     let (dt, replicas) = (options.dt, options.replicas);
+    let mts = u64::from(options.mts);
     let settings = Settings {
         dt,
+        mts: options.mts,
         n_replicas: replicas,
         beta: vec![units::beta(TEMPERATURE)],
         ..Settings::default()
     };
     let structures = [builtin::structure()];
     let mut simulation = Simulation::new(&model, &structures, &settings, &backend)?;
-    let steps = |ps: f64| (ps / dt).round().max(1.0) as u64;
+    let steps = |ps: f64| ((ps / dt).round().max(1.0) as u64).next_multiple_of(mts);
     simulation.run(steps(options.equilibration))?;
     let state = simulation.state()?;
     let settings = Settings { integrator: Integrator::Nve, ..settings };
@@ -233,6 +238,7 @@ fn main() -> Result<()> {
         "ns": samples[0][n_samples - 1][0],
         "replicas": replicas,
         "dt_ps": dt,
+        "mts": mts,
         "dof": dof,
         "drift_kt_per_ns_dof": slope,
         "drift_error": slope_error,
