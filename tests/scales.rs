@@ -21,6 +21,11 @@ on_every_backend!(
     filters_of_far_pairs_do_not_disturb_near_pairs,
     a_run_ends_at_a_sum_beyond_f32,
 );
+on_every_backend!(
+    @ wgpu_matrix:
+    networks_of_any_scale_are_right_or_refused_in_16_bits,
+    small_slopes_keep_their_digits_in_16_bits
+);
 on_mixed_backends!(
     networks_of_any_scale_are_right_or_refused_in_16_bits,
     sums_beyond_f32_are_noticed_in_16_bits,

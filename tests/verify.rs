@@ -35,7 +35,10 @@ fn check(reports: impl IntoIterator<Item = verify::Report>) {
             failed.push(report.case);
         }
     }
-    assert!(failed.is_empty() && passed > 0, "{passed} passed, failed or not supported: {failed:?}");
+    assert!(
+        failed.is_empty() && passed > 0,
+        "{passed} passed, failed or not supported: {failed:?}"
+    );
 }
 
 fn check_files(options: Options, extent: Extent, engine: &EngineFactory) {

@@ -162,6 +162,13 @@ on_device!(
     Extent::SMALL
 );
 on_device!(
+    /// Exact filters in mixed precision, on emulated tensor cores.
+    wgpu_matrix,
+    device(FeatureSet::Full).emulating_matrices().unwrap(),
+    MIXED_EXACT,
+    Extent::SMALL
+);
+on_device!(
     /// Tabulated filters in mixed precision. The arithmetic is 16-bit where the adapter supports
     /// it, as Mesa's software adapter does.
     wgpu_mixed, device(FeatureSet::Full), MIXED, Extent::SHORT

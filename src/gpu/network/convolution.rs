@@ -4,7 +4,9 @@ use super::super::buffer::Buffer;
 use super::super::compose::{Constants, Value};
 use super::super::device::Device;
 use super::super::kernel::{Dispatch, Kernel, Scope};
-use super::super::pack::filter::{filter_weights, matrices, matrix_weights};
+use super::super::pack::filter::{
+    divided, filter_weights, matrices, matrix_scales, matrix_weights,
+};
 use super::super::pack::{quads, table};
 use super::super::storage::{Features, Filters, Storage};
 use super::super::tuning::{ExactShape, RowShape, matrix_rows, matrix_segment};
@@ -133,7 +135,9 @@ impl Convolutions {
             }
             Filters::Matrices => {
                 for block in &schnet.interactions {
-                    let (halves, numbers) = matrix_weights(schnet, block)?;
+                    let scales = matrix_scales(block);
+                    let (halves, numbers) = matrix_weights(schnet, &divided(block, &scales))?;
+                    convolutions.scales.push(scales);
                     upload(&bytemuck::pod_collect_to_vec(&halves))?;
                     convolutions.numbers.push(Buffer::from_slice(device, "numbers", &numbers)?);
                 }

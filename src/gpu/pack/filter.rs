@@ -176,6 +176,33 @@ fn check_rounded(
     Ok(())
 }
 
+/// The largest ratio of the weights of two filters that f16 holds with all digits, less the room for
+/// smaller weights of the same filter.
+const MOST_RATIO: f64 = 4096.0;
+
+/// The power of two by which each filter of a block is divided on tensor cores: 1, but for filters
+/// whose weights are far smaller than the largest ones.
+pub(in crate::gpu) fn matrix_scales(block: &Interaction) -> Vec<f64> {
+    let rows = || block.filter1.weight.chunks_exact(block.filter1.n_in);
+    let most = |row: &[f64]| largest(row.iter().map(|w| w.abs()));
+    let size = largest(rows().map(most));
+    let scale = |row: &[f64]| match most(row) / size {
+        ratio if ratio > 0.0 && ratio < 1.0 / MOST_RATIO => 2.0_f64.powf(ratio.log2().floor()),
+        _ => 1.0,
+    };
+    rows().map(scale).collect()
+}
+
+/// A block with its filters divided by the scale factors.
+pub(in crate::gpu) fn divided(block: &Interaction, scales: &[f64]) -> Interaction {
+    let mut divided = block.clone();
+    let n_in = block.filter1.n_in;
+    for (row, scale) in divided.filter1.weight.chunks_exact_mut(n_in).zip(scales) {
+        row.iter_mut().for_each(|weight| *weight /= scale);
+    }
+    divided
+}
+
 /// The buffers `halves` and `numbers` of cfconv_forward_matrix.wgsl and
 /// cfconv_backward_matrix.wgsl.
 ///
