@@ -136,6 +136,15 @@ class Expected:
         return Expected(["CA"] * n, list(range(n)), ["UNK"] * n, bonds, has_bonds)
 
 
+def both_bonds(universe, top, expected, what):
+    """The bonds of a PDB file in both packages."""
+    bonds = universe.bonds.indices if hasattr(universe, "bonds") else []
+    found = sorted(tuple(sorted((int(a), int(b)))) for a, b in bonds)
+    equal(found, expected, f"MDAnalysis, {what}, bonds")
+    found = sorted(tuple(sorted((a.index, b.index))) for a, b in top.bonds)
+    equal(found, expected, f"MDTraj, {what}, bonds")
+
+
 def topology(path, expected, positions=None):
     """The atoms, residues, chains and bonds of a PDB file in both packages. Returns MDTraj's
     topology."""
@@ -153,9 +162,6 @@ def topology(path, expected, positions=None):
     equal(set(atoms.chainIDs), {"A"}, f"MDAnalysis, {what}, chains")
     equal(universe.segments.n_segments, 1, f"MDAnalysis, {what}, segments")
     equal(universe.dimensions, None, f"MDAnalysis, {what}, box")
-    bonds = universe.bonds.indices if hasattr(universe, "bonds") else []
-    found = sorted(tuple(sorted((int(a), int(b)))) for a, b in bonds)
-    equal(found, expected.bonds, f"MDAnalysis, {what}, bonds")
     with silence(f"MDTraj, {what}"):
         loaded = md.load(path)
     top = loaded.topology
@@ -164,8 +170,7 @@ def topology(path, expected, positions=None):
     equal([residue.name for residue in top.residues], expected.residues, f"MDTraj, {what}, residues")
     equal([a.residue.index for a in top.atoms], expected.residue_of, f"MDTraj, {what}, residues of atoms")
     equal(top.n_chains, 1, f"MDTraj, {what}, chains")
-    found = sorted(tuple(sorted((a.index, b.index))) for a, b in top.bonds)
-    equal(found, expected.bonds, f"MDTraj, {what}, bonds")
+    both_bonds(universe, top, expected.bonds, what)
     equal(loaded.unitcell_vectors, None, f"MDTraj, {what}, box")
     if positions is not None:
         close(atoms.positions, positions, 0.00051, f"MDAnalysis, {what}, positions")
@@ -369,13 +374,51 @@ def killed(folder):
     # MDTraj says that the header has another number of frames, and takes those of the file.
     with silence("killed", ["DCD header claims"]):
         loaded = [md.load(path, top=top) for path in (xtc, dcd)]
-        counts = [mda.Universe(pdb, path).trajectory.n_frames for path in (xtc, dcd)]
+        read = [mda.Universe(pdb, path).trajectory for path in (xtc, dcd)]
+        counts = [frames.n_frames for frames in read]
+        times = [[ts.time for ts in frames] for frames in read]
     n = min(frames.n_frames for frames in loaded)
     check(n > 0, "killed: no frames")
     equal(counts, [frames.n_frames for frames in loaded], "killed: frames in both packages")
     # A kill can come between the files of a frame.
     check(abs(counts[0] - counts[1]) <= 1, f"killed: {counts} frames in the two formats")
     close(10 * loaded[1].xyz[:n], 10 * loaded[0].xyz[:n], XTC_ERROR + 1e-4, "killed, positions")
+    expected = 1000 * DT * np.arange(1, n + 1)
+    for extension, found in zip(("XTC", "DCD"), times):
+        close(found[:n], expected, 1e-6 * expected, f"MDAnalysis, killed, times of {extension}")
+
+
+def fragments(folder):
+    """Two chains in one molecule: no package adds a bond between them."""
+    types, bonds = [21, 22, 1, 23, 24] * 4, []
+    for n in range(0, 20, 5):
+        bonds += [(n, n + 1), (n + 1, n + 2), (n + 1, n + 3), (n + 3, n + 4)]
+    bonds = sorted([*bonds, (3, 5), (13, 15)])
+    positions = [[3.0 * i, 1.0 * (i % 2), 20.0 * (i // 10)] for i in range(20)]
+    terms = [("bonds", "harmonic_bond", bonds, [[20.0, 3.8, 0.0]] * len(bonds))]
+    files = system(folder, positions, 12.0 * KCAL, terms, types)
+    output = run(folder, "fragments", files, replicas=1, steps=1)
+    pdb = os.path.join(output, "topology.pdb")
+    with silence("fragments"):
+        universe, top = mda.Universe(pdb), md.load(pdb).topology
+    both_bonds(universe, top, bonds, "fragments")
+
+
+def moved(folder):
+    """Molecules outside the columns of a PDB file, which hold -999 to 9999 Å, are moved and keep their
+    shape."""
+    n = 1000
+    bonds = [[i, i + 1] for i in range(n - 1)]
+    terms = [("bonds", "harmonic_bond", bonds, [[20.0, 3.8, 0.0]] * (n - 1))]
+    for name, size in (("folded", 40), ("stretched", n)):
+        i = np.arange(n)
+        positions = np.stack([3.8 * (i % size) - 2000.0, 3.8 * (i // size), 0.0 * i], axis=1)
+        files = system(folder, positions.tolist(), 12.0 * KCAL, terms)
+        options = dict(replicas=1, steps=1, max_force="inf", max_stretch="inf", max_kinetic="inf")
+        output = run(folder, f"moved_{name}", files, **options)
+        with silence(f"moved, {name}"):
+            found = mda.Universe(os.path.join(output, "topology.pdb")).atoms.positions
+        close(found - found[0], positions - positions[0], 0.0015, f"MDAnalysis, {name} and moved, positions")
 
 
 def large(folder):
@@ -403,7 +446,7 @@ def large(folder):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        for test in (builtin, exchange, star, killed, large):
+        for test in (builtin, exchange, star, killed, fragments, moved, large):
             begin = time.time()
             before = len(failures)
             test(folder)
