@@ -22,8 +22,9 @@ def safetensors(path, metadata, tensors):
         file.write(struct.pack("<Q", len(text)) + text + data)
 
 
-def system(folder, positions, mass, terms):
-    """A model of priors alone and a structure. `terms`: (name, form, tuples, rows of parameters)."""
+def system(folder, positions, mass, terms, types=None):
+    """A model of priors alone and a structure. `terms`: (name, form, tuples, rows of parameters).
+    `types`: one for each bead, by default 0."""
     n = len(positions)
     priors = [
         {"name": name, "form": {"kind": form}, "parameters": "per_tuple", "n_rows": len(tuples)}
@@ -41,7 +42,7 @@ def system(folder, positions, mass, terms):
     hyper = json.dumps({"n_structures": 1, "topologies": [{"n_beads": n, "lists": lists}]})
     metadata = {"format": "flashschnet-structures", "version": "1", "hyperparameters": hyper}
     tensors = {
-        "topology0.types": np.zeros(n, np.uint32),
+        "topology0.types": np.array([0] * n if types is None else types, np.uint32),
         "topology0.masses": np.full(n, mass, np.float64),
         "topology_of": np.zeros(1, np.uint32),
         "positions": np.array(positions, np.float64),
