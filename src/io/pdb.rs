@@ -69,38 +69,95 @@ fn partners(molecule: &Molecule) -> Vec<BTreeSet<u32>> {
     partners
 }
 
-/// The text of a PDB file of a molecule with coordinates in Å: one chain, with the harmonic bonds
-/// as CONECT records of both of their beads. A file of 100,000 beads or more has no bonds, because
-/// its serial numbers are not unique. If a coordinate does not fit its columns, the molecule is
-/// centered at the origin.
+/// The chain of each residue: a new one begins where no path of bonds leads to the residue before.
+/// Without bonds there is one chain.
+fn chains(atoms: &[Atom], partners: &[BTreeSet<u32>]) -> Vec<usize> {
+    let n_residues = atoms.last().map_or(0, |atom| atom.residue + 1);
+    if partners.iter().all(BTreeSet::is_empty) {
+        return vec![0; n_residues];
+    }
+    // The beads of a residue are together.
+    let mut of_residue = vec![Vec::new(); n_residues];
+    for (bead, atom) in atoms.iter().enumerate() {
+        of_residue[atom.residue].push(bead);
+    }
+    let mut part: Vec<Option<usize>> = vec![None; n_residues];
+    let (mut open, mut chain, mut chains) = (Vec::new(), 0, Vec::new());
+    for start in 0..n_residues {
+        if part[start].is_none() {
+            open.push(start);
+        }
+        while let Some(residue) = open.pop() {
+            if part[residue].replace(start).is_none() {
+                let beads = of_residue[residue].iter().flat_map(|bead| &partners[*bead]);
+                let next = beads.map(|bead| atoms[*bead as usize].residue);
+                open.extend(next.filter(|residue| part[*residue].is_none()));
+            }
+        }
+        chain += usize::from(start > 0 && part[start] != part[start - 1]);
+        chains.push(chain);
+    }
+    chains
+}
+
+/// The letters of chains, which are used again if there are more chains.
+const CHAINS: &[u8; 26] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+/// The coordinates that the columns hold, Å.
+const LEAST: f64 = -999.0;
+const MOST: f64 = 9999.0;
+
+/// The coordinates to subtract so that the columns hold those of the beads. If that is necessary, the
+/// middle of the molecule goes to 0, or to the middle of the range if the molecule is long.
+fn shift(positions: &[[f64; 3]]) -> Option<[f64; 3]> {
+    let fits = |x: &f64| *x > LEAST && *x < MOST;
+    if positions.as_flattened().iter().all(fits) {
+        return None;
+    }
+    Some([0, 1, 2].map(|c| {
+        let of_axis = || positions.iter().map(|x| x[c]);
+        let least = of_axis().fold(f64::INFINITY, f64::min);
+        let most = of_axis().fold(f64::NEG_INFINITY, f64::max);
+        let to = if most - least < -2.0 * LEAST { 0.0 } else { 0.5 * (LEAST + MOST) };
+        0.5 * (least + most) - to
+    }))
+}
+
+/// The text of a PDB file of a molecule with coordinates in Å, with the harmonic bonds as CONECT
+/// records of both of their beads. Beads that bonds connect are a chain. A file of 100,000 beads or
+/// more has no bonds, because its serial numbers are not unique. If a coordinate does not fit its
+/// columns, the molecule is moved; one that is longer than 10,998 Å is cut off.
 pub fn topology_pdb(molecule: &Molecule, positions: &[[f64; 3]]) -> String {
     let (atoms, residues) = atoms(&molecule.types);
+    let partners = partners(molecule);
+    let chains = chains(&atoms, &partners);
     let mut text = String::from("REMARK   1 COARSE-GRAINED BEADS, NAMED AFTER THEIR TYPES\n");
-    let fits = |x: f64| x > -999.0 && x < 9999.0;
-    let mut shift = [0.0; 3];
-    if !positions.as_flattened().iter().all(|x| fits(*x)) {
-        for (c, shift) in shift.iter_mut().enumerate() {
-            *shift = positions.iter().map(|x| x[c]).sum::<f64>() / positions.len() as f64;
-        }
-        text += "REMARK   1 MOVED TO THE ORIGIN\n";
+    let shift = shift(positions);
+    if shift.is_some() {
+        text += "REMARK   1 MOVED, SO THAT THE COORDINATES FIT THEIR COLUMNS\n";
     }
+    let shift = shift.unwrap_or_default();
     for (bead, (atom, position)) in atoms.iter().zip(positions).enumerate() {
         let mut x = [0.0; 3];
         for c in 0..3 {
-            x[c] = (position[c] - shift[c]).clamp(-999.0, 9999.0);
+            x[c] = (position[c] - shift[c]).clamp(LEAST, MOST);
         }
         // The columns hold five and four digits. Larger numbers wrap around, as in other programs.
         let (serial, residue) = ((bead + 1) % 100_000, (atom.residue + 1) % 10_000);
         let (name, element) = (atom.name, &atom.name[..1]);
+        let chain = chains[atom.residue];
+        let letter = char::from(CHAINS[chain % CHAINS.len()]);
         let _ = writeln!(
             text,
-            "ATOM  {serial:>5}  {name:<3} {:<3} A{residue:>4}    {:8.3}{:8.3}{:8.3}  1.00  0.00          {element:>2}  ",
+            "ATOM  {serial:>5}  {name:<3} {:<3} {letter}{residue:>4}    {:8.3}{:8.3}{:8.3}  1.00  0.00          {element:>2}  ",
             residues[atom.residue], x[0], x[1], x[2],
         );
+        if atoms.get(bead + 1).is_none_or(|next| chains[next.residue] != chain) {
+            text += "TER\n";
+        }
     }
-    text += "TER\n";
     if atoms.len() < 100_000 {
-        for (bead, partners) in partners(molecule).into_iter().enumerate() {
+        for (bead, partners) in partners.into_iter().enumerate() {
             let partners: Vec<u32> = partners.into_iter().collect();
             for record in partners.chunks(CONECT_PARTNERS) {
                 let of_record: String = record.iter().map(|i| format!("{:>5}", i + 1)).collect();
@@ -187,5 +244,36 @@ mod tests {
             (molecule.types, molecule.masses) = (vec![1; n_beads], vec![1.0; n_beads]);
             assert_eq!(conect(&molecule).len(), n_records);
         }
+    }
+
+    #[test]
+    fn a_chain_ends_where_no_bond_leads_on() {
+        let tuples = vec![[0, 1, 0, 0], [2, 3, 0, 0], [2, 4, 0, 0]];
+        let bonds = Term {
+            name: "bonds".into(),
+            form: PriorForm::HarmonicBond,
+            values: vec![0.0; 9],
+            tuples,
+        };
+        let mut molecule = Molecule { types: vec![1; 5], masses: vec![1.0; 5], terms: vec![bonds] };
+        let letters = |molecule: &Molecule| -> String {
+            let text = topology_pdb(molecule, &[[0.0; 3]; 5]);
+            let letter = |line: &str| match line.starts_with("ATOM") {
+                true => line.chars().nth(21),
+                false => line.starts_with("TER").then_some('|'),
+            };
+            text.lines().filter_map(letter).collect()
+        };
+        assert_eq!(letters(&molecule), "AA|BBB|");
+        molecule.terms.clear();
+        assert_eq!(letters(&molecule), "AAAAA|");
+    }
+
+    #[test]
+    fn a_molecule_is_moved_only_if_the_columns_do_not_hold_it() {
+        let chain = |from: f64, step: f64| [0.0, 1.0, 2.0].map(|k| [from + k * step, 0.0, 5.0]);
+        assert_eq!(shift(&chain(-900.0, 3.8)), None);
+        assert_eq!(shift(&chain(20_000.0, 10.0)), Some([20_010.0, 0.0, 5.0]));
+        assert_eq!(shift(&chain(-2000.0, 2000.0)), Some([-4500.0, 0.0, 5.0]));
     }
 }

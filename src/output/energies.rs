@@ -16,6 +16,9 @@ pub fn csv_cell(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// The columns of energies that are not those of terms.
+const OTHERS: [&str; 2] = ["potential", "kinetic"];
+
 /// The names of the columns.
 pub(super) fn header(system: &System, dynamics: &Dynamics, options: &OutputOptions) -> String {
     let state = if dynamics.exchange.is_some() { "state," } else { "" };
@@ -23,7 +26,9 @@ pub(super) fn header(system: &System, dynamics: &Dynamics, options: &OutputOptio
     let mut header = format!("step,time_ps,replica,{state}{columns}");
     let terms = if options.terms { system.term_names() } else { Vec::new() };
     for name in terms {
-        let _ = write!(header, ",{}", csv_cell(&format!("{name}_kcal_per_mol")));
+        // Each column has a name of its own.
+        let of_term = if OTHERS.contains(&&*name) { "term_" } else { "" };
+        let _ = write!(header, ",{}", csv_cell(&format!("{of_term}{name}_kcal_per_mol")));
     }
     header + "\n"
 }

@@ -102,7 +102,7 @@ impl Trajectories {
         files.collect::<Result<_>>().map(Trajectories)
     }
 
-    /// Checks that the files of an earlier run have at least the given lengths.
+    /// Checks that the files of an earlier run have whole frames up to the given lengths.
     pub(super) fn check(
         folder: &Path,
         simulation: &Simulation,
@@ -115,7 +115,9 @@ impl Trajectories {
             return Err(Error::invalid("trajectories", lengths.len(), expected));
         }
         let mut files = files.iter().zip(lengths);
-        files.try_for_each(|(file, length)| GrowingFile::check(&folder.join(&file.name), *length))
+        files.try_for_each(|(file, length)| {
+            TrajectoryWriter::check(&folder.join(&file.name), file.format, *length)
+        })
     }
 
     /// Cuts the files of an earlier run to the given lengths.

@@ -35,7 +35,7 @@ def main():
         output = os.path.join(folder, "run")
         process = subprocess.Popen(
             [
-                os.environ["FLASHSCHNET"], "run", "--backend", "cpu", *files, "--npy", "--replicas", "8",
+                os.environ["FLASHSCHNET"], "run", "--backend", "cpu", *files, "--npy", "--format", "both", "--velocities", "--forces", "--terms", "--replicas", "8",
                 f"--steps={STEPS}", "--save-interval=10", "--exchange-interval=100",
                 "--ladder=300,400,8", "--trajectories-by=both", "-o", output,
             ],

@@ -2,6 +2,8 @@
 //! cell. It has the number of frames, the step of the first frame, the steps between frames and the
 //! time step, so readers know the step and the time of each frame.
 
+use std::ops::Range;
+
 /// The length of the header in bytes.
 pub(super) const DCD_HEADER: u64 = 276;
 
@@ -16,6 +18,8 @@ const TITLE: [&str; 2] = ["* FLASHSCHNET", "* POSITIONS IN ANGSTROM"];
 /// The places of the first step and of the steps between frames in the file.
 const FIRST: usize = 12;
 const EVERY: usize = 16;
+/// The place of the numbers of frames and steps.
+const COUNTED: Range<usize> = 8..24;
 
 /// The numbers of the header, without the number of frames.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,6 +37,13 @@ impl DcdHeader {
     /// The header of a file without frames.
     pub(super) fn new(n_beads: usize, dt: f64) -> Self {
         DcdHeader { n_beads, dt, first: 0, every: 1 }
+    }
+
+    /// Whether these are the bytes of a header of as many beads with this time step.
+    pub(super) fn is_of(&self, header: &[u8; DCD_HEADER as usize]) -> bool {
+        let own = self.bytes(0);
+        let is_counted = |at: usize| COUNTED.contains(&at);
+        (0..own.len()).all(|at| is_counted(at) || own[at] == header[at])
     }
 
     /// Takes the steps of the first `n_frames` frames from the header of an earlier run.

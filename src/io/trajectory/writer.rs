@@ -36,13 +36,14 @@ pub enum FrameFormat {
 ///
 /// The file is open only while a frame is appended, so that many replicas do not exceed the limit
 /// of open files. The header of a DCD file has the number of frames at the last
-/// [`TrajectoryWriter::sync`].
+/// [`TrajectoryWriter::sync`]; its steps are those of the frames from the second frame on.
 #[derive(Debug)]
 pub struct TrajectoryWriter {
     file: GrowingFile,
     frame: Vec<u8>,
-    /// The header of a DCD file.
+    /// The header of a DCD file, and its bytes in the file.
     dcd: Option<DcdHeader>,
+    header: Vec<u8>,
 }
 
 impl TrajectoryWriter {
@@ -53,7 +54,8 @@ impl TrajectoryWriter {
     pub fn create(path: &Path, format: FrameFormat) -> Result<Self> {
         let mut writer = TrajectoryWriter::at(GrowingFile::create(path)?, format);
         if let Some(dcd) = &writer.dcd {
-            writer.file.append(&dcd.bytes(0))?;
+            writer.header = dcd.bytes(0);
+            writer.file.append(&writer.header)?;
             writer.file.commit();
         }
         Ok(writer)
@@ -64,21 +66,40 @@ impl TrajectoryWriter {
             FrameFormat::Xtc => None,
             FrameFormat::Dcd { n_beads, dt } => Some(DcdHeader::new(n_beads, dt)),
         };
-        TrajectoryWriter { file, frame: Vec::new(), dcd }
+        TrajectoryWriter { file, frame: Vec::new(), dcd, header: Vec::new() }
+    }
+
+    /// Checks that a file of an earlier run has whole frames up to `length`, and the header of one of
+    /// its format.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`]; [`Error::Io`].
+    pub(crate) fn check(path: &Path, format: FrameFormat, length: u64) -> Result<()> {
+        GrowingFile::check(path, length)?;
+        let FrameFormat::Dcd { n_beads, dt } = format else { return Ok(()) };
+        let header = DcdHeader::new(n_beads, dt);
+        let frames = length.checked_sub(DCD_HEADER);
+        if frames.is_none_or(|frames| !frames.is_multiple_of(header.frame_bytes())) {
+            let expected = format!("a header and whole frames of {n_beads} beads");
+            return Err(Error::invalid("length", length, expected).of_file(path));
+        }
+        if !header.is_of(&read_header(path)?) {
+            let expected = format!("that of {n_beads} beads and a time step of {dt} ps");
+            return Err(Error::invalid("header", "another one", expected).of_file(path));
+        }
+        Ok(())
     }
 
     /// Continues a file of an earlier run after its first `length` bytes, and removes the rest.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the file is shorter; [`Error::Io`].
+    /// See [`TrajectoryWriter::check`].
     pub(crate) fn resume(path: &Path, format: FrameFormat, length: u64) -> Result<Self> {
+        Self::check(path, format, length)?;
         let mut writer = TrajectoryWriter::at(GrowingFile::resume(path, length)?, format);
         let n_frames = writer.n_frames();
         if let Some(dcd) = &mut writer.dcd {
-            let mut header = [0; DCD_HEADER as usize];
-            let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
-            read.map_err(|error| Error::io(path, error))?;
-            dcd.resume(n_frames, &header);
+            dcd.resume(n_frames, &read_header(path)?);
             writer.write_header()?;
         }
         Ok(writer)
@@ -153,6 +174,10 @@ impl TrajectoryWriter {
 
     /// Appends the encoded frame to the file, provisionally.
     pub(crate) fn append(&mut self) -> Result<()> {
+        // The steps in the header are those of the first two frames.
+        if self.n_frames() < 2 {
+            self.write_header()?;
+        }
         self.file.append(&self.frame)
     }
 
@@ -172,14 +197,26 @@ impl TrajectoryWriter {
     }
 
     fn write_header(&mut self) -> Result<()> {
-        let n_frames = self.n_frames();
-        self.dcd.map_or(Ok(()), |dcd| self.file.replace_start(&dcd.bytes(n_frames)))
+        let Some(dcd) = self.dcd else { return Ok(()) };
+        let header = dcd.bytes(self.n_frames());
+        if header != self.header {
+            self.file.replace_start(&header)?;
+            self.header = header;
+        }
+        Ok(())
     }
 
     /// The file of the frames.
     pub(crate) fn file(&mut self) -> &mut GrowingFile {
         &mut self.file
     }
+}
+
+fn read_header(path: &Path) -> Result<[u8; DCD_HEADER as usize]> {
+    let mut header = [0; DCD_HEADER as usize];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    read.map_err(|error| Error::io(path, error))?;
+    Ok(header)
 }
 
 #[cfg(test)]
@@ -284,6 +321,16 @@ mod tests {
             add(&mut writer, n..5);
             assert!(std::fs::read(path(&format!("{n}"))).unwrap() == whole, "{n}");
         }
+        // A reader of a run that goes on, or was killed, needs the steps.
+        let mut writer = TrajectoryWriter::create(&path("going"), format).unwrap();
+        (0..2).for_each(|f| writer.write(300 + 50 * f, 0.0, &frame(f)).unwrap());
+        assert_eq!(header(&path("going"))[1..], [300, 50]);
+        let other = FrameFormat::Dcd { n_beads: 4, dt: 0.002 };
+        let length = writer.committed();
+        for (format, length) in [(other, length), (format, length - 1), (format, 275)] {
+            assert!(TrajectoryWriter::resume(&path("going"), format, length).is_err());
+        }
+        assert_eq!(read_dcd(&path("going")).len(), 2);
         let error = writer.write(9, 0.0, &[[0.0; 3]; 5]).unwrap_err().to_string();
         assert!(error.contains("found 5, expected 4 beads"), "{error}");
         assert!(TrajectoryWriter::resume(&path("whole"), format, 5).is_err());
