@@ -71,8 +71,8 @@
 //!
 //! # Multiple time steps
 //!
-//! Forces have two classes: those of the priors and the external forces are fast, those of the
-//! network are slow. With K = [`engine::Dynamics::mts`], K steps are an outer step (impulse RESPA):
+//! Forces of the potential have two classes: those of the priors are fast, those of the network are
+//! slow. External forces act like fast ones. With K = [`engine::Dynamics::mts`], K steps are an outer step (impulse RESPA):
 //!
 //! ```text
 //! v += K h/2 F_slow/m
@@ -81,7 +81,7 @@
 //! ```
 //!
 //! The half kicks of the slow forces are joined with those of the fast forces in the same place. So
-//! a half kick has the force F_fast + w F_slow, with the weight w = K in the first and the last half
+//! a half kick has the force F_fast + w F_slow + F_external, with the weight w = K in the first and the last half
 //! kick of an outer step, and 0 between them. With K = 1, w is 1 everywhere.
 //!
 //! State and noise count steps, not outer steps. Engines stop only where an outer step ends, so all
@@ -149,8 +149,8 @@
 //!                    for a rebuild if it was recentered or a bead moved more than half the skin;
 //!                    raises an alarm for a marked bead
 //! neighbor_count, neighbor_fill    rebuild the lists of the marked replicas
-//! prior_bonded       fast forces start here: external forces, bonds, angles, dihedrals; raises an
-//!                    alarm for a stretched bond
+//! prior_bonded       fast forces start here: bonds, angles, dihedrals; raises an alarm for a
+//!                    stretched bond
 //! prior_repulsion    fast forces of non-bonded pairs
 //! edges              if filters are tabulated: finds the place in the tables of each edge within
 //!                    the cutoff, and counts the neighbors of each bead
@@ -176,10 +176,12 @@
 //! `exchange` compares whole numbers of 64 and 128 bits, so drivers cannot round decisions
 //! differently.
 //!
-//! Forces are two ranges of one buffer, each with a force and an energy for each bead. The fast
-//! range has the forces of the priors and the external forces; the slow range has those of the
-//! network. Each range has its own validity: the engine knows whether the range belongs to the
-//! present positions, so a reading runs only the kernels whose results are missing.
+//! Forces are ranges of one buffer, each with a force and an energy for each bead. The fast range has
+//! the forces of the priors; the slow range has those of the network. Both have their own validity:
+//! the engine knows whether the range belongs to the present positions, so a reading runs only the
+//! kernels whose results are missing. A third range, the bias range, exists only if there are external
+//! forces. The half kicks add it, and no reading contains it. Without this range, the kernels of the
+//! half kicks do not read it.
 //!
 //! Kernels report problems in the status of a replica: a neighbor list without enough room, more
 //! neighbors than the model allows. The host reads the status at the next read-back. If a list had no

@@ -46,7 +46,7 @@ pub struct GpuEngine {
     integration: Integration,
     network: Option<Network>,
     exchanges: Option<Exchanges>,
-    /// `None` if a list could not grow.
+    /// `None` if memory ran out when it was made anew.
     step: Option<Step>,
     /// The ends of an outer step with given noise, while such a step runs.
     given: Option<Ends>,
@@ -145,6 +145,18 @@ impl GpuEngine {
             network,
         )?);
         Ok(())
+    }
+
+    /// Makes or removes the bias range of the forces.
+    fn make_bias(&mut self, has_bias: bool) -> Result<()> {
+        if has_bias == self.state.has_bias() {
+            return Ok(());
+        }
+        let replicas = self.system.n_replicas();
+        self.state.make_bias(&self.device, has_bias).map_err(|error| with_fit(error, replicas))?;
+        self.evaluations.none_valid();
+        self.step = None;
+        self.make_step()
     }
 
     fn step(&self) -> Result<&Step> {
@@ -272,9 +284,8 @@ impl Engine for GpuEngine {
     }
 
     fn set_external_forces(&mut self, forces: Option<&[[f64; 3]]>) -> Result<()> {
-        let n_beads = self.system.n_beads();
         if let Some(forces) = forces {
-            check_vectors("external forces", forces, n_beads)?;
+            check_vectors("external forces", forces, self.system.n_beads())?;
         }
         self.step()?;
         self.complete()?;
@@ -282,15 +293,8 @@ impl Engine for GpuEngine {
         if self.has_pending() {
             self.look()?;
         }
-        if let Some(forces) = forces {
-            if !self.priors.takes_external(n_beads) {
-                self.priors.take_external(&self.device, n_beads)?;
-                self.make_step()?;
-            }
-            self.priors.set_external(&self.device, forces)?;
-        }
-        self.evaluations.set_external(forces.is_some());
-        Ok(())
+        self.make_bias(forces.is_some())?;
+        forces.map_or(Ok(()), |forces| self.state.set_bias(&self.device, forces))
     }
 
     fn advance(&mut self, n_steps: u64) -> Result<()> {

@@ -17,7 +17,7 @@ pub(super) struct Step {
     ends: Ends,
     /// Recenter replicas and bring their neighbor lists up to date.
     pub(super) neighbors: Vec<Dispatch>,
-    /// Forces of priors and external forces.
+    /// Forces of the priors.
     pub(super) fast: Vec<Dispatch>,
     /// Forces of the network.
     pub(super) slow: Passes,

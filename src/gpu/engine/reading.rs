@@ -70,7 +70,8 @@ impl GpuEngine {
         }
         if let (Some(plan), Some(energy)) = (plan, energy) {
             let force = force.map(|slot| found.take(slot));
-            reading.evaluation = plan.evaluation(&found.take(energy), force.as_deref());
+            reading.evaluation =
+                plan.evaluation(&found.take(energy), force.as_deref(), self.state.n_beads());
         }
         reading
     }
