@@ -1,5 +1,6 @@
 //! The GPU engine: it submits steps, repeats them if a neighbor list overflowed, and reports.
 
+mod callback;
 mod evaluation;
 mod exchange;
 mod fit;
@@ -26,8 +27,8 @@ use super::state::{ReplicaState, bare_params};
 use super::step::Step;
 use super::tuning::LOOK_STEPS;
 use crate::engine::{
-    Dynamics, Engine, Exchange, Memory, Numerics, Probe, Reading, State, Uncollected, Wanted,
-    check_positions,
+    Dynamics, Engine, Exchange, ForceCallback, HostForces, Memory, Numerics, Probe, Reading, State,
+    Uncollected, Wanted, check_positions,
 };
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;
@@ -61,6 +62,7 @@ pub struct GpuEngine {
     /// Outer steps.
     steps_per_submission: u64,
     evaluations: Evaluations,
+    host: HostForces,
     /// The reading that is under way, and the one that was not collected.
     requested: Option<Requested>,
     ready: Uncollected<Reading>,
@@ -125,6 +127,7 @@ impl GpuEngine {
             earlier: None,
             steps_per_submission: 1,
             evaluations: Evaluations::default(),
+            host: HostForces::default(),
             requested: None,
             ready: Uncollected::default(),
             system,
@@ -257,6 +260,7 @@ impl GpuEngine {
         self.step_count = step;
         self.nothing_pending();
         self.evaluations.none_valid();
+        self.host.outdate();
         self.neighbors.reset(&self.device)
     }
 }
@@ -287,19 +291,22 @@ impl Engine for GpuEngine {
         if let Some(forces) = forces {
             check_vectors("external forces", forces, self.system.n_beads())?;
         }
-        self.step()?;
-        self.complete()?;
-        // Pending steps that must be repeated need the old external forces.
-        if self.has_pending() {
-            self.look()?;
-        }
-        self.make_bias(forces.is_some())?;
-        forces.map_or(Ok(()), |forces| self.state.set_bias(&self.device, forces))
+        self.before_host_forces()?;
+        self.make_bias(forces.is_some() || self.host.has_callback())?;
+        self.host.set_external(forces);
+        self.write_bias()
+    }
+
+    fn set_force_callback(&mut self, callback: Option<Box<dyn ForceCallback>>) -> Result<()> {
+        self.replace_callback(callback)
     }
 
     fn advance(&mut self, n_steps: u64) -> Result<()> {
         self.dynamics.check_steps("steps", n_steps)?;
         let k = u64::from(self.dynamics.mts);
+        if self.host.has_callback() {
+            return self.advance_with_callback(n_steps / k);
+        }
         let most = LOOK_STEPS.div_ceil(k) * k;
         let mut left = n_steps;
         while left > 0 {
@@ -329,7 +336,7 @@ impl Engine for GpuEngine {
     }
 
     fn is_asynchronous(&self) -> bool {
-        true
+        !self.host.has_callback()
     }
 
     fn request(&mut self, wanted: Wanted) -> Result<()> {
