@@ -55,10 +55,10 @@
 //!
 //! [`engine::State`] is total: it holds positions, velocities, origins, inverse temperatures, the
 //! number of steps done, the labels and counts of replica exchange, and the frozen replicas. With the
-//! same system,
-//! [`engine::Dynamics`], external forces, force callback and backend, a run continues from it bit for bit. A
-//! [`Checkpoint`] stores it with all that decides the bits, and [`output::Output`] continues the
-//! files of a run at the lengths that a checkpoint names. Four rules make this true:
+//! same system, [`engine::Dynamics`], external forces, force callback and backend, a run continues
+//! from it bit for bit. A [`Checkpoint`] stores it with all that decides the bits, and
+//! [`output::Output`] continues the files of a run at the lengths that a checkpoint names. Four rules
+//! make this true:
 //!
 //! - Noise is a function of seed, replica number, step and bead. The random numbers of an exchange
 //!   are a function of seed, first replica of the ladder, number of the exchange and try.
@@ -182,8 +182,8 @@
 //! the forces of the priors; the slow range has those of the network. Both have their own validity:
 //! the engine knows whether the range belongs to the present positions, so a reading runs only the
 //! kernels whose results are missing. A third range, the bias range, exists only if there are external
-//! forces or a force callback. The half kicks add it, and no reading contains it. Without this range, the kernels of the
-//! half kicks do not read it.
+//! forces or a force callback. The half kicks add it, and no reading contains it. Without this range,
+//! the kernels of the half kicks do not read it.
 //!
 //! Kernels report problems in the status of a replica: a neighbor list without enough room, more
 //! neighbors than the model allows. The host reads the status at the next read-back. If a list had no
