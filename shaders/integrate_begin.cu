@@ -6,14 +6,15 @@
 //   overdamped        x += F b h + sqrt(2 kT b h) xi,  b h = mobility
 //   as published      x += F kT b h + sqrt(2 kT b h) xi
 //
-// F is the fast force plus SLOW_WEIGHT times the slow force. xi is drawn as in the kernel noise if
-// DRAWN, else read.
+// F is the fast force plus SLOW_WEIGHT times the slow force, plus the bias force if HAS_BIAS. xi is
+// drawn as in the kernel noise if DRAWN, else read.
 //
 // A replica with an alarm does not move, and gets the step at which it froze. A bead whose next
 // position would be beyond FARTHEST, or whose next position or velocity would not be finite, does
 // not move either: it is marked, and neighbor_check raises the alarm, because this kernel reads it.
 //
-// reads   replica [n_replicas] (first bead, beads, number, -), bead, force [2, n_beads] kcal/mol/Å,
+// reads   replica [n_replicas] (first bead, beads, number, -), bead,
+//         force [2, n_beads], or [3, n_beads] if HAS_BIAS, kcal/mol/Å,
 //         xi [steps of an outer step, n_beads], step_count, walker [n_replicas] (origin, kT, alarm)
 // writes  position [n_beads] Å, low.w: 1 if the bead is marked, velocity [n_beads] Å/ps, w: 1/mass,
 //         walker (frozen)

@@ -2,11 +2,11 @@
 //
 //   v += h/2 F/m (not in overdamped dynamics);  step_count += 1
 //
-// F is the fast force plus SLOW_WEIGHT times the slow force. A force or a kinetic energy that exceeds
-// its limit or is not finite raises an alarm. A velocity that would not be finite stays. Replicas that
-// froze before this step stay as they are.
+// F is the fast force plus SLOW_WEIGHT times the slow force, plus the bias force if HAS_BIAS. A force
+// or a kinetic energy that exceeds its limit or is not finite raises an alarm. A velocity that would
+// not be finite stays. Replicas that froze before this step stay as they are.
 //
-// reads   bead, force [2, n_beads] kcal/mol/Å, w: energy, fast range, slow range
+// reads   bead, force [2, n_beads], or [3, n_beads] if HAS_BIAS, kcal/mol/Å, w: energy
 // writes  velocity [n_beads] Å/ps, step_count (low and high word), walker [n_replicas] (alarm)
 // grid    one invocation per bead
 // twin    src/reference/integrate.rs

@@ -9,7 +9,7 @@
 //
 // For each bead the kernel computes every tuple that the bead is in and keeps only this bead's part
 // of the gradient, so nothing is scattered. The energy of a tuple goes to its first bead. This
-// kernel starts the fast forces: from the external forces if there are any, else from 0.
+// kernel starts the fast forces.
 // Denominators have the floors of `model::prior`, so that degenerate geometry gives finite forces.
 //
 // Bonds are stiff. Positions rounded to f32 would shake them and heat a long run, so all terms use
@@ -18,8 +18,7 @@
 // A bond that is longer than params.max_stretch times its rest length raises an alarm at its first
 // bead, unless its rest length is below LEAST_REST or its k is 0.
 //
-// reads   bead, position [n_beads] Å, external_force [n_beads],
-//         tuple_row [rows of all molecules + 1], tuples, values
+// reads   bead, position [n_beads] Å, tuple_row [rows of all molecules + 1], tuples, values
 // writes  force [2, n_beads] kcal/mol/Å, w: energy of the bead, kcal/mol   fast range: overwritten,
 //         walker [n_replicas] (alarm)
 // grid    LANES threads per bead; partial sums joined in a tree of fixed shape
@@ -236,7 +235,6 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) prior_bonded(
     const Params* __restrict__ params,
     const Bead* __restrict__ bead,
     const Position* __restrict__ position,
-    const float4* __restrict__ external_force,
     const u32* __restrict__ tuple_row,
     const Tuple* __restrict__ tuples,
     const float* __restrict__ values,
@@ -270,11 +268,8 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) prior_bonded(
             energy += t.slot == 0u ? share.energy : 0.0f;
         }
     }
-    float4 total = tree_sum<LANES>(with_w(sum, energy));
+    const float4 total = tree_sum<LANES>(with_w(sum, energy));
     if (mine == 0u && i < params->n_beads) {
-        if (params->with_external == 1u) {
-            total += with_w(xyz(external_force[i]), 0.0f);
-        }
         force[i] = total;
     }
 }

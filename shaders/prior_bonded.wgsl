@@ -9,7 +9,7 @@
 //
 // For each bead the kernel computes every tuple that the bead is in and keeps only this bead's part
 // of the gradient, so nothing is scattered. The energy of a tuple goes to its first bead. This
-// kernel starts the fast forces: from the external forces if there are any, else from 0.
+// kernel starts the fast forces.
 // Denominators have the floors of `model::prior`, so that degenerate geometry gives finite forces.
 //
 // Bonds are stiff. Positions rounded to f32 would shake them and heat a long run, so all terms use
@@ -18,8 +18,7 @@
 // A bond that is longer than params.max_stretch times its rest length raises an alarm at its first
 // bead, unless its rest length is below LEAST_REST or its k is 0.
 //
-// reads   bead, position [n_beads] Å, external_force [n_beads],
-//         tuple_row [rows of all molecules + 1], tuples, values
+// reads   bead, position [n_beads] Å, tuple_row [rows of all molecules + 1], tuples, values
 // writes  force [2, n_beads] kcal/mol/Å, w: energy of the bead, kcal/mol   fast range: overwritten,
 //         walker [n_replicas] (alarm)
 // grid    LANES invocations per bead; partial sums joined in a tree of fixed shape
@@ -69,12 +68,11 @@ struct Tuple {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> bead: array<Bead>;
 @group(0) @binding(2) var<storage, read> position: array<Position>;
-@group(0) @binding(3) var<storage, read> external_force: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> tuple_row: array<u32>;
-@group(0) @binding(5) var<storage, read> tuples: array<Tuple>;
-@group(0) @binding(6) var<storage, read> values: array<f32>;
-@group(0) @binding(7) var<storage, read_write> force: array<vec4<f32>>;
-@group(0) @binding(8) var<storage, read_write> walker: array<Walker>;
+@group(0) @binding(3) var<storage, read> tuple_row: array<u32>;
+@group(0) @binding(4) var<storage, read> tuples: array<Tuple>;
+@group(0) @binding(5) var<storage, read> values: array<f32>;
+@group(0) @binding(6) var<storage, read_write> force: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> walker: array<Walker>;
 
 var<workgroup> part: array<vec4<f32>, WORKGROUP>;
 
@@ -275,10 +273,6 @@ fn prior_bonded(
         workgroupBarrier();
     }
     if mine == 0u && i < params.n_beads {
-        var total = part[lane];
-        if params.with_external == 1u {
-            total += vec4<f32>(external_force[i].xyz, 0.0);
-        }
-        force[i] = total;
+        force[i] = part[lane];
     }
 }

@@ -55,10 +55,10 @@
 //!
 //! [`engine::State`] is total: it holds positions, velocities, origins, inverse temperatures, the
 //! number of steps done, the labels and counts of replica exchange, and the frozen replicas. With the
-//! same system,
-//! [`engine::Dynamics`], external forces and backend, a run continues from it bit for bit. A
-//! [`Checkpoint`] stores it with all that decides the bits, and [`output::Output`] continues the
-//! files of a run at the lengths that a checkpoint names. Four rules make this true:
+//! same system, [`engine::Dynamics`], external forces, force callback and backend, a run continues
+//! from it bit for bit. A [`Checkpoint`] stores it with all that decides the bits, and
+//! [`output::Output`] continues the files of a run at the lengths that a checkpoint names. Four rules
+//! make this true:
 //!
 //! - Noise is a function of seed, replica number, step and bead. The random numbers of an exchange
 //!   are a function of seed, first replica of the ladder, number of the exchange and try.
@@ -71,8 +71,9 @@
 //!
 //! # Multiple time steps
 //!
-//! Forces have two classes: those of the priors and the external forces are fast, those of the
-//! network are slow. With K = [`engine::Dynamics::mts`], K steps are an outer step (impulse RESPA):
+//! Forces of the potential have two classes: those of the priors are fast, those of the network are
+//! slow. External forces and those of a callback act like fast ones. With K =
+//! [`engine::Dynamics::mts`], K steps are an outer step (impulse RESPA):
 //!
 //! ```text
 //! v += K h/2 F_slow/m
@@ -81,8 +82,9 @@
 //! ```
 //!
 //! The half kicks of the slow forces are joined with those of the fast forces in the same place. So
-//! a half kick has the force F_fast + w F_slow, with the weight w = K in the first and the last half
-//! kick of an outer step, and 0 between them. With K = 1, w is 1 everywhere.
+//! a half kick has the force F_fast + w F_slow + F_host, with the external and callback forces F_host
+//! and the weight w: K in the first and the last half kick of an outer step, and 0 between them. With
+//! K = 1, w is 1 everywhere.
 //!
 //! State and noise count steps, not outer steps. Engines stop only where an outer step ends, so all
 //! forces belong to the same positions whenever a state is read, set or exchanged. Limits are tested
@@ -149,8 +151,8 @@
 //!                    for a rebuild if it was recentered or a bead moved more than half the skin;
 //!                    raises an alarm for a marked bead
 //! neighbor_count, neighbor_fill    rebuild the lists of the marked replicas
-//! prior_bonded       fast forces start here: external forces, bonds, angles, dihedrals; raises an
-//!                    alarm for a stretched bond
+//! prior_bonded       fast forces start here: bonds, angles, dihedrals; raises an alarm for a
+//!                    stretched bond
 //! prior_repulsion    fast forces of non-bonded pairs
 //! edges              if filters are tabulated: finds the place in the tables of each edge within
 //!                    the cutoff, and counts the neighbors of each bead
@@ -176,10 +178,12 @@
 //! `exchange` compares whole numbers of 64 and 128 bits, so drivers cannot round decisions
 //! differently.
 //!
-//! Forces are two ranges of one buffer, each with a force and an energy for each bead. The fast
-//! range has the forces of the priors and the external forces; the slow range has those of the
-//! network. Each range has its own validity: the engine knows whether the range belongs to the
-//! present positions, so a reading runs only the kernels whose results are missing.
+//! Forces are ranges of one buffer, each with a force and an energy for each bead. The fast range has
+//! the forces of the priors; the slow range has those of the network. Both have their own validity:
+//! the engine knows whether the range belongs to the present positions, so a reading runs only the
+//! kernels whose results are missing. A third range, the bias range, exists only if there are external
+//! forces or a force callback. The half kicks add it, and no reading contains it. Without this range,
+//! the kernels of the half kicks do not read it.
 //!
 //! Kernels report problems in the status of a replica: a neighbor list without enough room, more
 //! neighbors than the model allows. The host reads the status at the next read-back. If a list had no
@@ -190,6 +194,10 @@
 //! kernels lower by an integer atomic. It is part of the state, because steps that are repeated
 //! start without the alarms of wrong lists. A kernel that raises alarms reads none, so all beads of a
 //! replica stop at the same step.
+//!
+//! With a force callback ([`engine::Engine::set_force_callback`]) a step is two submissions: up to the
+//! neighbor lists, and the rest. The host reads status and positions after the first, calls the
+//! callback, and writes the bias range. So no step is ever repeated.
 //!
 //! One read-back serves a frame: one submission runs the missing kernels and copies status, state,
 //! energies and forces to the host, which waits once. [`engine::Engine::request`] does not wait: the

@@ -50,7 +50,7 @@ pub use self::start::Settings;
 use std::collections::BTreeMap;
 
 use crate::backend::Backend;
-use crate::engine::{Dynamics, Engine, Evaluation, State, Terms, Wanted};
+use crate::engine::{Dynamics, Engine, Evaluation, ForceCallback, State, Terms, Wanted};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::structure::Structure;
@@ -295,16 +295,37 @@ impl Simulation {
         self.replace(state)
     }
 
-    /// Sets external forces, kcal/mol/Å, `[n_beads]` over all replicas. They are added to the
-    /// forces of the potential until they are replaced; `None` removes them. The reported potential
-    /// energy does not include them.
+    /// Sets constant external forces, kcal/mol/Å, `[n_beads]` over all replicas. They are added to
+    /// the forces of the potential until they are replaced; `None` removes them. The reported
+    /// potential energy does not include them.
+    ///
+    /// Forces that depend on positions need [`Simulation::set_force_callback`]. If an observer
+    /// computes them and sets them here, the second half kick of a step has the forces of the
+    /// positions before it. That heats the system.
+    ///
+    /// # Errors
+    /// See [`Engine::set_external_forces`].
     pub fn set_external_forces(&mut self, forces: Option<&[[f64; 3]]>) -> Result<()> {
         self.engine.set_external_forces(forces)?;
         self.watching.external = forces.map(<[_]>::to_vec);
         Ok(())
     }
 
-    /// Potential and kinetic energy and temperature of each replica.
+    /// Sets a function of the host program whose forces are added to those of the potential in every
+    /// step, also while observers see frames; `None` removes it. A GPU waits for the host in every
+    /// step. [`Energies::callback`] and [`Frame::callback`] have its energies, which the potential
+    /// energy does not include.
+    ///
+    /// It is not part of a state or a [`Checkpoint`](crate::Checkpoint): a program that continues a
+    /// run sets it again.
+    ///
+    /// # Errors
+    /// See [`Engine::set_force_callback`]. [`Simulation::run`] returns the errors of the callback.
+    pub fn set_force_callback(&mut self, callback: Option<Box<dyn ForceCallback>>) -> Result<()> {
+        self.engine.set_force_callback(callback)
+    }
+
+    /// Potential and kinetic energy, temperature, and energy of the force callback of each replica.
     ///
     /// # Errors
     /// See [`Simulation::state`].
@@ -312,12 +333,13 @@ impl Simulation {
         let reading = self.engine.read(FRAME)?;
         self.step = reading.step;
         let state = reading.state.unwrap_or_default();
+        let callback = reading.callback.unwrap_or_default().energy;
         let (integrator, energy) = (self.dynamics.integrator, reading.evaluation.energy);
-        Ok(Energies::new(&self.system, integrator, &state, energy))
+        Ok(Energies::new(&self.system, integrator, &state, energy, callback))
     }
 
     /// Energies and forces at the current positions, of all terms or of one term, without the
-    /// external forces.
+    /// external forces and those of a callback.
     pub fn evaluate(&mut self, terms: Terms) -> Result<Evaluation> {
         self.engine.evaluate(terms)
     }

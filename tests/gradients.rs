@@ -182,9 +182,9 @@ fn forces_of_a_chain_with_a_network_and_priors_are_the_derivatives() {
 fn forces_from_a_coarse_table_are_the_derivatives() {
     let (system, state) = chains(12, 2);
     let filter = Filter::Table { tolerance: 1.0 };
-    let coarse = Reference::with_filter(system.clone(), &hot(2), filter).unwrap();
-    check_engine("coarse table", coarse.clone(), &state.positions, 6);
-    let [found, exact] = [coarse, truth(system)].map(|mut engine| {
+    let coarse = || Reference::with_filter(system.clone(), &hot(2), filter).unwrap();
+    check_engine("coarse table", coarse(), &state.positions, 6);
+    let [found, exact] = [coarse(), truth(system.clone())].map(|mut engine| {
         engine.set_state(&state).unwrap();
         engine.evaluate(Terms::Network).unwrap().forces
     });

@@ -66,7 +66,9 @@ pub(crate) fn specialised_device() -> Device {
         GpuEngine::new(&device, system, &dynamics, Filter::Exact).expect("kernels compile");
     }
     let dynamics = Dynamics { mts: 3, ..hot(6) };
-    GpuEngine::new(&device, chains(5, 6).0, &dynamics, Filter::Exact).expect("kernels compile");
+    let engine = GpuEngine::new(&device, chains(5, 6).0, &dynamics, Filter::Exact);
+    let mut engine = engine.expect("kernels compile");
+    engine.set_external_forces(Some(&[[1.0; 3]; 30])).expect("kernels compile");
     // A step does not use the unfused radial basis, so its own operation compiles it here.
     for basis in bases(17, 9.0) {
         let graph = flashschnet::ops::Graph { row_ptr: vec![0, 0], col: vec![] };
@@ -262,7 +264,6 @@ fn host_structs_match() {
         n_replicas,
         capacity,
         term,
-        with_external,
         classes,
         seed_low,
         seed_high,

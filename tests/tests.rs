@@ -30,6 +30,8 @@ mod published;
 mod engine;
 // Multiple time steps: the network acts in the first and the last half kick of K steps.
 mod mts;
+// Forces that the host computes in every step.
+mod callback;
 // Readings that are on their way while later steps are done.
 mod requested;
 // Replicas that blow up: the step, the others, messages and resets.

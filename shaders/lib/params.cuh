@@ -8,8 +8,6 @@ struct Params {
     u32 capacity;
     // Prior term to evaluate; ALL_TERMS for all of them.
     u32 term;
-    // 1 if fast forces start from the external forces, 0 if they start from 0.
-    u32 with_external;
     // Classes of forces whose energies energy_reduce sums: FAST, SLOW or both.
     u32 classes;
     u32 seed_low;
@@ -35,15 +33,20 @@ constexpr u32 NVE = 1u;
 constexpr u32 OVERDAMPED = 2u;
 constexpr u32 OVERDAMPED_PUBLISHED = 3u;
 
-// Classes of forces. The buffer `force` has two ranges of n_beads: first the fast range, for priors
-// and external forces, then the slow range, for the network. xyz: the force, kcal/mol/Å; w: the
-// energy of the bead, kcal/mol.
+// Classes of forces. The buffer `force` has ranges of n_beads: first the fast range, for the priors,
+// then the slow range, for the network, and then, if the host adds forces, the bias range for
+// these. xyz: the force, kcal/mol/Å; w: the energy of the bead, kcal/mol, 0 in the bias range.
 constexpr u32 FAST = 1u;
 constexpr u32 SLOW = 2u;
 
 // Index of the slow force of bead i.
 __device__ inline u32 slow(const Params* params, u32 i) {
     return params->n_beads + i;
+}
+
+// Index of the bias force of bead i.
+__device__ inline u32 biased(const Params* params, u32 i) {
+    return 2u * params->n_beads + i;
 }
 
 // Words of the status of a replica; the host twin is `gpu::params::Status`.

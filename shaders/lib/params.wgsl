@@ -6,8 +6,6 @@ struct Params {
     capacity: u32,
     // Prior term to evaluate; ALL_TERMS for all of them.
     term: u32,
-    // 1 if fast forces start from the external forces, 0 if they start from 0.
-    with_external: u32,
     // Classes of forces whose energies energy_reduce sums: FAST, SLOW or both.
     classes: u32,
     seed_low: u32,
@@ -33,15 +31,20 @@ const NVE: u32 = 1u;
 const OVERDAMPED: u32 = 2u;
 const OVERDAMPED_PUBLISHED: u32 = 3u;
 
-// Classes of forces. The buffer `force` has two ranges of n_beads: first the fast range, for priors
-// and external forces, then the slow range, for the network. xyz: the force, kcal/mol/Å; w: the
-// energy of the bead, kcal/mol.
+// Classes of forces. The buffer `force` has ranges of n_beads: first the fast range, for the priors,
+// then the slow range, for the network, and then, if the host adds forces, the bias range for
+// these. xyz: the force, kcal/mol/Å; w: the energy of the bead, kcal/mol, 0 in the bias range.
 const FAST: u32 = 1u;
 const SLOW: u32 = 2u;
 
 // Index of the slow force of bead i.
 fn slow(i: u32) -> u32 {
     return params.n_beads + i;
+}
+
+// Index of the bias force of bead i.
+fn biased(i: u32) -> u32 {
+    return 2u * params.n_beads + i;
 }
 
 // Words of the status of a replica; the host twin is `gpu::params::Status`.

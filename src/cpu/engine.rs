@@ -14,8 +14,9 @@ use super::neighbor::Candidates;
 use super::network::{Network, Workspace};
 use super::prior::Sums;
 use crate::engine::{
-    Dynamics, Engine, Evaluation, Exchange, Filter, Memory, Parts, Probe, Reading, State, Terms,
-    Trace, Uncollected, Wanted, check_positions, origins, watch_bonds,
+    Dynamics, Engine, Evaluation, Exchange, Filter, ForceCallback, HostForces, Memory, Parts,
+    Probe, Reading, State, Terms, Trace, Uncollected, Wanted, check_callback, check_positions,
+    origins, watch_bonds,
 };
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;
@@ -40,7 +41,7 @@ pub struct Cpu {
     start: State,
     /// The state before a step. Beads that may not move stay there.
     before: State,
-    external: Option<Vec<[f64; 3]>>,
+    host: HostForces,
     noise: Vec<[f64; 3]>,
     batches: Vec<Batch>,
     /// Energies and forces of all terms; valid for the current positions if `is_current`.
@@ -118,7 +119,7 @@ impl Cpu {
             start: state.clone(),
             before: state.clone(),
             state,
-            external: None,
+            host: HostForces::default(),
             noise: zero,
             batches: batches(&system, limit),
             total: Parts::default(),
@@ -266,7 +267,7 @@ impl Engine for Cpu {
         self.dynamics.check_state(&self.system, state)?;
         self.trace = Trace::default();
         self.uncollected.forget();
-        self.is_current = false;
+        self.moved();
         self.state.clone_from(state);
         Ok(())
     }
@@ -276,7 +277,7 @@ impl Engine for Cpu {
         self.state.positions.copy_from_slice(positions);
         self.state.origins = origins(&self.system, positions);
         self.state.frozen.clear();
-        self.is_current = false;
+        self.moved();
         Ok(())
     }
 
@@ -284,7 +285,13 @@ impl Engine for Cpu {
         if let Some(forces) = forces {
             check_vectors("external forces", forces, self.system.n_beads())?;
         }
-        self.external = forces.map(<[_]>::to_vec);
+        self.host.set_external(forces);
+        Ok(())
+    }
+
+    fn set_force_callback(&mut self, callback: Option<Box<dyn ForceCallback>>) -> Result<()> {
+        check_callback(&self.dynamics, callback.as_deref())?;
+        self.host.set_callback(callback);
         Ok(())
     }
 
@@ -319,15 +326,16 @@ impl Engine for Cpu {
         if let Some(terms) = wanted.energies {
             terms.check(&self.system)?;
             evaluation = self.evaluation(terms, wanted.forces)?;
+            self.host.update(&self.state, &self.system.first_bead)?;
         }
-        Ok(Reading::on_host(wanted, &self.state, evaluation, &mut self.trace))
+        Ok(Reading::on_host(wanted, &self.state, evaluation, &self.host, &mut self.trace))
     }
 
     fn memory(&self) -> Memory {
         let beads = self.system.n_beads();
         // Positions and velocities three times and noise, the forces of both classes twice and
-        // those that act, external forces, and three energies per bead.
-        let vectors = 7 + 5 + usize::from(self.external.is_some());
+        // those that act, and three energies per bead; the forces of the host and their sum.
+        let vectors = 7 + 5 + self.host.n_vectors();
         let lists: usize =
             self.batches.iter().flat_map(|batch| &batch.candidates).map(Candidates::bytes).sum();
         let vectors = (24 * vectors + 8 * 3) * beads;

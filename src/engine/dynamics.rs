@@ -95,8 +95,8 @@ pub struct Dynamics {
     pub integrator: Integrator,
     /// Time step, ps.
     pub dt: f64,
-    /// The steps K of an outer step. The forces of the priors and the external forces are fast: they
-    /// act in every step. Those of the network are slow: they are computed once in K steps, and act
+    /// The steps K of an outer step. The forces of the priors are fast: they act in every step, as
+    /// external forces do. Those of the network are slow: they are computed once in K steps, and act
     /// with K times their size in the first and the last half kick of an outer step (impulse RESPA,
     /// Tuckerman, Berne and Martyna 1992). With K = 1 all forces act in every step.
     pub mts: u32,

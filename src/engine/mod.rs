@@ -4,9 +4,11 @@ mod dynamics;
 mod equalize;
 mod exchange;
 mod guard;
+mod host_forces;
 mod ladder;
 mod numerics;
 mod parts;
+mod shared;
 mod state;
 mod uncollected;
 mod watch;
@@ -17,9 +19,12 @@ pub use self::dynamics::{Dynamics, Integrator, check_multiple};
 pub use self::exchange::TRACE;
 pub(crate) use self::exchange::{Trace, check_given, exchange};
 pub(crate) use self::guard::{end_step, hold, watch_bonds};
+pub use self::host_forces::{CallbackForces, ForceCallback};
+pub(crate) use self::host_forces::{HostForces, check_callback};
 pub use self::ladder::{Exchange, Exchanged, Ladder, MOST_STATES, Mixing, NO_LABEL, geometric};
 pub use self::numerics::{Filter, Numerics, Precision};
 pub(crate) use self::parts::Parts;
+pub use self::shared::Shared;
 pub(crate) use self::state::check_positions;
 pub use self::state::{FARTHEST, RECENTER, State, origins};
 pub(crate) use self::uncollected::Uncollected;
@@ -149,9 +154,12 @@ pub struct Reading {
     pub frozen: BTreeMap<usize, Frozen>,
     /// The state, if wanted.
     pub state: Option<State>,
-    /// Energies, forces and energies of beads, each if wanted, else empty. External forces are not
-    /// included.
+    /// Energies, forces and energies of beads, each if wanted, else empty. External forces and those
+    /// of a callback are not included.
     pub evaluation: Evaluation,
+    /// The results of the force callback, if there is one and energies are wanted; without forces
+    /// unless these are wanted.
+    pub callback: Option<CallbackForces>,
     /// If wanted, [`Exchanged::label`] after each exchange since the state was set or the trace was
     /// read, at most the last [`TRACE`].
     pub trace: Vec<Vec<u32>>,
@@ -163,8 +171,10 @@ impl Reading {
         wanted: Wanted,
         state: &State,
         evaluation: Evaluation,
+        host: &HostForces,
         trace: &mut Trace,
     ) -> Self {
+        let callback = wanted.energies.and_then(|_| host.found(wanted.forces));
         let energy = state.without_frozen(evaluation.energy);
         let evaluation = match wanted.forces {
             true => Evaluation { energy, ..evaluation },
@@ -175,21 +185,11 @@ impl Reading {
             frozen: state.frozen.clone(),
             state: wanted.state.then(|| state.clone()),
             evaluation,
+            callback: callback.map(|found| found.without_frozen(&state.frozen)),
             trace: if wanted.trace { trace.take() } else { Vec::new() },
         }
     }
 }
-
-/// Types that can go to another thread, on targets that have threads.
-#[cfg(not(target_family = "wasm"))]
-pub trait Shared: Send + Sync {}
-#[cfg(not(target_family = "wasm"))]
-impl<T: Send + Sync + ?Sized> Shared for T {}
-/// Types that can go to another thread, on targets that have threads.
-#[cfg(target_family = "wasm")]
-pub trait Shared {}
-#[cfg(target_family = "wasm")]
-impl<T: ?Sized> Shared for T {}
 
 /// A backend at work on one system and its dynamics. The state stays on the device between calls.
 ///
@@ -217,9 +217,32 @@ pub trait Engine: std::fmt::Debug + Shared {
     /// See [`Engine::set_state`].
     fn set_positions(&mut self, positions: &[[f64; 3]]) -> Result<()>;
 
-    /// Sets forces that are added to those of the potential in every step, kcal/mol/Å, `[n_beads]`.
-    /// They do not change the reported energies. `None` removes them.
+    /// Sets constant forces that are added to those of the potential in every step, kcal/mol/Å,
+    /// `[n_beads]`. They do not change the reported energies. `None` removes them.
+    ///
+    /// Forces that depend on positions need [`Engine::set_force_callback`]. If a caller computes them
+    /// between steps and sets them here, the second half kick of a step has the forces of the
+    /// positions before it. That heats the system.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a wrong count or numbers that are not finite, and errors of the device.
     fn set_external_forces(&mut self, forces: Option<&[[f64; 3]]>) -> Result<()>;
+
+    /// Sets a function of the host program whose forces are added to those of the potential. It is
+    /// called after each drift, before the second half kick, with [`Dynamics::mts`] in every step,
+    /// and before the first step. [`Reading::callback`] has its energies, which the potential energy
+    /// does not include. `None` removes it.
+    ///
+    /// The callback is not part of a [`State`] and stays when the state is set. A GPU waits for the
+    /// host in every step, so that [`Engine::advance`] takes at least one round trip for each step.
+    ///
+    /// An error of the callback ends [`Engine::advance`]. The state is then that before the outer
+    /// step. A wrong count and a number that is not finite are errors, too. Forces and energies of
+    /// frozen replicas are ignored.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] together with replica exchange, and errors of the device.
+    fn set_force_callback(&mut self, callback: Option<Box<dyn ForceCallback>>) -> Result<()>;
 
     /// Advances every replica by `n_steps` steps, a multiple of [`Dynamics::mts`].
     ///
@@ -317,7 +340,7 @@ pub trait Engine: std::fmt::Debug + Shared {
         self.energies(Terms::Total)
     }
 
-    /// Energies and forces of the present positions, without the external forces.
+    /// Energies and forces of the present positions, without external forces and those of a callback.
     ///
     /// # Errors
     /// See [`Engine::read`].

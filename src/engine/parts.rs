@@ -1,7 +1,7 @@
 //! Energies and forces by class, for engines whose state is in host memory.
 
-/// Energies and forces of some terms. Fast forces are those of the priors, slow ones those of the
-/// network.
+/// Energies and forces of some terms of the potential. Fast forces are those of the priors, slow ones
+/// those of the network.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Parts {
     /// Of each replica.
@@ -22,13 +22,13 @@ impl Parts {
         slow.clear();
     }
 
-    /// The forces that act on the beads: all fast forces, the external ones among them, and
-    /// `weight` times the slow ones.
-    pub(crate) fn acting(&self, weight: u32, external: Option<&[[f64; 3]]>) -> Vec<[f64; 3]> {
+    /// The forces that act on the beads: the fast forces, `weight` times the slow ones, and the
+    /// forces that bias the dynamics, if there are any.
+    pub(crate) fn acting(&self, weight: u32, bias: Option<&[[f64; 3]]>) -> Vec<[f64; 3]> {
         let mut forces = sum(&self.fast, weight, &self.slow);
-        for (force, external) in forces.iter_mut().zip(external.into_iter().flatten()) {
-            for (force, external) in force.iter_mut().zip(external) {
-                *force += external;
+        for (force, bias) in forces.iter_mut().zip(bias.into_iter().flatten()) {
+            for (force, bias) in force.iter_mut().zip(bias) {
+                *force += bias;
             }
         }
         forces

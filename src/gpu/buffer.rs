@@ -90,11 +90,17 @@ impl<T: Pod> Buffer<T> {
     /// Replaces the first elements. The write takes effect before the commands of the next
     /// submission.
     pub(super) fn write(&self, device: &Device, data: &[T]) -> Result<()> {
-        assert!(data.len() <= self.len.max(1), "more data than the buffer holds");
+        self.write_from(device, 0, data)
+    }
+
+    /// Replaces elements from `first` on, like [`Buffer::write`].
+    pub(super) fn write_from(&self, device: &Device, first: usize, data: &[T]) -> Result<()> {
+        assert!(first + data.len() <= self.len.max(1), "more data than the buffer holds");
         if data.is_empty() {
             return Ok(());
         }
-        device.api.write(&self.allocation.memory, bytemuck::cast_slice(data))
+        let offset = (first * size_of::<T>()) as u64;
+        device.api.write(&self.allocation.memory, offset, bytemuck::cast_slice(data))
     }
 
     /// Waits for everything submitted so far and reads all elements back.

@@ -1,5 +1,6 @@
 //! The GPU engine: it submits steps, repeats them if a neighbor list overflowed, and reports.
 
+mod callback;
 mod evaluation;
 mod exchange;
 mod fit;
@@ -26,8 +27,8 @@ use super::state::{ReplicaState, bare_params};
 use super::step::Step;
 use super::tuning::LOOK_STEPS;
 use crate::engine::{
-    Dynamics, Engine, Exchange, Memory, Numerics, Probe, Reading, State, Uncollected, Wanted,
-    check_positions,
+    Dynamics, Engine, Exchange, ForceCallback, HostForces, Memory, Numerics, Probe, Reading, State,
+    Uncollected, Wanted, check_positions,
 };
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;
@@ -46,7 +47,7 @@ pub struct GpuEngine {
     integration: Integration,
     network: Option<Network>,
     exchanges: Option<Exchanges>,
-    /// `None` if a list could not grow.
+    /// `None` if memory ran out when it was made anew.
     step: Option<Step>,
     /// The ends of an outer step with given noise, while such a step runs.
     given: Option<Ends>,
@@ -61,6 +62,7 @@ pub struct GpuEngine {
     /// Outer steps.
     steps_per_submission: u64,
     evaluations: Evaluations,
+    host: HostForces,
     /// The reading that is under way, and the one that was not collected.
     requested: Option<Requested>,
     ready: Uncollected<Reading>,
@@ -125,6 +127,7 @@ impl GpuEngine {
             earlier: None,
             steps_per_submission: 1,
             evaluations: Evaluations::default(),
+            host: HostForces::default(),
             requested: None,
             ready: Uncollected::default(),
             system,
@@ -145,6 +148,18 @@ impl GpuEngine {
             network,
         )?);
         Ok(())
+    }
+
+    /// Makes or removes the bias range of the forces.
+    fn make_bias(&mut self, has_bias: bool) -> Result<()> {
+        if has_bias == self.state.has_bias() {
+            return Ok(());
+        }
+        let replicas = self.system.n_replicas();
+        self.state.make_bias(&self.device, has_bias).map_err(|error| with_fit(error, replicas))?;
+        self.evaluations.none_valid();
+        self.step = None;
+        self.make_step()
     }
 
     fn step(&self) -> Result<&Step> {
@@ -245,6 +260,7 @@ impl GpuEngine {
         self.step_count = step;
         self.nothing_pending();
         self.evaluations.none_valid();
+        self.host.outdate();
         self.neighbors.reset(&self.device)
     }
 }
@@ -272,30 +288,25 @@ impl Engine for GpuEngine {
     }
 
     fn set_external_forces(&mut self, forces: Option<&[[f64; 3]]>) -> Result<()> {
-        let n_beads = self.system.n_beads();
         if let Some(forces) = forces {
-            check_vectors("external forces", forces, n_beads)?;
+            check_vectors("external forces", forces, self.system.n_beads())?;
         }
-        self.step()?;
-        self.complete()?;
-        // Pending steps that must be repeated need the old external forces.
-        if self.has_pending() {
-            self.look()?;
-        }
-        if let Some(forces) = forces {
-            if !self.priors.takes_external(n_beads) {
-                self.priors.take_external(&self.device, n_beads)?;
-                self.make_step()?;
-            }
-            self.priors.set_external(&self.device, forces)?;
-        }
-        self.evaluations.set_external(forces.is_some());
-        Ok(())
+        self.before_host_forces()?;
+        self.make_bias(forces.is_some() || self.host.has_callback())?;
+        self.host.set_external(forces);
+        self.write_bias()
+    }
+
+    fn set_force_callback(&mut self, callback: Option<Box<dyn ForceCallback>>) -> Result<()> {
+        self.replace_callback(callback)
     }
 
     fn advance(&mut self, n_steps: u64) -> Result<()> {
         self.dynamics.check_steps("steps", n_steps)?;
         let k = u64::from(self.dynamics.mts);
+        if self.host.has_callback() {
+            return self.advance_with_callback(n_steps / k);
+        }
         let most = LOOK_STEPS.div_ceil(k) * k;
         let mut left = n_steps;
         while left > 0 {
@@ -325,7 +336,7 @@ impl Engine for GpuEngine {
     }
 
     fn is_asynchronous(&self) -> bool {
-        true
+        !self.host.has_callback()
     }
 
     fn request(&mut self, wanted: Wanted) -> Result<()> {

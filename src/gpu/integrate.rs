@@ -85,6 +85,7 @@ impl Integration {
     ) -> Result<Ends> {
         let scope = state.scope().with("xi", &self.xi);
         let n_beads = state.n_beads();
+        let has_bias = ("HAS_BIAS", Value::Flag(state.has_bias()));
         let bound = |name, constants: &[(&'static str, Value)]| {
             let kernel = Kernel::new(device, name, constants)?;
             kernel.bind(device, &scope, kernel.groups_for(n_beads))
@@ -98,9 +99,10 @@ impl Integration {
                 ("NOISE_ROW", Value::Count(row)),
                 ("FARTHEST", Value::Real(FARTHEST)),
                 weight(at_begin),
+                has_bias,
             ];
             let begin = bound("integrate_begin", &constants)?;
-            Ok([begin, bound("integrate_end", &[weight(at_end)])?])
+            Ok([begin, bound("integrate_end", &[weight(at_end), has_bias])?])
         };
         Ok(Ends(weights.enumerate().map(of_step).collect::<Result<_>>()?))
     }

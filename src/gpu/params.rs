@@ -17,8 +17,6 @@ pub struct Params {
     pub capacity: u32,
     /// The prior term to evaluate, or [`ALL_TERMS`].
     pub term: u32,
-    /// 1 if fast forces start from the external forces, 0 if they start from 0.
-    pub with_external: u32,
     /// The classes of forces whose energies are summed: [`FAST`], [`SLOW`] or both.
     pub classes: u32,
     /// Lower half of the seed.
@@ -45,7 +43,7 @@ pub struct Params {
 
 /// [`Params::term`] for all prior terms.
 pub const ALL_TERMS: u32 = u32::MAX;
-/// The class of the forces of priors and of the external forces.
+/// The class of the forces of priors.
 pub const FAST: u32 = 1;
 /// The class of the forces of the network.
 pub const SLOW: u32 = 2;

@@ -1,4 +1,4 @@
-//! Prior terms and external forces: the fast forces.
+//! Prior terms: the fast forces.
 
 mod gather;
 
@@ -8,16 +8,14 @@ use super::compose::Value;
 use super::device::Device;
 use super::kernel::{Dispatch, Kernel, Scope, scope};
 use super::params::{PairRule, Tuple};
-use super::state::{ReplicaState, vec4s};
+use super::state::ReplicaState;
 use super::tuning::BONDED_LANES;
 use crate::error::Result;
 use crate::system::System;
 
-/// The prior terms of each bead, and the external forces, on the device.
+/// The prior terms of each bead on the device.
 #[derive(Debug)]
 pub(super) struct Priors {
-    /// One element until external forces are set.
-    external_force: Buffer<[f32; 4]>,
     tuple_row: Buffer<u32>,
     tuples: Buffer<Tuple>,
     values: Buffer<f32>,
@@ -50,7 +48,6 @@ impl Priors {
             tables.rows.extend(rows.map(|row| row as u32));
         }
         let priors = Priors {
-            external_force: Buffer::zeroed(device, "external_force", 1)?,
             tuple_row: Buffer::from_slice(device, "tuple_row", &lists.tuple_row)?,
             tuples: Buffer::from_slice(device, "tuples", &lists.tuples)?,
             values: Buffer::from_slice(device, "values", &lists.values)?,
@@ -64,22 +61,7 @@ impl Priors {
     }
 
     fn scope(&self) -> Scope<'_> {
-        scope!(self; external_force, tuple_row, tuples, values, pair_rule, pair_row, pairs, records)
-    }
-
-    /// Whether there is room for external forces.
-    pub(super) fn takes_external(&self, n_beads: usize) -> bool {
-        self.external_force.len == n_beads
-    }
-
-    /// Makes room for external forces. Dispatches must be made again.
-    pub(super) fn take_external(&mut self, device: &Device, n_beads: usize) -> Result<()> {
-        self.external_force = Buffer::zeroed(device, "external_force", n_beads)?;
-        Ok(())
-    }
-
-    pub(super) fn set_external(&self, device: &Device, forces: &[[f64; 3]]) -> Result<()> {
-        self.external_force.write(device, &vec4s(forces))
+        scope!(self; tuple_row, tuples, values, pair_rule, pair_row, pairs, records)
     }
 
     /// The kernels of the fast forces and energies. The first kernel overwrites, the second adds.

@@ -24,7 +24,7 @@ pub(super) struct ReplicaState {
     /// A copy of `moving` from before the pending steps.
     kept: Kept<Moving>,
     /// xyz: force, kcal/mol/Å; w: energy of the bead, kcal/mol. First the fast range, then the slow
-    /// range. `[2, n_beads]`
+    /// range, then the bias range if the host adds forces. `[2, n_beads]` or `[3, n_beads]`
     pub(super) force: Buffer<[f32; 4]>,
     /// Energies of replicas, kcal/mol, as a rounded sum and its rounding error. `[n_replicas]`
     pub(super) energy: Buffer<[f32; 2]>,
@@ -128,6 +128,23 @@ impl ReplicaState {
         self.first_bead.len() - 1
     }
 
+    /// Whether the forces have the bias range.
+    pub(super) fn has_bias(&self) -> bool {
+        self.force.len > 2 * self.n_beads()
+    }
+
+    /// Makes or removes the bias range. No forces are valid then, and dispatches must be made again.
+    pub(super) fn make_bias(&mut self, device: &Device, has_bias: bool) -> Result<()> {
+        let n_ranges = if has_bias { 3 } else { 2 };
+        self.force = Buffer::zeroed(device, "force", n_ranges * self.n_beads())?;
+        Ok(())
+    }
+
+    /// Replaces the bias range, which must exist.
+    pub(super) fn set_bias(&self, device: &Device, forces: &[[f64; 3]]) -> Result<()> {
+        self.force.write_from(device, 2 * self.n_beads(), &vec4s(forces))
+    }
+
     pub(super) fn scope(&self) -> Scope<'_> {
         scope!(self; params, replica, bead, force, energy)
             .and(&scope!(self.moving; position, velocity, walker, step_count))
@@ -213,22 +230,27 @@ impl ReplicaState {
         }
     }
 
+    /// The positions of all beads, Å, from those that were read.
+    pub(super) fn positions(&self, read: &[Position], walkers: &[Walker]) -> Vec<[f64; 3]> {
+        let mut positions = Vec::with_capacity(self.n_beads());
+        for (r, walker) in walkers.iter().enumerate() {
+            let of_bead = |x: &Position| {
+                let at =
+                    |c| f64::from(x.high[c]) + f64::from(x.low[c]) + f64::from(walker.origin[c]);
+                std::array::from_fn(at)
+            };
+            positions.extend(read[self.first_bead[r]..self.first_bead[r + 1]].iter().map(of_bead));
+        }
+        positions
+    }
+
     /// The state in a read-back.
     pub(super) fn fetched(&self, found: &Fetched, slots: StateSlots, walkers: &[Walker]) -> State {
-        let origins: Vec<_> = walkers.iter().map(|walker| walker.origin.map(f64::from)).collect();
-        let mut positions = Vec::with_capacity(self.n_beads());
-        let all = found.take(slots.position);
-        for (r, origin) in origins.iter().enumerate() {
-            let of_bead = |x: &Position| {
-                std::array::from_fn(|c| f64::from(x.high[c]) + f64::from(x.low[c]) + origin[c])
-            };
-            positions.extend(all[self.first_bead[r]..self.first_bead[r + 1]].iter().map(of_bead));
-        }
         let step_count = found.take(slots.step_count);
         State {
-            positions,
+            positions: self.positions(&found.take(slots.position), walkers),
             velocities: vectors(&found.take(slots.velocity)),
-            origins,
+            origins: walkers.iter().map(|walker| walker.origin.map(f64::from)).collect(),
             beta: walkers.iter().map(|walker| 1.0 / f64::from(walker.kt)).collect(),
             step: wide([step_count[0], step_count[1]]),
             ..State::default()

@@ -17,7 +17,7 @@ pub(super) struct Step {
     ends: Ends,
     /// Recenter replicas and bring their neighbor lists up to date.
     pub(super) neighbors: Vec<Dispatch>,
-    /// Forces of priors and external forces.
+    /// Forces of the priors.
     pub(super) fast: Vec<Dispatch>,
     /// Forces of the network.
     pub(super) slow: Passes,
@@ -47,10 +47,30 @@ impl Step {
 
     /// All forces at the present positions, or without `slow` the fast ones.
     pub(super) fn forces(&self, slow: bool) -> impl Iterator<Item = &Dispatch> {
-        let slow = slow.then(|| self.slow.forward.iter().chain(&self.slow.backward));
         // The lists are kept up to date also where the network does not need them: replicas are
         // recentered, and alarms raised, in every step.
-        self.neighbors.iter().chain(&self.fast).chain(slow.into_iter().flatten())
+        self.neighbors.iter().chain(self.with_lists(slow))
+    }
+
+    /// [`Step::forces`] after the neighbor lists.
+    fn with_lists(&self, slow: bool) -> impl Iterator<Item = &Dispatch> {
+        let slow = slow.then(|| self.slow.forward.iter().chain(&self.slow.backward));
+        self.fast.iter().chain(slow.into_iter().flatten())
+    }
+
+    /// The first dispatch of step `k` of an outer step, with `ends` as in [`Step::outer_step`].
+    pub(super) fn begin<'a>(&'a self, ends: Option<&'a Ends>, k: usize) -> &'a Dispatch {
+        &ends.unwrap_or(&self.ends).0[k][0]
+    }
+
+    /// The dispatches of step `k` of an outer step after those of the neighbor lists.
+    pub(super) fn after_lists<'a>(
+        &'a self,
+        ends: Option<&'a Ends>,
+        k: usize,
+    ) -> impl Iterator<Item = &'a Dispatch> {
+        let Ends(steps) = ends.unwrap_or(&self.ends);
+        self.with_lists(k + 1 == steps.len()).chain([&steps[k][1]])
     }
 
     /// All dispatches of an outer step. `ends`, if present, replaces its own ends: it takes given
@@ -60,9 +80,9 @@ impl Step {
         ends: Option<&'a Ends>,
     ) -> impl Iterator<Item = &'a Dispatch> {
         let Ends(steps) = ends.unwrap_or(&self.ends);
-        steps.iter().enumerate().flat_map(|(k, [begin, end])| {
-            let is_last = k + 1 == steps.len();
-            [begin].into_iter().chain(self.forces(is_last)).chain([end])
+        (0..steps.len()).flat_map(move |k| {
+            let lists = [self.begin(ends, k)].into_iter().chain(&self.neighbors);
+            lists.chain(self.after_lists(ends, k))
         })
     }
 }

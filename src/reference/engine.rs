@@ -2,9 +2,9 @@
 
 use super::{integrate, network, prior};
 use crate::engine::{
-    Dynamics, Engine, Evaluation, Exchange, Filter, Integrator, KernelTime, Memory, Parts, Probe,
-    Reading, State, Terms, Trace, Uncollected, Wanted, check_given, check_positions, end_step,
-    exchange, hold, origins, watch_bonds,
+    Dynamics, Engine, Evaluation, Exchange, Filter, ForceCallback, HostForces, Integrator,
+    KernelTime, Memory, Parts, Probe, Reading, State, Terms, Trace, Uncollected, Wanted,
+    check_callback, check_given, check_positions, end_step, exchange, hold, origins, watch_bonds,
 };
 use crate::error::{Error, Result};
 use crate::model::FilterTable;
@@ -13,14 +13,14 @@ use crate::structure::check_vectors;
 use crate::system::System;
 
 /// An [`Engine`] in f64 on one thread.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Reference {
     system: System,
     /// `None` for exact filters.
     table: Option<FilterTable>,
     dynamics: Dynamics,
     state: State,
-    external: Vec<[f64; 3]>,
+    host: HostForces,
     /// Energies and forces of all terms at the current positions; `None` until they are needed.
     total: Option<Parts>,
     trace: Trace,
@@ -38,8 +38,8 @@ impl Reference {
         Ok(Reference {
             table: None,
             dynamics: dynamics.clone(),
-            state: dynamics.at_start(State::at_rest(&system, zero.clone())),
-            external: zero,
+            state: dynamics.at_start(State::at_rest(&system, zero)),
+            host: HostForces::default(),
             total: None,
             trace: Trace::default(),
             uncollected: Uncollected::default(),
@@ -127,19 +127,27 @@ impl Reference {
     fn outer_step(&mut self, noise: &[[f64; 3]]) -> Result<()> {
         let Dynamics { integrator, dt, .. } = self.dynamics;
         let mut parts = self.total(self.state.step)?.clone();
+        self.host.update(&self.state, &self.system.first_bead)?;
         let weights = self.dynamics.slow_weights();
         for ([at_begin, at_end], noise) in weights.zip(noise.chunks(self.system.n_beads())) {
             let before = self.state.clone();
-            let forces = parts.acting(at_begin, Some(&self.external));
+            let forces = parts.acting(at_begin, self.host.sum());
             integrate::begin(&self.system, integrator, dt, &forces, noise, &mut self.state);
             hold(&self.system, &before, &mut self.state);
-            self.total = None;
+            self.moved();
+            self.host.update(&self.state, &self.system.first_bead)?;
             let step = before.step + 1;
             parts = if at_end > 0 { self.total(step)?.clone() } else { self.fast(step)? };
-            let forces = parts.acting(at_end, Some(&self.external));
+            let forces = parts.acting(at_end, self.host.sum());
             end_step(&self.system, &self.dynamics, (&forces, &parts, at_end), &mut self.state);
         }
         Ok(())
+    }
+
+    /// The positions changed.
+    fn moved(&mut self) {
+        self.total = None;
+        self.host.outdate();
     }
 
     /// Does one outer step. An error leaves the state unchanged.
@@ -147,7 +155,8 @@ impl Reference {
         let before = self.state.clone();
         let moved = self.outer_step(noise);
         if moved.is_err() {
-            (self.state, self.total) = (before, None);
+            self.state = before;
+            self.moved();
         }
         moved
     }
@@ -170,7 +179,8 @@ impl Engine for Reference {
 
     fn set_state(&mut self, state: &State) -> Result<()> {
         self.dynamics.check_state(&self.system, state)?;
-        (self.state, self.total) = (state.clone(), None);
+        self.state = state.clone();
+        self.moved();
         self.trace = Trace::default();
         self.uncollected.forget();
         Ok(())
@@ -181,18 +191,21 @@ impl Engine for Reference {
         self.state.positions = positions.to_vec();
         self.state.origins = origins(&self.system, positions);
         self.state.frozen.clear();
-        self.total = None;
+        self.moved();
         Ok(())
     }
 
     fn set_external_forces(&mut self, forces: Option<&[[f64; 3]]>) -> Result<()> {
-        self.external = match forces {
-            Some(forces) => {
-                check_vectors("external forces", forces, self.system.n_beads())?;
-                forces.to_vec()
-            }
-            None => vec![[0.0; 3]; self.system.n_beads()],
-        };
+        if let Some(forces) = forces {
+            check_vectors("external forces", forces, self.system.n_beads())?;
+        }
+        self.host.set_external(forces);
+        Ok(())
+    }
+
+    fn set_force_callback(&mut self, callback: Option<Box<dyn ForceCallback>>) -> Result<()> {
+        check_callback(&self.dynamics, callback.as_deref())?;
+        self.host.set_callback(callback);
         Ok(())
     }
 
@@ -245,8 +258,9 @@ impl Engine for Reference {
         if let Some(terms) = wanted.energies {
             terms.check(&self.system)?;
             evaluation = self.evaluation(terms, wanted.forces)?;
+            self.host.update(&self.state, &self.system.first_bead)?;
         }
-        Ok(Reading::on_host(wanted, &self.state, evaluation, &mut self.trace))
+        Ok(Reading::on_host(wanted, &self.state, evaluation, &self.host, &mut self.trace))
     }
 
     fn memory(&self) -> Memory {

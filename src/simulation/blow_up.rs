@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::last_good::LastGood;
-use crate::engine::{Dynamics, Engine, FARTHEST, Frozen, OnBlowUp, Reason, State, Terms, bonds};
+use crate::engine::{
+    Dynamics, Engine, FARTHEST, Frozen, OnBlowUp, Reading, Reason, State, Terms, Wanted, bonds,
+};
 use crate::error::{Error, Result};
 use crate::geometry::{separation, square};
 use crate::largest::largest_by;
@@ -31,11 +33,12 @@ impl Acting<'_> {
         bead: usize,
     ) -> Result<[f64; 3]> {
         let k = dynamics.mts;
+        let (total, callback) = total_and_callback(engine, bead)?;
         let network = if k > 1 { engine.evaluate(Terms::Network)?.forces[bead] } else { [0.0; 3] };
         let weight = if step.is_multiple_of(u64::from(k)) { k } else { 0 };
-        let (total, external) =
-            (engine.evaluate(Terms::Total)?.forces[bead], self.external_on(bead));
-        Ok(std::array::from_fn(|c| total[c] + external[c] + (f64::from(weight) - 1.0) * network[c]))
+        let external = self.external_on(bead);
+        let bias: [f64; 3] = std::array::from_fn(|c| external[c] + callback[c]);
+        Ok(std::array::from_fn(|c| total[c] + bias[c] + (f64::from(weight) - 1.0) * network[c]))
     }
 
     /// The term with the largest force on a bead, counted over all replicas, and this force.
@@ -44,7 +47,11 @@ impl Acting<'_> {
         engine: &mut dyn Engine,
         bead: usize,
     ) -> Result<(String, f64)> {
-        let mut forces = vec![("external forces".to_owned(), length(self.external_on(bead)))];
+        let (_, callback) = total_and_callback(engine, bead)?;
+        let mut forces = vec![
+            ("external forces".to_owned(), length(self.external_on(bead))),
+            ("the force callback".to_owned(), length(callback)),
+        ];
         for (name, terms) in Terms::of(self.system) {
             forces.push((name, length(engine.evaluate(terms)?.forces[bead])));
         }
@@ -100,6 +107,14 @@ impl Acting<'_> {
         let (term, force) = self.largest_term(engine, all)?;
         Ok(format!("{seen}; the largest force on bead {i} is from {term}, {force:.3e} kcal/mol/Å"))
     }
+}
+
+/// The force of the potential on a bead, and that of the force callback.
+fn total_and_callback(engine: &mut dyn Engine, bead: usize) -> Result<([f64; 3], [f64; 3])> {
+    let wanted = Wanted { energies: Some(Terms::Total), forces: true, ..Wanted::default() };
+    let Reading { evaluation, callback, .. } = engine.read(wanted)?;
+    let callback = callback.map_or([0.0; 3], |found| found.forces[bead]);
+    Ok((evaluation.forces[bead], callback))
 }
 
 /// The frozen replicas of a run.

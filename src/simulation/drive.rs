@@ -72,7 +72,10 @@ impl Simulation {
                 stop |= self.obey(control)?;
             }
             let shown = match reading.state {
-                Some(state) => self.show(state, reading.evaluation, wants, observers),
+                Some(state) => {
+                    let callback = reading.callback.unwrap_or_default().energy;
+                    self.show(state, (reading.evaluation, callback), wants, observers)
+                }
                 None => Ok(false),
             };
             if self.ahead == at {
@@ -116,11 +119,12 @@ impl Simulation {
     fn show(
         &mut self,
         state: State,
-        Evaluation { energy, forces, .. }: Evaluation,
+        (Evaluation { energy, forces, .. }, callback): (Evaluation, Vec<f64>),
         wants: Wants,
         observers: &mut [(Schedule, &mut dyn Observer)],
     ) -> Result<bool> {
-        let energies = Energies::new(&self.system, self.dynamics.integrator, &state, energy);
+        let integrator = self.dynamics.integrator;
+        let energies = Energies::new(&self.system, integrator, &state, energy, callback);
         self.watching.check_energies(&self.dynamics, &state, &energies.potential)?;
         let terms = if wants.terms { Terms::of(&self.system) } else { Vec::new() };
         let terms = terms.into_iter().map(|(_, term)| self.engine.energies(term));

@@ -13,17 +13,20 @@ pub struct Energies {
     pub kinetic: Vec<f64>,
     /// Temperature of the kinetic energy in 3 N degrees of freedom, K.
     pub temperature: Vec<f64>,
+    /// Energy of the force callback, kcal/mol; empty without one.
+    pub callback: Vec<f64>,
 }
 
 impl Energies {
-    /// Adds kinetic energies and temperatures to potential energies.
+    /// Adds kinetic energies and temperatures to potential energies and those of a callback.
     pub(super) fn new(
         system: &System,
         integrator: Integrator,
         state: &State,
         potential: Vec<f64>,
+        callback: Vec<f64>,
     ) -> Self {
-        let mut energies = Energies { potential, ..Energies::default() };
+        let mut energies = Energies { potential, callback, ..Energies::default() };
         for r in 0..system.n_replicas() {
             let beads = system.beads(r);
             let kinetic = match integrator.has_velocities() && !state.is_frozen(r) {

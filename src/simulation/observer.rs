@@ -23,8 +23,11 @@ pub struct Frame<'a> {
     pub kinetic: &'a [f64],
     /// K, `[n_replicas]`; NaN for the overdamped integrators.
     pub temperature: &'a [f64],
-    /// kcal/mol/Å, `[n_beads]`, without external forces; empty if no observer wants them. Those of a
-    /// frozen replica are meaningless.
+    /// Energy of the force callback, kcal/mol, `[n_replicas]`; NaN for a frozen replica; empty without
+    /// a callback.
+    pub callback: &'a [f64],
+    /// kcal/mol/Å, `[n_beads]`, without external forces and those of a callback; empty if no observer
+    /// wants them. Those of a frozen replica are meaningless.
     pub forces: &'a [[f64; 3]],
     /// kcal/mol, the energies of the replicas in each term of
     /// [`System::term_names`](crate::System::term_names), `[n_terms][n_replicas]`; NaN for a frozen
@@ -56,6 +59,7 @@ impl<'a> Frame<'a> {
             potential: &energies.potential,
             kinetic: &energies.kinetic,
             temperature: &energies.temperature,
+            callback: &energies.callback,
             forces,
             terms,
             label: &state.exchanged.label,
@@ -97,7 +101,8 @@ impl Control {
     }
 
     /// Replaces the external forces from the next step on, kcal/mol/Å, `[n_beads]` over all
-    /// replicas; `None` removes them.
+    /// replicas; `None` removes them. They are constant until they are replaced: see
+    /// [`Simulation::set_external_forces`](super::Simulation::set_external_forces).
     pub fn set_external_forces(&mut self, forces: Option<Vec<[f64; 3]>>) {
         self.external_forces = Some(forces);
     }

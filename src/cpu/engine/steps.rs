@@ -29,12 +29,20 @@ impl Cpu {
     /// leaves the state unchanged.
     pub(super) fn outer_step(&mut self, given: Option<&[[f64; 3]]>) -> Result<()> {
         self.update(self.state.step)?;
+        self.host.update(&self.state, &self.system.first_bead)?;
         self.start.clone_from(&self.state);
         let moved = self.try_outer_step(given);
         if moved.is_err() {
             std::mem::swap(&mut self.state, &mut self.start);
+            self.moved();
         }
         moved
+    }
+
+    /// The positions changed.
+    pub(super) fn moved(&mut self) {
+        self.is_current = false;
+        self.host.outdate();
     }
 
     fn try_outer_step(&mut self, given: Option<&[[f64; 3]]>) -> Result<()> {
@@ -44,15 +52,16 @@ impl Cpu {
                 Some(noise) => self.noise.copy_from_slice(&noise[k * n_beads..][..n_beads]),
                 None => self.draw_noise(),
             }
-            let forces = self.total.acting(at_begin, self.external.as_deref());
+            let forces = self.total.acting(at_begin, self.host.sum());
             let Cpu { system, dynamics, before, state, noise, .. } = self;
             before.clone_from(state);
             integrate::begin(system, dynamics.integrator, dynamics.dt, &forces, noise, state);
             hold(system, before, state);
-            self.is_current = false;
+            self.moved();
+            self.host.update(&self.state, &self.system.first_bead)?;
             self.update_forces(self.state.step + 1, at_end > 0)?;
             self.is_current = at_end > 0;
-            let forces = self.total.acting(at_end, self.external.as_deref());
+            let forces = self.total.acting(at_end, self.host.sum());
             let Cpu { system, dynamics, state, total, .. } = self;
             end_step(system, dynamics, (&forces, total, at_end), state);
         }

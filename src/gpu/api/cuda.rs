@@ -141,15 +141,15 @@ impl Api for Cuda {
         }
     }
 
-    fn write(&self, memory: &Memory, data: &[u8]) -> Result<()> {
+    fn write(&self, memory: &Memory, offset: u64, data: &[u8]) -> Result<()> {
         let Allocation { pointer, bytes, .. } = own(&**memory);
-        assert!(data.len() as u64 <= *bytes, "more data than the buffer holds");
+        assert!(offset + data.len() as u64 <= *bytes, "more data than the buffer holds");
         self.bind_to_thread("writing")?;
         // SAFETY: the data fits the allocation. The driver copies pageable memory before it
         // returns.
         #[allow(unsafe_code, reason = "CUDA's interface")]
         unsafe {
-            result::memcpy_htod_async(*pointer, data, self.stream.cu_stream())
+            result::memcpy_htod_async(*pointer + offset, data, self.stream.cu_stream())
                 .map_err(failed("writing"))
         }
     }

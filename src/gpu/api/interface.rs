@@ -105,9 +105,9 @@ pub(in crate::gpu) trait Api: Debug + Shared {
     /// Allocates host memory that the device can copy into; `None` if there is no room.
     fn stage(&self, bytes: u64) -> Result<Option<Box<dyn Staging>>>;
 
-    /// Writes to the start of a piece of memory. The write takes effect before the commands of the
-    /// next submission.
-    fn write(&self, memory: &Memory, data: &[u8]) -> Result<()>;
+    /// Writes to a piece of memory, from byte `offset` on, a multiple of 4. The write takes effect
+    /// before the commands of the next submission.
+    fn write(&self, memory: &Memory, offset: u64, data: &[u8]) -> Result<()>;
 
     /// Compiles the text of a kernel.
     fn compile(&self, signature: Signature, text: &str) -> Result<Program>;

@@ -94,8 +94,8 @@ impl Api for Wgpu {
         Ok(buffer.map(staged))
     }
 
-    fn write(&self, memory: &Memory, data: &[u8]) -> Result<()> {
-        self.queue.write_buffer(own(&**memory), 0, data);
+    fn write(&self, memory: &Memory, offset: u64, data: &[u8]) -> Result<()> {
+        self.queue.write_buffer(own(&**memory), offset, data);
         Ok(())
     }
 

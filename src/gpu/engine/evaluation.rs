@@ -9,10 +9,9 @@ use crate::engine::{Evaluation, Terms, Wanted};
 /// Whether each range of forces is valid for the present positions.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Evaluations {
-    /// The fast range holds the sum of all priors, and of the external forces if there are any.
+    /// The fast range holds the sum of all priors.
     fast: bool,
     slow: bool,
-    has_external: bool,
 }
 
 /// The kernels that a reading of energies, and perhaps forces, needs.
@@ -20,8 +19,8 @@ pub(super) struct Evaluations {
 pub(super) struct Plan {
     terms: Terms,
     classes: u32,
-    /// `None` if the prior kernels do not run; else whether they start from the external forces.
-    fast: Option<bool>,
+    /// Whether the prior kernels run.
+    fast: bool,
     /// `None` if the network does not run; else whether its backward pass runs, too.
     slow: Option<bool>,
 }
@@ -40,16 +39,9 @@ impl Evaluations {
         (self.fast, self.slow) = (false, false);
     }
 
-    /// The external forces were set or removed.
-    pub(super) fn set_external(&mut self, has_external: bool) {
-        self.fast &= !has_external && !self.has_external;
-        self.has_external = has_external;
-    }
-
     /// The parameters for a step or an exchange.
-    pub(super) fn for_steps(&self, params: Params) -> Params {
-        let with_external = u32::from(self.has_external);
-        Params { term: ALL_TERMS, with_external, classes: FAST | SLOW, ..params }
+    pub(super) fn for_steps(params: Params) -> Params {
+        Params { term: ALL_TERMS, classes: FAST | SLOW, ..params }
     }
 
     /// The plan of a reading; `None` if it wants no energies.
@@ -60,13 +52,10 @@ impl Evaluations {
             Terms::Network => SLOW,
             Terms::Prior(_) => FAST,
         };
-        // Forces that are read must not include the external ones. Energies never include them.
-        let with_external = self.has_external && !wanted.forces;
         let fast = match terms {
-            Terms::Total if self.fast && with_external == self.has_external => None,
-            Terms::Total => Some(with_external),
-            Terms::Network => None,
-            Terms::Prior(_) => Some(false),
+            Terms::Total => !self.fast,
+            Terms::Network => false,
+            Terms::Prior(_) => true,
         };
         let wants_slow = classes & SLOW > 0 && has_network && !self.slow;
         Some(Plan { terms, classes, fast, slow: wants_slow.then_some(wanted.forces) })
@@ -75,15 +64,15 @@ impl Evaluations {
     /// A plan is about to overwrite forces. They stay invalid if it fails.
     pub(super) fn begun(&mut self, plan: Option<Plan>) {
         let Some(Plan { fast, slow, .. }) = plan else { return };
-        self.fast &= fast.is_none();
+        self.fast &= !fast;
         self.slow &= slow.is_none();
     }
 
     /// A plan was carried out, and left the forces that it computed.
     pub(super) fn done(&mut self, plan: Option<Plan>) {
         let Some(Plan { terms, fast, slow, .. }) = plan else { return };
-        if let Some(with_external) = fast {
-            self.fast = terms == Terms::Total && with_external == self.has_external;
+        if fast {
+            self.fast = terms == Terms::Total;
         }
         if let Some(back) = slow {
             self.slow = back;
@@ -98,8 +87,7 @@ impl Plan {
             Terms::Prior(k) => k as u32,
             Terms::Total | Terms::Network => ALL_TERMS,
         };
-        let with_external = u32::from(self.fast == Some(true));
-        Params { term, with_external, classes: self.classes, ..params }
+        Params { term, classes: self.classes, ..params }
     }
 
     /// The kernels of the plan. The last one sums the energies.
@@ -107,9 +95,9 @@ impl Plan {
         let [none, no_pass] = [&[][..], &[][..]];
         // Forces that stay valid must have the bits of a step, which recenters first. One prior
         // alone is not kept and needs no list.
-        let stays = self.slow.is_some() || (self.fast.is_some() && self.terms == Terms::Total);
+        let stays = self.slow.is_some() || (self.fast && self.terms == Terms::Total);
         let neighbors = if stays { &step.neighbors[..] } else { none };
-        let fast = if self.fast.is_some() { &step.fast[..] } else { none };
+        let fast = if self.fast { &step.fast[..] } else { none };
         let forward = if self.slow.is_some() { &step.slow.forward[..] } else { no_pass };
         let backward = if self.slow == Some(true) { &step.slow.backward[..] } else { no_pass };
         let parts = neighbors.iter().chain(fast).chain(forward).chain(backward);
@@ -117,13 +105,19 @@ impl Plan {
     }
 
     /// The evaluation in the numbers that were read: `energy` as sum and rounding error for each
-    /// replica, and `force` with both ranges.
-    pub(super) fn evaluation(&self, energy: &[[f32; 2]], force: Option<&[[f32; 4]]>) -> Evaluation {
+    /// replica, and `force` with all ranges.
+    pub(super) fn evaluation(
+        &self,
+        energy: &[[f32; 2]],
+        force: Option<&[[f32; 4]]>,
+        n_beads: usize,
+    ) -> Evaluation {
         let energy = energy.iter().map(|[sum, rest]| f64::from(*sum) + f64::from(*rest)).collect();
         let Some(force) = force else {
             return Evaluation { energy, ..Evaluation::default() };
         };
-        let (fast, slow) = force.split_at(force.len() / 2);
+        let (fast, rest) = force.split_at(n_beads);
+        let slow = &rest[..n_beads];
         let forces = match self.classes {
             FAST => vectors(fast),
             SLOW => vectors(slow),

@@ -8,7 +8,7 @@ use super::super::state::vec4s;
 use super::GpuEngine;
 use super::evaluation::Evaluations;
 use crate::engine::{KernelTime, Probe, Terms, Wanted};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::structure::check_vectors;
 
 impl GpuEngine {
@@ -103,9 +103,13 @@ impl Probe for GpuEngine {
         self.keep()?;
         let (device, weights) = (&self.device, self.dynamics.slow_weights());
         self.given = Some(self.integration.dispatches(device, &self.state, false, weights)?);
-        let moved = self.submit_steps(u64::from(self.dynamics.mts)).and_then(|()| self.look());
+        let moved = match self.host.has_callback() {
+            true => self.advance_with_callback(1),
+            false => self.submit_steps(u64::from(self.dynamics.mts)),
+        };
+        let looked = moved.and_then(|()| self.look());
         self.given = None;
-        moved.map(|_| ())
+        looked.map(|_| ())
     }
 
     fn exchange_with(&mut self, energies: &[f64], uniforms: &[f64]) -> Result<()> {
@@ -120,6 +124,9 @@ impl Probe for GpuEngine {
     }
 
     fn profile(&mut self, n_steps: u64) -> Result<Vec<KernelTime>> {
+        if self.host.has_callback() {
+            return Err(Error::unsupported("timing kernels with a force callback", "remove it"));
+        }
         self.dynamics.check_steps("steps", n_steps)?;
         let n_outer = n_steps / u64::from(self.dynamics.mts);
         self.look()?;

@@ -14,6 +14,9 @@ impl GpuEngine {
     /// Submits the kernels whose results are missing and the copies to the host. With `keeps`, the
     /// state is copied on the device too, so that later steps can be repeated from it.
     fn begin_reading(&mut self, wanted: Wanted, keeps: bool) -> Result<(Fetching, Parts)> {
+        if wanted.energies.is_some() {
+            self.update_callback()?;
+        }
         let plan = self.evaluations.plan(wanted, self.network.is_some());
         let params = plan.map_or(self.params, |plan| plan.params(self.params));
         self.write_params(params)?;
@@ -39,6 +42,7 @@ impl GpuEngine {
             exchanged: exchanges.map(|exchanges| exchanges.fetch(&mut fetch, wanted)),
             energy: plan.map(|_| fetch.add(&self.state.energy)),
             force: wanted.forces.then(|| fetch.add(&self.state.force)),
+            callback: wanted.energies.and_then(|_| self.host.found(wanted.forces)),
             step: self.step_count,
             exchange_count: exchanges.map_or(0, |exchanges| exchanges.count()),
         };
@@ -58,9 +62,10 @@ impl GpuEngine {
 
     /// The reading in a read-back.
     fn reading(&mut self, found: &Fetched, parts: Parts) -> Reading {
-        let Parts { plan, walkers, state, exchanged, energy, force, step, .. } = parts;
+        let Parts { plan, walkers, state, exchanged, energy, force, callback, step, .. } = parts;
         let walkers = found.take(walkers);
         let mut reading = Reading { step, frozen: frozen(&walkers, step), ..Reading::default() };
+        reading.callback = callback.map(|found| found.without_frozen(&reading.frozen));
         reading.state = state.map(|slots| State {
             frozen: reading.frozen.clone(),
             ..self.state.fetched(found, slots, &walkers)
@@ -70,7 +75,8 @@ impl GpuEngine {
         }
         if let (Some(plan), Some(energy)) = (plan, energy) {
             let force = force.map(|slot| found.take(slot));
-            reading.evaluation = plan.evaluation(&found.take(energy), force.as_deref());
+            reading.evaluation =
+                plan.evaluation(&found.take(energy), force.as_deref(), self.state.n_beads());
         }
         reading
     }

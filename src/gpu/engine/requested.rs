@@ -5,7 +5,7 @@ use super::super::exchange::ExchangeSlots;
 use super::super::params::{Status, Walker};
 use super::super::state::StateSlots;
 use super::evaluation::Plan;
-use crate::engine::Wanted;
+use crate::engine::{CallbackForces, Wanted};
 
 /// A reading that was submitted.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub(super) struct Parts {
     pub(super) exchanged: Option<ExchangeSlots>,
     pub(super) energy: Option<Slot<[f32; 2]>>,
     pub(super) force: Option<Slot<[f32; 4]>>,
+    pub(super) callback: Option<CallbackForces>,
     /// Steps and exchanges done.
     pub(super) step: u64,
     pub(super) exchange_count: u64,

@@ -6,6 +6,7 @@ use super::super::api::Commands;
 use super::super::kernel::record;
 use super::super::tuning::{MAX_STEPS, SUBMISSION_SECONDS};
 use super::GpuEngine;
+use super::evaluation::Evaluations;
 use crate::error::Result;
 
 impl GpuEngine {
@@ -47,7 +48,7 @@ impl GpuEngine {
 
     /// Commands that begin with all forces if these are not valid.
     pub(super) fn start_of_steps(&mut self) -> Result<Box<dyn Commands>> {
-        self.write_params(self.evaluations.for_steps(self.params))?;
+        self.write_params(Evaluations::for_steps(self.params))?;
         let mut commands = self.device.api.commands();
         if !self.evaluations.are_valid() {
             record(&mut *commands, self.step()?.forces(true));

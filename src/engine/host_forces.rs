@@ -1,0 +1,183 @@
+//! Forces from the host program: constant external forces, and those of a callback.
+
+use std::collections::BTreeMap;
+
+use super::dynamics::Dynamics;
+use super::shared::Shared;
+use super::state::{State, check_count};
+use super::watch::Frozen;
+use crate::error::{Error, Result};
+use crate::structure::check_vectors;
+
+/// The results of a [`ForceCallback`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CallbackForces {
+    /// Energies, kcal/mol, `[n_replicas]`. They are reported, and do not act on the dynamics. In a
+    /// [`Reading`](super::Reading) they are NaN for a frozen replica.
+    pub energy: Vec<f64>,
+    /// Forces, kcal/mol/Å, `[n_beads]` over all replicas.
+    pub forces: Vec<[f64; 3]>,
+}
+
+impl CallbackForces {
+    /// Replaces the energies of frozen replicas by NaN.
+    pub(crate) fn without_frozen(mut self, frozen: &BTreeMap<usize, Frozen>) -> Self {
+        for r in frozen.keys() {
+            self.energy[*r] = f64::NAN;
+        }
+        self
+    }
+}
+
+/// A function of the host program that computes forces in every step. Closures that take positions
+/// implement it.
+pub trait ForceCallback: Shared {
+    /// Energies and forces at these positions, Å, `[n_beads]` over all replicas. An engine may call
+    /// it from another thread. Forces of a frozen replica are ignored.
+    ///
+    /// # Errors
+    /// Any error ends the step, and the call that asked for the step returns it.
+    fn evaluate(&mut self, positions: &[[f64; 3]]) -> Result<CallbackForces>;
+}
+
+impl<F: FnMut(&[[f64; 3]]) -> Result<CallbackForces> + Shared> ForceCallback for F {
+    fn evaluate(&mut self, positions: &[[f64; 3]]) -> Result<CallbackForces> {
+        self(positions)
+    }
+}
+
+/// The forces from the host program that act on an engine's replicas.
+#[derive(Default)]
+pub(crate) struct HostForces {
+    external: Option<Vec<[f64; 3]>>,
+    callback: Option<Box<dyn ForceCallback>>,
+    /// The callback's results at the present positions; `None` until they are needed.
+    found: Option<CallbackForces>,
+    /// The sum of all forces; `None` if there are none.
+    sum: Option<Vec<[f64; 3]>>,
+}
+
+impl std::fmt::Debug for HostForces {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("HostForces");
+        shown.field("external", &self.external).field("has_callback", &self.has_callback());
+        shown.finish_non_exhaustive()
+    }
+}
+
+impl HostForces {
+    /// Replaces the external forces, which were checked.
+    pub(crate) fn set_external(&mut self, forces: Option<&[[f64; 3]]>) {
+        self.external = forces.map(<[_]>::to_vec);
+        self.add_up();
+    }
+
+    /// Replaces the callback.
+    pub(crate) fn set_callback(&mut self, callback: Option<Box<dyn ForceCallback>>) {
+        self.callback = callback;
+        self.outdate();
+    }
+
+    pub(crate) fn has_external(&self) -> bool {
+        self.external.is_some()
+    }
+
+    pub(crate) fn has_callback(&self) -> bool {
+        self.callback.is_some()
+    }
+
+    /// The positions changed.
+    pub(crate) fn outdate(&mut self) {
+        self.found = None;
+        self.add_up();
+    }
+
+    /// Whether the callback must be called before the forces act.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.callback.is_some() && self.found.is_none()
+    }
+
+    /// Calls the callback, if there is one, at new positions. `is_frozen` tells whether a replica is
+    /// frozen.
+    pub(crate) fn call(
+        &mut self,
+        positions: &[[f64; 3]],
+        first_bead: &[usize],
+        is_frozen: impl Fn(usize) -> bool,
+    ) -> Result<()> {
+        self.found = None;
+        let Some(callback) = &mut self.callback else { return Ok(()) };
+        let mut found = callback.evaluate(positions)?;
+        let n_replicas = first_bead.len() - 1;
+        check_count("energies of the force callback", found.energy.len(), n_replicas)?;
+        for r in (0..n_replicas).filter(|r| is_frozen(*r)) {
+            let beads = first_bead[r]..first_bead[r + 1];
+            let forces = found.forces.get_mut(beads).into_iter().flatten();
+            forces.filter(|force| !is_finite(force)).for_each(|force| *force = [0.0; 3]);
+        }
+        let broken = |r: &usize| !(found.energy[*r].is_finite() || is_frozen(*r));
+        if let Some(r) = (0..n_replicas).find(broken) {
+            let field = format!("energies of the force callback[{r}]");
+            return Err(Error::invalid(field, found.energy[r], "a finite number"));
+        }
+        check_vectors("forces of the force callback", &found.forces, positions.len())?;
+        self.found = Some(found);
+        self.add_up();
+        Ok(())
+    }
+
+    /// [`HostForces::call`] at the positions of a state, if the results are outdated.
+    pub(crate) fn update(&mut self, state: &State, first_bead: &[usize]) -> Result<()> {
+        match self.is_outdated() {
+            true => self.call(&state.positions, first_bead, |r| state.is_frozen(r)),
+            false => Ok(()),
+        }
+    }
+
+    fn add_up(&mut self) {
+        let found = self.found.as_ref().map(|found| &found.forces);
+        self.sum = match (&self.external, found) {
+            (Some(external), Some(found)) => {
+                let sum = |(a, b): (&[f64; 3], &[f64; 3])| std::array::from_fn(|c| a[c] + b[c]);
+                Some(external.iter().zip(found).map(sum).collect())
+            }
+            (external, found) => external.as_ref().or(found).cloned(),
+        };
+    }
+
+    /// The forces that act at the present positions, if there are any.
+    pub(crate) fn sum(&self) -> Option<&[[f64; 3]]> {
+        self.sum.as_deref()
+    }
+
+    /// The number of vectors for each bead in memory.
+    pub(crate) fn n_vectors(&self) -> usize {
+        let found = self.found.as_ref().map(|found| &found.forces);
+        [self.external.as_ref(), found, self.sum.as_ref()].into_iter().flatten().count()
+    }
+
+    /// The callback's results at the present positions, without the forces unless `with_forces`.
+    pub(crate) fn found(&self, with_forces: bool) -> Option<CallbackForces> {
+        let CallbackForces { energy, forces } = self.found.as_ref()?;
+        let forces = if with_forces { forces.clone() } else { Vec::new() };
+        Some(CallbackForces { energy: energy.clone(), forces })
+    }
+}
+
+fn is_finite(vector: &[f64; 3]) -> bool {
+    vector.iter().all(|x| x.is_finite())
+}
+
+/// Refuses a callback together with replica exchange.
+pub(crate) fn check_callback(
+    dynamics: &Dynamics,
+    callback: Option<&dyn ForceCallback>,
+) -> Result<()> {
+    match (callback, &dynamics.exchange) {
+        (Some(_), Some(_)) => Err(Error::unsupported(
+            "a force callback together with replica exchange",
+            "use one of them",
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,108 @@
+//! Steps with a force callback. The host waits for the positions in every step, so no step is ever
+//! pending.
+
+use super::super::buffer::Fetch;
+use super::super::kernel::{record, run};
+use super::super::params::Walker;
+use super::GpuEngine;
+use crate::engine::{ForceCallback, check_callback};
+use crate::error::Result;
+
+impl GpuEngine {
+    /// Replaces the callback.
+    pub(super) fn replace_callback(
+        &mut self,
+        callback: Option<Box<dyn ForceCallback>>,
+    ) -> Result<()> {
+        check_callback(&self.dynamics, callback.as_deref())?;
+        self.before_host_forces()?;
+        self.make_bias(callback.is_some() || self.host.has_external())?;
+        self.host.set_callback(callback);
+        self.write_bias()
+    }
+
+    /// Waits for everything that needs the present forces of the host: pending steps that must be
+    /// repeated.
+    pub(super) fn before_host_forces(&mut self) -> Result<()> {
+        self.step()?;
+        self.complete()?;
+        if self.has_pending() {
+            self.look()?;
+        }
+        Ok(())
+    }
+
+    /// Writes the forces of the host to the device.
+    pub(super) fn write_bias(&mut self) -> Result<()> {
+        self.host.sum().map_or(Ok(()), |forces| self.state.set_bias(&self.device, forces))
+    }
+
+    /// Calls the callback, if there is one whose results are outdated, at the present positions.
+    pub(super) fn update_callback(&mut self) -> Result<()> {
+        match self.host.is_outdated() {
+            true => self.call_after(None),
+            false => Ok(()),
+        }
+    }
+
+    /// Runs the part of step `k` of an outer step up to the neighbor lists, or without `k` the lists
+    /// alone, and calls the callback at the positions. A list that overflowed is built again. The
+    /// positions stay the same, so nothing else is repeated.
+    fn call_after(&mut self, mut k: Option<usize>) -> Result<()> {
+        loop {
+            let mut fetch = Fetch::new(&self.device);
+            let step = self.step()?;
+            let begin = k.take().map(|k| step.begin(self.given.as_ref(), k));
+            record(&mut *fetch.commands, begin.into_iter().chain(&step.neighbors));
+            let status = fetch.add(&self.neighbors.status);
+            let (walkers, positions) =
+                (fetch.add(self.state.walker()), fetch.add(self.state.position()));
+            let found = fetch.run("waiting for positions")?;
+            if self.settle_with(&found.take(status))? {
+                continue;
+            }
+            let walkers: Vec<Walker> = found.take(walkers);
+            let positions = self.state.positions(&found.take(positions), &walkers);
+            let is_frozen = |r: usize| walkers[r].frozen(0).is_some();
+            self.host.call(&positions, &self.system.first_bead, is_frozen)?;
+            return self.write_bias();
+        }
+    }
+
+    /// Does outer steps, with a call of the callback in each step. After an error the state is that
+    /// before the outer step.
+    pub(super) fn advance_with_callback(&mut self, n_outer: u64) -> Result<()> {
+        self.complete()?;
+        for _ in 0..n_outer {
+            self.keep()?;
+            if let Err(error) = self.outer_step_with_callback() {
+                self.evaluations.none_valid();
+                self.host.outdate();
+                let mut commands = self.device.api.commands();
+                self.state.restore(&mut *commands);
+                // The first error is the one to tell.
+                let _ = self.device.submit(commands);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn outer_step_with_callback(&mut self) -> Result<()> {
+        self.update_callback()?;
+        if !self.evaluations.are_valid() {
+            // The forces need lists that did not overflow.
+            self.update_lists()?;
+        }
+        let start = self.start_of_steps()?;
+        self.device.submit(start)?;
+        let n_steps = self.dynamics.mts as usize;
+        for k in 0..n_steps {
+            self.call_after(Some(k))?;
+            run(&self.device, self.step()?.after_lists(self.given.as_ref(), k))?;
+        }
+        self.evaluations.all_valid();
+        self.step_count += n_steps as u64;
+        Ok(())
+    }
+}
