@@ -50,7 +50,7 @@ pub use self::start::Settings;
 use std::collections::BTreeMap;
 
 use crate::backend::Backend;
-use crate::engine::{Dynamics, Engine, Evaluation, State, Terms, Wanted};
+use crate::engine::{Dynamics, Engine, Evaluation, Minimization, Minimized, State, Terms, Wanted};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::structure::Structure;
@@ -71,6 +71,7 @@ pub struct Simulation {
     ahead: u64,
     exchanges: Exchanging,
     watching: Watching,
+    minimized: Vec<Minimized>,
 }
 
 impl Simulation {
@@ -108,8 +109,15 @@ impl Simulation {
         let state = start::state((structures, &numbers), &system, settings, &dynamics)?;
         let mut engine = engine(system.clone(), &dynamics)?;
         engine.set_state(&state)?;
-        clash::check(&mut *engine, &system, &dynamics, &state.beta)?;
-        resonance::check(&system, &dynamics, &state.positions)?;
+        let (mut state, mut minimized) = (state, Vec::new());
+        if let Some(minimization) = &settings.minimize {
+            minimized = engine.minimize(minimization)?;
+            state = engine.state()?;
+        }
+        if settings.check_start {
+            clash::check(&mut *engine, &system, &dynamics, &state.beta)?;
+            resonance::check(&system, &dynamics, &state.positions)?;
+        }
         Ok(Simulation {
             engine,
             system,
@@ -119,7 +127,25 @@ impl Simulation {
             ahead: 0,
             exchanges: Exchanging::new(settings.exchange.as_ref())?,
             watching: Watching::new(state, None),
+            minimized,
         })
+    }
+
+    /// The results of [`Settings::minimize`], one for each replica; empty without it.
+    pub fn minimized(&self) -> &[Minimized] {
+        &self.minimized
+    }
+
+    /// Minimizes the energy of every replica, with the external forces, each until it has converged.
+    /// Velocities, temperatures and the step stay. Frozen replicas do not move.
+    ///
+    /// # Errors
+    /// See [`Engine::minimize`]. Then the state is what it was.
+    pub fn minimize(&mut self, minimization: &Minimization) -> Result<Vec<Minimized>> {
+        let results = self.engine.minimize(minimization)?;
+        let state = self.engine.state()?;
+        self.replace(state)?;
+        Ok(results)
     }
 
     /// Calls `observer` in every run from now on, at every step that is a multiple of `every`.
@@ -312,8 +338,7 @@ impl Simulation {
         let reading = self.engine.read(FRAME)?;
         self.step = reading.step;
         let state = reading.state.unwrap_or_default();
-        let (integrator, energy) = (self.dynamics.integrator, reading.evaluation.energy);
-        Ok(Energies::new(&self.system, integrator, &state, energy))
+        Ok(Energies::new(&self.system, &self.dynamics, &state, reading.evaluation.energy))
     }
 
     /// Energies and forces at the current positions, of all terms or of one term, without the

@@ -30,6 +30,10 @@ mod published;
 mod engine;
 // Multiple time steps: the network acts in the first and the last half kick of K steps.
 mod mts;
+// Energy minimization.
+mod minimize;
+// Temperatures that change with the step, and the motion of the center of mass.
+mod temperature;
 // Readings that are on their way while later steps are done.
 mod requested;
 // Replicas that blow up: the step, the others, messages and resets.

@@ -53,16 +53,22 @@ impl Step {
         self.neighbors.iter().chain(&self.fast).chain(slow.into_iter().flatten())
     }
 
+    /// The kernel that sets the temperature of the present step, if it changes.
+    pub(super) fn anneal(&self) -> Option<&Dispatch> {
+        self.ends.anneal.as_ref()
+    }
+
     /// All dispatches of an outer step. `ends`, if present, replaces its own ends: it takes given
     /// noise.
     pub(super) fn outer_step<'a>(
         &'a self,
         ends: Option<&'a Ends>,
     ) -> impl Iterator<Item = &'a Dispatch> {
-        let Ends(steps) = ends.unwrap_or(&self.ends);
-        steps.iter().enumerate().flat_map(|(k, [begin, end])| {
+        let Ends { steps, anneal } = ends.unwrap_or(&self.ends);
+        let of_steps = steps.iter().enumerate().flat_map(|(k, [begin, end])| {
             let is_last = k + 1 == steps.len();
             [begin].into_iter().chain(self.forces(is_last)).chain([end])
-        })
+        });
+        of_steps.chain(anneal)
     }
 }

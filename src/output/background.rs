@@ -126,6 +126,7 @@ struct OwnedFrame {
     potential: Vec<f64>,
     kinetic: Vec<f64>,
     temperature: Vec<f64>,
+    thermostat: Vec<f64>,
     velocities: Vec<[f64; 3]>,
     forces: Vec<[f64; 3]>,
     terms: Vec<Vec<f64>>,
@@ -144,6 +145,7 @@ impl OwnedFrame {
         copy(&mut self.potential, frame.potential);
         copy(&mut self.kinetic, frame.kinetic);
         copy(&mut self.temperature, frame.temperature);
+        copy(&mut self.thermostat, frame.thermostat);
         copy(&mut self.velocities, if options.velocities { frame.velocities } else { &[] });
         copy(&mut self.forces, if options.forces { frame.forces } else { &[] });
         let terms = if options.terms { frame.terms } else { &[] };
@@ -161,6 +163,7 @@ impl OwnedFrame {
             potential: &self.potential,
             kinetic: &self.kinetic,
             temperature: &self.temperature,
+            thermostat: &self.thermostat,
             forces: &self.forces,
             terms: &self.terms,
             label: &self.label,

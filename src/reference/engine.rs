@@ -2,9 +2,9 @@
 
 use super::{integrate, network, prior};
 use crate::engine::{
-    Dynamics, Engine, Evaluation, Exchange, Filter, Integrator, KernelTime, Memory, Parts, Probe,
-    Reading, State, Terms, Trace, Uncollected, Wanted, check_given, check_positions, end_step,
-    exchange, hold, origins, watch_bonds,
+    Dynamics, Engine, Evaluation, Exchange, Filter, Integrator, KernelTime, Memory, Minimization,
+    Minimized, Parts, Probe, Reading, State, Terms, Trace, Uncollected, Wanted, check_given,
+    check_positions, end_step, exchange, hold, minimize, origins, watch_bonds,
 };
 use crate::error::{Error, Result};
 use crate::model::FilterTable;
@@ -139,6 +139,7 @@ impl Reference {
             let forces = parts.acting(at_end, Some(&self.external));
             end_step(&self.system, &self.dynamics, (&forces, &parts, at_end), &mut self.state);
         }
+        self.dynamics.set_temperature(&mut self.state);
         Ok(())
     }
 
@@ -171,6 +172,7 @@ impl Engine for Reference {
     fn set_state(&mut self, state: &State) -> Result<()> {
         self.dynamics.check_state(&self.system, state)?;
         (self.state, self.total) = (state.clone(), None);
+        self.dynamics.set_temperature(&mut self.state);
         self.trace = Trace::default();
         self.uncollected.forget();
         Ok(())
@@ -214,6 +216,20 @@ impl Engine for Reference {
             self.step(&noise)?;
         }
         Ok(())
+    }
+
+    fn minimize(&mut self, minimization: &Minimization) -> Result<Vec<Minimized>> {
+        let (start, mut still) = (self.state.clone(), self.clone());
+        let system = (&self.system, &self.dynamics.replica_ids[..]);
+        let (positions, results) = minimize(system, minimization, &start, |positions| {
+            (still.state.positions, still.total) = (positions.to_vec(), None);
+            let external = still.external.clone();
+            let total = still.total(start.step)?;
+            Ok((total.energy.clone(), total.acting(1, Some(&external))))
+        })?;
+        let origins = origins(&self.system, &positions);
+        self.set_state(&State { positions, origins, ..start })?;
+        Ok(results)
     }
 
     fn exchange(&mut self) -> Result<()> {

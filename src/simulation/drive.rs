@@ -120,7 +120,7 @@ impl Simulation {
         wants: Wants,
         observers: &mut [(Schedule, &mut dyn Observer)],
     ) -> Result<bool> {
-        let energies = Energies::new(&self.system, self.dynamics.integrator, &state, energy);
+        let energies = Energies::new(&self.system, &self.dynamics, &state, energy);
         self.watching.check_energies(&self.dynamics, &state, &energies.potential)?;
         let terms = if wants.terms { Terms::of(&self.system) } else { Vec::new() };
         let terms = terms.into_iter().map(|(_, term)| self.engine.energies(term));

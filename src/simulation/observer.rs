@@ -23,6 +23,8 @@ pub struct Frame<'a> {
     pub kinetic: &'a [f64],
     /// K, `[n_replicas]`; NaN for the overdamped integrators.
     pub temperature: &'a [f64],
+    /// K, the temperature of the thermostat, `[n_replicas]`; empty unless it changes with the step.
+    pub thermostat: &'a [f64],
     /// kcal/mol/Å, `[n_beads]`, without external forces; empty if no observer wants them. Those of a
     /// frozen replica are meaningless.
     pub forces: &'a [[f64; 3]],
@@ -56,6 +58,7 @@ impl<'a> Frame<'a> {
             potential: &energies.potential,
             kinetic: &energies.kinetic,
             temperature: &energies.temperature,
+            thermostat: &energies.thermostat,
             forces,
             terms,
             label: &state.exchanged.label,
