@@ -21,7 +21,7 @@
 constexpr u32 WORKGROUP = 64u;
 // The numbers of FIRE, `engine::minimize::Fire`.
 constexpr float LEAST_STEP = 0.001f;
-constexpr float MOST_STEP = 0.1f;
+constexpr float MOST_STEP = 0.03f;
 constexpr float GROWTH = 1.1f;
 constexpr float SHRINKAGE = 0.5f;
 constexpr u32 PATIENCE = 20u;

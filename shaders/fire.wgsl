@@ -21,7 +21,7 @@
 const WORKGROUP: u32 = 64u;
 // The numbers of FIRE, `engine::minimize::Fire`.
 const LEAST_STEP: f32 = 0.001;
-const MOST_STEP: f32 = 0.1;
+const MOST_STEP: f32 = 0.03;
 const GROWTH: f32 = 1.1;
 const SHRINKAGE: f32 = 0.5;
 const PATIENCE: u32 = 20u;

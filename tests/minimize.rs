@@ -335,8 +335,9 @@ fn the_builtin_system_relaxes() {
     let moved = moved.map(|(x, by)| std::array::from_fn(|c| x[c] + by[c]));
     let start = at_rest(&system, moved.collect());
     let mut engine = common::cpu_table().moving(system, &hot(1), &start);
-    let found = engine.minimize(&Minimization::default()).unwrap()[0];
-    assert!(found.is_converged && found.largest_force <= 0.1, "{found:?}");
+    let minimization = Minimization { tolerance: 0.5, ..Minimization::default() };
+    let found = engine.minimize(&minimization).unwrap()[0];
+    assert!(found.is_converged && found.largest_force <= 0.5, "{found:?}");
     assert!(found.energy_after < found.energy_before - 100.0, "{found:?}");
 }
 
