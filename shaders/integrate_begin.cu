@@ -21,10 +21,9 @@
 // grid    one thread per bead
 // twin    integrate_begin.wgsl, src/reference/integrate.rs
 #import params
-#import math
 #import walker
 #import random
-#import separation
+#import grid
 #import acting
 
 constexpr u32 WORKGROUP = 64u;
@@ -32,26 +31,6 @@ constexpr u32 WORKGROUP = 64u;
 constexpr bool DRAWN = true;
 // The row of xi, if it is read.
 constexpr u32 NOISE_ROW = 0u;
-// Positions are multiples of 1/GRID Å.
-constexpr float GRID = 4294967296.0f;
-// The largest coordinate of a bead, origin included, Å.
-constexpr float FARTHEST = 1048576.0f;
-
-__device__ inline bool is_broken(float3 x) {
-    return is_broken(x.x) || is_broken(x.y) || is_broken(x.z);
-}
-
-__device__ inline bool within(float3 x, float limit) {
-    return fabsf(x.x) < limit && fabsf(x.y) < limit && fabsf(x.z) < limit;
-}
-
-__device__ inline float on_grid(float x) {
-    return rintf(x * GRID) * (1.0f / GRID);
-}
-
-__device__ inline float3 on_grid(float3 x) {
-    return make_float3(on_grid(x.x), on_grid(x.y), on_grid(x.z));
-}
 
 extern "C" __global__ void __launch_bounds__(WORKGROUP) integrate_begin(
     const Params* __restrict__ params,
@@ -109,21 +88,13 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) integrate_begin(
             way = h * v;
         }
     }
-    // from_grid and moved are multiples of 1/GRID, and so is their sum. Products with powers of two
-    // are exact, so contraction to fma changes nothing.
-    const Position x = position[i];
-    const float3 from_grid = on_grid(xyz(x.high));
-    const float3 moved = xyz(x.low) + on_grid(way);
-    const Position sum = exact_sum(from_grid, moved);
-    const float3 high = xyz(sum.high);
-    const float3 low = xyz(sum.low);
-    // The rounded sum is below FARTHEST only if the exact one is.
-    if (is_broken(v) || is_broken(high) || is_broken(low) || !within(high + own.origin, FARTHEST)) {
+    const Position next = moved_by(position[i], way);
+    if (any_broken(v) || !may_be_at(next, own.origin)) {
         position[i].low.w = 1.0f;
         return;
     }
     if (!is_overdamped) {
         velocity[i] = with_w(v, inverse_mass);
     }
-    position[i] = {with_w(high, x.high.w), with_w(low, x.low.w)};
+    position[i] = next;
 }

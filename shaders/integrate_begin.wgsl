@@ -21,10 +21,9 @@
 // grid    one invocation per bead
 // twin    src/reference/integrate.rs
 #import params
-#import math
 #import walker
 #import random
-#import separation
+#import grid
 #import acting
 
 const WORKGROUP: u32 = 64u;
@@ -32,10 +31,6 @@ const WORKGROUP: u32 = 64u;
 const DRAWN: bool = true;
 // The row of xi, if it is read.
 const NOISE_ROW: u32 = 0u;
-// Positions are multiples of 1/GRID Å.
-const GRID: f32 = 4294967296.0;
-// The largest coordinate of a bead, origin included, Å.
-const FARTHEST: f32 = 1048576.0;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> replica: array<vec4<u32>>;
@@ -46,10 +41,6 @@ const FARTHEST: f32 = 1048576.0;
 @group(0) @binding(6) var<storage, read_write> walker: array<Walker>;
 @group(0) @binding(7) var<storage, read_write> position: array<Position>;
 @group(0) @binding(8) var<storage, read_write> velocity: array<vec4<f32>>;
-
-fn any_broken(x: vec3<f32>) -> bool {
-    return is_broken(x.x) || is_broken(x.y) || is_broken(x.z);
-}
 
 fn noise_of(i: u32, number: u32) -> vec3<f32> {
     if !DRAWN {
@@ -99,20 +90,13 @@ fn integrate_begin(
             way = h * v;
         }
     }
-    // from_grid and moved are multiples of 1/GRID, and so is their sum. Products with powers of two
-    // are exact, so contraction to fma changes nothing.
-    let x = position[i];
-    let from_grid = round(x.high.xyz * GRID) * (1.0 / GRID);
-    let moved = x.low.xyz + round(way * GRID) * (1.0 / GRID);
-    let sum = exact_sum(from_grid, moved, x.low.w);
-    // The rounded sum is below FARTHEST only if the exact one is.
-    let is_near = all(abs(sum.high.xyz + walker[r].origin) < vec3<f32>(FARTHEST));
-    if any_broken(v) || any_broken(sum.high.xyz) || any_broken(sum.low.xyz) || !is_near {
+    let next = moved_by(position[i], way);
+    if any_broken(v) || !may_be_at(next, walker[r].origin) {
         position[i].low.w = 1.0;
         return;
     }
     if !is_overdamped {
         velocity[i] = vec4<f32>(v, inverse_mass);
     }
-    position[i] = Position(vec4<f32>(sum.high.xyz, x.high.w), vec4<f32>(sum.low.xyz, x.low.w));
+    position[i] = next;
 }

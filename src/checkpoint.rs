@@ -40,6 +40,8 @@
 //! | `dt`, `mts`, `seed` | time step in ps, steps of an outer step, seed of the random numbers |
 //! | `watch` | `max_force`, `max_kinetic` and `max_stretch`, each a number or `null` for no limit, and |
 //! | | `on_blow_up`, `stop` or `freeze` |
+//! | `remove_com_motion` | whether the center of mass of each replica was at rest at the start |
+//! | `anneal` | points of temperatures that change with the step, each a step and K |
 //! | `frozen` | for each frozen replica `replica`, counted from 0, `step`, `bead`, and `reason`: |
 //! | | `position`, `force`, `kinetic` or `stretch` |
 //! | `model`, `structures` | SHA-256 of their values |
@@ -179,7 +181,8 @@ impl Checkpoint {
         })
     }
 
-    /// The settings with which [`Simulation::new`] makes the same replicas.
+    /// The settings with which [`Simulation::new`] makes the same replicas. The start is not checked,
+    /// because [`Checkpoint::state`] replaces it.
     pub fn settings(&self) -> Settings {
         Settings {
             n_replicas: self.dynamics.replica_ids.len(),
@@ -191,6 +194,10 @@ impl Checkpoint {
             first_replica: self.dynamics.replica_ids.first().copied().unwrap_or_default(),
             exchange: self.dynamics.exchange.clone(),
             watch: self.dynamics.watch,
+            remove_com_motion: self.dynamics.remove_com_motion,
+            anneal: self.dynamics.anneal.clone(),
+            minimize: None,
+            check_start: false,
         }
     }
 
@@ -261,6 +268,7 @@ impl Checkpoint {
         reader.finish()?;
         let frozen = contents::frozen(&contents.frozen);
         let Contents { step, integrator, dt, mts, seed, watch, sections, .. } = contents;
+        let Contents { remove_com_motion, anneal, .. } = contents;
         let Contents { model, structures, backend, device, filter, precision, .. } = contents;
         Ok(Checkpoint {
             state: State {
@@ -272,7 +280,17 @@ impl Checkpoint {
                 exchanged: exchanged.unwrap_or_default(),
                 frozen,
             },
-            dynamics: Dynamics { integrator, dt, mts, seed, replica_ids, exchange, watch },
+            dynamics: Dynamics {
+                integrator,
+                dt,
+                mts,
+                seed,
+                replica_ids,
+                exchange,
+                watch,
+                remove_com_motion,
+                anneal,
+            },
             identity: Identity {
                 model,
                 structures,
@@ -329,6 +347,8 @@ impl Contents {
             mts: dynamics.mts,
             seed: dynamics.seed,
             watch: dynamics.watch,
+            remove_com_motion: dynamics.remove_com_motion,
+            anneal: dynamics.anneal.clone(),
             frozen: contents::entries(&state.frozen),
             model: identity.model.clone(),
             structures: identity.structures.clone(),

@@ -128,7 +128,7 @@
 //! ```text
 //! engine       submits steps, repeats them after an overflow, reads, reports errors
 //! step         the list of the dispatches of a step
-//! the parts    state, neighbors, priors, integrate, network, exchange: each owns its buffers,
+//! the parts    state, neighbors, priors, integrate, network, exchange, fire: each owns its buffers,
 //!              grows them and makes its dispatches
 //! helpers      kept (copies of a state), compose (text of kernels), pack (layouts of numbers),
 //!              tuning (thresholds), storage (formats of a network), params (structs shared with
@@ -166,6 +166,11 @@
 //!                    linᵀ, lin2ᵀ; cfconv_backward: slow forces
 //! integrate_end      half kick; counts the step; raises an alarm for a force or a kinetic energy
 //! ```
+//!
+//! If the temperature changes with the step ([`engine::Dynamics::anneal`]), the kernel `anneal` ends an
+//! outer step: it sets the temperature of the next one. A step of a minimization
+//! ([`engine::Minimization`]) has the same kernels of forces, after the kernel `fire`, which moves the
+//! beads of each replica that has not converged.
 //!
 //! An exchange is a submission of its own, between steps:
 //!

@@ -50,7 +50,9 @@ pub use self::start::Settings;
 use std::collections::BTreeMap;
 
 use crate::backend::Backend;
-use crate::engine::{Dynamics, Engine, Evaluation, ForceCallback, State, Terms, Wanted};
+use crate::engine::{
+    Dynamics, Engine, Evaluation, ForceCallback, Minimization, Minimized, State, Terms, Wanted,
+};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::structure::Structure;
@@ -71,6 +73,7 @@ pub struct Simulation {
     ahead: u64,
     exchanges: Exchanging,
     watching: Watching,
+    minimized: Vec<Minimized>,
 }
 
 impl Simulation {
@@ -108,8 +111,15 @@ impl Simulation {
         let state = start::state((structures, &numbers), &system, settings, &dynamics)?;
         let mut engine = engine(system.clone(), &dynamics)?;
         engine.set_state(&state)?;
-        clash::check(&mut *engine, &system, &dynamics, &state.beta)?;
-        resonance::check(&system, &dynamics, &state.positions)?;
+        let (mut state, mut minimized) = (state, Vec::new());
+        if let Some(minimization) = &settings.minimize {
+            minimized = engine.minimize(minimization)?;
+            state = engine.state()?;
+        }
+        if settings.check_start {
+            clash::check(&mut *engine, &system, &dynamics, &state.beta)?;
+            resonance::check(&system, &dynamics, &state.positions)?;
+        }
         Ok(Simulation {
             engine,
             system,
@@ -119,7 +129,25 @@ impl Simulation {
             ahead: 0,
             exchanges: Exchanging::new(settings.exchange.as_ref())?,
             watching: Watching::new(state, None),
+            minimized,
         })
+    }
+
+    /// The results of [`Settings::minimize`], one for each replica; empty without it.
+    pub fn minimized(&self) -> &[Minimized] {
+        &self.minimized
+    }
+
+    /// Minimizes the energy of every replica, with the external forces, each until it has converged.
+    /// Velocities, temperatures and the step stay. Frozen replicas do not move.
+    ///
+    /// # Errors
+    /// See [`Engine::minimize`]. Then the state is what it was.
+    pub fn minimize(&mut self, minimization: &Minimization) -> Result<Vec<Minimized>> {
+        let results = self.engine.minimize(minimization)?;
+        let state = self.engine.state()?;
+        self.replace(state)?;
+        Ok(results)
     }
 
     /// Calls `observer` in every run from now on, at every step that is a multiple of `every`.
@@ -334,8 +362,8 @@ impl Simulation {
         self.step = reading.step;
         let state = reading.state.unwrap_or_default();
         let callback = reading.callback.unwrap_or_default().energy;
-        let (integrator, energy) = (self.dynamics.integrator, reading.evaluation.energy);
-        Ok(Energies::new(&self.system, integrator, &state, energy, callback))
+        let energy = reading.evaluation.energy;
+        Ok(Energies::new(&self.system, &self.dynamics, &state, energy, callback))
     }
 
     /// Energies and forces at the current positions, of all terms or of one term, without the

@@ -23,5 +23,14 @@ pub fn kelvin(beta: f64) -> f64 {
 /// The temperature in K of N = `n_beads` free beads with the kinetic energy E = `kinetic`,
 /// kcal/mol: 2 E / (3 N k_B).
 pub fn temperature(kinetic: f64, n_beads: usize) -> f64 {
-    2.0 * kinetic / (3.0 * n_beads as f64 * BOLTZMANN)
+    temperature_of(kinetic, 3 * n_beads)
+}
+
+/// The temperature in K of a kinetic energy E = `kinetic`, kcal/mol, in n = `degrees` degrees of
+/// freedom: 2 E / (n k_B), or 0 without any.
+pub fn temperature_of(kinetic: f64, degrees: usize) -> f64 {
+    match degrees {
+        0 => 0.0,
+        n => 2.0 * kinetic / (n as f64 * BOLTZMANN),
+    }
 }

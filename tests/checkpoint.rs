@@ -36,6 +36,8 @@ fn checkpoint(n_replicas: usize) -> Checkpoint {
         first_replica: 5,
         beta: (0..n_replicas).map(|r| 1.7 + 0.1 * r as f64).collect(),
         exchange: (n_replicas > 2).then(exchange),
+        remove_com_motion: n_replicas > 1,
+        anneal: if n_replicas > 2 { Vec::new() } else { vec![(1, 300.1), (u64::MAX, 0.7)] },
         ..Settings::default()
     };
     let mut simulation = simulation(&settings);

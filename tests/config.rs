@@ -64,7 +64,7 @@ fn write(folder: &Path, name: &str, text: &str) {
 fn the_settings_of_a_run_repeat_it() {
     let system = ["--model", "model", "--structures", "chain"];
     let huge = u64::MAX.to_string();
-    let cases: [&[&str]; 8] = [
+    let cases: [&[&str]; 9] = [
         &["--replicas", "2", "--seed", &huge, "--npy", "--temperature", "290,1e3"],
         &["--integrator", "overdamped", "--dt", "1e-4", "--friction", "2", "--beta", "1.67"],
         &["--integrator", "nve", "--first-replica", "3", "--all-structures", "--dt=0.001"],
@@ -77,6 +77,7 @@ fn the_settings_of_a_run_repeat_it() {
             "--all-structures",
         ],
         &["--on-blow-up", "freeze", "--max-force", "150", "--temperature", "300,30000,9"],
+        &["--anneal", "0:300,9:400", "--minimize=30", "--remove-com-motion", "--friction", "2"],
         &["--max-kinetic", "inf", "--max-stretch", "4.5", "--replicas", "1"],
         &["--backend", "cpu", "--filter", "table", "--table-tolerance", "1e-5", "--replicas", "1"],
     ];

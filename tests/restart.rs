@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use flashschnet::Checkpoint;
 use flashschnet::checkpoint::{NEWEST, PREVIOUS};
-use flashschnet::io::native::write_model;
+use flashschnet::io::native::{write_model, write_structures};
 
 use crate::common::program::{PROGRAM, small_files, stderr, with_system};
 use crate::common::small;
@@ -465,4 +465,86 @@ fn a_run_goes_on_after_a_full_disk() {
     let said = limited(command, 9000);
     assert!(said.contains(NEWEST) && said.contains("File too large"), "{said}");
     assert!(!run.exists());
+}
+
+/// A minimization belongs to the start of a run: a continued run neither repeats it nor checks the
+/// start that needed it. Temperatures that change with the step go on.
+#[test]
+fn minimized_and_annealed_runs_continue() {
+    let temporary = tempfile::tempdir().unwrap();
+    let [whole, cut] = ["whole", "cut"].map(|name| temporary.path().join(name));
+    let file = temporary.path().join("stretched.safetensors");
+    let mut structures = small::structures();
+    for structure in &mut structures {
+        structure.positions[11] = structure.positions[11].map(|x| x + 20.0);
+    }
+    write_structures(&file, &structures).unwrap();
+    let begin = |arguments: &[&str], folder: &Path| {
+        let mut command = Command::new(PROGRAM);
+        command.args(["run", "--backend", "reference", "--replicas", "3", "--save-interval", "5"]);
+        command.arg("--model").arg(&small_files()[0]).arg("--structures").arg(&file);
+        command.args(arguments).arg("-o").arg(folder);
+        command
+    };
+    let said = fails(begin(&["--steps", "10"], &whole));
+    assert!(said.contains("the start clashes"), "{said}");
+    let options = ["--minimize", "2000", "--minimize-tolerance", "0.5", "--remove-com-motion"];
+    let options = [&options[..], &["--anneal", "0:300,11:450,30:200", "--npy"]].concat();
+    succeeds(begin(&[&options[..], &["--steps", "40"]].concat(), &whole));
+    let said = stderr(&succeeds(begin(&[&options[..], &["--steps", "15"]].concat(), &cut)));
+    assert!(said.contains("minimization: 3 of 3 replicas converged within"), "{said}");
+    let said = stderr(&succeeds(resume(&cut, &["--steps", "40"])));
+    assert!(!said.contains("minimization"), "{said}");
+    assert_same(&cut, &whole);
+    let log = log(&cut);
+    for line in
+        ["minimization: 3 of 3", "center of mass", "temperature: 300 at step 0, 450 at step 11"]
+    {
+        assert!(log.contains(line), "{line}: {log}");
+    }
+    let energies = std::fs::read_to_string(cut.join("energies.csv")).unwrap();
+    let header = energies.lines().next().unwrap();
+    assert!(header.ends_with(",temperature_K,thermostat_K"), "{header}");
+    let of = |step: &str| energies.lines().find(|line| line.starts_with(step)).unwrap().to_owned();
+    assert!(of("5,").ends_with(",368.182") && of("40,").ends_with(",200.000"), "{energies}");
+    // One step is too few, and no reason to stop.
+    let few = temporary.path().join("few");
+    let said = stderr(&succeeds(begin(
+        &["--minimize=400", "--minimize-tolerance=1e-9", "--steps=5"],
+        &few,
+    )));
+    assert!(said.contains("minimization: 0 of 3 replicas converged within 400 steps"), "{said}");
+    assert!(said.contains("warning: some replicas did not converge"), "{said}");
+}
+
+#[test]
+fn wrong_options_of_the_start_are_refused() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("run");
+    let cases: [(&[&str], &str); 7] = [
+        (&["--anneal", "0:300"], "at least two points"),
+        (&["--anneal", "5:300,5:400"], "steps that increase"),
+        (&["--anneal", "0:300,9:-4"], "a temperature > 0 K"),
+        (&["--anneal", "0:300,9:400", "--integrator", "nve"], "nve"),
+        (&["--minimize", "0"], "minimize: found 0"),
+        (&["--minimize", "--minimize-tolerance", "0"], "minimize-tolerance: found 0"),
+        (&["--remove-com-motion", "--integrator", "overdamped"], "remove-com-motion"),
+    ];
+    for (arguments, expected) in cases {
+        let said = fails(start("reference", &[arguments, &["--steps", "5"]].concat(), &folder));
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+        assert!(!folder.exists(), "{arguments:?}");
+    }
+    for arguments in [
+        &["--anneal", "0:300,x:400"][..],
+        &["--anneal", "0:300,9:400", "--temperature", "300"],
+        &["--anneal", "0:300,9:400", "--beta", "1.6"],
+        &["--anneal", "0:300,9:400", "--exchange-interval", "5", "--ladder", "300,400,3"],
+        &["--minimize-tolerance", "1"],
+        &["--minimize", "x"],
+    ] {
+        let mut command = start("reference", &[arguments, &["--steps", "5"]].concat(), &folder);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+    }
 }

@@ -6,13 +6,13 @@ use std::mem::offset_of;
 use std::path::Path;
 
 use flashschnet::engine::{
-    Dynamics, Engine, Exchange, FARTHEST, Filter, LEAST_REST, MOST_STATES, Mixing, RECENTER,
-    Reason, TRACE,
+    Dynamics, Engine, Exchange, FARTHEST, Filter, LEAST_REST, MOST_STATES, Minimization, Mixing,
+    RECENTER, Reason, TRACE,
 };
 use flashschnet::gpu::compose::{Constants, KERNELS, Value, compose, parse, reflect};
 use flashschnet::gpu::params::{
-    self, Bead, PairRule, Params, Position, Rung, Status, Tuple, Walker, activation, form,
-    integrator,
+    self, Bead, Descent, PairRule, Params, Position, Rung, Status, Tuple, Walker, activation,
+    descent, form, integrator,
 };
 use flashschnet::gpu::{Access, Device, GpuEngine, GpuOps, wgpu};
 use flashschnet::model::{Model, prior};
@@ -65,10 +65,14 @@ pub(crate) fn specialised_device() -> Device {
         let dynamics = Dynamics { exchange, ..hot(6) };
         GpuEngine::new(&device, system, &dynamics, Filter::Exact).expect("kernels compile");
     }
-    let dynamics = Dynamics { mts: 3, ..hot(6) };
+    let anneal = vec![(0, 300.0), (10, 500.0), (20, 300.0)];
+    let dynamics = Dynamics { mts: 3, anneal, ..hot(6) };
     let engine = GpuEngine::new(&device, chains(5, 6).0, &dynamics, Filter::Exact);
     let mut engine = engine.expect("kernels compile");
+    // The result is ignored, because this device computes nothing.
+    let _ = engine.minimize(&Minimization::default());
     engine.set_external_forces(Some(&[[1.0; 3]; 30])).expect("kernels compile");
+    let _ = engine.minimize(&Minimization::default());
     // A step does not use the unfused radial basis, so its own operation compiles it here.
     for basis in bases(17, 9.0) {
         let graph = flashschnet::ops::Graph { row_ptr: vec![0, 0], col: vec![] };
@@ -289,6 +293,10 @@ fn host_structs_match() {
     let walker = layout!(Walker { origin, kt, alarm, frozen_low, frozen_high, padding });
     assert_eq!(layout_of("integrate_end", "Walker"), walker);
     assert_eq!(layout_of("exchange", "Rung"), layout!(Rung { beta_low, beta_high, kt, walker }));
+    assert_eq!(
+        layout_of("fire", "Descent"),
+        layout!(Descent { status, steps_left, good, bead, step, mixing, tolerance2, largest2 })
+    );
     // The shader has three words of padding where the host has one array of them.
     let (mut members, size) = layout_of("prior_bonded", "Tuple");
     members.retain(|(name, _)| !name.starts_with("padding"));
@@ -357,7 +365,7 @@ fn numbers_match() {
                 ("SQUARE_FLOOR", distance * distance),
             ],
         ),
-        ("integrate_begin", vec![("GRID", params::GRID), ("FARTHEST", FARTHEST)]),
+        ("lib/grid", vec![("GRID", params::GRID), ("FARTHEST", FARTHEST)]),
         (
             "exchange",
             vec![
@@ -375,6 +383,16 @@ fn numbers_match() {
                 ("FORCE", reason(Reason::Force)),
                 ("KINETIC", reason(Reason::Kinetic)),
                 ("STRETCH", reason(Reason::Stretch)),
+            ],
+        ),
+        (
+            "lib/descent",
+            vec![
+                ("RUNNING", word(descent::RUNNING)),
+                ("CONVERGED", word(descent::CONVERGED)),
+                ("EXHAUSTED", word(descent::EXHAUSTED)),
+                ("BROKEN", word(descent::BROKEN)),
+                ("FROZEN", word(descent::FROZEN)),
             ],
         ),
         (

@@ -32,6 +32,10 @@ mod engine;
 mod mts;
 // Forces that the host computes in every step.
 mod callback;
+// Energy minimization.
+mod minimize;
+// Temperatures that change with the step, and the motion of the center of mass.
+mod temperature;
 // Readings that are on their way while later steps are done.
 mod requested;
 // Replicas that blow up: the step, the others, messages and resets.

@@ -19,6 +19,8 @@ pub(super) struct Contents {
     pub(super) seed: u64,
     #[serde(with = "WatchName")]
     pub(super) watch: Watch,
+    pub(super) remove_com_motion: bool,
+    pub(super) anneal: Vec<(u64, f64)>,
     pub(super) frozen: Vec<FrozenReplica>,
     pub(super) model: String,
     pub(super) structures: String,

@@ -8,6 +8,7 @@ mod limits;
 mod log_settings;
 mod plan;
 mod resume;
+mod start;
 mod temperatures;
 
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ use self::files::FileOptions;
 use self::limits::LimitOptions;
 use self::plan::{Limits, Plan};
 use self::resume::{Again, resume};
+use self::start::StartOptions;
 use self::temperatures::TemperatureOptions;
 use super::backend::BackendOptions;
 use super::config::settings::{InForce, Resolved, of_backend};
@@ -113,6 +115,8 @@ pub(super) struct Run {
     friction: f64,
     #[command(flatten)]
     temperatures: TemperatureOptions,
+    #[command(flatten)]
+    start: StartOptions,
     /// Steps between saved frames; the last interval can be shorter
     #[arg(long, value_parser = whole::<u64, 1>, default_value_t = 250, value_name = "K")]
     save_interval: u64,
@@ -150,7 +154,7 @@ pub(super) struct Run {
 }
 
 /// The options that a run takes from its checkpoint.
-const SETTINGS: [&str; 31] = [
+const SETTINGS: [&str; 35] = [
     "equilibration_steps",
     "replicas",
     "all_structures",
@@ -160,6 +164,10 @@ const SETTINGS: [&str; 31] = [
     "friction",
     "temperature",
     "beta",
+    "anneal",
+    "minimize",
+    "minimize_tolerance",
+    "remove_com_motion",
     "save_interval",
     "seed",
     "first_replica",
@@ -240,6 +248,13 @@ impl Run {
         let identity = Identity::new(&inputs.model, &inputs.structures, &backend)?;
         let mut simulation =
             Simulation::new(&inputs.model, &inputs.structures, &settings, &backend)?;
+        if !simulation.minimized().is_empty() {
+            let (line, is_complete) = start::summary(simulation.minimized());
+            tell!("{line}");
+            if !is_complete {
+                log::warn!("some replicas did not converge in the minimization");
+            }
+        }
         let replicas = settings.n_replicas;
         let in_force = in_force.map(|all| all.text(&self.resolved(replicas, &identity)));
         if inputs.structures.len() > replicas {
@@ -340,6 +355,10 @@ impl Run {
             beta: self.temperatures.beta()?,
             seed: self.seed,
             first_replica: self.first_replica,
+            remove_com_motion: self.start.remove_com_motion,
+            anneal: self.temperatures.anneal.clone(),
+            minimize: self.start.minimization(),
+            check_start: true,
         })
     }
 

@@ -2,6 +2,7 @@
 //! work inside one batch.
 
 mod exchange;
+mod minimize;
 mod probe;
 mod steps;
 
@@ -14,9 +15,9 @@ use super::neighbor::Candidates;
 use super::network::{Network, Workspace};
 use super::prior::Sums;
 use crate::engine::{
-    Dynamics, Engine, Evaluation, Exchange, Filter, ForceCallback, HostForces, Memory, Parts,
-    Probe, Reading, State, Terms, Trace, Uncollected, Wanted, check_callback, check_positions,
-    origins, watch_bonds,
+    Dynamics, Engine, Evaluation, Exchange, Filter, ForceCallback, HostForces, Memory,
+    Minimization, Minimized, Parts, Probe, Reading, State, Terms, Trace, Uncollected, Wanted,
+    check_callback, check_positions, origins, watch_bonds,
 };
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;
@@ -269,6 +270,7 @@ impl Engine for Cpu {
         self.uncollected.forget();
         self.moved();
         self.state.clone_from(state);
+        self.dynamics.set_temperature(&mut self.state);
         Ok(())
     }
 
@@ -300,6 +302,10 @@ impl Engine for Cpu {
         // The loop runs on a pool thread: from outside the pool, every parallel call would first
         // have to wake one.
         rayon::scope(|_| self.steps(n_steps))
+    }
+
+    fn minimize(&mut self, minimization: &Minimization) -> Result<Vec<Minimized>> {
+        self.minimize_all(minimization)
     }
 
     fn exchange(&mut self) -> Result<()> {

@@ -109,6 +109,15 @@ pub struct Dynamics {
     pub exchange: Option<Exchange>,
     /// The limits of a replica.
     pub watch: Watch,
+    /// Whether the center of mass of each replica is at rest at the start. Then constant-energy
+    /// dynamics keeps it at rest, and temperatures count 3 N − 3 degrees of freedom. A thermostat
+    /// acts on the center of mass too, so that with one they count 3 N.
+    pub remove_com_motion: bool,
+    /// Temperatures of all replicas that change with the step: points of steps and K, in order. The
+    /// temperature is linear in the step between two points, and constant before the first and
+    /// after the last. It changes after each outer step, and is a function of the steps done alone.
+    /// Empty for constant temperatures.
+    pub anneal: Vec<(u64, f64)>,
 }
 
 impl Dynamics {
@@ -117,8 +126,17 @@ impl Dynamics {
     pub fn none(system: &System) -> Self {
         let replica_ids = (0..system.n_replicas() as u32).collect();
         let integrator = Integrator::Overdamped { friction: 1.0 };
-        let (dt, mts, seed, exchange, watch) = (0.001, 1, 0, None, Watch::OFF);
-        Dynamics { integrator, dt, mts, seed, replica_ids, exchange, watch }
+        Dynamics {
+            integrator,
+            dt: 0.001,
+            mts: 1,
+            seed: 0,
+            replica_ids,
+            exchange: None,
+            watch: Watch::OFF,
+            remove_com_motion: false,
+            anneal: Vec::new(),
+        }
     }
 
     /// Checks counts and ranges, and that the beads have masses if the integrator needs them.
@@ -166,6 +184,11 @@ impl Dynamics {
         }
         check_count("replica_ids", self.replica_ids.len(), system.n_replicas())?;
         self.watch.check()?;
+        self.check_anneal()?;
+        if self.remove_com_motion && !self.integrator.has_velocities() {
+            let expected = format!("none, for {} dynamics", self.integrator.name());
+            return Err(Error::invalid("remove-com-motion", "velocities to change", expected));
+        }
         let Some(exchange) = &self.exchange else { return Ok(()) };
         self.check_steps("exchange-interval", exchange.every)?;
         // The others do not sample exp(−β E).
@@ -235,12 +258,13 @@ impl Dynamics {
     }
 
     /// `state` before the first exchange: with the labels where the walkers start, and their
-    /// temperatures. Without exchange, `state` itself.
+    /// temperatures. Without exchange, `state` with the temperature of its step if that changes.
     pub fn at_start(&self, mut state: State) -> State {
         if let Some(exchange) = &self.exchange {
             state.exchanged = exchange.start(state.beta.len());
             exchange.set_beta(&state.exchanged, &mut state.beta);
         }
+        self.set_temperature(&mut state);
         state
     }
 }

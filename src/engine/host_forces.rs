@@ -86,6 +86,20 @@ impl HostForces {
         self.callback.is_some()
     }
 
+    /// Refuses a callback where forces must be a function of the device.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`].
+    pub(crate) fn check_constant(&self) -> Result<()> {
+        match self.has_callback() {
+            true => Err(Error::unsupported(
+                "energy minimization with a force callback",
+                "remove the callback, and set it again afterwards",
+            )),
+            false => Ok(()),
+        }
+    }
+
     /// The positions changed.
     pub(crate) fn outdate(&mut self) {
         self.found = None;

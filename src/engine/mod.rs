@@ -1,11 +1,13 @@
 //! The contract of a backend: it holds the state of all replicas and advances it.
 
+mod anneal;
 mod dynamics;
 mod equalize;
 mod exchange;
 mod guard;
 mod host_forces;
 mod ladder;
+mod minimize;
 mod numerics;
 mod parts;
 mod shared;
@@ -22,6 +24,8 @@ pub(crate) use self::guard::{end_step, hold, watch_bonds};
 pub use self::host_forces::{CallbackForces, ForceCallback};
 pub(crate) use self::host_forces::{HostForces, check_callback};
 pub use self::ladder::{Exchange, Exchanged, Ladder, MOST_STATES, Mixing, NO_LABEL, geometric};
+pub(crate) use self::minimize::{FIRE, broken, minimize};
+pub use self::minimize::{Minimization, Minimized};
 pub use self::numerics::{Filter, Numerics, Precision};
 pub(crate) use self::parts::Parts;
 pub use self::shared::Shared;
@@ -252,6 +256,15 @@ pub trait Engine: std::fmt::Debug + Shared {
     /// # Errors
     /// [`Error::Invalid`] for a number that is no multiple, and errors of the device.
     fn advance(&mut self, n_steps: u64) -> Result<()>;
+
+    /// Minimizes the energy of every replica, with the external forces, each until it has converged.
+    /// Velocities, temperatures and the step stay. Frozen replicas do not move. Like
+    /// [`Engine::set_state`], it drops a reading that was requested.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for wrong settings, or with the replica whose forces are not finite, and
+    /// errors of [`Engine::read`]. Then the state is what it was.
+    fn minimize(&mut self, minimization: &Minimization) -> Result<Vec<Minimized>>;
 
     /// Exchanges states between the walkers of each ladder, by the rule of
     /// [`crate::ops::Ops::exchange`] with the potential energies of the present positions and random

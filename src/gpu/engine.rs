@@ -5,6 +5,7 @@ mod evaluation;
 mod exchange;
 mod fit;
 mod grow;
+mod minimize;
 mod probe;
 mod reading;
 mod requested;
@@ -18,7 +19,7 @@ use super::buffer::Fetch;
 use super::device::Device;
 use super::exchange::Exchanges;
 use super::integrate::{self, Ends, Integration};
-use super::kernel::record;
+use super::kernel::{record, run};
 use super::neighbors::Neighbors;
 use super::network::Network;
 use super::params::{Params, Status};
@@ -27,8 +28,8 @@ use super::state::{ReplicaState, bare_params};
 use super::step::Step;
 use super::tuning::LOOK_STEPS;
 use crate::engine::{
-    Dynamics, Engine, Exchange, ForceCallback, HostForces, Memory, Numerics, Probe, Reading, State,
-    Uncollected, Wanted, check_positions,
+    Dynamics, Engine, Exchange, ForceCallback, HostForces, Memory, Minimization, Minimized,
+    Numerics, Probe, Reading, State, Uncollected, Wanted, check_positions,
 };
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;
@@ -116,7 +117,7 @@ impl GpuEngine {
             state,
             neighbors,
             priors,
-            integration: Integration::new(device)?,
+            integration: Integration::new(device, dynamics)?,
             network,
             exchanges,
             step: None,
@@ -249,7 +250,7 @@ impl GpuEngine {
         if self.has_pending() {
             self.look()?;
         }
-        if self.exchanges.is_some() {
+        if self.exchanges.is_some() || !self.dynamics.anneal.is_empty() {
             self.state.read_temperatures(&self.device)?;
         }
         self.state.move_to(&self.device, &self.system, positions)?;
@@ -279,6 +280,8 @@ impl Engine for GpuEngine {
         if let Some(exchanges) = &mut self.exchanges {
             exchanges.set(&self.device, &state.exchanged)?;
         }
+        // On the device, so that the bits are those of a step.
+        run(&self.device, self.step()?.anneal())?;
         self.state_was_set(state.step)
     }
 
@@ -319,6 +322,10 @@ impl Engine for GpuEngine {
             }
         }
         Ok(())
+    }
+
+    fn minimize(&mut self, minimization: &Minimization) -> Result<Vec<Minimized>> {
+        self.minimize_all(minimization)
     }
 
     fn exchange(&mut self) -> Result<()> {

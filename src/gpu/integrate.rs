@@ -1,4 +1,5 @@
-//! The integrators: their parameters, and the kernels before and after the force evaluation.
+//! The integrators: their parameters, the kernels before and after the force evaluation, and
+//! temperatures that change with the step.
 
 use super::buffer::Buffer;
 use super::compose::Value;
@@ -8,17 +9,25 @@ use super::params::{Params, integrator, words};
 use super::state::{ReplicaState, vec4s};
 use crate::engine::{Dynamics, FARTHEST, Integrator};
 use crate::error::Result;
+use crate::units;
 
-/// The buffer for given noise.
+/// The buffers of the integrators.
 #[derive(Debug)]
 pub(super) struct Integration {
-    /// One element until noise is given.
+    /// Given noise; one element until noise is given.
     xi: Buffer<[f32; 4]>,
+    /// The points of temperatures that change with the step: step, low and high word, bits of kT, 0.
+    ramp: Option<Buffer<[u32; 4]>>,
 }
 
-/// The kernels before and after the force evaluation, for each step of an outer step.
+/// The kernels of the integrators.
 #[derive(Debug)]
-pub(super) struct Ends(pub(super) Vec<[Dispatch; 2]>);
+pub(super) struct Ends {
+    /// Those before and after the force evaluation, for each step of an outer step.
+    pub(super) steps: Vec<[Dispatch; 2]>,
+    /// The temperature after an outer step, if it changes.
+    pub(super) anneal: Option<Dispatch>,
+}
 
 /// `params` with the parameters of these dynamics.
 pub(super) fn params(dynamics: &Dynamics, params: Params) -> Params {
@@ -55,8 +64,14 @@ fn limit(x: f64) -> f32 {
 
 impl Integration {
     /// An integration that draws its noise.
-    pub(super) fn new(device: &Device) -> Result<Self> {
-        Ok(Integration { xi: Buffer::zeroed(device, "xi", 1)? })
+    pub(super) fn new(device: &Device, dynamics: &Dynamics) -> Result<Self> {
+        let point = |(step, kelvin): &(u64, f64)| {
+            let [low, high] = words(*step);
+            [low, high, ((units::BOLTZMANN * kelvin) as f32).to_bits(), 0]
+        };
+        let points: Vec<_> = dynamics.anneal.iter().map(point).collect();
+        let ramp = (!points.is_empty()).then(|| Buffer::from_slice(device, "ramp", &points));
+        Ok(Integration { xi: Buffer::zeroed(device, "xi", 1)?, ramp: ramp.transpose()? })
     }
 
     /// Makes room for as much given noise. Dispatches must be made again.
@@ -74,8 +89,7 @@ impl Integration {
         self.xi.write(device, &vec4s(noise))
     }
 
-    /// The kernels before and after the force evaluation. They draw the noise if `drawn`, else they
-    /// take the given noise. `weights` are those of the slow forces in each step of an outer step.
+    /// The kernels of the integrators. They draw the noise if `drawn`, else they take the given noise. `weights` are those of the slow forces in each step of an outer step.
     pub(super) fn dispatches(
         &self,
         device: &Device,
@@ -104,6 +118,13 @@ impl Integration {
             let begin = bound("integrate_begin", &constants)?;
             Ok([begin, bound("integrate_end", &[weight(at_end), has_bias])?])
         };
-        Ok(Ends(weights.enumerate().map(of_step).collect::<Result<_>>()?))
+        let steps = weights.enumerate().map(of_step).collect::<Result<_>>()?;
+        let anneal = |ramp: &Buffer<[u32; 4]>| {
+            let points = [("N_POINTS", Value::Count(ramp.len as u32))];
+            let kernel = Kernel::new(device, "anneal", &points)?;
+            let scope = state.scope().with("ramp", ramp);
+            kernel.bind(device, &scope, kernel.groups_for(state.n_replicas()))
+        };
+        Ok(Ends { steps, anneal: self.ramp.as_ref().map(anneal).transpose()? })
     }
 }

@@ -22,6 +22,7 @@ pub mod compose;
 mod device;
 mod engine;
 mod exchange;
+mod fire;
 mod integrate;
 mod kept;
 mod kernel;

@@ -267,6 +267,42 @@ impl Status {
     }
 }
 
+/// `Descent` of shaders/lib/descent.wgsl: the minimization of a replica between two steps.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
+pub struct Descent {
+    /// One of [`descent`].
+    pub status: u32,
+    /// The steps that it may still do.
+    pub steps_left: u32,
+    /// Steps downhill since the last one uphill.
+    pub good: u32,
+    /// The bead whose force is not finite, if the status is [`descent::BROKEN`].
+    pub bead: u32,
+    /// Time step, for masses of 1.
+    pub step: f32,
+    /// The mixing of velocity and force.
+    pub mixing: f32,
+    /// The square of the tolerance, (kcal/mol/Å)².
+    pub tolerance2: f32,
+    /// The square of the largest force on a bead, (kcal/mol/Å)².
+    pub largest2: f32,
+}
+
+/// [`Descent::status`] of shaders/lib/descent.wgsl.
+pub mod descent {
+    /// The minimization goes on.
+    pub const RUNNING: u32 = 0;
+    /// The largest force is within the tolerance.
+    pub const CONVERGED: u32 = 1;
+    /// No step is left.
+    pub const EXHAUSTED: u32 = 2;
+    /// A force is not finite.
+    pub const BROKEN: u32 = 3;
+    /// The replica was frozen before.
+    pub const FROZEN: u32 = 4;
+}
+
 /// The two words of a 64-bit count, the low word first.
 pub fn words(count: u64) -> [u32; 2] {
     [count as u32, (count >> 32) as u32]

@@ -176,7 +176,7 @@ impl ReplicaState {
         self.set_walkers(device, &origins, &BTreeMap::new())
     }
 
-    /// Reads the temperatures, which exchanges change.
+    /// Reads the temperatures, which steps and exchanges may change.
     pub(super) fn read_temperatures(&mut self, device: &Device) -> Result<()> {
         let walkers = self.moving.walker.read(device)?;
         self.kt = walkers.iter().map(|walker| walker.kt).collect();

@@ -60,7 +60,7 @@ impl Step {
 
     /// The first dispatch of step `k` of an outer step, with `ends` as in [`Step::outer_step`].
     pub(super) fn begin<'a>(&'a self, ends: Option<&'a Ends>, k: usize) -> &'a Dispatch {
-        &ends.unwrap_or(&self.ends).0[k][0]
+        &ends.unwrap_or(&self.ends).steps[k][0]
     }
 
     /// The dispatches of step `k` of an outer step after those of the neighbor lists.
@@ -69,8 +69,13 @@ impl Step {
         ends: Option<&'a Ends>,
         k: usize,
     ) -> impl Iterator<Item = &'a Dispatch> {
-        let Ends(steps) = ends.unwrap_or(&self.ends);
+        let Ends { steps, .. } = ends.unwrap_or(&self.ends);
         self.with_lists(k + 1 == steps.len()).chain([&steps[k][1]])
+    }
+
+    /// The kernel that sets the temperature of the present step, if it changes.
+    pub(super) fn anneal(&self) -> Option<&Dispatch> {
+        self.ends.anneal.as_ref()
     }
 
     /// All dispatches of an outer step. `ends`, if present, replaces its own ends: it takes given
@@ -79,10 +84,11 @@ impl Step {
         &'a self,
         ends: Option<&'a Ends>,
     ) -> impl Iterator<Item = &'a Dispatch> {
-        let Ends(steps) = ends.unwrap_or(&self.ends);
-        (0..steps.len()).flat_map(move |k| {
+        let Ends { steps, anneal } = ends.unwrap_or(&self.ends);
+        let of_steps = (0..steps.len()).flat_map(move |k| {
             let lists = [self.begin(ends, k)].into_iter().chain(&self.neighbors);
             lists.chain(self.after_lists(ends, k))
-        })
+        });
+        of_steps.chain(anneal)
     }
 }

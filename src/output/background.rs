@@ -127,6 +127,7 @@ struct OwnedFrame {
     kinetic: Vec<f64>,
     temperature: Vec<f64>,
     callback: Vec<f64>,
+    thermostat: Vec<f64>,
     velocities: Vec<[f64; 3]>,
     forces: Vec<[f64; 3]>,
     terms: Vec<Vec<f64>>,
@@ -146,6 +147,7 @@ impl OwnedFrame {
         copy(&mut self.kinetic, frame.kinetic);
         copy(&mut self.temperature, frame.temperature);
         copy(&mut self.callback, frame.callback);
+        copy(&mut self.thermostat, frame.thermostat);
         copy(&mut self.velocities, if options.velocities { frame.velocities } else { &[] });
         copy(&mut self.forces, if options.forces { frame.forces } else { &[] });
         let terms = if options.terms { frame.terms } else { &[] };
@@ -164,6 +166,7 @@ impl OwnedFrame {
             kinetic: &self.kinetic,
             temperature: &self.temperature,
             callback: &self.callback,
+            thermostat: &self.thermostat,
             forces: &self.forces,
             terms: &self.terms,
             label: &self.label,

@@ -23,7 +23,8 @@ const OTHERS: [&str; 2] = ["potential", "kinetic"];
 pub(super) fn header(system: &System, dynamics: &Dynamics, options: &OutputOptions) -> String {
     let state = if dynamics.exchange.is_some() { "state," } else { "" };
     let columns = "potential_kcal_per_mol,kinetic_kcal_per_mol,temperature_K";
-    let mut header = format!("step,time_ps,replica,{state}{columns}");
+    let thermostat = if dynamics.anneal.is_empty() { "" } else { ",thermostat_K" };
+    let mut header = format!("step,time_ps,replica,{state}{columns}{thermostat}");
     let terms = if options.terms { system.term_names() } else { Vec::new() };
     for name in terms {
         // Each column has a name of its own.
@@ -53,6 +54,9 @@ pub(super) fn rows(frame: &Frame, replica_ids: &[u32], options: &OutputOptions) 
                 write!(rows, "{potential:.6},{kinetic:.6},{temperature:.3}")
             }
         };
+        if let Some(kelvin) = frame.thermostat.get(r) {
+            let _ = write!(rows, ",{kelvin:.3}");
+        }
         for term in frame.terms.iter().filter(|_| options.terms) {
             let _ = write!(rows, ",{:.6}", term[r]);
         }

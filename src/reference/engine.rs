@@ -3,8 +3,9 @@
 use super::{integrate, network, prior};
 use crate::engine::{
     Dynamics, Engine, Evaluation, Exchange, Filter, ForceCallback, HostForces, Integrator,
-    KernelTime, Memory, Parts, Probe, Reading, State, Terms, Trace, Uncollected, Wanted,
-    check_callback, check_given, check_positions, end_step, exchange, hold, origins, watch_bonds,
+    KernelTime, Memory, Minimization, Minimized, Parts, Probe, Reading, State, Terms, Trace,
+    Uncollected, Wanted, check_callback, check_given, check_positions, end_step, exchange, hold,
+    minimize, origins, watch_bonds,
 };
 use crate::error::{Error, Result};
 use crate::model::FilterTable;
@@ -141,6 +142,7 @@ impl Reference {
             let forces = parts.acting(at_end, self.host.sum());
             end_step(&self.system, &self.dynamics, (&forces, &parts, at_end), &mut self.state);
         }
+        self.dynamics.set_temperature(&mut self.state);
         Ok(())
     }
 
@@ -181,6 +183,7 @@ impl Engine for Reference {
         self.dynamics.check_state(&self.system, state)?;
         self.state = state.clone();
         self.moved();
+        self.dynamics.set_temperature(&mut self.state);
         self.trace = Trace::default();
         self.uncollected.forget();
         Ok(())
@@ -227,6 +230,28 @@ impl Engine for Reference {
             self.step(&noise)?;
         }
         Ok(())
+    }
+
+    fn minimize(&mut self, minimization: &Minimization) -> Result<Vec<Minimized>> {
+        self.host.check_constant()?;
+        let (start, system) = (self.state.clone(), self.system.clone());
+        let ids = self.dynamics.replica_ids.clone();
+        let found = minimize((&system, &ids), minimization, &start, |positions| {
+            self.state.positions.copy_from_slice(positions);
+            self.moved();
+            let parts = self.total(start.step)?.clone();
+            let forces = parts.acting(1, self.host.sum());
+            Ok((parts.energy, forces))
+        });
+        let (end, results) = match found {
+            Ok((positions, results)) => {
+                let origins = origins(&system, &positions);
+                (State { positions, origins, ..start }, Ok(results))
+            }
+            Err(error) => (start, Err(error)),
+        };
+        let set = self.set_state(&end);
+        results.and_then(|results| set.map(|()| results))
     }
 
     fn exchange(&mut self) -> Result<()> {

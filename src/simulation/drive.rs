@@ -123,8 +123,7 @@ impl Simulation {
         wants: Wants,
         observers: &mut [(Schedule, &mut dyn Observer)],
     ) -> Result<bool> {
-        let integrator = self.dynamics.integrator;
-        let energies = Energies::new(&self.system, integrator, &state, energy, callback);
+        let energies = Energies::new(&self.system, &self.dynamics, &state, energy, callback);
         self.watching.check_energies(&self.dynamics, &state, &energies.potential)?;
         let terms = if wants.terms { Terms::of(&self.system) } else { Vec::new() };
         let terms = terms.into_iter().map(|(_, term)| self.engine.energies(term));

@@ -1,6 +1,6 @@
 //! The energies and temperatures of replicas.
 
-use crate::engine::{Integrator, State};
+use crate::engine::{Dynamics, Integrator, State};
 use crate::system::System;
 use crate::units;
 
@@ -11,22 +11,31 @@ pub struct Energies {
     pub potential: Vec<f64>,
     /// ½ Σ m v², kcal/mol; NaN with the overdamped integrators, which have no velocities.
     pub kinetic: Vec<f64>,
-    /// Temperature of the kinetic energy in 3 N degrees of freedom, K.
+    /// Temperature of the kinetic energy, K: in 3 N degrees of freedom, or in 3 N − 3 where the center
+    /// of mass stays at rest ([`Dynamics::remove_com_motion`]).
     pub temperature: Vec<f64>,
     /// Energy of the force callback, kcal/mol; empty without one.
     pub callback: Vec<f64>,
+    /// Temperature of the thermostat, K; empty unless it changes with the step
+    /// ([`Dynamics::anneal`]).
+    pub thermostat: Vec<f64>,
 }
 
 impl Energies {
     /// Adds kinetic energies and temperatures to potential energies and those of a callback.
     pub(super) fn new(
         system: &System,
-        integrator: Integrator,
+        dynamics: &Dynamics,
         state: &State,
         potential: Vec<f64>,
         callback: Vec<f64>,
     ) -> Self {
         let mut energies = Energies { potential, callback, ..Energies::default() };
+        let integrator = dynamics.integrator;
+        let is_at_rest = dynamics.remove_com_motion && integrator == Integrator::Nve;
+        if !dynamics.anneal.is_empty() {
+            energies.thermostat = state.beta.iter().map(|beta| units::kelvin(*beta)).collect();
+        }
         for r in 0..system.n_replicas() {
             let beads = system.beads(r);
             let kinetic = match integrator.has_velocities() && !state.is_frozen(r) {
@@ -34,7 +43,8 @@ impl Energies {
                 false => f64::NAN,
             };
             energies.kinetic.push(kinetic);
-            energies.temperature.push(units::temperature(kinetic, beads.len()));
+            let degrees = 3 * beads.len() - if is_at_rest { 3 } else { 0 };
+            energies.temperature.push(units::temperature_of(kinetic, degrees));
         }
         energies
     }

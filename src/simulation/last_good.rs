@@ -71,7 +71,7 @@ impl LastGood {
         let beads = system.beads(replica);
         let positions = positions.unwrap_or(&self.state.positions[beads.clone()]);
         check_vectors("positions", positions, beads.len())?;
-        let drawn;
+        let mut drawn;
         let velocities = match velocities {
             Velocities::Keep => &self.state.velocities[beads.clone()],
             Velocities::Given(given) => given,
@@ -79,6 +79,9 @@ impl LastGood {
                 let masses = &system.molecule(replica).masses;
                 let beta = state.beta[replica];
                 drawn = start::velocities(dynamics, replica, state.step, beta, masses);
+                if dynamics.remove_com_motion {
+                    start::stop_center(masses, &mut drawn);
+                }
                 &drawn
             }
         };

@@ -26,6 +26,8 @@ pub struct Frame<'a> {
     /// Energy of the force callback, kcal/mol, `[n_replicas]`; NaN for a frozen replica; empty without
     /// a callback.
     pub callback: &'a [f64],
+    /// K, the temperature of the thermostat, `[n_replicas]`; empty unless it changes with the step.
+    pub thermostat: &'a [f64],
     /// kcal/mol/Å, `[n_beads]`, without external forces and those of a callback; empty if no observer
     /// wants them. Those of a frozen replica are meaningless.
     pub forces: &'a [[f64; 3]],
@@ -60,6 +62,7 @@ impl<'a> Frame<'a> {
             kinetic: &energies.kinetic,
             temperature: &energies.temperature,
             callback: &energies.callback,
+            thermostat: &energies.thermostat,
             forces,
             terms,
             label: &state.exchanged.label,

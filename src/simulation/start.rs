@@ -1,6 +1,6 @@
 //! The initial system, dynamics and state, from structures and settings.
 
-use crate::engine::{Dynamics, Exchange, Integrator, State, Watch};
+use crate::engine::{Dynamics, Exchange, Integrator, Minimization, State, Watch};
 use crate::error::{Error, Result};
 use crate::host;
 use crate::model::Model;
@@ -38,6 +38,16 @@ pub struct Settings {
     pub exchange: Option<Exchange>,
     /// The limits of a replica, and the action when a replica exceeds one.
     pub watch: Watch,
+    /// Whether the motion of the center of mass of each replica is removed from the velocities at the
+    /// start: v −= Σ m v/Σ m ([`Dynamics::remove_com_motion`]).
+    pub remove_com_motion: bool,
+    /// Temperatures that change with the step, as in [`Dynamics::anneal`]. They replace `beta`.
+    pub anneal: Vec<(u64, f64)>,
+    /// A minimization of the start, before it is checked ([`Settings::check_start`]).
+    pub minimize: Option<Minimization>,
+    /// Whether a start is refused that clashes, or whose vibrations are too fast for
+    /// [`Settings::mts`]. A run that continues from a state of its own does not need the check.
+    pub check_start: bool,
 }
 
 impl Default for Settings {
@@ -53,6 +63,10 @@ impl Default for Settings {
             first_replica: 0,
             exchange: None,
             watch: Watch::default(),
+            remove_com_motion: false,
+            anneal: Vec::new(),
+            minimize: None,
+            check_start: true,
         }
     }
 }
@@ -126,6 +140,8 @@ pub(super) fn dynamics(settings: &Settings) -> Result<Dynamics> {
         replica_ids: replica_ids(settings)?.collect(),
         exchange: settings.exchange.clone(),
         watch: settings.watch,
+        remove_com_motion: settings.remove_com_motion,
+        anneal: settings.anneal.clone(),
     })
 }
 
@@ -160,14 +176,30 @@ pub(super) fn state(
     }
     for (r, structure) in of_replicas().enumerate() {
         let velocities = &mut state.velocities[system.beads(r)];
-        if let Some(given) = &structure.velocities {
-            velocities.copy_from_slice(given);
-            continue;
-        }
         let masses = &structure.topology.masses;
-        velocities.copy_from_slice(&self::velocities(dynamics, r, 0, state.beta[r], masses));
+        match &structure.velocities {
+            Some(given) => velocities.copy_from_slice(given),
+            None => {
+                let beta = state.beta[r];
+                velocities.copy_from_slice(&self::velocities(dynamics, r, 0, beta, masses));
+            }
+        }
+        if dynamics.remove_com_motion {
+            stop_center(masses, velocities);
+        }
     }
     Ok(state)
+}
+
+/// v −= Σ m v/Σ m.
+pub(super) fn stop_center(masses: &[f64], velocities: &mut [[f64; 3]]) {
+    let mass: f64 = masses.iter().sum();
+    let of_center: [f64; 3] = std::array::from_fn(|c| {
+        masses.iter().zip(&*velocities).map(|(m, v)| m * v[c]).sum::<f64>() / mass
+    });
+    for v in velocities {
+        *v = std::array::from_fn(|c| v[c] - of_center[c]);
+    }
 }
 
 /// Random velocities of replica `r` from the Maxwell-Boltzmann distribution, with the random numbers

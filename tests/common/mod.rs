@@ -492,6 +492,8 @@ pub(crate) fn hot(n_replicas: usize) -> Dynamics {
         replica_ids: (0..n_replicas as u32).collect(),
         exchange: None,
         watch: Watch::default(),
+        remove_com_motion: false,
+        anneal: Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@ use super::Run;
 use super::drive::{Drive, log_warnings};
 use super::exchange::temperatures;
 use super::plan::Plan;
+use super::start::summary;
 use crate::cli::inputs::Inputs;
 
 impl Run {
@@ -58,6 +59,12 @@ impl Run {
                 output.log(format!("temperatures of a ladder: {temperatures} K"))?;
             }
             None => output.log(format!("temperature: {} K", self.temperatures.kelvin()))?,
+        }
+        if dynamics.remove_com_motion {
+            output.log("center of mass: at rest at the start")?;
+        }
+        if !simulation.minimized().is_empty() {
+            output.log(summary(simulation.minimized()).0)?;
         }
         let Plan { steps, save_interval, .. } = plan;
         output.log(format!("steps: {steps}, a frame every {save_interval} and at the end"))?;

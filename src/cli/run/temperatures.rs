@@ -1,7 +1,7 @@
 //! The temperatures on the command line.
 
 use clap::Args;
-use flashschnet::{Error, Result, units};
+use flashschnet::{Error, units};
 
 use crate::cli::options::real;
 
@@ -15,11 +15,23 @@ pub(super) struct TemperatureOptions {
     #[arg(long, value_parser = real, value_delimiter = ',', value_name = "BETA")]
     #[arg(conflicts_with = "temperature")]
     beta: Vec<f64>,
+    /// Temperatures in K that change with the step: linear between the points, constant before the
+    /// first and after the last, as in 0:300,100000:500,200000:300. The temperature of step 0 gives
+    /// the velocities at the start
+    #[arg(long, value_parser = point, value_delimiter = ',', value_name = "STEP:K")]
+    #[arg(conflicts_with_all = ["temperature", "beta", "exchange_interval"])]
+    pub(super) anneal: Vec<(u64, f64)>,
+}
+
+/// Parses a step and a temperature.
+fn point(text: &str) -> Result<(u64, f64), String> {
+    let parse = |(step, kelvin): (&str, &str)| Some((step.parse().ok()?, kelvin.parse().ok()?));
+    text.split_once(':').and_then(parse).ok_or_else(|| "a step and a temperature, STEP:K".into())
 }
 
 impl TemperatureOptions {
     /// The inverse temperatures.
-    pub(super) fn beta(&self) -> Result<Vec<f64>> {
+    pub(super) fn beta(&self) -> flashschnet::Result<Vec<f64>> {
         // Devices hold k_B T in f32.
         let is_good = |beta: f64| beta > 0.0 && ((1.0 / beta) as f32).is_normal();
         if let Some(bad) = self.beta.iter().find(|beta| !is_good(**beta)) {
@@ -39,6 +51,11 @@ impl TemperatureOptions {
 
     /// The temperatures in K, for a person.
     pub(super) fn kelvin(&self) -> String {
+        if !self.anneal.is_empty() {
+            let points =
+                self.anneal.iter().map(|(step, kelvin)| format!("{kelvin} at step {step}"));
+            return points.collect::<Vec<_>>().join(", ");
+        }
         let kelvin: Vec<String> = match self.beta.as_slice() {
             [] => self.temperature.iter().map(f64::to_string).collect(),
             beta => beta.iter().map(|beta| units::kelvin(*beta).to_string()).collect(),

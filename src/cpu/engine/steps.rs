@@ -65,6 +65,7 @@ impl Cpu {
             let Cpu { system, dynamics, state, total, .. } = self;
             end_step(system, dynamics, (&forces, total, at_end), state);
         }
+        self.dynamics.set_temperature(&mut self.state);
         Ok(())
     }
 

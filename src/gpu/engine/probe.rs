@@ -80,7 +80,7 @@ impl GpuEngine {
         self.state.force.write(&self.device, &vec4s(forces))?;
         self.integration.take_noise(&self.device, self.system.n_beads())?;
         self.integration.set_noise(&self.device, noise)?;
-        let Ends(steps) =
+        let Ends { steps, .. } =
             self.integration.dispatches(&self.device, &self.state, false, [[1; 2]].into_iter())?;
         self.evaluations.none_valid();
         run(&self.device, steps.iter().map(|[begin, _]| begin))

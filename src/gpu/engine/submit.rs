@@ -58,7 +58,7 @@ impl GpuEngine {
     }
 
     /// Adapts the number of outer steps per submission to the time that a submission took.
-    fn adapt(&mut self, seconds: f64) {
+    pub(super) fn adapt(&mut self, seconds: f64) {
         if seconds < SUBMISSION_SECONDS {
             self.steps_per_submission = (self.steps_per_submission * 2).min(MAX_STEPS);
         } else if seconds > 4.0 * SUBMISSION_SECONDS {

@@ -1,0 +1,30 @@
+//! Energy minimization.
+
+use super::Cpu;
+use crate::engine::{Engine, Minimization, Minimized, State, minimize, origins};
+use crate::error::Result;
+
+impl Cpu {
+    pub(super) fn minimize_all(&mut self, minimization: &Minimization) -> Result<Vec<Minimized>> {
+        self.host.check_constant()?;
+        let (start, system) = (self.state.clone(), self.system.clone());
+        let ids = self.dynamics.replica_ids.clone();
+        let evaluate = |positions: &[[f64; 3]]| {
+            self.state.positions.copy_from_slice(positions);
+            self.moved();
+            self.update(start.step)?;
+            let forces = self.total.acting(1, self.host.sum());
+            Ok((self.total.energy.clone(), forces))
+        };
+        let found = minimize((&system, &ids), minimization, &start, evaluate);
+        let (end, results) = match found {
+            Ok((positions, results)) => {
+                let origins = origins(&system, &positions);
+                (State { positions, origins, ..start }, Ok(results))
+            }
+            Err(error) => (start, Err(error)),
+        };
+        let set = self.set_state(&end);
+        results.and_then(|results| set.map(|()| results))
+    }
+}
