@@ -17,6 +17,7 @@ mod neighbor;
 mod prior;
 mod radial;
 mod random;
+mod variable;
 
 // Forward and backward passes against central differences, in f64.
 mod gradients;
