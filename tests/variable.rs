@@ -1,7 +1,10 @@
 //! `variable`: values and gradients of every kind of variable.
 
+use std::collections::BTreeMap;
+
 use flashschnet::Error;
 use flashschnet::builtin;
+use flashschnet::engine::{Engine, Frozen, Reason, Wanted};
 use flashschnet::model::{Model, Prior, PriorForm, PriorParameters};
 use flashschnet::ops::Ops;
 use flashschnet::reference::ReferenceOps;
@@ -9,7 +12,7 @@ use flashschnet::structure::Structure;
 use flashschnet::system::System;
 use flashschnet::variable::{CONTACT_BETA, CONTACT_CUTOFF, CONTACT_LAMBDA, Variable};
 
-use crate::common::{Backend, assert_close, chain, mixture, numbers, points};
+use crate::common::{Backend, assert_close, chain, chains, hot, mixture, numbers, points};
 use crate::gradients::differences;
 
 on_every_backend!(
@@ -21,6 +24,7 @@ on_every_backend!(
     is_finite_where_the_geometry_is_degenerate,
     a_replica_has_the_same_bits_alone,
     wrong_variables_are_refused,
+    readings_have_the_values,
 );
 
 /// The tolerance of [`Ops::variable`].
@@ -216,7 +220,7 @@ fn does_not_change_when_the_molecule_turns_and_moves(backend: &Backend) {
     let reference = chain(23, 4).positions;
     let r = rotation(5);
     let turned = moved(&structure.positions, r, [40.0, 900.0, -70.0]);
-    let system = system(&[structure.clone()]);
+    let system = system(std::slice::from_ref(&structure));
     for variable in every_variable(&reference).into_iter().skip(2) {
         let found = backend.ops.variable(&system, &variable, &turned).unwrap();
         let expected = variable.value_and_gradient(&structure.positions);
@@ -235,10 +239,11 @@ fn a_small_rmsd_keeps_its_digits(backend: &Backend) {
     let structure = builtin::structure();
     let (reference, n) = (structure.positions.clone(), structure.positions.len());
     let variable = Variable::rmsd(&reference);
+    let system = system(&[structure]);
     for scale in [0.0, 1e-4, 1e-3, 1e-2, 0.1] {
         let near = added(&reference, &points(3, n, scale));
         let turned = moved(&near, rotation(17), [-9.0, 5.0, 80.0]);
-        let found = backend.ops.variable(&system(&[structure.clone()]), &variable, &turned);
+        let found = backend.ops.variable(&system, &variable, &turned);
         let (found, expected) = (found.unwrap().0[0], variable.value(&turned));
         assert!((found - expected).abs() < 2e-5, "{scale}: {found} {expected}");
         assert!(scale == 0.0 || (expected / scale - 1.0).abs() < 0.1, "{scale}: {expected}");
@@ -334,4 +339,35 @@ fn wrong_variables_are_refused(backend: &Backend) {
     let gyration = Variable::radius_of_gyration();
     let error = backend.ops.variable(&system, &gyration, &positions[1..]).unwrap_err();
     assert!(error.to_string().contains("positions"), "{error}");
+}
+
+/// An engine reads the values of its present state, NaN for a frozen replica, and only if they are
+/// wanted.
+fn readings_have_the_values(backend: &Backend) {
+    let (system, mut state) = chains(9, 3);
+    let frozen = Frozen { step: 0, bead: 2, reason: Reason::Force };
+    state.frozen = BTreeMap::from([(1, frozen)]);
+    let mut engine = backend.moving(system, &hot(3), &state);
+    let all = every_variable(&chain(9, 4).positions);
+    let wanted = Wanted { state: true, observables: true, ..Wanted::default() };
+    assert!(engine.read(wanted).unwrap().observables.is_empty());
+    for variables in [&all[..3], &all[2..]] {
+        engine.set_observables(variables).unwrap();
+        engine.advance(3).unwrap();
+        assert!(engine.read(Wanted::default()).unwrap().observables.is_empty());
+        let reading = engine.read(wanted).unwrap();
+        let positions = reading.state.unwrap().positions;
+        assert_eq!(reading.observables.len(), variables.len());
+        for (variable, found) in variables.iter().zip(&reading.observables) {
+            assert!(found[1].is_nan());
+            let expected = [0, 2].map(|r: usize| variable.value(&positions[9 * r..][..9]));
+            let found = [found[0], found[2]];
+            assert_close(&format!("{variable:?}"), &found, &expected, TOLERANCE);
+        }
+    }
+    let error = engine.set_observables(&[Variable::end_to_end(10)]).unwrap_err();
+    assert!(error.to_string().contains("found bead 9"), "{error}");
+    assert_eq!(engine.read(wanted).unwrap().observables.len(), all.len() - 2);
+    engine.set_observables(&[]).unwrap();
+    assert!(engine.read(wanted).unwrap().observables.is_empty());
 }

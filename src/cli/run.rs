@@ -6,6 +6,7 @@ mod exchange;
 mod files;
 mod limits;
 mod log_settings;
+mod observables;
 mod plan;
 mod resume;
 mod temperatures;
@@ -27,6 +28,7 @@ use self::drive::Drive;
 use self::exchange::{ExchangeOptions, Number};
 use self::files::FileOptions;
 use self::limits::LimitOptions;
+use self::observables::ObservableOptions;
 use self::plan::{Limits, Plan};
 use self::resume::{Again, resume};
 use self::temperatures::TemperatureOptions;
@@ -144,13 +146,15 @@ pub(super) struct Run {
     #[command(flatten)]
     files: FileOptions,
     #[command(flatten)]
+    observables: ObservableOptions,
+    #[command(flatten)]
     exchange: ExchangeOptions,
     #[command(flatten)]
     blow_ups: LimitOptions,
 }
 
 /// The options that a run takes from its checkpoint.
-const SETTINGS: [&str; 31] = [
+const SETTINGS: [&str; 36] = [
     "equilibration_steps",
     "replicas",
     "all_structures",
@@ -169,6 +173,11 @@ const SETTINGS: [&str; 31] = [
     "velocities",
     "forces",
     "terms",
+    "observables",
+    "reference",
+    "q_cutoff",
+    "q_beta",
+    "q_lambda",
     "on_blow_up",
     "max_force",
     "max_kinetic",
@@ -240,6 +249,8 @@ impl Run {
         let identity = Identity::new(&inputs.model, &inputs.structures, &backend)?;
         let mut simulation =
             Simulation::new(&inputs.model, &inputs.structures, &settings, &backend)?;
+        let observables = self.observables.variables(simulation.system())?;
+        simulation.set_observables(&observables)?;
         let replicas = settings.n_replicas;
         let in_force = in_force.map(|all| all.text(&self.resolved(replicas, &identity)));
         if inputs.structures.len() > replicas {
@@ -254,6 +265,7 @@ impl Run {
             checkpoint_interval: self.checkpoint_interval,
             tune_steps: self.exchange.tune_ladder.unwrap_or_default(),
             equilibration_steps: self.equilibration_steps.unwrap_or_default(),
+            observables,
             inputs: self.inputs.absolute(),
             choice: self.backend.choice(),
         };

@@ -20,6 +20,7 @@ use crate::engine::{
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;
 use crate::system::System;
+use crate::variable::Variable;
 
 /// Replicas are joined into batches of up to this many beads, so that the matrix products of small
 /// molecules have enough rows.
@@ -41,6 +42,7 @@ pub struct Cpu {
     /// The state before a step. Beads that may not move stay there.
     before: State,
     external: Option<Vec<[f64; 3]>>,
+    observables: Vec<Variable>,
     noise: Vec<[f64; 3]>,
     batches: Vec<Batch>,
     /// Energies and forces of all terms; valid for the current positions if `is_current`.
@@ -119,6 +121,7 @@ impl Cpu {
             before: state.clone(),
             state,
             external: None,
+            observables: Vec::new(),
             noise: zero,
             batches: batches(&system, limit),
             total: Parts::default(),
@@ -288,6 +291,12 @@ impl Engine for Cpu {
         Ok(())
     }
 
+    fn set_observables(&mut self, variables: &[Variable]) -> Result<()> {
+        variables.iter().try_for_each(|variable| variable.check(&self.system))?;
+        self.observables = variables.to_vec();
+        Ok(())
+    }
+
     fn advance(&mut self, n_steps: u64) -> Result<()> {
         self.dynamics.check_steps("steps", n_steps)?;
         // The loop runs on a pool thread: from outside the pool, every parallel call would first
@@ -320,7 +329,13 @@ impl Engine for Cpu {
             terms.check(&self.system)?;
             evaluation = self.evaluation(terms, wanted.forces)?;
         }
-        Ok(Reading::on_host(wanted, &self.state, evaluation, &mut self.trace))
+        Ok(Reading::on_host(
+            wanted,
+            (&self.system, &self.observables),
+            &self.state,
+            evaluation,
+            &mut self.trace,
+        ))
     }
 
     fn memory(&self) -> Memory {

@@ -27,6 +27,7 @@ pub(crate) use self::watch::bonds;
 pub use self::watch::{Frozen, LEAST_REST, OnBlowUp, Reason, Watch};
 use crate::error::{Error, Result};
 use crate::system::System;
+use crate::variable::Variable;
 
 /// The terms of the potential whose energies and forces to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +139,8 @@ pub struct Wanted {
     pub forces: bool,
     /// The labels after each exchange since the last reading that wanted them.
     pub trace: bool,
+    /// The values of the variables of [`Engine::set_observables`].
+    pub observables: bool,
 }
 
 /// The results of a reading of the present state.
@@ -155,17 +158,27 @@ pub struct Reading {
     /// If wanted, [`Exchanged::label`] after each exchange since the state was set or the trace was
     /// read, at most the last [`TRACE`].
     pub trace: Vec<Vec<u32>>,
+    /// If wanted, the values of the variables, Å or rad, `[n_variables][n_replicas]`; NaN for a
+    /// frozen replica.
+    pub observables: Vec<Vec<f64>>,
 }
 
 impl Reading {
     /// A reading of an engine whose state is on the host, with an evaluation of the wanted terms.
     pub(crate) fn on_host(
         wanted: Wanted,
+        (system, observables): (&System, &[Variable]),
         state: &State,
         evaluation: Evaluation,
         trace: &mut Trace,
     ) -> Self {
         let energy = state.without_frozen(evaluation.energy);
+        let value = |variable: &Variable, r: usize| match state.is_frozen(r) {
+            true => f64::NAN,
+            false => variable.value(&state.positions[system.beads(r)]),
+        };
+        let of_all = |variable| (0..system.n_replicas()).map(|r| value(variable, r)).collect();
+        let observables = if wanted.observables { observables } else { &[] };
         let evaluation = match wanted.forces {
             true => Evaluation { energy, ..evaluation },
             false => Evaluation { energy, ..Evaluation::default() },
@@ -176,6 +189,7 @@ impl Reading {
             state: wanted.state.then(|| state.clone()),
             evaluation,
             trace: if wanted.trace { trace.take() } else { Vec::new() },
+            observables: observables.iter().map(of_all).collect(),
         }
     }
 }
@@ -220,6 +234,12 @@ pub trait Engine: std::fmt::Debug + Shared {
     /// Sets forces that are added to those of the potential in every step, kcal/mol/Å, `[n_beads]`.
     /// They do not change the reported energies. `None` removes them.
     fn set_external_forces(&mut self, forces: Option<&[[f64; 3]]>) -> Result<()>;
+
+    /// Sets the variables that a reading can evaluate. They do not act on the beads.
+    ///
+    /// # Errors
+    /// See [`Variable::check`]. Then the variables stay as they were.
+    fn set_observables(&mut self, variables: &[Variable]) -> Result<()>;
 
     /// Advances every replica by `n_steps` steps, a multiple of [`Dynamics::mts`].
     ///

@@ -25,6 +25,7 @@ use super::priors::Priors;
 use super::state::{ReplicaState, bare_params};
 use super::step::Step;
 use super::tuning::LOOK_STEPS;
+use super::variables::Observables;
 use crate::engine::{
     Dynamics, Engine, Exchange, Memory, Numerics, Probe, Reading, State, Uncollected, Wanted,
     check_positions,
@@ -32,6 +33,7 @@ use crate::engine::{
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;
 use crate::system::System;
+use crate::variable::Variable;
 
 /// An [`Engine`] on a GPU, through wgpu or CUDA.
 #[derive(Debug)]
@@ -61,6 +63,7 @@ pub struct GpuEngine {
     /// Outer steps.
     steps_per_submission: u64,
     evaluations: Evaluations,
+    observables: Option<Observables>,
     /// The reading that is under way, and the one that was not collected.
     requested: Option<Requested>,
     ready: Uncollected<Reading>,
@@ -125,6 +128,7 @@ impl GpuEngine {
             earlier: None,
             steps_per_submission: 1,
             evaluations: Evaluations::default(),
+            observables: None,
             requested: None,
             ready: Uncollected::default(),
             system,
@@ -290,6 +294,17 @@ impl Engine for GpuEngine {
             self.priors.set_external(&self.device, forces)?;
         }
         self.evaluations.set_external(forces.is_some());
+        Ok(())
+    }
+
+    fn set_observables(&mut self, variables: &[Variable]) -> Result<()> {
+        variables.iter().try_for_each(|variable| variable.check(&self.system))?;
+        // A reading that was requested has the old variables.
+        self.complete()?;
+        self.observables = match variables.is_empty() {
+            true => None,
+            false => Some(Observables::new(&self.device, &self.state, variables)?),
+        };
         Ok(())
     }
 

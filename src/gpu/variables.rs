@@ -1,6 +1,6 @@
 //! Variables on a device: their layout, and the kernel that evaluates them.
 
-use super::buffer::Buffer;
+use super::buffer::{Buffer, Fetch, Fetched, Slot};
 use super::compose::Value;
 use super::device::Device;
 use super::kernel::{Dispatch, Kernel, Scope, scope};
@@ -63,6 +63,41 @@ impl Variables {
         let scope = state.scope().and(&self.scope()).with("observed", observed);
         let scope = scope.with("gradients", gradients.unwrap_or(&none));
         kernel.bind(device, &scope, state.n_replicas())
+    }
+}
+
+/// The variables that a reading evaluates, and their values.
+#[derive(Debug)]
+pub(super) struct Observables {
+    dispatch: Dispatch,
+    /// `[n_replicas, n_variables]`
+    observed: Buffer<f32>,
+    n_variables: usize,
+}
+
+impl Observables {
+    /// Puts checked variables, at least one, on a device.
+    pub(super) fn new(device: &Device, state: &ReplicaState, all: &[Variable]) -> Result<Self> {
+        let observed = Buffer::zeroed(device, "observed", state.n_replicas() * all.len())?;
+        let dispatch = Variables::new(device, all)?.observe(device, state, &observed, None)?;
+        Ok(Observables { dispatch, observed, n_variables: all.len() })
+    }
+
+    /// The kernel that evaluates them.
+    pub(super) fn dispatch(&self) -> &Dispatch {
+        &self.dispatch
+    }
+
+    /// Adds the values to a read-back.
+    pub(super) fn fetch<'a>(&'a self, fetch: &mut Fetch<'a>) -> Slot<f32> {
+        fetch.add(&self.observed)
+    }
+
+    /// The values in a read-back, `[n_variables][n_replicas]`.
+    pub(super) fn fetched(&self, found: &Fetched, slot: Slot<f32>) -> Vec<Vec<f64>> {
+        let values = found.take(slot);
+        let of_variable = |k| values[k..].iter().step_by(self.n_variables).copied();
+        (0..self.n_variables).map(|k| of_variable(k).map(f64::from).collect()).collect()
     }
 }
 

@@ -11,6 +11,7 @@ use crate::model::FilterTable;
 use crate::random::{Stream, normal3};
 use crate::structure::check_vectors;
 use crate::system::System;
+use crate::variable::Variable;
 
 /// An [`Engine`] in f64 on one thread.
 #[derive(Debug, Clone)]
@@ -21,6 +22,7 @@ pub struct Reference {
     dynamics: Dynamics,
     state: State,
     external: Vec<[f64; 3]>,
+    observables: Vec<Variable>,
     /// Energies and forces of all terms at the current positions; `None` until they are needed.
     total: Option<Parts>,
     trace: Trace,
@@ -40,6 +42,7 @@ impl Reference {
             dynamics: dynamics.clone(),
             state: dynamics.at_start(State::at_rest(&system, zero.clone())),
             external: zero,
+            observables: Vec::new(),
             total: None,
             trace: Trace::default(),
             uncollected: Uncollected::default(),
@@ -196,6 +199,12 @@ impl Engine for Reference {
         Ok(())
     }
 
+    fn set_observables(&mut self, variables: &[Variable]) -> Result<()> {
+        variables.iter().try_for_each(|variable| variable.check(&self.system))?;
+        self.observables = variables.to_vec();
+        Ok(())
+    }
+
     fn advance(&mut self, n_steps: u64) -> Result<()> {
         self.dynamics.check_steps("steps", n_steps)?;
         let k = u64::from(self.dynamics.mts);
@@ -246,7 +255,13 @@ impl Engine for Reference {
             terms.check(&self.system)?;
             evaluation = self.evaluation(terms, wanted.forces)?;
         }
-        Ok(Reading::on_host(wanted, &self.state, evaluation, &mut self.trace))
+        Ok(Reading::on_host(
+            wanted,
+            (&self.system, &self.observables),
+            &self.state,
+            evaluation,
+            &mut self.trace,
+        ))
     }
 
     fn memory(&self) -> Memory {

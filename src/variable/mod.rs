@@ -8,6 +8,8 @@ mod rotation;
 
 use std::collections::HashSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 use crate::geometry::{separation, square};
 use crate::system::System;
@@ -24,7 +26,8 @@ use crate::system::System;
 /// The gradient of an RMSD is that of the optimal rotation. This rotation is not unique where the two
 /// largest eigenvalues of the matrix that determines it are equal. Then the RMSD is continuous, but
 /// it may have a kink, and the gradient is that of one of the optimal rotations.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Variable {
     /// The displacement from fixed points, √(1/n Σ_i |x_i − x0_i|²), without superposition.
     Position {
@@ -121,7 +124,7 @@ impl Variable {
         Variable::NativeContacts { pairs, distances, beta, lambda }
     }
 
-    /// The unit: "A" for Å, "rad", or "1" for a number without unit.
+    /// The unit in names: "A" for Å, "rad", or "" for a number without unit.
     pub fn unit(&self) -> &'static str {
         match self {
             Variable::Position { .. }
@@ -129,7 +132,7 @@ impl Variable {
             | Variable::RadiusOfGyration { .. }
             | Variable::Rmsd { .. } => "A",
             Variable::Angle(_) | Variable::Dihedral(_) => "rad",
-            Variable::NativeContacts { .. } => "1",
+            Variable::NativeContacts { .. } => "",
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::super::buffer::{Fetch, Fetched, Fetching};
 use super::super::kernel::record;
 use super::super::params::Walker;
+use super::super::variables::Observables;
 use super::GpuEngine;
 use super::requested::{Parts, Requested};
 use crate::engine::{Engine, Frozen, Reading, State, Wanted};
@@ -26,6 +27,8 @@ impl GpuEngine {
         if let Some(plan) = plan {
             record(&mut *fetch.commands, plan.dispatches(self.step()?));
         }
+        let observables = self.observables.as_ref().filter(|_| wanted.observables);
+        record(&mut *fetch.commands, observables.map(Observables::dispatch));
         if keeps {
             self.state.keep_next(&mut *fetch.commands);
             self.exchanges.iter().for_each(|of| of.keep_next(&mut *fetch.commands));
@@ -39,6 +42,7 @@ impl GpuEngine {
             exchanged: exchanges.map(|exchanges| exchanges.fetch(&mut fetch, wanted)),
             energy: plan.map(|_| fetch.add(&self.state.energy)),
             force: wanted.forces.then(|| fetch.add(&self.state.force)),
+            observed: observables.map(|observables| observables.fetch(&mut fetch)),
             step: self.step_count,
             exchange_count: exchanges.map_or(0, |exchanges| exchanges.count()),
         };
@@ -58,7 +62,7 @@ impl GpuEngine {
 
     /// The reading in a read-back.
     fn reading(&mut self, found: &Fetched, parts: Parts) -> Reading {
-        let Parts { plan, walkers, state, exchanged, energy, force, step, .. } = parts;
+        let Parts { plan, walkers, state, exchanged, energy, force, observed, step, .. } = parts;
         let walkers = found.take(walkers);
         let mut reading = Reading { step, frozen: frozen(&walkers, step), ..Reading::default() };
         reading.state = state.map(|slots| State {
@@ -71,6 +75,9 @@ impl GpuEngine {
         if let (Some(plan), Some(energy)) = (plan, energy) {
             let force = force.map(|slot| found.take(slot));
             reading.evaluation = plan.evaluation(&found.take(energy), force.as_deref());
+        }
+        if let (Some(observables), Some(slot)) = (&self.observables, observed) {
+            reading.observables = observables.fetched(found, slot);
         }
         reading
     }
