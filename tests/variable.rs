@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use flashschnet::Error;
 use flashschnet::builtin;
-use flashschnet::engine::{Engine, Frozen, Reason, Wanted};
+use flashschnet::engine::{Frozen, Reason, Wanted};
 use flashschnet::model::{Model, Prior, PriorForm, PriorParameters};
 use flashschnet::ops::Ops;
 use flashschnet::reference::ReferenceOps;
