@@ -9,8 +9,7 @@
 //
 // For each bead the kernel computes every tuple that the bead is in and keeps only this bead's part
 // of the gradient, so nothing is scattered. The energy of a tuple goes to its first bead. This
-// kernel starts the fast forces.
-// Denominators have the floors of `model::prior`, so that degenerate geometry gives finite forces.
+// kernel starts the fast forces. Angles and their gradients are those of lib/angles.
 //
 // Bonds are stiff. Positions rounded to f32 would shake them and heat a long run, so all terms use
 // separation vectors from lib/separation, which take both numbers of a position.
@@ -27,6 +26,7 @@
 #import math
 #import walker
 #import separation
+#import angles
 
 constexpr u32 WORKGROUP = 64u;
 // Threads that share the tuples of a bead: a power of 2, at most a warp.
@@ -41,9 +41,6 @@ constexpr u32 RESTRICTED = 5u;
 constexpr u32 DIHEDRAL = 6u;
 constexpr u32 IMPROPER = 7u;
 constexpr u32 IMPROPER_SHIFTED = 8u;
-// Floors of denominators: sin^2 theta, and a distance in Å; the host twin is `model::prior`.
-constexpr float SIN2_FLOOR = 1e-8f;
-constexpr float DISTANCE_FLOOR = 1e-4f;
 // Å
 constexpr float LEAST_REST = 1.0f;
 
@@ -114,17 +111,8 @@ __device__ inline Share bond(
 }
 
 __device__ inline Share angle(const Tuple& t, const float* values, Position x0, Position x1, Position x2) {
-    const float3 to0 = separation(x0, x1);
-    const float3 to2 = separation(x2, x1);
-    const float bare0 = length_of(to0);
-    const float bare2 = length_of(to2);
-    const float length0 = fmaxf(bare0, DISTANCE_FLOOR);
-    const float length2 = fmaxf(bare2, DISTANCE_FLOOR);
-    const float3 a = to0 / length0;
-    const float3 b = to2 / length2;
-    const float c = dot(a, b);
-    const float3 normal = cross_of(to0, to2) / (length0 * length2);
-    const float sin2 = dot(normal, normal);
+    const Bend bend = bend_of(separation(x0, x1), separation(x2, x1));
+    const float c = bend.cosine;
     // Energy and slope with respect to c.
     Slope e;
     if (t.form == ANGLE) {
@@ -133,33 +121,21 @@ __device__ inline Share angle(const Tuple& t, const float* values, Position x0, 
         e = quartic(c, values[0], coefficients(values + 1));
     } else if (t.form == RESTRICTED) {
         const float k = values[4];
-        const float floored = fmaxf(sin2, SIN2_FLOOR);
+        const float floored = fmaxf(bend.sin2, SIN2_FLOOR);
         const float4 reversed = make_float4(values[3], values[2], values[1], values[0]);
         e = quartic(c, values[5] + k / floored, reversed);
         // d(1 / sin^2) = 2 c / sin^4 dc
-        e.slope += sin2 > SIN2_FLOOR ? 2.0f * k * c / (floored * floored) : 0.0f;
+        e.slope += bend.sin2 > SIN2_FLOOR ? 2.0f * k * c / (floored * floored) : 0.0f;
     } else {
-        const float sine = sqrtf(sin2);
-        const float2 theta = atan2_parts(sine, c);
+        const float2 theta = atan2_parts(sqrtf(bend.sin2), c);
         if (t.form == ANGLE_RAW) {
             e = harmonic(theta, values);
         } else {
             e = quartic(theta.x + theta.y, values[0], coefficients(values + 1));
         }
-        e.slope /= -fmaxf(sine, sqrtf(SIN2_FLOOR));
+        e.slope /= -floored_sine(bend);
     }
-    // b - c a and a - c b. For unit vectors these are (a x b) x a and b x (a x b), which keep their
-    // digits near 0 and pi. If a length is below the floor, a or b is not a unit vector.
-    const bool is_floored = fminf(bare0, bare2) < DISTANCE_FLOOR;
-    const float3 at0 = (is_floored ? b - c * a : cross(normal, a)) / length0;
-    const float3 at2 = (is_floored ? a - c * b : cross(b, normal)) / length2;
-    float3 gradient = -at0 - at2;
-    if (t.slot == 0u) {
-        gradient = at0;
-    } else if (t.slot == 2u) {
-        gradient = at2;
-    }
-    return {e.energy, e.slope * gradient};
+    return {e.energy, e.slope * bend_gradient(bend, t.slot)};
 }
 
 // Energy and slope of the Fourier series, by repeated rotation; `rotation` is (cos phi, sin phi).
@@ -178,33 +154,10 @@ __device__ inline Slope fourier(u32 degree, const float* values, float2 rotation
     return e;
 }
 
-// phi and its gradient by Blondel and Karplus (1996).
 __device__ inline Share dihedral(
     const Tuple& t, const float* values, Position x0, Position x1, Position x2, Position x3) {
-    const float3 b1 = separation(x1, x0);
-    const float3 b2 = separation(x2, x1);
-    const float3 b3 = separation(x3, x2);
-    const float3 m = cross_of(b1, b2);
-    const float3 n = cross_of(b2, b3);
-    const float length2 = length_of(b2);
-    const float axis = fmaxf(length2, DISTANCE_FLOOR);
-    const float least = DISTANCE_FLOOR * DISTANCE_FLOOR;
-    const float square1 = fmaxf(dot(b1, b1), least);
-    const float square2 = fmaxf(dot(b2, b2), least);
-    const float square3 = fmaxf(dot(b3, b3), least);
-    const float square_m = fmaxf(dot(m, m), SIN2_FLOOR * square1 * square2);
-    const float square_n = fmaxf(dot(n, n), SIN2_FLOOR * square2 * square3);
-    // The second component equals |b2| b1.n, which would lose its digits where b1 is nearly
-    // parallel to b2.
-    const float2 both = make_float2(dot(m, n), dot(cross_of(m, n), b2 / fmaxf(length2, 1e-30f)));
-    const float size = fmaxf(fabsf(both.x), fabsf(both.y));
-    float2 rotation = make_float2(1.0f, 0.0f);
-    if (size > 0.0f) {
-        // Scale before squaring: for short bonds the squares of these products underflow in f32.
-        const float3 scaled = make_float3(both.x / size, both.y / size, 0.0f);
-        const float length = length_of(scaled);
-        rotation = make_float2(scaled.x / length, scaled.y / length);
-    }
+    const Torsion torsion = torsion_of(separation(x1, x0), separation(x2, x1), separation(x3, x2));
+    const float2 rotation = torsion.rotation;
     Slope e;
     if (t.form == DIHEDRAL) {
         e = fourier(t.degree, values, rotation);
@@ -216,19 +169,7 @@ __device__ inline Share dihedral(
         }
         e = harmonic(angle, values);
     }
-    const float at0 = -axis / square_m;
-    const float at3 = axis / square_n;
-    const float p = dot(b1, b2) / (square_m * axis);
-    const float q = dot(b3, b2) / (square_n * axis);
-    float3 gradient = at0 * m;
-    if (t.slot == 1u) {
-        gradient = (p - at0) * m + q * n;
-    } else if (t.slot == 2u) {
-        gradient = -p * m - (q + at3) * n;
-    } else if (t.slot == 3u) {
-        gradient = at3 * n;
-    }
-    return {e.energy, e.slope * gradient};
+    return {e.energy, e.slope * torsion_gradient(torsion, t.slot)};
 }
 
 extern "C" __global__ void __launch_bounds__(WORKGROUP) prior_bonded(

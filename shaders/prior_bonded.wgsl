@@ -9,8 +9,7 @@
 //
 // For each bead the kernel computes every tuple that the bead is in and keeps only this bead's part
 // of the gradient, so nothing is scattered. The energy of a tuple goes to its first bead. This
-// kernel starts the fast forces.
-// Denominators have the floors of `model::prior`, so that degenerate geometry gives finite forces.
+// kernel starts the fast forces. Angles and their gradients are those of lib/angles.
 //
 // Bonds are stiff. Positions rounded to f32 would shake them and heat a long run, so all terms use
 // separation vectors from lib/separation, which take both numbers of a position.
@@ -27,6 +26,7 @@
 #import math
 #import walker
 #import separation
+#import angles
 
 const WORKGROUP: u32 = 64u;
 // Invocations that share the tuples of a bead: a power of 2.
@@ -41,9 +41,6 @@ const RESTRICTED: u32 = 5u;
 const DIHEDRAL: u32 = 6u;
 const IMPROPER: u32 = 7u;
 const IMPROPER_SHIFTED: u32 = 8u;
-// Floors of denominators: sin^2 theta, and a distance in Å; the host twin is `model::prior`.
-const SIN2_FLOOR: f32 = 1e-8;
-const DISTANCE_FLOOR: f32 = 1e-4;
 // Å
 const LEAST_REST: f32 = 1.0;
 
@@ -113,17 +110,8 @@ fn bond(t: Tuple, x0: Position, x1: Position, of_replica: u32) -> Share {
 }
 
 fn angle(t: Tuple, x0: Position, x1: Position, x2: Position) -> Share {
-    let to0 = separation(x0, x1);
-    let to2 = separation(x2, x1);
-    let bare0 = length_of(to0);
-    let bare2 = length_of(to2);
-    let length0 = max(bare0, DISTANCE_FLOOR);
-    let length2 = max(bare2, DISTANCE_FLOOR);
-    let a = to0 / length0;
-    let b = to2 / length2;
-    let c = dot(a, b);
-    let normal = cross_of(to0, to2) / (length0 * length2);
-    let sin2 = dot(normal, normal);
+    let bend = bend_of(separation(x0, x1), separation(x2, x1));
+    let c = bend.cosine;
     // Energy and slope with respect to c.
     var e: vec2<f32>;
     if t.form == ANGLE {
@@ -132,33 +120,21 @@ fn angle(t: Tuple, x0: Position, x1: Position, x2: Position) -> Share {
         e = quartic(c, values[t.values], coefficients(t.values + 1u));
     } else if t.form == RESTRICTED {
         let k = values[t.values + 4u];
-        let floored = max(sin2, SIN2_FLOOR);
+        let floored = max(bend.sin2, SIN2_FLOOR);
         let reversed = coefficients(t.values).wzyx;
         e = quartic(c, values[t.values + 5u] + k / floored, reversed);
         // d(1 / sin^2) = 2 c / sin^4 dc
-        e.y += select(0.0, 2.0 * k * c / (floored * floored), sin2 > SIN2_FLOOR);
+        e.y += select(0.0, 2.0 * k * c / (floored * floored), bend.sin2 > SIN2_FLOOR);
     } else {
-        let sine = sqrt(sin2);
-        let theta = atan2_parts(sine, c);
+        let theta = atan2_parts(sqrt(bend.sin2), c);
         if t.form == ANGLE_RAW {
             e = harmonic(theta, t.values);
         } else {
             e = quartic(theta.x + theta.y, values[t.values], coefficients(t.values + 1u));
         }
-        e.y /= -max(sine, sqrt(SIN2_FLOOR));
+        e.y /= -floored_sine(bend);
     }
-    // b - c a and a - c b. For unit vectors these are (a x b) x a and b x (a x b), which keep their
-    // digits near 0 and pi. If a length is below the floor, a or b is not a unit vector.
-    let is_floored = min(bare0, bare2) < DISTANCE_FLOOR;
-    let at0 = select(cross(normal, a), b - c * a, is_floored) / length0;
-    let at2 = select(cross(b, normal), a - c * b, is_floored) / length2;
-    var gradient = -at0 - at2;
-    if t.slot == 0u {
-        gradient = at0;
-    } else if t.slot == 2u {
-        gradient = at2;
-    }
-    return Share(e.x, e.y * gradient);
+    return Share(e.x, e.y * bend_gradient(bend, t.slot));
 }
 
 fn coefficients(at: u32) -> vec4<f32> {
@@ -182,29 +158,9 @@ fn fourier(t: Tuple, rotation: vec2<f32>) -> vec2<f32> {
     return e;
 }
 
-// phi and its gradient by Blondel and Karplus (1996).
 fn dihedral(t: Tuple, x0: Position, x1: Position, x2: Position, x3: Position) -> Share {
-    let b1 = separation(x1, x0);
-    let b2 = separation(x2, x1);
-    let b3 = separation(x3, x2);
-    let m = cross_of(b1, b2);
-    let n = cross_of(b2, b3);
-    let length2 = length_of(b2);
-    let axis = max(length2, DISTANCE_FLOOR);
-    let least = DISTANCE_FLOOR * DISTANCE_FLOOR;
-    let squares = max(vec3<f32>(dot(b1, b1), dot(b2, b2), dot(b3, b3)), vec3<f32>(least));
-    let square_m = max(dot(m, m), SIN2_FLOOR * squares.x * squares.y);
-    let square_n = max(dot(n, n), SIN2_FLOOR * squares.y * squares.z);
-    // The second component equals |b2| b1.n, which would lose its digits where b1 is nearly
-    // parallel to b2.
-    let both = vec2<f32>(dot(m, n), dot(cross_of(m, n), b2 / max(length2, 1e-30)));
-    let size = max(abs(both.x), abs(both.y));
-    var rotation = vec2<f32>(1.0, 0.0);
-    if size > 0.0 {
-        // Scale before squaring: for short bonds the squares of these products underflow in f32.
-        let scaled = both / size;
-        rotation = scaled / length_of(vec3<f32>(scaled, 0.0));
-    }
+    let torsion = torsion_of(separation(x1, x0), separation(x2, x1), separation(x3, x2));
+    let rotation = torsion.rotation;
     var e: vec2<f32>;
     if t.form == DIHEDRAL {
         e = fourier(t, rotation);
@@ -216,19 +172,7 @@ fn dihedral(t: Tuple, x0: Position, x1: Position, x2: Position, x3: Position) ->
         }
         e = harmonic(angle, t.values);
     }
-    let at0 = -axis / square_m;
-    let at3 = axis / square_n;
-    let p = dot(b1, b2) / (square_m * axis);
-    let q = dot(b3, b2) / (square_n * axis);
-    var gradient = at0 * m;
-    if t.slot == 1u {
-        gradient = (p - at0) * m + q * n;
-    } else if t.slot == 2u {
-        gradient = -p * m - (q + at3) * n;
-    } else if t.slot == 3u {
-        gradient = at3 * n;
-    }
-    return Share(e.x, e.y * gradient);
+    return Share(e.x, e.y * torsion_gradient(torsion, t.slot));
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -35,7 +35,7 @@
 //! ops
 //! engine
 //! io
-//! sanity
+//! sanity, variable
 //! system
 //! model
 //! structure
@@ -128,8 +128,8 @@
 //! ```text
 //! engine       submits steps, repeats them after an overflow, reads, reports errors
 //! step         the list of the dispatches of a step
-//! the parts    state, neighbors, priors, integrate, network, exchange, fire: each owns its buffers,
-//!              grows them and makes its dispatches
+//! the parts    state, neighbors, priors, integrate, network, exchange, fire, variables: each owns
+//!              its buffers, grows them and makes its dispatches
 //! helpers      kept (copies of a state), compose (text of kernels), pack (layouts of numbers),
 //!              tuning (thresholds), storage (formats of a network), params (structs shared with
 //!              the shaders)
@@ -179,6 +179,9 @@
 //! exchange           draws pairs and random numbers of each ladder, and swaps labels in order
 //! exchange_end       new temperatures; scales velocities
 //! ```
+//!
+//! A reading can evaluate variables ([`Variable`]) with the kernel `observe`: one workgroup for each
+//! replica, which sums over beads in a fixed order.
 //!
 //! `exchange` compares whole numbers of 64 and 128 bits, so drivers cannot round decisions
 //! differently.
@@ -255,6 +258,7 @@ pub mod simulation;
 pub mod structure;
 pub mod system;
 pub mod units;
+pub mod variable;
 
 pub use backend::{Backend, BackendKind};
 pub use checkpoint::Checkpoint;
@@ -264,3 +268,4 @@ pub use scoring::Scorer;
 pub use simulation::{Settings, Simulation};
 pub use structure::Structure;
 pub use system::System;
+pub use variable::Variable;

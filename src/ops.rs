@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::model::RadialBasis;
 use crate::model::schnet::{Activation, Linear, SchNet};
 use crate::system::System;
+use crate::variable::Variable;
 
 /// Directed edges j → i. Row i has the edges with receiver i, in ascending order of the sender j.
 /// Both directions of a pair are present, so row i is also the list of the edges that leave i.
@@ -140,6 +141,20 @@ pub trait Ops {
     fn prior_repulsion(
         &self,
         system: &System,
+        positions: &[[f64; 3]],
+    ) -> Result<(Vec<f64>, Vec<[f64; 3]>)>;
+
+    /// A variable of every replica: values `[n_replicas]`, Å or rad, and gradients `[n_beads]`. See
+    /// [`Variable`] for the equations.
+    ///
+    /// Tolerance: 1e-5 of the largest magnitude of each. The gradient of an RMSD has 5e-7 L/RMSD more,
+    /// where L is the distance of the farthest bead from the center: places relative to the center,
+    /// and the rotation, have errors of a few 2⁻²⁴, and the residuals are differences of them. The
+    /// error of the rotation grows where the two largest eigenvalues nearly meet.
+    fn variable(
+        &self,
+        system: &System,
+        variable: &Variable,
         positions: &[[f64; 3]],
     ) -> Result<(Vec<f64>, Vec<[f64; 3]>)>;
 

@@ -33,6 +33,7 @@ mod drive;
 mod energies;
 mod exchanging;
 mod last_good;
+mod observables;
 mod observer;
 mod pace;
 mod resonance;
@@ -57,10 +58,16 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::structure::Structure;
 use crate::system::System;
+use crate::variable::Variable;
 
 /// The quantities to read from the engine for a frame.
-const FRAME: Wanted =
-    Wanted { state: true, energies: Some(Terms::Total), forces: false, trace: false };
+const FRAME: Wanted = Wanted {
+    state: true,
+    energies: Some(Terms::Total),
+    forces: false,
+    trace: false,
+    observables: true,
+};
 
 /// Replicas in motion on a backend.
 pub struct Simulation {
@@ -68,6 +75,7 @@ pub struct Simulation {
     system: System,
     dynamics: Dynamics,
     observers: Vec<(Schedule, Box<dyn Observer>)>,
+    observables: Vec<(String, Variable)>,
     step: u64,
     /// The steps of a run that the engine has begun.
     ahead: u64,
@@ -125,6 +133,7 @@ impl Simulation {
             system,
             dynamics,
             observers: Vec::new(),
+            observables: Vec::new(),
             step: 0,
             ahead: 0,
             exchanges: Exchanging::new(settings.exchange.as_ref())?,

@@ -102,8 +102,13 @@ fn constant(forces: Vec<[f64; 3]>, n_replicas: usize) -> Box<dyn ForceCallback> 
     Box::new(move |_: &[[f64; 3]]| Ok(found.clone()))
 }
 
-const EVERYTHING: Wanted =
-    Wanted { state: true, energies: Some(Terms::Total), forces: true, trace: false };
+const EVERYTHING: Wanted = Wanted {
+    state: true,
+    energies: Some(Terms::Total),
+    forces: true,
+    trace: false,
+    observables: false,
+};
 
 /// An engine with a spring by callback if `called`, else with a bond.
 fn sprung(backend: &Backend, n: usize, dynamics: &Dynamics, called: bool) -> Box<dyn Engine> {

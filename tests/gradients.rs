@@ -21,7 +21,7 @@ use crate::common::{
 const TOLERANCE: f64 = 1e-7;
 
 /// The gradient of `value` at `x` by central differences of fourth order.
-fn differences(x: &[f64], mut value: impl FnMut(&[f64]) -> f64) -> Vec<f64> {
+pub(crate) fn differences(x: &[f64], mut value: impl FnMut(&[f64]) -> f64) -> Vec<f64> {
     /// The step is small enough that no pair of the fixtures crosses the cutoff, where C is not
     /// smooth.
     const H: f64 = 5e-5;

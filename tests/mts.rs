@@ -247,7 +247,8 @@ fn overflows_and_exchanges_do_not_show(backend: &Backend) {
 fn requested_readings_are_those_of_their_steps(backend: &Backend) {
     let (system, dynamics, start) = imploding();
     let dynamics = Dynamics { mts: 2, ..dynamics };
-    let frame = Wanted { state: true, energies: Some(Terms::Total), forces: false, trace: true };
+    let frame =
+        Wanted { state: true, energies: Some(Terms::Total), trace: true, ..Wanted::default() };
     let rounds = |asked: bool| -> Vec<Reading> {
         let mut engine = backend.moving(system.clone(), &dynamics, &start);
         let round = |k: u64| {

@@ -9,6 +9,9 @@ use flashschnet::model::{Model, Prior, PriorForm, PriorParameters};
 use flashschnet::output::{Format, Output, OutputOptions, Queue, TrajectoriesBy, in_background};
 use flashschnet::simulation::{Control, Frame, Observer, Settings, Simulation, Wants};
 use flashschnet::structure::{Structure, Topology, TupleList};
+use flashschnet::variable::Variable;
+
+use crate::common::program::{npy, table};
 
 /// A chain of alanines on a line.
 fn chain(n_beads: u32) -> Structure {
@@ -32,10 +35,13 @@ fn simulation(structures: &[Structure], settings: &Settings) -> Simulation {
 }
 
 /// Two walkers that exchange at every second step.
+/// Their radius of gyration is an observable.
 fn exchanging() -> Simulation {
     let exchange = Exchange { every: 2, ..Exchange::copies(Mixing::Neighbors, &[1.7, 1.6], 1) };
     let settings = Settings { n_replicas: 2, exchange: Some(exchange), ..Settings::default() };
-    simulation(&[chain(4)], &settings)
+    let mut simulation = simulation(&[chain(4)], &settings);
+    simulation.set_observables(&[("rg", Variable::radius_of_gyration())]).unwrap();
+    simulation
 }
 
 /// Passes everything on to a queue.
@@ -86,6 +92,79 @@ fn a_frame_must_have_what_the_files_need() {
     }
 }
 
+/// Observables are columns of `energies.csv` and arrays. Their values are those of the positions.
+#[test]
+fn observables_are_columns_and_arrays() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("run");
+    let mut simulation = exchanging();
+    let reference = vec![[0.0; 3], [3.0, 1.0, 0.0], [3.0, 4.0, 2.0]];
+    let variables = [
+        ("angle", Variable::Angle([0, 1, 3])),
+        ("ends", Variable::end_to_end(4)),
+        ("d3", Variable::Rmsd { beads: vec![3, 1, 0], reference }),
+        ("q", Variable::native_contacts(&[[0.0; 3]; 5], 1.0, 5.0, 1.2)),
+    ];
+    let refused = simulation.set_observables(&variables).unwrap_err().to_string();
+    assert!(refused.contains("a bead below 4"), "{refused}");
+    simulation.set_observables(&variables[..3]).unwrap();
+    let options = OutputOptions { npy: true, terms: true, ..OutputOptions::default() };
+    let mut output = Output::create(&folder, &mut simulation, options).unwrap();
+    simulation.run_with(30, 10, &mut Direct(&mut output)).unwrap();
+    // Neither more nor fewer observables than at the start.
+    for others in [&variables[..2], &variables[1..3]] {
+        simulation.set_observables(others).unwrap();
+        let error = simulation.run_with(10, 10, &mut Direct(&mut output)).unwrap_err();
+        assert!(error.to_string().contains("found other observables"), "{error}");
+        let error = output.lengths().check(&folder, &simulation).unwrap_err().to_string();
+        assert!(error.starts_with("observables: found"), "{error}");
+    }
+    output.finish().unwrap();
+
+    let text = std::fs::read_to_string(folder.join("energies.csv")).unwrap();
+    let header = text.lines().next().unwrap();
+    assert!(header.ends_with("temperature_K,bonds_kcal_per_mol,angle_rad,ends_A,d3_A"), "{header}");
+    let rows = table(&folder.join("energies.csv"));
+    let (shape, coords) = npy::<f32>(folder.join("run_coords_0000.npy"));
+    assert_eq!((shape, rows.len()), (vec![2, 3, 4, 3], 6));
+    for (k, (name, variable)) in variables[..3].iter().enumerate() {
+        let (shape, values) = npy::<f32>(folder.join(format!("run_{name}_0000.npy")));
+        assert_eq!(shape, [2, 3]);
+        for (row, value) in values.iter().enumerate() {
+            let (replica, frame) = (row / 3, row % 3);
+            let coords = coords[12 * row..][..12].iter().map(|x| f64::from(*x));
+            let coords: Vec<f64> = coords.collect();
+            let expected = variable.value(coords.as_chunks().0);
+            let cell = rows[2 * frame + replica][8 + k];
+            assert!((f64::from(*value) - expected).abs() < 1e-5, "{name}: {value} {expected}");
+            assert!((cell - expected).abs() < 1e-5, "{name}: {cell} {expected}");
+        }
+    }
+}
+
+#[test]
+fn wrong_names_of_observables_are_refused() {
+    let mut simulation = exchanging();
+    let rg = || Variable::radius_of_gyration();
+    for (names, expected) in [
+        (["a", ""], "found \"\""),
+        (["a", "b/c"], "letters, digits"),
+        (["a", "a"], "found a twice"),
+    ] {
+        let error = simulation.set_observables(&names.map(|name| (name, rg()))).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+        assert_eq!(simulation.observables().len(), 1);
+    }
+    // The name of another array.
+    simulation.set_observables(&[("coords", rg())]).unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("run");
+    let options = OutputOptions { npy: true, ..OutputOptions::default() };
+    let error = Output::create(&folder, &mut simulation, options).unwrap_err();
+    assert!(error.to_string().contains("found coords"), "{error}");
+    assert!(!folder.exists());
+}
+
 #[test]
 fn another_thread_writes_the_same_files() {
     let temporary = tempfile::tempdir().unwrap();
@@ -119,7 +198,7 @@ fn another_thread_writes_the_same_files() {
             n_files += 1;
         }
     }
-    assert!(n_files > 16);
+    assert!(n_files > 17);
     let states = std::fs::read_to_string(queued.join("states.csv")).unwrap();
     let steps: Vec<&str> = states.lines().map(|row| row.split(',').next().unwrap()).collect();
     assert_eq!((steps.len(), steps[31]), (32, "60"));

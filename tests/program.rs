@@ -526,3 +526,63 @@ fn info_reports_on_precision() {
         assert!(found["device"].is_string(), "{found}");
     }
 }
+
+/// `run --observables`: values in files, and one clear error for wrong input.
+#[test]
+fn observables_of_a_run() {
+    let temporary = tempfile::tempdir().unwrap();
+    let [_, structures] = small_files().each_ref().map(|file| file.to_str().unwrap());
+    let other = temporary.path().join("other.safetensors");
+    let mut shorter = small::structures();
+    for structure in &mut shorter {
+        let mut topology = (*structure.topology).clone();
+        topology.types.pop();
+        topology.masses.pop();
+        topology.lists.clear();
+        structure.positions.pop();
+        structure.topology = topology.into();
+    }
+    write_structures(&other, &shorter).unwrap();
+    let other = other.to_str().unwrap();
+    let run = |name: &str, arguments: &[&str]| {
+        let folder = temporary.path().join(name);
+        let steps = ["--steps", "20", "--save-interval", "10", "--replicas", "2", "--npy"];
+        let arguments = [&steps[..], arguments].concat();
+        (with_system("run", &arguments, &folder).output().unwrap(), folder)
+    };
+    let (output, folder) =
+        run("run", &["--observables", "q,rmsd,rg", "--reference", structures, "--q-cutoff", "16"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = std::fs::read_to_string(folder.join("energies.csv")).unwrap();
+    assert!(text.lines().next().unwrap().ends_with(",temperature_K,q,rmsd_A,rg_A"), "{text}");
+    for row in table(&folder.join("energies.csv")) {
+        let [q, rmsd, rg] = row[6..] else { panic!("{row:?}") };
+        assert!(
+            q > 0.5 && q <= 1.0 && rmsd > 0.0 && rmsd < 5.0 && rg > 8.0 && rg < 14.0,
+            "{row:?}"
+        );
+    }
+    assert_eq!(npy::<f32>(folder.join("run_rmsd_0000.npy")).0, [2, 2]);
+    let settings = std::fs::read_to_string(folder.join("settings.toml")).unwrap();
+    assert!(settings.contains("observables = [\"q\", \"rmsd\", \"rg\"]"), "{settings}");
+    assert!(settings.contains("q-cutoff = 16") && settings.contains("reference = "), "{settings}");
+
+    let with = ["--reference", structures];
+    for (name, arguments, expected) in [
+        ("a", vec!["--observables", "rmsd"], "reference: found none, expected a file, for rmsd"),
+        ("b", vec!["--observables", "rg,rg"], "observables: found rg twice"),
+        ("c", [&["--observables", "q"], &with[..]].concat(), "native contacts: found no pairs"),
+        ("d", [&["--observables", "q", "--q-beta", "-1"], &with[..]].concat(), "q-beta: found -1"),
+        ("e", vec!["--observables", "q", "--reference", other], "found 11 beads, expected the 12"),
+        ("f", vec!["--observables", "rmsd", "--reference", "none.pt"], "none.pt: No such file"),
+    ] {
+        let (output, folder) = run(name, &arguments);
+        assert_eq!(output.status.code(), Some(1), "{name}");
+        assert!(stderr(&output).contains(expected), "{name}: {}", stderr(&output));
+        assert!(!folder.exists(), "{name}");
+    }
+    let (output, _) = run("g", &["--observables", "mass"]);
+    assert_eq!(output.status.code(), Some(2));
+    let (output, _) = run("h", &with);
+    assert_eq!(output.status.code(), Some(2));
+}

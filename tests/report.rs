@@ -41,6 +41,23 @@ fn a_run_ends_with_a_page() {
 }
 
 #[test]
+fn observables_have_plots() {
+    let temporary = tempfile::tempdir().unwrap();
+    let run = temporary.path().join("run");
+    let arguments = ["--replicas", "3", "--steps", "60", "--save-interval", "5", "--terms"];
+    let mut command = with_system("run", &arguments, &run);
+    command.args(["--observables", "rg,end-to-end"]);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let page = text(&run.join("report.html"));
+    assert_eq!(n_plots(&page), 8);
+    for words in ["<h2>rg</h2>", "<h2>Distribution of end to end</h2>", "end to end (Å)"] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert!(page.contains("<th>observables</th><td>rg, end_to_end</td>"));
+}
+
+#[test]
 fn exchange_and_runs_that_go_on_have_pages_too() {
     let temporary = tempfile::tempdir().unwrap();
     let run = temporary.path().join("run");

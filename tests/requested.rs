@@ -1,6 +1,7 @@
 //! `request`: readings that are on their way while later steps are done.
 
 use flashschnet::engine::{Engine, Reading, State, Terms, Wanted};
+use flashschnet::variable::Variable;
 
 use crate::common::{Backend, chains, hot, points};
 use crate::exchange::imploding;
@@ -11,8 +12,13 @@ on_every_backend!(
     other_calls_wait_for_the_reading,
 );
 
-const FRAME: Wanted =
-    Wanted { state: true, energies: Some(Terms::Total), forces: false, trace: true };
+const FRAME: Wanted = Wanted {
+    state: true,
+    energies: Some(Terms::Total),
+    forces: false,
+    trace: true,
+    observables: true,
+};
 
 /// Steps, perhaps an exchange, and a reading, again and again. `asked` readings are requested, and
 /// collected after the steps that follow.
@@ -45,16 +51,20 @@ fn a_requested_reading_is_that_of_its_step(backend: &Backend) {
     let (system, state) = chains(9, 4);
     let [read, asked] = [false, true].map(|asked| {
         let mut engine = backend.moving(system.clone(), &hot(4), &state);
+        engine.set_observables(&[Variable::end_to_end(9), Variable::radius_of_gyration()]).unwrap();
         rounds(&mut *engine, 8, false, asked)
     });
     assert_eq!(read, asked);
     assert!(read.windows(2).all(|pair| pair[0].step < pair[1].step));
+    assert!(read.windows(2).all(|pair| pair[0].observables != pair[1].observables));
+    assert!(read.iter().all(|read| read.observables.iter().map(Vec::len).eq([4, 4])));
 }
 
 fn a_requested_reading_survives_an_overflow(backend: &Backend) {
     let (system, dynamics, state) = imploding();
     let [read, asked] = [false, true].map(|asked| {
         let mut engine = backend.moving(system.clone(), &dynamics, &state);
+        engine.set_observables(&[Variable::radius_of_gyration()]).unwrap();
         let readings = rounds(&mut *engine, 30, true, asked);
         let edges = engine.probe().n_edges().unwrap();
         // The room at first.

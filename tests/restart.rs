@@ -106,6 +106,9 @@ const EXCHANGE: [&str; 10] = [
     "80",
 ];
 
+/// Every observable.
+const OBSERVABLES: [&str; 4] = ["--observables", "rg,end-to-end,rmsd,q", "--q-cutoff", "15"];
+
 /// Every file that a run can write.
 const FILES: [&str; 6] = ["--npy", "--format", "both", "--velocities", "--forces", "--terms"];
 
@@ -118,7 +121,10 @@ fn interrupted(backend: &str, signal: i32, kills: u32) {
     let [whole, cut] = ["whole", "cut"].map(|name| temporary.path().join(name));
     let begin = |folder: &Path, steps: &str| {
         let each = ["--save-interval", "7", "--checkpoint-interval", interval, "--steps", steps];
-        start_of(6, backend, &[&EXCHANGE[..], &FILES, &each].concat(), folder)
+        let all = [&EXCHANGE[..], &FILES, &OBSERVABLES, &each].concat();
+        let mut command = start_of(6, backend, &all, folder);
+        command.arg("--reference").arg(&small_files()[1]);
+        command
     };
     let mut state = 0x9e37_79b9_7f4a_7c15 ^ u64::from(std::process::id());
     for kill in 0..kills {

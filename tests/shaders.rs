@@ -14,11 +14,13 @@ use flashschnet::gpu::params::{
     self, Bead, Descent, PairRule, Params, Position, Rung, Status, Tuple, Walker, activation,
     descent, form, integrator,
 };
+use flashschnet::gpu::variables::{HEADER_WORDS, kind};
 use flashschnet::gpu::{Access, Device, GpuEngine, GpuOps, wgpu};
 use flashschnet::model::{Model, prior};
 use flashschnet::ops::Ops;
 use flashschnet::random::Stream;
 use flashschnet::system::System;
+use flashschnet::variable::Variable;
 use naga::back::hlsl::ShaderModel;
 use naga::back::{hlsl, msl, spv};
 
@@ -80,6 +82,12 @@ pub(crate) fn specialised_device() -> Device {
         let _ =
             GpuOps(device.clone(), Filter::Exact.into()).radial_basis(&basis, &graph, &[[0.0; 3]]);
     }
+    // Nor does a step evaluate variables.
+    let model = Model { schnet: None, priors: priors(6) };
+    let system = System::new(&model, std::slice::from_ref(&structure));
+    let gyration = Variable::radius_of_gyration();
+    let ops = GpuOps(device.clone(), Filter::Exact.into());
+    let _ = ops.variable(&system.expect("a valid system"), &gyration, &structure.positions);
     device
 }
 
@@ -351,11 +359,10 @@ fn numbers_match() {
                 ("DIHEDRAL", word(form::DIHEDRAL)),
                 ("IMPROPER", word(form::IMPROPER)),
                 ("IMPROPER_SHIFTED", word(form::IMPROPER_SHIFTED)),
-                ("SIN2_FLOOR", sine * sine),
-                ("DISTANCE_FLOOR", distance),
                 ("LEAST_REST", LEAST_REST),
             ],
         ),
+        ("lib/angles", vec![("SIN2_FLOOR", sine * sine), ("DISTANCE_FLOOR", distance)]),
         (
             "prior_repulsion",
             vec![
@@ -401,6 +408,19 @@ fn numbers_match() {
                 ("TANH", word(activation::TANH)),
                 ("SILU", word(activation::SILU)),
                 ("SHIFTED_SOFTPLUS", word(activation::SHIFTED_SOFTPLUS)),
+            ],
+        ),
+        (
+            "lib/variable",
+            vec![
+                ("VARIABLE_POSITION", word(kind::POSITION)),
+                ("VARIABLE_DISTANCE", word(kind::DISTANCE)),
+                ("VARIABLE_ANGLE", word(kind::ANGLE)),
+                ("VARIABLE_DIHEDRAL", word(kind::DIHEDRAL)),
+                ("VARIABLE_GYRATION", word(kind::GYRATION)),
+                ("VARIABLE_RMSD", word(kind::RMSD)),
+                ("VARIABLE_CONTACTS", word(kind::CONTACTS)),
+                ("HEADER_WORDS", HEADER_WORDS as f64),
             ],
         ),
         (

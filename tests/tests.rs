@@ -17,6 +17,8 @@ mod neighbor;
 mod prior;
 mod radial;
 mod random;
+// Variables and their gradients, and readings of them as observables.
+mod variable;
 
 // Forward and backward passes against central differences, in f64.
 mod gradients;

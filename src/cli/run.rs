@@ -6,6 +6,7 @@ mod exchange;
 mod files;
 mod limits;
 mod log_settings;
+mod observables;
 mod plan;
 mod resume;
 mod start;
@@ -28,6 +29,7 @@ use self::drive::Drive;
 use self::exchange::{ExchangeOptions, Number};
 use self::files::FileOptions;
 use self::limits::LimitOptions;
+use self::observables::ObservableOptions;
 use self::plan::{Limits, Plan};
 use self::resume::{Again, resume};
 use self::start::StartOptions;
@@ -148,13 +150,15 @@ pub(super) struct Run {
     #[command(flatten)]
     files: FileOptions,
     #[command(flatten)]
+    observables: ObservableOptions,
+    #[command(flatten)]
     exchange: ExchangeOptions,
     #[command(flatten)]
     blow_ups: LimitOptions,
 }
 
 /// The options that a run takes from its checkpoint.
-const SETTINGS: [&str; 35] = [
+const SETTINGS: [&str; 40] = [
     "equilibration_steps",
     "replicas",
     "all_structures",
@@ -177,6 +181,11 @@ const SETTINGS: [&str; 35] = [
     "velocities",
     "forces",
     "terms",
+    "observables",
+    "reference",
+    "q_cutoff",
+    "q_beta",
+    "q_lambda",
     "on_blow_up",
     "max_force",
     "max_kinetic",
@@ -255,6 +264,8 @@ impl Run {
                 log::warn!("some replicas did not converge in the minimization");
             }
         }
+        let observables = self.observables.variables(simulation.system())?;
+        simulation.set_observables(&observables)?;
         let replicas = settings.n_replicas;
         let in_force = in_force.map(|all| all.text(&self.resolved(replicas, &identity)));
         if inputs.structures.len() > replicas {
@@ -269,6 +280,7 @@ impl Run {
             checkpoint_interval: self.checkpoint_interval,
             tune_steps: self.exchange.tune_ladder.unwrap_or_default(),
             equilibration_steps: self.equilibration_steps.unwrap_or_default(),
+            observables,
             inputs: self.inputs.absolute(),
             choice: self.backend.choice(),
         };

@@ -22,6 +22,7 @@ use crate::engine::{
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;
 use crate::system::System;
+use crate::variable::Variable;
 
 /// Replicas are joined into batches of up to this many beads, so that the matrix products of small
 /// molecules have enough rows.
@@ -43,6 +44,7 @@ pub struct Cpu {
     /// The state before a step. Beads that may not move stay there.
     before: State,
     host: HostForces,
+    observables: Vec<Variable>,
     noise: Vec<[f64; 3]>,
     batches: Vec<Batch>,
     /// Energies and forces of all terms; valid for the current positions if `is_current`.
@@ -121,6 +123,7 @@ impl Cpu {
             before: state.clone(),
             state,
             host: HostForces::default(),
+            observables: Vec::new(),
             noise: zero,
             batches: batches(&system, limit),
             total: Parts::default(),
@@ -297,6 +300,12 @@ impl Engine for Cpu {
         Ok(())
     }
 
+    fn set_observables(&mut self, variables: &[Variable]) -> Result<()> {
+        variables.iter().try_for_each(|variable| variable.check(&self.system))?;
+        self.observables = variables.to_vec();
+        Ok(())
+    }
+
     fn advance(&mut self, n_steps: u64) -> Result<()> {
         self.dynamics.check_steps("steps", n_steps)?;
         // The loop runs on a pool thread: from outside the pool, every parallel call would first
@@ -334,7 +343,14 @@ impl Engine for Cpu {
             evaluation = self.evaluation(terms, wanted.forces)?;
             self.host.update(&self.state, &self.system.first_bead)?;
         }
-        Ok(Reading::on_host(wanted, &self.state, evaluation, &self.host, &mut self.trace))
+        Ok(Reading::on_host(
+            wanted,
+            (&self.system, &self.observables),
+            &self.state,
+            evaluation,
+            &self.host,
+            &mut self.trace,
+        ))
     }
 
     fn memory(&self) -> Memory {

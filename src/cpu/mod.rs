@@ -40,6 +40,7 @@ use crate::model::radial::Cutoff;
 use crate::model::schnet::{Linear, SchNet};
 use crate::ops::{Dense, Graph, Ops};
 use crate::system::System;
+use crate::variable::Variable;
 
 /// The operations one by one, with filters evaluated as the [`Filter`] says.
 #[doc(hidden)]
@@ -191,6 +192,15 @@ impl Ops for CpuOps {
         positions: &[[f64; 3]],
     ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
         Ok(prior::of_all_replicas(system, positions, |term| term.form.is_repulsion()))
+    }
+
+    fn variable(
+        &self,
+        system: &System,
+        variable: &Variable,
+        positions: &[[f64; 3]],
+    ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
+        variable.of_all_replicas(system, positions)
     }
 
     fn integrate(

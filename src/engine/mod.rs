@@ -10,12 +10,11 @@ mod ladder;
 mod minimize;
 mod numerics;
 mod parts;
+mod reading;
 mod shared;
 mod state;
 mod uncollected;
 mod watch;
-
-use std::collections::BTreeMap;
 
 pub use self::dynamics::{Dynamics, Integrator, check_multiple};
 pub use self::exchange::TRACE;
@@ -28,6 +27,7 @@ pub(crate) use self::minimize::{FIRE, broken, minimize};
 pub use self::minimize::{Minimization, Minimized};
 pub use self::numerics::{Filter, Numerics, Precision};
 pub(crate) use self::parts::Parts;
+pub use self::reading::{Reading, Wanted};
 pub use self::shared::Shared;
 pub(crate) use self::state::check_positions;
 pub use self::state::{FARTHEST, RECENTER, State, origins};
@@ -36,6 +36,7 @@ pub(crate) use self::watch::bonds;
 pub use self::watch::{Frozen, LEAST_REST, OnBlowUp, Reason, Watch};
 use crate::error::{Error, Result};
 use crate::system::System;
+use crate::variable::Variable;
 
 /// The terms of the potential whose energies and forces to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,65 +137,6 @@ impl KernelTime {
     }
 }
 
-/// The parts of a [`Reading`] to compute and read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Wanted {
-    /// The whole state.
-    pub state: bool,
-    /// The energies of the given terms.
-    pub energies: Option<Terms>,
-    /// Forces and energies of beads of the same terms. They need `energies`.
-    pub forces: bool,
-    /// The labels after each exchange since the last reading that wanted them.
-    pub trace: bool,
-}
-
-/// The results of a reading of the present state.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Reading {
-    /// Steps done.
-    pub step: u64,
-    /// The frozen replicas, as in [`State::frozen`].
-    pub frozen: BTreeMap<usize, Frozen>,
-    /// The state, if wanted.
-    pub state: Option<State>,
-    /// Energies, forces and energies of beads, each if wanted, else empty. External forces and those
-    /// of a callback are not included.
-    pub evaluation: Evaluation,
-    /// The results of the force callback, if there is one and energies are wanted; without forces
-    /// unless these are wanted.
-    pub callback: Option<CallbackForces>,
-    /// If wanted, [`Exchanged::label`] after each exchange since the state was set or the trace was
-    /// read, at most the last [`TRACE`].
-    pub trace: Vec<Vec<u32>>,
-}
-
-impl Reading {
-    /// A reading of an engine whose state is on the host, with an evaluation of the wanted terms.
-    pub(crate) fn on_host(
-        wanted: Wanted,
-        state: &State,
-        evaluation: Evaluation,
-        host: &HostForces,
-        trace: &mut Trace,
-    ) -> Self {
-        let callback = wanted.energies.and_then(|_| host.found(wanted.forces));
-        let energy = state.without_frozen(evaluation.energy);
-        let evaluation = match wanted.forces {
-            true => Evaluation { energy, ..evaluation },
-            false => Evaluation { energy, ..Evaluation::default() },
-        };
-        Reading {
-            step: state.step,
-            frozen: state.frozen.clone(),
-            state: wanted.state.then(|| state.clone()),
-            evaluation,
-            callback: callback.map(|found| found.without_frozen(&state.frozen)),
-            trace: if wanted.trace { trace.take() } else { Vec::new() },
-        }
-    }
-}
-
 /// A backend at work on one system and its dynamics. The state stays on the device between calls.
 ///
 /// A caller sets the state or the positions first. [`Engine::read`] waits for the device, so errors
@@ -247,6 +189,12 @@ pub trait Engine: std::fmt::Debug + Shared {
     /// # Errors
     /// [`Error::Unsupported`] together with replica exchange, and errors of the device.
     fn set_force_callback(&mut self, callback: Option<Box<dyn ForceCallback>>) -> Result<()>;
+
+    /// Sets the variables that a reading can evaluate. They do not act on the beads.
+    ///
+    /// # Errors
+    /// See [`Variable::check`]. Then the variables stay as they were.
+    fn set_observables(&mut self, variables: &[Variable]) -> Result<()>;
 
     /// Advances every replica by `n_steps` steps, a multiple of [`Dynamics::mts`].
     ///

@@ -24,7 +24,7 @@ macro_rules! kernels {
             "block_forward", "readout", "block_backward",
             "prior_bonded", "prior_repulsion",
             "noise", "integrate_begin", "integrate_end", "energy_reduce",
-            "exchange", "exchange_end", "fire", "anneal",
+            "exchange", "exchange_end", "fire", "anneal", "observe",
             "limit_copy", "limit_fma",
         )
     };
@@ -34,8 +34,8 @@ macro_rules! kernels {
 pub const KERNELS: &[(&str, &str)] = kernels!(".wgsl");
 
 const LIBRARY: &[(&str, &str)] = files!("lib/", ".wgsl":
-    "params", "walker", "math", "separation", "activation", "radial", "random", "wide", "dense",
-    "dense_matrix", "row", "edge", "edge_share",
+    "params", "walker", "math", "separation", "angles", "variable", "activation", "radial", "random",
+    "wide", "dense", "dense_matrix", "row", "edge", "edge_share",
     "filter_table", "filter_table_read", "filter_table_read_half", "stored", "stored_half",
     "stored_f16", "weight", "weight_norm", "near", "matrix", "matrix_turned", "matrix_emulated",
     "lanes", "lanes_emulated", "parts", "acting", "grid", "descent",
@@ -119,8 +119,8 @@ fn assemble(
 const CUDA_KERNELS: &[(&str, &str)] = kernels!(".cu");
 
 const CUDA_LIBRARY: &[(&str, &str)] = files!("lib/", ".cuh":
-    "vector", "params", "walker", "math", "separation", "activation", "radial", "random", "wide", "dense",
-    "dense_matrix", "row", "edge", "edge_share", "filter_table", "filter_table_read",
+    "vector", "params", "walker", "math", "separation", "angles", "variable", "activation", "radial",
+    "random", "wide", "dense", "dense_matrix", "row", "edge", "edge_share", "filter_table", "filter_table_read",
     "filter_table_read_half", "stored", "stored_half", "stored_f16", "weight", "weight_norm", "near",
     "matrix", "acting", "grid", "descent",
 );

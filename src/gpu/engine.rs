@@ -27,6 +27,7 @@ use super::priors::Priors;
 use super::state::{ReplicaState, bare_params};
 use super::step::Step;
 use super::tuning::LOOK_STEPS;
+use super::variables::Observables;
 use crate::engine::{
     Dynamics, Engine, Exchange, ForceCallback, HostForces, Memory, Minimization, Minimized,
     Numerics, Probe, Reading, State, Uncollected, Wanted, check_positions,
@@ -34,6 +35,7 @@ use crate::engine::{
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;
 use crate::system::System;
+use crate::variable::Variable;
 
 /// An [`Engine`] on a GPU, through wgpu or CUDA.
 #[derive(Debug)]
@@ -64,6 +66,7 @@ pub struct GpuEngine {
     steps_per_submission: u64,
     evaluations: Evaluations,
     host: HostForces,
+    observables: Option<Observables>,
     /// The reading that is under way, and the one that was not collected.
     requested: Option<Requested>,
     ready: Uncollected<Reading>,
@@ -129,6 +132,7 @@ impl GpuEngine {
             steps_per_submission: 1,
             evaluations: Evaluations::default(),
             host: HostForces::default(),
+            observables: None,
             requested: None,
             ready: Uncollected::default(),
             system,
@@ -302,6 +306,17 @@ impl Engine for GpuEngine {
 
     fn set_force_callback(&mut self, callback: Option<Box<dyn ForceCallback>>) -> Result<()> {
         self.replace_callback(callback)
+    }
+
+    fn set_observables(&mut self, variables: &[Variable]) -> Result<()> {
+        variables.iter().try_for_each(|variable| variable.check(&self.system))?;
+        // A reading that was requested has the old variables.
+        self.complete()?;
+        self.observables = match variables.is_empty() {
+            true => None,
+            false => Some(Observables::new(&self.device, &self.state, variables)?),
+        };
+        Ok(())
     }
 
     fn advance(&mut self, n_steps: u64) -> Result<()> {

@@ -1,8 +1,10 @@
 //! The operations one by one: upload, dispatch, download. For tests and debugging.
 
 mod arguments;
+mod layout;
 
 use self::arguments::{check_block, check_dense, check_graph, check_len, check_replicas};
+use self::layout::{pad, places, unpad, widen};
 use super::buffer::Buffer;
 use super::compose::Value;
 use super::device::Device;
@@ -12,9 +14,10 @@ use super::network::constants::radial_constants;
 use super::network::convolution::{Convolutions, Size};
 use super::network::dense::DenseWeights;
 use super::pack::filter::radial_functions;
-use super::pack::{self, narrow, quads};
+use super::pack::{self, narrow};
 use super::params::{Bead, Params, Position, Status, words};
-use super::state::{bare_params, vec4, vectors};
+use super::state::{ReplicaState, bare_params, vectors};
+use super::variables::Variables;
 use crate::engine::{Dynamics, Engine, Integrator, Numerics, State, Terms};
 use crate::error::{Error, Result};
 use crate::model::schnet::{Linear, SchNet};
@@ -22,23 +25,11 @@ use crate::model::{Cutoff, RadialBasis};
 use crate::ops::{Dense, Graph, Ops};
 use crate::structure::check_vectors;
 use crate::system::System;
+use crate::variable::Variable;
 
 /// The operations on a device, with the given numerics of the network.
 #[derive(Debug, Clone)]
 pub struct GpuOps(pub Device, pub Numerics);
-
-fn widen(values: Vec<f32>) -> Vec<f64> {
-    values.into_iter().map(f64::from).collect()
-}
-
-/// Positions as sums of two f32.
-fn places(positions: &[[f64; 3]]) -> Vec<Position> {
-    let place = |x: &[f64; 3]| {
-        let low = x.map(|x| x - f64::from(x as f32));
-        Position { high: vec4(*x, 0.0), low: vec4(low, 0.0) }
-    };
-    positions.iter().map(place).collect()
-}
 
 impl GpuOps {
     fn upload<T: bytemuck::Pod>(&self, label: &'static str, data: &[T]) -> Result<Buffer<T>> {
@@ -90,19 +81,6 @@ impl GpuOps {
         let forces = engine.evaluate(Terms::Total)?.forces;
         Ok((engine.prior_energy()?, forces))
     }
-}
-
-/// Rows of `width` channels, each filled up with zeros to whole fours.
-fn pad(values: &[f64], width: usize) -> Vec<f32> {
-    let padding = 4 * quads(width) as usize - width;
-    let row = |row: &[f64]| [narrow(row), vec![0.0; padding]].concat();
-    values.chunks_exact(width).flat_map(row).collect()
-}
-
-/// The inverse of [`pad`].
-fn unpad(values: Vec<f32>, width: usize) -> Vec<f64> {
-    let rows = values.chunks_exact(4 * quads(width) as usize);
-    rows.flat_map(|row| row[..width].iter().map(|x| f64::from(*x))).collect()
 }
 
 /// Convolutions on the graph of one replica, with the buffers that they read.
@@ -347,6 +325,27 @@ impl Ops for GpuOps {
         positions: &[[f64; 3]],
     ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
         self.priors(system, positions, true)
+    }
+
+    fn variable(
+        &self,
+        system: &System,
+        variable: &Variable,
+        positions: &[[f64; 3]],
+    ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
+        variable.check(system)?;
+        check_vectors("positions", positions, system.n_beads())?;
+        let (n_beads, n_replicas) = (system.n_beads(), system.n_replicas());
+        let ids: Vec<u32> = (0..n_replicas as u32).collect();
+        let (rows, classes) = (vec![0; n_beads], vec![0.0; n_beads]);
+        let state = ReplicaState::new(&self.0, system, &ids, &rows, classes)?;
+        state.params.write(&self.0, &[bare_params(n_beads, n_replicas, 0)])?;
+        state.move_to(&self.0, system, positions)?;
+        let variables = Variables::new(&self.0, std::slice::from_ref(variable))?;
+        let observed = self.zeroed("observed", n_replicas)?;
+        let gradients = self.zeroed("gradients", n_beads)?;
+        run(&self.0, [&variables.observe(&self.0, &state, &observed, Some(&gradients))?])?;
+        Ok((widen(observed.read(&self.0)?), vectors(&gradients.read(&self.0)?)))
     }
 
     fn integrate(

@@ -68,7 +68,7 @@ pub enum PriorForm {
 pub const MIN_DISTANCE: f64 = crate::geometry::MIN_DISTANCE;
 
 /// The lower bound of sin θ in a denominator; its square is the lower bound of sin²θ.
-pub const MIN_SINE: f64 = 1e-4;
+pub const MIN_SINE: f64 = crate::geometry::MIN_SINE;
 
 /// π in single precision, minus π. In [`PriorForm::ShiftedHarmonicImproper`], mlcg shifts the angle
 /// by π in single precision at every precision of the model. Published energies contain this error.

@@ -1,15 +1,14 @@
 //! The arrays of a run: blocks of frames under the names and with the shapes of mlcg.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::names;
 use super::options::OutputOptions;
-use crate::engine::Dynamics;
 use crate::error::{Error, Result};
 use crate::io::{NpyPosition, NpyQuantity, NpyWriter};
 use crate::simulation::{Frame, Simulation};
-use crate::system::System;
 
 #[derive(Debug, Clone, Copy)]
 enum Quantity {
@@ -19,6 +18,8 @@ enum Quantity {
     Velocities,
     Forces,
     Terms,
+    /// One of the observables.
+    Observable(usize),
 }
 
 /// The arrays of a run.
@@ -30,21 +31,25 @@ pub(super) struct Arrays {
 
 impl Arrays {
     /// The quantities to write, for the replicas of a system of molecules of one size.
-    fn plan(system: &System, dynamics: &Dynamics, options: &OutputOptions) -> Vec<Quantity> {
-        let has_velocities = dynamics.integrator.has_velocities();
+    fn plan(simulation: &Simulation, options: &OutputOptions) -> Vec<Quantity> {
+        let has_velocities = simulation.dynamics().integrator.has_velocities();
+        let has_terms = !simulation.system().term_names().is_empty();
         let all = [
             (Quantity::Coords, options.npy),
             (Quantity::Potential, options.npy),
             (Quantity::Kinetic, options.npy && has_velocities),
             (Quantity::Velocities, options.velocities),
             (Quantity::Forces, options.forces),
-            (Quantity::Terms, options.npy && options.terms && !system.term_names().is_empty()),
+            (Quantity::Terms, options.npy && options.terms && has_terms),
         ];
-        all.into_iter().filter(|(_, wanted)| *wanted).map(|(quantity, _)| quantity).collect()
+        let wanted = all.into_iter().filter(|(_, wanted)| *wanted).map(|(quantity, _)| quantity);
+        let n_observables = if options.npy { simulation.observables().len() } else { 0 };
+        wanted.chain((0..n_observables).map(Quantity::Observable)).collect()
     }
 
     /// The arrays to write.
-    fn quantities(system: &System, plan: &[Quantity]) -> Vec<NpyQuantity> {
+    fn quantities(simulation: &Simulation, plan: &[Quantity]) -> Vec<NpyQuantity> {
+        let (system, observables) = (simulation.system(), simulation.observables());
         let (n_beads, n_terms) = (system.beads(0).len(), system.term_names().len());
         let of_plan = |quantity: &Quantity| match quantity {
             Quantity::Coords => NpyQuantity::new("coords", &[n_beads, 3]),
@@ -53,6 +58,7 @@ impl Arrays {
             Quantity::Velocities => NpyQuantity::new("velocities", &[n_beads, 3]),
             Quantity::Forces => NpyQuantity::new("forces", &[n_beads, 3]),
             Quantity::Terms => NpyQuantity::new("energy_components", &[n_terms]),
+            Quantity::Observable(k) => NpyQuantity::new(&*observables[*k].0, &[]),
         };
         plan.iter().map(of_plan).collect()
     }
@@ -64,41 +70,47 @@ impl Arrays {
     /// the integrator has none; [`Error::Exists`].
     pub(super) fn create(
         folder: &Path,
-        (system, dynamics): (&System, &Dynamics),
+        simulation: &Simulation,
         options: &OutputOptions,
     ) -> Result<Option<Self>> {
-        let quantities = Self::plan(system, dynamics, options);
+        let quantities = Self::plan(simulation, options);
         if quantities.is_empty() {
             return Ok(None);
         }
         let prefix = folder.join(names::ARRAYS);
-        let arrays = Self::quantities(system, &quantities);
-        let writer = NpyWriter::new(&prefix, system.n_replicas(), arrays)?;
+        let arrays = Self::quantities(simulation, &quantities);
+        let writer = NpyWriter::new(&prefix, simulation.system().n_replicas(), arrays)?;
         Ok(Some(Arrays { writer, quantities }))
     }
 
     /// Refuses options that a run cannot have.
     ///
     /// # Errors
-    /// [`Error::Unsupported`].
-    pub(super) fn check_options(
-        (system, dynamics): (&System, &Dynamics),
-        options: &OutputOptions,
-    ) -> Result<()> {
+    /// [`Error::Unsupported`], and [`Error::Invalid`] for an observable with the name of another
+    /// array.
+    pub(super) fn check_options(simulation: &Simulation, options: &OutputOptions) -> Result<()> {
+        let (system, dynamics) = (simulation.system(), simulation.dynamics());
         if options.velocities && !dynamics.integrator.has_velocities() {
             let integrator = dynamics.integrator.name();
             let what = format!("an array of velocities with the integrator {integrator}");
             return Err(Error::unsupported(what, "leave out --velocities"));
         }
         let differs = |r: usize| system.beads(r).len() != system.beads(0).len();
-        if !Self::plan(system, dynamics, options).is_empty()
-            && (1..system.n_replicas()).any(differs)
-        {
+        let plan = Self::plan(simulation, options);
+        if !plan.is_empty() && (1..system.n_replicas()).any(differs) {
             let advice =
                 "leave out --npy, --velocities and --forces, or run the molecules one by one";
             return Err(Error::unsupported("an array of molecules of different sizes", advice));
         }
-        Ok(())
+        let mut names = HashSet::new();
+        let arrays = Self::quantities(simulation, &plan);
+        match arrays.into_iter().find(|array| !names.insert(array.name.clone())) {
+            Some(array) => {
+                let expected = "a name that no other array has";
+                Err(Error::invalid("observable", array.name, expected))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Checks that the files of an earlier run have all frames up to a position.
@@ -108,9 +120,9 @@ impl Arrays {
         options: &OutputOptions,
         position: NpyPosition,
     ) -> Result<()> {
-        let (system, dynamics) = (simulation.system(), simulation.dynamics());
-        let arrays = Self::quantities(system, &Self::plan(system, dynamics, options));
-        NpyWriter::check(&folder.join(names::ARRAYS), system.n_replicas(), arrays, position)
+        let arrays = Self::quantities(simulation, &Self::plan(simulation, options));
+        let n_replicas = simulation.system().n_replicas();
+        NpyWriter::check(&folder.join(names::ARRAYS), n_replicas, arrays, position)
     }
 
     /// Continues the files of an earlier run after a position.
@@ -120,11 +132,10 @@ impl Arrays {
         options: &OutputOptions,
         position: NpyPosition,
     ) -> Result<Self> {
-        let (system, dynamics) = (simulation.system(), simulation.dynamics());
-        let quantities = Self::plan(system, dynamics, options);
-        let arrays = Self::quantities(system, &quantities);
-        let prefix = folder.join(names::ARRAYS);
-        let writer = NpyWriter::resume(&prefix, system.n_replicas(), arrays, position)?;
+        let quantities = Self::plan(simulation, options);
+        let arrays = Self::quantities(simulation, &quantities);
+        let (prefix, n_replicas) = (folder.join(names::ARRAYS), simulation.system().n_replicas());
+        let writer = NpyWriter::resume(&prefix, n_replicas, arrays, position)?;
         Ok(Arrays { writer, quantities })
     }
 
@@ -148,6 +159,7 @@ impl Arrays {
                 let of_replica = |r: usize| frame.terms.iter().map(move |term| term[r]);
                 Cow::from((0..frame.potential.len()).flat_map(of_replica).collect::<Vec<_>>())
             }
+            Quantity::Observable(k) => Cow::from(&frame.observables[*k].1),
         };
         let values: Vec<Cow<[f64]>> = self.quantities.iter().map(of_quantity).collect();
         self.writer.write(&values.iter().map(AsRef::as_ref).collect::<Vec<_>>())

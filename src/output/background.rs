@@ -131,6 +131,7 @@ struct OwnedFrame {
     velocities: Vec<[f64; 3]>,
     forces: Vec<[f64; 3]>,
     terms: Vec<Vec<f64>>,
+    observables: Vec<(String, Vec<f64>)>,
     label: Vec<u32>,
     frozen: BTreeMap<usize, Frozen>,
 }
@@ -152,6 +153,7 @@ impl OwnedFrame {
         copy(&mut self.forces, if options.forces { frame.forces } else { &[] });
         let terms = if options.terms { frame.terms } else { &[] };
         terms.clone_into(&mut self.terms);
+        frame.observables.clone_into(&mut self.observables);
         copy(&mut self.label, frame.label);
         self.frozen.clone_from(frame.frozen);
     }
@@ -169,6 +171,7 @@ impl OwnedFrame {
             thermostat: &self.thermostat,
             forces: &self.forces,
             terms: &self.terms,
+            observables: &self.observables,
             label: &self.label,
             frozen: &self.frozen,
         }

@@ -4,9 +4,8 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 use super::options::OutputOptions;
-use crate::engine::{Dynamics, NO_LABEL};
-use crate::simulation::Frame;
-use crate::system::System;
+use crate::engine::NO_LABEL;
+use crate::simulation::{Frame, Simulation};
 
 /// A cell of a CSV table. Text with separators is quoted.
 pub fn csv_cell(text: &str) -> Cow<'_, str> {
@@ -20,16 +19,22 @@ pub fn csv_cell(text: &str) -> Cow<'_, str> {
 const OTHERS: [&str; 2] = ["potential", "kinetic"];
 
 /// The names of the columns.
-pub(super) fn header(system: &System, dynamics: &Dynamics, options: &OutputOptions) -> String {
-    let state = if dynamics.exchange.is_some() { "state," } else { "" };
+pub(super) fn header(simulation: &Simulation, options: &OutputOptions) -> String {
+    let state = if simulation.dynamics().exchange.is_some() { "state," } else { "" };
     let columns = "potential_kcal_per_mol,kinetic_kcal_per_mol,temperature_K";
-    let thermostat = if dynamics.anneal.is_empty() { "" } else { ",thermostat_K" };
+    let thermostat = if simulation.dynamics().anneal.is_empty() { "" } else { ",thermostat_K" };
     let mut header = format!("step,time_ps,replica,{state}{columns}{thermostat}");
-    let terms = if options.terms { system.term_names() } else { Vec::new() };
+    let terms = if options.terms { simulation.system().term_names() } else { Vec::new() };
     for name in terms {
         // Each column has a name of its own.
         let of_term = if OTHERS.contains(&&*name) { "term_" } else { "" };
         let _ = write!(header, ",{}", csv_cell(&format!("{of_term}{name}_kcal_per_mol")));
+    }
+    for (name, variable) in simulation.observables() {
+        let _ = match variable.unit() {
+            "" => write!(header, ",{name}"),
+            unit => write!(header, ",{name}_{unit}"),
+        };
     }
     header + "\n"
 }
@@ -59,6 +64,9 @@ pub(super) fn rows(frame: &Frame, replica_ids: &[u32], options: &OutputOptions) 
         }
         for term in frame.terms.iter().filter(|_| options.terms) {
             let _ = write!(rows, ",{:.6}", term[r]);
+        }
+        for (_, values) in frame.observables {
+            let _ = write!(rows, ",{:.6}", values[r]);
         }
         rows.push('\n');
     }

@@ -11,17 +11,16 @@ use super::arrays::Arrays;
 use super::energies;
 use super::exchange_files::ExchangeFiles;
 use super::folder_lock::FolderLock;
-use super::lengths::Lengths;
+use super::lengths::{Lengths, observables};
 use super::names;
 use super::new_paths::{Creation, NewPaths};
 use super::options::OutputOptions;
 use super::run_log::RunLog;
 use super::trajectories::Trajectories;
-use crate::engine::{Dynamics, Exchange, Exchanged, State};
+use crate::engine::{Exchange, Exchanged, State};
 use crate::error::{Error, Result, printable};
 use crate::io::{GrowingFile, sync_folder, topology_pdb, write_new};
 use crate::simulation::{Frame, Simulation};
-use crate::system::System;
 
 /// The files of a run:
 ///
@@ -45,6 +44,9 @@ use crate::system::System;
 ///   [`OutputOptions::forces`]. With [`OutputOptions::terms`], `run_energy_components_0000.npy` of
 ///   shape (replicas, frames, terms) has the terms in the order of their columns in `energies.csv`.
 ///   mlcg writes an `.npz` with an array for each term instead, which cannot grow in place;
+/// * the observables ([`Simulation::set_observables`]) as columns of `energies.csv`, with their units
+///   in the names, and with [`OutputOptions::npy`] as `run_NAME_0000.npy` and so on, of shape
+///   (replicas, frames);
 /// * `settings.toml`, if [`Output::write_settings`] is called;
 /// * `run.lock`, which is empty and locked while a run writes ([`FolderLock`]).
 ///
@@ -67,6 +69,8 @@ pub struct Output {
     npy: Option<Arrays>,
     /// The terms whose energies are written.
     n_terms: usize,
+    /// The names of the observables.
+    observables: Vec<String>,
     replica_ids: Vec<u32>,
     first_bead: Vec<usize>,
     topologies: Vec<PathBuf>,
@@ -116,9 +120,9 @@ impl Output {
     ) -> Result<Option<Self>> {
         Self::check_free(folder)?;
         let state = simulation.state()?;
-        let (system, dynamics) = (simulation.system(), simulation.dynamics());
-        Arrays::check_options((system, dynamics), &options)?;
-        let known = (system, dynamics, &state);
+        let simulation = &*simulation;
+        Arrays::check_options(simulation, &options)?;
+        let known = (simulation, &state);
         let mut creation = Creation { new: NewPaths::default(), stop };
         match Self::create_files(folder, known, options, &mut creation) {
             Ok(output) => Ok(Some(Output { new: creation.new, ..output })),
@@ -131,10 +135,11 @@ impl Output {
 
     fn create_files(
         folder: &Path,
-        (system, dynamics, state): (&System, &Dynamics, &State),
+        (simulation, state): (&Simulation, &State),
         options: OutputOptions,
         creation: &mut Creation,
     ) -> Result<Self> {
+        let (system, dynamics) = (simulation.system(), simulation.dynamics());
         creation.new.folders(folder)?;
         let lock = folder.join(names::LOCK);
         let is_new = !lock.exists();
@@ -150,7 +155,7 @@ impl Output {
             creation.file(topologies[m].clone(), |path| write_new(path, text.as_bytes()))?;
         }
         let mut energies = creation.file(folder.join(names::ENERGIES), GrowingFile::create)?;
-        energies.append(energies::header(system, dynamics, &options).as_bytes())?;
+        energies.append(energies::header(simulation, &options).as_bytes())?;
         energies.commit();
         let run = (system, dynamics);
         let trajectories = Trajectories::create(folder, run, &options, creation)?;
@@ -160,7 +165,7 @@ impl Output {
             }
             None => None,
         };
-        let npy = Arrays::create(folder, run, &options)?;
+        let npy = Arrays::create(folder, simulation, &options)?;
         Ok(Output {
             folder: folder.to_owned(),
             options,
@@ -170,6 +175,7 @@ impl Output {
             exchange,
             npy,
             n_terms: if options.terms { system.term_names().len() } else { 0 },
+            observables: observables(simulation),
             replica_ids: dynamics.replica_ids.clone(),
             first_bead: system.first_bead.clone(),
             topologies,
@@ -195,6 +201,7 @@ impl Output {
             npy: self.npy.as_ref().map(Arrays::position),
             exchange: self.exchange.as_ref().map(ExchangeFiles::lengths),
             last_frame: self.last_frame,
+            observables: self.observables.clone(),
         }
     }
 
@@ -233,6 +240,7 @@ impl Output {
             exchange,
             npy,
             n_terms: if options.terms { system.term_names().len() } else { 0 },
+            observables: observables(simulation),
             replica_ids: dynamics.replica_ids.clone(),
             first_bead: system.first_bead.clone(),
             topologies: names::topologies(folder, system),
@@ -269,6 +277,10 @@ impl Output {
             return Err(Error::invalid("frame", "none", expected));
         }
         let exchange = self.exchange.as_ref().map(ExchangeFiles::exchange);
+        if !frame.observables.iter().map(|(name, _)| name).eq(&self.observables) {
+            let expected = "those for which the files were created";
+            return Err(Error::invalid("frame", "other observables", expected));
+        }
         self.trajectories.encode(frame, &self.first_bead, exchange)?;
         let appended = self.append(frame);
         // The frame is removed from the files wherever they are now.

@@ -31,6 +31,8 @@ pub struct Lengths {
     pub exchange: Option<ExchangeLengths>,
     /// The step of the last frame.
     pub last_frame: Option<u64>,
+    /// The names of the observables.
+    pub observables: Vec<String>,
 }
 
 impl Lengths {
@@ -40,6 +42,12 @@ impl Lengths {
     /// [`Error::Invalid`] and [`Error::Io`] name the first file that is not.
     pub fn check(&self, folder: &Path, simulation: &Simulation) -> Result<()> {
         let dynamics = simulation.dynamics();
+        let observables = observables(simulation);
+        if observables != self.observables {
+            let found = format!("{observables:?}");
+            let expected = format!("{:?}, which the files have", self.observables);
+            return Err(Error::invalid("observables", found, expected));
+        }
         GrowingFile::check(&folder.join(names::ENERGIES), self.energies)?;
         Trajectories::check(folder, simulation, &self.options, &self.trajectories)?;
         match (&dynamics.exchange, &self.exchange) {
@@ -55,4 +63,9 @@ impl Lengths {
             None => Ok(()),
         }
     }
+}
+
+/// The names of the observables of a simulation.
+pub(super) fn observables(simulation: &Simulation) -> Vec<String> {
+    simulation.observables().iter().map(|(name, _)| name.clone()).collect()
 }

@@ -12,6 +12,7 @@ use crate::model::FilterTable;
 use crate::random::{Stream, normal3};
 use crate::structure::check_vectors;
 use crate::system::System;
+use crate::variable::Variable;
 
 /// An [`Engine`] in f64 on one thread.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub struct Reference {
     dynamics: Dynamics,
     state: State,
     host: HostForces,
+    observables: Vec<Variable>,
     /// Energies and forces of all terms at the current positions; `None` until they are needed.
     total: Option<Parts>,
     trace: Trace,
@@ -41,6 +43,7 @@ impl Reference {
             dynamics: dynamics.clone(),
             state: dynamics.at_start(State::at_rest(&system, zero)),
             host: HostForces::default(),
+            observables: Vec::new(),
             total: None,
             trace: Trace::default(),
             uncollected: Uncollected::default(),
@@ -212,6 +215,12 @@ impl Engine for Reference {
         Ok(())
     }
 
+    fn set_observables(&mut self, variables: &[Variable]) -> Result<()> {
+        variables.iter().try_for_each(|variable| variable.check(&self.system))?;
+        self.observables = variables.to_vec();
+        Ok(())
+    }
+
     fn advance(&mut self, n_steps: u64) -> Result<()> {
         self.dynamics.check_steps("steps", n_steps)?;
         let k = u64::from(self.dynamics.mts);
@@ -285,7 +294,14 @@ impl Engine for Reference {
             evaluation = self.evaluation(terms, wanted.forces)?;
             self.host.update(&self.state, &self.system.first_bead)?;
         }
-        Ok(Reading::on_host(wanted, &self.state, evaluation, &self.host, &mut self.trace))
+        Ok(Reading::on_host(
+            wanted,
+            (&self.system, &self.observables),
+            &self.state,
+            evaluation,
+            &self.host,
+            &mut self.trace,
+        ))
     }
 
     fn memory(&self) -> Memory {

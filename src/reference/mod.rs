@@ -21,6 +21,7 @@ use crate::model::{RadialBasis, filter};
 use crate::ops::{Dense, Graph, Ops};
 use crate::random::{Stream, normal3};
 use crate::system::{Molecule, System};
+use crate::variable::Variable;
 
 /// The forces of all priors of a molecule.
 pub(crate) fn prior_forces(molecule: &Molecule, positions: &[[f64; 3]]) -> Vec<[f64; 3]> {
@@ -98,6 +99,15 @@ impl Ops for ReferenceOps {
         positions: &[[f64; 3]],
     ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
         Ok(prior::of_all_replicas(system, positions, |term| term.form.is_repulsion()))
+    }
+
+    fn variable(
+        &self,
+        system: &System,
+        variable: &Variable,
+        positions: &[[f64; 3]],
+    ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
+        variable.of_all_replicas(system, positions)
     }
 
     fn integrate(

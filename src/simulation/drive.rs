@@ -6,7 +6,7 @@ use super::energies::Energies;
 use super::observer::{Control, Frame, Observer, Schedule, Wants};
 use super::pace::Pace;
 use super::{FRAME, Simulation};
-use crate::engine::{Evaluation, State, Terms, Wanted};
+use crate::engine::{Evaluation, Reading, Terms, Wanted};
 use crate::error::Result;
 
 impl Simulation {
@@ -71,13 +71,7 @@ impl Simulation {
                 observer.progress(reading.step, &mut control)?;
                 stop |= self.obey(control)?;
             }
-            let shown = match reading.state {
-                Some(state) => {
-                    let callback = reading.callback.unwrap_or_default().energy;
-                    self.show(state, (reading.evaluation, callback), wants, observers)
-                }
-                None => Ok(false),
-            };
+            let shown = self.show(reading, wants, observers);
             if self.ahead == at {
                 // Also if an observer fails, so that the state does not depend on observers.
                 self.exchanges.exchange(&mut *self.engine, at)?;
@@ -115,20 +109,26 @@ impl Simulation {
         Ok(control.stop)
     }
 
-    /// Passes a frame to the observers that are due. Returns whether one of them stops the run.
+    /// Passes the frame of a reading, if it has one, to the observers that are due. Returns whether
+    /// one of them stops the run.
     fn show(
         &mut self,
-        state: State,
-        (Evaluation { energy, forces, .. }, callback): (Evaluation, Vec<f64>),
+        Reading { state, evaluation, callback, observables, .. }: Reading,
         wants: Wants,
         observers: &mut [(Schedule, &mut dyn Observer)],
     ) -> Result<bool> {
+        let Some(state) = state else { return Ok(false) };
+        let Evaluation { energy, forces, .. } = evaluation;
+        let callback = callback.unwrap_or_default().energy;
         let energies = Energies::new(&self.system, &self.dynamics, &state, energy, callback);
         self.watching.check_energies(&self.dynamics, &state, &energies.potential)?;
         let terms = if wants.terms { Terms::of(&self.system) } else { Vec::new() };
         let terms = terms.into_iter().map(|(_, term)| self.engine.energies(term));
         let terms = terms.collect::<Result<Vec<_>>>()?;
-        let frame = Frame::new(&state, self.dynamics.dt, &energies, &forces, &terms);
+        let names = self.observables.iter().map(|(name, _)| name.clone());
+        let observables: Vec<_> = names.zip(observables).collect();
+        let dt = self.dynamics.dt;
+        let frame = Frame::new(&state, dt, &energies, &forces, &terms, &observables);
         let mut stop = false;
         for (schedule, observer) in observers.iter_mut() {
             if schedule.is_due(state.step) {

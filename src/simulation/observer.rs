@@ -35,6 +35,10 @@ pub struct Frame<'a> {
     /// [`System::term_names`](crate::System::term_names), `[n_terms][n_replicas]`; NaN for a frozen
     /// replica; empty if no observer wants them.
     pub terms: &'a [Vec<f64>],
+    /// Name and values of each observable
+    /// ([`Simulation::set_observables`](super::Simulation::set_observables)), Å or rad,
+    /// `[n_replicas]`; NaN for a frozen replica.
+    pub observables: &'a [(String, Vec<f64>)],
     /// The state of each replica in its ladder, `[n_replicas]`; empty without replica exchange. The
     /// exchange of this step comes after the frame.
     pub label: &'a [u32],
@@ -44,14 +48,15 @@ pub struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// The frame of a state with its energies, forces and energies of terms. `dt` is the time step,
-    /// ps.
+    /// The frame of a state with its energies, forces, energies of terms and observables. `dt` is
+    /// the time step, ps.
     pub(super) fn new(
         state: &'a State,
         dt: f64,
         energies: &'a Energies,
         forces: &'a [[f64; 3]],
         terms: &'a [Vec<f64>],
+        observables: &'a [(String, Vec<f64>)],
     ) -> Self {
         Frame {
             step: state.step,
@@ -65,6 +70,7 @@ impl<'a> Frame<'a> {
             thermostat: &energies.thermostat,
             forces,
             terms,
+            observables,
             label: &state.exchanged.label,
             frozen: &state.frozen,
         }

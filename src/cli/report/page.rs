@@ -64,14 +64,21 @@ pub(super) fn page(folder: &Path, results: &Results) -> Plotted {
         let axes = Axes { x: "time (ns)", y: "temperature (K)" };
         section("Temperature", band, plots::over_time(axes, results.temperature.bins(), ns))?;
     }
-    for (title, x, all) in [
-        (
-            "Distribution of the potential energy",
-            "potential energy (kcal/mol)",
-            &results.potentials,
-        ),
-        ("Distribution of the temperature", "temperature (K)", &results.temperatures),
-    ] {
+    let observables: Vec<_> = results.observables.iter().map(|(column, ..)| axis(column)).collect();
+    for (label, (_, series, _)) in observables.iter().zip(&results.observables) {
+        if has(series) {
+            let axes = Axes { x: "time (ns)", y: &label.axis };
+            section(&label.title, band, plots::over_time(axes, series.bins(), ns))?;
+        }
+    }
+    let all = [
+        ("the potential energy", "potential energy (kcal/mol)", &results.potentials),
+        ("the temperature", "temperature (K)", &results.temperatures),
+    ];
+    let of_observables = observables.iter().zip(&results.observables);
+    let of_observables =
+        of_observables.map(|(Label { title, axis }, (_, _, values))| (&**title, &**axis, values));
+    for (name, x, all) in all.into_iter().chain(of_observables) {
         let some = spread(all.keys().copied().collect(), MOST_LINES);
         let lines: Vec<_> =
             some.iter().map(|state| (state_name(results, *state), &all[state])).collect();
@@ -82,7 +89,8 @@ pub(super) fn page(folder: &Path, results: &Results) -> Plotted {
             } else {
                 "One line for each state."
             };
-            section(title, of, plots::distributions(axes, &lines))?;
+            let title = format!("Distribution of {name}");
+            section(&title, of, plots::distributions(axes, &lines))?;
         }
     }
     if !results.acceptance.is_empty() {
@@ -121,6 +129,22 @@ pub(super) fn page(folder: &Path, results: &Results) -> Plotted {
     let log: String = results.log.iter().map(|line| escaped(line) + "\n").collect();
     let _ = writeln!(html, "<h2>Log</h2>\n<pre>{log}</pre>\n</body>\n</html>");
     Ok(html)
+}
+
+/// The names of an observable.
+struct Label {
+    title: String,
+    /// With the unit.
+    axis: String,
+}
+
+/// The names of an observable in a column of energies.csv.
+fn axis(column: &str) -> Label {
+    let units = [("_A", " (Å)"), ("_rad", " (rad)")];
+    let found = units.into_iter().find_map(|(end, unit)| Some((column.strip_suffix(end)?, unit)));
+    let (name, unit) = found.unwrap_or((column, ""));
+    let name = name.replace('_', " ");
+    Label { axis: format!("{name}{unit}"), title: escaped(&name) }
 }
 
 /// The lines of the log that name a setting, up to the first one that does not.

@@ -27,6 +27,8 @@ pub(super) struct Results {
     pub(super) potential: Series,
     /// K, over all replicas.
     pub(super) temperature: Series,
+    /// Name in energies.csv, course and values of each observable.
+    pub(super) observables: Vec<(String, Series, BTreeMap<u64, Values>)>,
     /// The potential energies of each state, or of all replicas without exchange.
     pub(super) potentials: BTreeMap<u64, Values>,
     pub(super) temperatures: BTreeMap<u64, Values>,
@@ -96,6 +98,16 @@ impl Results {
             self.temperature.add(step, kelvin);
             self.potentials.entry(state).or_default().add(potential);
             self.temperatures.entry(state).or_default().add(kelvin);
+            if self.observables.is_empty() {
+                let names = columns.iter().filter(|column| is_observable(column));
+                let empty = |name: &String| (name.clone(), Series::default(), BTreeMap::new());
+                self.observables = names.map(empty).collect();
+            }
+            for (name, series, values) in &mut self.observables {
+                let value = number(name);
+                series.add(step, value);
+                values.entry(state).or_default().add(value);
+            }
             true
         })
     }
@@ -135,6 +147,13 @@ impl Results {
             true
         })
     }
+}
+
+/// Whether a column of energies.csv has an observable. Energies have the unit of energy.
+fn is_observable(column: &str) -> bool {
+    const OTHERS: [&str; 5] = ["step", "time_ps", "replica", "state", "temperature_K"];
+    let is_energy = column.trim_end_matches('"').ends_with("_kcal_per_mol");
+    !is_energy && !OTHERS.contains(&column)
 }
 
 /// Passes the names of the columns and the cells of each row to `add`. The last row may be

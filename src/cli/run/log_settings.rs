@@ -68,6 +68,10 @@ impl Run {
         }
         let Plan { steps, save_interval, .. } = plan;
         output.log(format!("steps: {steps}, a frame every {save_interval} and at the end"))?;
+        let names: Vec<&str> = plan.observables.iter().map(|(name, _)| &**name).collect();
+        if !names.is_empty() {
+            output.log(format!("observables: {}", names.join(", ")))?;
+        }
         output.log(format!("seed: {}", self.seed))?;
         output.log(format!("limits: {}", self.blow_ups))?;
         log_warnings(output)

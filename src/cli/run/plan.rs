@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use flashschnet::Variable;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::backend::Choice;
@@ -19,6 +20,8 @@ pub(super) struct Plan {
     pub(super) tune_steps: u64,
     /// The steps of equilibration, without frames.
     pub(super) equilibration_steps: u64,
+    /// The observables with their names.
+    pub(super) observables: Vec<(String, Variable)>,
     pub(super) inputs: InputOptions,
     pub(super) choice: Choice,
 }

@@ -72,6 +72,7 @@ pub(super) fn resume(
     }
     let (model, structures) = (&inputs.model, &inputs.structures);
     let mut simulation = Simulation::new(model, structures, &checkpoint.settings(), &backend)?;
+    simulation.set_observables(&plan.observables)?;
     let interrupt = Interrupt::install().map_err(|error| anyhow!("signals: {error}"))?;
 
     // The checkpoint must also fit the files, which somebody may have shortened.

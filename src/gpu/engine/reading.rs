@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::super::buffer::{Fetch, Fetched, Fetching};
 use super::super::kernel::record;
 use super::super::params::Walker;
+use super::super::variables::Observables;
 use super::GpuEngine;
 use super::requested::{Parts, Requested};
 use crate::engine::{Engine, Frozen, Reading, State, Wanted};
@@ -29,6 +30,8 @@ impl GpuEngine {
         if let Some(plan) = plan {
             record(&mut *fetch.commands, plan.dispatches(self.step()?));
         }
+        let observables = self.observables.as_ref().filter(|_| wanted.observables);
+        record(&mut *fetch.commands, observables.map(Observables::dispatch));
         if keeps {
             self.state.keep_next(&mut *fetch.commands);
             self.exchanges.iter().for_each(|of| of.keep_next(&mut *fetch.commands));
@@ -43,6 +46,7 @@ impl GpuEngine {
             energy: plan.map(|_| fetch.add(&self.state.energy)),
             force: wanted.forces.then(|| fetch.add(&self.state.force)),
             callback: wanted.energies.and_then(|_| self.host.found(wanted.forces)),
+            observed: observables.map(|observables| observables.fetch(&mut fetch)),
             step: self.step_count,
             exchange_count: exchanges.map_or(0, |exchanges| exchanges.count()),
         };
@@ -62,7 +66,9 @@ impl GpuEngine {
 
     /// The reading in a read-back.
     fn reading(&mut self, found: &Fetched, parts: Parts) -> Reading {
-        let Parts { plan, walkers, state, exchanged, energy, force, callback, step, .. } = parts;
+        let Parts {
+            plan, walkers, state, exchanged, energy, force, callback, observed, step, ..
+        } = parts;
         let walkers = found.take(walkers);
         let mut reading = Reading { step, frozen: frozen(&walkers, step), ..Reading::default() };
         reading.callback = callback.map(|found| found.without_frozen(&reading.frozen));
@@ -77,6 +83,9 @@ impl GpuEngine {
             let force = force.map(|slot| found.take(slot));
             reading.evaluation =
                 plan.evaluation(&found.take(energy), force.as_deref(), self.state.n_beads());
+        }
+        if let (Some(observables), Some(slot)) = (&self.observables, observed) {
+            reading.observables = observables.fetched(found, slot);
         }
         reading
     }

@@ -29,6 +29,7 @@ pub(super) struct Parts {
     pub(super) energy: Option<Slot<[f32; 2]>>,
     pub(super) force: Option<Slot<[f32; 4]>>,
     pub(super) callback: Option<CallbackForces>,
+    pub(super) observed: Option<Slot<f32>>,
     /// Steps and exchanges done.
     pub(super) step: u64,
     pub(super) exchange_count: u64,

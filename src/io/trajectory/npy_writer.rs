@@ -35,15 +35,15 @@ pub struct NpyPosition {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NpyQuantity {
     /// The middle of the file name.
-    pub name: &'static str,
+    pub name: String,
     /// The shape of its values in one replica and one frame.
     pub shape: Vec<usize>,
 }
 
 impl NpyQuantity {
     /// A quantity with values of the given shape.
-    pub fn new(name: &'static str, shape: &[usize]) -> Self {
-        NpyQuantity { name, shape: shape.to_vec() }
+    pub fn new(name: impl Into<String>, shape: &[usize]) -> Self {
+        NpyQuantity { name: name.into(), shape: shape.to_vec() }
     }
 
     /// The number of its values in one replica and one frame.
@@ -80,7 +80,7 @@ impl NpyWriter {
         let frames_per_block = (BLOCK_BYTES / frame_bytes).clamp(1, BLOCK_FRAMES);
         let start = NpyPosition { block: 0, n_frames: 0, frames_per_block };
         let writer = NpyWriter::at(prefix, n_replicas, quantities, start);
-        let mut names = writer.quantities.iter().map(|of| NpyWriter::path(prefix, of.name, 0));
+        let mut names = writer.quantities.iter().map(|of| NpyWriter::path(prefix, &of.name, 0));
         names.try_for_each(|path| check_free(&path))?;
         Ok(writer)
     }
@@ -120,7 +120,7 @@ impl NpyWriter {
     /// The arrays of a block, without their files.
     fn arrays(&self, block: usize) -> Vec<Array> {
         let array = |of: &NpyQuantity| {
-            let path = NpyWriter::path(&self.prefix, of.name, block);
+            let path = NpyWriter::path(&self.prefix, &of.name, block);
             Array::new(path, self.n_replicas, self.frames_per_block, of.shape.clone())
         };
         self.quantities.iter().map(array).collect()
@@ -243,7 +243,7 @@ impl NpyWriter {
 
     /// The first complete file.
     pub(crate) fn first_file(&self) -> Option<PathBuf> {
-        let name = self.quantities.first().filter(|_| self.block > 0)?.name;
+        let name = &self.quantities.first().filter(|_| self.block > 0)?.name;
         Some(NpyWriter::path(&self.prefix, name, 0))
     }
 }

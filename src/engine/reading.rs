@@ -1,0 +1,83 @@
+//! Readings of an engine.
+
+use std::collections::BTreeMap;
+
+use super::exchange::Trace;
+use super::host_forces::{CallbackForces, HostForces};
+use super::state::State;
+use super::watch::Frozen;
+use super::{Evaluation, Terms};
+use crate::system::System;
+use crate::variable::Variable;
+
+/// The parts of a [`Reading`] to compute and read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// The whole state.
+    pub state: bool,
+    /// The energies of the given terms.
+    pub energies: Option<Terms>,
+    /// Forces and energies of beads of the same terms. They need `energies`.
+    pub forces: bool,
+    /// The labels after each exchange since the last reading that wanted them.
+    pub trace: bool,
+    /// The values of the variables of [`Engine::set_observables`].
+    pub observables: bool,
+}
+
+/// The results of a reading of the present state.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Reading {
+    /// Steps done.
+    pub step: u64,
+    /// The frozen replicas, as in [`State::frozen`].
+    pub frozen: BTreeMap<usize, Frozen>,
+    /// The state, if wanted.
+    pub state: Option<State>,
+    /// Energies, forces and energies of beads, each if wanted, else empty. External forces and those
+    /// of a callback are not included.
+    pub evaluation: Evaluation,
+    /// The results of the force callback, if there is one and energies are wanted; without forces
+    /// unless these are wanted.
+    pub callback: Option<CallbackForces>,
+    /// If wanted, [`Exchanged::label`] after each exchange since the state was set or the trace was
+    /// read, at most the last [`TRACE`](super::TRACE).
+    pub trace: Vec<Vec<u32>>,
+    /// If wanted, the values of the variables, Å or rad, `[n_variables][n_replicas]`; NaN for a
+    /// frozen replica.
+    pub observables: Vec<Vec<f64>>,
+}
+
+impl Reading {
+    /// A reading of an engine whose state is on the host, with an evaluation of the wanted terms.
+    pub(crate) fn on_host(
+        wanted: Wanted,
+        (system, observables): (&System, &[Variable]),
+        state: &State,
+        evaluation: Evaluation,
+        host: &HostForces,
+        trace: &mut Trace,
+    ) -> Self {
+        let callback = wanted.energies.and_then(|_| host.found(wanted.forces));
+        let energy = state.without_frozen(evaluation.energy);
+        let value = |variable: &Variable, r: usize| match state.is_frozen(r) {
+            true => f64::NAN,
+            false => variable.value(&state.positions[system.beads(r)]),
+        };
+        let of_all = |variable| (0..system.n_replicas()).map(|r| value(variable, r)).collect();
+        let observables = if wanted.observables { observables } else { &[] };
+        let evaluation = match wanted.forces {
+            true => Evaluation { energy, ..evaluation },
+            false => Evaluation { energy, ..Evaluation::default() },
+        };
+        Reading {
+            step: state.step,
+            frozen: state.frozen.clone(),
+            state: wanted.state.then(|| state.clone()),
+            evaluation,
+            callback: callback.map(|found| found.without_frozen(&state.frozen)),
+            trace: if wanted.trace { trace.take() } else { Vec::new() },
+            observables: observables.iter().map(of_all).collect(),
+        }
+    }
+}
