@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::evaluation::{Evaluation, Terms};
 use super::exchange::Trace;
 use super::host_forces::{CallbackForces, HostForces};
 use super::state::State;
 use super::watch::Frozen;
-use super::{Evaluation, Terms};
 use crate::system::System;
 use crate::variable::Variable;
 
