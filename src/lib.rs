@@ -35,7 +35,7 @@
 //! ops
 //! engine
 //! io
-//! sanity, variable
+//! hills, sanity, variable
 //! system
 //! model
 //! structure
@@ -242,6 +242,7 @@ pub mod engine;
 pub mod error;
 mod geometry;
 pub mod gpu;
+pub mod hills;
 mod host;
 pub mod io;
 #[doc(hidden)]

@@ -19,6 +19,8 @@ mod radial;
 mod random;
 // Variables and their gradients, and readings of them as observables.
 mod variable;
+// Hills of metadynamics on a grid, and the free energy that they find.
+mod hills;
 
 // Forward and backward passes against central differences, in f64.
 mod gradients;
