@@ -128,8 +128,8 @@
 //! ```text
 //! engine       submits steps, repeats them after an overflow, reads, reports errors
 //! step         the list of the dispatches of a step
-//! the parts    state, neighbors, priors, integrate, network, exchange, fire, variables: each owns
-//!              its buffers, grows them and makes its dispatches
+//! the parts    state, neighbors, priors, integrate, network, exchange, fire, variables, hills: each
+//!              owns its buffers, grows them and makes its dispatches
 //! helpers      kept (copies of a state), compose (text of kernels), pack (layouts of numbers),
 //!              tuning (thresholds), storage (formats of a network), params (structs shared with
 //!              the shaders)

@@ -8,6 +8,7 @@
 
 use crate::engine::{Dynamics, Integrator, State};
 use crate::error::Result;
+use crate::hills::{Grid, Potential};
 use crate::model::RadialBasis;
 use crate::model::schnet::{Activation, Linear, SchNet};
 use crate::system::System;
@@ -157,6 +158,22 @@ pub trait Ops {
         variable: &Variable,
         positions: &[[f64; 3]],
     ) -> Result<(Vec<f64>, Vec<[f64; 3]>)>;
+
+    /// Deposits of hills on a grid ([`crate::hills`]), one after the other, and then the potential at
+    /// given values.
+    ///
+    /// * `deposits`: for each the values of its walkers. A walker that is not on the grid adds no
+    ///   hill.
+    ///
+    /// Tolerance of the nodes, the potential and the gradient: 1e-5 + 5e-7 L/σ of the largest
+    /// magnitude of each, where L is the largest magnitude on an axis and σ the width of its hills:
+    /// a value in f32 has an error of L 2⁻²⁴, which shifts the hill by this part of its width.
+    fn hills(
+        &self,
+        grid: &Grid,
+        deposits: &[Vec<[f64; 2]>],
+        at: &[[f64; 2]],
+    ) -> Result<(Grid, Vec<Potential>)>;
 
     /// The part of a step before the force evaluation, see [`Integrator`]: Langevin dynamics up to
     /// the second half drift, velocity Verlet up to the drift, the whole step of overdamped

@@ -11,11 +11,12 @@ use flashschnet::engine::{
 };
 use flashschnet::gpu::compose::{Constants, KERNELS, Value, compose, parse, reflect};
 use flashschnet::gpu::params::{
-    self, Bead, Descent, PairRule, Params, Position, Rung, Status, Tuple, Walker, activation,
-    descent, form, integrator,
+    self, Bead, Descent, GridAxis, GridNode, GridPotential, PairRule, Params, Position, Rung,
+    Status, Tuple, Walker, activation, descent, form, integrator,
 };
 use flashschnet::gpu::variables::{HEADER_WORDS, kind};
 use flashschnet::gpu::{Access, Device, GpuEngine, GpuOps, wgpu};
+use flashschnet::hills::{Axis, Grid, Hills};
 use flashschnet::model::{Model, prior};
 use flashschnet::ops::Ops;
 use flashschnet::random::Stream;
@@ -82,12 +83,15 @@ pub(crate) fn specialised_device() -> Device {
         let _ =
             GpuOps(device.clone(), Filter::Exact.into()).radial_basis(&basis, &graph, &[[0.0; 3]]);
     }
-    // Nor does a step evaluate variables.
+    // Nor does a step evaluate variables or add hills.
     let model = Model { schnet: None, priors: priors(6) };
     let system = System::new(&model, std::slice::from_ref(&structure));
     let gyration = Variable::radius_of_gyration();
     let ops = GpuOps(device.clone(), Filter::Exact.into());
     let _ = ops.variable(&system.expect("a valid system"), &gyration, &structure.positions);
+    let axis = Axis { lower: 0.0, upper: 1.0, bins: 10, periodic: false, width: 0.25 };
+    let hills = Hills { axes: vec![axis], height: 0.5, bias_factor: 8.0, temperature: 300.0 };
+    let _ = ops.hills(&Grid::new(hills).expect("valid"), &[vec![[0.5, 0.0]]], &[[0.5, 0.0]]);
     device
 }
 
@@ -305,6 +309,11 @@ fn host_structs_match() {
         layout_of("fire", "Descent"),
         layout!(Descent { status, steps_left, good, bead, step, mixing, tolerance2, largest2 })
     );
+    let axis = layout!(GridAxis { lower, upper, per_unit, sharpness, bins, nodes, periodic });
+    assert_eq!(layout_of("hills", "GridAxis"), axis);
+    let potential = layout!(GridPotential { x, y, first, height, rate });
+    assert_eq!(layout_of("hills", "GridPotential"), potential);
+    assert_eq!(layout_of("hills", "GridNode"), layout!(GridNode { high, low }));
     // The shader has three words of padding where the host has one array of them.
     let (mut members, size) = layout_of("prior_bonded", "Tuple");
     members.retain(|(name, _)| !name.starts_with("padding"));
@@ -373,6 +382,7 @@ fn numbers_match() {
             ],
         ),
         ("lib/grid", vec![("GRID", params::GRID), ("FARTHEST", FARTHEST)]),
+        ("hills", vec![("UNIT", params::GRID)]),
         (
             "exchange",
             vec![

@@ -35,6 +35,7 @@ use self::slab::{Lanes, from_slabs, n_slabs, to_slabs};
 use crate::engine::{Dynamics, Engine, Filter, Integrator, State};
 use crate::error::Result;
 use crate::geometry::{separation, square};
+use crate::hills::{Grid, Potential};
 use crate::model::RadialBasis;
 use crate::model::radial::Cutoff;
 use crate::model::schnet::{Linear, SchNet};
@@ -201,6 +202,15 @@ impl Ops for CpuOps {
         positions: &[[f64; 3]],
     ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
         variable.of_all_replicas(system, positions)
+    }
+
+    fn hills(
+        &self,
+        grid: &Grid,
+        deposits: &[Vec<[f64; 2]>],
+        at: &[[f64; 2]],
+    ) -> Result<(Grid, Vec<Potential>)> {
+        Ok(grid.after(deposits, at))
     }
 
     fn integrate(

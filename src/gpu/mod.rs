@@ -4,8 +4,8 @@
 //!
 //! - `engine` submits steps, repeats them after an overflow, and reports.
 //! - `step` is the list of the dispatches of a step.
-//! - `state`, `neighbors`, `priors`, `integrate`, `network`, `exchange` and `variables` each own their
-//!   buffers, grow them and make their dispatches.
+//! - `state`, `neighbors`, `priors`, `integrate`, `network`, `exchange`, `variables` and `hills` each
+//!   own their buffers, grow them and make their dispatches.
 //! - `kept` has copies of a state from which steps can be repeated.
 //! - `kernel`, `buffer`, `program` and `device` are typed.
 //! - `api` is the interface to the device. It knows bytes only.
@@ -23,6 +23,7 @@ mod device;
 mod engine;
 mod exchange;
 mod fire;
+mod hills;
 mod integrate;
 mod kept;
 mod kernel;

@@ -1,25 +1,28 @@
 //! The operations one by one: upload, dispatch, download. For tests and debugging.
 
 mod arguments;
+mod convolution;
 mod layout;
 
 use self::arguments::{check_block, check_dense, check_graph, check_len, check_replicas};
+use self::convolution::Convolution;
 use self::layout::{pad, places, unpad, widen};
 use super::buffer::Buffer;
 use super::compose::Value;
 use super::device::Device;
 use super::engine::GpuEngine;
-use super::kernel::{Dispatch, Kernel, Scope, run, scope};
+use super::hills::HillsOnGrid;
+use super::kernel::{Kernel, Scope, run};
 use super::network::constants::radial_constants;
-use super::network::convolution::{Convolutions, Size};
 use super::network::dense::DenseWeights;
 use super::pack::filter::radial_functions;
-use super::pack::{self, narrow};
+use super::pack::narrow;
 use super::params::{Bead, Params, Position, Status, words};
 use super::state::{ReplicaState, bare_params, vectors};
 use super::variables::Variables;
 use crate::engine::{Dynamics, Engine, Integrator, Numerics, State, Terms};
 use crate::error::{Error, Result};
+use crate::hills::{Grid, Potential};
 use crate::model::schnet::{Linear, SchNet};
 use crate::model::{Cutoff, RadialBasis};
 use crate::ops::{Dense, Graph, Ops};
@@ -80,67 +83,6 @@ impl GpuOps {
         engine.place(positions)?;
         let forces = engine.evaluate(Terms::Total)?.forces;
         Ok((engine.prior_energy()?, forces))
-    }
-}
-
-/// Convolutions on the graph of one replica, with the buffers that they read.
-struct Convolution {
-    convolutions: Convolutions,
-    params: Buffer<Params>,
-    bead: Buffer<Bead>,
-    position: Buffer<Position>,
-    row: Buffer<[u32; 2]>,
-    col: Buffer<u32>,
-    status: Buffer<Status>,
-    force: Buffer<[f32; 4]>,
-    edges: Option<Dispatch>,
-}
-
-impl Convolution {
-    fn new(
-        ops: &GpuOps,
-        schnet: &SchNet,
-        graph: &Graph,
-        positions: &[[f64; 3]],
-    ) -> Result<Convolution> {
-        let n = positions.len();
-        check_graph(graph, n)?;
-        let (row, col) = ops.rows(graph)?;
-        let size = Size { n_beads: n, widest: n, n_edges: graph.col.len() };
-        let mut convolution = Convolution {
-            convolutions: Convolutions::new(&ops.0, schnet, ops.1, size)?,
-            params: ops.params(bare_params(n, 1, 0))?,
-            bead: ops.zeroed("bead", n)?,
-            position: ops.upload("position", &places(positions))?,
-            row,
-            col,
-            status: ops.zeroed("status", 1)?,
-            force: ops.zeroed("force", 2 * n)?,
-            edges: None,
-        };
-        convolution.edges = convolution.convolutions.edges(&ops.0, schnet, &convolution.scope())?;
-        Ok(convolution)
-    }
-
-    /// Rows of channels times the scale factors of the filters of a block.
-    fn in_scale(&self, values: &[f64], n_filters: usize, block: usize) -> Vec<f64> {
-        let ones = vec![1.0; n_filters];
-        let scales = self.convolutions.scales.get(block).unwrap_or(&ones);
-        values.iter().zip(scales.iter().cycle()).map(|(value, scale)| value * scale).collect()
-    }
-
-    /// Features on the device, in the format that the kernels gather.
-    fn gathered(&self, ops: &GpuOps, values: &[f64], n_filters: usize) -> Result<Buffer<u32>> {
-        let format = self.convolutions.storage.features;
-        ops.upload("gathered", &pack::features(format, &pad(values, n_filters)))
-    }
-
-    fn scope(&self) -> Scope<'_> {
-        scope!(self; params, bead, position, row, col, status, force)
-    }
-
-    fn run(&self, ops: &GpuOps, dispatch: &Dispatch) -> Result<()> {
-        run(&ops.0, self.edges.iter().chain([dispatch]))
     }
 }
 
@@ -346,6 +288,19 @@ impl Ops for GpuOps {
         let gradients = self.zeroed("gradients", n_beads)?;
         run(&self.0, [&variables.observe(&self.0, &state, &observed, Some(&gradients))?])?;
         Ok((widen(observed.read(&self.0)?), vectors(&gradients.read(&self.0)?)))
+    }
+
+    fn hills(
+        &self,
+        grid: &Grid,
+        deposits: &[Vec<[f64; 2]>],
+        at: &[[f64; 2]],
+    ) -> Result<(Grid, Vec<Potential>)> {
+        let most = deposits.iter().map(Vec::len).max().unwrap_or(0).max(at.len());
+        let hills = HillsOnGrid::new(&self.0, grid, most)?;
+        deposits.iter().try_for_each(|values| hills.deposit(&self.0, values))?;
+        let found = hills.read(&self.0, at)?;
+        Ok((hills.grid(&self.0)?, found))
     }
 
     fn integrate(

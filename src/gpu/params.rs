@@ -303,6 +303,66 @@ pub mod descent {
     pub const FROZEN: u32 = 4;
 }
 
+/// `GridAxis` of shaders/lib/grid_potential.wgsl.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
+pub struct GridAxis {
+    /// The least value.
+    pub lower: f32,
+    /// The largest value.
+    pub upper: f32,
+    /// Bins per unit of the variable.
+    pub per_unit: f32,
+    /// The bin in units of the width of a hill.
+    pub sharpness: f32,
+    /// The number of bins.
+    pub bins: u32,
+    /// The number of nodes.
+    pub nodes: u32,
+    /// 1 for a periodic axis.
+    pub periodic: u32,
+}
+
+/// `GridPotential` of shaders/lib/grid_potential.wgsl.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
+pub struct GridPotential {
+    /// The axis of the first variable.
+    pub x: GridAxis,
+    /// The axis of the second variable, or one node at 0.
+    pub y: GridAxis,
+    /// The first node.
+    pub first: u32,
+    /// The height of a hill where the potential is 0, kcal/mol.
+    pub height: f32,
+    /// 1/(k_B ΔT), mol/kcal.
+    pub rate: f32,
+}
+
+/// `GridNode` of shaders/lib/grid_potential.wgsl: the sum of two f32, both multiples of 1/[`GRID`].
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
+pub struct GridNode {
+    /// The f32 nearest to the numbers of the node, kcal/mol.
+    pub high: [f32; 4],
+    /// The rest.
+    pub low: [f32; 4],
+}
+
+impl GridNode {
+    /// The numbers, rounded to multiples of 1/[`GRID`].
+    pub fn new(numbers: [f64; 4]) -> Self {
+        let numbers = numbers.map(|x| (x * GRID).round() / GRID);
+        let high = numbers.map(|x| x as f32);
+        GridNode { high, low: std::array::from_fn(|k| (numbers[k] - f64::from(high[k])) as f32) }
+    }
+
+    /// The numbers, exact.
+    pub fn in_f64(&self) -> [f64; 4] {
+        std::array::from_fn(|k| f64::from(self.high[k]) + f64::from(self.low[k]))
+    }
+}
+
 /// The two words of a 64-bit count, the low word first.
 pub fn words(count: u64) -> [u32; 2] {
     [count as u32, (count >> 32) as u32]

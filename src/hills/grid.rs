@@ -17,6 +17,10 @@ pub struct Grid {
     nodes: Vec<[f64; 4]>,
 }
 
+/// A potential, kcal/mol, and its gradient in kcal/mol per unit of each variable. `None` for values
+/// that are not on the grid.
+pub type Potential = Option<(f64, [f64; 2])>;
+
 /// A place in a cell: its nodes, and the distance from the first of them in bins.
 struct Cell {
     nodes: [usize; 2],
@@ -76,9 +80,8 @@ impl Grid {
         q
     }
 
-    /// V at q, kcal/mol, and its gradient in kcal/mol per unit of each variable. `None` if q is not
-    /// on the grid.
-    pub fn value_and_gradient(&self, q: [f64; 2]) -> Option<(f64, [f64; 2])> {
+    /// V at q and its gradient.
+    pub fn value_and_gradient(&self, q: [f64; 2]) -> Potential {
         let places = self.places(q)?;
         let [x, y] = [0, 1].map(|k| self.cell(k, places[k]));
         let [(of_x, by_x), (of_y, by_y)] = [x.t, y.t].map(hermite);
@@ -127,6 +130,20 @@ impl Grid {
         let scale = 1.0 / (1.0 - 1.0 / self.hills.bias_factor);
         let most = self.nodes.iter().map(|node| node[0]).fold(f64::NEG_INFINITY, f64::max);
         self.nodes.iter().map(|node| scale * (most - node[0])).collect()
+    }
+
+    /// The grid after deposits, and the potential there at given values.
+    pub(crate) fn after(
+        &self,
+        deposits: &[Vec<[f64; 2]>],
+        at: &[[f64; 2]],
+    ) -> (Grid, Vec<Potential>) {
+        let mut grid = self.clone();
+        for walkers in deposits {
+            grid.deposit(walkers);
+        }
+        let found = at.iter().map(|q| grid.value_and_gradient(*q)).collect();
+        (grid, found)
     }
 
     /// The places of q on both axes; 0 on an axis that is missing.

@@ -16,6 +16,7 @@ pub use engine::Reference;
 
 use crate::engine::{Dynamics, Engine, Integrator, State};
 use crate::error::Result;
+use crate::hills::{Grid, Potential};
 use crate::model::schnet::{Linear, SchNet};
 use crate::model::{RadialBasis, filter};
 use crate::ops::{Dense, Graph, Ops};
@@ -108,6 +109,15 @@ impl Ops for ReferenceOps {
         positions: &[[f64; 3]],
     ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
         variable.of_all_replicas(system, positions)
+    }
+
+    fn hills(
+        &self,
+        grid: &Grid,
+        deposits: &[Vec<[f64; 2]>],
+        at: &[[f64; 2]],
+    ) -> Result<(Grid, Vec<Potential>)> {
+        Ok(grid.after(deposits, at))
     }
 
     fn integrate(
