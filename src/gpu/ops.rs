@@ -3,13 +3,13 @@
 mod arguments;
 mod convolution;
 mod layout;
+mod uploads;
 
 use self::arguments::{check_block, check_dense, check_graph, check_len, check_replicas};
 use self::convolution::Convolution;
 use self::layout::{pad, places, unpad, widen};
-use super::buffer::Buffer;
+pub use self::uploads::GpuOps;
 use super::compose::Value;
-use super::device::Device;
 use super::engine::GpuEngine;
 use super::hills::HillsOnGrid;
 use super::kernel::{Kernel, Scope, run};
@@ -20,7 +20,7 @@ use super::pack::narrow;
 use super::params::{Bead, Params, Position, Status, words};
 use super::state::{ReplicaState, bare_params, vectors};
 use super::variables::Variables;
-use crate::engine::{Dynamics, Engine, Integrator, Numerics, State, Terms};
+use crate::engine::{Dynamics, Engine, Integrator, State, Terms};
 use crate::error::{Error, Result};
 use crate::hills::{Grid, Potential};
 use crate::model::schnet::{Linear, SchNet};
@@ -30,30 +30,7 @@ use crate::structure::check_vectors;
 use crate::system::System;
 use crate::variable::Variable;
 
-/// The operations on a device, with the given numerics of the network.
-#[derive(Debug, Clone)]
-pub struct GpuOps(pub Device, pub Numerics);
-
 impl GpuOps {
-    fn upload<T: bytemuck::Pod>(&self, label: &'static str, data: &[T]) -> Result<Buffer<T>> {
-        Buffer::from_slice(&self.0, label, data)
-    }
-
-    fn zeroed<T: bytemuck::Pod>(&self, label: &'static str, len: usize) -> Result<Buffer<T>> {
-        Buffer::zeroed(&self.0, label, len)
-    }
-
-    fn params(&self, params: Params) -> Result<Buffer<Params>> {
-        let buffer = Buffer::uniform(&self.0, "params")?;
-        buffer.write(&self.0, &[params])?;
-        Ok(buffer)
-    }
-
-    fn rows(&self, graph: &Graph) -> Result<(Buffer<[u32; 2]>, Buffer<u32>)> {
-        let rows: Vec<[u32; 2]> = graph.row_ptr.windows(2).map(|w| [w[0], w[1]]).collect();
-        Ok((self.upload("row", &rows)?, self.upload("col", &graph.col)?))
-    }
-
     fn dispatch(&self, kernel: &Kernel, scope: &Scope, groups: usize) -> Result<()> {
         run(&self.0, [&kernel.bind(&self.0, scope, groups)?])
     }
