@@ -13,6 +13,7 @@ use crate::common::{Backend, assert_close, numbers};
 on_every_backend!(
     matches_the_reference,
     keeps_its_digits_over_many_deposits,
+    low_hills_are_not_lost,
     nodes_far_from_all_hills_stay_zero,
     a_walker_that_leaves_the_grid_adds_no_hill,
     a_grid_continues_with_the_same_bits,
@@ -109,7 +110,6 @@ fn matches_the_reference(backend: &Backend) {
     }
 }
 
-/// The hills become low beside the potential.
 fn keeps_its_digits_over_many_deposits(backend: &Backend) {
     let grid = grid(&[DISTANCE]);
     let deposits: Vec<_> = (0..4000).map(|k| values(k, &grid, 2)).collect();
@@ -117,6 +117,30 @@ fn keeps_its_digits_over_many_deposits(backend: &Backend) {
     let most = most.nodes().iter().map(|node| node[0]).fold(0.0, f64::max);
     assert!(most > 10.0, "{most} kcal/mol");
     compare(backend, &grid, &deposits, &values(5, &grid, 100));
+}
+
+/// Hills of 1e-3 kcal/mol, the last digit in f32 of the potential that they are added to.
+fn low_hills_are_not_lost(backend: &Backend) {
+    const HIGH: f64 = 1e4;
+    for axes in [&[DISTANCE][..], &[DIHEDRAL, DISTANCE]] {
+        let empty = grid(axes);
+        let hills = Hills { height: 1e-3, bias_factor: 1e6, ..empty.hills().clone() };
+        let nodes = vec![[HIGH, 0.0, 0.0, 0.0]; empty.nodes().len()];
+        let grid = Grid::with_nodes(hills, nodes).unwrap();
+        let deposits: Vec<_> = (0..200).map(|k| values(k, &grid, 3)).collect();
+        let at = values(7, &grid, 100);
+        let [found, expected] = [&*backend.ops, &ReferenceOps as &dyn Ops]
+            .map(|ops| ops.hills(&grid, &deposits, &at).unwrap());
+        let tolerance = tolerance(&grid);
+        let [low, expected_low] = [&found.0, &expected.0].map(|grid| -> Vec<f64> {
+            grid.nodes().iter().flat_map(|node| [node[0] - HIGH, node[1], node[2]]).collect()
+        });
+        assert_close("nodes", &low, &expected_low, tolerance);
+        let [slope, expected_slope] = [found.1, expected.1].map(|all| -> Vec<f64> {
+            all.into_iter().flat_map(|potential| potential.expect("on the grid").1).collect()
+        });
+        assert_close("gradient", &slope, &expected_slope, tolerance);
+    }
 }
 
 fn nodes_far_from_all_hills_stay_zero(backend: &Backend) {
