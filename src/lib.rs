@@ -233,6 +233,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod backend;
+pub mod bias;
 pub mod builtin;
 pub mod checkpoint;
 pub mod cpu;
@@ -261,6 +262,7 @@ pub mod units;
 pub mod variable;
 
 pub use backend::{Backend, BackendKind};
+pub use bias::{Bias, BiasForm};
 pub use checkpoint::Checkpoint;
 pub use error::{Error, Result};
 pub use model::Model;

@@ -369,6 +369,7 @@ impl Run {
             first_replica: self.first_replica,
             remove_com_motion: self.start.remove_com_motion,
             anneal: self.temperatures.anneal.clone(),
+            biases: Vec::new(),
             minimize: self.start.minimization(),
             check_start: true,
         })

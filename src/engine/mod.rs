@@ -1,6 +1,7 @@
 //! The contract of a backend: it holds the state of all replicas and advances it.
 
 mod anneal;
+mod biases;
 mod dynamics;
 mod equalize;
 mod exchange;
@@ -16,6 +17,7 @@ mod state;
 mod uncollected;
 mod watch;
 
+pub(crate) use self::biases::bias_levels;
 pub use self::dynamics::{Dynamics, Integrator, check_multiple};
 pub use self::exchange::TRACE;
 pub(crate) use self::exchange::{Trace, check_given, exchange};
@@ -34,6 +36,7 @@ pub use self::state::{FARTHEST, RECENTER, State, origins};
 pub(crate) use self::uncollected::Uncollected;
 pub(crate) use self::watch::bonds;
 pub use self::watch::{Frozen, LEAST_REST, OnBlowUp, Reason, Watch};
+use crate::bias::Bias;
 use crate::error::{Error, Result};
 use crate::system::System;
 use crate::variable::Variable;
@@ -47,6 +50,8 @@ pub enum Terms {
     Network,
     /// Prior `k` of the model alone.
     Prior(usize),
+    /// Bias `k` of [`Engine::set_biases`] alone. No other terms contain biases.
+    Bias(usize),
 }
 
 impl Terms {
@@ -59,20 +64,22 @@ impl Terms {
 
     /// Whether the network is among the terms.
     pub(crate) fn has_network(self) -> bool {
-        !matches!(self, Terms::Prior(_))
+        matches!(self, Terms::Total | Terms::Network)
     }
 
-    /// Checks that the model has the term.
+    /// Checks that the model, or an engine with `n_biases` biases, has the term.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a prior that the model does not have.
-    pub fn check(self, system: &System) -> Result<()> {
-        let n_priors = system.molecules[0].terms.len();
-        match self {
-            Terms::Prior(k) if k >= n_priors => {
-                Err(Error::invalid("prior", k, format!("one of {n_priors}, counted from 0")))
-            }
-            _ => Ok(()),
+    /// [`Error::Invalid`] for a prior or a bias that does not exist.
+    pub fn check(self, system: &System, n_biases: usize) -> Result<()> {
+        let (field, k, n) = match self {
+            Terms::Prior(k) => ("prior", k, system.molecules[0].terms.len()),
+            Terms::Bias(k) => ("bias", k, n_biases),
+            Terms::Total | Terms::Network => return Ok(()),
+        };
+        match k < n {
+            true => Ok(()),
+            false => Err(Error::invalid(field, k, format!("one of {n}, counted from 0"))),
         }
     }
 }
@@ -190,6 +197,14 @@ pub trait Engine: std::fmt::Debug + Shared {
     /// [`Error::Unsupported`] together with replica exchange, and errors of the device.
     fn set_force_callback(&mut self, callback: Option<Box<dyn ForceCallback>>) -> Result<()>;
 
+    /// Sets the biases that act in every step. They replace those before. [`Reading::biases`] has
+    /// their values and energies, which the potential energy does not include. They stay when the
+    /// state is set.
+    ///
+    /// # Errors
+    /// See [`Bias::check`]; a name that is given twice; errors of the device.
+    fn set_biases(&mut self, biases: &[Bias]) -> Result<()>;
+
     /// Sets the variables that a reading can evaluate. They do not act on the beads.
     ///
     /// # Errors
@@ -205,7 +220,8 @@ pub trait Engine: std::fmt::Debug + Shared {
     /// [`Error::Invalid`] for a number that is no multiple, and errors of the device.
     fn advance(&mut self, n_steps: u64) -> Result<()>;
 
-    /// Minimizes the energy of every replica, with the external forces, each until it has converged.
+    /// Minimizes the energy of every replica, with external forces and biases, each until it has
+    /// converged.
     /// Velocities, temperatures and the step stay. Frozen replicas do not move. Like
     /// [`Engine::set_state`], it drops a reading that was requested.
     ///
@@ -301,7 +317,8 @@ pub trait Engine: std::fmt::Debug + Shared {
         self.energies(Terms::Total)
     }
 
-    /// Energies and forces of the present positions, without external forces and those of a callback.
+    /// Energies and forces of the present positions. External forces and those of a callback are not
+    /// included, and biases only as [`Terms::Bias`].
     ///
     /// # Errors
     /// See [`Engine::read`].

@@ -1,0 +1,77 @@
+//! Biases of engines whose state is in host memory.
+
+use super::Evaluation;
+use super::ladder::{Exchange, Exchanged};
+use super::state::State;
+use crate::bias::Bias;
+use crate::system::System;
+
+/// The state of replica `r`, whose numbers its biases have; without exchange `r` itself.
+fn bias_state(exchanged: &Exchanged, r: usize) -> usize {
+    exchanged.label.get(r).map_or(r, |label| *label as usize)
+}
+
+/// Values and energies of biases, `[n_biases][n_replicas]`; NaN for a frozen replica.
+pub(super) fn values(biases: &[Bias], system: &System, state: &State) -> Vec<Vec<[f64; 2]>> {
+    let of_replica = |bias: &Bias, r: usize| match state.is_frozen(r) {
+        true => [f64::NAN; 2],
+        false => {
+            let positions = &state.positions[system.beads(r)];
+            bias.value_and_energy(positions, bias_state(&state.exchanged, r))
+        }
+    };
+    let of_bias = |bias| (0..system.n_replicas()).map(|r| of_replica(bias, r)).collect();
+    biases.iter().map(of_bias).collect()
+}
+
+/// The energies of biases in each replica, and the forces.
+pub(super) fn evaluate(biases: &[Bias], first_bead: &[usize], state: &State) -> Evaluation {
+    let n_beads = state.positions.len();
+    let mut sum = Evaluation {
+        energy: vec![0.0; first_bead.len() - 1],
+        forces: vec![[0.0; 3]; n_beads],
+        bead_energy: vec![0.0; n_beads],
+    };
+    for (r, energy) in sum.energy.iter_mut().enumerate() {
+        let beads = first_bead[r]..first_bead[r + 1];
+        let number = bias_state(&state.exchanged, r);
+        for bias in biases {
+            let positions = &state.positions[beads.clone()];
+            let ([_, of_bias], forces) = bias.energy_and_forces(positions, number);
+            *energy += of_bias;
+            let sums = sum.forces[beads.clone()].as_flattened_mut();
+            sums.iter_mut().zip(forces.as_flattened()).for_each(|(sum, force)| *sum += force);
+        }
+    }
+    sum
+}
+
+/// The energy of all biases for each state of the ladders at the positions of each replica, kcal/mol,
+/// `[n_states][n_replicas]`; NaN for a frozen replica, 0 for one in no ladder. Empty without biases.
+pub(crate) fn bias_levels(
+    biases: &[Bias],
+    exchange: &Exchange,
+    system: &System,
+    state: &State,
+) -> Vec<Vec<f64>> {
+    if biases.is_empty() {
+        return Vec::new();
+    }
+    let n_states = exchange.ladders.iter().map(|ladder| ladder.n_states()).max().unwrap_or(0);
+    let mut levels = vec![vec![0.0; system.n_replicas()]; n_states];
+    for ladder in &exchange.ladders {
+        for r in ladder.walkers.iter().copied() {
+            let positions = &state.positions[system.beads(r)];
+            for bias in biases {
+                let q = match state.is_frozen(r) {
+                    true => f64::NAN,
+                    false => bias.variable.value(positions),
+                };
+                for (number, level) in levels.iter_mut().enumerate().take(ladder.n_states()) {
+                    level[r] += bias.energy(positions, number, q);
+                }
+            }
+        }
+    }
+    levels
+}
