@@ -34,6 +34,8 @@ mod engine;
 mod mts;
 // Forces that the host computes in every step.
 mod callback;
+// Biases of variables, alone and in replica exchange.
+mod bias;
 // Energy minimization.
 mod minimize;
 // Temperatures that change with the step, and the motion of the center of mass.

@@ -37,7 +37,7 @@ pub(super) fn header(simulation: &Simulation, options: &OutputOptions) -> String
         };
     }
     for name in simulation.biases().iter().map(|bias| &bias.name) {
-        let _ = write!(header, ",bias_{name}_kcal_per_mol,bias_{name}_value");
+        let _ = write!(header, ",bias_{name},bias_{name}_value");
     }
     header + "\n"
 }
