@@ -12,12 +12,10 @@
 //! assert_eq!((q, energy, forces[1]), (9.0, 18.0, [12.0, 0.0, 0.0]));
 //! ```
 
-use std::collections::HashSet;
 use std::f64::consts::{PI, TAU};
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::Dynamics;
 use crate::error::{Error, Result};
 use crate::geometry::{MIN_DISTANCE, separation, square};
 use crate::system::System;
@@ -172,7 +170,7 @@ impl Bias {
     }
 
     /// The lists with their names.
-    fn lists(&self) -> Vec<(&'static str, &[f64])> {
+    pub(crate) fn lists(&self) -> Vec<(&'static str, &[f64])> {
         match &self.form {
             BiasForm::Harmonic { k, center } => vec![("k", k), ("center", center)],
             BiasForm::FlatBottom { k, lower, upper } => {
@@ -186,33 +184,38 @@ impl Bias {
         self.lists().iter().map(|(_, list)| list.len()).max().unwrap_or(1).max(1)
     }
 
-    /// Checks the bias for a system and its dynamics.
+    /// Checks the bias for a system.
     ///
     /// # Errors
-    /// [`Error::Invalid`] names the bias and the first number that is wrong.
-    pub fn check(&self, system: &System, dynamics: &Dynamics) -> Result<()> {
+    /// [`Error::Invalid`] names the bias and the first value that is wrong.
+    pub fn check(&self, system: &System) -> Result<()> {
         let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if self.name.is_empty() || !self.name.chars().all(is_word) {
             let expected = "a name of letters, digits and _";
             return Err(Error::invalid("bias", format!("{:?}", self.name), expected));
         }
-        let checked = self.variable.check(system);
-        checked.and_then(|()| self.check_numbers(system, dynamics)).map_err(|error| match error {
+        let checked = self.variable.check(system).and_then(|()| self.check_numbers());
+        checked.map_err(|error| self.named(error))
+    }
+
+    /// An error with the name of the bias.
+    pub(crate) fn named(&self, error: Error) -> Error {
+        match error {
             Error::Invalid { origin, field, found, expected } => {
                 let field = format!("bias {}: {field}", self.name);
                 Error::Invalid { origin, field, found, expected }
             }
             other => other,
-        })
+        }
     }
 
-    fn check_numbers(&self, system: &System, dynamics: &Dynamics) -> Result<()> {
+    fn check_numbers(&self) -> Result<()> {
         let is_flat = matches!(self.form, BiasForm::FlatBottom { .. });
         let is_dihedral = matches!(self.variable, Variable::Dihedral(_));
         for (name, list) in self.lists() {
             let may_be_empty = is_flat && name != "k" && !is_dihedral;
-            if !(may_be_empty && list.is_empty()) {
-                check_count(name, list.len(), system, dynamics)?;
+            if list.is_empty() && !may_be_empty {
+                return Err(Error::invalid(name, "no number", "at least one"));
             }
             let least = if name == "k" { 0.0 } else { -LARGEST };
             if let Some(number) = list.iter().find(|number| !(least..=LARGEST).contains(*number)) {
@@ -237,51 +240,4 @@ impl Bias {
         }
         Ok(())
     }
-}
-
-/// Checks the length of a list of numbers.
-fn check_count(name: &str, found: usize, system: &System, dynamics: &Dynamics) -> Result<()> {
-    let wrong = |expected: String| Err(Error::invalid(name, numbers(found), expected));
-    if found == 1 {
-        return Ok(());
-    }
-    let n_replicas = system.n_replicas();
-    let Some(exchange) = &dynamics.exchange else {
-        return match found == n_replicas {
-            true => Ok(()),
-            false => wrong(format!("1, or {n_replicas}, one for each replica")),
-        };
-    };
-    let mut ladders = exchange.ladders.iter().map(|ladder| ladder.n_states());
-    if let Some(n_states) = ladders.find(|n_states| *n_states != found) {
-        return wrong(format!("1, or {n_states}, one for each state of the ladder"));
-    }
-    let n_walkers: usize = exchange.ladders.iter().map(|ladder| ladder.walkers.len()).sum();
-    match n_walkers == n_replicas {
-        true => Ok(()),
-        false => wrong("1, because some replicas are in no ladder".into()),
-    }
-}
-
-fn numbers(n: usize) -> String {
-    match n {
-        0 => "no number".into(),
-        1 => "1 number".into(),
-        n => format!("{n} numbers"),
-    }
-}
-
-/// Checks the biases of a run.
-///
-/// # Errors
-/// [`Error::Invalid`] for a name that is given twice; see also [`Bias::check`].
-pub(crate) fn check_biases(biases: &[Bias], system: &System, dynamics: &Dynamics) -> Result<()> {
-    let mut known = HashSet::new();
-    for bias in biases {
-        bias.check(system, dynamics)?;
-        if !known.insert(&bias.name) {
-            return Err(Error::invalid("bias", format!("{} twice", bias.name), "different names"));
-        }
-    }
-    Ok(())
 }

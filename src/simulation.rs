@@ -41,9 +41,8 @@ mod resonance;
 mod start;
 mod tuning;
 
-pub use self::biases::BiasValues;
 use self::blow_up::Watching;
-pub use self::energies::Energies;
+pub use self::energies::{BiasValues, Energies};
 use self::exchanging::Exchanging;
 pub use self::last_good::{LastGood, Velocities};
 use self::observer::Schedule;

@@ -14,11 +14,11 @@ use rayon::prelude::*;
 use super::neighbor::Candidates;
 use super::network::{Network, Workspace};
 use super::prior::Sums;
-use crate::bias::{Bias, check_biases};
+use crate::bias::Bias;
 use crate::engine::{
     Dynamics, Engine, Evaluation, Exchange, Filter, ForceCallback, HostForces, Memory,
     Minimization, Minimized, Parts, Probe, Reading, State, Terms, Trace, Uncollected, Wanted,
-    check_callback, check_positions, origins, watch_bonds,
+    check_biases, check_callback, check_positions, origins, watch_bonds,
 };
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;

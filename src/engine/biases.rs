@@ -1,10 +1,54 @@
-//! Biases of engines whose state is in host memory.
+//! Checks of biases, and biases of engines whose state is in host memory.
 
-use super::Evaluation;
+use std::collections::HashSet;
+
+use super::dynamics::Dynamics;
+use super::evaluation::Evaluation;
 use super::ladder::{Exchange, Exchanged};
 use super::state::State;
 use crate::bias::Bias;
+use crate::error::{Error, Result};
 use crate::system::System;
+
+/// Checks the biases of a run.
+///
+/// # Errors
+/// [`Error::Invalid`] for a name that is given twice, or lists of another length than 1 and the number
+/// of states or replicas; see also [`Bias::check`].
+pub(crate) fn check_biases(biases: &[Bias], system: &System, dynamics: &Dynamics) -> Result<()> {
+    let mut known = HashSet::new();
+    for bias in biases {
+        bias.check(system)?;
+        if !known.insert(&bias.name) {
+            return Err(Error::invalid("bias", format!("{} twice", bias.name), "different names"));
+        }
+        for (name, list) in bias.lists().into_iter().filter(|(_, list)| list.len() > 1) {
+            check_count(name, list.len(), system, dynamics).map_err(|error| bias.named(error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks a number of numbers that is not 1.
+fn check_count(name: &str, found: usize, system: &System, dynamics: &Dynamics) -> Result<()> {
+    let wrong = |expected: String| Err(Error::invalid(name, format!("{found} numbers"), expected));
+    let n_replicas = system.n_replicas();
+    let Some(exchange) = &dynamics.exchange else {
+        return match found == n_replicas {
+            true => Ok(()),
+            false => wrong(format!("1, or {n_replicas}, one for each replica")),
+        };
+    };
+    let mut ladders = exchange.ladders.iter().map(|ladder| ladder.n_states());
+    if let Some(n_states) = ladders.find(|n_states| *n_states != found) {
+        return wrong(format!("1, or {n_states}, one for each state of the ladder"));
+    }
+    let n_walkers: usize = exchange.ladders.iter().map(|ladder| ladder.walkers.len()).sum();
+    match n_walkers == n_replicas {
+        true => Ok(()),
+        false => wrong("1, because some replicas are in no ladder".into()),
+    }
+}
 
 /// The state of replica `r`, whose numbers its biases have; without exchange `r` itself.
 fn bias_state(exchanged: &Exchanged, r: usize) -> usize {

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use super::biases;
 use super::dynamics::Dynamics;
+use super::evaluation::Evaluation;
 use super::shared::Shared;
 use super::state::{State, check_count};
 use super::watch::Frozen;
-use super::{Evaluation, biases};
 use crate::bias::Bias;
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;

@@ -4,6 +4,7 @@ mod anneal;
 mod biases;
 mod dynamics;
 mod equalize;
+mod evaluation;
 mod exchange;
 mod guard;
 mod host_forces;
@@ -17,8 +18,9 @@ mod state;
 mod uncollected;
 mod watch;
 
-pub(crate) use self::biases::bias_levels;
+pub(crate) use self::biases::{bias_levels, check_biases};
 pub use self::dynamics::{Dynamics, Integrator, check_multiple};
+pub use self::evaluation::{Evaluation, Terms};
 pub use self::exchange::TRACE;
 pub(crate) use self::exchange::{Trace, check_given, exchange};
 pub(crate) use self::guard::{end_step, hold, watch_bonds};
@@ -37,74 +39,8 @@ pub(crate) use self::uncollected::Uncollected;
 pub(crate) use self::watch::bonds;
 pub use self::watch::{Frozen, LEAST_REST, OnBlowUp, Reason, Watch};
 use crate::bias::Bias;
-use crate::error::{Error, Result};
-use crate::system::System;
+use crate::error::Result;
 use crate::variable::Variable;
-
-/// The terms of the potential whose energies and forces to compute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Terms {
-    /// The network and all priors.
-    Total,
-    /// The network alone.
-    Network,
-    /// Prior `k` of the model alone.
-    Prior(usize),
-    /// Bias `k` of [`Engine::set_biases`] alone. No other terms contain biases.
-    Bias(usize),
-}
-
-impl Terms {
-    /// The single terms of a model with their names: the network, if there is one, then the priors.
-    pub fn of(system: &System) -> Vec<(String, Terms)> {
-        let network = system.has_network().then_some(Terms::Network);
-        let terms = network.into_iter().chain((0..).map(Terms::Prior));
-        system.term_names().into_iter().zip(terms).collect()
-    }
-
-    /// Whether the network is among the terms.
-    pub(crate) fn has_network(self) -> bool {
-        matches!(self, Terms::Total | Terms::Network)
-    }
-
-    /// Checks that the model, or an engine with `n_biases` biases, has the term.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for a prior or a bias that does not exist.
-    pub fn check(self, system: &System, n_biases: usize) -> Result<()> {
-        let (field, k, n) = match self {
-            Terms::Prior(k) => ("prior", k, system.molecules[0].terms.len()),
-            Terms::Bias(k) => ("bias", k, n_biases),
-            Terms::Total | Terms::Network => return Ok(()),
-        };
-        match k < n {
-            true => Ok(()),
-            false => Err(Error::invalid(field, k, format!("one of {n}, counted from 0"))),
-        }
-    }
-}
-
-/// Energies and forces of all replicas.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Evaluation {
-    /// Potential energy, kcal/mol, `[n_replicas]`; NaN for a frozen replica.
-    pub energy: Vec<f64>,
-    /// Forces, kcal/mol/Å, `[n_beads]` over all replicas. They are the exact negative gradient of
-    /// `energy`, except in [`Precision::Mixed`].
-    pub forces: Vec<[f64; 3]>,
-    /// The network's energy of each bead, kcal/mol, `[n_beads]`; zero without the network.
-    pub bead_energy: Vec<f64>,
-}
-
-impl From<&Parts> for Evaluation {
-    fn from(parts: &Parts) -> Self {
-        Evaluation {
-            energy: parts.energy.clone(),
-            forces: parts.acting(1, None),
-            bead_energy: parts.bead_energy.clone(),
-        }
-    }
-}
 
 /// Device memory in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -202,7 +138,8 @@ pub trait Engine: std::fmt::Debug + Shared {
     /// state is set.
     ///
     /// # Errors
-    /// See [`Bias::check`]; a name that is given twice; errors of the device.
+    /// [`Error::Invalid`] for a name that is given twice, and for lists of numbers that are neither
+    /// one nor one for each state or replica; see also [`Bias::check`]; errors of the device.
     fn set_biases(&mut self, biases: &[Bias]) -> Result<()>;
 
     /// Sets the variables that a reading can evaluate. They do not act on the beads.

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::biases;
+use super::evaluation::{Evaluation, Terms};
 use super::exchange::Trace;
 use super::host_forces::{CallbackForces, HostForces};
 use super::state::State;
 use super::watch::Frozen;
-use super::{Evaluation, Terms, biases};
 use crate::system::System;
 use crate::variable::Variable;
 

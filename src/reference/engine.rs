@@ -1,12 +1,12 @@
 //! The reference engine: runs the operations in order, replica by replica.
 
 use super::{integrate, network, prior};
-use crate::bias::{Bias, check_biases};
+use crate::bias::Bias;
 use crate::engine::{
     Dynamics, Engine, Evaluation, Exchange, Filter, ForceCallback, HostForces, Integrator,
     KernelTime, Memory, Minimization, Minimized, Parts, Probe, Reading, State, Terms, Trace,
-    Uncollected, Wanted, bias_levels, check_callback, check_given, check_positions, end_step,
-    exchange, hold, minimize, origins, watch_bonds,
+    Uncollected, Wanted, bias_levels, check_biases, check_callback, check_given, check_positions,
+    end_step, exchange, hold, minimize, origins, watch_bonds,
 };
 use crate::error::{Error, Result};
 use crate::model::FilterTable;

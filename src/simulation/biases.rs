@@ -1,21 +1,11 @@
 //! The biases of a simulation.
 
 use super::Simulation;
+use super::energies::BiasValues;
 use crate::bias::Bias;
 use crate::engine::State;
 use crate::engine::{Wanted, bias_levels};
 use crate::error::Result;
-
-/// Value and energy of a bias at one step.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct BiasValues {
-    /// The name of the bias.
-    pub name: String,
-    /// Å or rad, `[n_replicas]`; NaN for a frozen replica.
-    pub value: Vec<f64>,
-    /// kcal/mol, `[n_replicas]`; NaN for a frozen replica.
-    pub energy: Vec<f64>,
-}
 
 impl Simulation {
     /// Adds a bias to those that act in every step.

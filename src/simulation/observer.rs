@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::biases::BiasValues;
-use super::energies::Energies;
+use super::energies::{BiasValues, Energies};
 use crate::engine::{Frozen, State};
 use crate::error::{Error, Result};
 

@@ -3,7 +3,8 @@
 use super::super::biases::Biases;
 use super::GpuEngine;
 use super::fit::with_fit;
-use crate::bias::{Bias, check_biases};
+use crate::bias::Bias;
+use crate::engine::check_biases;
 use crate::error::Result;
 
 impl GpuEngine {
