@@ -23,8 +23,7 @@ on_every_backend!(
 );
 on_every_backend!(
     @ wgpu_matrix:
-    networks_of_any_scale_are_right_or_refused_in_16_bits,
-    small_slopes_keep_their_digits_in_16_bits
+    networks_of_any_scale_are_right_or_refused_in_16_bits
 );
 on_mixed_backends!(
     networks_of_any_scale_are_right_or_refused_in_16_bits,

@@ -1,9 +1,5 @@
-//! The terms of the potential, and their energies and forces.
+//! Energies and forces, and the terms that they contain.
 
-#[cfg(doc)]
-use super::Engine;
-#[cfg(doc)]
-use super::numerics::Precision;
 use super::parts::Parts;
 use crate::error::{Error, Result};
 use crate::system::System;
@@ -17,7 +13,7 @@ pub enum Terms {
     Network,
     /// Prior `k` of the model alone.
     Prior(usize),
-    /// Bias `k` of [`Engine::set_biases`] alone. No other terms contain biases.
+    /// Bias `k` of [`Engine::set_biases`](super::Engine::set_biases) alone. No other terms contain biases.
     Bias(usize),
 }
 
@@ -57,7 +53,7 @@ pub struct Evaluation {
     /// Potential energy, kcal/mol, `[n_replicas]`; NaN for a frozen replica.
     pub energy: Vec<f64>,
     /// Forces, kcal/mol/Å, `[n_beads]` over all replicas. They are the exact negative gradient of
-    /// `energy`, except in [`Precision::Mixed`].
+    /// `energy`, except in [`Precision::Mixed`](super::Precision::Mixed).
     pub forces: Vec<[f64; 3]>,
     /// The network's energy of each bead, kcal/mol, `[n_beads]`; zero without the network.
     pub bead_energy: Vec<f64>,

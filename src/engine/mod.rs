@@ -39,7 +39,7 @@ pub(crate) use self::uncollected::Uncollected;
 pub(crate) use self::watch::bonds;
 pub use self::watch::{Frozen, LEAST_REST, OnBlowUp, Reason, Watch};
 use crate::bias::Bias;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::variable::Variable;
 
 /// Device memory in bytes.
@@ -221,10 +221,9 @@ pub trait Engine: std::fmt::Debug + Shared {
     /// [`Engine::read`].
     fn settle(&mut self) -> Result<u64> {
         let reading = self.read(Wanted::default())?;
-        match reading.frozen.first_key_value() {
-            Some((r, frozen)) => Err(frozen.error(*r as u32)),
-            None => Ok(reading.step),
-        }
+        let first = reading.frozen.first_key_value();
+        let error: Option<Error> = first.map(|(r, frozen)| frozen.error(*r as u32));
+        error.map_or(Ok(reading.step), Err)
     }
 
     /// The present state.

@@ -22,9 +22,9 @@ pub struct Wanted {
     pub forces: bool,
     /// The labels after each exchange since the last reading that wanted them.
     pub trace: bool,
-    /// The values of the variables of [`Engine::set_observables`].
+    /// The values of the variables of [`Engine::set_observables`](super::Engine::set_observables).
     pub observables: bool,
-    /// The values and energies of the biases of [`Engine::set_biases`].
+    /// The values and energies of the biases of [`Engine::set_biases`](super::Engine::set_biases).
     pub biases: bool,
 }
 
@@ -43,7 +43,7 @@ pub struct Reading {
     /// The results of the force callback, if there is one and energies are wanted; without forces
     /// unless these are wanted.
     pub callback: Option<CallbackForces>,
-    /// If wanted, [`Exchanged::label`] after each exchange since the state was set or the trace was
+    /// If wanted, [`Exchanged::label`](super::Exchanged::label) after each exchange since the state was set or the trace was
     /// read, at most the last [`TRACE`](super::TRACE).
     pub trace: Vec<Vec<u32>>,
     /// If wanted, the values of the variables, Å or rad, `[n_variables][n_replicas]`; NaN for a
