@@ -7,8 +7,8 @@
 // F is the sum of all forces, with components within MOST_FORCE. A replica stops, and stays where it
 // is, when its largest force is within the tolerance, no step is left, or a force is not finite.
 //
-// reads   replica [n_replicas] (first bead, beads, number, -), force [2, n_beads] kcal/mol/Å,
-//         walker [n_replicas] (origin)
+// reads   replica [n_replicas] (first bead, beads, number, -), force [2, n_beads] kcal/mol/Å, or [3, n_beads]
+//         with HAS_BIAS, walker [n_replicas] (origin)
 // writes  position [n_beads] Å, velocity [n_beads] (xyz; w stays), descent [n_replicas]
 // grid    one workgroup per replica; partial sums joined in a tree of fixed shape
 // twin    src/engine/minimize.rs

@@ -24,7 +24,7 @@
 //! # }
 //! ```
 //!
-//! External forces are not part of a checkpoint and must be set again.
+//! External forces and a force callback are not part of a checkpoint and must be set again.
 //!
 //! # The file
 //!

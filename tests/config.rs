@@ -320,6 +320,16 @@ fn files_of_flashmd_and_mlcg_run_as_they_are() {
             ["seed = 10\n", "replicas = 4\n", "exchange-interval = 5\n"],
         ),
         (
+            "  dt: 1e-5\nintegrator: overdamped\n",
+            "a/b",
+            ["integrator = \"overdamped\"\n", "friction = 1\n", "dt = 0.00001\n"],
+        ),
+        (
+            "  friction: 1\nminimize: true\n",
+            "a/b",
+            ["minimize = 5000\n", "minimize-tolerance = 0.1\n", "friction = 1\n"],
+        ),
+        (
             "  friction: 1\nbackend: cpu\nreplicas: 4\nbetas: [1.5]\n",
             "a/b",
             ["replicas = 4\n", "beta = [1.5]\n", "\"cpu\""],

@@ -219,6 +219,10 @@ fn a_dry_run_writes_nothing() {
     assert!(said.contains("replicas: 3, 36 beads") && said.contains("frames: 5, about"), "{said}");
     assert!(said.contains("(--dry-run)") && !run.exists(), "{said}");
     // It refuses what a run refuses.
+    let overdamped = ["--integrator", "overdamped", "--dt", "1e-4", "--friction", "500"];
+    let more = [&arguments[..], &overdamped, &["--velocities"]].concat();
+    let output = with_system("run", &more, &run).output().unwrap();
+    assert!(stderr(&output).contains("leave out --velocities"), "{}", stderr(&output));
     std::fs::create_dir(&run).unwrap();
     std::fs::write(run.join("energies.csv"), "").unwrap();
     let output = with_system("run", &arguments, &run).output().unwrap();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flashschnet::engine::{
-    Dynamics, Engine, Exchange, Frozen, Integrator, Mixing, Reason, State, Watch,
+    CallbackForces, Dynamics, Engine, Exchange, Frozen, Integrator, Mixing, Reason, State, Watch,
 };
 use flashschnet::model::{Model, Prior, PriorForm, PriorParameters};
 use flashschnet::simulation::{Control, Frame, Settings, Simulation, Velocities};
@@ -16,6 +16,7 @@ on_every_backend!(
     temperatures_follow_the_points,
     a_short_run_matches_the_reference,
     cuts_and_restarts_do_not_show,
+    a_callback_changes_no_temperature,
     frozen_replicas_keep_their_temperature,
     wrong_points_are_refused,
 );
@@ -24,6 +25,7 @@ on_every_backend!(
     @ reference:
     temperatures_follow_the_points,
     cuts_and_restarts_do_not_show,
+    a_callback_changes_no_temperature,
     frozen_replicas_keep_their_temperature,
     wrong_points_are_refused
 );
@@ -92,6 +94,26 @@ fn a_short_run_matches_the_reference(backend: &Backend) {
         let mut engine = backend.moving(system.clone(), &constant, &state);
         engine.advance(20).unwrap();
         assert_ne!(engine.state().unwrap().positions, found.positions);
+    }
+}
+
+/// Steps with a callback are dispatched in pieces.
+fn a_callback_changes_no_temperature(backend: &Backend) {
+    let (system, start) = chains(5, 2);
+    let anneal = vec![(0, 300.0), (10, 800.0)];
+    let dynamics = Dynamics { anneal, mts: 2, ..hot(2) };
+    let mut engine = backend.moving(system, &dynamics, &start);
+    let none = |positions: &[[f64; 3]]| {
+        Ok(CallbackForces { energy: vec![0.0; 2], forces: vec![[0.0; 3]; positions.len()] })
+    };
+    engine.set_force_callback(Some(Box::new(none))).unwrap();
+    for step in [2, 6, 10] {
+        let done = engine.state().unwrap().step;
+        engine.advance(step - done).unwrap();
+        for found in kelvin(&mut *engine) {
+            let expected = dynamics.kelvin_at(step).unwrap();
+            assert!((found - expected).abs() < 1e-6 * expected, "step {step}: {found} K");
+        }
     }
 }
 

@@ -85,7 +85,8 @@ impl Expanded {
             return Err(source.invalid(0, "content", "no keys", "settings of a run"));
         }
         if is_yaml(&source.path, &text) && peers::is_of_peers(&entries) {
-            let integrator = given.get_raw("integrator").and_then(|mut raw| raw.next());
+            let given = is_given(given, "integrator").then_some(given);
+            let integrator = given.and_then(|given| given.get_raw("integrator")?.next());
             let integrator = integrator.map(|name| name.to_string_lossy());
             let translated = peers::translate(source, entries, integrator.as_deref())?;
             entries = translated.entries;
@@ -203,6 +204,11 @@ fn is_path(option: &Arg) -> bool {
     option.get_value_parser().type_id() == TypeId::of::<PathBuf>()
 }
 
+/// Whether an option with a value can also be given without.
+fn takes_none(option: &Arg) -> bool {
+    option.get_num_args().is_some_and(|range| range.min_values() == 0)
+}
+
 /// The arguments of an entry.
 fn texts(source: &Source, option: &Arg, entry: &Entry) -> Result<Vec<OsString>> {
     let wrong = |value: &Value, expected: &str| {
@@ -222,6 +228,10 @@ fn texts(source: &Source, option: &Arg, entry: &Entry) -> Result<Vec<OsString>> 
         (_, Value::Null) => return Ok(Vec::new()),
         (Shape::Flag, Value::Bool(false)) => return Ok(Vec::new()),
         (Shape::Flag, Value::Bool(true)) => return Ok(vec![argument(option, None)]),
+        (Shape::One, Value::Bool(true)) if takes_none(option) => {
+            return Ok(vec![argument(option, None)]);
+        }
+        (Shape::One, Value::Bool(false)) if takes_none(option) => return Ok(Vec::new()),
         (Shape::Flag, other) => return Err(wrong(other, "true or false")),
         (Shape::Many, Value::List(list)) if !list.is_empty() => {
             list.iter().map(text).collect::<Result<Vec<_>>>()?

@@ -247,6 +247,7 @@ impl Run {
             inputs: self.inputs.absolute(),
             choice: self.backend.choice(),
         };
+        Output::check_options(&simulation, &options)?;
         if self.dry_run {
             dry::rehearse(&mut simulation, &plan, &options)?;
             return Ok(ExitCode::SUCCESS);

@@ -82,6 +82,9 @@ pub fn check_multiple(field: &str, steps: u64, mts: u32) -> Result<()> {
     Err(Error::invalid(field, steps, format!("a multiple of {k}, for mts {k}; {nearest}")))
 }
 
+/// The most steps of an outer step. The resonance with vibrations leaves a few.
+const MOST_MTS: u32 = 1000;
+
 /// The least friction of a step, friction dt. exp(−friction dt) is an f32 on a device, which would
 /// round smaller frictions by more than some percent, and finally to none.
 const LEAST_FRICTION: f64 = 1e-6;
@@ -175,8 +178,9 @@ impl Dynamics {
             let found = format!("none in the structure of replica {replica}");
             return Err(Error::invalid("masses", found, expected));
         }
-        if self.mts == 0 {
-            return Err(Error::invalid("mts", self.mts, "at least one step"));
+        if !(1..=MOST_MTS).contains(&self.mts) {
+            let expected = format!("a number of steps from 1 to {MOST_MTS}");
+            return Err(Error::invalid("mts", self.mts, expected));
         }
         if self.mts > 1 && !self.integrator.has_velocities() {
             let expected = format!("1, for {} dynamics", self.integrator.name());

@@ -124,9 +124,9 @@ impl Output {
         stop: &dyn Fn() -> bool,
     ) -> Result<Option<Self>> {
         Self::check_free(folder)?;
+        Self::check_options(simulation, &options)?;
         let state = simulation.state()?;
         let simulation = &*simulation;
-        Arrays::check_options(simulation, &options)?;
         let known = (simulation, &state);
         let mut creation = Creation { new: NewPaths::default(), stop };
         match Self::create_files(folder, known, options, &mut creation) {
@@ -136,6 +136,15 @@ impl Output {
                 if stop() { Ok(None) } else { Err(error) }
             }
         }
+    }
+
+    /// Checks that a run can have these files.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for arrays of molecules of different sizes, and for velocities of an
+    /// integrator without velocities.
+    pub fn check_options(simulation: &Simulation, options: &OutputOptions) -> Result<()> {
+        Arrays::check_options(simulation, options)
     }
 
     fn create_files(

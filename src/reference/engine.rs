@@ -275,15 +275,15 @@ impl Engine for Reference {
             let forces = parts.acting(1, self.host.sum());
             Ok((parts.energy, forces))
         });
-        let (end, results) = match found {
-            Ok((positions, results)) => {
-                let origins = origins(&system, &positions);
-                (State { positions, origins, ..start }, Ok(results))
-            }
-            Err(error) => (start, Err(error)),
-        };
-        let set = self.set_state(&end);
-        results.and_then(|results| set.map(|()| results))
+        let found = found.and_then(|(positions, results)| {
+            let origins = origins(&system, &positions);
+            self.set_state(&State { positions, origins, ..start.clone() })?;
+            Ok(results)
+        });
+        match found {
+            Ok(results) => Ok(results),
+            Err(error) => self.set_state(&start).and(Err(error)),
+        }
     }
 
     fn exchange(&mut self) -> Result<()> {

@@ -27,8 +27,11 @@ impl Simulation {
         }
         self.ahead = self.step;
         let result = self.drive(last_step, &mut observers);
-        // After an error the engine may have done more steps than were shown.
-        self.step = self.ahead;
+        // After an error the engine may have done more steps than were shown, or fewer than begun.
+        self.step = match &result {
+            Ok(_) => self.ahead,
+            Err(_) => self.engine.read(Wanted::default()).map_or(self.ahead, |found| found.step),
+        };
         self.observers = attached;
         result
     }

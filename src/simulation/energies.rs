@@ -12,7 +12,8 @@ pub struct Energies {
     /// ½ Σ m v², kcal/mol; NaN with the overdamped integrators, which have no velocities.
     pub kinetic: Vec<f64>,
     /// Temperature of the kinetic energy, K: in 3 N degrees of freedom, or in 3 N − 3 where the center
-    /// of mass stays at rest ([`Dynamics::remove_com_motion`]).
+    /// of mass stays at rest ([`Dynamics::remove_com_motion`] with constant energy, if no force from
+    /// outside and no velocity that is set moves it).
     pub temperature: Vec<f64>,
     /// Energy of the force callback, kcal/mol; empty without one.
     pub callback: Vec<f64>,

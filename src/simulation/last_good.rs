@@ -5,6 +5,7 @@ use crate::engine::{Dynamics, State, origins};
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;
 use crate::system::System;
+use crate::units;
 
 /// The velocities of a replica that is reset.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,8 +45,9 @@ impl LastGood {
             frame.positions[beads.clone()].copy_from_slice(&good.positions[beads.clone()]);
             frame.velocities[beads.clone()].copy_from_slice(&good.velocities[beads.clone()]);
             frame.origins[r] = good.origins[r];
-            // An exchange between the two states may have changed the temperature: √(T_new/T_old).
-            if good.beta[r] != frame.beta[r] {
+            // An exchange between the two states may have changed the temperature: √(T_new/T_old). A
+            // thermostat whose temperature depends on the step changes no velocities.
+            if !frame.exchanged.label.is_empty() && good.beta[r] != frame.beta[r] {
                 let factor = (good.beta[r] / frame.beta[r]).sqrt();
                 frame.velocities[beads].as_flattened_mut().iter_mut().for_each(|v| *v *= factor);
             }
@@ -77,7 +79,7 @@ impl LastGood {
             Velocities::Given(given) => given,
             Velocities::Draw => {
                 let masses = &system.molecule(replica).masses;
-                let beta = state.beta[replica];
+                let beta = dynamics.kelvin_at(state.step).map_or(state.beta[replica], units::beta);
                 drawn = start::velocities(dynamics, replica, state.step, beta, masses);
                 if dynamics.remove_com_motion {
                     start::stop_center(masses, &mut drawn);

@@ -7,14 +7,17 @@ use crate::engine::Wanted;
 use crate::error::{Error, Result};
 use crate::variable::Variable;
 
+/// The columns of energies.csv without a unit.
+const COLUMNS: [&str; 3] = ["step", "replica", "state"];
+
 impl Simulation {
     /// Sets the variables whose values are in every frame ([`Frame::observables`](super::Frame)),
     /// with their names. They replace those before. An [`Output`](crate::output::Output) that is
     /// created afterwards writes them.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a name with other characters than letters, digits and `_`, for a name
-    /// that is given twice, and for a variable that does not fit the system ([`Variable::check`]).
+    /// [`Error::Invalid`] for a name with other characters than letters, digits and `_`, for the
+    /// name of another column of energies.csv, for a name that is given twice, and for a variable that does not fit the system ([`Variable::check`]).
     pub fn set_observables(&mut self, all: &[(impl AsRef<str>, Variable)]) -> Result<()> {
         let mut known = HashSet::new();
         for name in all.iter().map(|(name, _)| name.as_ref()) {
@@ -22,6 +25,10 @@ impl Simulation {
             if name.is_empty() || !name.chars().all(is_word) {
                 let expected = "a name of letters, digits and _";
                 return Err(Error::invalid("observable", format!("{name:?}"), expected));
+            }
+            if COLUMNS.contains(&name) {
+                let expected = "a name that is not that of a column of energies.csv";
+                return Err(Error::invalid("observable", name, expected));
             }
             if !known.insert(name) {
                 return Err(Error::invalid(

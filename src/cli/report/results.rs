@@ -151,7 +151,8 @@ impl Results {
 
 /// Whether a column of energies.csv has an observable. Energies have the unit of energy.
 fn is_observable(column: &str) -> bool {
-    const OTHERS: [&str; 5] = ["step", "time_ps", "replica", "state", "temperature_K"];
+    const OTHERS: [&str; 6] =
+        ["step", "time_ps", "replica", "state", "temperature_K", "thermostat_K"];
     let is_energy = column.trim_end_matches('"').ends_with("_kcal_per_mol");
     !is_energy && !OTHERS.contains(&column)
 }

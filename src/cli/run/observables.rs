@@ -25,12 +25,15 @@ pub(super) struct ObservableOptions {
     reference: Option<PathBuf>,
     /// Native contacts are pairs of beads that are nearer than this in the reference, Å
     #[arg(long, value_parser = real, default_value_t = CONTACT_CUTOFF, value_name = "R")]
+    #[arg(requires = "reference")]
     q_cutoff: f64,
     /// Steepness of a native contact, 1/Å
     #[arg(long, value_parser = real, default_value_t = CONTACT_BETA, value_name = "BETA")]
+    #[arg(requires = "reference")]
     q_beta: f64,
     /// Tolerance of a native contact: half of it is left at LAMBDA times its distance in the reference
     #[arg(long, value_parser = real, default_value_t = CONTACT_LAMBDA, value_name = "LAMBDA")]
+    #[arg(requires = "reference")]
     q_lambda: f64,
 }
 
@@ -66,6 +69,21 @@ impl ObservableOptions {
     /// [`Error::Invalid`] if an observable is given twice, for a reference that is missing or has
     /// other beads, and for variables that the system cannot have.
     pub(super) fn variables(&self, system: &System) -> Result<Vec<(String, Variable)>> {
+        let has = |name: Name| self.observables.contains(&name);
+        let found = self.reference.as_ref().filter(|_| !has(Name::Rmsd) && !has(Name::Q));
+        if let Some(path) = found {
+            let expected = "none, without the observables rmsd and q";
+            return Err(Error::invalid("reference", path.display(), expected));
+        }
+        let constants = [
+            ("q-cutoff", self.q_cutoff, CONTACT_CUTOFF),
+            ("q-beta", self.q_beta, CONTACT_BETA),
+            ("q-lambda", self.q_lambda, CONTACT_LAMBDA),
+        ];
+        let changed = constants.into_iter().find(|(_, number, usual)| number != usual);
+        if let Some((name, number, _)) = changed.filter(|_| !has(Name::Q)) {
+            return Err(Error::invalid(name, number, "none, without the observable q"));
+        }
         let reference = match &self.reference {
             Some(path) => Some(reference(path, system).of_file(path)?),
             None => None,

@@ -18,14 +18,14 @@ impl Cpu {
             Ok((self.total.energy.clone(), forces))
         };
         let found = minimize((&system, &ids), minimization, &start, evaluate);
-        let (end, results) = match found {
-            Ok((positions, results)) => {
-                let origins = origins(&system, &positions);
-                (State { positions, origins, ..start }, Ok(results))
-            }
-            Err(error) => (start, Err(error)),
-        };
-        let set = self.set_state(&end);
-        results.and_then(|results| set.map(|()| results))
+        let found = found.and_then(|(positions, results)| {
+            let origins = origins(&system, &positions);
+            self.set_state(&State { positions, origins, ..start.clone() })?;
+            Ok(results)
+        });
+        match found {
+            Ok(results) => Ok(results),
+            Err(error) => self.set_state(&start).and(Err(error)),
+        }
     }
 }

@@ -85,6 +85,7 @@ impl GpuEngine {
             self.call_after(Some(k))?;
             run(&self.device, self.step()?.after_lists(self.given.as_ref(), k))?;
         }
+        run(&self.device, self.step()?.anneal())?;
         self.evaluations.all_valid();
         self.step_count += n_steps as u64;
         Ok(())
