@@ -30,7 +30,8 @@ use crate::variable::Variable;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bias {
-    /// A name of letters, digits and `_`, which no other bias has.
+    /// A name of letters, digits and `_`, which no other bias has and which does not end in `_value`:
+    /// columns of `energies.csv` have the names `bias_NAME` and `bias_NAME_value`.
     pub name: String,
     /// The variable q.
     pub variable: Variable,
@@ -190,8 +191,9 @@ impl Bias {
     /// [`Error::Invalid`] names the bias and the first value that is wrong.
     pub fn check(&self, system: &System) -> Result<()> {
         let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if self.name.is_empty() || !self.name.chars().all(is_word) {
-            let expected = "a name of letters, digits and _";
+        let is_free = !self.name.is_empty() && !self.name.ends_with("_value");
+        if !(is_free && self.name.chars().all(is_word)) {
+            let expected = "a name of letters, digits and _ that does not end in _value";
             return Err(Error::invalid("bias", format!("{:?}", self.name), expected));
         }
         let checked = self.variable.check(system).and_then(|()| self.check_numbers());

@@ -493,6 +493,7 @@ fn wrong_biases_are_refused(backend: &Backend) {
         (vec![harmonic("pull", ends(), &[1.0], &[f64::NAN])], "bias pull: center: found NaN"),
         (vec![harmonic("pull", ends(), &[1.0], &[1e10])], "bias pull: center: found 10000000000"),
         (vec![harmonic("pull it", ends(), &[1.0], &[1.0])], "bias: found \"pull it\""),
+        (vec![harmonic("a_value", ends(), &[1.0], &[1.0])], "bias: found \"a_value\""),
         (
             vec![harmonic("pull", Variable::end_to_end(10), &[1.0], &[1.0])],
             "bias pull: distance: found bead 9",
