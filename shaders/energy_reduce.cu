@@ -12,16 +12,9 @@
 // twin    energy_reduce.wgsl, src/reference/engine.rs
 #import params
 #import walker
+#import sum
 
 constexpr u32 WORKGROUP = 64u;
-
-// The sum and its rounding error (Neumaier 1974).
-__device__ inline float2 add(float2 a, float b) {
-    const float sum = a.x + b;
-    const float big = fabsf(a.x) >= fabsf(b) ? a.x : b;
-    const float small = fabsf(a.x) >= fabsf(b) ? b : a.x;
-    return make_float2(sum, a.y + ((big - sum) + small));
-}
 
 extern "C" __global__ void __launch_bounds__(WORKGROUP) energy_reduce(
     const Params* __restrict__ params,

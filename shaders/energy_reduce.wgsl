@@ -12,6 +12,7 @@
 // twin    src/reference/engine.rs
 #import params
 #import walker
+#import sum
 
 const WORKGROUP: u32 = 64u;
 
@@ -23,14 +24,6 @@ const WORKGROUP: u32 = 64u;
 @group(0) @binding(4) var<storage, read_write> energy: array<vec2<f32>>;
 
 var<workgroup> part: array<vec2<f32>, WORKGROUP>;
-
-// The sum and its rounding error (Neumaier 1974). Compilers do not cancel this order of operations.
-fn add(a: vec2<f32>, b: f32) -> vec2<f32> {
-    let sum = a.x + b;
-    let big = select(b, a.x, abs(a.x) >= abs(b));
-    let small = select(a.x, b, abs(a.x) >= abs(b));
-    return vec2<f32>(sum, a.y + ((big - sum) + small));
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn energy_reduce(

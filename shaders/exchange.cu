@@ -2,12 +2,17 @@
 //
 //   ln u < (beta_a - beta_b) (U_a - U_b)
 //
-// decides, for walkers in states a and b. Both sides are computed in whole numbers: see
-// exchange.wgsl. u is drawn if DRAWN, else given.
+// decides, for walkers in states a and b. If BIASED, the states have biases, and walkers p and q in
+// states a and b have energies E_a and E_b with those of the states:
+//
+//   ln u < beta_a (E_a(x_p) - E_a(x_q)) + beta_b (E_b(x_q) - E_b(x_p))
+//
+// Both sides are computed in whole numbers: see exchange.wgsl. u is drawn if DRAWN, else given.
 //
 // reads   ladder [N_LADDERS] (first rung, states, number for random numbers, first word in tally),
-//         rung, energy [n_replicas] kcal/mol: sum and rounding error, given [n_tries] (words of
-//         2^64 u, the low one first)
+//         rung, energy [n_replicas], or of each walker in each state [n_states, n_replicas] if
+//         BIASED, kcal/mol: sum and rounding error, given [n_tries] (words of 2^64 u, the low one
+//         first)
 // writes  place [n_replicas] (label, ends), tally (for each ladder: number of exchanges, low and
 //         high word, and the accepted and rejected tries of each pair of states), change
 //         [n_replicas] (factor of the velocities, kT), trace [TRACE, n_replicas] (label)
@@ -21,6 +26,7 @@ constexpr u32 N_LADDERS = 1u;
 // Two random walkers for each try instead of those in neighboring states.
 constexpr bool ALL_PAIRS = false;
 constexpr bool DRAWN = true;
+constexpr bool BIASED = false;
 constexpr u32 MOST_STATES = 256u;
 constexpr u32 TRACE = 1024u;
 // The stream of the random numbers, in the top byte of the counter.
@@ -97,18 +103,39 @@ __device__ inline u32 n_tries(u32 n, u32 number) {
     return (n - first_state(n, number)) / 2u;
 }
 
+// Whether a loss, the negative of the right side, allows a try with -log2 u = least.
+__device__ inline bool allows(Long loss, u64 least) {
+    return (least >> 32u) == ALWAYS
+        || ((loss.high >> 32u) == 0u && ((loss.high << 32u) | (loss.low >> 32u)) < least);
+}
+
+// The same as `is_accepted` with the energies of walkers p and q in both states.
+__device__ inline bool is_accepted_biased(
+    u64 a, u64 b, ulonglong2 in_a, ulonglong2 in_b, u64 least) {
+    const Long of_a = product(a, apart(in_a.x, in_a.y));
+    const Long of_b = product(b, apart(in_b.x, in_b.y));
+    Long gain = {0, 0};
+    Long loss = {0, 0};
+    if (in_a.y < in_a.x) {
+        gain = of_a;
+    } else {
+        loss = of_a;
+    }
+    if (in_b.x < in_b.y) {
+        gain = long_plus(gain, of_b);
+    } else {
+        loss = long_plus(loss, of_b);
+    }
+    return !long_below(gain, loss) || allows(long_minus(loss, gain), least);
+}
+
 // Whether walkers in states with B = a and b and with energies p and q exchange their states, for a
 // try with -log2 u = least.
 __device__ inline bool is_accepted(u64 a, u64 b, u64 p, u64 q, u64 least) {
     if ((a < b) == (p < q)) {
         return true;
     }
-    const u64 betas = apart(a, b);
-    const u64 energies = apart(p, q);
-    const u64 high = __umul64hi(betas, energies);
-    const u64 low = betas * energies;
-    return (least >> 32u) == ALWAYS
-        || ((high >> 32u) == 0u && ((high << 32u) | (low >> 32u)) < least);
+    return allows(product(apart(a, b), apart(p, q)), least);
 }
 
 extern "C" __global__ void __launch_bounds__(WORKGROUP) exchange(
@@ -183,8 +210,18 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) exchange(
                 const u32 b = label[q];
                 const u32 low = min(a, b);
                 const u32 high = max(a, b);
-                if (able[p] != 0u && able[q] != 0u
-                    && is_accepted(beta[a], beta[b], level[p], level[q], limit[k])) {
+                // The energies of both walkers in a state.
+                const auto in = [&](u32 state) {
+                    const float2* of_state = energy + state * params->n_replicas;
+                    return make_ulonglong2(
+                        fixed_sum(of_state[rung[first + p].walker]),
+                        fixed_sum(of_state[rung[first + q].walker]));
+                };
+                const bool is_able = able[p] != 0u && able[q] != 0u;
+                const bool accepted = BIASED
+                    ? is_able && is_accepted_biased(beta[a], beta[b], in(a), in(b), limit[k])
+                    : is_able && is_accepted(beta[a], beta[b], level[p], level[q], limit[k]);
+                if (accepted) {
                     label[p] = b;
                     label[q] = a;
                     holder[a] = q;

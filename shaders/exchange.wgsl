@@ -2,13 +2,19 @@
 //
 //   ln u < (beta_a - beta_b) (U_a - U_b)
 //
-// decides, for walkers in states a and b. Both sides are computed in whole numbers, the left one as
-// -log2 u and the right one with B = beta / ln 2. So the decision is that of real numbers within
-// 1e-9, and all devices agree. u is drawn if DRAWN, else given.
+// decides, for walkers in states a and b. If BIASED, the states have biases, and walkers p and q in
+// states a and b have energies E_a and E_b with those of the states:
+//
+//   ln u < beta_a (E_a(x_p) - E_a(x_q)) + beta_b (E_b(x_q) - E_b(x_p))
+//
+// Both sides are computed in whole numbers, the left one as -log2 u and the right one with
+// B = beta / ln 2. So the decision is that of real numbers within 1e-9, and all devices agree. u is
+// drawn if DRAWN, else given.
 //
 // reads   ladder [N_LADDERS] (first rung, states, number for random numbers, first word in tally),
-//         rung, energy [n_replicas] kcal/mol: sum and rounding error, given [n_tries] (words of
-//         2^64 u, the low one first)
+//         rung, energy [n_replicas], or of each walker in each state [n_states, n_replicas] if
+//         BIASED, kcal/mol: sum and rounding error, given [n_tries] (words of 2^64 u, the low one
+//         first)
 // writes  place [n_replicas] (label, ends), tally (for each ladder: number of exchanges, low and
 //         high word, and the accepted and rejected tries of each pair of states), change
 //         [n_replicas] (factor of the velocities, kT), trace [TRACE, n_replicas] (label)
@@ -22,6 +28,7 @@ const N_LADDERS: u32 = 1u;
 // Two random walkers for each try instead of those in neighboring states.
 const ALL_PAIRS: bool = false;
 const DRAWN: bool = true;
+const BIASED: bool = false;
 const MOST_STATES: u32 = 256u;
 const TRACE: u32 = 1024u;
 // The stream of the random numbers, in the top byte of the counter.
@@ -134,18 +141,48 @@ fn n_tries(n: u32, number: u32) -> u32 {
     return (n - first_state(n, number)) / 2u;
 }
 
+// The energy of a walker of the ladder with this first rung, in a state.
+fn level_in(state: u32, first: u32, walker: u32) -> vec2<u32> {
+    return fixed_sum(energy[state * params.n_replicas + rung[first + walker].walker]);
+}
+
+// Whether a loss, the negative of the right side, allows a try with -log2 u = least.
+fn allows(loss: vec4<u32>, least: vec2<u32>) -> bool {
+    return least.y == ALWAYS || (loss.w == 0u && below(loss.yz, least));
+}
+
 // Whether walkers p and q exchange their states, for a try with -log2 u = least.
-fn is_accepted(p: u32, q: u32, least: vec2<u32>) -> bool {
+fn is_accepted(first: u32, p: u32, q: u32, least: vec2<u32>) -> bool {
     if able[p] == 0u || able[q] == 0u {
         return false;
     }
     let a = beta[label[p]];
     let b = beta[label[q]];
+    if BIASED {
+        let p_in_a = level_in(label[p], first, p);
+        let q_in_a = level_in(label[p], first, q);
+        let p_in_b = level_in(label[q], first, p);
+        let q_in_b = level_in(label[q], first, q);
+        let of_a = product(a, apart(p_in_a, q_in_a));
+        let of_b = product(b, apart(p_in_b, q_in_b));
+        var gain = vec4<u32>(0u);
+        var loss = vec4<u32>(0u);
+        if below(q_in_a, p_in_a) {
+            gain = of_a;
+        } else {
+            loss = of_a;
+        }
+        if below(p_in_b, q_in_b) {
+            gain = long_plus(gain, of_b);
+        } else {
+            loss = long_plus(loss, of_b);
+        }
+        return !long_below(gain, loss) || allows(long_minus(loss, gain), least);
+    }
     if below(a, b) == below(level[p], level[q]) {
         return true;
     }
-    let loss = product(apart(a, b), apart(level[p], level[q]));
-    return least.y == ALWAYS || (loss.w == 0u && below(loss.yz, least));
+    return allows(product(apart(a, b), apart(level[p], level[q])), least);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -210,7 +247,7 @@ fn exchange(
                 let b = label[q];
                 let low = min(a, b);
                 let high = max(a, b);
-                if is_accepted(p, q, limit[k]) {
+                if is_accepted(first, p, q, limit[k]) {
                     label[p] = b;
                     label[q] = a;
                     holder[a] = q;

@@ -42,6 +42,7 @@
 //! | | `on_blow_up`, `stop` or `freeze` |
 //! | `remove_com_motion` | whether the center of mass of each replica was at rest at the start |
 //! | `anneal` | points of temperatures that change with the step, each a step and K |
+//! | `biases` | for each bias `name`, `variable` and `form`, as [`Bias`] has them; missing without biases |
 //! | `frozen` | for each frozen replica `replica`, counted from 0, `step`, `bead`, and `reason`: |
 //! | | `position`, `force`, `kinetic` or `stretch` |
 //! | `model`, `structures` | SHA-256 of their values |
@@ -81,6 +82,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::backend::{Backend, BackendKind};
+use crate::bias::Bias;
 #[cfg(doc)]
 use crate::engine::Exchanged;
 use crate::engine::{Dynamics, Numerics, State};
@@ -104,6 +106,9 @@ pub struct Checkpoint {
     pub state: State,
     /// The equations of motion, the time step and the random numbers.
     pub dynamics: Dynamics,
+    /// The biases, which act in every step.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub biases: Vec<Bias>,
     /// The model, the structures and the backend.
     pub identity: Identity,
     sections: BTreeMap<String, serde_json::Value>,
@@ -176,6 +181,7 @@ impl Checkpoint {
         Ok(Checkpoint {
             state: simulation.state()?,
             dynamics: simulation.dynamics().clone(),
+            biases: simulation.biases().to_vec(),
             identity: identity.clone(),
             sections: BTreeMap::new(),
         })
@@ -196,6 +202,7 @@ impl Checkpoint {
             watch: self.dynamics.watch,
             remove_com_motion: self.dynamics.remove_com_motion,
             anneal: self.dynamics.anneal.clone(),
+            biases: self.biases.clone(),
             minimize: None,
             check_start: false,
         }
@@ -268,7 +275,7 @@ impl Checkpoint {
         reader.finish()?;
         let frozen = contents::frozen(&contents.frozen);
         let Contents { step, integrator, dt, mts, seed, watch, sections, .. } = contents;
-        let Contents { remove_com_motion, anneal, .. } = contents;
+        let Contents { remove_com_motion, anneal, biases, .. } = contents;
         let Contents { model, structures, backend, device, filter, precision, .. } = contents;
         Ok(Checkpoint {
             state: State {
@@ -291,6 +298,7 @@ impl Checkpoint {
                 remove_com_motion,
                 anneal,
             },
+            biases,
             identity: Identity {
                 model,
                 structures,
@@ -339,7 +347,7 @@ fn wrong_section(name: &str, error: &serde_json::Error) -> Error {
 
 impl Contents {
     fn of(checkpoint: &Checkpoint, exchange: Option<ExchangeContents>) -> Self {
-        let Checkpoint { state, dynamics, identity, sections } = checkpoint;
+        let Checkpoint { state, dynamics, biases, identity, sections } = checkpoint;
         Contents {
             step: state.step,
             integrator: dynamics.integrator,
@@ -349,6 +357,7 @@ impl Contents {
             watch: dynamics.watch,
             remove_com_motion: dynamics.remove_com_motion,
             anneal: dynamics.anneal.clone(),
+            biases: biases.clone(),
             frozen: contents::entries(&state.frozen),
             model: identity.model.clone(),
             structures: identity.structures.clone(),

@@ -34,7 +34,7 @@
 //! reference, cpu, gpu
 //! ops
 //! engine
-//! io
+//! bias, io
 //! hills, sanity, variable
 //! system
 //! model
@@ -55,8 +55,8 @@
 //!
 //! [`engine::State`] is total: it holds positions, velocities, origins, inverse temperatures, the
 //! number of steps done, the labels and counts of replica exchange, and the frozen replicas. With the
-//! same system, [`engine::Dynamics`], external forces, force callback and backend, a run continues
-//! from it bit for bit. A [`Checkpoint`] stores it with all that decides the bits, and
+//! same system, [`engine::Dynamics`], biases, external forces, force callback and backend, a run
+//! continues from it bit for bit. A [`Checkpoint`] stores it with all that decides the bits, and
 //! [`output::Output`] continues the files of a run at the lengths that a checkpoint names. Four rules
 //! make this true:
 //!
@@ -128,8 +128,8 @@
 //! ```text
 //! engine       submits steps, repeats them after an overflow, reads, reports errors
 //! step         the list of the dispatches of a step
-//! the parts    state, neighbors, priors, integrate, network, exchange, fire, variables, hills: each
-//!              owns its buffers, grows them and makes its dispatches
+//! the parts    state, neighbors, priors, integrate, network, exchange, fire, variables, biases,
+//!              hills: each owns its buffers, grows them and makes its dispatches
 //! helpers      kept (copies of a state), compose (text of kernels), pack (layouts of numbers),
 //!              tuning (thresholds), storage (formats of a network), params (structs shared with
 //!              the shaders)
@@ -176,12 +176,16 @@
 //!
 //! ```text
 //! energy_reduce      the energy of each replica at the present positions, as a sum of two f32
+//! bias_levels        with biases: the energy of each replica in each state of its ladder
 //! exchange           draws pairs and random numbers of each ladder, and swaps labels in order
 //! exchange_end       new temperatures; scales velocities
 //! ```
 //!
 //! A reading can evaluate variables ([`Variable`]) with the kernel `observe`: one workgroup for each
-//! replica, which sums over beads in a fixed order.
+//! replica, which sums over beads in a fixed order. Biases ([`Bias`]) are potentials of variables. The
+//! kernel `bias` runs after those of the priors in every step. It starts the bias range of the forces
+//! from the forces of the host, adds the forces of each bias in order, and writes values and energies.
+//! The numbers of a bias belong to the state of a replica in its ladder, or to the replica.
 //!
 //! `exchange` compares whole numbers of 64 and 128 bits, so drivers cannot round decisions
 //! differently.
@@ -189,8 +193,9 @@
 //! Forces are ranges of one buffer, each with a force and an energy for each bead. The fast range has
 //! the forces of the priors; the slow range has those of the network. Both have their own validity:
 //! the engine knows whether the range belongs to the present positions, so a reading runs only the
-//! kernels whose results are missing. A third range, the bias range, exists only if there are external
-//! forces or a force callback. The half kicks add it, and no reading contains it. Without this range,
+//! kernels whose results are missing. A third range, the bias range, exists only if there are biases,
+//! external forces or a force callback. The half kicks add it, and the potential energy does not
+//! contain it. Without this range,
 //! the kernels of the half kicks do not read it.
 //!
 //! Kernels report problems in the status of a replica: a neighbor list without enough room, more
@@ -233,6 +238,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod backend;
+pub mod bias;
 pub mod builtin;
 pub mod checkpoint;
 pub mod cpu;
@@ -262,6 +268,7 @@ pub mod units;
 pub mod variable;
 
 pub use backend::{Backend, BackendKind};
+pub use bias::{Bias, BiasForm};
 pub use checkpoint::Checkpoint;
 pub use error::{Error, Result};
 pub use model::Model;

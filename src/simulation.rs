@@ -27,6 +27,7 @@
 //! # Ok::<(), flashschnet::Error>(())
 //! ```
 
+mod biases;
 mod blow_up;
 mod clash;
 mod drive;
@@ -41,7 +42,7 @@ mod start;
 mod tuning;
 
 use self::blow_up::Watching;
-pub use self::energies::Energies;
+pub use self::energies::{BiasValues, Energies};
 use self::exchanging::Exchanging;
 pub use self::last_good::{LastGood, Velocities};
 use self::observer::Schedule;
@@ -51,6 +52,7 @@ pub use self::start::Settings;
 use std::collections::BTreeMap;
 
 use crate::backend::Backend;
+use crate::bias::Bias;
 use crate::engine::{
     Dynamics, Engine, Evaluation, ForceCallback, Minimization, Minimized, State, Terms, Wanted,
 };
@@ -67,6 +69,7 @@ const FRAME: Wanted = Wanted {
     forces: false,
     trace: false,
     observables: true,
+    biases: true,
 };
 
 /// Replicas in motion on a backend.
@@ -76,6 +79,7 @@ pub struct Simulation {
     dynamics: Dynamics,
     observers: Vec<(Schedule, Box<dyn Observer>)>,
     observables: Vec<(String, Variable)>,
+    biases: Vec<Bias>,
     step: u64,
     /// The steps of a run that the engine has begun.
     ahead: u64,
@@ -119,13 +123,14 @@ impl Simulation {
         let state = start::state((structures, &numbers), &system, settings, &dynamics)?;
         let mut engine = engine(system.clone(), &dynamics)?;
         engine.set_state(&state)?;
+        engine.set_biases(&settings.biases)?;
         let (mut state, mut minimized) = (state, Vec::new());
         if let Some(minimization) = &settings.minimize {
             minimized = engine.minimize(minimization)?;
             state = engine.state()?;
         }
         if settings.check_start {
-            clash::check(&mut *engine, &system, &dynamics, &state.beta)?;
+            clash::check(&mut *engine, (&system, &settings.biases), &dynamics, &state.beta)?;
             resonance::check(&system, &dynamics, &state.positions)?;
         }
         Ok(Simulation {
@@ -134,6 +139,7 @@ impl Simulation {
             dynamics,
             observers: Vec::new(),
             observables: Vec::new(),
+            biases: settings.biases.clone(),
             step: 0,
             ahead: 0,
             exchanges: Exchanging::new(settings.exchange.as_ref())?,
@@ -147,8 +153,8 @@ impl Simulation {
         &self.minimized
     }
 
-    /// Minimizes the energy of every replica, with the external forces, each until it has converged.
-    /// Velocities, temperatures and the step stay. Frozen replicas do not move.
+    /// Minimizes the energy of every replica, with external forces and biases, each until it has
+    /// converged. Velocities, temperatures and the step stay. Frozen replicas do not move.
     ///
     /// # Errors
     /// See [`Engine::minimize`]. Then the state is what it was.
@@ -375,8 +381,8 @@ impl Simulation {
         Ok(Energies::new(&self.system, &self.dynamics, &state, energy, callback))
     }
 
-    /// Energies and forces at the current positions, of all terms or of one term, without the
-    /// external forces and those of a callback.
+    /// Energies and forces at the current positions, of all terms or of one term. External forces and
+    /// those of a callback are not included, and biases only as [`Terms::Bias`].
     pub fn evaluate(&mut self, terms: Terms) -> Result<Evaluation> {
         self.engine.evaluate(terms)
     }

@@ -53,18 +53,18 @@ const INTEGRATORS: [Integrator; 4] = [
 ];
 
 /// All integrators, and outer steps of two steps for those that have them.
-fn integrators() -> impl Iterator<Item = (Integrator, u32)> {
+pub(crate) fn integrators() -> impl Iterator<Item = (Integrator, u32)> {
     INTEGRATORS.into_iter().flat_map(|integrator| {
         let most = if integrator.has_velocities() { 2 } else { 1 };
         (1..=most).map(move |mts| (integrator, mts))
     })
 }
 
-const STIFFNESS: f64 = 10.0;
-const REST: f64 = 3.8;
+pub(crate) const STIFFNESS: f64 = 10.0;
+pub(crate) const REST: f64 = 3.8;
 
 /// Pairs of beads, joined by a harmonic bond of this force constant.
-fn pairs(n_replicas: usize, k: f64) -> (Model, Structure, System, State) {
+pub(crate) fn pairs(n_replicas: usize, k: f64) -> (Model, Structure, System, State) {
     let bonds = Prior {
         name: "bonds".into(),
         form: PriorForm::HarmonicBond,
@@ -83,7 +83,7 @@ fn pairs(n_replicas: usize, k: f64) -> (Model, Structure, System, State) {
 }
 
 /// k (r − r0)² between the beads of each pair.
-fn spring(positions: &[[f64; 3]]) -> Result<CallbackForces> {
+pub(crate) fn spring(positions: &[[f64; 3]]) -> Result<CallbackForces> {
     let mut found = CallbackForces::default();
     for pair in positions.chunks(2) {
         let apart: [f64; 3] = std::array::from_fn(|c| pair[1][c] - pair[0][c]);
@@ -108,6 +108,7 @@ const EVERYTHING: Wanted = Wanted {
     forces: true,
     trace: false,
     observables: false,
+    biases: false,
 };
 
 /// An engine with a spring by callback if `called`, else with a bond.
@@ -127,7 +128,7 @@ fn look(engine: &mut dyn Engine) -> (Vec<f64>, State) {
     (callback.map_or(reading.evaluation.energy, |found| found.energy), state)
 }
 
-fn close(what: &str, found: &State, expected: &State, tolerance: f64) {
+pub(crate) fn close(what: &str, found: &State, expected: &State, tolerance: f64) {
     assert_eq!(found.step, expected.step, "{what}");
     for (part, found, expected) in [
         ("positions", &found.positions, &expected.positions),

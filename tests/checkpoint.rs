@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use flashschnet::bias::{Bias, BiasForm};
 use flashschnet::checkpoint::{Checkpoint, Identity, NEWEST, PREVIOUS};
 use flashschnet::engine::{Exchange, Frozen, Integrator, Ladder, Mixing, OnBlowUp, Reason, Watch};
 use flashschnet::simulation::{Settings, Simulation};
+use flashschnet::variable::Variable;
 use flashschnet::{Backend, BackendKind, Error};
 
 use crate::common::small;
@@ -72,6 +74,34 @@ fn a_checkpoint_is_read_as_it_was_written() {
     }
 }
 
+/// Biases with and without lists of beads, and with a range that is open.
+fn biases() -> Vec<Bias> {
+    let bias = |name: &str, variable, form| Bias { name: name.into(), variable, form };
+    let harmonic = BiasForm::Harmonic { k: vec![0.1], center: vec![7.3] };
+    let flat = BiasForm::FlatBottom { k: vec![1.0 / 3.0], lower: Vec::new(), upper: vec![1e-3] };
+    let reference = &small::structures()[0].positions;
+    vec![
+        bias("ends", Variable::end_to_end(4), harmonic.clone()),
+        bias("rmsd", Variable::rmsd(reference), flat.clone()),
+        bias("q", Variable::native_contacts(reference, 30.0, 0.7, 1.1), harmonic.clone()),
+        bias("twist", Variable::Dihedral([0, 1, 2, 3]), harmonic),
+        bias("rg", Variable::radius_of_gyration(), flat),
+    ]
+}
+
+/// A checkpoint without biases is that of earlier versions.
+#[test]
+fn biases_are_stored() {
+    let mut before = checkpoint(3);
+    let plain = before.to_bytes().unwrap();
+    assert!(!String::from_utf8_lossy(&plain).contains("biases"));
+    assert!(Checkpoint::from_bytes(&plain).unwrap().biases.is_empty());
+    before.biases = biases();
+    let after = Checkpoint::from_bytes(&before.to_bytes().unwrap()).unwrap();
+    assert_eq!(before, after);
+    assert_eq!(after.settings().biases, before.biases);
+}
+
 #[test]
 fn frozen_replicas_and_limits_are_stored() {
     let mut before = checkpoint(5);
@@ -91,7 +121,13 @@ fn frozen_replicas_and_limits_are_stored() {
 fn a_run_continues_from_a_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let exchange = Some(exchange());
-    let settings = Settings { n_replicas: 3, first_replica: 2, exchange, ..Settings::default() };
+    let settings = Settings {
+        n_replicas: 3,
+        first_replica: 2,
+        exchange,
+        biases: biases(),
+        ..Settings::default()
+    };
     let mut whole = simulation(&settings);
     whole.run(20).unwrap();
     Checkpoint::new(&mut whole, &identity()).unwrap().save(folder.path()).unwrap();
@@ -101,6 +137,7 @@ fn a_run_continues_from_a_checkpoint() {
     assert!(skipped.is_none() && identity().check(&checkpoint.identity).unwrap());
     let mut continued = simulation(&checkpoint.settings());
     assert_eq!(continued.dynamics(), whole.dynamics());
+    assert_eq!(continued.biases(), whole.biases());
     continued.set_state(&checkpoint.state).unwrap();
     continued.run(20).unwrap();
     assert_eq!(continued.state().unwrap(), whole.state().unwrap());

@@ -18,6 +18,7 @@ const FRAME: Wanted = Wanted {
     forces: false,
     trace: true,
     observables: true,
+    biases: false,
 };
 
 /// Steps, perhaps an exchange, and a reading, again and again. `asked` readings are requested, and

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::mem::offset_of;
 use std::path::Path;
 
+use flashschnet::bias::{Bias, BiasForm};
 use flashschnet::engine::{
     Dynamics, Engine, Exchange, FARTHEST, Filter, LEAST_REST, MOST_STATES, Minimization, Mixing,
     RECENTER, Reason, TRACE,
@@ -76,6 +77,13 @@ pub(crate) fn specialised_device() -> Device {
     let _ = engine.minimize(&Minimization::default());
     engine.set_external_forces(Some(&[[1.0; 3]; 30])).expect("kernels compile");
     let _ = engine.minimize(&Minimization::default());
+    for exchange in [None, Some(Exchange::copies(Mixing::Neighbors, &[1.7, 1.4, 1.1], 2))] {
+        let dynamics = Dynamics { exchange, ..hot(6) };
+        let engine = GpuEngine::new(&device, chains(5, 6).0, &dynamics, Filter::Exact);
+        let form = BiasForm::Harmonic { k: vec![1.0], center: vec![2.0] };
+        let bias = Bias { name: "rg".into(), variable: Variable::radius_of_gyration(), form };
+        engine.expect("kernels compile").set_biases(&[bias]).expect("kernels compile");
+    }
     // A step does not use the unfused radial basis, so its own operation compiles it here.
     for basis in bases(17, 9.0) {
         let graph = flashschnet::ops::Graph { row_ptr: vec![0, 0], col: vec![] };

@@ -36,6 +36,8 @@ mod engine;
 mod mts;
 // Forces that the host computes in every step.
 mod callback;
+// Biases of variables, alone and in replica exchange.
+mod bias;
 // Energy minimization.
 mod minimize;
 // Temperatures that change with the step, and the motion of the center of mass.
@@ -93,6 +95,7 @@ mod dcd;
 // The program as a user runs it: commands, configuration files, trajectories, wrong input, and what fails around it:
 // streams, disks, signals, threads.
 mod bad_input;
+mod bias_run;
 mod config;
 mod exchange_run;
 mod faults;

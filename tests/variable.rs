@@ -31,7 +31,7 @@ on_every_backend!(
 const TOLERANCE: f64 = 1e-5;
 
 /// The tolerance of a gradient at which the variable has these values.
-fn of_gradient(variable: &Variable, values: &[f64]) -> f64 {
+pub(crate) fn of_gradient(variable: &Variable, values: &[f64]) -> f64 {
     let Variable::Rmsd { reference, .. } = variable else { return TOLERANCE };
     let n = reference.len() as f64;
     let center =
@@ -60,7 +60,7 @@ fn positions(structures: &[Structure]) -> Vec<[f64; 3]> {
 }
 
 /// Variables of every kind on a chain like `reference`.
-fn every_variable(reference: &[[f64; 3]]) -> Vec<Variable> {
+pub(crate) fn every_variable(reference: &[[f64; 3]]) -> Vec<Variable> {
     let n = reference.len() as u32;
     let some: Vec<u32> = (0..n).filter(|i| i % 3 != 1).rev().collect();
     let of_some: Vec<_> = some.iter().map(|i| reference[*i as usize]).collect();

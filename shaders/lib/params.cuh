@@ -6,7 +6,7 @@ struct Params {
     u32 n_replicas;
     // Edges that each replica has room for.
     u32 capacity;
-    // Prior term to evaluate; ALL_TERMS for all of them.
+    // Prior term to evaluate, ALL_TERMS for all of them; or bias to evaluate.
     u32 term;
     // Classes of forces whose energies energy_reduce sums: FAST, SLOW or both.
     u32 classes;
@@ -34,8 +34,9 @@ constexpr u32 OVERDAMPED = 2u;
 constexpr u32 OVERDAMPED_PUBLISHED = 3u;
 
 // Classes of forces. The buffer `force` has ranges of n_beads: first the fast range, for the priors,
-// then the slow range, for the network, and then, if the host adds forces, the bias range for
-// these. xyz: the force, kcal/mol/Å; w: the energy of the bead, kcal/mol, 0 in the bias range.
+// then the slow range, for the network, and then, if there are biases or forces of the host, the
+// bias range for these. xyz: the force, kcal/mol/Å; w: the energy of the bead, kcal/mol, 0 in the bias
+// range.
 constexpr u32 FAST = 1u;
 constexpr u32 SLOW = 2u;
 

@@ -4,7 +4,7 @@ struct Params {
     n_replicas: u32,
     // Edges that each replica has room for.
     capacity: u32,
-    // Prior term to evaluate; ALL_TERMS for all of them.
+    // Prior term to evaluate, ALL_TERMS for all of them; or bias to evaluate.
     term: u32,
     // Classes of forces whose energies energy_reduce sums: FAST, SLOW or both.
     classes: u32,
@@ -32,8 +32,9 @@ const OVERDAMPED: u32 = 2u;
 const OVERDAMPED_PUBLISHED: u32 = 3u;
 
 // Classes of forces. The buffer `force` has ranges of n_beads: first the fast range, for the priors,
-// then the slow range, for the network, and then, if the host adds forces, the bias range for
-// these. xyz: the force, kcal/mol/Å; w: the energy of the bead, kcal/mol, 0 in the bias range.
+// then the slow range, for the network, and then, if there are biases or forces of the host, the
+// bias range for these. xyz: the force, kcal/mol/Å; w: the energy of the bead, kcal/mol, 0 in the bias
+// range.
 const FAST: u32 = 1u;
 const SLOW: u32 = 2u;
 

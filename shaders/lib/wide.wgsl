@@ -34,6 +34,22 @@ fn shift_left(a: vec2<u32>, n: u32) -> vec2<u32> {
     return vec2<u32>(0u, a.x << (n - 32u));
 }
 
+// Numbers of 128 bits have four words, the lowest first.
+
+fn long_below(a: vec4<u32>, b: vec4<u32>) -> bool {
+    return below(a.zw, b.zw) || (all(a.zw == b.zw) && below(a.xy, b.xy));
+}
+
+fn long_plus(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> {
+    let low = plus(a.xy, b.xy);
+    return vec4<u32>(low, plus(plus(a.zw, b.zw), vec2<u32>(u32(below(low, a.xy)), 0u)));
+}
+
+fn long_minus(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> {
+    let high = minus(minus(a.zw, b.zw), vec2<u32>(u32(below(a.xy, b.xy)), 0u));
+    return vec4<u32>(minus(a.xy, b.xy), high);
+}
+
 // a b in four words, the lowest first.
 fn product(a: vec2<u32>, b: vec2<u32>) -> vec4<u32> {
     // multiply_wide gives the high word first.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::exchange::ExchangeContents;
 use crate::backend::BackendKind;
+use crate::bias::Bias;
 use crate::engine::{Filter, Frozen, Integrator, OnBlowUp, Precision, Reason, Watch};
 
 #[derive(Serialize, Deserialize)]
@@ -21,6 +22,8 @@ pub(super) struct Contents {
     pub(super) watch: Watch,
     pub(super) remove_com_motion: bool,
     pub(super) anneal: Vec<(u64, f64)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) biases: Vec<Bias>,
     pub(super) frozen: Vec<FrozenReplica>,
     pub(super) model: String,
     pub(super) structures: String,

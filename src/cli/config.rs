@@ -1,7 +1,7 @@
 //! Configuration files of `run`. A file becomes arguments of the command line, so that every option
 //! is a key, and values are checked in one place.
 
-mod entry;
+pub(super) mod entry;
 mod peers;
 pub(super) mod settings;
 mod toml;
@@ -130,6 +130,14 @@ fn excludes(options: &Command, one: &Arg, other: &Arg) -> bool {
     conflicts(one, other) || conflicts(other, one)
 }
 
+/// The keys of a TOML file.
+///
+/// # Errors
+/// The file cannot be read, or is no TOML.
+pub(super) fn read_toml(source: &Source) -> Result<Vec<Entry>> {
+    toml::read(source, &text(source)?)
+}
+
 /// Reads a file as text.
 fn text(source: &Source) -> Result<String> {
     let io = |error| Error::io(&source.path, error);
@@ -211,6 +219,12 @@ fn texts(source: &Source, option: &Arg, entry: &Entry) -> Result<Vec<OsString>> 
         other => Err(wrong(other, "a value")),
     };
     let texts = match (shape(option), &entry.value) {
+        // Tables in place of the path of a file with these tables.
+        (Shape::One, Value::List(tables))
+            if is_path(option) && tables.iter().any(|table| matches!(table, Value::Table(_))) =>
+        {
+            return Ok(vec![argument(option, Some(source.path.clone().into()))]);
+        }
         (_, Value::Null) => return Ok(Vec::new()),
         (Shape::Flag, Value::Bool(false)) => return Ok(Vec::new()),
         (Shape::Flag, Value::Bool(true)) => return Ok(vec![argument(option, None)]),

@@ -1,5 +1,6 @@
 //! `flashschnet run`: simulates replicas and writes their trajectories.
 
+mod biases;
 mod drive;
 mod dry;
 mod exchange;
@@ -23,15 +24,17 @@ use flashschnet::engine::{Integrator, check_multiple};
 use flashschnet::error::printable;
 use flashschnet::output::Output;
 use flashschnet::simulation::{Settings, Simulation};
+use flashschnet::system::System;
 use flashschnet::{Error, Result};
 
+use self::biases::BiasOptions;
 use self::drive::Drive;
 use self::exchange::{ExchangeOptions, Number};
 use self::files::FileOptions;
 use self::limits::LimitOptions;
 use self::observables::ObservableOptions;
 use self::plan::{Limits, Plan};
-use self::resume::{Again, resume};
+use self::resume::{Again, SETTINGS, resume};
 use self::start::StartOptions;
 use self::temperatures::TemperatureOptions;
 use super::backend::BackendOptions;
@@ -152,54 +155,12 @@ pub(super) struct Run {
     #[command(flatten)]
     observables: ObservableOptions,
     #[command(flatten)]
+    biases: BiasOptions,
+    #[command(flatten)]
     exchange: ExchangeOptions,
     #[command(flatten)]
     blow_ups: LimitOptions,
 }
-
-/// The options that a run takes from its checkpoint.
-const SETTINGS: [&str; 40] = [
-    "equilibration_steps",
-    "replicas",
-    "all_structures",
-    "integrator",
-    "dt",
-    "mts",
-    "friction",
-    "temperature",
-    "beta",
-    "anneal",
-    "minimize",
-    "minimize_tolerance",
-    "remove_com_motion",
-    "save_interval",
-    "seed",
-    "first_replica",
-    "output",
-    "format",
-    "npy",
-    "velocities",
-    "forces",
-    "terms",
-    "observables",
-    "reference",
-    "q_cutoff",
-    "q_beta",
-    "q_lambda",
-    "on_blow_up",
-    "max_force",
-    "max_kinetic",
-    "max_stretch",
-    "precision",
-    "portable",
-    "filter",
-    "table_tolerance",
-    "exchange_interval",
-    "ladder",
-    "mixing",
-    "tune_ladder",
-    "trajectories_by",
-];
 
 #[derive(Clone, Copy, ValueEnum)]
 enum IntegratorName {
@@ -252,6 +213,8 @@ impl Run {
             settings.n_replicas = inputs.structures.len();
         }
         let settings = self.with_exchange(settings, &inputs)?;
+        let biases = self.biases.read(|| System::new(&inputs.model, &inputs.structures))?;
+        let settings = Settings { biases, ..settings };
         self.inputs.warn_of_pipes();
         let backend = self.backend.open_for_dynamics()?;
         let identity = Identity::new(&inputs.model, &inputs.structures, &backend)?;
@@ -370,6 +333,7 @@ impl Run {
             first_replica: self.first_replica,
             remove_com_motion: self.start.remove_com_motion,
             anneal: self.temperatures.anneal.clone(),
+            biases: Vec::new(),
             minimize: self.start.minimization(),
             check_start: true,
         })
@@ -384,7 +348,8 @@ impl Run {
             (None, false) => Number::LadderPerMolecule,
         };
         let (beta, first) = (&settings.beta, self.first_replica);
-        let ladders = self.exchange.ladders(beta, structures, number, first)?;
+        let may_be_equal = self.biases.bias.is_some();
+        let ladders = self.exchange.ladders(beta, structures, number, first, may_be_equal)?;
         let Some((exchange, n_replicas)) = ladders else { return Ok(settings) };
         let beta = exchange.ladders[0].beta[..1].to_vec();
         Ok(Settings { n_replicas, beta, exchange: Some(exchange), ..settings })

@@ -14,10 +14,11 @@ use rayon::prelude::*;
 use super::neighbor::Candidates;
 use super::network::{Network, Workspace};
 use super::prior::Sums;
+use crate::bias::Bias;
 use crate::engine::{
     Dynamics, Engine, Evaluation, Exchange, Filter, ForceCallback, HostForces, Memory,
     Minimization, Minimized, Parts, Probe, Reading, State, Terms, Trace, Uncollected, Wanted,
-    check_callback, check_positions, origins, watch_bonds,
+    check_biases, check_callback, check_positions, origins, watch_bonds,
 };
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;
@@ -250,6 +251,9 @@ impl Cpu {
     fn evaluation(&mut self, terms: Terms, with_forces: bool) -> Result<Evaluation> {
         let step = self.state.step;
         watch_bonds(&self.system, &self.dynamics.watch, step, &mut self.state);
+        if let Terms::Bias(k) = terms {
+            return Ok(self.host.of_bias(k, &self.system.first_bead, &self.state));
+        }
         if terms == Terms::Total && with_forces {
             self.update(step)?;
         }
@@ -300,6 +304,12 @@ impl Engine for Cpu {
         Ok(())
     }
 
+    fn set_biases(&mut self, biases: &[Bias]) -> Result<()> {
+        check_biases(biases, &self.system, &self.dynamics)?;
+        self.host.set_biases(biases);
+        Ok(())
+    }
+
     fn set_observables(&mut self, variables: &[Variable]) -> Result<()> {
         variables.iter().try_for_each(|variable| variable.check(&self.system))?;
         self.observables = variables.to_vec();
@@ -339,7 +349,7 @@ impl Engine for Cpu {
     fn read(&mut self, wanted: Wanted) -> Result<Reading> {
         let mut evaluation = Evaluation::default();
         if let Some(terms) = wanted.energies {
-            terms.check(&self.system)?;
+            terms.check(&self.system, self.host.biases().len())?;
             evaluation = self.evaluation(terms, wanted.forces)?;
             self.host.update(&self.state, &self.system.first_bead)?;
         }

@@ -13,6 +13,8 @@ pub enum Terms {
     Network,
     /// Prior `k` of the model alone.
     Prior(usize),
+    /// Bias `k` of [`Engine::set_biases`](super::Engine::set_biases) alone. No other terms contain biases.
+    Bias(usize),
 }
 
 impl Terms {
@@ -25,20 +27,22 @@ impl Terms {
 
     /// Whether the network is among the terms.
     pub(crate) fn has_network(self) -> bool {
-        !matches!(self, Terms::Prior(_))
+        matches!(self, Terms::Total | Terms::Network)
     }
 
-    /// Checks that the model has the term.
+    /// Checks that the model, or an engine with `n_biases` biases, has the term.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a prior that the model does not have.
-    pub fn check(self, system: &System) -> Result<()> {
-        let n_priors = system.molecules[0].terms.len();
-        match self {
-            Terms::Prior(k) if k >= n_priors => {
-                Err(Error::invalid("prior", k, format!("one of {n_priors}, counted from 0")))
-            }
-            _ => Ok(()),
+    /// [`Error::Invalid`] for a prior or a bias that does not exist.
+    pub fn check(self, system: &System, n_biases: usize) -> Result<()> {
+        let (field, k, n) = match self {
+            Terms::Prior(k) => ("prior", k, system.molecules[0].terms.len()),
+            Terms::Bias(k) => ("bias", k, n_biases),
+            Terms::Total | Terms::Network => return Ok(()),
+        };
+        match k < n {
+            true => Ok(()),
+            false => Err(Error::invalid(field, k, format!("one of {n}, counted from 0"))),
         }
     }
 }

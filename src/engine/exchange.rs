@@ -13,15 +13,16 @@ use crate::system::System;
 /// An engine keeps the labels after each of its last exchanges, up to this number.
 pub const TRACE: usize = 1024;
 
-/// One exchange with the energies of all replicas, kcal/mol. `uniforms`, unless empty, replaces the
-/// random numbers of the decisions: ladder after ladder, one number for each try.
+/// One exchange with the energies of all replicas, kcal/mol, and those of [`super::bias_levels`].
+/// `uniforms`, unless empty, replaces the random numbers of the decisions: ladder after ladder, one
+/// number for each try.
 ///
 /// # Errors
 /// [`Error::Invalid`] for dynamics without exchange.
 pub(crate) fn exchange(
     system: &System,
     dynamics: &Dynamics,
-    energies: &[f64],
+    (energies, levels): (&[f64], &[Vec<f64>]),
     uniforms: &[f64],
     state: &mut State,
 ) -> Result<()> {
@@ -41,7 +42,11 @@ pub(crate) fn exchange(
             let [p, q] = pair(exchange.mixing, ladder, label, number, (t, words));
             let [a, b] = [p, q].map(|walker| label[walker] as usize);
             let [of_p, of_q] = [p, q].map(|walker| energies[walker]);
-            let gain = (ladder.beta[a] - ladder.beta[b]) * (of_p - of_q);
+            let mut gain = (ladder.beta[a] - ladder.beta[b]) * (of_p - of_q);
+            if !levels.is_empty() {
+                let loss = |s: usize, own: usize, other: usize| levels[s][other] - levels[s][own];
+                gain -= ladder.beta[a] * loss(a, p, q) + ladder.beta[b] * loss(b, q, p);
+            }
             let accepted = of_p.is_finite() && of_q.is_finite() && u.ln() < gain;
             if accepted {
                 label.swap(p, q);

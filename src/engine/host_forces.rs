@@ -1,11 +1,15 @@
-//! Forces from the host program: constant external forces, and those of a callback.
+//! Forces that are computed on the host: constant external forces, those of a callback, and those of
+//! biases for engines whose state is in host memory.
 
 use std::collections::BTreeMap;
 
+use super::biases;
 use super::dynamics::Dynamics;
+use super::evaluation::Evaluation;
 use super::shared::Shared;
 use super::state::{State, check_count};
 use super::watch::Frozen;
+use crate::bias::Bias;
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;
 
@@ -46,13 +50,17 @@ impl<F: FnMut(&[[f64; 3]]) -> Result<CallbackForces> + Shared> ForceCallback for
     }
 }
 
-/// The forces from the host program that act on an engine's replicas.
+/// The forces from the host that act on an engine's replicas.
 #[derive(Default)]
 pub(crate) struct HostForces {
     external: Option<Vec<[f64; 3]>>,
     callback: Option<Box<dyn ForceCallback>>,
     /// The callback's results at the present positions; `None` until they are needed.
     found: Option<CallbackForces>,
+    /// Empty for an engine that computes the forces of its biases on a device.
+    biases: Vec<Bias>,
+    /// The forces of the biases at the present positions; `None` until they are needed.
+    biasing: Option<Vec<[f64; 3]>>,
     /// The sum of all forces; `None` if there are none.
     sum: Option<Vec<[f64; 3]>>,
 }
@@ -61,7 +69,7 @@ impl std::fmt::Debug for HostForces {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("HostForces");
         shown.field("external", &self.external).field("has_callback", &self.has_callback());
-        shown.finish_non_exhaustive()
+        shown.field("biases", &self.biases).finish_non_exhaustive()
     }
 }
 
@@ -76,6 +84,22 @@ impl HostForces {
     pub(crate) fn set_callback(&mut self, callback: Option<Box<dyn ForceCallback>>) {
         self.callback = callback;
         self.outdate();
+    }
+
+    /// Replaces the biases, which were checked.
+    pub(crate) fn set_biases(&mut self, biases: &[Bias]) {
+        self.biases = biases.to_vec();
+        self.biasing = None;
+        self.add_up();
+    }
+
+    pub(crate) fn biases(&self) -> &[Bias] {
+        &self.biases
+    }
+
+    /// Energies and forces of bias `k` alone.
+    pub(crate) fn of_bias(&self, k: usize, first_bead: &[usize], state: &State) -> Evaluation {
+        biases::evaluate(&self.biases[k..=k], first_bead, state)
     }
 
     pub(crate) fn has_external(&self) -> bool {
@@ -100,9 +124,9 @@ impl HostForces {
         }
     }
 
-    /// The positions changed.
+    /// The positions changed, or the states of the replicas.
     pub(crate) fn outdate(&mut self) {
-        self.found = None;
+        (self.found, self.biasing) = (None, None);
         self.add_up();
     }
 
@@ -140,23 +164,31 @@ impl HostForces {
         Ok(())
     }
 
-    /// [`HostForces::call`] at the positions of a state, if the results are outdated.
+    /// Computes the forces at a state that are outdated.
     pub(crate) fn update(&mut self, state: &State, first_bead: &[usize]) -> Result<()> {
+        if !self.biases.is_empty() && self.biasing.is_none() {
+            self.biasing = Some(biases::evaluate(&self.biases, first_bead, state).forces);
+            self.add_up();
+        }
         match self.is_outdated() {
             true => self.call(&state.positions, first_bead, |r| state.is_frozen(r)),
             false => Ok(()),
         }
     }
 
-    fn add_up(&mut self) {
+    /// The lists of forces at the present positions.
+    fn lists(&self) -> impl Iterator<Item = &Vec<[f64; 3]>> {
         let found = self.found.as_ref().map(|found| &found.forces);
-        self.sum = match (&self.external, found) {
-            (Some(external), Some(found)) => {
-                let sum = |(a, b): (&[f64; 3], &[f64; 3])| std::array::from_fn(|c| a[c] + b[c]);
-                Some(external.iter().zip(found).map(sum).collect())
-            }
-            (external, found) => external.as_ref().or(found).cloned(),
-        };
+        [self.external.as_ref(), found, self.biasing.as_ref()].into_iter().flatten()
+    }
+
+    fn add_up(&mut self) {
+        let sum = self.lists().cloned().reduce(|mut sum, list| {
+            let all = sum.as_flattened_mut().iter_mut().zip(list.as_flattened());
+            all.for_each(|(sum, force)| *sum += force);
+            sum
+        });
+        self.sum = sum;
     }
 
     /// The forces that act at the present positions, if there are any.
@@ -166,8 +198,7 @@ impl HostForces {
 
     /// The number of vectors for each bead in memory.
     pub(crate) fn n_vectors(&self) -> usize {
-        let found = self.found.as_ref().map(|found| &found.forces);
-        [self.external.as_ref(), found, self.sum.as_ref()].into_iter().flatten().count()
+        self.lists().chain(&self.sum).count()
     }
 
     /// The callback's results at the present positions, without the forces unless `with_forces`.

@@ -1,6 +1,7 @@
 //! The contract of a backend: it holds the state of all replicas and advances it.
 
 mod anneal;
+mod biases;
 mod dynamics;
 mod equalize;
 mod evaluation;
@@ -17,6 +18,7 @@ mod state;
 mod uncollected;
 mod watch;
 
+pub(crate) use self::biases::{bias_levels, check_biases};
 pub use self::dynamics::{Dynamics, Integrator, check_multiple};
 pub use self::evaluation::{Evaluation, Terms};
 pub use self::exchange::TRACE;
@@ -36,6 +38,7 @@ pub use self::state::{FARTHEST, RECENTER, State, origins};
 pub(crate) use self::uncollected::Uncollected;
 pub(crate) use self::watch::bonds;
 pub use self::watch::{Frozen, LEAST_REST, OnBlowUp, Reason, Watch};
+use crate::bias::Bias;
 use crate::error::{Error, Result};
 use crate::variable::Variable;
 
@@ -130,6 +133,15 @@ pub trait Engine: std::fmt::Debug + Shared {
     /// [`Error::Unsupported`] together with replica exchange, and errors of the device.
     fn set_force_callback(&mut self, callback: Option<Box<dyn ForceCallback>>) -> Result<()>;
 
+    /// Sets the biases that act in every step. They replace those before. [`Reading::biases`] has
+    /// their values and energies, which the potential energy does not include. They stay when the
+    /// state is set.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a name that is given twice, and for lists of numbers that are neither
+    /// one nor one for each state or replica; see also [`Bias::check`]; errors of the device.
+    fn set_biases(&mut self, biases: &[Bias]) -> Result<()>;
+
     /// Sets the variables that a reading can evaluate. They do not act on the beads.
     ///
     /// # Errors
@@ -145,7 +157,8 @@ pub trait Engine: std::fmt::Debug + Shared {
     /// [`Error::Invalid`] for a number that is no multiple, and errors of the device.
     fn advance(&mut self, n_steps: u64) -> Result<()>;
 
-    /// Minimizes the energy of every replica, with the external forces, each until it has converged.
+    /// Minimizes the energy of every replica, with external forces and biases, each until it has
+    /// converged.
     /// Velocities, temperatures and the step stay. Frozen replicas do not move. Like
     /// [`Engine::set_state`], it drops a reading that was requested.
     ///
@@ -240,7 +253,8 @@ pub trait Engine: std::fmt::Debug + Shared {
         self.energies(Terms::Total)
     }
 
-    /// Energies and forces of the present positions, without external forces and those of a callback.
+    /// Energies and forces of the present positions. External forces and those of a callback are not
+    /// included, and biases only as [`Terms::Bias`].
     ///
     /// # Errors
     /// See [`Engine::read`].

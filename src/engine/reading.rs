@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::biases;
 use super::evaluation::{Evaluation, Terms};
 use super::exchange::Trace;
 use super::host_forces::{CallbackForces, HostForces};
@@ -23,6 +24,8 @@ pub struct Wanted {
     pub trace: bool,
     /// The values of the variables of [`Engine::set_observables`](super::Engine::set_observables).
     pub observables: bool,
+    /// The values and energies of the biases of [`Engine::set_biases`](super::Engine::set_biases).
+    pub biases: bool,
 }
 
 /// The results of a reading of the present state.
@@ -35,7 +38,7 @@ pub struct Reading {
     /// The state, if wanted.
     pub state: Option<State>,
     /// Energies, forces and energies of beads, each if wanted, else empty. External forces and those
-    /// of a callback are not included.
+    /// of a callback are not included, and biases only as [`Terms::Bias`].
     pub evaluation: Evaluation,
     /// The results of the force callback, if there is one and energies are wanted; without forces
     /// unless these are wanted.
@@ -46,6 +49,9 @@ pub struct Reading {
     /// If wanted, the values of the variables, Å or rad, `[n_variables][n_replicas]`; NaN for a
     /// frozen replica.
     pub observables: Vec<Vec<f64>>,
+    /// If wanted, value and energy of each bias, kcal/mol, `[n_biases][n_replicas]`; NaN for a frozen
+    /// replica.
+    pub biases: Vec<Vec<[f64; 2]>>,
 }
 
 impl Reading {
@@ -78,6 +84,10 @@ impl Reading {
             callback: callback.map(|found| found.without_frozen(&state.frozen)),
             trace: if wanted.trace { trace.take() } else { Vec::new() },
             observables: observables.iter().map(of_all).collect(),
+            biases: match wanted.biases {
+                true => biases::values(host.biases(), system, state),
+                false => Vec::new(),
+            },
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The GPU engine: it submits steps, repeats them if a neighbor list overflowed, and reports.
 
+mod biases;
 mod callback;
 mod evaluation;
 mod exchange;
@@ -15,6 +16,7 @@ use self::evaluation::Evaluations;
 use self::fit::{check_fit, with_fit};
 use self::requested::Requested;
 use super::api::Submission;
+use super::biases::Biases;
 use super::buffer::Fetch;
 use super::device::Device;
 use super::exchange::Exchanges;
@@ -28,6 +30,7 @@ use super::state::{ReplicaState, bare_params};
 use super::step::Step;
 use super::tuning::LOOK_STEPS;
 use super::variables::Observables;
+use crate::bias::Bias;
 use crate::engine::{
     Dynamics, Engine, Exchange, ForceCallback, HostForces, Memory, Minimization, Minimized,
     Numerics, Probe, Reading, State, Uncollected, Wanted, check_positions,
@@ -50,6 +53,7 @@ pub struct GpuEngine {
     integration: Integration,
     network: Option<Network>,
     exchanges: Option<Exchanges>,
+    biases: Option<Biases>,
     /// `None` if memory ran out when it was made anew.
     step: Option<Step>,
     /// The ends of an outer step with given noise, while such a step runs.
@@ -123,6 +127,7 @@ impl GpuEngine {
             integration: Integration::new(device, dynamics)?,
             network,
             exchanges,
+            biases: None,
             step: None,
             given: None,
             params,
@@ -144,27 +149,18 @@ impl GpuEngine {
     /// Makes all dispatches of an outer step.
     fn make_step(&mut self) -> Result<()> {
         let network = self.network.as_ref().zip(self.system.schnet.as_deref());
+        let place = self.exchanges.as_ref().map(Exchanges::place);
+        let bias = self.biases.as_ref().map(|of| of.step(&self.device, &self.state, place));
         self.step = Some(Step::new(
             &self.device,
             &self.state,
             (&self.integration, &self.dynamics),
             &self.neighbors,
             &self.priors,
+            bias.transpose()?,
             network,
         )?);
         Ok(())
-    }
-
-    /// Makes or removes the bias range of the forces.
-    fn make_bias(&mut self, has_bias: bool) -> Result<()> {
-        if has_bias == self.state.has_bias() {
-            return Ok(());
-        }
-        let replicas = self.system.n_replicas();
-        self.state.make_bias(&self.device, has_bias).map_err(|error| with_fit(error, replicas))?;
-        self.evaluations.none_valid();
-        self.step = None;
-        self.make_step()
     }
 
     fn step(&self) -> Result<&Step> {
@@ -299,13 +295,17 @@ impl Engine for GpuEngine {
             check_vectors("external forces", forces, self.system.n_beads())?;
         }
         self.before_host_forces()?;
-        self.make_bias(forces.is_some() || self.host.has_callback())?;
+        self.make_range(forces.is_some() || self.host.has_callback())?;
         self.host.set_external(forces);
-        self.write_bias()
+        self.write_host_forces()
     }
 
     fn set_force_callback(&mut self, callback: Option<Box<dyn ForceCallback>>) -> Result<()> {
         self.replace_callback(callback)
+    }
+
+    fn set_biases(&mut self, biases: &[Bias]) -> Result<()> {
+        self.replace_biases(biases)
     }
 
     fn set_observables(&mut self, variables: &[Variable]) -> Result<()> {

@@ -1,11 +1,12 @@
 //! The exchange of states between replicas: its buffers and kernels.
 
 use super::api::Commands;
+use super::biases::Biases;
 use super::buffer::{Buffer, Fetch, Fetched, Slot};
 use super::compose::Value;
 use super::device::Device;
 use super::kept::{Copied, Kept};
-use super::kernel::{Dispatch, Kernel, scope};
+use super::kernel::{Dispatch, Kernel, Scope, scope};
 use super::params::{Rung, wide, words};
 use super::state::ReplicaState;
 use crate::engine::{
@@ -20,16 +21,20 @@ pub(super) struct Exchanges {
     moving: Moving,
     /// A copy of `moving` from before the pending steps.
     kept: Kept<Moving>,
+    /// First rung, states, number for the random numbers, first word in the tally. `[n_ladders]`
+    ladder: Buffer<[u32; 4]>,
     /// The states of all ladders.
     rung: Buffer<Rung>,
     /// 2⁶⁴ u of given uniform numbers u, low and high word.
     given: Buffer<[u32; 2]>,
+    /// The factor of the velocities and kT of each replica after the latest exchange.
+    change: Buffer<[f32; 2]>,
     /// The labels after the last exchanges, `[TRACE, n_replicas]`.
     trace: Buffer<u32>,
     n_replicas: usize,
     /// The kernels of an exchange, with drawn and with given uniform numbers.
-    pub(super) drawn: [Dispatch; 2],
-    pub(super) asked: [Dispatch; 2],
+    pub(super) drawn: Vec<Dispatch>,
+    pub(super) asked: Vec<Dispatch>,
     /// Exchanges done, with those that were only submitted.
     count: u64,
     /// Exchanges whose labels were read.
@@ -92,49 +97,86 @@ impl Exchanges {
         }
         let moving = Moving::new(device, n_replicas, n_words)?;
         let kept = Kept::new(Moving::new(device, n_replicas, n_words)?);
-        // First rung, states, number for the random numbers, first word in the tally.
         let ladder = Buffer::from_slice(device, "ladder", &ladders)?;
         let rung = Buffer::from_slice(device, "rung", &rungs(exchange))?;
         let most_tries = exchange.all_tries(0).max(exchange.all_tries(1));
         let given = Buffer::zeroed(device, "given", most_tries)?;
-        // The factor of the velocities and kT of each replica after the latest exchange.
-        let change = Buffer::<[f32; 2]>::zeroed(device, "change", n_replicas)?;
+        let change = Buffer::zeroed(device, "change", n_replicas)?;
         let labels = vec![NO_LABEL; TRACE * n_replicas];
         let trace = Buffer::from_slice(device, "trace", &labels)?;
 
-        let scope = state.scope().with("ladder", &ladder).with("rung", &rung);
-        let scope = scope.with("given", &given).with("change", &change).with("trace", &trace);
-        let scope = scope.and(&scope!(moving; place, tally));
-        let dispatches = |drawn: bool| -> Result<[Dispatch; 2]> {
-            let constants = [
-                ("N_LADDERS", Value::Count(ladders.len() as u32)),
-                ("ALL_PAIRS", Value::Flag(exchange.mixing == Mixing::AllPairs)),
-                ("DRAWN", Value::Flag(drawn)),
-                ("MOST_STATES", Value::Count(MOST_STATES as u32)),
-                ("TRACE", Value::Count(TRACE as u32)),
-            ];
-            let tries = Kernel::new(device, "exchange", &constants)?;
-            let end = Kernel::new(device, "exchange_end", &[])?;
-            let groups = end.groups_for(state.n_beads());
-            Ok([tries.bind(device, &scope, ladders.len())?, end.bind(device, &scope, groups)?])
-        };
-        let (drawn, asked) = (dispatches(true)?, dispatches(false)?);
         let mut exchanges = Exchanges {
             exchange: exchange.clone(),
             moving,
             kept,
+            ladder,
             rung,
             given,
+            change,
             trace,
             n_replicas,
-            drawn,
-            asked,
+            drawn: Vec::new(),
+            asked: Vec::new(),
             count: 0,
             traced: 0,
             pending: Vec::new(),
         };
+        exchanges.make_dispatches(device, state, None)?;
         exchanges.set(device, &exchange.start(n_replicas))?;
         Ok(Some(exchanges))
+    }
+
+    /// Makes the kernels of an exchange between states that perhaps have biases.
+    pub(super) fn make_dispatches(
+        &mut self,
+        device: &Device,
+        state: &ReplicaState,
+        biases: Option<&Biases>,
+    ) -> Result<()> {
+        let n_states = self.exchange.ladders.iter().map(Ladder::n_states).max().unwrap_or(0);
+        let of_states = match biases {
+            Some(_) => Some(Buffer::zeroed(device, "levels", n_states * self.n_replicas)?),
+            None => None,
+        };
+        let levels = biases.zip(of_states.as_ref());
+        let levels = levels.map(|(biases, levels)| biases.levels(device, state, levels));
+        let levels = levels.transpose()?;
+        let scope = state.scope().and(&scope!(self; ladder, rung, given, change, trace));
+        let scope = scope.and(&scope!(self.moving; place, tally));
+        let scope = scope.with("energy", of_states.as_ref().unwrap_or(&state.energy));
+        let dispatches = |drawn: bool| {
+            let [tries, end] = self.tries(device, state, &scope, (drawn, levels.is_some()))?;
+            Ok(levels.iter().cloned().chain([tries, end]).collect())
+        };
+        (self.drawn, self.asked) = (dispatches(true)?, dispatches(false)?);
+        Ok(())
+    }
+
+    /// The kernels that do the tries, and what follows from them.
+    fn tries(
+        &self,
+        device: &Device,
+        state: &ReplicaState,
+        scope: &Scope,
+        (drawn, biased): (bool, bool),
+    ) -> Result<[Dispatch; 2]> {
+        let constants = [
+            ("N_LADDERS", Value::Count(self.ladder.len as u32)),
+            ("ALL_PAIRS", Value::Flag(self.exchange.mixing == Mixing::AllPairs)),
+            ("DRAWN", Value::Flag(drawn)),
+            ("BIASED", Value::Flag(biased)),
+            ("MOST_STATES", Value::Count(MOST_STATES as u32)),
+            ("TRACE", Value::Count(TRACE as u32)),
+        ];
+        let tries = Kernel::new(device, "exchange", &constants)?;
+        let end = Kernel::new(device, "exchange_end", &[])?;
+        let groups = end.groups_for(state.n_beads());
+        Ok([tries.bind(device, scope, self.ladder.len)?, end.bind(device, scope, groups)?])
+    }
+
+    /// Label and ends of each replica.
+    pub(super) fn place(&self) -> &Buffer<[u32; 2]> {
+        &self.moving.place
     }
 
     /// Replaces the part of the state.

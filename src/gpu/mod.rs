@@ -15,6 +15,7 @@
 //! has the structs that host and shaders share.
 
 mod api;
+mod biases;
 mod buffer;
 mod ceilings;
 #[doc(hidden)]

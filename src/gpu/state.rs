@@ -24,7 +24,7 @@ pub(super) struct ReplicaState {
     /// A copy of `moving` from before the pending steps.
     kept: Kept<Moving>,
     /// xyz: force, kcal/mol/Å; w: energy of the bead, kcal/mol. First the fast range, then the slow
-    /// range, then the bias range if the host adds forces. `[2, n_beads]` or `[3, n_beads]`
+    /// range, then the bias range if there are biases or forces of the host. `[2, n_beads]` or `[3, n_beads]`
     pub(super) force: Buffer<[f32; 4]>,
     /// Energies of replicas, kcal/mol, as a rounded sum and its rounding error. `[n_replicas]`
     pub(super) energy: Buffer<[f32; 2]>,

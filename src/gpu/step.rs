@@ -1,5 +1,6 @@
 //! The dispatches of an outer step, in order.
 
+use super::biases::BiasStep;
 use super::device::Device;
 use super::integrate::{Ends, Integration};
 use super::kernel::Dispatch;
@@ -19,6 +20,7 @@ pub(super) struct Step {
     pub(super) neighbors: Vec<Dispatch>,
     /// Forces of the priors.
     pub(super) fast: Vec<Dispatch>,
+    pub(super) bias: Option<BiasStep>,
     /// Forces of the network.
     pub(super) slow: Passes,
     pub(super) energy: Dispatch,
@@ -31,12 +33,14 @@ impl Step {
         (integration, dynamics): (&Integration, &Dynamics),
         neighbors: &Neighbors,
         priors: &Priors,
+        bias: Option<BiasStep>,
         network: Option<(&Network, &SchNet)>,
     ) -> Result<Self> {
         Ok(Step {
             ends: integration.dispatches(device, state, true, dynamics.slow_weights())?,
             neighbors: neighbors.dispatches(device, state)?,
             fast: priors.dispatches(device, state)?,
+            bias,
             slow: match network {
                 Some((network, schnet)) => network.dispatches(device, schnet, state, neighbors)?,
                 None => Passes::default(),
@@ -52,10 +56,15 @@ impl Step {
         self.neighbors.iter().chain(self.with_lists(slow))
     }
 
+    /// The kernel of all biases, if there are any.
+    pub(super) fn biases(&self) -> Option<&Dispatch> {
+        self.bias.as_ref().map(|bias| &bias.all)
+    }
+
     /// [`Step::forces`] after the neighbor lists.
     fn with_lists(&self, slow: bool) -> impl Iterator<Item = &Dispatch> {
         let slow = slow.then(|| self.slow.forward.iter().chain(&self.slow.backward));
-        self.fast.iter().chain(slow.into_iter().flatten())
+        self.fast.iter().chain(self.biases()).chain(slow.into_iter().flatten())
     }
 
     /// The first dispatch of step `k` of an outer step, with `ends` as in [`Step::outer_step`].

@@ -34,11 +34,20 @@ pub(super) struct Variables {
 impl Variables {
     /// Puts checked variables on a device.
     pub(super) fn new(device: &Device, all: &[Variable]) -> Result<Self> {
-        let words = words(all)?;
-        Ok(Variables {
-            variables: Buffer::from_slice(device, "variables", &words)?,
-            len: all.len(),
-        })
+        Ok(Self::with_numbers(device, all, &[])?.0)
+    }
+
+    /// The same with other words behind those of the variables, and the place of the first of them.
+    pub(super) fn with_numbers(
+        device: &Device,
+        all: &[Variable],
+        numbers: &[u32],
+    ) -> Result<(Self, u32)> {
+        let mut words = words(all)?;
+        let place = words.len() as u32;
+        words.extend(numbers);
+        let variables = Buffer::from_slice(device, "variables", &words)?;
+        Ok((Variables { variables, len: all.len() }, place))
     }
 
     pub(super) fn scope(&self) -> Scope<'_> {

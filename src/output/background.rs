@@ -7,7 +7,7 @@ use super::folder::Output;
 use super::options::OutputOptions;
 use crate::engine::Frozen;
 use crate::error::{Error, Result};
-use crate::simulation::{Frame, Wants};
+use crate::simulation::{BiasValues, Frame, Wants};
 
 /// The most jobs that wait for the thread. A job has at most one frame, so the memory of frames has
 /// a bound.
@@ -132,6 +132,8 @@ struct OwnedFrame {
     forces: Vec<[f64; 3]>,
     terms: Vec<Vec<f64>>,
     observables: Vec<(String, Vec<f64>)>,
+    biases: Vec<BiasValues>,
+    bias_levels: Vec<Vec<f64>>,
     label: Vec<u32>,
     frozen: BTreeMap<usize, Frozen>,
 }
@@ -154,6 +156,8 @@ impl OwnedFrame {
         let terms = if options.terms { frame.terms } else { &[] };
         terms.clone_into(&mut self.terms);
         frame.observables.clone_into(&mut self.observables);
+        frame.biases.clone_into(&mut self.biases);
+        frame.bias_levels.clone_into(&mut self.bias_levels);
         copy(&mut self.label, frame.label);
         self.frozen.clone_from(frame.frozen);
     }
@@ -172,6 +176,8 @@ impl OwnedFrame {
             forces: &self.forces,
             terms: &self.terms,
             observables: &self.observables,
+            biases: &self.biases,
+            bias_levels: &self.bias_levels,
             label: &self.label,
             frozen: &self.frozen,
         }

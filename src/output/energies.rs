@@ -36,6 +36,9 @@ pub(super) fn header(simulation: &Simulation, options: &OutputOptions) -> String
             unit => write!(header, ",{name}_{unit}"),
         };
     }
+    for name in simulation.biases().iter().map(|bias| &bias.name) {
+        let _ = write!(header, ",bias_{name},bias_{name}_value");
+    }
     header + "\n"
 }
 
@@ -67,6 +70,9 @@ pub(super) fn rows(frame: &Frame, replica_ids: &[u32], options: &OutputOptions) 
         }
         for (_, values) in frame.observables {
             let _ = write!(rows, ",{:.6}", values[r]);
+        }
+        for bias in frame.biases {
+            let _ = write!(rows, ",{:.6},{:.6}", bias.energy[r], bias.value[r]);
         }
         rows.push('\n');
     }

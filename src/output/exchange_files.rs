@@ -166,10 +166,15 @@ impl ExchangeFiles {
         {
             let moving = |state: &usize| !frame.frozen.contains_key(&holders[*state]);
             of.drawn = (0..holders.len()).filter(moving).collect();
-            let energies = of.drawn.iter().map(|state| frame.potential[holders[*state]]);
-            of.u_kn.append(energies.flat_map(|energy| {
-                ladder.beta.iter().map(move |beta| (beta * energy).to_le_bytes())
-            }))?;
+            // Biases are 0 where there are none, so that they do not change the bits.
+            let of_biases = |k: usize, r: usize| frame.bias_levels.get(k).map_or(0.0, |of| of[r]);
+            let reduced = |r: usize| {
+                let of_state = move |(k, beta): (usize, &f64)| {
+                    (beta * (frame.potential[r] + of_biases(k, r))).to_le_bytes()
+                };
+                ladder.beta.iter().enumerate().map(of_state)
+            };
+            of.u_kn.append(of.drawn.iter().flat_map(|state| reduced(holders[*state])))?;
             let rows = of.drawn.iter().flat_map(|state| {
                 [u64::from(self.replica_ids[holders[*state]]), *state as u64, frame.step]
             });

@@ -11,7 +11,7 @@ use super::arrays::Arrays;
 use super::energies;
 use super::exchange_files::ExchangeFiles;
 use super::folder_lock::FolderLock;
-use super::lengths::{Lengths, observables};
+use super::lengths::{Lengths, biases, observables};
 use super::names;
 use super::new_paths::{Creation, NewPaths};
 use super::options::OutputOptions;
@@ -47,6 +47,9 @@ use crate::simulation::{Frame, Simulation};
 /// * the observables ([`Simulation::set_observables`]) as columns of `energies.csv`, with their units
 ///   in the names, and with [`OutputOptions::npy`] as `run_NAME_0000.npy` and so on, of shape
 ///   (replicas, frames);
+/// * energy and value of each bias ([`Simulation::set_biases`]) as columns of `energies.csv`; with
+///   replica exchange the reduced energies are u_k(x_n) = β_k (U(x_n) + W_k(x_n)), with the biases
+///   W_k of the state k;
 /// * `settings.toml`, if [`Output::write_settings`] is called;
 /// * `run.lock`, which is empty and locked while a run writes ([`FolderLock`]).
 ///
@@ -71,6 +74,8 @@ pub struct Output {
     n_terms: usize,
     /// The names of the observables.
     observables: Vec<String>,
+    /// The names of the biases.
+    biases: Vec<String>,
     replica_ids: Vec<u32>,
     first_bead: Vec<usize>,
     topologies: Vec<PathBuf>,
@@ -185,6 +190,7 @@ impl Output {
             npy,
             n_terms: if options.terms { system.term_names().len() } else { 0 },
             observables: observables(simulation),
+            biases: biases(simulation),
             replica_ids: dynamics.replica_ids.clone(),
             first_bead: system.first_bead.clone(),
             topologies,
@@ -211,6 +217,7 @@ impl Output {
             exchange: self.exchange.as_ref().map(ExchangeFiles::lengths),
             last_frame: self.last_frame,
             observables: self.observables.clone(),
+            biases: self.biases.clone(),
         }
     }
 
@@ -250,6 +257,7 @@ impl Output {
             npy,
             n_terms: if options.terms { system.term_names().len() } else { 0 },
             observables: observables(simulation),
+            biases: biases(simulation),
             replica_ids: dynamics.replica_ids.clone(),
             first_bead: system.first_bead.clone(),
             topologies: names::topologies(folder, system),
@@ -289,6 +297,10 @@ impl Output {
         if !frame.observables.iter().map(|(name, _)| name).eq(&self.observables) {
             let expected = "those for which the files were created";
             return Err(Error::invalid("frame", "other observables", expected));
+        }
+        if !frame.biases.iter().map(|bias| &bias.name).eq(&self.biases) {
+            let expected = "those for which the files were created";
+            return Err(Error::invalid("frame", "other biases", expected));
         }
         self.trajectories.encode(frame, &self.first_bead, exchange)?;
         let appended = self.append(frame);

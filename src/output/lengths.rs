@@ -33,6 +33,9 @@ pub struct Lengths {
     pub last_frame: Option<u64>,
     /// The names of the observables.
     pub observables: Vec<String>,
+    /// The names of the biases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub biases: Vec<String>,
 }
 
 impl Lengths {
@@ -42,11 +45,14 @@ impl Lengths {
     /// [`Error::Invalid`] and [`Error::Io`] name the first file that is not.
     pub fn check(&self, folder: &Path, simulation: &Simulation) -> Result<()> {
         let dynamics = simulation.dynamics();
-        let observables = observables(simulation);
-        if observables != self.observables {
-            let found = format!("{observables:?}");
-            let expected = format!("{:?}, which the files have", self.observables);
-            return Err(Error::invalid("observables", found, expected));
+        for (field, found, expected) in [
+            ("observables", observables(simulation), &self.observables),
+            ("biases", biases(simulation), &self.biases),
+        ] {
+            if found != *expected {
+                let expected = format!("{expected:?}, which the files have");
+                return Err(Error::invalid(field, format!("{found:?}"), expected));
+            }
         }
         GrowingFile::check(&folder.join(names::ENERGIES), self.energies)?;
         Trajectories::check(folder, simulation, &self.options, &self.trajectories)?;
@@ -68,4 +74,9 @@ impl Lengths {
 /// The names of the observables of a simulation.
 pub(super) fn observables(simulation: &Simulation) -> Vec<String> {
     simulation.observables().iter().map(|(name, _)| name.clone()).collect()
+}
+
+/// The names of the biases of a simulation.
+pub(super) fn biases(simulation: &Simulation) -> Vec<String> {
+    simulation.biases().iter().map(|bias| bias.name.clone()).collect()
 }

@@ -1,11 +1,12 @@
 //! The reference engine: runs the operations in order, replica by replica.
 
 use super::{integrate, network, prior};
+use crate::bias::Bias;
 use crate::engine::{
     Dynamics, Engine, Evaluation, Exchange, Filter, ForceCallback, HostForces, Integrator,
     KernelTime, Memory, Minimization, Minimized, Parts, Probe, Reading, State, Terms, Trace,
-    Uncollected, Wanted, check_callback, check_given, check_positions, end_step, exchange, hold,
-    minimize, origins, watch_bonds,
+    Uncollected, Wanted, bias_levels, check_biases, check_callback, check_given, check_positions,
+    end_step, exchange, hold, minimize, origins, watch_bonds,
 };
 use crate::error::{Error, Result};
 use crate::model::FilterTable;
@@ -74,7 +75,9 @@ impl Reference {
                 (system.molecule(r), &self.state.positions[system.beads(r)]);
             let (prior_energy, fast) = match terms {
                 Terms::Total => prior::of_molecule(molecule, positions, |_| true),
-                Terms::Network => prior::of_molecule(molecule, positions, |_| false),
+                Terms::Network | Terms::Bias(_) => {
+                    prior::of_molecule(molecule, positions, |_| false)
+                }
                 Terms::Prior(k) => prior::of_molecule(molecule, positions, |term| {
                     std::ptr::eq(term, &raw const molecule.terms[k])
                 }),
@@ -149,6 +152,16 @@ impl Reference {
         Ok(())
     }
 
+    /// One exchange with these energies, and with these uniform numbers unless they are empty.
+    fn exchange_states(&mut self, energies: &[f64], uniforms: &[f64]) -> Result<()> {
+        let Reference { system, dynamics, state, host, .. } = self;
+        let levels = bias_levels(host.biases(), dynamics.exchange()?, system, state);
+        exchange(system, dynamics, (energies, &levels), uniforms, state)?;
+        host.outdate();
+        self.trace.push(&self.state.exchanged.label);
+        Ok(())
+    }
+
     /// The positions changed.
     fn moved(&mut self) {
         self.total = None;
@@ -169,6 +182,9 @@ impl Reference {
     fn evaluation(&mut self, terms: Terms, with_forces: bool) -> Result<Evaluation> {
         let step = self.state.step;
         watch_bonds(&self.system, &self.dynamics.watch, step, &mut self.state);
+        if let Terms::Bias(k) = terms {
+            return Ok(self.host.of_bias(k, &self.system.first_bead, &self.state));
+        }
         if terms == Terms::Total && (with_forces || self.total.is_some()) {
             return Ok(Evaluation::from(self.total(step)?));
         }
@@ -215,6 +231,12 @@ impl Engine for Reference {
         Ok(())
     }
 
+    fn set_biases(&mut self, biases: &[Bias]) -> Result<()> {
+        check_biases(biases, &self.system, &self.dynamics)?;
+        self.host.set_biases(biases);
+        Ok(())
+    }
+
     fn set_observables(&mut self, variables: &[Variable]) -> Result<()> {
         variables.iter().try_for_each(|variable| variable.check(&self.system))?;
         self.observables = variables.to_vec();
@@ -249,6 +271,7 @@ impl Engine for Reference {
             self.state.positions.copy_from_slice(positions);
             self.moved();
             let parts = self.total(start.step)?.clone();
+            self.host.update(&self.state, &system.first_bead)?;
             let forces = parts.acting(1, self.host.sum());
             Ok((parts.energy, forces))
         });
@@ -267,9 +290,7 @@ impl Engine for Reference {
         self.dynamics.exchange()?;
         let energies = self.total(self.state.step)?.energy.clone();
         let energies = self.state.without_frozen(energies);
-        exchange(&self.system, &self.dynamics, &energies, &[], &mut self.state)?;
-        self.trace.push(&self.state.exchanged.label);
-        Ok(())
+        self.exchange_states(&energies, &[])
     }
 
     fn set_ladders(&mut self, exchange: &Exchange) -> Result<()> {
@@ -290,7 +311,7 @@ impl Engine for Reference {
     fn read(&mut self, wanted: Wanted) -> Result<Reading> {
         let mut evaluation = Evaluation::default();
         if let Some(terms) = wanted.energies {
-            terms.check(&self.system)?;
+            terms.check(&self.system, self.host.biases().len())?;
             evaluation = self.evaluation(terms, wanted.forces)?;
             self.host.update(&self.state, &self.system.first_bead)?;
         }
@@ -323,9 +344,7 @@ impl Probe for Reference {
         let ladders = self.dynamics.exchange()?;
         let (count, n) = (self.state.exchanged.count, self.system.n_replicas());
         check_given(ladders, count, n, energies, uniforms)?;
-        exchange(&self.system, &self.dynamics, energies, uniforms, &mut self.state)?;
-        self.trace.push(&self.state.exchanged.label);
-        Ok(())
+        self.exchange_states(energies, uniforms)
     }
 
     fn n_edges(&mut self) -> Result<Vec<u64>> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::last_good::LastGood;
+use crate::bias::Bias;
 use crate::engine::{
     Dynamics, Engine, FARTHEST, Frozen, OnBlowUp, Reading, Reason, State, Terms, Wanted, bonds,
 };
@@ -12,11 +13,12 @@ use crate::largest::largest_by;
 use crate::system::System;
 use crate::units;
 
-/// The system of a run and the external forces on it.
+/// The system of a run, and the external forces and biases on it.
 #[derive(Clone, Copy)]
 pub(super) struct Acting<'a> {
     pub(super) system: &'a System,
     pub(super) external: Option<&'a [[f64; 3]]>,
+    pub(super) biases: &'a [Bias],
 }
 
 impl Acting<'_> {
@@ -36,9 +38,21 @@ impl Acting<'_> {
         let (total, callback) = total_and_callback(engine, bead)?;
         let network = if k > 1 { engine.evaluate(Terms::Network)?.forces[bead] } else { [0.0; 3] };
         let weight = if step.is_multiple_of(u64::from(k)) { k } else { 0 };
-        let external = self.external_on(bead);
-        let bias: [f64; 3] = std::array::from_fn(|c| external[c] + callback[c]);
-        Ok(std::array::from_fn(|c| total[c] + bias[c] + (f64::from(weight) - 1.0) * network[c]))
+        let mut sum = std::array::from_fn(|c| total[c] + (f64::from(weight) - 1.0) * network[c]);
+        let biases = self.biases_on(engine, bead)?;
+        let biases = biases.into_iter().map(|(_, force)| force);
+        for force in biases.chain([self.external_on(bead), callback]) {
+            sum = std::array::from_fn(|c| sum[c] + force[c]);
+        }
+        Ok(sum)
+    }
+
+    /// The force of each bias on a bead, with its name.
+    fn biases_on(self, engine: &mut dyn Engine, bead: usize) -> Result<Vec<(String, [f64; 3])>> {
+        let of_bias = |(k, bias): (usize, &Bias)| {
+            Ok((format!("bias {}", bias.name), engine.evaluate(Terms::Bias(k))?.forces[bead]))
+        };
+        self.biases.iter().enumerate().map(of_bias).collect()
     }
 
     /// The term with the largest force on a bead, counted over all replicas, and this force.
@@ -52,6 +66,8 @@ impl Acting<'_> {
             ("external forces".to_owned(), length(self.external_on(bead))),
             ("the force callback".to_owned(), length(callback)),
         ];
+        let biases = self.biases_on(engine, bead)?.into_iter();
+        forces.extend(biases.map(|(name, force)| (name, length(force))));
         for (name, terms) in Terms::of(self.system) {
             forces.push((name, length(engine.evaluate(terms)?.forces[bead])));
         }
@@ -161,12 +177,12 @@ impl Watching {
     pub(super) fn check(
         &mut self,
         engine: &mut dyn Engine,
-        system: &System,
+        (system, biases): (&System, &[Bias]),
         dynamics: &Dynamics,
         frozen: &BTreeMap<usize, Frozen>,
     ) -> Result<()> {
         let Watching { good, external, told } = self;
-        let acting = Acting { system, external: external.as_deref() };
+        let acting = Acting { system, external: external.as_deref(), biases };
         let mut blow_up = |r: usize, frozen: Frozen, end: &str| {
             let what = acting.describe(engine, dynamics, r, frozen)? + end;
             let (replica, last_good) = (dynamics.replica_ids[r], Some(good.step[r]));

@@ -2,6 +2,7 @@
 //! bonds stretched beyond their limit.
 
 use super::blow_up::Acting;
+use crate::bias::Bias;
 use crate::engine::{Dynamics, Engine, Integrator, Terms, Wanted};
 use crate::error::{Error, Result};
 use crate::geometry::square;
@@ -19,14 +20,19 @@ const FARTHEST: f64 = 2.0;
 /// of the evaluation.
 pub(super) fn check(
     engine: &mut dyn Engine,
-    system: &System,
+    (system, biases): (&System, &[Bias]),
     dynamics: &Dynamics,
     beta: &[f64],
 ) -> Result<()> {
     let wanted = Wanted { energies: Some(Terms::Total), forces: true, ..Wanted::default() };
     let reading = engine.read(wanted)?;
-    let forces = reading.evaluation.forces;
-    let acting = Acting { system, external: None };
+    let mut forces = reading.evaluation.forces;
+    for k in 0..biases.len() {
+        let of_bias = engine.evaluate(Terms::Bias(k))?.forces;
+        let all = forces.as_flattened_mut().iter_mut().zip(of_bias.as_flattened());
+        all.for_each(|(sum, force)| *sum += force);
+    }
+    let acting = Acting { system, external: None, biases };
     let refuse = |r: usize, what: String| {
         let (replica, what) = (dynamics.replica_ids[r], format!("the start clashes: {what}"));
         Err(Error::BlowUp { replica, step: 0, what, last_good: None })

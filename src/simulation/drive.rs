@@ -67,8 +67,8 @@ impl Simulation {
             clock = Instant::now();
             self.step = reading.step;
             self.exchanges.show(&reading.trace, observers)?;
-            let Simulation { watching, engine, system, dynamics, .. } = self;
-            watching.check(&mut **engine, system, dynamics, &reading.frozen)?;
+            let Simulation { watching, engine, system, biases, dynamics, .. } = self;
+            watching.check(&mut **engine, (system, biases), dynamics, &reading.frozen)?;
             for (_, observer) in observers.iter_mut() {
                 let mut control = Control::default();
                 observer.progress(reading.step, &mut control)?;
@@ -116,7 +116,7 @@ impl Simulation {
     /// one of them stops the run.
     fn show(
         &mut self,
-        Reading { state, evaluation, callback, observables, .. }: Reading,
+        Reading { state, evaluation, callback, observables, biases, .. }: Reading,
         wants: Wants,
         observers: &mut [(Schedule, &mut dyn Observer)],
     ) -> Result<bool> {
@@ -130,8 +130,16 @@ impl Simulation {
         let terms = terms.collect::<Result<Vec<_>>>()?;
         let names = self.observables.iter().map(|(name, _)| name.clone());
         let observables: Vec<_> = names.zip(observables).collect();
-        let dt = self.dynamics.dt;
-        let frame = Frame::new(&state, dt, &energies, &forces, &terms, &observables);
+        let biases = self.named(&biases);
+        let bias_levels = self.bias_levels(&state);
+        let frame = Frame {
+            forces: &forces,
+            terms: &terms,
+            observables: &observables,
+            biases: &biases,
+            bias_levels: &bias_levels,
+            ..Frame::new(&state, self.dynamics.dt, &energies)
+        };
         let mut stop = false;
         for (schedule, observer) in observers.iter_mut() {
             if schedule.is_due(state.step) {

@@ -1,4 +1,4 @@
-//! The energies and temperatures of replicas.
+//! The energies and temperatures of replicas, and those of biases.
 
 use crate::engine::{Dynamics, Integrator, State};
 use crate::system::System;
@@ -20,6 +20,17 @@ pub struct Energies {
     /// Temperature of the thermostat, K; empty unless it changes with the step
     /// ([`Dynamics::anneal`]).
     pub thermostat: Vec<f64>,
+}
+
+/// Value and energy of a bias at one step.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct BiasValues {
+    /// The name of the bias.
+    pub name: String,
+    /// Å or rad, `[n_replicas]`; NaN for a frozen replica.
+    pub value: Vec<f64>,
+    /// kcal/mol, `[n_replicas]`; NaN for a frozen replica.
+    pub energy: Vec<f64>,
 }
 
 impl Energies {

@@ -7,7 +7,7 @@ use crate::engine::Wanted;
 use crate::error::{Error, Result};
 use crate::variable::Variable;
 
-/// The columns of energies.csv without a unit.
+/// The columns of energies.csv without a unit. Those of biases begin with `bias_`.
 const COLUMNS: [&str; 3] = ["step", "replica", "state"];
 
 impl Simulation {
@@ -16,8 +16,9 @@ impl Simulation {
     /// created afterwards writes them.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a name with other characters than letters, digits and `_`, for the
-    /// name of another column of energies.csv, for a name that is given twice, and for a variable that does not fit the system ([`Variable::check`]).
+    /// [`Error::Invalid`] for a name with other characters than letters, digits and `_`, for the name
+    /// of another column of energies.csv, for a name that is given twice, and for a variable that
+    /// does not fit the system ([`Variable::check`]).
     pub fn set_observables(&mut self, all: &[(impl AsRef<str>, Variable)]) -> Result<()> {
         let mut known = HashSet::new();
         for name in all.iter().map(|(name, _)| name.as_ref()) {
@@ -26,7 +27,7 @@ impl Simulation {
                 let expected = "a name of letters, digits and _";
                 return Err(Error::invalid("observable", format!("{name:?}"), expected));
             }
-            if COLUMNS.contains(&name) {
+            if COLUMNS.contains(&name) || name.starts_with("bias_") {
                 let expected = "a name that is not that of a column of energies.csv";
                 return Err(Error::invalid("observable", name, expected));
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::energies::Energies;
+use super::energies::{BiasValues, Energies};
 use crate::engine::{Frozen, State};
 use crate::error::{Error, Result};
 
@@ -28,8 +28,8 @@ pub struct Frame<'a> {
     pub callback: &'a [f64],
     /// K, the temperature of the thermostat, `[n_replicas]`; empty unless it changes with the step.
     pub thermostat: &'a [f64],
-    /// kcal/mol/Å, `[n_beads]`, without external forces and those of a callback; empty if no observer
-    /// wants them. Those of a frozen replica are meaningless.
+    /// kcal/mol/Å, `[n_beads]`, without external forces, those of a callback and biases; empty if no
+    /// observer wants them. Those of a frozen replica are meaningless.
     pub forces: &'a [[f64; 3]],
     /// kcal/mol, the energies of the replicas in each term of
     /// [`System::term_names`](crate::System::term_names), `[n_terms][n_replicas]`; NaN for a frozen
@@ -39,6 +39,12 @@ pub struct Frame<'a> {
     /// ([`Simulation::set_observables`](super::Simulation::set_observables)), Å or rad,
     /// `[n_replicas]`; NaN for a frozen replica.
     pub observables: &'a [(String, Vec<f64>)],
+    /// Value and energy of each bias ([`Simulation::set_biases`](super::Simulation::set_biases)).
+    pub biases: &'a [BiasValues],
+    /// kcal/mol, the energy that all biases would have for each state of the ladder at the positions
+    /// of each replica, `[n_states][n_replicas]`; NaN for a frozen replica; empty without biases or
+    /// without replica exchange.
+    pub bias_levels: &'a [Vec<f64>],
     /// The state of each replica in its ladder, `[n_replicas]`; empty without replica exchange. The
     /// exchange of this step comes after the frame.
     pub label: &'a [u32],
@@ -48,16 +54,8 @@ pub struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// The frame of a state with its energies, forces, energies of terms and observables. `dt` is
-    /// the time step, ps.
-    pub(super) fn new(
-        state: &'a State,
-        dt: f64,
-        energies: &'a Energies,
-        forces: &'a [[f64; 3]],
-        terms: &'a [Vec<f64>],
-        observables: &'a [(String, Vec<f64>)],
-    ) -> Self {
+    /// The frame of a state with its energies, and nothing else. `dt` is the time step, ps.
+    pub(super) fn new(state: &'a State, dt: f64, energies: &'a Energies) -> Self {
         Frame {
             step: state.step,
             time: state.step as f64 * dt,
@@ -68,9 +66,11 @@ impl<'a> Frame<'a> {
             temperature: &energies.temperature,
             callback: &energies.callback,
             thermostat: &energies.thermostat,
-            forces,
-            terms,
-            observables,
+            forces: &[],
+            terms: &[],
+            observables: &[],
+            biases: &[],
+            bias_levels: &[],
             label: &state.exchanged.label,
             frozen: &state.frozen,
         }

@@ -1,5 +1,6 @@
 //! The initial system, dynamics and state, from structures and settings.
 
+use crate::bias::Bias;
 use crate::engine::{Dynamics, Exchange, Integrator, Minimization, State, Watch};
 use crate::error::{Error, Result};
 use crate::host;
@@ -43,6 +44,8 @@ pub struct Settings {
     pub remove_com_motion: bool,
     /// Temperatures that change with the step, as in [`Dynamics::anneal`]. They replace `beta`.
     pub anneal: Vec<(u64, f64)>,
+    /// The biases that act in every step, also in a minimization of the start.
+    pub biases: Vec<Bias>,
     /// A minimization of the start, before it is checked ([`Settings::check_start`]).
     pub minimize: Option<Minimization>,
     /// Whether a start is refused that clashes, or whose vibrations are too fast for
@@ -65,6 +68,7 @@ impl Default for Settings {
             watch: Watch::default(),
             remove_com_motion: false,
             anneal: Vec::new(),
+            biases: Vec::new(),
             minimize: None,
             check_start: true,
         }

@@ -17,7 +17,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import physical_validation as pv
     import pymbar
-from scipy import special, stats
+from scipy import integrate, special, stats
 
 from systems import system
 
@@ -187,6 +187,12 @@ def diffusion(checks, folder):
     checks.mean("free bead, overdamped", displacement(output), 6 * kt / friction * dt * steps)
 
 
+def samples_of(output, ladder):
+    """u_kn, N_k, and replica, state and step of each sample."""
+    name = os.path.join(output, f"ladder_{ladder:04}_")
+    return tuple(np.load(f"{name}{what}.npy") for what in ("u_kn", "N_k", "samples"))
+
+
 def exchange(checks, folder):
     """Ladders of oscillators with E = k r², whose energies have gamma distributions of shape 3/2.
 
@@ -216,10 +222,7 @@ def exchange(checks, folder):
             checks.mean(f"exchange, {mixing}: acceptance of {a} and {b}", rates, expected)
         energies, free = [], []
         for ladder in range(ladders):
-            u_kn, n_k, samples = (
-                np.load(os.path.join(output, f"ladder_{ladder:04}_{what}.npy"))
-                for what in ("u_kn", "N_k", "samples")
-            )
+            u_kn, n_k, samples = samples_of(output, ladder)
             assert u_kn.shape == (3, 3 * frames) and n_k.tolist() == [frames] * 3
             assert np.array_equal(np.unique(samples[:, 2]), 100 * np.arange(1, frames + 1))
             energies.append([u_kn[k, samples[:, 1] == k].mean() for k in range(3)])
@@ -234,10 +237,53 @@ def exchange(checks, folder):
             checks.mean(f"exchange, {mixing}: pymbar, free energy of state {k}", found, expected)
 
 
+def umbrella(checks, folder):
+    """Umbrella windows of two beads with E = k r² and W = κ (r - c)², which exchange at one
+    temperature. State c has Z = ∫ r² exp(-β (E + W)) dr.
+    """
+    k, kappa, kelvin, ladders = 1.0, 5.0, 300.0, 48
+    centers = (0.3, 0.8, 1.3, 1.8)
+    beta = 1.0 / (K_B * kelvin)
+    files = system(folder, [[0, 0, 0], [0.8, 0, 0]], 0.4, [
+        ("bonds", "harmonic_bond", [[0, 1]], [[k, 0.0, 0.0]]),
+    ])
+    windows = os.path.join(folder, "windows.toml")
+    with open(windows, "w") as file:
+        file.write("[[bias]]\nname = 'r'\nvariable = 'distance'\nbeads = [0, 1]\n")
+        file.write(f"form = 'harmonic'\nk = {kappa}\ncenter = {list(centers)}\n")
+    frames = 100 if SHORT else 1000
+    output, _, _ = run(
+        folder, "windows", files, replicas=4 * ladders, steps=200 * frames, save_interval=200,
+        exchange_interval=100, ladder=f"{kelvin},{kelvin},4", bias=windows, dt=0.01, friction=5,
+        seed=51,
+    )
+
+    def integral(center, of_energy):
+        def density(r):
+            u = beta * (k * r**2 + kappa * (r - center) ** 2)
+            return of_energy(u) * r**2 * math.exp(-u)
+        return integrate.quad(density, 0.0, 8.0, epsabs=1e-14, points=[center])[0]
+
+    z = [integral(center, lambda u: 1.0) for center in centers]
+    energies, free = [], []
+    for ladder in range(ladders):
+        u_kn, n_k, samples = samples_of(output, ladder)
+        states = samples[:, 1]
+        energies.append([u_kn[s, states == s].mean() for s in range(4)])
+        mbar = pymbar.MBAR(u_kn, n_k, x_kindices=states)
+        free.append(mbar.compute_free_energy_differences()["Delta_f"][0])
+    for s, center in enumerate(centers):
+        expected = integral(center, lambda u: u) / z[s]
+        checks.mean(f"umbrella: energy in window {s}, kT", [np.array(energies)[:, s]], expected)
+    for s in range(1, 4):
+        found = [np.array(free)[:, s]]
+        checks.mean(f"umbrella: pymbar, free energy of window {s}", found, -math.log(z[s] / z[0]))
+
+
 def main():
     checks = Checks()
     with tempfile.TemporaryDirectory() as folder:
-        for check in (temperature_of_a_chain, oscillator, diffusion, exchange):
+        for check in (temperature_of_a_chain, oscillator, diffusion, exchange, umbrella):
             inside = os.path.join(folder, check.__name__)
             os.mkdir(inside)
             check(checks, inside)

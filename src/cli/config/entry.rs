@@ -7,15 +7,15 @@ use flashschnet::{Error, Result};
 
 /// A key with its value, and the line of the key. Line 0 stands for a default.
 #[derive(Debug, PartialEq)]
-pub(super) struct Entry {
-    pub(super) key: String,
-    pub(super) line: usize,
-    pub(super) value: Value,
+pub(in crate::cli) struct Entry {
+    pub(in crate::cli) key: String,
+    pub(in crate::cli) line: usize,
+    pub(in crate::cli) value: Value,
 }
 
 /// A value. Numbers are text, because the parser of an option reads them from text.
 #[derive(Debug, PartialEq)]
-pub(super) enum Value {
+pub(in crate::cli) enum Value {
     Null,
     Bool(bool),
     Text(String),
@@ -25,7 +25,7 @@ pub(super) enum Value {
 
 impl Value {
     /// The value in an error message.
-    pub(super) fn describe(&self) -> String {
+    pub(in crate::cli) fn describe(&self) -> String {
         match self {
             Value::Null => "null".into(),
             Value::Bool(value) => value.to_string(),
@@ -38,20 +38,20 @@ impl Value {
 }
 
 /// A configuration file that is being read.
-pub(super) struct Source {
-    pub(super) path: PathBuf,
+pub(in crate::cli) struct Source {
+    pub(in crate::cli) path: PathBuf,
 }
 
 impl Source {
     /// The place of a line, for messages.
-    pub(super) fn place(&self, line: usize) -> String {
+    pub(in crate::cli) fn place(&self, line: usize) -> String {
         match line {
             0 => self.path.display().to_string(),
             line => format!("{}:{line}", self.path.display()),
         }
     }
 
-    pub(super) fn invalid(
+    pub(in crate::cli) fn invalid(
         &self,
         line: usize,
         field: &str,
@@ -67,7 +67,7 @@ impl Source {
     }
 
     /// The error of a key that is not known; it names the nearest one that is.
-    pub(super) fn unknown<'a>(
+    pub(in crate::cli) fn unknown<'a>(
         &self,
         entry: &Entry,
         known: impl IntoIterator<Item = &'a str>,
@@ -80,7 +80,7 @@ impl Source {
     }
 
     /// Refuses a key that stands twice.
-    pub(super) fn check_unique(&self, entries: &[Entry]) -> Result<()> {
+    pub(in crate::cli) fn check_unique(&self, entries: &[Entry]) -> Result<()> {
         let mut lines = BTreeMap::new();
         for Entry { key, line, .. } in entries {
             if let Some(first) = lines.insert(key.as_str(), *line) {

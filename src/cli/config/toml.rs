@@ -32,7 +32,9 @@ fn value(item: &Item, line: &dyn Fn(usize) -> usize) -> Value {
         Item::None => Value::Null,
         Item::Value(toml) => of_toml(toml),
         Item::Table(table) => Value::Table(entries(table, line)),
-        Item::ArrayOfTables(_) => Value::List(Vec::new()),
+        Item::ArrayOfTables(tables) => {
+            Value::List(tables.iter().map(|table| Value::Table(entries(table, line))).collect())
+        }
     }
 }
 

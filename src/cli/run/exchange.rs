@@ -18,7 +18,8 @@ pub(super) struct ExchangeOptions {
     #[arg(long, value_parser = whole::<u64, 1>, value_name = "N")]
     exchange_interval: Option<u64>,
     /// Lowest and highest temperature of the ladder in K and number of temperatures, separated by
-    /// commas; the ratio of neighbors is constant
+    /// commas; the ratio of neighbors is constant. With --bias the two may be equal, for states that
+    /// differ in their biases
     #[arg(
         long,
         value_name = "LOW,HIGH,COUNT",
@@ -76,17 +77,19 @@ impl ExchangeOptions {
         }
     }
 
-    /// The ladders of a run and its number of replicas, if states are exchanged.
+    /// The ladders of a run and its number of replicas, if states are exchanged. The temperatures of
+    /// states with different biases may be equal.
     pub(super) fn ladders(
         &self,
         given: &[f64],
         structures: &[Structure],
         number: Number,
         first_replica: u32,
+        may_be_equal: bool,
     ) -> Result<Option<(Exchange, usize)>> {
         let Some(every) = self.exchange_interval else { return Ok(None) };
         let beta = match &self.ladder {
-            Some(text) => ladder(text)?,
+            Some(text) => ladder(text, may_be_equal)?,
             None if given.len() > 1 => given.to_vec(),
             None => {
                 let expected = "the temperatures of a ladder: --ladder LOW,HIGH,COUNT, or two or \
@@ -128,7 +131,7 @@ impl ExchangeOptions {
 }
 
 /// The inverse temperatures of a ladder from `LOW,HIGH,COUNT`.
-fn ladder(text: &str) -> Result<Vec<f64>> {
+fn ladder(text: &str, may_be_equal: bool) -> Result<Vec<f64>> {
     let expected = "LOW,HIGH,COUNT: two temperatures in K and their number";
     let wrong = || Error::invalid("ladder", text, expected);
     let [low, high, count] = *text.split(',').map(str::trim).collect::<Vec<_>>() else {
@@ -136,7 +139,7 @@ fn ladder(text: &str) -> Result<Vec<f64>> {
     };
     let kelvin = |text: &str| text.parse::<f64>().map_err(|_| wrong());
     let (low, high, count) = (kelvin(low)?, kelvin(high)?, count.parse().map_err(|_| wrong())?);
-    if count < 2 || low >= high {
+    if count < 2 || low > high || (low == high && !may_be_equal) {
         return Err(wrong());
     }
     geometric(low, high, count)

@@ -68,6 +68,9 @@ impl Run {
         }
         let Plan { steps, save_interval, .. } = plan;
         output.log(format!("steps: {steps}, a frame every {save_interval} and at the end"))?;
+        for bias in simulation.biases() {
+            output.log(format!("bias {}: {:?}", bias.name, bias.form))?;
+        }
         let names: Vec<&str> = plan.observables.iter().map(|(name, _)| &**name).collect();
         if !names.is_empty() {
             output.log(format!("observables: {}", names.join(", ")))?;

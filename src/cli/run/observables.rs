@@ -137,7 +137,7 @@ fn n_beads(system: &System) -> Result<usize> {
 }
 
 /// The first structure of a file, which must have the beads of every molecule.
-fn reference(path: &Path, system: &System) -> Result<Structure> {
+pub(super) fn reference(path: &Path, system: &System) -> Result<Structure> {
     let structure = load_structures(path)?.into_iter().next();
     let structure =
         structure.ok_or_else(|| Error::invalid("reference", "no structure", "one structure"))?;

@@ -18,6 +18,51 @@ use crate::cli::inputs::InputOptions;
 use crate::cli::signals::Interrupt;
 use crate::cli::tell::tell;
 
+/// The options that a run takes from its checkpoint.
+pub(super) const SETTINGS: [&str; 41] = [
+    "equilibration_steps",
+    "replicas",
+    "all_structures",
+    "integrator",
+    "dt",
+    "mts",
+    "friction",
+    "temperature",
+    "beta",
+    "anneal",
+    "minimize",
+    "minimize_tolerance",
+    "remove_com_motion",
+    "save_interval",
+    "seed",
+    "first_replica",
+    "output",
+    "format",
+    "npy",
+    "velocities",
+    "forces",
+    "terms",
+    "bias",
+    "observables",
+    "reference",
+    "q_cutoff",
+    "q_beta",
+    "q_lambda",
+    "on_blow_up",
+    "max_force",
+    "max_kinetic",
+    "max_stretch",
+    "precision",
+    "portable",
+    "filter",
+    "table_tolerance",
+    "exchange_interval",
+    "ladder",
+    "mixing",
+    "tune_ladder",
+    "trajectories_by",
+];
+
 /// The options that can be given again.
 pub(super) struct Again<'a> {
     pub(super) inputs: &'a InputOptions,

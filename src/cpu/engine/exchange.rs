@@ -1,7 +1,7 @@
 //! The exchange of states between replicas.
 
 use super::Cpu;
-use crate::engine::{check_given, exchange};
+use crate::engine::{bias_levels, check_given, exchange};
 use crate::error::Result;
 
 impl Cpu {
@@ -16,7 +16,10 @@ impl Cpu {
         }
         let computed = self.state.without_frozen(self.total.energy.clone());
         let [energies, uniforms] = given.map_or([&computed[..], &[]], |given| given);
-        exchange(&self.system, &self.dynamics, energies, uniforms, &mut self.state)?;
+        let Cpu { system, dynamics, state, host, .. } = self;
+        let levels = bias_levels(host.biases(), dynamics.exchange()?, system, state);
+        exchange(system, dynamics, (energies, &levels), uniforms, state)?;
+        host.outdate();
         self.trace.push(&self.state.exchanged.label);
         Ok(())
     }

@@ -13,6 +13,7 @@ impl Cpu {
             self.state.positions.copy_from_slice(positions);
             self.moved();
             self.update(start.step)?;
+            self.host.update(&self.state, &system.first_bead)?;
             let forces = self.total.acting(1, self.host.sum());
             Ok((self.total.energy.clone(), forces))
         };

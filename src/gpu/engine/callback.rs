@@ -16,25 +16,9 @@ impl GpuEngine {
     ) -> Result<()> {
         check_callback(&self.dynamics, callback.as_deref())?;
         self.before_host_forces()?;
-        self.make_bias(callback.is_some() || self.host.has_external())?;
+        self.make_range(callback.is_some() || self.host.has_external())?;
         self.host.set_callback(callback);
-        self.write_bias()
-    }
-
-    /// Waits for everything that needs the present forces of the host: pending steps that must be
-    /// repeated.
-    pub(super) fn before_host_forces(&mut self) -> Result<()> {
-        self.step()?;
-        self.complete()?;
-        if self.has_pending() {
-            self.look()?;
-        }
-        Ok(())
-    }
-
-    /// Writes the forces of the host to the device.
-    pub(super) fn write_bias(&mut self) -> Result<()> {
-        self.host.sum().map_or(Ok(()), |forces| self.state.set_bias(&self.device, forces))
+        self.write_host_forces()
     }
 
     /// Calls the callback, if there is one whose results are outdated, at the present positions.
@@ -65,7 +49,7 @@ impl GpuEngine {
             let positions = self.state.positions(&found.take(positions), &walkers);
             let is_frozen = |r: usize| walkers[r].frozen(0).is_some();
             self.host.call(&positions, &self.system.first_bead, is_frozen)?;
-            return self.write_bias();
+            return self.write_host_forces();
         }
     }
 

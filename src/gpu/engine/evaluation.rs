@@ -12,6 +12,8 @@ pub(super) struct Evaluations {
     /// The fast range holds the sum of all priors.
     fast: bool,
     slow: bool,
+    /// The bias range holds the sum of all biases. Without biases the flag has no meaning.
+    bias: bool,
 }
 
 /// The kernels that a reading of energies, and perhaps forces, needs.
@@ -28,15 +30,27 @@ pub(super) struct Plan {
 impl Evaluations {
     /// Whether all forces are valid for a step.
     pub(super) fn are_valid(&self) -> bool {
-        self.fast && self.slow
+        self.fast && self.slow && self.bias
     }
 
     pub(super) fn all_valid(&mut self) {
-        (self.fast, self.slow) = (true, true);
+        (self.fast, self.slow, self.bias) = (true, true, true);
     }
 
     pub(super) fn none_valid(&mut self) {
-        (self.fast, self.slow) = (false, false);
+        (self.fast, self.slow, self.bias) = (false, false, false);
+    }
+
+    /// The states of replicas changed, or the forces of the host.
+    pub(super) fn bias_invalid(&mut self) {
+        self.bias = false;
+    }
+
+    /// The kernels that make all forces valid, if some are not.
+    pub(super) fn missing<'a>(&self, step: &'a Step) -> impl Iterator<Item = &'a Dispatch> {
+        let only_biases = self.fast && self.slow;
+        let all = (!only_biases).then(|| step.forces(true)).into_iter().flatten();
+        all.chain(step.biases().filter(|_| only_biases))
     }
 
     /// The parameters for a step or an exchange.
@@ -51,10 +65,11 @@ impl Evaluations {
             Terms::Total => FAST | SLOW,
             Terms::Network => SLOW,
             Terms::Prior(_) => FAST,
+            Terms::Bias(_) => 0,
         };
         let fast = match terms {
             Terms::Total => !self.fast,
-            Terms::Network => false,
+            Terms::Network | Terms::Bias(_) => false,
             Terms::Prior(_) => true,
         };
         let wants_slow = classes & SLOW > 0 && has_network && !self.slow;
@@ -63,7 +78,8 @@ impl Evaluations {
 
     /// A plan is about to overwrite forces. They stay invalid if it fails.
     pub(super) fn begun(&mut self, plan: Option<Plan>) {
-        let Some(Plan { fast, slow, .. }) = plan else { return };
+        let Some(Plan { terms, fast, slow, .. }) = plan else { return };
+        self.bias &= !matches!(terms, Terms::Bias(_));
         self.fast &= !fast;
         self.slow &= slow.is_none();
     }
@@ -84,13 +100,13 @@ impl Plan {
     /// The parameters for the plan.
     pub(super) fn params(&self, params: Params) -> Params {
         let term = match self.terms {
-            Terms::Prior(k) => k as u32,
+            Terms::Prior(k) | Terms::Bias(k) => k as u32,
             Terms::Total | Terms::Network => ALL_TERMS,
         };
         Params { term, classes: self.classes, ..params }
     }
 
-    /// The kernels of the plan. The last one sums the energies.
+    /// The kernels of the plan. The last one computes the energies of replicas.
     pub(super) fn dispatches(self, step: &Step) -> impl Iterator<Item = &Dispatch> {
         let [none, no_pass] = [&[][..], &[][..]];
         // Forces that stay valid must have the bits of a step, which recenters first. One prior
@@ -101,26 +117,38 @@ impl Plan {
         let forward = if self.slow.is_some() { &step.slow.forward[..] } else { no_pass };
         let backward = if self.slow == Some(true) { &step.slow.backward[..] } else { no_pass };
         let parts = neighbors.iter().chain(fast).chain(forward).chain(backward);
-        parts.chain([&step.energy])
+        let last = match (self.terms, &step.bias) {
+            (Terms::Bias(_), Some(bias)) => &bias.alone,
+            _ => &step.energy,
+        };
+        parts.chain([last])
     }
 
-    /// The evaluation in the numbers that were read: `energy` as sum and rounding error for each
-    /// replica, and `force` with all ranges.
+    /// The bias whose terms are evaluated.
+    pub(super) fn bias(&self) -> Option<usize> {
+        match self.terms {
+            Terms::Bias(k) => Some(k),
+            _ => None,
+        }
+    }
+
+    /// The evaluation in the numbers that were read: `energy` of each replica, and `force` with all
+    /// ranges.
     pub(super) fn evaluation(
         &self,
-        energy: &[[f32; 2]],
+        energy: Vec<f64>,
         force: Option<&[[f32; 4]]>,
         n_beads: usize,
     ) -> Evaluation {
-        let energy = energy.iter().map(|[sum, rest]| f64::from(*sum) + f64::from(*rest)).collect();
         let Some(force) = force else {
             return Evaluation { energy, ..Evaluation::default() };
         };
         let (fast, rest) = force.split_at(n_beads);
-        let slow = &rest[..n_beads];
+        let (slow, bias) = rest.split_at(n_beads);
         let forces = match self.classes {
             FAST => vectors(fast),
             SLOW => vectors(slow),
+            0 => vectors(bias),
             _ => {
                 let both = vectors(fast).into_iter().zip(vectors(slow));
                 both.map(|(fast, slow)| std::array::from_fn(|c| fast[c] + slow[c])).collect()

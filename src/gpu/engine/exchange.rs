@@ -33,6 +33,7 @@ impl GpuEngine {
         let Some(exchanges) = &self.exchanges else { return Ok(()) };
         record(&mut *commands, [&step.energy].into_iter().chain(&exchanges.drawn));
         let submission = self.device.submit(commands)?;
+        self.evaluations.bias_invalid();
         let steps = self.pending;
         self.exchanges.iter_mut().for_each(|exchanges| exchanges.submitted(steps));
         match self.earlier.replace(submission) {
@@ -85,6 +86,7 @@ impl GpuEngine {
         run(&self.device, &exchanges.asked)?;
         exchanges.submitted(0);
         exchanges.pending.clear();
+        self.evaluations.bias_invalid();
         Ok(())
     }
 }

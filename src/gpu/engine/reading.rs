@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::biases::Biases;
 use super::super::buffer::{Fetch, Fetched, Fetching};
 use super::super::kernel::record;
 use super::super::params::Walker;
@@ -30,6 +31,11 @@ impl GpuEngine {
         if let Some(plan) = plan {
             record(&mut *fetch.commands, plan.dispatches(self.step()?));
         }
+        let of_plan = plan.is_some_and(|plan| plan.bias().is_some());
+        if wanted.biases && !of_plan {
+            record(&mut *fetch.commands, self.step()?.biases());
+        }
+        let biases = self.biases.as_ref().filter(|_| wanted.biases || of_plan);
         let observables = self.observables.as_ref().filter(|_| wanted.observables);
         record(&mut *fetch.commands, observables.map(Observables::dispatch));
         if keeps {
@@ -47,12 +53,17 @@ impl GpuEngine {
             force: wanted.forces.then(|| fetch.add(&self.state.force)),
             callback: wanted.energies.and_then(|_| self.host.found(wanted.forces)),
             observed: observables.map(|observables| observables.fetch(&mut fetch)),
+            biases: biases.map(|biases| biases.fetch(&mut fetch)),
             step: self.step_count,
             exchange_count: exchanges.map_or(0, |exchanges| exchanges.count()),
         };
         let fetching = fetch.begin()?;
         self.evaluations.done(plan);
         Ok((fetching, parts))
+    }
+
+    fn n_biases(&self) -> usize {
+        self.biases.as_ref().map_or(0, Biases::len)
     }
 
     /// Waits for a read-back. After an error no forces are valid.
@@ -65,10 +76,10 @@ impl GpuEngine {
     }
 
     /// The reading in a read-back.
-    fn reading(&mut self, found: &Fetched, parts: Parts) -> Reading {
-        let Parts {
-            plan, walkers, state, exchanged, energy, force, callback, observed, step, ..
-        } = parts;
+    fn reading(&mut self, wanted: Wanted, found: &Fetched, parts: Parts) -> Reading {
+        let Parts { plan, walkers, state, exchanged, energy, force, callback, observed, .. } =
+            parts;
+        let step = parts.step;
         let walkers = found.take(walkers);
         let mut reading = Reading { step, frozen: frozen(&walkers, step), ..Reading::default() };
         reading.callback = callback.map(|found| found.without_frozen(&reading.frozen));
@@ -79,10 +90,21 @@ impl GpuEngine {
         if let (Some(exchanges), Some(slots)) = (&mut self.exchanges, exchanged) {
             exchanges.fetched(found, slots, parts.exchange_count, &mut reading);
         }
+        let biases = self.biases.as_ref().zip(parts.biases);
+        let biases = biases.map(|(biases, slot)| biases.fetched(found, slot)).unwrap_or_default();
         if let (Some(plan), Some(energy)) = (plan, energy) {
             let force = force.map(|slot| found.take(slot));
-            reading.evaluation =
-                plan.evaluation(&found.take(energy), force.as_deref(), self.state.n_beads());
+            let energy = match plan.bias() {
+                Some(k) => biases[k].iter().map(|[_, energy]| *energy).collect(),
+                None => {
+                    let sum = |[sum, rest]: &[f32; 2]| f64::from(*sum) + f64::from(*rest);
+                    found.take(energy).iter().map(sum).collect()
+                }
+            };
+            reading.evaluation = plan.evaluation(energy, force.as_deref(), self.state.n_beads());
+        }
+        if wanted.biases {
+            reading.biases = biases;
         }
         if let (Some(observables), Some(slot)) = (&self.observables, observed) {
             reading.observables = observables.fetched(found, slot);
@@ -93,7 +115,7 @@ impl GpuEngine {
     /// Reads until no list has overflowed.
     pub(super) fn read_now(&mut self, wanted: Wanted) -> Result<Reading> {
         if let Some(terms) = wanted.energies {
-            terms.check(&self.system)?;
+            terms.check(&self.system, self.n_biases())?;
         }
         self.complete()?;
         loop {
@@ -101,7 +123,7 @@ impl GpuEngine {
             let found = self.fetched(fetching)?;
             self.earlier = None;
             if !self.settle_with(&found.take(parts.status.clone()))? {
-                return Ok(self.reading(&found, parts));
+                return Ok(self.reading(wanted, &found, parts));
             }
         }
     }
@@ -109,7 +131,7 @@ impl GpuEngine {
     /// Submits a reading.
     pub(super) fn begin_request(&mut self, wanted: Wanted) -> Result<()> {
         if let Some(terms) = wanted.energies {
-            terms.check(&self.system)?;
+            terms.check(&self.system, self.n_biases())?;
         }
         self.complete()?;
         self.ready.check_none()?;
@@ -133,7 +155,7 @@ impl GpuEngine {
             self.exchanges.iter_mut().for_each(|of| of.take_next(exchanges, pending));
             self.pending -= pending;
             self.check(&status)?;
-            let reading = self.reading(&found, parts);
+            let reading = self.reading(wanted, &found, parts);
             self.ready.put(reading);
             return Ok(());
         }

@@ -30,6 +30,8 @@ pub(super) struct Parts {
     pub(super) force: Option<Slot<[f32; 4]>>,
     pub(super) callback: Option<CallbackForces>,
     pub(super) observed: Option<Slot<f32>>,
+    /// Values and energies of biases, for themselves or for the plan.
+    pub(super) biases: Option<Slot<[f32; 2]>>,
     /// Steps and exchanges done.
     pub(super) step: u64,
     pub(super) exchange_count: u64,

@@ -51,7 +51,7 @@ impl GpuEngine {
         self.write_params(Evaluations::for_steps(self.params))?;
         let mut commands = self.device.api.commands();
         if !self.evaluations.are_valid() {
-            record(&mut *commands, self.step()?.forces(true));
+            record(&mut *commands, self.evaluations.missing(self.step()?));
             self.evaluations.all_valid();
         }
         Ok(commands)

@@ -1,0 +1,245 @@
+//! Biases (restraints): potentials of a [`Variable`] that act on the beads in every step.
+//!
+//! ```
+//! use flashschnet::bias::{Bias, BiasForm};
+//! use flashschnet::variable::Variable;
+//!
+//! let form = BiasForm::Harmonic { k: vec![2.0], center: vec![10.0, 12.0] };
+//! let variable = Variable::Distance { groups: [vec![0], vec![1]] };
+//! let bias = Bias { name: "ends".into(), variable, form };
+//! // 2 kcal/mol/Å² (9 Å − 12 Å)², for replica 1.
+//! let ([q, energy], forces) = bias.energy_and_forces(&[[0.0; 3], [9.0, 0.0, 0.0]], 1);
+//! assert_eq!((q, energy, forces[1]), (9.0, 18.0, [12.0, 0.0, 0.0]));
+//! ```
+
+use std::f64::consts::{PI, TAU};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::geometry::{MIN_DISTANCE, separation, square};
+use crate::system::System;
+use crate::variable::Variable;
+
+/// A potential W(q) of a variable q. It acts on the beads like a prior, but is not part of the
+/// potential energy.
+///
+/// A bias on a [`Variable::Position`] acts on each bead alone: W = Σ_i f(|x_i − x0_i|), where f is the
+/// form. For a [`Variable::Dihedral`], q is moved by a multiple of 2π next to the center, or to the
+/// middle of the range, so that the difference from it is in [−π, π).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bias {
+    /// A name of letters, digits and `_`, which no other bias has and which does not end in `_value`:
+    /// columns of `energies.csv` have the names `bias_NAME` and `bias_NAME_value`.
+    pub name: String,
+    /// The variable q.
+    pub variable: Variable,
+    /// The potential.
+    pub form: BiasForm,
+}
+
+/// The form of a bias. Each list has one number for all replicas, or one for each: for each state of
+/// a ladder with replica exchange, else for each replica of the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum BiasForm {
+    /// k (q − center)², without a factor of ½ as in the priors.
+    Harmonic {
+        /// kcal/mol by the square of the variable's unit.
+        k: Vec<f64>,
+        /// In the unit of the variable.
+        center: Vec<f64>,
+    },
+    /// k (lower − q)² below the range, k (q − upper)² above it, 0 within it.
+    FlatBottom {
+        /// kcal/mol by the square of the variable's unit.
+        k: Vec<f64>,
+        /// The lower end of the range; empty for none.
+        lower: Vec<f64>,
+        /// The upper end of the range; empty for none.
+        upper: Vec<f64>,
+    },
+}
+
+/// The largest absolute value of a number of a bias. Squares of it stay in the range of f32.
+const LARGEST: f64 = 1e9;
+
+/// The numbers of a bias for one replica. A harmonic bias has the range from its center to its
+/// center.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spring {
+    pub(crate) k: f64,
+    /// May be infinite.
+    pub(crate) lower: f64,
+    pub(crate) upper: f64,
+}
+
+impl Spring {
+    /// How far q is above the range; negative below it.
+    fn excess(self, q: f64) -> f64 {
+        match q {
+            q if q < self.lower => q - self.lower,
+            q if q > self.upper => q - self.upper,
+            _ => 0.0,
+        }
+    }
+
+    fn energy(self, q: f64) -> f64 {
+        self.k * self.excess(q) * self.excess(q)
+    }
+
+    fn slope(self, q: f64) -> f64 {
+        2.0 * self.k * self.excess(q)
+    }
+}
+
+impl Bias {
+    /// Value of the variable and energy, kcal/mol, at the positions of one replica, Å, `[n_beads]`,
+    /// and the forces, kcal/mol/Å, `[n_beads]`. `state` is the number of the replica's state in its
+    /// ladder, or without replica exchange the number of the replica, counted from 0.
+    ///
+    /// # Panics
+    /// If a bead has no position or the bias has no numbers.
+    pub fn energy_and_forces(
+        &self,
+        positions: &[[f64; 3]],
+        state: usize,
+    ) -> ([f64; 2], Vec<[f64; 3]>) {
+        let spring = self.spring(state);
+        let (q, mut forces) = self.variable.value_and_gradient(positions);
+        let Variable::Position { beads, reference } = &self.variable else {
+            let q_near = self.near(spring, q);
+            let slope = spring.slope(q_near);
+            forces.iter_mut().for_each(|force| *force = force.map(|x| -slope * x));
+            return ([q, spring.energy(q_near)], forces);
+        };
+        forces.fill([0.0; 3]);
+        for (bead, x0) in beads.iter().zip(reference) {
+            let moved = separation(positions[*bead as usize], *x0);
+            let distance = square(moved).sqrt();
+            let scale = -spring.slope(distance) / distance.max(MIN_DISTANCE);
+            forces[*bead as usize] = moved.map(|x| scale * x);
+        }
+        ([q, self.energy(positions, state, q)], forces)
+    }
+
+    /// Value of the variable and energy, as in [`Bias::energy_and_forces`].
+    ///
+    /// # Panics
+    /// See [`Bias::energy_and_forces`].
+    pub fn value_and_energy(&self, positions: &[[f64; 3]], state: usize) -> [f64; 2] {
+        let q = self.variable.value(positions);
+        [q, self.energy(positions, state, q)]
+    }
+
+    /// The energy at positions where the variable has the value q.
+    pub(crate) fn energy(&self, positions: &[[f64; 3]], state: usize, q: f64) -> f64 {
+        let spring = self.spring(state);
+        let Variable::Position { beads, reference } = &self.variable else {
+            return spring.energy(self.near(spring, q));
+        };
+        let distance = |(bead, x0): (&u32, &[f64; 3])| {
+            square(separation(positions[*bead as usize], *x0)).sqrt()
+        };
+        beads.iter().zip(reference).map(|of| spring.energy(distance(of))).sum()
+    }
+
+    /// An equivalent of q next to the range of the spring.
+    fn near(&self, spring: Spring, q: f64) -> f64 {
+        let middle = 0.5 * (spring.lower + spring.upper);
+        match self.variable {
+            Variable::Dihedral(_) => q - TAU * ((q - middle + PI) / TAU).floor(),
+            _ => q,
+        }
+    }
+
+    /// The numbers of a state.
+    pub(crate) fn spring(&self, state: usize) -> Spring {
+        let of = |list: &[f64]| list.get(state).or(list.first()).copied();
+        match &self.form {
+            BiasForm::Harmonic { k, center } => {
+                let center = of(center).expect("a checked bias has a center");
+                Spring { k: of(k).expect("a checked bias has k"), lower: center, upper: center }
+            }
+            BiasForm::FlatBottom { k, lower, upper } => Spring {
+                k: of(k).expect("a checked bias has k"),
+                lower: of(lower).unwrap_or(f64::NEG_INFINITY),
+                upper: of(upper).unwrap_or(f64::INFINITY),
+            },
+        }
+    }
+
+    /// The lists with their names.
+    pub(crate) fn lists(&self) -> Vec<(&'static str, &[f64])> {
+        match &self.form {
+            BiasForm::Harmonic { k, center } => vec![("k", k), ("center", center)],
+            BiasForm::FlatBottom { k, lower, upper } => {
+                vec![("k", k), ("lower", lower), ("upper", upper)]
+            }
+        }
+    }
+
+    /// How many different rows of numbers the bias has: one for each state, or 1.
+    pub(crate) fn n_rows(&self) -> usize {
+        self.lists().iter().map(|(_, list)| list.len()).max().unwrap_or(1).max(1)
+    }
+
+    /// Checks the bias for a system.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the bias and the first value that is wrong.
+    pub fn check(&self, system: &System) -> Result<()> {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let is_free = !self.name.is_empty() && !self.name.ends_with("_value");
+        if !(is_free && self.name.chars().all(is_word)) {
+            let expected = "a name of letters, digits and _ that does not end in _value";
+            return Err(Error::invalid("bias", format!("{:?}", self.name), expected));
+        }
+        let checked = self.variable.check(system).and_then(|()| self.check_numbers());
+        checked.map_err(|error| self.named(error))
+    }
+
+    /// An error with the name of the bias.
+    pub(crate) fn named(&self, error: Error) -> Error {
+        match error {
+            Error::Invalid { origin, field, found, expected } => {
+                let field = format!("bias {}: {field}", self.name);
+                Error::Invalid { origin, field, found, expected }
+            }
+            other => other,
+        }
+    }
+
+    fn check_numbers(&self) -> Result<()> {
+        let is_flat = matches!(self.form, BiasForm::FlatBottom { .. });
+        let is_dihedral = matches!(self.variable, Variable::Dihedral(_));
+        for (name, list) in self.lists() {
+            let may_be_empty = is_flat && name != "k" && !is_dihedral;
+            if list.is_empty() && !may_be_empty {
+                return Err(Error::invalid(name, "no number", "at least one"));
+            }
+            let least = if name == "k" { 0.0 } else { -LARGEST };
+            if let Some(number) = list.iter().find(|number| !(least..=LARGEST).contains(*number)) {
+                let expected = format!("numbers from {least} to {LARGEST}");
+                return Err(Error::invalid(name, number, expected));
+            }
+        }
+        let BiasForm::FlatBottom { lower, upper, .. } = &self.form else { return Ok(()) };
+        if lower.is_empty() && upper.is_empty() {
+            return Err(Error::invalid("lower", "neither lower nor upper", "at least one of them"));
+        }
+        for spring in (0..self.n_rows()).map(|state| self.spring(state)) {
+            let width = spring.upper - spring.lower;
+            if width < 0.0 {
+                let expected = format!("at least {}, which lower is", spring.lower);
+                return Err(Error::invalid("upper", spring.upper, expected));
+            }
+            if is_dihedral && width > TAU {
+                let expected = format!("at most 2π above {}, which lower is", spring.lower);
+                return Err(Error::invalid("upper", spring.upper, expected));
+            }
+        }
+        Ok(())
+    }
+}

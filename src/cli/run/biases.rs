@@ -1,0 +1,246 @@
+//! The biases on the command line: files of restraints.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use flashschnet::bias::{Bias, BiasForm};
+use flashschnet::error::OfFile;
+use flashschnet::system::System;
+use flashschnet::variable::{CONTACT_BETA, CONTACT_CUTOFF, CONTACT_LAMBDA, Variable};
+use flashschnet::{Error, Result};
+
+use super::observables::reference;
+use crate::cli::config::entry::{Entry, Source, Value};
+use crate::cli::config::read_toml;
+
+#[derive(Args)]
+#[command(next_help_heading = "Restraints")]
+pub(super) struct BiasOptions {
+    /// TOML file with restraints, one [[bias]] table each, that act in every step. Keys: name; variable
+    /// = position, distance, angle, dihedral, rg, rmsd or q, with its beads, groups, reference, cutoff,
+    /// beta and lambda; form = harmonic with k and center, or flat-bottom with k, lower and upper. A
+    /// list of numbers has one for each state of a ladder or for each replica. Angles are in rad. The
+    /// tables can stand in a configuration file, too
+    #[arg(long, value_name = "FILE")]
+    pub(super) bias: Option<PathBuf>,
+}
+
+/// The key of the tables.
+const TABLES: &str = "bias";
+
+impl BiasOptions {
+    /// The biases of the file, if one is given.
+    ///
+    /// # Errors
+    /// The file cannot be read, has wrong keys or values, or biases that the system cannot have.
+    pub(super) fn read(&self, system: impl FnOnce() -> Result<System>) -> Result<Vec<Bias>> {
+        let Some(path) = &self.bias else { return Ok(Vec::new()) };
+        let source = Source { path: path.clone() };
+        let entries = read_toml(&source)?;
+        // The file may be a configuration file of a run, whose other keys are options.
+        let is_run = entries.iter().any(|entry| ["model", "builtin"].contains(&&*entry.key));
+        if let Some(other) = entries.iter().find(|entry| entry.key != TABLES && !is_run) {
+            return Err(source.unknown(other, [TABLES]));
+        }
+        let tables = entries.iter().find(|entry| entry.key == TABLES);
+        let Some(Entry { line, value: Value::List(tables), .. }) = tables else {
+            return Err(source.invalid(0, TABLES, "none", "tables with the header [[bias]]"));
+        };
+        let system = system()?;
+        let mut all = Vec::new();
+        for table in tables {
+            let Value::Table(entries) = table else {
+                return Err(source.invalid(*line, TABLES, table.describe(), "tables [[bias]]"));
+            };
+            let line = entries.first().map_or(*line, |entry| entry.line);
+            let bias = Table { source: &source, line, entries }.bias(&system)?;
+            bias.check(&system).of_file(path)?;
+            all.push(bias);
+        }
+        Ok(all)
+    }
+}
+
+/// The table of a bias.
+struct Table<'a> {
+    source: &'a Source,
+    line: usize,
+    entries: &'a [Entry],
+}
+
+/// The keys of every table.
+const COMMON: [&str; 3] = ["name", "variable", "form"];
+/// Variables and forms with their keys.
+const VARIABLES: [(&str, &[&str]); 7] = [
+    ("position", &["beads", "reference"]),
+    ("distance", &["beads", "groups"]),
+    ("angle", &["beads"]),
+    ("dihedral", &["beads"]),
+    ("rg", &["beads"]),
+    ("rmsd", &["beads", "reference"]),
+    ("q", &["reference", "cutoff", "beta", "lambda"]),
+];
+const FORMS: [(&str, &[&str]); 2] =
+    [("harmonic", &["k", "center"]), ("flat-bottom", &["k", "lower", "upper"])];
+
+impl Table<'_> {
+    fn bias(&self, system: &System) -> Result<Bias> {
+        let (variable, of_variable) = self.one_of("variable", &VARIABLES)?;
+        let (form, of_form) = self.one_of("form", &FORMS)?;
+        let known = || COMMON.iter().chain(of_variable).chain(of_form).copied();
+        if let Some(other) = self.entries.iter().find(|entry| !known().any(|key| key == entry.key))
+        {
+            return Err(self.source.unknown(other, known()));
+        }
+        Ok(Bias {
+            name: self.text("name")?.to_owned(),
+            variable: self.variable(variable, system)?,
+            form: match form {
+                "harmonic" => {
+                    BiasForm::Harmonic { k: self.given("k")?, center: self.given("center")? }
+                }
+                _ => BiasForm::FlatBottom {
+                    k: self.given("k")?,
+                    lower: self.numbers("lower")?.unwrap_or_default(),
+                    upper: self.numbers("upper")?.unwrap_or_default(),
+                },
+            },
+        })
+    }
+
+    fn variable(&self, kind: &str, system: &System) -> Result<Variable> {
+        let of_reference = |beads: Option<Vec<u32>>| -> Result<(Vec<u32>, Vec<[f64; 3]>)> {
+            let places = self.reference(system)?;
+            let beads = beads.unwrap_or_else(|| (0..places.len() as u32).collect());
+            let place = |bead: &u32| places.get(*bead as usize).copied();
+            match beads.iter().map(place).collect() {
+                Some(of_beads) => Ok((beads, of_beads)),
+                None => {
+                    let expected = format!("beads below {}, as in the reference", places.len());
+                    Err(self.wrong("beads", &expected))
+                }
+            }
+        };
+        Ok(match kind {
+            "position" => {
+                let (beads, reference) = of_reference(Some(self.beads()?))?;
+                Variable::Position { beads, reference }
+            }
+            "rmsd" => {
+                let beads = self.entry("beads").map(|_| self.beads()).transpose()?;
+                let (beads, reference) = of_reference(beads)?;
+                Variable::Rmsd { beads, reference }
+            }
+            "distance" => Variable::Distance { groups: self.groups()? },
+            "angle" => Variable::Angle(self.tuple()?),
+            "dihedral" => Variable::Dihedral(self.tuple()?),
+            "rg" => {
+                let beads = self.entry("beads").map(|_| self.beads()).transpose()?;
+                Variable::RadiusOfGyration { beads: beads.unwrap_or_default() }
+            }
+            _ => {
+                let number = |key: &str, default: f64| match self.numbers(key)?.as_deref() {
+                    None => Ok(default),
+                    Some([number]) => Ok(*number),
+                    Some(_) => Err(self.wrong(key, "one number")),
+                };
+                Variable::native_contacts(
+                    &self.reference(system)?,
+                    number("cutoff", CONTACT_CUTOFF)?,
+                    number("beta", CONTACT_BETA)?,
+                    number("lambda", CONTACT_LAMBDA)?,
+                )
+            }
+        })
+    }
+
+    fn entry(&self, key: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.key == key)
+    }
+
+    /// The error of a value, or of a key that is missing.
+    fn wrong(&self, key: &str, expected: &str) -> Error {
+        let (line, found) = match self.entry(key) {
+            Some(entry) => (entry.line, entry.value.describe()),
+            None => (self.line, "none".to_owned()),
+        };
+        self.source.invalid(line, key, found, expected)
+    }
+
+    fn text(&self, key: &str) -> Result<&str> {
+        match self.entry(key) {
+            Some(Entry { value: Value::Text(text), .. }) => Ok(text),
+            _ => Err(self.wrong(key, "text")),
+        }
+    }
+
+    /// A name that has keys.
+    fn one_of<'a>(
+        &self,
+        key: &str,
+        all: &[(&'a str, &'a [&'a str])],
+    ) -> Result<(&'a str, &'a [&'a str])> {
+        let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
+        let found = self.entry(key).and_then(|_| self.text(key).ok());
+        let known = all.iter().find(|(name, _)| Some(*name) == found);
+        known.copied().ok_or_else(|| self.wrong(key, &format!("one of {}", names.join(", "))))
+    }
+
+    /// A number or a list of numbers, if there is one.
+    fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>> {
+        let Some(entry) = self.entry(key) else { return Ok(None) };
+        let numbers = list(&entry.value);
+        let numbers = numbers.ok_or_else(|| self.wrong(key, "a number, or a list of numbers"))?;
+        Ok(Some(numbers))
+    }
+
+    fn given(&self, key: &str) -> Result<Vec<f64>> {
+        self.numbers(key)?.ok_or_else(|| self.wrong(key, "a number, or a list of numbers"))
+    }
+
+    fn beads(&self) -> Result<Vec<u32>> {
+        let found = self.entry("beads").and_then(|entry| list(&entry.value));
+        found.ok_or_else(|| self.wrong("beads", "numbers of beads, from 0"))
+    }
+
+    fn tuple<const N: usize>(&self) -> Result<[u32; N]> {
+        let wrong = |_| self.wrong("beads", &format!("{N} numbers of beads, from 0"));
+        self.beads()?.try_into().map_err(wrong)
+    }
+
+    /// The groups of a distance, or its two beads as groups.
+    fn groups(&self) -> Result<[Vec<u32>; 2]> {
+        let Some(entry) = self.entry("groups") else {
+            return Ok(self.tuple::<2>()?.map(|bead| vec![bead]));
+        };
+        if let Some(other) = self.entry("beads") {
+            let expected = "beads or groups, not both";
+            return Err(self.source.invalid(other.line, "beads", "groups, too", expected));
+        }
+        let groups = match &entry.value {
+            Value::List(groups) => groups.iter().map(list).collect::<Option<Vec<_>>>(),
+            _ => None,
+        };
+        let groups = groups.and_then(|groups| groups.try_into().ok());
+        groups.ok_or_else(|| self.wrong("groups", "two lists of numbers of beads, from 0"))
+    }
+
+    /// The positions of the reference structure, whose path is relative to the folder of the file.
+    fn reference(&self, system: &System) -> Result<Vec<[f64; 3]>> {
+        let folder = self.source.path.parent().unwrap_or(Path::new(""));
+        let path = folder.join(self.text("reference")?);
+        Ok(reference(&path, system).of_file(&path)?.positions)
+    }
+}
+
+/// A value, or the values of a list.
+fn list<T: std::str::FromStr>(value: &Value) -> Option<Vec<T>> {
+    let one = |value: &Value| match value {
+        Value::Text(text) => text.parse().ok(),
+        _ => None,
+    };
+    match value {
+        Value::List(list) => list.iter().map(one).collect(),
+        value => Some(vec![one(value)?]),
+    }
+}

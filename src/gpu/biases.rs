@@ -1,0 +1,117 @@
+//! Biases on a device: their layout and their kernels.
+
+use super::buffer::{Buffer, Fetch, Fetched, Slot};
+use super::compose::Value;
+use super::device::Device;
+use super::kernel::{Dispatch, Kernel, Scope, scope};
+use super::state::{ReplicaState, vec4s};
+use super::variables::Variables;
+use crate::bias::Bias;
+use crate::error::Result;
+
+/// The biases of a run, at least one.
+#[derive(Debug)]
+pub(super) struct Biases {
+    variables: Variables,
+    /// Constants of the layout.
+    layout: [(&'static str, Value); 3],
+    /// The forces of the host, from which the bias range starts. `[n_beads]`
+    pushed: Buffer<[f32; 4]>,
+    /// Value and energy. `[n_replicas, n_biases]`
+    biases: Buffer<[f32; 2]>,
+    len: usize,
+}
+
+/// The kernels that compute values, energies and forces.
+#[derive(Debug)]
+pub(super) struct BiasStep {
+    /// Of all biases, with the forces of the host.
+    pub(super) all: Dispatch,
+    /// With the forces of one bias alone.
+    pub(super) alone: Dispatch,
+}
+
+impl Biases {
+    /// Puts checked biases on a device.
+    pub(super) fn new(device: &Device, state: &ReplicaState, all: &[Bias]) -> Result<Self> {
+        let n_rows = all.iter().map(Bias::n_rows).max().unwrap_or(1);
+        let rows = (0..n_rows).flat_map(|row| all.iter().map(move |bias| bias.spring(row)));
+        // WGSL has no infinity.
+        let word = |x: f64| (x.clamp(-3e38, 3e38) as f32).to_bits();
+        let numbers = rows.flat_map(|of| [of.k, of.lower, of.upper].map(word)).collect::<Vec<_>>();
+        let of_biases: Vec<_> = all.iter().map(|bias| bias.variable.clone()).collect();
+        let (variables, place) = Variables::with_numbers(device, &of_biases, &numbers)?;
+        Ok(Biases {
+            variables,
+            layout: [
+                ("BIASES", Value::Count(all.len() as u32)),
+                ("ROWS", Value::Count(n_rows as u32)),
+                ("NUMBERS", Value::Count(place)),
+            ],
+            pushed: Buffer::zeroed(device, "pushed", state.n_beads())?,
+            biases: Buffer::zeroed(device, "biases", state.n_replicas() * all.len())?,
+            len: all.len(),
+        })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Replaces the forces of the host.
+    pub(super) fn push(&self, device: &Device, forces: Option<&[[f64; 3]]>) -> Result<()> {
+        match forces {
+            Some(forces) => self.pushed.write(device, &vec4s(forces)),
+            None => self.pushed.write(device, &vec![[0.0; 4]; self.pushed.len]),
+        }
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        self.variables.scope().and(&scope!(self; pushed, biases))
+    }
+
+    /// The kernels of a step. `place` has the states of replicas that exchange them.
+    pub(super) fn step(
+        &self,
+        device: &Device,
+        state: &ReplicaState,
+        place: Option<&Buffer<[u32; 2]>>,
+    ) -> Result<BiasStep> {
+        let none = Buffer::zeroed(device, "place", 1)?;
+        let scope = state.scope().and(&self.scope()).with("place", place.unwrap_or(&none));
+        let kernel = |alone: bool| {
+            let flags = [("BY_STATE", place.is_some()), ("ALONE", alone)];
+            let flags = flags.map(|(name, flag)| (name, Value::Flag(flag)));
+            let constants = [&self.layout[..], &flags].concat();
+            Kernel::new(device, "bias", &constants)?.bind(device, &scope, state.n_replicas())
+        };
+        Ok(BiasStep { all: kernel(false)?, alone: kernel(true)? })
+    }
+
+    /// The kernel that computes the energies of all replicas in all states,
+    /// `[n_states, n_replicas]`.
+    pub(super) fn levels(
+        &self,
+        device: &Device,
+        state: &ReplicaState,
+        levels: &Buffer<[f32; 2]>,
+    ) -> Result<Dispatch> {
+        let n_states = levels.len / state.n_replicas();
+        let states = [("STATES", Value::Count(n_states as u32))];
+        let kernel = Kernel::new(device, "bias_levels", &[&self.layout[..], &states].concat())?;
+        let scope = state.scope().and(&self.scope()).with("levels", levels);
+        kernel.bind(device, &scope, state.n_replicas())
+    }
+
+    /// Adds values and energies to a read-back.
+    pub(super) fn fetch<'a>(&'a self, fetch: &mut Fetch<'a>) -> Slot<[f32; 2]> {
+        fetch.add(&self.biases)
+    }
+
+    /// Values and energies in a read-back, `[n_biases][n_replicas]`.
+    pub(super) fn fetched(&self, found: &Fetched, slot: Slot<[f32; 2]>) -> Vec<Vec<[f64; 2]>> {
+        let all = found.take(slot);
+        let of_bias = |k| all[k..].iter().step_by(self.len).map(|of| of.map(f64::from)).collect();
+        (0..self.len).map(of_bias).collect()
+    }
+}

@@ -1,0 +1,66 @@
+//! The bias range of the forces: biases, and forces of the host.
+
+use super::super::biases::Biases;
+use super::GpuEngine;
+use super::fit::with_fit;
+use crate::bias::Bias;
+use crate::engine::check_biases;
+use crate::error::Result;
+
+impl GpuEngine {
+    /// Replaces the biases.
+    pub(super) fn replace_biases(&mut self, all: &[Bias]) -> Result<()> {
+        check_biases(all, &self.system, &self.dynamics)?;
+        self.before_host_forces()?;
+        self.biases = match all {
+            [] => None,
+            all => Some(Biases::new(&self.device, &self.state, all)?),
+        };
+        if let Some(exchanges) = &mut self.exchanges {
+            exchanges.make_dispatches(&self.device, &self.state, self.biases.as_ref())?;
+        }
+        self.step = None;
+        self.make_range(self.host.has_external() || self.host.has_callback())?;
+        if self.step.is_none() {
+            self.make_step()?;
+        }
+        self.write_host_forces()
+    }
+
+    /// Makes or removes the bias range of the forces.
+    pub(super) fn make_range(&mut self, host_acts: bool) -> Result<()> {
+        let has_bias = host_acts || self.biases.is_some();
+        if has_bias == self.state.has_bias() {
+            return Ok(());
+        }
+        let replicas = self.system.n_replicas();
+        self.state.make_bias(&self.device, has_bias).map_err(|error| with_fit(error, replicas))?;
+        self.evaluations.none_valid();
+        self.step = None;
+        self.make_step()
+    }
+
+    /// Waits for everything that needs the present biases and forces of the host: pending steps that
+    /// must be repeated.
+    pub(super) fn before_host_forces(&mut self) -> Result<()> {
+        self.step()?;
+        self.complete()?;
+        if self.has_pending() {
+            self.look()?;
+        }
+        Ok(())
+    }
+
+    /// Writes the forces of the host to the device: to the bias range, or if there are biases to the
+    /// buffer from which their kernel starts.
+    pub(super) fn write_host_forces(&mut self) -> Result<()> {
+        let forces = self.host.sum();
+        match &self.biases {
+            Some(biases) => {
+                self.evaluations.bias_invalid();
+                biases.push(&self.device, forces)
+            }
+            None => forces.map_or(Ok(()), |forces| self.state.set_bias(&self.device, forces)),
+        }
+    }
+}

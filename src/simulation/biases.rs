@@ -1,0 +1,62 @@
+//! The biases of a simulation.
+
+use super::Simulation;
+use super::energies::BiasValues;
+use crate::bias::Bias;
+use crate::engine::State;
+use crate::engine::{Wanted, bias_levels};
+use crate::error::Result;
+
+impl Simulation {
+    /// Adds a bias to those that act in every step.
+    ///
+    /// # Errors
+    /// See [`Simulation::set_biases`].
+    pub fn add_bias(&mut self, bias: Bias) -> Result<()> {
+        let all = [&self.biases[..], &[bias]].concat();
+        self.set_biases(&all)
+    }
+
+    /// Replaces the biases that act in every step. The potential energy does not include them:
+    /// [`Frame::biases`](super::Frame::biases) has their values and energies. An
+    /// [`Output`](crate::output::Output) that is created afterwards writes these.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for a name that is given twice and for a bias that
+    /// does not fit the system ([`Bias::check`]). Then the biases stay as they were.
+    pub fn set_biases(&mut self, biases: &[Bias]) -> Result<()> {
+        self.engine.set_biases(biases)?;
+        self.biases = biases.to_vec();
+        Ok(())
+    }
+
+    /// The biases that act in every step.
+    pub fn biases(&self) -> &[Bias] {
+        &self.biases
+    }
+
+    /// Values and energies of the biases in the present state.
+    ///
+    /// # Errors
+    /// See [`Simulation::state`].
+    pub fn bias_values(&mut self) -> Result<Vec<BiasValues>> {
+        let reading = self.engine.read(Wanted { biases: true, ..Wanted::default() })?;
+        self.step = reading.step;
+        Ok(self.named(&reading.biases))
+    }
+
+    /// The numbers of a reading with the names of the biases.
+    pub(super) fn named(&self, read: &[Vec<[f64; 2]>]) -> Vec<BiasValues> {
+        let of_bias = |(bias, read): (&Bias, &Vec<[f64; 2]>)| {
+            let (value, energy) = read.iter().map(|[value, energy]| (*value, *energy)).unzip();
+            BiasValues { name: bias.name.clone(), value, energy }
+        };
+        self.biases.iter().zip(read).map(of_bias).collect()
+    }
+
+    /// [`Frame::bias_levels`](super::Frame::bias_levels) of a state.
+    pub(super) fn bias_levels(&self, state: &State) -> Vec<Vec<f64>> {
+        let of_exchange = |exchange| bias_levels(&self.biases, exchange, &self.system, state);
+        self.dynamics.exchange.as_ref().map(of_exchange).unwrap_or_default()
+    }
+}
