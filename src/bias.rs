@@ -190,25 +190,9 @@ impl Bias {
     /// # Errors
     /// [`Error::Invalid`] names the bias and the first value that is wrong.
     pub fn check(&self, system: &System) -> Result<()> {
-        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let is_free = !self.name.is_empty() && !self.name.ends_with("_value");
-        if !(is_free && self.name.chars().all(is_word)) {
-            let expected = "a name of letters, digits and _ that does not end in _value";
-            return Err(Error::invalid("bias", format!("{:?}", self.name), expected));
-        }
+        check_name(&self.name)?;
         let checked = self.variable.check(system).and_then(|()| self.check_numbers());
-        checked.map_err(|error| self.named(error))
-    }
-
-    /// An error with the name of the bias.
-    pub(crate) fn named(&self, error: Error) -> Error {
-        match error {
-            Error::Invalid { origin, field, found, expected } => {
-                let field = format!("bias {}: {field}", self.name);
-                Error::Invalid { origin, field, found, expected }
-            }
-            other => other,
-        }
+        checked.map_err(|error| error.of_bias(&self.name))
     }
 
     fn check_numbers(&self) -> Result<()> {
@@ -242,4 +226,15 @@ impl Bias {
         }
         Ok(())
     }
+}
+
+/// Checks the name of a bias.
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let is_free = !name.is_empty() && !name.ends_with("_value");
+    if is_free && name.chars().all(is_word) {
+        return Ok(());
+    }
+    let expected = "a name of letters, digits and _ that does not end in _value";
+    Err(Error::invalid("bias", format!("{name:?}"), expected))
 }

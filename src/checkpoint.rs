@@ -43,8 +43,10 @@
 //! | `remove_com_motion` | whether the center of mass of each replica was at rest at the start |
 //! | `anneal` | points of temperatures that change with the step, each a step and K |
 //! | `biases` | for each bias `name`, `variable` and `form`, as [`Bias`] has them; missing without biases |
+//! | `metadynamics` | `name`, `variables`, `hills` and `every`, as [`Metadynamics`] has them; missing |
+//! | | without metadynamics |
 //! | `frozen` | for each frozen replica `replica`, counted from 0, `step`, `bead`, and `reason`: |
-//! | | `position`, `force`, `kinetic` or `stretch` |
+//! | | `position`, `force`, `kinetic`, `stretch` or `grid` |
 //! | `model`, `structures` | SHA-256 of their values |
 //! | `backend`, `device` | kind of the backend, name of the GPU or `null` |
 //! | `filter` | `{"kind": "exact"}` or `{"kind": "table", "tolerance": 1e-6}` |
@@ -59,6 +61,8 @@
 //! | `origins` | (replicas, 3) |
 //! | `beta` | (replicas) |
 //! | `replica_ids` | `U32` (replicas) |
+//!
+//! With metadynamics also `hills` (nodes, 4), the numbers of [`State::hills`].
 //!
 //! With replica exchange also, ladder after ladder:
 //!
@@ -89,6 +93,8 @@ use crate::engine::{Dynamics, Numerics, State};
 use crate::error::{Error, Result};
 use crate::io::native::{model_digest, structures_digest};
 use crate::io::{Reader, Writer};
+#[cfg(doc)]
+use crate::metadynamics::Metadynamics;
 use crate::model::Model;
 use crate::simulation::{Settings, Simulation};
 use crate::structure::Structure;
@@ -203,6 +209,7 @@ impl Checkpoint {
             remove_com_motion: self.dynamics.remove_com_motion,
             anneal: self.dynamics.anneal.clone(),
             biases: self.biases.clone(),
+            metadynamics: self.dynamics.metadynamics.clone(),
             minimize: None,
             check_start: false,
         }
@@ -241,7 +248,7 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Invalid`] for numbers that JSON cannot hold.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let State { positions, velocities, origins, beta, .. } = &self.state;
+        let State { positions, velocities, origins, beta, hills, .. } = &self.state;
         let mut writer = Writer::default();
         for (name, vectors) in
             [("positions", positions), ("velocities", velocities), ("origins", origins)]
@@ -251,6 +258,9 @@ impl Checkpoint {
         writer.numbers("beta", &[beta.len()], beta);
         let ids = &self.dynamics.replica_ids;
         writer.counts("replica_ids", &[ids.len()], ids.iter().copied());
+        if self.dynamics.metadynamics.is_some() {
+            writer.numbers("hills", &[hills.len(), 4], hills.as_flattened());
+        }
         let exchange = self.dynamics.exchange.as_ref();
         let exchange = exchange.map(|of| exchange::write(of, &self.state.exchanged, &mut writer));
         writer.sealed(FORMAT, &Contents::of(self, exchange))
@@ -272,10 +282,14 @@ impl Checkpoint {
         let n_replicas = replica_ids.len();
         let exchange = contents.exchange.map(|of| exchange::read(of, n_replicas, &mut reader));
         let (exchange, exchanged) = exchange.transpose()?.unzip();
+        let hills = match contents.metadynamics {
+            Some(_) => reader.numbers("hills", &[None, Some(4)])?.as_chunks().0.to_vec(),
+            None => Vec::new(),
+        };
         reader.finish()?;
         let frozen = contents::frozen(&contents.frozen);
         let Contents { step, integrator, dt, mts, seed, watch, sections, .. } = contents;
-        let Contents { remove_com_motion, anneal, biases, .. } = contents;
+        let Contents { remove_com_motion, anneal, biases, metadynamics, .. } = contents;
         let Contents { model, structures, backend, device, filter, precision, .. } = contents;
         Ok(Checkpoint {
             state: State {
@@ -286,6 +300,7 @@ impl Checkpoint {
                 step,
                 exchanged: exchanged.unwrap_or_default(),
                 frozen,
+                hills,
             },
             dynamics: Dynamics {
                 integrator,
@@ -297,6 +312,7 @@ impl Checkpoint {
                 watch,
                 remove_com_motion,
                 anneal,
+                metadynamics,
             },
             biases,
             identity: Identity {
@@ -358,6 +374,7 @@ impl Contents {
             remove_com_motion: dynamics.remove_com_motion,
             anneal: dynamics.anneal.clone(),
             biases: biases.clone(),
+            metadynamics: dynamics.metadynamics.clone(),
             frozen: contents::entries(&state.frozen),
             model: identity.model.clone(),
             structures: identity.structures.clone(),

@@ -183,6 +183,16 @@ impl Error {
         }
     }
 
+    /// The same with the name of a bias in front of the field.
+    pub(crate) fn of_bias(self, name: &str) -> Self {
+        match self {
+            Error::Invalid { origin, field, found, expected } => {
+                Error::Invalid { origin, field: format!("bias {name}: {field}"), found, expected }
+            }
+            other => other,
+        }
+    }
+
     /// Valid input that this version does not support.
     pub fn unsupported(what: impl Into<String>, advice: impl Into<String>) -> Self {
         let (what, advice) = (cut(what.into()), cut(advice.into()));

@@ -34,6 +34,7 @@
 //! reference, cpu, gpu
 //! ops
 //! engine
+//! metadynamics
 //! bias, io
 //! hills, sanity, variable
 //! system
@@ -54,7 +55,8 @@
 //! # The state
 //!
 //! [`engine::State`] is total: it holds positions, velocities, origins, inverse temperatures, the
-//! number of steps done, the labels and counts of replica exchange, and the frozen replicas. With the
+//! number of steps done, the labels and counts of replica exchange, the frozen replicas, and the
+//! potential of the hills of metadynamics. With the
 //! same system, [`engine::Dynamics`], biases, external forces, force callback and backend, a run
 //! continues from it bit for bit. A [`Checkpoint`] stores it with all that decides the bits, and
 //! [`output::Output`] continues the files of a run at the lengths that a checkpoint names. Four rules
@@ -253,6 +255,7 @@ mod host;
 pub mod io;
 #[doc(hidden)]
 pub mod largest;
+pub mod metadynamics;
 pub mod model;
 pub mod ops;
 pub mod output;
@@ -271,6 +274,7 @@ pub use backend::{Backend, BackendKind};
 pub use bias::{Bias, BiasForm};
 pub use checkpoint::Checkpoint;
 pub use error::{Error, Result};
+pub use metadynamics::Metadynamics;
 pub use model::Model;
 pub use scoring::Scorer;
 pub use simulation::{Settings, Simulation};

@@ -107,7 +107,7 @@ fn frozen_replicas_and_limits_are_stored() {
     let mut before = checkpoint(5);
     let on_blow_up = OnBlowUp::Freeze;
     before.dynamics.watch = Watch { max_stretch: 2.5, on_blow_up, ..Watch::OFF };
-    let reasons = [Reason::Position, Reason::Force, Reason::Kinetic, Reason::Stretch];
+    let reasons = [Reason::Position, Reason::Force, Reason::Kinetic, Reason::Stretch, Reason::Grid];
     for (r, reason) in reasons.into_iter().enumerate() {
         before.state.frozen.insert(r + 1, Frozen { step: r as u64, bead: 2, reason });
     }

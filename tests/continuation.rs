@@ -79,7 +79,7 @@ fn flight() -> Run {
 }
 
 fn write(path: &Path, state: &State) {
-    let State { positions, velocities, origins, beta, step, exchanged, frozen } = state;
+    let State { positions, velocities, origins, beta, step, exchanged, frozen, .. } = state;
     assert!(frozen.is_empty(), "{frozen:?}");
     let Exchanged { count, label, ends, tally } = exchanged;
     let vectors = [positions, velocities, origins].map(|v| v.as_flattened());

@@ -8,6 +8,7 @@ use super::exchange::ExchangeContents;
 use crate::backend::BackendKind;
 use crate::bias::Bias;
 use crate::engine::{Filter, Frozen, Integrator, OnBlowUp, Precision, Reason, Watch};
+use crate::metadynamics::Metadynamics;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +25,8 @@ pub(super) struct Contents {
     pub(super) anneal: Vec<(u64, f64)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) biases: Vec<Bias>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) metadynamics: Option<Metadynamics>,
     pub(super) frozen: Vec<FrozenReplica>,
     pub(super) model: String,
     pub(super) structures: String,
@@ -125,6 +128,7 @@ enum ReasonName {
     Force,
     Kinetic,
     Stretch,
+    Grid,
 }
 
 /// The entries of frozen replicas.

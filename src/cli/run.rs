@@ -334,6 +334,7 @@ impl Run {
             remove_com_motion: self.start.remove_com_motion,
             anneal: self.temperatures.anneal.clone(),
             biases: Vec::new(),
+            metadynamics: None,
             minimize: self.start.minimization(),
             check_start: true,
         })

@@ -114,6 +114,8 @@ impl Cpu {
         };
         let n_beads = system.n_beads();
         let zero = vec![[0.0; 3]; n_beads];
+        let mut host = HostForces::default();
+        host.set_hills(dynamics, &[])?;
         let state = dynamics.at_start(State::at_rest(&system, zero.clone()));
         // Two batches per thread even out the different costs of batches.
         let limit = n_beads.div_ceil(2 * rayon::current_num_threads()).clamp(1, BATCH);
@@ -123,7 +125,7 @@ impl Cpu {
             start: state.clone(),
             before: state.clone(),
             state,
-            host: HostForces::default(),
+            host,
             observables: Vec::new(),
             noise: zero,
             batches: batches(&system, limit),
@@ -276,7 +278,9 @@ impl Engine for Cpu {
         self.trace = Trace::default();
         self.uncollected.forget();
         self.moved();
+        self.host.set_hills(&self.dynamics, &state.hills)?;
         self.state.clone_from(state);
+        self.state.hills = Vec::new();
         self.dynamics.set_temperature(&mut self.state);
         Ok(())
     }
@@ -347,11 +351,14 @@ impl Engine for Cpu {
     }
 
     fn read(&mut self, wanted: Wanted) -> Result<Reading> {
-        let mut evaluation = Evaluation::default();
+        let (mut evaluation, step) = (Evaluation::default(), self.state.step);
         if let Some(terms) = wanted.energies {
-            terms.check(&self.system, self.host.biases().len())?;
+            terms.check(&self.system, self.host.n_biases())?;
             evaluation = self.evaluation(terms, wanted.forces)?;
-            self.host.update(&self.state, &self.system.first_bead)?;
+            self.host.update(&mut self.state, step, &self.system.first_bead)?;
+        }
+        if wanted.biases {
+            self.host.update_biases(&mut self.state, step, &self.system.first_bead);
         }
         Ok(Reading::on_host(
             wanted,

@@ -13,17 +13,18 @@ use crate::system::System;
 /// Checks the biases of a run.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a name that is given twice, or lists of another length than 1 and the number
+/// [`Error::Invalid`] for a name that is given twice or that of the metadynamics, or lists of another length than 1 and the number
 /// of states or replicas; see also [`Bias::check`].
 pub(crate) fn check_biases(biases: &[Bias], system: &System, dynamics: &Dynamics) -> Result<()> {
-    let mut known = HashSet::new();
+    let mut known: HashSet<_> = dynamics.metadynamics.iter().map(|of| &of.name).collect();
     for bias in biases {
         bias.check(system)?;
         if !known.insert(&bias.name) {
             return Err(Error::invalid("bias", format!("{} twice", bias.name), "different names"));
         }
         for (name, list) in bias.lists().into_iter().filter(|(_, list)| list.len() > 1) {
-            check_count(name, list.len(), system, dynamics).map_err(|error| bias.named(error))?;
+            check_count(name, list.len(), system, dynamics)
+                .map_err(|error| error.of_bias(&bias.name))?;
         }
     }
     Ok(())

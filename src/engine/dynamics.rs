@@ -4,6 +4,8 @@ use super::ladder::{Exchange, Exchanged};
 use super::state::{State, check_count};
 use super::watch::Watch;
 use crate::error::{Error, Result};
+use crate::hills::Grid;
+use crate::metadynamics::Metadynamics;
 use crate::system::System;
 
 /// The equations of motion.
@@ -121,6 +123,10 @@ pub struct Dynamics {
     /// after the last. It changes after each outer step, and is a function of the steps done alone.
     /// Empty for constant temperatures.
     pub anneal: Vec<(u64, f64)>,
+    /// Metadynamics of all replicas, if there is one. It acts like a bias with the number behind
+    /// those of [`Engine::set_biases`](super::Engine::set_biases).
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub metadynamics: Option<Metadynamics>,
 }
 
 impl Dynamics {
@@ -139,6 +145,7 @@ impl Dynamics {
             watch: Watch::OFF,
             remove_com_motion: false,
             anneal: Vec::new(),
+            metadynamics: None,
         }
     }
 
@@ -193,6 +200,7 @@ impl Dynamics {
             let expected = format!("none, for {} dynamics", self.integrator.name());
             return Err(Error::invalid("remove-com-motion", "velocities to change", expected));
         }
+        self.check_metadynamics(system)?;
         let Some(exchange) = &self.exchange else { return Ok(()) };
         self.check_steps("exchange-interval", exchange.every)?;
         // The others do not sample exp(−β E).
@@ -203,6 +211,19 @@ impl Dynamics {
                 Err(Error::invalid("integrator", self.integrator.name(), expected))
             }
         }
+    }
+
+    fn check_metadynamics(&self, system: &System) -> Result<()> {
+        let Some(metadynamics) = &self.metadynamics else { return Ok(()) };
+        metadynamics.check(system)?;
+        if self.exchange.is_some() {
+            return Err(Error::unsupported(
+                "metadynamics together with replica exchange",
+                "use one of them",
+            ));
+        }
+        let checked = self.check_steps("every", metadynamics.every);
+        checked.map_err(|error| error.of_bias(&metadynamics.name))
     }
 
     /// Checks that a number of steps is a number of whole outer steps.
@@ -254,10 +275,26 @@ impl Dynamics {
     pub fn check_state(&self, system: &System, state: &State) -> Result<()> {
         state.check(system)?;
         self.check_steps("step", state.step)?;
+        self.grid(&state.hills)?;
         match &self.exchange {
             Some(exchange) => exchange.check_state(&state.exchanged, &state.beta),
             None if state.exchanged == Exchanged::default() => Ok(()),
             None => Err(Error::invalid("exchanged", "labels", "none, without exchange")),
+        }
+    }
+
+    /// The grid of the metadynamics with these nodes, or without hills if there are none.
+    ///
+    /// # Errors
+    /// See [`Grid::with_nodes`]; [`Error::Invalid`] for nodes without metadynamics.
+    pub(crate) fn grid(&self, nodes: &[[f64; 4]]) -> Result<Option<Grid>> {
+        match (&self.metadynamics, nodes) {
+            (None, []) => Ok(None),
+            (None, _) => {
+                Err(Error::invalid("hills, nodes", nodes.len(), "0, without metadynamics"))
+            }
+            (Some(of), []) => Grid::new(of.hills.clone()).map(Some),
+            (Some(of), _) => Grid::with_nodes(of.hills.clone(), nodes.to_vec()).map(Some),
         }
     }
 

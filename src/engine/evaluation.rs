@@ -13,7 +13,8 @@ pub enum Terms {
     Network,
     /// Prior `k` of the model alone.
     Prior(usize),
-    /// Bias `k` of [`Engine::set_biases`](super::Engine::set_biases) alone. No other terms contain biases.
+    /// Bias `k` of [`Engine::set_biases`](super::Engine::set_biases) alone, or, behind the last one,
+    /// the metadynamics. No other terms contain biases.
     Bias(usize),
 }
 

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use super::biases;
 use super::dynamics::Dynamics;
 use super::evaluation::Evaluation;
+use super::hills::HillsOnHost;
 use super::shared::Shared;
 use super::state::{State, check_count};
 use super::watch::Frozen;
 use crate::bias::Bias;
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;
+use crate::system::System;
 
 /// The results of a [`ForceCallback`].
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -59,7 +61,9 @@ pub(crate) struct HostForces {
     found: Option<CallbackForces>,
     /// Empty for an engine that computes the forces of its biases on a device.
     biases: Vec<Bias>,
-    /// The forces of the biases at the present positions; `None` until they are needed.
+    /// `None` also while the hills do not act.
+    hills: Option<HillsOnHost>,
+    /// The forces of biases and hills at the present positions; `None` until they are needed.
     biasing: Option<Vec<[f64; 3]>>,
     /// The sum of all forces; `None` if there are none.
     sum: Option<Vec<[f64; 3]>>,
@@ -97,9 +101,54 @@ impl HostForces {
         &self.biases
     }
 
+    /// The number of biases, with the metadynamics.
+    pub(crate) fn n_biases(&self) -> usize {
+        self.biases.len() + usize::from(self.hills.is_some())
+    }
+
     /// Energies and forces of bias `k` alone.
     pub(crate) fn of_bias(&self, k: usize, first_bead: &[usize], state: &State) -> Evaluation {
-        biases::evaluate(&self.biases[k..=k], first_bead, state)
+        match &self.hills {
+            Some(hills) if k == self.biases.len() => hills.evaluate(first_bead, state),
+            _ => biases::evaluate(&self.biases[k..=k], first_bead, state),
+        }
+    }
+
+    /// Values and energies of all biases, `[n_biases][n_replicas]`; NaN for a frozen replica.
+    pub(crate) fn values(&self, system: &System, state: &State) -> Vec<Vec<[f64; 2]>> {
+        let mut all = biases::values(&self.biases, system, state);
+        all.extend(self.hills.iter().map(|hills| hills.values(&system.first_bead, state)));
+        all
+    }
+
+    /// Replaces the hills by those of a state.
+    ///
+    /// # Errors
+    /// See [`Dynamics::grid`].
+    pub(crate) fn set_hills(&mut self, dynamics: &Dynamics, nodes: &[[f64; 4]]) -> Result<()> {
+        self.hills = HillsOnHost::new(dynamics, nodes)?;
+        self.outdate_biases();
+        Ok(())
+    }
+
+    /// Makes the hills act no more, until they are set, and returns them.
+    pub(crate) fn take_hills(&mut self) -> Vec<[f64; 4]> {
+        let nodes = self.nodes();
+        self.hills = None;
+        self.outdate_biases();
+        nodes
+    }
+
+    /// [`State::hills`].
+    pub(crate) fn nodes(&self) -> Vec<[f64; 4]> {
+        self.hills.as_ref().map_or(Vec::new(), |hills| hills.nodes().to_vec())
+    }
+
+    /// Adds hills, if this is done at the step of a state.
+    pub(crate) fn deposit(&mut self, state: &State, first_bead: &[usize]) {
+        if self.hills.as_mut().is_some_and(|hills| hills.deposit(first_bead, state)) {
+            self.outdate_biases();
+        }
     }
 
     pub(crate) fn has_external(&self) -> bool {
@@ -164,12 +213,37 @@ impl HostForces {
         Ok(())
     }
 
-    /// Computes the forces at a state that are outdated.
-    pub(crate) fn update(&mut self, state: &State, first_bead: &[usize]) -> Result<()> {
-        if !self.biases.is_empty() && self.biasing.is_none() {
-            self.biasing = Some(biases::evaluate(&self.biases, first_bead, state).forces);
-            self.add_up();
+    /// The states of the replicas changed, or the hills.
+    fn outdate_biases(&mut self) {
+        self.biasing = None;
+        self.add_up();
+    }
+
+    /// Computes the forces of biases and hills at a state, if they are outdated. `step` is the number
+    /// of steps done when the present step ends. Replicas that are not on the grid freeze.
+    pub(crate) fn update_biases(&mut self, state: &mut State, step: u64, first_bead: &[usize]) {
+        if self.n_biases() == 0 || self.biasing.is_some() {
+            return;
         }
+        let mut forces = biases::evaluate(&self.biases, first_bead, state).forces;
+        if let Some(hills) = &self.hills {
+            hills.watch(first_bead, step, state);
+            let of_hills = hills.evaluate(first_bead, state).forces;
+            let all = forces.as_flattened_mut().iter_mut().zip(of_hills.as_flattened());
+            all.for_each(|(sum, force)| *sum += force);
+        }
+        self.biasing = Some(forces);
+        self.add_up();
+    }
+
+    /// Computes the forces at a state that are outdated, as [`HostForces::update_biases`].
+    pub(crate) fn update(
+        &mut self,
+        state: &mut State,
+        step: u64,
+        first_bead: &[usize],
+    ) -> Result<()> {
+        self.update_biases(state, step, first_bead);
         match self.is_outdated() {
             true => self.call(&state.positions, first_bead, |r| state.is_frozen(r)),
             false => Ok(()),

@@ -7,6 +7,7 @@ mod equalize;
 mod evaluation;
 mod exchange;
 mod guard;
+mod hills;
 mod host_forces;
 mod ladder;
 mod minimize;
@@ -158,7 +159,7 @@ pub trait Engine: std::fmt::Debug + Shared {
     fn advance(&mut self, n_steps: u64) -> Result<()>;
 
     /// Minimizes the energy of every replica, with external forces and biases, each until it has
-    /// converged.
+    /// converged. The hills of metadynamics do not act.
     /// Velocities, temperatures and the step stay. Frozen replicas do not move. Like
     /// [`Engine::set_state`], it drops a reading that was requested.
     ///

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::biases;
 use super::evaluation::{Evaluation, Terms};
 use super::exchange::Trace;
 use super::host_forces::{CallbackForces, HostForces};
@@ -50,7 +49,7 @@ pub struct Reading {
     /// frozen replica.
     pub observables: Vec<Vec<f64>>,
     /// If wanted, value and energy of each bias, kcal/mol, `[n_biases][n_replicas]`; NaN for a frozen
-    /// replica.
+    /// replica. Behind them those of the metadynamics, with the value of its first variable.
     pub biases: Vec<Vec<[f64; 2]>>,
 }
 
@@ -79,13 +78,13 @@ impl Reading {
         Reading {
             step: state.step,
             frozen: state.frozen.clone(),
-            state: wanted.state.then(|| state.clone()),
+            state: wanted.state.then(|| State { hills: host.nodes(), ..state.clone() }),
             evaluation,
             callback: callback.map(|found| found.without_frozen(&state.frozen)),
             trace: if wanted.trace { trace.take() } else { Vec::new() },
             observables: observables.iter().map(of_all).collect(),
             biases: match wanted.biases {
-                true => biases::values(host.biases(), system, state),
+                true => host.values(system, state),
                 false => Vec::new(),
             },
         }

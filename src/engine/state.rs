@@ -29,6 +29,11 @@ pub struct State {
     pub exchanged: Exchanged,
     /// The replicas that are frozen, by their numbers in the system.
     pub frozen: BTreeMap<usize, Frozen>,
+    /// The potential of all hills of [`Dynamics::metadynamics`](super::Dynamics::metadynamics), as
+    /// [`Grid::nodes`](crate::hills::Grid::nodes) has it. Empty without metadynamics; in a state that
+    /// is set also for no hills.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub hills: Vec<[f64; 4]>,
 }
 
 /// The largest absolute value of a coordinate, Å. Up to here f64 holds the sum of an origin and the

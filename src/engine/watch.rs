@@ -56,6 +56,9 @@ pub enum Reason {
     Kinetic,
     /// A bond exceeded [`Watch::max_stretch`].
     Stretch,
+    /// A variable of [`Dynamics::metadynamics`](super::Dynamics::metadynamics) left the grid. The bead
+    /// is 0.
+    Grid,
 }
 
 /// The step at which a replica froze, and the first reason in the order of beads, then of
@@ -75,13 +78,14 @@ impl Frozen {
     /// The error of a replica with this number that is frozen.
     pub(crate) fn error(&self, replica: u32) -> Error {
         let Frozen { step, bead, reason } = *self;
-        let limit = match reason {
-            Reason::Position => "of its position",
-            Reason::Force => "of the force on it",
-            Reason::Kinetic => "of its kinetic energy",
-            Reason::Stretch => "of the length of its bond",
+        let of_bead = |limit| format!("at step {step} bead {bead} exceeds the limit {limit}");
+        let what = match reason {
+            Reason::Position => of_bead("of its position"),
+            Reason::Force => of_bead("of the force on it"),
+            Reason::Kinetic => of_bead("of its kinetic energy"),
+            Reason::Stretch => of_bead("of the length of its bond"),
+            Reason::Grid => format!("at step {step} a variable leaves the grid of metadynamics"),
         };
-        let what = format!("at step {step} bead {bead} exceeds the limit {limit}");
         Error::BlowUp { replica, step, what, last_good: None }
     }
 }

@@ -90,6 +90,9 @@ impl GpuEngine {
         numerics: impl Into<Numerics>,
     ) -> Result<Self> {
         dynamics.check(&system)?;
+        if dynamics.metadynamics.is_some() {
+            return Err(Error::unsupported("metadynamics on a GPU", "use --backend cpu"));
+        }
         let numerics = numerics.into();
         check_fit(device, &system, numerics.filter)?;
         let replicas = system.n_replicas();

@@ -36,7 +36,7 @@ pub(super) fn header(simulation: &Simulation, options: &OutputOptions) -> String
             unit => write!(header, ",{name}_{unit}"),
         };
     }
-    for name in simulation.biases().iter().map(|bias| &bias.name) {
+    for name in simulation.bias_names() {
         let _ = write!(header, ",bias_{name},bias_{name}_value");
     }
     header + "\n"

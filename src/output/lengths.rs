@@ -78,5 +78,5 @@ pub(super) fn observables(simulation: &Simulation) -> Vec<String> {
 
 /// The names of the biases of a simulation.
 pub(super) fn biases(simulation: &Simulation) -> Vec<String> {
-    simulation.biases().iter().map(|bias| bias.name.clone()).collect()
+    simulation.bias_names().cloned().collect()
 }

@@ -39,11 +39,13 @@ impl Reference {
     pub fn new(system: System, dynamics: &Dynamics) -> Result<Self> {
         dynamics.check(&system)?;
         let zero = vec![[0.0; 3]; system.n_beads()];
+        let mut host = HostForces::default();
+        host.set_hills(dynamics, &[])?;
         Ok(Reference {
             table: None,
             dynamics: dynamics.clone(),
             state: dynamics.at_start(State::at_rest(&system, zero)),
-            host: HostForces::default(),
+            host,
             observables: Vec::new(),
             total: None,
             trace: Trace::default(),
@@ -133,8 +135,9 @@ impl Reference {
     /// Does one outer step with the given noise, `[mts, n_beads]`.
     fn outer_step(&mut self, noise: &[[f64; 3]]) -> Result<()> {
         let Dynamics { integrator, dt, .. } = self.dynamics;
-        let mut parts = self.total(self.state.step)?.clone();
-        self.host.update(&self.state, &self.system.first_bead)?;
+        let before_step = self.state.step;
+        let mut parts = self.total(before_step)?.clone();
+        self.host.update(&mut self.state, before_step, &self.system.first_bead)?;
         let weights = self.dynamics.slow_weights();
         for ([at_begin, at_end], noise) in weights.zip(noise.chunks(self.system.n_beads())) {
             let before = self.state.clone();
@@ -142,13 +145,14 @@ impl Reference {
             integrate::begin(&self.system, integrator, dt, &forces, noise, &mut self.state);
             hold(&self.system, &before, &mut self.state);
             self.moved();
-            self.host.update(&self.state, &self.system.first_bead)?;
             let step = before.step + 1;
+            self.host.update(&mut self.state, step, &self.system.first_bead)?;
             parts = if at_end > 0 { self.total(step)?.clone() } else { self.fast(step)? };
             let forces = parts.acting(at_end, self.host.sum());
             end_step(&self.system, &self.dynamics, (&forces, &parts, at_end), &mut self.state);
         }
         self.dynamics.set_temperature(&mut self.state);
+        self.host.deposit(&self.state, &self.system.first_bead);
         Ok(())
     }
 
@@ -200,7 +204,8 @@ impl Engine for Reference {
 
     fn set_state(&mut self, state: &State) -> Result<()> {
         self.dynamics.check_state(&self.system, state)?;
-        self.state = state.clone();
+        self.host.set_hills(&self.dynamics, &state.hills)?;
+        self.state = State { hills: Vec::new(), ..state.clone() };
         self.moved();
         self.dynamics.set_temperature(&mut self.state);
         self.trace = Trace::default();
@@ -265,13 +270,14 @@ impl Engine for Reference {
 
     fn minimize(&mut self, minimization: &Minimization) -> Result<Vec<Minimized>> {
         self.host.check_constant()?;
-        let (start, system) = (self.state.clone(), self.system.clone());
+        let start = State { hills: self.host.take_hills(), ..self.state.clone() };
+        let system = self.system.clone();
         let ids = self.dynamics.replica_ids.clone();
         let found = minimize((&system, &ids), minimization, &start, |positions| {
             self.state.positions.copy_from_slice(positions);
             self.moved();
             let parts = self.total(start.step)?.clone();
-            self.host.update(&self.state, &system.first_bead)?;
+            self.host.update(&mut self.state, start.step, &system.first_bead)?;
             let forces = parts.acting(1, self.host.sum());
             Ok((parts.energy, forces))
         });
@@ -309,11 +315,14 @@ impl Engine for Reference {
     }
 
     fn read(&mut self, wanted: Wanted) -> Result<Reading> {
-        let mut evaluation = Evaluation::default();
+        let (mut evaluation, step) = (Evaluation::default(), self.state.step);
         if let Some(terms) = wanted.energies {
-            terms.check(&self.system, self.host.biases().len())?;
+            terms.check(&self.system, self.host.n_biases())?;
             evaluation = self.evaluation(terms, wanted.forces)?;
-            self.host.update(&self.state, &self.system.first_bead)?;
+            self.host.update(&mut self.state, step, &self.system.first_bead)?;
+        }
+        if wanted.biases {
+            self.host.update_biases(&mut self.state, step, &self.system.first_bead);
         }
         Ok(Reading::on_host(
             wanted,

@@ -47,11 +47,17 @@ impl Simulation {
 
     /// The numbers of a reading with the names of the biases.
     pub(super) fn named(&self, read: &[Vec<[f64; 2]>]) -> Vec<BiasValues> {
-        let of_bias = |(bias, read): (&Bias, &Vec<[f64; 2]>)| {
+        let of_bias = |(name, read): (&String, &Vec<[f64; 2]>)| {
             let (value, energy) = read.iter().map(|[value, energy]| (*value, *energy)).unzip();
-            BiasValues { name: bias.name.clone(), value, energy }
+            BiasValues { name: name.clone(), value, energy }
         };
-        self.biases.iter().zip(read).map(of_bias).collect()
+        self.bias_names().zip(read).map(of_bias).collect()
+    }
+
+    /// The names of the biases, and behind them that of the metadynamics.
+    pub fn bias_names(&self) -> impl Iterator<Item = &String> {
+        let metadynamics = self.dynamics.metadynamics.as_ref();
+        self.biases.iter().map(|bias| &bias.name).chain(metadynamics.map(|of| &of.name))
     }
 
     /// [`Frame::bias_levels`](super::Frame::bias_levels) of a state.

@@ -9,16 +9,19 @@ use crate::engine::{
 };
 use crate::error::{Error, Result};
 use crate::geometry::{separation, square};
+use crate::hills::Axis;
 use crate::largest::largest_by;
+use crate::metadynamics::Metadynamics;
 use crate::system::System;
 use crate::units;
 
-/// The system of a run, and the external forces and biases on it.
+/// The system of a run, and the external forces, biases and metadynamics on it.
 #[derive(Clone, Copy)]
 pub(super) struct Acting<'a> {
     pub(super) system: &'a System,
     pub(super) external: Option<&'a [[f64; 3]]>,
     pub(super) biases: &'a [Bias],
+    pub(super) metadynamics: Option<&'a Metadynamics>,
 }
 
 impl Acting<'_> {
@@ -49,10 +52,12 @@ impl Acting<'_> {
 
     /// The force of each bias on a bead, with its name.
     fn biases_on(self, engine: &mut dyn Engine, bead: usize) -> Result<Vec<(String, [f64; 3])>> {
-        let of_bias = |(k, bias): (usize, &Bias)| {
-            Ok((format!("bias {}", bias.name), engine.evaluate(Terms::Bias(k))?.forces[bead]))
+        let names = self.biases.iter().map(|bias| &bias.name);
+        let names = names.chain(self.metadynamics.map(|of| &of.name));
+        let of_bias = |(k, name): (usize, &String)| {
+            Ok((format!("bias {name}"), engine.evaluate(Terms::Bias(k))?.forces[bead]))
         };
-        self.biases.iter().enumerate().map(of_bias).collect()
+        names.enumerate().map(of_bias).collect()
     }
 
     /// The term with the largest force on a bead, counted over all replicas, and this force.
@@ -105,6 +110,10 @@ impl Acting<'_> {
                      {limit:e} kT"
                 )
             }
+            Reason::Grid => {
+                let Some(of) = self.metadynamics else { return Ok(String::new()) };
+                return Ok(off_grid(of, &state.positions[beads]));
+            }
             Reason::Stretch => {
                 let positions = &state.positions[beads];
                 let bond = |([i, j], rest): ([usize; 2], f64)| {
@@ -123,6 +132,17 @@ impl Acting<'_> {
         let (term, force) = self.largest_term(engine, all)?;
         Ok(format!("{seen}; the largest force on bead {i} is from {term}, {force:.3e} kcal/mol/Å"))
     }
+}
+
+/// Describes how a replica is not on the grid.
+fn off_grid(of: &Metadynamics, positions: &[[f64; 3]]) -> String {
+    let all = of.variables.iter().zip(&of.hills.axes).zip(of.values(positions));
+    let all = all.map(|((variable, axis), q)| {
+        let Axis { lower, upper, .. } = axis;
+        format!("{q:.6} {} on an axis from {lower} to {upper}", variable.unit())
+    });
+    let values: Vec<_> = all.collect();
+    format!("bias {} has left its grid: {}", of.name, values.join(", "))
 }
 
 /// The force of the potential on a bead, and that of the force callback.
@@ -182,7 +202,8 @@ impl Watching {
         frozen: &BTreeMap<usize, Frozen>,
     ) -> Result<()> {
         let Watching { good, external, told } = self;
-        let acting = Acting { system, external: external.as_deref(), biases };
+        let metadynamics = dynamics.metadynamics.as_ref();
+        let acting = Acting { system, external: external.as_deref(), biases, metadynamics };
         let mut blow_up = |r: usize, frozen: Frozen, end: &str| {
             let what = acting.describe(engine, dynamics, r, frozen)? + end;
             let (replica, last_good) = (dynamics.replica_ids[r], Some(good.step[r]));

@@ -24,7 +24,9 @@ pub(super) fn check(
     dynamics: &Dynamics,
     beta: &[f64],
 ) -> Result<()> {
-    let wanted = Wanted { energies: Some(Terms::Total), forces: true, ..Wanted::default() };
+    // Values of biases, because that of the metadynamics must be on the grid.
+    let wanted =
+        Wanted { energies: Some(Terms::Total), forces: true, biases: true, ..Wanted::default() };
     let reading = engine.read(wanted)?;
     let mut forces = reading.evaluation.forces;
     for k in 0..biases.len() {
@@ -32,7 +34,8 @@ pub(super) fn check(
         let all = forces.as_flattened_mut().iter_mut().zip(of_bias.as_flattened());
         all.for_each(|(sum, force)| *sum += force);
     }
-    let acting = Acting { system, external: None, biases };
+    let metadynamics = dynamics.metadynamics.as_ref();
+    let acting = Acting { system, external: None, biases, metadynamics };
     let refuse = |r: usize, what: String| {
         let (replica, what) = (dynamics.replica_ids[r], format!("the start clashes: {what}"));
         Err(Error::BlowUp { replica, step: 0, what, last_good: None })

@@ -22,7 +22,7 @@ pub struct Energies {
     pub thermostat: Vec<f64>,
 }
 
-/// Value and energy of a bias at one step.
+/// Value and energy of a bias at one step; for metadynamics the value of the first variable.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BiasValues {
     /// The name of the bias.

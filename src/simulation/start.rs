@@ -4,6 +4,7 @@ use crate::bias::Bias;
 use crate::engine::{Dynamics, Exchange, Integrator, Minimization, State, Watch};
 use crate::error::{Error, Result};
 use crate::host;
+use crate::metadynamics::Metadynamics;
 use crate::model::Model;
 use crate::random::{Stream, normal3};
 use crate::sanity;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub anneal: Vec<(u64, f64)>,
     /// The biases that act in every step, also in a minimization of the start.
     pub biases: Vec<Bias>,
+    /// Metadynamics of all replicas ([`Dynamics::metadynamics`]).
+    pub metadynamics: Option<Metadynamics>,
     /// A minimization of the start, before it is checked ([`Settings::check_start`]).
     pub minimize: Option<Minimization>,
     /// Whether a start is refused that clashes, or whose vibrations are too fast for
@@ -69,6 +72,7 @@ impl Default for Settings {
             remove_com_motion: false,
             anneal: Vec::new(),
             biases: Vec::new(),
+            metadynamics: None,
             minimize: None,
             check_start: true,
         }
@@ -146,6 +150,7 @@ pub(super) fn dynamics(settings: &Settings) -> Result<Dynamics> {
         watch: settings.watch,
         remove_com_motion: settings.remove_com_motion,
         anneal: settings.anneal.clone(),
+        metadynamics: settings.metadynamics.clone(),
     })
 }
 

@@ -494,6 +494,7 @@ pub(crate) fn hot(n_replicas: usize) -> Dynamics {
         watch: Watch::default(),
         remove_com_motion: false,
         anneal: Vec::new(),
+        metadynamics: None,
     }
 }
 

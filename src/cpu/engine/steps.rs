@@ -28,8 +28,9 @@ impl Cpu {
     /// Does one outer step with random numbers, or with the given ones, `[mts, n_beads]`. An error
     /// leaves the state unchanged.
     pub(super) fn outer_step(&mut self, given: Option<&[[f64; 3]]>) -> Result<()> {
-        self.update(self.state.step)?;
-        self.host.update(&self.state, &self.system.first_bead)?;
+        let step = self.state.step;
+        self.update(step)?;
+        self.host.update(&mut self.state, step, &self.system.first_bead)?;
         self.start.clone_from(&self.state);
         let moved = self.try_outer_step(given);
         if moved.is_err() {
@@ -58,14 +59,16 @@ impl Cpu {
             integrate::begin(system, dynamics.integrator, dynamics.dt, &forces, noise, state);
             hold(system, before, state);
             self.moved();
-            self.host.update(&self.state, &self.system.first_bead)?;
-            self.update_forces(self.state.step + 1, at_end > 0)?;
+            let step = self.state.step + 1;
+            self.host.update(&mut self.state, step, &self.system.first_bead)?;
+            self.update_forces(step, at_end > 0)?;
             self.is_current = at_end > 0;
             let forces = self.total.acting(at_end, self.host.sum());
             let Cpu { system, dynamics, state, total, .. } = self;
             end_step(system, dynamics, (&forces, total, at_end), state);
         }
         self.dynamics.set_temperature(&mut self.state);
+        self.host.deposit(&self.state, &self.system.first_bead);
         Ok(())
     }
 
