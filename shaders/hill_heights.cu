@@ -4,7 +4,7 @@
 //
 // A walker whose values are not on the grid gets NaN as potential, and a hill of height 0.
 //
-// reads   potential [1], hill_node [nodes] (see lib/grid_potential), value [n_replicas] (x, y) in Å,
+// reads   potential [1], hill_node [nodes] (see lib/grid_potential), value [n_replicas] (x, y, -) in Å,
 //         in rad or without unit
 // writes  reading [n_replicas] (V, its gradient, 0) kcal/mol and per unit of each variable,
 //         hill [n_replicas] (place in bins, height kcal/mol, 0)
@@ -19,7 +19,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) hill_heights(
     const Params* __restrict__ params,
     const GridPotential* __restrict__ potential,
     const GridNode* __restrict__ hill_node,
-    const float2* __restrict__ value,
+    const float4* __restrict__ value,
     float4* __restrict__ reading,
     float4* __restrict__ hill) {
     const u32 r = workgroup_number() * WORKGROUP + threadIdx.x;
@@ -27,7 +27,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) hill_heights(
         return;
     }
     const GridPotential own = potential[0];
-    const float2 q = value[r];
+    const float4 q = value[r];
     if (!is_on_axis(own.x, q.x) || !is_on_axis(own.y, q.y)) {
         reading[r] = four(float_of_bits(0x7fc00000u));
         hill[r] = four(0.0f);

@@ -4,7 +4,7 @@
 //
 // A walker whose values are not on the grid gets NaN as potential, and a hill of height 0.
 //
-// reads   potential [1], hill_node [nodes] (see lib/grid_potential), value [n_replicas] (x, y) in Å,
+// reads   potential [1], hill_node [nodes] (see lib/grid_potential), value [n_replicas] (x, y, -) in Å,
 //         in rad or without unit
 // writes  reading [n_replicas] (V, its gradient, 0) kcal/mol and per unit of each variable,
 //         hill [n_replicas] (place in bins, height kcal/mol, 0)
@@ -18,7 +18,7 @@ const WORKGROUP: u32 = 64u;
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> potential: array<GridPotential>;
 @group(0) @binding(2) var<storage, read> hill_node: array<GridNode>;
-@group(0) @binding(3) var<storage, read> value: array<vec2<f32>>;
+@group(0) @binding(3) var<storage, read> value: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> reading: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> hill: array<vec4<f32>>;
 

@@ -408,6 +408,7 @@ fn numbers_match() {
                 ("FORCE", reason(Reason::Force)),
                 ("KINETIC", reason(Reason::Kinetic)),
                 ("STRETCH", reason(Reason::Stretch)),
+                ("OFF_GRID", reason(Reason::Grid)),
             ],
         ),
         (

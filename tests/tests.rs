@@ -38,6 +38,8 @@ mod mts;
 mod callback;
 // Biases of variables, alone and in replica exchange.
 mod bias;
+// Metadynamics: hills as a bias of all replicas.
+mod metadynamics;
 // Energy minimization.
 mod minimize;
 // Temperatures that change with the step, and the motion of the center of mass.

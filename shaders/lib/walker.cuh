@@ -25,6 +25,7 @@ constexpr u32 POSITION = 0u;
 constexpr u32 FORCE = 1u;
 constexpr u32 KINETIC = 2u;
 constexpr u32 STRETCH = 3u;
+constexpr u32 OFF_GRID = 4u;
 
 __device__ inline u32 alarm_of(u32 bead, u32 reason) {
     return 8u * bead + reason;

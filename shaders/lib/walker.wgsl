@@ -23,6 +23,7 @@ const POSITION: u32 = 0u;
 const FORCE: u32 = 1u;
 const KINETIC: u32 = 2u;
 const STRETCH: u32 = 3u;
+const OFF_GRID: u32 = 4u;
 
 fn alarm_of(bead: u32, reason: u32) -> u32 {
     return 8u * bead + reason;

@@ -4,12 +4,13 @@ use super::buffer::{Buffer, Fetch, Fetched, Slot};
 use super::compose::Value;
 use super::device::Device;
 use super::kernel::{Dispatch, Kernel, Scope, scope};
+use super::metadynamics::{HillStep, Metadynamics};
 use super::state::{ReplicaState, vec4s};
 use super::variables::Variables;
 use crate::bias::Bias;
 use crate::error::Result;
 
-/// The biases of a run, at least one.
+/// The biases of a run: at least one, unless there is metadynamics.
 #[derive(Debug)]
 pub(super) struct Biases {
     variables: Variables,
@@ -26,9 +27,34 @@ pub(super) struct Biases {
 #[derive(Debug)]
 pub(super) struct BiasStep {
     /// Of all biases, with the forces of the host.
-    pub(super) all: Dispatch,
+    all: Dispatch,
     /// With the forces of one bias alone.
-    pub(super) alone: Dispatch,
+    alone: Dispatch,
+    /// Of the metadynamics, whose number is behind those of the biases.
+    hills: Option<HillStep>,
+    n_biases: usize,
+}
+
+impl BiasStep {
+    /// The kernels of all biases and of the hills.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Dispatch> {
+        [&self.all].into_iter().chain(self.hills.as_ref().map(|hills| &hills.all))
+    }
+
+    /// The kernel of bias `k` alone.
+    pub(super) fn alone(&self, k: usize) -> &Dispatch {
+        match &self.hills {
+            Some(hills) if k == self.n_biases => &hills.alone,
+            _ => &self.alone,
+        }
+    }
+
+    /// The kernels that add hills after a step, and then compute the forces anew, if this is done at
+    /// this step.
+    pub(super) fn deposit(&self, step: u64) -> impl Iterator<Item = &Dispatch> {
+        let due = self.hills.as_ref().filter(|hills| step.is_multiple_of(hills.every));
+        due.into_iter().flat_map(|hills| hills.deposit.iter().chain(self.all()))
+    }
 }
 
 impl Biases {
@@ -76,6 +102,7 @@ impl Biases {
         device: &Device,
         state: &ReplicaState,
         place: Option<&Buffer<[u32; 2]>>,
+        hills: Option<&Metadynamics>,
     ) -> Result<BiasStep> {
         let none = Buffer::zeroed(device, "place", 1)?;
         let scope = state.scope().and(&self.scope()).with("place", place.unwrap_or(&none));
@@ -85,7 +112,8 @@ impl Biases {
             let constants = [&self.layout[..], &flags].concat();
             Kernel::new(device, "bias", &constants)?.bind(device, &scope, state.n_replicas())
         };
-        Ok(BiasStep { all: kernel(false)?, alone: kernel(true)? })
+        let hills = hills.map(|hills| hills.step(device, state)).transpose()?;
+        Ok(BiasStep { all: kernel(false)?, alone: kernel(true)?, hills, n_biases: self.len })
     }
 
     /// The kernel that computes the energies of all replicas in all states,

@@ -25,7 +25,7 @@ macro_rules! kernels {
             "prior_bonded", "prior_repulsion",
             "noise", "integrate_begin", "integrate_end", "energy_reduce",
             "exchange", "exchange_end", "fire", "anneal", "observe", "bias", "bias_levels",
-            "hill_heights", "hills",
+            "metadynamics", "hill_heights", "hills",
             "limit_copy", "limit_fma",
         )
     };

@@ -22,6 +22,7 @@ use super::device::Device;
 use super::exchange::Exchanges;
 use super::integrate::{self, Ends, Integration};
 use super::kernel::{record, run};
+use super::metadynamics::Metadynamics;
 use super::neighbors::Neighbors;
 use super::network::Network;
 use super::params::{Params, Status};
@@ -53,7 +54,9 @@ pub struct GpuEngine {
     integration: Integration,
     network: Option<Network>,
     exchanges: Option<Exchanges>,
+    /// `Some` also without biases, if there is metadynamics.
     biases: Option<Biases>,
+    hills: Option<Metadynamics>,
     /// `None` if memory ran out when it was made anew.
     step: Option<Step>,
     /// The ends of an outer step with given noise, while such a step runs.
@@ -90,9 +93,6 @@ impl GpuEngine {
         numerics: impl Into<Numerics>,
     ) -> Result<Self> {
         dynamics.check(&system)?;
-        if dynamics.metadynamics.is_some() {
-            return Err(Error::unsupported("metadynamics on a GPU", "use --backend cpu"));
-        }
         let numerics = numerics.into();
         check_fit(device, &system, numerics.filter)?;
         let replicas = system.n_replicas();
@@ -107,7 +107,13 @@ impl GpuEngine {
     ) -> Result<Self> {
         let (priors, tables) = Priors::new(device, &system)?;
         let ids = &dynamics.replica_ids;
-        let state = ReplicaState::new(device, &system, ids, &tables.rows, tables.classes)?;
+        let mut state = ReplicaState::new(device, &system, ids, &tables.rows, tables.classes)?;
+        let hills = Metadynamics::new(device, dynamics, &state)?;
+        let mut biases = None;
+        if hills.is_some() {
+            state.make_bias(device, true)?;
+            biases = Some(Biases::new(device, &state, &[])?);
+        }
         let neighbors = Neighbors::new(device, &system)?;
         let network = match &system.schnet {
             Some(schnet) => {
@@ -130,7 +136,8 @@ impl GpuEngine {
             integration: Integration::new(device, dynamics)?,
             network,
             exchanges,
-            biases: None,
+            biases,
+            hills,
             step: None,
             given: None,
             params,
@@ -153,7 +160,8 @@ impl GpuEngine {
     fn make_step(&mut self) -> Result<()> {
         let network = self.network.as_ref().zip(self.system.schnet.as_deref());
         let place = self.exchanges.as_ref().map(Exchanges::place);
-        let bias = self.biases.as_ref().map(|of| of.step(&self.device, &self.state, place));
+        let hills = self.hills.as_ref();
+        let bias = self.biases.as_ref().map(|of| of.step(&self.device, &self.state, place, hills));
         self.step = Some(Step::new(
             &self.device,
             &self.state,
@@ -185,6 +193,7 @@ impl GpuEngine {
             let mut commands = self.device.api.commands();
             self.state.keep(&mut *commands);
             self.exchanges.iter().for_each(|exchanges| exchanges.keep(&mut *commands));
+            self.hills.iter().for_each(|hills| hills.keep(&mut *commands));
             self.device.submit(commands)?;
         }
         Ok(())
@@ -282,6 +291,9 @@ impl Engine for GpuEngine {
         self.state.set(&self.device, state)?;
         if let Some(exchanges) = &mut self.exchanges {
             exchanges.set(&self.device, &state.exchanged)?;
+        }
+        if let Some((hills, grid)) = self.hills.as_ref().zip(self.dynamics.grid(&state.hills)?) {
+            hills.set(&self.device, &grid)?;
         }
         // On the device, so that the bits are those of a step.
         run(&self.device, self.step()?.anneal())?;

@@ -28,6 +28,7 @@ mod hills;
 mod integrate;
 mod kept;
 mod kernel;
+mod metadynamics;
 mod neighbors;
 mod network;
 mod ops;

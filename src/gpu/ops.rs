@@ -275,7 +275,7 @@ impl Ops for GpuOps {
     ) -> Result<(Grid, Vec<Potential>)> {
         let most = deposits.iter().map(Vec::len).max().unwrap_or(0).max(at.len());
         let hills = HillsOnGrid::new(&self.0, grid, most)?;
-        deposits.iter().try_for_each(|values| hills.deposit(&self.0, values))?;
+        deposits.iter().try_for_each(|values| hills.deposit_at(&self.0, values))?;
         let found = hills.read(&self.0, at)?;
         Ok((hills.grid(&self.0)?, found))
     }

@@ -168,8 +168,8 @@ pub struct Walker {
 pub const NO_ALARM: u32 = u32::MAX;
 
 /// The reasons of an alarm in the order of their numbers on a device.
-pub const REASONS: [Reason; 4] =
-    [Reason::Position, Reason::Force, Reason::Kinetic, Reason::Stretch];
+pub const REASONS: [Reason; 5] =
+    [Reason::Position, Reason::Force, Reason::Kinetic, Reason::Stretch, Reason::Grid];
 
 impl Walker {
     /// A replica that moves, or is frozen.

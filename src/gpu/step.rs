@@ -56,9 +56,14 @@ impl Step {
         self.neighbors.iter().chain(self.with_lists(slow))
     }
 
-    /// The kernel of all biases, if there are any.
-    pub(super) fn biases(&self) -> Option<&Dispatch> {
-        self.bias.as_ref().map(|bias| &bias.all)
+    /// The kernels of all biases, if there are any.
+    pub(super) fn biases(&self) -> impl Iterator<Item = &Dispatch> {
+        self.bias.iter().flat_map(BiasStep::all)
+    }
+
+    /// The kernels after the outer step that ends with this step: those of a deposit of hills.
+    pub(super) fn deposit(&self, step: u64) -> impl Iterator<Item = &Dispatch> {
+        self.bias.iter().flat_map(move |bias| bias.deposit(step))
     }
 
     /// [`Step::forces`] after the neighbor lists.

@@ -13,7 +13,7 @@ impl GpuEngine {
         check_biases(all, &self.system, &self.dynamics)?;
         self.before_host_forces()?;
         self.biases = match all {
-            [] => None,
+            [] if self.hills.is_none() => None,
             all => Some(Biases::new(&self.device, &self.state, all)?),
         };
         if let Some(exchanges) = &mut self.exchanges {

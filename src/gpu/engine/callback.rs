@@ -64,6 +64,7 @@ impl GpuEngine {
                 self.host.outdate();
                 let mut commands = self.device.api.commands();
                 self.state.restore(&mut *commands);
+                self.hills.iter().for_each(|hills| hills.restore(&mut *commands));
                 // The first error is the one to tell.
                 let _ = self.device.submit(commands);
                 return Err(error);
@@ -85,9 +86,10 @@ impl GpuEngine {
             self.call_after(Some(k))?;
             run(&self.device, self.step()?.after_lists(self.given.as_ref(), k))?;
         }
-        run(&self.device, self.step()?.anneal())?;
+        let (step, end) = (self.step()?, self.step_count + n_steps as u64);
+        run(&self.device, step.anneal().into_iter().chain(step.deposit(end)))?;
         self.evaluations.all_valid();
-        self.step_count += n_steps as u64;
+        self.step_count = end;
         Ok(())
     }
 }

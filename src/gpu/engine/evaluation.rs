@@ -1,5 +1,6 @@
 //! Which forces on the device are valid for its positions, and which kernels a reading needs.
 
+use super::super::biases::BiasStep;
 use super::super::kernel::Dispatch;
 use super::super::params::{ALL_TERMS, FAST, Params, SLOW};
 use super::super::state::vectors;
@@ -50,7 +51,7 @@ impl Evaluations {
     pub(super) fn missing<'a>(&self, step: &'a Step) -> impl Iterator<Item = &'a Dispatch> {
         let only_biases = self.fast && self.slow;
         let all = (!only_biases).then(|| step.forces(true)).into_iter().flatten();
-        all.chain(step.biases().filter(|_| only_biases))
+        all.chain(only_biases.then(|| step.biases()).into_iter().flatten())
     }
 
     /// The parameters for a step or an exchange.
@@ -117,11 +118,12 @@ impl Plan {
         let forward = if self.slow.is_some() { &step.slow.forward[..] } else { no_pass };
         let backward = if self.slow == Some(true) { &step.slow.backward[..] } else { no_pass };
         let parts = neighbors.iter().chain(fast).chain(forward).chain(backward);
-        let last = match (self.terms, &step.bias) {
-            (Terms::Bias(_), Some(bias)) => &bias.alone,
-            _ => &step.energy,
+        let (biases, last) = match (self.terms, &step.bias) {
+            // The values of all biases are computed, and last the forces of one.
+            (Terms::Bias(k), Some(bias)) => (Some(bias), bias.alone(k)),
+            _ => (None, &step.energy),
         };
-        parts.chain([last])
+        parts.chain(biases.into_iter().flat_map(BiasStep::all)).chain([last])
     }
 
     /// The bias whose terms are evaluated.

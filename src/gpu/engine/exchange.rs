@@ -58,6 +58,7 @@ impl GpuEngine {
         let steps = std::mem::take(&mut self.pending);
         let mut commands = self.device.api.commands();
         self.state.restore(&mut *commands);
+        self.hills.iter().for_each(|hills| hills.restore(&mut *commands));
         let exchanges = self.exchanges.as_mut();
         let exchanges = exchanges.map(|exchanges| exchanges.restore(&mut *commands));
         self.device.submit(commands)?;

@@ -21,10 +21,17 @@ impl GpuEngine {
         let limit = self.params.max_stretch;
         // Long bonds must not raise an alarm, with which a replica has no energy.
         self.write_params(Params { max_stretch: f32::MAX, ..self.params })?;
+        let hills = self.hills.take();
+        self.make_step()?;
         let found = self.descend(&fire, minimization, &start);
         self.write_params(Params { max_stretch: limit, ..self.params })?;
+        self.hills = hills;
+        self.make_step()?;
         let (end, results) = match found {
-            Ok((end, results)) => (State { velocities: start.velocities, ..end }, Ok(results)),
+            Ok((end, results)) => {
+                let State { velocities, hills, .. } = start;
+                (State { velocities, hills, ..end }, Ok(results))
+            }
             Err(error) => (start, Err(error)),
         };
         let set = self.set_state(&end);

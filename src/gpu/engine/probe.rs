@@ -127,6 +127,9 @@ impl Probe for GpuEngine {
         if self.host.has_callback() {
             return Err(Error::unsupported("timing kernels with a force callback", "remove it"));
         }
+        if self.hills.is_some() {
+            return Err(Error::unsupported("timing kernels with metadynamics", "time whole steps"));
+        }
         self.dynamics.check_steps("steps", n_steps)?;
         let n_outer = n_steps / u64::from(self.dynamics.mts);
         self.look()?;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::super::biases::Biases;
 use super::super::buffer::{Fetch, Fetched, Fetching};
 use super::super::kernel::record;
-use super::super::params::Walker;
+use super::super::metadynamics::Metadynamics;
+use super::super::params::{GridNode, Walker};
 use super::super::variables::Observables;
 use super::GpuEngine;
 use super::requested::{Parts, Requested};
@@ -26,6 +27,7 @@ impl GpuEngine {
         if keeps {
             self.state.make_next(&self.device)?;
             self.exchanges.iter_mut().try_for_each(|of| of.make_next(&self.device))?;
+            self.hills.iter_mut().try_for_each(|of| of.make_next(&self.device))?;
         }
         let mut fetch = Fetch::new(&self.device);
         if let Some(plan) = plan {
@@ -36,11 +38,13 @@ impl GpuEngine {
             record(&mut *fetch.commands, self.step()?.biases());
         }
         let biases = self.biases.as_ref().filter(|_| wanted.biases || of_plan);
+        let hills = self.hills.as_ref();
         let observables = self.observables.as_ref().filter(|_| wanted.observables);
         record(&mut *fetch.commands, observables.map(Observables::dispatch));
         if keeps {
             self.state.keep_next(&mut *fetch.commands);
             self.exchanges.iter().for_each(|of| of.keep_next(&mut *fetch.commands));
+            self.hills.iter().for_each(|of| of.keep_next(&mut *fetch.commands));
         }
         let exchanges = self.exchanges.as_ref();
         let parts = Parts {
@@ -53,6 +57,8 @@ impl GpuEngine {
             force: wanted.forces.then(|| fetch.add(&self.state.force)),
             callback: wanted.energies.and_then(|_| self.host.found(wanted.forces)),
             observed: observables.map(|observables| observables.fetch(&mut fetch)),
+            hills: hills.filter(|_| biases.is_some()).map(|hills| hills.fetch(&mut fetch)),
+            nodes: hills.filter(|_| wanted.state).map(|hills| hills.fetch_nodes(&mut fetch)),
             biases: biases.map(|biases| biases.fetch(&mut fetch)),
             step: self.step_count,
             exchange_count: exchanges.map_or(0, |exchanges| exchanges.count()),
@@ -63,7 +69,7 @@ impl GpuEngine {
     }
 
     fn n_biases(&self) -> usize {
-        self.biases.as_ref().map_or(0, Biases::len)
+        self.biases.as_ref().map_or(0, Biases::len) + usize::from(self.hills.is_some())
     }
 
     /// Waits for a read-back. After an error no forces are valid.
@@ -83,8 +89,10 @@ impl GpuEngine {
         let walkers = found.take(walkers);
         let mut reading = Reading { step, frozen: frozen(&walkers, step), ..Reading::default() };
         reading.callback = callback.map(|found| found.without_frozen(&reading.frozen));
+        let nodes = parts.nodes.map(|slot| found.take(slot)).unwrap_or_default();
         reading.state = state.map(|slots| State {
             frozen: reading.frozen.clone(),
+            hills: nodes.iter().map(GridNode::in_f64).collect(),
             ..self.state.fetched(found, slots, &walkers)
         });
         if let (Some(exchanges), Some(slots)) = (&mut self.exchanges, exchanged) {
@@ -92,6 +100,12 @@ impl GpuEngine {
         }
         let biases = self.biases.as_ref().zip(parts.biases);
         let biases = biases.map(|(biases, slot)| biases.fetched(found, slot)).unwrap_or_default();
+        let hills = parts.hills.map(|slot| Metadynamics::fetched(found, slot));
+        let mut biases: Vec<_> = biases.into_iter().chain(hills).collect();
+        // The kernel of the hills may have raised an alarm after the others.
+        for r in reading.frozen.keys() {
+            biases.iter_mut().for_each(|of_bias| of_bias[*r] = [f64::NAN; 2]);
+        }
         if let (Some(plan), Some(energy)) = (plan, energy) {
             let force = force.map(|slot| found.take(slot));
             let energy = match plan.bias() {
@@ -101,7 +115,11 @@ impl GpuEngine {
                     found.take(energy).iter().map(sum).collect()
                 }
             };
-            reading.evaluation = plan.evaluation(energy, force.as_deref(), self.state.n_beads());
+            let mut evaluation = plan.evaluation(energy, force.as_deref(), self.state.n_beads());
+            for r in reading.frozen.keys() {
+                evaluation.energy[*r] = f64::NAN;
+            }
+            reading.evaluation = evaluation;
         }
         if wanted.biases {
             reading.biases = biases;
@@ -153,6 +171,7 @@ impl GpuEngine {
         if status.iter().all(|status| status.overflow == 0) {
             self.state.take_next();
             self.exchanges.iter_mut().for_each(|of| of.take_next(exchanges, pending));
+            self.hills.iter_mut().for_each(Metadynamics::take_next);
             self.pending -= pending;
             self.check(&status)?;
             let reading = self.reading(wanted, &found, parts);

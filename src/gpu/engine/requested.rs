@@ -2,7 +2,7 @@
 
 use super::super::buffer::{Fetching, Slot};
 use super::super::exchange::ExchangeSlots;
-use super::super::params::{Status, Walker};
+use super::super::params::{GridNode, Status, Walker};
 use super::super::state::StateSlots;
 use super::evaluation::Plan;
 use crate::engine::{CallbackForces, Wanted};
@@ -32,6 +32,10 @@ pub(super) struct Parts {
     pub(super) observed: Option<Slot<f32>>,
     /// Values and energies of biases, for themselves or for the plan.
     pub(super) biases: Option<Slot<[f32; 2]>>,
+    /// The same of the hills.
+    pub(super) hills: Option<Slot<[f32; 4]>>,
+    /// The nodes of the grid, for the state.
+    pub(super) nodes: Option<Slot<GridNode>>,
     /// Steps and exchanges done.
     pub(super) step: u64,
     pub(super) exchange_count: u64,

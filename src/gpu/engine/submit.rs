@@ -28,8 +28,9 @@ impl GpuEngine {
             let steps = left.min(self.steps_per_submission);
             let mut commands = self.start_of_steps()?;
             let step = self.step()?;
-            for _ in 0..steps {
+            for n in 1..=steps {
                 record(&mut *commands, step.outer_step(self.given.as_ref()));
+                record(&mut *commands, step.deposit(self.step_count + n * k));
             }
             let submission = self.device.submit(commands)?;
             left -= steps;
