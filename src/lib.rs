@@ -56,9 +56,8 @@
 //!
 //! [`engine::State`] is total: it holds positions, velocities, origins, inverse temperatures, the
 //! number of steps done, the labels and counts of replica exchange, the frozen replicas, and the
-//! potential of the hills of metadynamics. With the
-//! same system, [`engine::Dynamics`], biases, external forces, force callback and backend, a run
-//! continues from it bit for bit. A [`Checkpoint`] stores it with all that decides the bits, and
+//! potential of the hills of metadynamics. With the same system, [`engine::Dynamics`], biases, external
+//! forces, force callback and backend, a run continues from it bit for bit. A [`Checkpoint`] stores it with all that decides the bits, and
 //! [`output::Output`] continues the files of a run at the lengths that a checkpoint names. Four rules
 //! make this true:
 //!
@@ -130,8 +129,8 @@
 //! ```text
 //! engine       submits steps, repeats them after an overflow, reads, reports errors
 //! step         the list of the dispatches of a step
-//! the parts    state, neighbors, priors, integrate, network, exchange, fire, variables, biases,
-//!              hills: each owns its buffers, grows them and makes its dispatches
+//! the parts    state, neighbors, priors, integrate, network, exchange, fire, variables, biases, hills,
+//!              metadynamics: each owns its buffers, grows them and makes its dispatches
 //! helpers      kept (copies of a state), compose (text of kernels), pack (layouts of numbers),
 //!              tuning (thresholds), storage (formats of a network), params (structs shared with
 //!              the shaders)

@@ -183,6 +183,102 @@ fn a_run_goes_on_without_the_file() {
     assert!(!output.status.success(), "{}", stderr(&output));
 }
 
+const HILLS: &str = "
+[[bias]]
+name = 'pull'
+variable = 'rg'
+form = 'harmonic'
+k = 0.1
+center = 5
+
+[[bias]]
+name = 'hills'
+form = 'metadynamics'
+every = 5
+height = 0.25
+bias-factor = 8
+";
+const ENDS: &str = "variable = 'distance'\nbeads = [0, 11]\nlower = 0\nupper = 60\nbins = 120\n\
+                    width = 1.5\n";
+const PLANE: &str = "[[bias.variables]]\nvariable = 'dihedral'\nbeads = [1, 4, 7, 10]\nbins = 40\n\
+                     width = 0.4\n";
+
+/// Metadynamics in one and in two variables: its columns, the free energy, and a run that goes on with
+/// the same bytes without the file.
+#[test]
+fn metadynamics_goes_on_without_the_file() {
+    let line = format!("{HILLS}{ENDS}");
+    let plane = format!("{HILLS}temperature = 310\n{PLANE}\n[[bias.variables]]\n{ENDS}");
+    for (text, nodes, numbers) in [(line, 121, 2), (plane, 40 * 121, 3)] {
+        for backend in ["reference", "cpu"] {
+            let folder = folder("pull.toml", &text);
+            let folder = folder.path();
+            let start = |steps: &str, output: &str| {
+                let more =
+                    ["--bias", "pull.toml", "--replicas", "3", "--steps", steps, "-o", output];
+                let mut arguments = [&SYSTEM[..], &more].concat();
+                arguments[5] = backend;
+                succeeds(folder, &arguments);
+            };
+            start("40", "whole");
+            start("20", "cut");
+            std::fs::remove_file(folder.join("pull.toml")).unwrap();
+            succeeds(folder, &["--resume", "cut", "--steps", "40"]);
+            let [whole, cut] = ["whole", "cut"].map(|name| files(&folder.join(name)));
+            assert!(whole.len() == 5 && whole == cut, "{:?}", whole.keys());
+            let run = folder.join("whole");
+            let rows = table(&run.join("metadynamics_hills.csv"));
+            assert!(
+                rows.len() == nodes && rows[0].len() == numbers,
+                "{} {:?}",
+                rows.len(),
+                rows[0]
+            );
+            let free: Vec<f64> = rows.iter().map(|row| row[numbers - 1]).collect();
+            let most = free.iter().copied().fold(0.0, f64::max);
+            assert!(free.contains(&0.0) && most > 0.2 && most < 7.0, "{most}");
+            let columns = columns(&run);
+            let last = table(&run.join("energies.csv")).pop().unwrap();
+            let [energy, value] =
+                ["bias_hills", "bias_hills_value"].map(|name| last[columns[name]]);
+            assert!(energy > 0.2 && (-3.2..60.0).contains(&value), "{energy} {value}");
+            assert!(columns.contains_key("bias_pull"));
+        }
+    }
+}
+
+#[test]
+fn wrong_metadynamics_is_refused() {
+    let with = |lines: &str| format!("{HILLS}{lines}");
+    let second = HILLS.replace("hills", "more");
+    for (text, expected) in [
+        (with(""), "variable: found none, expected one of position"),
+        (with(&format!("{ENDS}k = 1")), ":21: key: found \"k\""),
+        (with(&ENDS.replace("width = 1.5", "")), ": width: found none, expected one number"),
+        (with(&ENDS.replace("bins = 120", "bins = 1.5")), ":19: bins: found \"1.5\""),
+        (with(&ENDS.replace("bins = 120", "bins = 9")), "bias hills: hills, bins: found 9"),
+        (with(&format!("{ENDS}periodic = true")), "bias hills: hills, periodic: found 0 to 60"),
+        (
+            with(&format!("{ENDS}periodic = 1")),
+            ":21: periodic: found \"1\", expected true or false",
+        ),
+        (with(&ENDS.replace("upper = 60", "upper = 3")), "bias hills has left its grid"),
+        (with(&format!("{ENDS}{PLANE}")), ": key: found \"variable\""),
+        (with("variables = 1\n"), ": variables: found \"1\", expected tables"),
+        (with(&format!("{ENDS}{second}{ENDS}")), "expected only one table with metadynamics"),
+        (with(ENDS).replace("every = 5", "every = 0"), "bias hills: every: found 0"),
+        (with(ENDS).replace("'hills'", "'pull'"), "bias: found pull twice"),
+    ] {
+        let folder = folder("pull.toml", &text);
+        let more = ["--bias", "pull.toml", "--replicas", "3", "--steps", "5", "-o", "run"];
+        let output = run(folder.path(), &[&SYSTEM[..], &more].concat());
+        let said = stderr(&output);
+        assert!(!output.status.success(), "{text}");
+        assert!(said.contains(expected) && said.lines().count() == 1, "{text}: {said}");
+        assert!(!folder.path().join("run").exists());
+    }
+}
+
 /// The tables can stand in the configuration file, and settings.toml repeats the run.
 #[test]
 fn a_configuration_file_may_have_the_tables() {

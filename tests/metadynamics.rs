@@ -249,6 +249,8 @@ fn a_replica_that_leaves_the_grid_freezes(backend: &Backend) {
         let dynamics = Dynamics { metadynamics: Some(of.clone()), ..dynamics };
         let mut engine = backend.moving(system.clone(), &dynamics, &start);
         let frozen = |step| Frozen { step, bead: 0, reason: Reason::Grid };
+        let energies = Wanted { energies: Some(Terms::Total), ..Wanted::default() };
+        assert!(engine.read(energies).unwrap().frozen.is_empty());
         let at_start = engine.read(Wanted { biases: true, ..Wanted::default() }).unwrap();
         assert_eq!(at_start.frozen, BTreeMap::from([(2, frozen(0))]));
         assert!(at_start.biases[0][2].iter().all(|x| x.is_nan()), "{:?}", at_start.biases);

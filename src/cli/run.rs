@@ -213,8 +213,13 @@ impl Run {
             settings.n_replicas = inputs.structures.len();
         }
         let settings = self.with_exchange(settings, &inputs)?;
-        let biases = self.biases.read(|| System::new(&inputs.model, &inputs.structures))?;
-        let settings = Settings { biases, ..settings };
+        let kelvin = match settings.beta[..] {
+            [beta] if settings.anneal.is_empty() => Some(flashschnet::units::kelvin(beta)),
+            _ => None,
+        };
+        let system = || System::new(&inputs.model, &inputs.structures);
+        let (biases, metadynamics) = self.biases.read(kelvin, system)?;
+        let settings = Settings { biases, metadynamics, ..settings };
         self.inputs.warn_of_pipes();
         let backend = self.backend.open_for_dynamics()?;
         let identity = Identity::new(&inputs.model, &inputs.structures, &backend)?;

@@ -355,9 +355,9 @@ impl Engine for Cpu {
         if let Some(terms) = wanted.energies {
             terms.check(&self.system, self.host.n_biases())?;
             evaluation = self.evaluation(terms, wanted.forces)?;
-            self.host.update(&mut self.state, step, &self.system.first_bead)?;
+            self.host.update_callback(&self.state, &self.system.first_bead)?;
         }
-        if wanted.biases {
+        if wanted.has_biases() {
             self.host.update_biases(&mut self.state, step, &self.system.first_bead);
         }
         Ok(Reading::on_host(

@@ -244,6 +244,11 @@ impl HostForces {
         first_bead: &[usize],
     ) -> Result<()> {
         self.update_biases(state, step, first_bead);
+        self.update_callback(state, first_bead)
+    }
+
+    /// Calls the callback at a state, if its results are outdated.
+    pub(crate) fn update_callback(&mut self, state: &State, first_bead: &[usize]) -> Result<()> {
         match self.is_outdated() {
             true => self.call(&state.positions, first_bead, |r| state.is_frozen(r)),
             false => Ok(()),

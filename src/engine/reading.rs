@@ -27,6 +27,13 @@ pub struct Wanted {
     pub biases: bool,
 }
 
+impl Wanted {
+    /// Whether the biases are evaluated.
+    pub(crate) fn has_biases(self) -> bool {
+        self.biases || matches!(self.energies, Some(Terms::Bias(_)))
+    }
+}
+
 /// The results of a reading of the present state.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Reading {

@@ -1,6 +1,7 @@
 //! The files of a run, and how they grow.
 
 mod follow;
+mod hills;
 mod listing;
 mod settings;
 
@@ -50,6 +51,8 @@ use crate::simulation::{Frame, Simulation};
 /// * energy and value of each bias ([`Simulation::set_biases`]) as columns of `energies.csv`; with
 ///   replica exchange the reduced energies are u_k(x_n) = β_k (U(x_n) + W_k(x_n)), with the biases
 ///   W_k of the state k;
+/// * with metadynamics `metadynamics_NAME.csv`, the estimate of the free energy at each node of the grid
+///   ([`Output::write_free_energy`]);
 /// * `settings.toml`, if [`Output::write_settings`] is called;
 /// * `run.lock`, which is empty and locked while a run writes ([`FolderLock`]).
 ///

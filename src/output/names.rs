@@ -30,7 +30,7 @@ const OF_A_RUN: [&str; 10] = [
 ];
 
 /// The start and another part of the names of files of which a run can have many.
-const MANY: [(&str, &str); 7] = [
+const MANY: [(&str, &str); 8] = [
     ("replica_", ".xtc"),
     ("replica_", ".dcd"),
     ("topology_", ".pdb"),
@@ -38,6 +38,7 @@ const MANY: [(&str, &str); 7] = [
     ("ladder_", ".npy"),
     ("ladder_", ".xtc"),
     ("ladder_", ".dcd"),
+    ("metadynamics_", ".csv"),
 ];
 
 /// The start of the names of arrays.
@@ -51,6 +52,11 @@ pub(super) fn trajectory(id: u32) -> String {
 /// The trajectory of a state of a ladder, without the extension of its format.
 pub(super) fn of_state(ladder: usize, state: usize) -> String {
     of_ladder(ladder, &format!("state_{state:04}"))
+}
+
+/// The free energy that metadynamics of this name estimates.
+pub(super) fn of_hills(name: &str) -> String {
+    format!("metadynamics_{name}.csv")
 }
 
 pub(super) const U_KN: &str = "u_kn.npy";

@@ -1,10 +1,13 @@
-//! The biases on the command line: files of restraints.
+//! The biases on the command line: files of restraints and metadynamics.
 
+use std::f64::consts::PI;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use flashschnet::bias::{Bias, BiasForm};
 use flashschnet::error::OfFile;
+use flashschnet::hills::{Axis, Hills};
+use flashschnet::metadynamics::Metadynamics;
 use flashschnet::system::System;
 use flashschnet::variable::{CONTACT_BETA, CONTACT_CUTOFF, CONTACT_LAMBDA, Variable};
 use flashschnet::{Error, Result};
@@ -20,7 +23,9 @@ pub(super) struct BiasOptions {
     /// = position, distance, angle, dihedral, rg, rmsd or q, with its beads, groups, reference, cutoff,
     /// beta and lambda; form = harmonic with k and center, or flat-bottom with k, lower and upper. A
     /// list of numbers has one for each state of a ladder or for each replica. Angles are in rad. The
-    /// tables can stand in a configuration file, too
+    /// tables can stand in a configuration file, too. One table can have form = metadynamics with
+    /// every, height, bias-factor and temperature, and for its variable, or for each of two
+    /// [[bias.variables]], lower, upper, bins, width and periodic
     #[arg(long, value_name = "FILE")]
     pub(super) bias: Option<PathBuf>,
 }
@@ -29,12 +34,17 @@ pub(super) struct BiasOptions {
 const TABLES: &str = "bias";
 
 impl BiasOptions {
-    /// The biases of the file, if one is given.
+    /// The biases and the metadynamics of the file, if one is given. `kelvin` is the temperature of the
+    /// run, if there is only one.
     ///
     /// # Errors
     /// The file cannot be read, has wrong keys or values, or biases that the system cannot have.
-    pub(super) fn read(&self, system: impl FnOnce() -> Result<System>) -> Result<Vec<Bias>> {
-        let Some(path) = &self.bias else { return Ok(Vec::new()) };
+    pub(super) fn read(
+        &self,
+        kelvin: Option<f64>,
+        system: impl FnOnce() -> Result<System>,
+    ) -> Result<(Vec<Bias>, Option<Metadynamics>)> {
+        let Some(path) = &self.bias else { return Ok((Vec::new(), None)) };
         let source = Source { path: path.clone() };
         let entries = read_toml(&source)?;
         // The file may be a configuration file of a run, whose other keys are options.
@@ -47,17 +57,26 @@ impl BiasOptions {
             return Err(source.invalid(0, TABLES, "none", "tables with the header [[bias]]"));
         };
         let system = system()?;
-        let mut all = Vec::new();
+        let (mut all, mut metadynamics) = (Vec::new(), None);
         for table in tables {
             let Value::Table(entries) = table else {
                 return Err(source.invalid(*line, TABLES, table.describe(), "tables [[bias]]"));
             };
             let line = entries.first().map_or(*line, |entry| entry.line);
-            let bias = Table { source: &source, line, entries }.bias(&system)?;
-            bias.check(&system).of_file(path)?;
-            all.push(bias);
+            let table = Table { source: &source, line, entries };
+            if table.one_of("form", &FORMS)?.0 != METADYNAMICS {
+                let bias = table.bias(&system)?;
+                bias.check(&system).of_file(path)?;
+                all.push(bias);
+                continue;
+            }
+            let of = table.metadynamics(&system, kelvin)?;
+            of.check(&system).of_file(path)?;
+            if metadynamics.replace(of).is_some() {
+                return Err(table.wrong("form", "only one table with metadynamics"));
+            }
         }
-        Ok(all)
+        Ok((all, metadynamics))
     }
 }
 
@@ -80,18 +99,22 @@ const VARIABLES: [(&str, &[&str]); 7] = [
     ("rmsd", &["beads", "reference"]),
     ("q", &["reference", "cutoff", "beta", "lambda"]),
 ];
-const FORMS: [(&str, &[&str]); 2] =
-    [("harmonic", &["k", "center"]), ("flat-bottom", &["k", "lower", "upper"])];
+const FORMS: [(&str, &[&str]); 3] = [
+    ("harmonic", &["k", "center"]),
+    ("flat-bottom", &["k", "lower", "upper"]),
+    (METADYNAMICS, &["every", "height", "bias-factor", "temperature"]),
+];
+const METADYNAMICS: &str = "metadynamics";
+/// The keys of an axis of metadynamics, which are beside those of its variable.
+const AXIS: [&str; 5] = ["lower", "upper", "bins", "width", "periodic"];
+/// The key of the tables of two variables.
+const TWO: &str = "variables";
 
 impl Table<'_> {
     fn bias(&self, system: &System) -> Result<Bias> {
         let (variable, of_variable) = self.one_of("variable", &VARIABLES)?;
         let (form, of_form) = self.one_of("form", &FORMS)?;
-        let known = || COMMON.iter().chain(of_variable).chain(of_form).copied();
-        if let Some(other) = self.entries.iter().find(|entry| !known().any(|key| key == entry.key))
-        {
-            return Err(self.source.unknown(other, known()));
-        }
+        self.check_keys(&[&COMMON, of_variable, of_form])?;
         Ok(Bias {
             name: self.text("name")?.to_owned(),
             variable: self.variable(variable, system)?,
@@ -106,6 +129,71 @@ impl Table<'_> {
                 },
             },
         })
+    }
+
+    fn metadynamics(&self, system: &System, kelvin: Option<f64>) -> Result<Metadynamics> {
+        let (_, of_form) = self.one_of("form", &FORMS)?;
+        let parts = match self.entry(TWO) {
+            None => {
+                let (_, of_variable) = self.one_of("variable", &VARIABLES)?;
+                self.check_keys(&[&COMMON, of_variable, of_form, &AXIS])?;
+                vec![self.with_axis(system)?]
+            }
+            Some(Entry { line, value: Value::List(tables), .. }) => {
+                self.check_keys(&[&["name", "form", TWO], of_form])?;
+                let of_table = |table: &Value| {
+                    let Value::Table(entries) = table else {
+                        return Err(self.wrong(TWO, "tables [[bias.variables]]"));
+                    };
+                    let line = entries.first().map_or(*line, |entry| entry.line);
+                    let table = Table { source: self.source, line, entries };
+                    let (_, of_variable) = table.one_of("variable", &VARIABLES)?;
+                    table.check_keys(&[&["variable"], of_variable, &AXIS])?;
+                    table.with_axis(system)
+                };
+                tables.iter().map(of_table).collect::<Result<_>>()?
+            }
+            Some(_) => return Err(self.wrong(TWO, "tables [[bias.variables]]")),
+        };
+        let (variables, axes) = parts.into_iter().unzip();
+        let hills = Hills {
+            axes,
+            height: self.number("height", None)?,
+            bias_factor: self.number("bias-factor", None)?,
+            temperature: self.number("temperature", kelvin)?,
+        };
+        let (name, every) = (self.text("name")?.to_owned(), self.number("every", None)?);
+        Ok(Metadynamics { name, variables, hills, every })
+    }
+
+    /// A variable of metadynamics with its axis. A dihedral is periodic, from −π to π, unless the keys
+    /// say otherwise.
+    fn with_axis(&self, system: &System) -> Result<(Variable, Axis)> {
+        let variable = self.variable(self.one_of("variable", &VARIABLES)?.0, system)?;
+        let turns = matches!(variable, Variable::Dihedral(_));
+        let periodic = match self.entry("periodic") {
+            None => turns && self.entry("lower").is_none() && self.entry("upper").is_none(),
+            Some(Entry { value: Value::Bool(periodic), .. }) => *periodic,
+            Some(_) => return Err(self.wrong("periodic", "true or false")),
+        };
+        let end = |end: f64| periodic.then_some(end);
+        let axis = Axis {
+            lower: self.number("lower", end(-PI))?,
+            upper: self.number("upper", end(PI))?,
+            bins: self.number("bins", None)?,
+            periodic,
+            width: self.number("width", None)?,
+        };
+        Ok((variable, axis))
+    }
+
+    /// Refuses keys that are in none of these lists.
+    fn check_keys(&self, lists: &[&[&str]]) -> Result<()> {
+        let known = || lists.iter().flat_map(|list| list.iter().copied());
+        match self.entries.iter().find(|entry| !known().any(|key| key == entry.key)) {
+            Some(other) => Err(self.source.unknown(other, known())),
+            None => Ok(()),
+        }
     }
 
     fn variable(&self, kind: &str, system: &System) -> Result<Variable> {
@@ -138,19 +226,12 @@ impl Table<'_> {
                 let beads = self.entry("beads").map(|_| self.beads()).transpose()?;
                 Variable::RadiusOfGyration { beads: beads.unwrap_or_default() }
             }
-            _ => {
-                let number = |key: &str, default: f64| match self.numbers(key)?.as_deref() {
-                    None => Ok(default),
-                    Some([number]) => Ok(*number),
-                    Some(_) => Err(self.wrong(key, "one number")),
-                };
-                Variable::native_contacts(
-                    &self.reference(system)?,
-                    number("cutoff", CONTACT_CUTOFF)?,
-                    number("beta", CONTACT_BETA)?,
-                    number("lambda", CONTACT_LAMBDA)?,
-                )
-            }
+            _ => Variable::native_contacts(
+                &self.reference(system)?,
+                self.number("cutoff", Some(CONTACT_CUTOFF))?,
+                self.number("beta", Some(CONTACT_BETA))?,
+                self.number("lambda", Some(CONTACT_LAMBDA))?,
+            ),
         })
     }
 
@@ -184,6 +265,18 @@ impl Table<'_> {
         let found = self.entry(key).and_then(|_| self.text(key).ok());
         let known = all.iter().find(|(name, _)| Some(*name) == found);
         known.copied().ok_or_else(|| self.wrong(key, &format!("one of {}", names.join(", "))))
+    }
+
+    /// A number, or its default.
+    fn number<T: std::str::FromStr + Copy>(&self, key: &str, default: Option<T>) -> Result<T> {
+        let found = match self.entry(key) {
+            Some(entry) => list(&entry.value).as_deref().and_then(|list| match list {
+                [number] => Some(*number),
+                _ => None,
+            }),
+            None => default,
+        };
+        found.ok_or_else(|| self.wrong(key, "one number"))
     }
 
     /// A number or a list of numbers, if there is one.

@@ -59,6 +59,9 @@ impl Drive {
             self.output.summarize(exchange, &checkpoint.state.exchanged)?;
             self.exchanges = exchange::summary(exchange, &checkpoint.state.exchanged);
         }
+        if let (Some(of), 1..) = (&checkpoint.dynamics.metadynamics, checkpoint.state.step) {
+            self.output.write_free_energy(of, &checkpoint.state.hills)?;
+        }
         checkpoint.set_section(PLAN, &self.plan)?;
         checkpoint.set_section(OUTPUT, lengths)?;
         checkpoint.save(&self.folder)

@@ -2,6 +2,7 @@
 
 use flashschnet::Result;
 use flashschnet::engine::{Exchange, Integrator};
+use flashschnet::metadynamics::Metadynamics;
 
 use super::Run;
 use super::drive::{Drive, log_warnings};
@@ -70,6 +71,9 @@ impl Run {
         output.log(format!("steps: {steps}, a frame every {save_interval} and at the end"))?;
         for bias in simulation.biases() {
             output.log(format!("bias {}: {:?}", bias.name, bias.form))?;
+        }
+        if let Some(Metadynamics { name, hills, every, .. }) = &dynamics.metadynamics {
+            output.log(format!("bias {name}: metadynamics every {every} steps, {hills:?}"))?;
         }
         let names: Vec<&str> = plan.observables.iter().map(|(name, _)| &**name).collect();
         if !names.is_empty() {

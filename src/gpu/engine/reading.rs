@@ -37,7 +37,7 @@ impl GpuEngine {
         if wanted.biases && !of_plan {
             record(&mut *fetch.commands, self.step()?.biases());
         }
-        let biases = self.biases.as_ref().filter(|_| wanted.biases || of_plan);
+        let biases = self.biases.as_ref().filter(|_| wanted.has_biases());
         let hills = self.hills.as_ref();
         let observables = self.observables.as_ref().filter(|_| wanted.observables);
         record(&mut *fetch.commands, observables.map(Observables::dispatch));
