@@ -40,13 +40,13 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) metadynamics(
     const u32 lane = threadIdx.x;
     const u32 first = replica[r].x;
     const Here here = {variables, position + first, replica[r].y, walker[r].origin};
-    Evaluated all[2] = {};
+    Evaluated variable_of[2] = {};
     for (u32 k = 0u; k < VARIABLES; k++) {
-        all[k] = evaluate(k, here);
+        variable_of[k] = evaluate(k, here);
     }
     const GridPotential own = potential[0];
     // 0 for a variable that is missing.
-    const float2 q = make_float2(all[0].value, all[1].value);
+    const float2 q = make_float2(variable_of[0].value, variable_of[1].value);
     const bool is_on_grid = is_on_axis(own.x, q.x) && is_on_axis(own.y, q.y);
     float3 found = three(0.0f);
     if (is_on_grid) {
@@ -64,9 +64,9 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) metadynamics(
     }
     for (u32 bead = lane; bead < here.n_beads; bead += WORKGROUP) {
         const u32 i = biased(params, first + bead);
-        float3 f = found.y * gradient(0u, all[0], here, bead);
+        float3 f = found.y * gradient(0u, variable_of[0], here, bead);
         if constexpr (VARIABLES == 2u) {
-            f += found.z * gradient(1u, all[1], here, bead);
+            f += found.z * gradient(1u, variable_of[1], here, bead);
         }
         force[i] = (ALONE ? four(0.0f) : force[i]) - with_w(f, 0.0f);
     }

@@ -42,16 +42,16 @@ fn metadynamics(
     // A workgroup without a replica takes part in the barriers.
     let r = min(number, params.n_replicas - 1u);
     let here = Here(replica[r].x, replica[r].y, walker[r].origin);
-    var all: array<Evaluated, 2>;
+    var variable_of: array<Evaluated, 2>;
     for (var k = 0u; k < VARIABLES; k++) {
-        all[k] = evaluate(k, here, lane);
+        variable_of[k] = evaluate(k, here, lane);
     }
     if number != r {
         return;
     }
     let own = potential[0];
     // 0 for a variable that is missing.
-    let q = vec2<f32>(all[0].value, all[1].value);
+    let q = vec2<f32>(variable_of[0].value, variable_of[1].value);
     let is_on_grid = is_on_axis(own.x, q.x) && is_on_axis(own.y, q.y);
     var found = vec3<f32>(0.0);
     if is_on_grid {
@@ -70,9 +70,9 @@ fn metadynamics(
     }
     for (var bead = lane; bead < here.n_beads; bead += WORKGROUP) {
         let i = biased(here.first + bead);
-        var f = found.y * gradient(0u, all[0], here, bead);
+        var f = found.y * gradient(0u, variable_of[0], here, bead);
         if VARIABLES == 2u {
-            f += found.z * gradient(1u, all[1], here, bead);
+            f += found.z * gradient(1u, variable_of[1], here, bead);
         }
         force[i] = select(force[i], vec4<f32>(0.0), ALONE) - vec4<f32>(f, 0.0);
     }

@@ -18,6 +18,7 @@ use flashschnet::gpu::params::{
 use flashschnet::gpu::variables::{HEADER_WORDS, kind};
 use flashschnet::gpu::{Access, Device, GpuEngine, GpuOps, wgpu};
 use flashschnet::hills::{Axis, Grid, Hills};
+use flashschnet::metadynamics::Metadynamics;
 use flashschnet::model::{Model, prior};
 use flashschnet::ops::Ops;
 use flashschnet::random::Stream;
@@ -84,6 +85,18 @@ pub(crate) fn specialised_device() -> Device {
         let bias = Bias { name: "rg".into(), variable: Variable::radius_of_gyration(), form };
         engine.expect("kernels compile").set_biases(&[bias]).expect("kernels compile");
     }
+    let axis = Axis { lower: 0.0, upper: 1.0, bins: 10, periodic: false, width: 0.25 };
+    let hills = |n: usize| {
+        let (height, bias_factor, temperature) = (0.5, 8.0, 300.0);
+        Hills { axes: vec![axis; n], height, bias_factor, temperature }
+    };
+    for n in [1, 2] {
+        let variables = vec![Variable::radius_of_gyration(); n];
+        let of = Metadynamics { name: "rg".into(), variables, hills: hills(n), every: 1 };
+        let dynamics = Dynamics { metadynamics: Some(of), ..hot(6) };
+        let engine = GpuEngine::new(&device, chains(5, 6).0, &dynamics, Filter::Exact);
+        engine.expect("kernels compile");
+    }
     // A step does not use the unfused radial basis, so its own operation compiles it here.
     for basis in bases(17, 9.0) {
         let graph = flashschnet::ops::Graph { row_ptr: vec![0, 0], col: vec![] };
@@ -91,15 +104,13 @@ pub(crate) fn specialised_device() -> Device {
         let _ =
             GpuOps(device.clone(), Filter::Exact.into()).radial_basis(&basis, &graph, &[[0.0; 3]]);
     }
-    // Nor does a step evaluate variables or add hills.
+    // Nor does a step evaluate variables that do not act.
     let model = Model { schnet: None, priors: priors(6) };
     let system = System::new(&model, std::slice::from_ref(&structure));
     let gyration = Variable::radius_of_gyration();
     let ops = GpuOps(device.clone(), Filter::Exact.into());
     let _ = ops.variable(&system.expect("a valid system"), &gyration, &structure.positions);
-    let axis = Axis { lower: 0.0, upper: 1.0, bins: 10, periodic: false, width: 0.25 };
-    let hills = Hills { axes: vec![axis], height: 0.5, bias_factor: 8.0, temperature: 300.0 };
-    let _ = ops.hills(&Grid::new(hills).expect("valid"), &[vec![[0.5, 0.0]]], &[[0.5, 0.0]]);
+    let _ = ops.hills(&Grid::new(hills(1)).expect("valid"), &[vec![[0.5, 0.0]]], &[[0.5, 0.0]]);
     device
 }
 

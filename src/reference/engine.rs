@@ -135,9 +135,9 @@ impl Reference {
     /// Does one outer step with the given noise, `[mts, n_beads]`.
     fn outer_step(&mut self, noise: &[[f64; 3]]) -> Result<()> {
         let Dynamics { integrator, dt, .. } = self.dynamics;
-        let before_step = self.state.step;
-        let mut parts = self.total(before_step)?.clone();
-        self.host.update(&mut self.state, before_step, &self.system.first_bead)?;
+        let start = self.state.step;
+        let mut parts = self.total(start)?.clone();
+        self.host.update(&mut self.state, start, &self.system.first_bead)?;
         let weights = self.dynamics.slow_weights();
         for ([at_begin, at_end], noise) in weights.zip(noise.chunks(self.system.n_beads())) {
             let before = self.state.clone();

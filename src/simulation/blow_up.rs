@@ -139,7 +139,8 @@ fn off_grid(of: &Metadynamics, positions: &[[f64; 3]]) -> String {
     let all = of.variables.iter().zip(&of.hills.axes).zip(of.values(positions));
     let all = all.map(|((variable, axis), q)| {
         let Axis { lower, upper, .. } = axis;
-        format!("{q:.6} {} on an axis from {lower} to {upper}", variable.unit())
+        let unit = variable.unit().replace('A', "Å");
+        format!("{q:.6} {unit} on an axis from {lower} to {upper}")
     });
     let values: Vec<_> = all.collect();
     format!("bias {} has left its grid: {}", of.name, values.join(", "))
