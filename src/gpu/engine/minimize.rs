@@ -22,11 +22,15 @@ impl GpuEngine {
         // Long bonds must not raise an alarm, with which a replica has no energy.
         self.write_params(Params { max_stretch: f32::MAX, ..self.params })?;
         let hills = self.hills.take();
-        self.make_step()?;
+        if hills.is_some() {
+            self.make_step()?;
+        }
         let found = self.descend(&fire, minimization, &start);
+        if hills.is_some() {
+            self.hills = hills;
+            self.make_step()?;
+        }
         self.write_params(Params { max_stretch: limit, ..self.params })?;
-        self.hills = hills;
-        self.make_step()?;
         let (end, results) = match found {
             Ok((end, results)) => {
                 let State { velocities, hills, .. } = start;
