@@ -171,6 +171,11 @@ pub trait Engine: std::fmt::Debug + Shared {
     /// [`crate::ops::Ops::exchange`] with the potential energies of the present positions and random
     /// numbers. It waits for nothing.
     ///
+    /// With biases, walkers p and q in states a and b exchange with the probability
+    /// min(1, exp(β_a (E_a(x_p) − E_a(x_q)) + β_b (E_b(x_q) − E_b(x_p)))). E_k is the potential energy
+    /// plus the energies of the biases with the numbers of state k. All states may have the same
+    /// temperature.
+    ///
     /// # Errors
     /// [`Error::Invalid`] for dynamics without exchange, and errors of the device.
     fn exchange(&mut self) -> Result<()>;
