@@ -81,6 +81,7 @@ impl Spring {
         match q {
             q if q < self.lower => q - self.lower,
             q if q > self.upper => q - self.upper,
+            q if q.is_nan() => q,
             _ => 0.0,
         }
     }
@@ -219,9 +220,14 @@ impl Bias {
             if list.is_empty() && !may_be_empty {
                 return Err(Error::invalid(name, "no number", "at least one"));
             }
-            let least = if name == "k" { 0.0 } else { -LARGEST };
-            if let Some(number) = list.iter().find(|number| !(least..=LARGEST).contains(*number)) {
-                let expected = format!("numbers from {least} to {LARGEST}");
+            let (least, most) = match name {
+                "k" => (0.0, LARGEST),
+                // One turn more keeps the digits of f32.
+                _ if is_dihedral => (-TAU, TAU),
+                _ => (-LARGEST, LARGEST),
+            };
+            if let Some(number) = list.iter().find(|number| !(least..=most).contains(*number)) {
+                let expected = format!("numbers from {least} to {most}");
                 return Err(Error::invalid(name, number, expected));
             }
         }

@@ -213,7 +213,9 @@ impl Run {
             settings.n_replicas = inputs.structures.len();
         }
         let settings = self.with_exchange(settings, &inputs)?;
-        let biases = self.biases.read(|| System::new(&inputs.model, &inputs.structures))?;
+        let biases = self
+            .biases
+            .read(self.config.as_deref(), || System::new(&inputs.model, &inputs.structures))?;
         let settings = Settings { biases, ..settings };
         self.inputs.warn_of_pipes();
         let backend = self.backend.open_for_dynamics()?;
