@@ -65,6 +65,9 @@ pub enum BiasForm {
 /// The largest absolute value of a number of a bias. Squares of it stay in the range of f32.
 const LARGEST: f64 = 1e9;
 
+/// The largest absolute value of a center or an end for a dihedral, rad.
+const MOST_ANGLE: f64 = 100.0;
+
 /// The numbers of a bias for one replica. A harmonic bias has the range from its center to its
 /// center.
 #[derive(Debug, Clone, Copy)]
@@ -222,8 +225,8 @@ impl Bias {
             }
             let (least, most) = match name {
                 "k" => (0.0, LARGEST),
-                // One turn more keeps the digits of f32.
-                _ if is_dihedral => (-TAU, TAU),
+                // A device subtracts whole turns in f32, which holds these angles within 1e-5.
+                _ if is_dihedral => (-MOST_ANGLE, MOST_ANGLE),
                 _ => (-LARGEST, LARGEST),
             };
             if let Some(number) = list.iter().find(|number| !(least..=most).contains(*number)) {
