@@ -14,7 +14,7 @@ use flashschnet::simulation::{Control, Frame, Settings, Simulation};
 use flashschnet::system::System;
 use flashschnet::variable::Variable;
 
-use crate::callback::{REST, STIFFNESS, close, integrators, pairs, spring};
+use crate::callback::{REST, STIFFNESS, close, integrators, pairs, simulation, spring};
 use crate::common::{
     self, Backend, ENGINE, assert_close, chain, chains, hot, mixture, numbers, points,
 };
@@ -669,12 +669,6 @@ fn exchanges_take_the_biases_along(backend: &Backend) {
     engine.advance(2).unwrap();
     engine.exchange().unwrap();
     engine.settle().unwrap();
-}
-
-fn simulation(settings: &Settings) -> Simulation {
-    let (model, structure, ..) = pairs(1, 0.0);
-    let backend = flashschnet::Backend::open(BackendKind::Reference, None).unwrap();
-    Simulation::new(&model, &[structure], settings, &backend).unwrap()
 }
 
 #[test]

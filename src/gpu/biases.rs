@@ -25,9 +25,9 @@ pub(super) struct Biases {
 /// The kernels that compute values, energies and forces.
 #[derive(Debug)]
 pub(super) struct BiasStep {
-    /// Of all biases, with the forces of the host.
+    /// This one adds the forces of all biases to those of the host.
     pub(super) all: Dispatch,
-    /// With the forces of one bias alone.
+    /// This one computes the forces of one bias alone.
     pub(super) alone: Dispatch,
 }
 

@@ -15,7 +15,7 @@ const LOG_LINES: usize = 200;
 /// A longer log is not that of a run.
 const LOG_BYTES: u64 = 64 << 20;
 
-/// What a report shows.
+/// The contents of a report.
 #[derive(Debug, Default)]
 pub(super) struct Results {
     /// Lines of the log.

@@ -7,7 +7,7 @@ use super::super::fire::Fire;
 use super::super::kernel::record;
 use super::super::params::{Descent, Params, Status, descent};
 use super::GpuEngine;
-use crate::engine::{Engine, Minimization, Minimized, State, Terms, broken};
+use crate::engine::{Engine, Minimization, Minimized, State, Terms, broken, end_minimization};
 use crate::error::Result;
 
 impl GpuEngine {
@@ -23,12 +23,9 @@ impl GpuEngine {
         self.write_params(Params { max_stretch: f32::MAX, ..self.params })?;
         let found = self.descend(&fire, minimization, &start);
         self.write_params(Params { max_stretch: limit, ..self.params })?;
-        let (end, results) = match found {
-            Ok((end, results)) => (State { velocities: start.velocities, ..end }, Ok(results)),
-            Err(error) => (start, Err(error)),
-        };
-        let set = self.set_state(&end);
-        results.and_then(|results| set.map(|()| results))
+        let velocities = start.velocities.clone();
+        let found = found.map(|(end, results)| (State { velocities, ..end }, results));
+        end_minimization(&start, found, |state| self.set_state(state))
     }
 
     /// Minimizes from a state. The velocities at the end are those of the minimization.
