@@ -8,8 +8,9 @@
 //   ln u < beta_a (E_a(x_p) - E_a(x_q)) + beta_b (E_b(x_q) - E_b(x_p))
 //
 // Both sides are computed in whole numbers, the left one as -log2 u and the right one with
-// B = beta / ln 2. So the decision is that of real numbers within 1e-9, and all devices agree. u is
-// drawn if DRAWN, else given.
+// B = beta / ln 2. So the decision is that of real numbers within 1e-9, and all devices agree
+// about the same energies. Energies of biases are f32 here, and f64 on the host. u is drawn if DRAWN,
+// else given.
 //
 // reads   ladder [N_LADDERS] (first rung, states, number for random numbers, first word in tally),
 //         rung, energy [n_replicas], or of each walker in each state [n_states, n_replicas] if

@@ -65,6 +65,9 @@ pub enum BiasForm {
 /// The largest absolute value of a number of a bias. Squares of it stay in the range of f32.
 const LARGEST: f64 = 1e9;
 
+/// The largest absolute value of a center or an end for a dihedral, rad.
+const MOST_ANGLE: f64 = 100.0;
+
 /// The numbers of a bias for one replica. A harmonic bias has the range from its center to its
 /// center.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +84,7 @@ impl Spring {
         match q {
             q if q < self.lower => q - self.lower,
             q if q > self.upper => q - self.upper,
+            q if q.is_nan() => q,
             _ => 0.0,
         }
     }
@@ -203,9 +207,14 @@ impl Bias {
             if list.is_empty() && !may_be_empty {
                 return Err(Error::invalid(name, "no number", "at least one"));
             }
-            let least = if name == "k" { 0.0 } else { -LARGEST };
-            if let Some(number) = list.iter().find(|number| !(least..=LARGEST).contains(*number)) {
-                let expected = format!("numbers from {least} to {LARGEST}");
+            let (least, most) = match name {
+                "k" => (0.0, LARGEST),
+                // A device subtracts whole turns in f32, which holds these angles within 1e-5.
+                _ if is_dihedral => (-MOST_ANGLE, MOST_ANGLE),
+                _ => (-LARGEST, LARGEST),
+            };
+            if let Some(number) = list.iter().find(|number| !(least..=most).contains(*number)) {
+                let expected = format!("numbers from {least} to {most}");
                 return Err(Error::invalid(name, number, expected));
             }
         }

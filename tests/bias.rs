@@ -14,8 +14,10 @@ use flashschnet::simulation::{Control, Frame, Settings, Simulation};
 use flashschnet::system::System;
 use flashschnet::variable::Variable;
 
-use crate::callback::{REST, STIFFNESS, close, integrators, pairs, spring};
-use crate::common::{self, Backend, ENGINE, assert_close, chain, chains, hot, mixture, points};
+use crate::callback::{REST, STIFFNESS, close, integrators, pairs, simulation, spring};
+use crate::common::{
+    self, Backend, ENGINE, assert_close, chain, chains, hot, mixture, numbers, points,
+};
 use crate::exchange::{imploding, uniforms};
 use crate::gradients::differences;
 use crate::variable::{every_variable, of_gradient};
@@ -32,6 +34,7 @@ on_every_backend!(
     a_minimum_is_that_of_potential_and_bias,
     wrong_biases_are_refused,
     exchanges_match_the_reference,
+    near_the_threshold_exchanges_decide_as_in_f64,
     exchanges_take_the_biases_along,
 );
 
@@ -177,7 +180,8 @@ fn forces_and_energies_match_the_reference(backend: &Backend) {
             let values: Vec<f64> = expected.iter().map(|of| of[0]).collect();
             let [f, e] = [found, expected].map(|of| of.as_flattened());
             let alone = engines.each_mut().map(|engine| engine.evaluate(Terms::Bias(k)).unwrap());
-            // A value near the center loses the digits of both.
+            // q - c is up to 100 times shorter than q, but has its error; the energy has twice its
+            // relative error. `assert_close` compares with the largest of the three replicas.
             let tolerance = 20.0 * of_gradient(&bias.variable, &values);
             assert_close(&bias.name, f, e, tolerance);
             assert_close(&bias.name, &alone[0].energy, &alone[1].energy, tolerance);
@@ -569,6 +573,53 @@ fn exchanges_match_the_reference(backend: &Backend) {
     }
 }
 
+/// The threshold of ln u is met but for 1e-5 kcal/mol, at energies of thousands of kcal/mol. The
+/// energies of the biases are numbers that f32 holds.
+fn near_the_threshold_exchanges_decide_as_in_f64(backend: &Backend) {
+    const LADDERS: usize = 200;
+    let (gaps, levels) = (uniforms(1, LADDERS), numbers(2, LADDERS, 9000.0));
+    let bias = harmonic("ends", Variable::end_to_end(2), &[0.25, 0.5], &[1.0, 2.5]);
+    let (mut energies, mut given, mut expected) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ladders, mut positions) = (Vec::new(), Vec::new());
+    for (l, (gap, level)) in gaps.iter().zip(&levels).enumerate() {
+        let second = if l % 3 == 0 { 1.1 + gap } else { 1.1 + gap - 0.005 - 0.5 * gap * gap };
+        let beta = vec![1.1 + gap, second];
+        let of_walker = [0.5 + 0.25 * (l % 8) as f64, 2.25 - 0.25 * (l % 5) as f64]
+            .map(|distance| [[0.0; 3], [distance, 0.0, 0.0]]);
+        let of = |walker: usize, state: usize| bias.value_and_energy(&of_walker[walker], state)[1];
+        let of_biases = beta[0] * (of(0, 0) - of(1, 0)) + beta[1] * (of(1, 1) - of(0, 1));
+        let closer = l % 2 == 0;
+        // With equal temperatures only the biases decide, and u makes the difference.
+        let (cold, uniform) = if l % 3 == 0 {
+            let shift: f64 = if closer { -1e-5 } else { 1e-5 };
+            (level + 1.5, (of_biases + shift).exp())
+        } else {
+            let gain = -15.0 * (gap * 97.0).fract().max(1e-3);
+            let apart = (gain - of_biases) / (beta[0] - beta[1]);
+            let shift = 1e-5 / (beta[0] - beta[1]);
+            (level + apart + if closer { shift } else { -shift }, gain.exp())
+        };
+        // An accepted try needs no number near 1.
+        let is_certain = uniform >= 1.0;
+        energies.extend([cold, *level]);
+        given.push(if is_certain { 0.999 } else { uniform });
+        expected.extend(if closer || is_certain { [1, 0] } else { [0, 1] });
+        ladders.push(Ladder { beta, walkers: vec![2 * l, 2 * l + 1] });
+        positions.extend(of_walker.as_flattened());
+    }
+    let exchange = Exchange { every: 1, mixing: Mixing::Neighbors, ladders };
+    let (system, dynamics, start) = crate::exchange::start(2 * LADDERS, exchange);
+    let start = State { positions, ..start };
+    for backend in [backend, &common::reference()] {
+        let mut engine = backend.moving(system.clone(), &dynamics, &start);
+        engine.set_biases(std::slice::from_ref(&bias)).unwrap();
+        engine.probe().exchange_with(&energies, &given).unwrap();
+        let label = engine.state().unwrap().exchanged.label;
+        let wrong: Vec<usize> = (0..expected.len()).filter(|r| label[*r] != expected[*r]).collect();
+        assert!(wrong.is_empty(), "walkers {wrong:?}");
+    }
+}
+
 /// After an exchange the numbers are those of the new state, and without biases in the states the
 /// rule is the plain one.
 fn exchanges_take_the_biases_along(backend: &Backend) {
@@ -618,12 +669,6 @@ fn exchanges_take_the_biases_along(backend: &Backend) {
     engine.advance(2).unwrap();
     engine.exchange().unwrap();
     engine.settle().unwrap();
-}
-
-fn simulation(settings: &Settings) -> Simulation {
-    let (model, structure, ..) = pairs(1, 0.0);
-    let backend = flashschnet::Backend::open(BackendKind::Reference, None).unwrap();
-    Simulation::new(&model, &[structure], settings, &backend).unwrap()
 }
 
 #[test]

@@ -302,6 +302,19 @@ fn a_configuration_file_may_have_the_tables() {
     for other in ["second", "third", "fourth"] {
         assert!(files(&folder.join(other)) == first, "{other}");
     }
+    // The other keys of the file are options of the run, wherever its model comes from.
+    std::fs::write(folder.join("few.toml"), format!("save-interval = 5\n{BIASES}")).unwrap();
+    let more = ["few.toml", "--replicas", "3", "--steps", "20", "-o", "fifth"];
+    succeeds(folder, &[&more[..1], &SYSTEM[..], &more[1..]].concat());
+    assert!(files(&folder.join("fifth")) == first);
+    let inline = "bias = [{ name = 'a', variable = 'rg', form = 'harmonic', k = 1, center = 5 }]\n";
+    std::fs::write(folder.join("inline.toml"), inline).unwrap();
+    let more = ["--bias", "inline.toml", "--replicas", "3", "--steps", "20", "-o", "sixth"];
+    succeeds(folder, &[&SYSTEM[..], &more].concat());
+    std::fs::write(folder.join("run.yaml"), "bias:\n- name: a\n  variable: rg\n").unwrap();
+    let output = run(folder, &[&["run.yaml"], &SYSTEM[..], &["-o", "seventh"]].concat());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("expected the path of a TOML file with the tables"), "{said}");
 }
 
 /// Umbrella windows at one temperature: samples have the reduced energies of all windows.

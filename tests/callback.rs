@@ -469,7 +469,7 @@ fn replica_exchange_is_refused(backend: &Backend) {
 }
 
 /// Pairs without a bond in a simulation.
-fn simulation(settings: &Settings) -> Simulation {
+pub(crate) fn simulation(settings: &Settings) -> Simulation {
     let (model, structure, ..) = pairs(1, 0.0);
     let backend = flashschnet::Backend::open(BackendKind::Reference, None).unwrap();
     Simulation::new(&model, &[structure], settings, &backend).unwrap()

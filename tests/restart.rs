@@ -109,27 +109,49 @@ const EXCHANGE: [&str; 10] = [
 /// Every observable.
 const OBSERVABLES: [&str; 4] = ["--observables", "rg,end-to-end,rmsd,q", "--q-cutoff", "15"];
 
+/// Restraints, one of them with numbers of each state.
+const BIASES: &str = "
+[[bias]]
+name = 'ends'
+variable = 'distance'
+beads = [0, 7]
+form = 'harmonic'
+k = 0.3
+center = [9.0, 11.0, 13.0]
+
+[[bias]]
+name = 'size'
+variable = 'rg'
+form = 'flat-bottom'
+k = 0.5
+upper = 4.0
+";
+
 /// Every file that a run can write.
 const FILES: [&str; 6] = ["--npy", "--format", "both", "--velocities", "--forces", "--terms"];
 
-/// Sends a signal to a run with replica exchange at random moments, resumes it each time, and compares all files with
-/// those of a run without interruption. The number of steps is chosen after the last signal, so
-/// that no run ends before its signal, however fast it is.
+/// Sends a signal to a run with restraints and replica exchange at random moments, resumes it each
+/// time, and compares all files with those of a run without interruption. The number of steps is
+/// chosen after the last signal, so that no run ends before its signal, however fast it is. On a GPU
+/// the run has multiple time steps.
 fn interrupted(backend: &str, signal: i32, kills: u32) {
-    let interval = if backend == "cpu" { "500" } else { "100" };
+    let (interval, mts) = if backend == "cpu" { ("500", "1") } else { ("100", "2") };
     let temporary = tempfile::tempdir().unwrap();
-    let [whole, cut] = ["whole", "cut"].map(|name| temporary.path().join(name));
+    let [whole, cut, biases] =
+        ["whole", "cut", "biases.toml"].map(|name| temporary.path().join(name));
+    std::fs::write(&biases, BIASES).unwrap();
     let begin = |folder: &Path, steps: &str| {
-        let each = ["--save-interval", "7", "--checkpoint-interval", interval, "--steps", steps];
-        let all = [&EXCHANGE[..], &FILES, &OBSERVABLES, &each].concat();
+        let each = ["--save-interval", "8", "--checkpoint-interval", interval, "--steps", steps];
+        let exchange = EXCHANGE.map(|text| if text == "5" { "10" } else { text });
+        let all = [&exchange[..], &FILES, &OBSERVABLES, &each, &["--mts", mts]].concat();
         let mut command = start_of(6, backend, &all, folder);
-        command.arg("--reference").arg(&small_files()[1]);
+        command.arg("--reference").arg(&small_files()[1]).arg("--bias").arg(&biases);
         command
     };
     let mut state = 0x9e37_79b9_7f4a_7c15 ^ u64::from(std::process::id());
     for kill in 0..kills {
         let mut command =
-            if kill > 0 { resume(&cut, &[]) } else { begin(&cut, &u64::MAX.to_string()) };
+            if kill > 0 { resume(&cut, &[]) } else { begin(&cut, &(u64::MAX - 1).to_string()) };
         let length = || std::fs::metadata(cut.join("energies.csv")).map_or(0, |data| data.len());
         let before = length();
         let mut child = command.stderr(Stdio::null()).spawn().unwrap();

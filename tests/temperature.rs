@@ -70,7 +70,7 @@ fn temperatures_follow_the_points(backend: &Backend) {
     assert_eq!(hot(1).kelvin_at(5), None);
 }
 
-/// Of a step, the temperature is that at its start.
+/// A step has the temperature of its start.
 fn a_short_run_matches_the_reference(backend: &Backend) {
     let (system, start) = chains(11, 2);
     let anneal = vec![(0, 2000.0), (12, 100.0), (20, 1000.0)];

@@ -223,7 +223,15 @@ fn texts(source: &Source, option: &Arg, entry: &Entry) -> Result<Vec<OsString>> 
         (Shape::One, Value::List(tables))
             if is_path(option) && tables.iter().any(|table| matches!(table, Value::Table(_))) =>
         {
-            return Ok(vec![argument(option, Some(source.path.clone().into()))]);
+            // The file is read again for its tables.
+            let is_toml = source.path.is_file()
+                && self::text(source).is_ok_and(|text| !is_yaml(&source.path, &text));
+            let expected = "the path of a TOML file with the tables; they can stand in a \
+                            configuration file in TOML that is no pipe";
+            return match is_toml {
+                true => Ok(vec![argument(option, Some(source.path.clone().into()))]),
+                false => Err(wrong(&entry.value, expected)),
+            };
         }
         (_, Value::Null) => return Ok(Vec::new()),
         (Shape::Flag, Value::Bool(false)) => return Ok(Vec::new()),

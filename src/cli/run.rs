@@ -218,7 +218,7 @@ impl Run {
             _ => None,
         };
         let system = || System::new(&inputs.model, &inputs.structures);
-        let (biases, metadynamics) = self.biases.read(kelvin, system)?;
+        let (biases, metadynamics) = self.biases.read(self.config.as_deref(), kelvin, system)?;
         let settings = Settings { biases, metadynamics, ..settings };
         self.inputs.warn_of_pipes();
         let backend = self.backend.open_for_dynamics()?;

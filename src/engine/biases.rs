@@ -106,12 +106,13 @@ pub(crate) fn bias_levels(
     let mut levels = vec![vec![0.0; system.n_replicas()]; n_states];
     for ladder in &exchange.ladders {
         for r in ladder.walkers.iter().copied() {
+            if state.is_frozen(r) {
+                levels.iter_mut().for_each(|level| level[r] = f64::NAN);
+                continue;
+            }
             let positions = &state.positions[system.beads(r)];
             for bias in biases {
-                let q = match state.is_frozen(r) {
-                    true => f64::NAN,
-                    false => bias.variable.value(positions),
-                };
+                let q = bias.variable.value(positions);
                 for (number, level) in levels.iter_mut().enumerate().take(ladder.n_states()) {
                     level[r] += bias.energy(positions, number, q);
                 }

@@ -1,7 +1,8 @@
 //! Replica exchange: the ladders of states, and the part of a run's state that exchanges change.
 //!
-//! A state is a temperature of a ladder. It is a label that moves between walkers, the replicas of
-//! the ladder; the positions of a walker stay where they are.
+//! A state is a temperature of a ladder, and selects a number of each list of a bias. It is a label
+//! that moves between walkers, the replicas of the ladder; the positions of a walker stay where they
+//! are.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Energy minimization: its settings and results, and the algorithm in f64 for engines whose state
 //! is in host memory.
 
-use super::state::State;
+use super::state::{State, origins};
 use crate::error::{Error, Result};
 use crate::geometry::square;
 use crate::system::System;
@@ -189,13 +189,13 @@ fn limited(force: [f64; 3]) -> [f64; 3] {
 }
 
 /// Minimizes all replicas from a state. `evaluate` returns the energies of replicas and the forces
-/// that act on beads at any positions. Returns the positions at the end, and the results.
+/// that act on beads at any positions. Returns the state at the end, and the results.
 pub(crate) fn minimize(
     (system, replica_ids): (&System, &[u32]),
     minimization: &Minimization,
     start: &State,
     mut evaluate: impl FnMut(&[[f64; 3]]) -> Result<(Vec<f64>, Vec<[f64; 3]>)>,
-) -> Result<(Vec<[f64; 3]>, Vec<Minimized>)> {
+) -> Result<(State, Vec<Minimized>)> {
     minimization.check()?;
     let tolerance2 = f64::from(minimization.square_tolerance());
     let mut positions = start.positions.clone();
@@ -236,5 +236,18 @@ pub(crate) fn minimize(
         is_converged: descent.square_force <= tolerance2,
     };
     let results = descents.iter().enumerate().map(result).collect();
-    Ok((positions, results))
+    let origins = origins(system, &positions);
+    Ok((State { positions, origins, ..start.clone() }, results))
+}
+
+/// Puts an engine into the state at the end of a minimization, or after an error back to the start.
+pub(crate) fn end_minimization(
+    start: &State,
+    found: Result<(State, Vec<Minimized>)>,
+    mut set_state: impl FnMut(&State) -> Result<()>,
+) -> Result<Vec<Minimized>> {
+    match found.and_then(|(end, results)| set_state(&end).map(|()| results)) {
+        Ok(results) => Ok(results),
+        Err(error) => set_state(start).and(Err(error)),
+    }
 }

@@ -28,7 +28,7 @@ pub(crate) use self::guard::{end_step, hold, watch_bonds};
 pub use self::host_forces::{CallbackForces, ForceCallback};
 pub(crate) use self::host_forces::{HostForces, check_callback};
 pub use self::ladder::{Exchange, Exchanged, Ladder, MOST_STATES, Mixing, NO_LABEL, geometric};
-pub(crate) use self::minimize::{FIRE, broken, minimize};
+pub(crate) use self::minimize::{FIRE, broken, end_minimization, minimize};
 pub use self::minimize::{Minimization, Minimized};
 pub use self::numerics::{Filter, Numerics, Precision};
 pub(crate) use self::parts::Parts;
@@ -171,6 +171,11 @@ pub trait Engine: std::fmt::Debug + Shared {
     /// Exchanges states between the walkers of each ladder, by the rule of
     /// [`crate::ops::Ops::exchange`] with the potential energies of the present positions and random
     /// numbers. It waits for nothing.
+    ///
+    /// With biases, walkers p and q in states a and b exchange with the probability
+    /// min(1, exp(β_a (E_a(x_p) − E_a(x_q)) + β_b (E_b(x_q) − E_b(x_p)))). E_k is the potential energy
+    /// plus the energies of the biases with the numbers of state k. All states may have the same
+    /// temperature.
     ///
     /// # Errors
     /// [`Error::Invalid`] for dynamics without exchange, and errors of the device.

@@ -4,7 +4,7 @@
 /// those of the network.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Parts {
-    /// Of each replica.
+    /// The energy of each replica.
     pub(crate) energy: Vec<f64>,
     /// The network's energy of each bead.
     pub(crate) bead_energy: Vec<f64>,

@@ -26,11 +26,11 @@ pub(super) struct Biases {
 /// The kernels that compute values, energies and forces.
 #[derive(Debug)]
 pub(super) struct BiasStep {
-    /// Of all biases, with the forces of the host.
+    /// This one adds the forces of all biases to those of the host.
     all: Dispatch,
-    /// With the forces of one bias alone.
+    /// This one computes the forces of one bias alone.
     alone: Dispatch,
-    /// Of the metadynamics, whose number is behind those of the biases.
+    /// These belong to the metadynamics, whose number is behind those of the biases.
     hills: Option<HillStep>,
     n_biases: usize,
 }

@@ -6,7 +6,7 @@ use crate::engine::{
     Dynamics, Engine, Evaluation, Exchange, Filter, ForceCallback, HostForces, Integrator,
     KernelTime, Memory, Minimization, Minimized, Parts, Probe, Reading, State, Terms, Trace,
     Uncollected, Wanted, bias_levels, check_biases, check_callback, check_given, check_positions,
-    end_step, exchange, hold, minimize, origins, watch_bonds,
+    end_minimization, end_step, exchange, hold, minimize, origins, watch_bonds,
 };
 use crate::error::{Error, Result};
 use crate::model::FilterTable;
@@ -281,15 +281,7 @@ impl Engine for Reference {
             let forces = parts.acting(1, self.host.sum());
             Ok((parts.energy, forces))
         });
-        let found = found.and_then(|(positions, results)| {
-            let origins = origins(&system, &positions);
-            self.set_state(&State { positions, origins, ..start.clone() })?;
-            Ok(results)
-        });
-        match found {
-            Ok(results) => Ok(results),
-            Err(error) => self.set_state(&start).and(Err(error)),
-        }
+        end_minimization(&start, found, |state| self.set_state(state))
     }
 
     fn exchange(&mut self) -> Result<()> {

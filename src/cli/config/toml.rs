@@ -30,7 +30,7 @@ fn entry(key: &Key, value: Value, line: &dyn Fn(usize) -> usize) -> Entry {
 fn value(item: &Item, line: &dyn Fn(usize) -> usize) -> Value {
     match item {
         Item::None => Value::Null,
-        Item::Value(toml) => of_toml(toml),
+        Item::Value(toml) => of_toml(toml, line),
         Item::Table(table) => Value::Table(entries(table, line)),
         Item::ArrayOfTables(tables) => {
             Value::List(tables.iter().map(|table| Value::Table(entries(table, line))).collect())
@@ -38,7 +38,7 @@ fn value(item: &Item, line: &dyn Fn(usize) -> usize) -> Value {
     }
 }
 
-fn of_toml(toml: &Toml) -> Value {
+fn of_toml(toml: &Toml, line: &dyn Fn(usize) -> usize) -> Value {
     match toml {
         Toml::Boolean(value) => Value::Bool(*value.value()),
         Toml::String(text) => Value::Text(text.value().clone()),
@@ -46,7 +46,10 @@ fn of_toml(toml: &Toml) -> Value {
         // A number with a point keeps it, so that 100.0 is no number of steps.
         Toml::Float(number) => Value::Text(format!("{:?}", number.value())),
         Toml::Datetime(time) => Value::Text(time.value().to_string()),
-        Toml::Array(array) => Value::List(array.iter().map(of_toml).collect()),
-        Toml::InlineTable(_) => Value::Table(Vec::new()),
+        Toml::Array(array) => Value::List(array.iter().map(|toml| of_toml(toml, line)).collect()),
+        Toml::InlineTable(table) => {
+            let keys = table.iter().filter_map(|(key, _)| table.get_key_value(key));
+            Value::Table(keys.map(|(key, item)| entry(key, value(item, line), line)).collect())
+        }
     }
 }

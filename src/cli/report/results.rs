@@ -15,7 +15,7 @@ const LOG_LINES: usize = 200;
 /// A longer log is not that of a run.
 const LOG_BYTES: u64 = 64 << 20;
 
-/// What a report shows.
+/// The contents of a report.
 #[derive(Debug, Default)]
 pub(super) struct Results {
     /// Lines of the log.
@@ -153,7 +153,8 @@ impl Results {
 fn is_observable(column: &str) -> bool {
     const OTHERS: [&str; 6] =
         ["step", "time_ps", "replica", "state", "temperature_K", "thermostat_K"];
-    let is_energy = column.trim_end_matches('"').ends_with("_kcal_per_mol");
+    let is_bias = column.starts_with("bias_") && !column.ends_with("_value");
+    let is_energy = is_bias || column.trim_end_matches('"').ends_with("_kcal_per_mol");
     !is_energy && !OTHERS.contains(&column)
 }
 

@@ -34,21 +34,24 @@ pub(super) struct BiasOptions {
 const TABLES: &str = "bias";
 
 impl BiasOptions {
-    /// The biases and the metadynamics of the file, if one is given. `kelvin` is the temperature of the
-    /// run, if there is only one.
+    /// The biases and the metadynamics of the file, if one is given. `config` is the configuration file
+    /// of the run, and `kelvin` its temperature, if there is only one.
     ///
     /// # Errors
     /// The file cannot be read, has wrong keys or values, or biases that the system cannot have.
     pub(super) fn read(
         &self,
+        config: Option<&Path>,
         kelvin: Option<f64>,
         system: impl FnOnce() -> Result<System>,
     ) -> Result<(Vec<Bias>, Option<Metadynamics>)> {
         let Some(path) = &self.bias else { return Ok((Vec::new(), None)) };
         let source = Source { path: path.clone() };
         let entries = read_toml(&source)?;
-        // The file may be a configuration file of a run, whose other keys are options.
-        let is_run = entries.iter().any(|entry| ["model", "builtin"].contains(&&*entry.key));
+        // The file may be the configuration file of this run, or of an earlier one, whose other keys
+        // are options.
+        let is_of_run = |entry: &Entry| ["model", "builtin", "steps"].contains(&&*entry.key);
+        let is_run = config == Some(path) || entries.iter().any(is_of_run);
         if let Some(other) = entries.iter().find(|entry| entry.key != TABLES && !is_run) {
             return Err(source.unknown(other, [TABLES]));
         }

@@ -1,7 +1,7 @@
 //! Energy minimization.
 
 use super::Cpu;
-use crate::engine::{Engine, Minimization, Minimized, State, minimize, origins};
+use crate::engine::{Engine, Minimization, Minimized, State, end_minimization, minimize};
 use crate::error::Result;
 
 impl Cpu {
@@ -19,14 +19,6 @@ impl Cpu {
             Ok((self.total.energy.clone(), forces))
         };
         let found = minimize((&system, &ids), minimization, &start, evaluate);
-        let found = found.and_then(|(positions, results)| {
-            let origins = origins(&system, &positions);
-            self.set_state(&State { positions, origins, ..start.clone() })?;
-            Ok(results)
-        });
-        match found {
-            Ok(results) => Ok(results),
-            Err(error) => self.set_state(&start).and(Err(error)),
-        }
+        end_minimization(&start, found, |state| self.set_state(state))
     }
 }

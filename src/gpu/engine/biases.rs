@@ -12,6 +12,8 @@ impl GpuEngine {
     pub(super) fn replace_biases(&mut self, all: &[Bias]) -> Result<()> {
         check_biases(all, &self.system, &self.dynamics)?;
         self.before_host_forces()?;
+        // After an error there is no step with other biases than these.
+        self.step = None;
         self.biases = match all {
             [] if self.hills.is_none() => None,
             all => Some(Biases::new(&self.device, &self.state, all)?),
@@ -19,7 +21,6 @@ impl GpuEngine {
         if let Some(exchanges) = &mut self.exchanges {
             exchanges.make_dispatches(&self.device, &self.state, self.biases.as_ref())?;
         }
-        self.step = None;
         self.make_range(self.host.has_external() || self.host.has_callback())?;
         if self.step.is_none() {
             self.make_step()?;

@@ -7,7 +7,7 @@ use super::super::fire::Fire;
 use super::super::kernel::record;
 use super::super::params::{Descent, Params, Status, descent};
 use super::GpuEngine;
-use crate::engine::{Engine, Minimization, Minimized, State, Terms, broken};
+use crate::engine::{Engine, Minimization, Minimized, State, Terms, broken, end_minimization};
 use crate::error::Result;
 
 impl GpuEngine {
@@ -31,15 +31,9 @@ impl GpuEngine {
             self.make_step()?;
         }
         self.write_params(Params { max_stretch: limit, ..self.params })?;
-        let (end, results) = match found {
-            Ok((end, results)) => {
-                let State { velocities, hills, .. } = start;
-                (State { velocities, hills, ..end }, Ok(results))
-            }
-            Err(error) => (start, Err(error)),
-        };
-        let set = self.set_state(&end);
-        results.and_then(|results| set.map(|()| results))
+        let State { velocities, hills, .. } = start.clone();
+        let found = found.map(|(end, results)| (State { velocities, hills, ..end }, results));
+        end_minimization(&start, found, |state| self.set_state(state))
     }
 
     /// Minimizes from a state. The velocities at the end are those of the minimization.
