@@ -8,16 +8,18 @@
 //! let variable = Variable::Distance { groups: [vec![0], vec![1]] };
 //! let bias = Bias { name: "ends".into(), variable, form };
 //! // 2 kcal/mol/Å² (9 Å − 12 Å)², for replica 1.
-//! let ([q, energy], forces) = bias.energy_and_forces(&[[0.0; 3], [9.0, 0.0, 0.0]], 1);
+//! let ([q, energy], forces) = bias.energy_and_forces(&[[0.0; 3], [9.0, 0.0, 0.0]], 1, 0);
 //! assert_eq!((q, energy, forces[1]), (9.0, 18.0, [12.0, 0.0, 0.0]));
 //! ```
 
 use std::f64::consts::{PI, TAU};
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::geometry::{MIN_DISTANCE, separation, square};
+use crate::ramp::{check_order, value_at};
 use crate::system::System;
 use crate::variable::Variable;
 
@@ -30,8 +32,9 @@ use crate::variable::Variable;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bias {
-    /// A name of letters, digits and `_`, which no other bias has and which does not end in `_value`:
-    /// columns of `energies.csv` have the names `bias_NAME` and `bias_NAME_value`.
+    /// A name of letters, digits and `_`, which no other bias has and which ends neither in `_value`
+    /// nor in `_work`: columns of `energies.csv` have the names `bias_NAME`, `bias_NAME_value` and, if
+    /// the center moves, `bias_NAME_work`.
     pub name: String,
     /// The variable q.
     pub variable: Variable,
@@ -59,6 +62,28 @@ pub enum BiasForm {
         lower: Vec<f64>,
         /// The upper end of the range; empty for none.
         upper: Vec<f64>,
+    },
+    /// k (q − c(n))² after n steps: steered dynamics. The center c moves on straight lines between
+    /// points and rests before the first and after the last of them.
+    ///
+    /// Forces after n steps have the center c(n). The work of a step on a replica is that of a center
+    /// that moves by one half before the step, and by the other half after it, with
+    /// m = (c(n) + c(n + 1))/2:
+    ///
+    /// ```text
+    /// k (q_n − m)² − k (q_n − c(n))² + k (q_{n+1} − c(n + 1))² − k (q_{n+1} − m)²
+    /// ```
+    ///
+    /// With constant energy the sum of all energies and the work then differ by the error of the
+    /// integrator, which is of second order in the time step.
+    /// [`State::work`](crate::engine::State::work) is the sum from the step at which the bias was
+    /// added. The variable is no [`Variable::Position`], and there is no replica exchange.
+    Moving {
+        /// kcal/mol by the square of the variable's unit.
+        k: Vec<f64>,
+        /// Points of the path: a step, and the center in the unit of the variable. All replicas have
+        /// the same path.
+        path: Vec<(u64, f64)>,
     },
 }
 
@@ -101,7 +126,8 @@ impl Spring {
 impl Bias {
     /// Value of the variable and energy, kcal/mol, at the positions of one replica, Å, `[n_beads]`,
     /// and the forces, kcal/mol/Å, `[n_beads]`. `state` is the number of the replica's state in its
-    /// ladder, or without replica exchange the number of the replica, counted from 0.
+    /// ladder, or without replica exchange the number of the replica, counted from 0. `step` is the
+    /// number of steps done, which only a moving bias needs.
     ///
     /// # Panics
     /// If a bead has no position or the bias has no numbers.
@@ -109,8 +135,9 @@ impl Bias {
         &self,
         positions: &[[f64; 3]],
         state: usize,
+        step: u64,
     ) -> ([f64; 2], Vec<[f64; 3]>) {
-        let spring = self.spring(state);
+        let spring = self.spring(state, step);
         let (q, mut forces) = self.variable.value_and_gradient(positions);
         let Variable::Position { beads, reference } = &self.variable else {
             let q_near = self.near(spring, q);
@@ -125,21 +152,20 @@ impl Bias {
             let scale = -spring.slope(distance) / distance.max(MIN_DISTANCE);
             forces[*bead as usize] = moved.map(|x| scale * x);
         }
-        ([q, self.energy(positions, state, q)], forces)
+        ([q, self.energy(positions, spring, q)], forces)
     }
 
     /// Value of the variable and energy, as in [`Bias::energy_and_forces`].
     ///
     /// # Panics
     /// See [`Bias::energy_and_forces`].
-    pub fn value_and_energy(&self, positions: &[[f64; 3]], state: usize) -> [f64; 2] {
+    pub fn value_and_energy(&self, positions: &[[f64; 3]], state: usize, step: u64) -> [f64; 2] {
         let q = self.variable.value(positions);
-        [q, self.energy(positions, state, q)]
+        [q, self.energy(positions, self.spring(state, step), q)]
     }
 
     /// The energy at positions where the variable has the value q.
-    pub(crate) fn energy(&self, positions: &[[f64; 3]], state: usize, q: f64) -> f64 {
-        let spring = self.spring(state);
+    pub(crate) fn energy(&self, positions: &[[f64; 3]], spring: Spring, q: f64) -> f64 {
         let Variable::Position { beads, reference } = &self.variable else {
             return spring.energy(self.near(spring, q));
         };
@@ -158,8 +184,32 @@ impl Bias {
         }
     }
 
-    /// The numbers of a state.
-    pub(crate) fn spring(&self, state: usize) -> Spring {
+    /// Whether the center moves.
+    pub(crate) fn moves(&self) -> bool {
+        matches!(self.form, BiasForm::Moving { .. })
+    }
+
+    /// The path of a moving bias; empty for another one.
+    pub(crate) fn path(&self) -> &[(u64, f64)] {
+        match &self.form {
+            BiasForm::Moving { path, .. } => path,
+            _ => &[],
+        }
+    }
+
+    /// The work on a replica in the step from the first positions to the second, kcal/mol. `step` is the
+    /// number of steps done when it ends.
+    pub(crate) fn work(&self, positions: [&[[f64; 3]]; 2], state: usize, step: u64) -> f64 {
+        let [start, end] = [step - 1, step].map(|step| self.spring(state, step));
+        let middle = 0.5 * (start.lower + end.lower);
+        let middle = Spring { lower: middle, upper: middle, ..start };
+        let energy = |spring: Spring, q| spring.energy(self.near(spring, q));
+        let [q, r] = positions.map(|positions| self.variable.value(positions));
+        energy(middle, q) - energy(start, q) + energy(end, r) - energy(middle, r)
+    }
+
+    /// The numbers of a state after `step` steps.
+    pub(crate) fn spring(&self, state: usize, step: u64) -> Spring {
         let of = |list: &[f64]| list.get(state).or(list.first()).copied();
         match &self.form {
             BiasForm::Harmonic { k, center } => {
@@ -171,6 +221,10 @@ impl Bias {
                 lower: of(lower).unwrap_or(f64::NEG_INFINITY),
                 upper: of(upper).unwrap_or(f64::INFINITY),
             },
+            BiasForm::Moving { k, path } => {
+                let center = value_at(path, step).expect("a checked path has points");
+                Spring { k: of(k).expect("a checked bias has k"), lower: center, upper: center }
+            }
         }
     }
 
@@ -181,6 +235,7 @@ impl Bias {
             BiasForm::FlatBottom { k, lower, upper } => {
                 vec![("k", k), ("lower", lower), ("upper", upper)]
             }
+            BiasForm::Moving { k, .. } => vec![("k", k)],
         }
     }
 
@@ -199,6 +254,30 @@ impl Bias {
         checked.map_err(|error| error.of_bias(&self.name))
     }
 
+    /// The largest absolute value of the numbers in a list.
+    fn largest(&self, name: &str) -> f64 {
+        match self.variable {
+            // A device subtracts whole turns in f32, which holds these angles within 1e-5.
+            Variable::Dihedral(_) if name != "k" => MOST_ANGLE,
+            _ => LARGEST,
+        }
+    }
+
+    fn check_path(&self) -> Result<()> {
+        if let Variable::Position { .. } = self.variable {
+            let expected = "another variable than position, whose center is a place";
+            return Err(Error::invalid("form", "moving", expected));
+        }
+        let path = self.path();
+        if path.len() < 2 {
+            return Err(Error::invalid("path", path.len(), "at least two points"));
+        }
+        check_order("path", path)?;
+        let centers: Vec<f64> = path.iter().map(|(_, center)| *center).collect();
+        let largest = self.largest("centers");
+        check_range("centers", &centers, -largest..=largest)
+    }
+
     fn check_numbers(&self) -> Result<()> {
         let is_flat = matches!(self.form, BiasForm::FlatBottom { .. });
         let is_dihedral = matches!(self.variable, Variable::Dihedral(_));
@@ -207,22 +286,16 @@ impl Bias {
             if list.is_empty() && !may_be_empty {
                 return Err(Error::invalid(name, "no number", "at least one"));
             }
-            let (least, most) = match name {
-                "k" => (0.0, LARGEST),
-                // A device subtracts whole turns in f32, which holds these angles within 1e-5.
-                _ if is_dihedral => (-MOST_ANGLE, MOST_ANGLE),
-                _ => (-LARGEST, LARGEST),
-            };
-            if let Some(number) = list.iter().find(|number| !(least..=most).contains(*number)) {
-                let expected = format!("numbers from {least} to {most}");
-                return Err(Error::invalid(name, number, expected));
-            }
+            let least = if name == "k" { 0.0 } else { -self.largest(name) };
+            check_range(name, list, least..=self.largest(name))?;
         }
-        let BiasForm::FlatBottom { lower, upper, .. } = &self.form else { return Ok(()) };
+        let BiasForm::FlatBottom { lower, upper, .. } = &self.form else {
+            return if self.moves() { self.check_path() } else { Ok(()) };
+        };
         if lower.is_empty() && upper.is_empty() {
             return Err(Error::invalid("lower", "neither lower nor upper", "at least one of them"));
         }
-        for spring in (0..self.n_rows()).map(|state| self.spring(state)) {
+        for spring in (0..self.n_rows()).map(|state| self.spring(state, 0)) {
             let width = spring.upper - spring.lower;
             if width < 0.0 {
                 let expected = format!("at least {}, which lower is", spring.lower);
@@ -237,13 +310,23 @@ impl Bias {
     }
 }
 
+fn check_range(name: &str, list: &[f64], range: RangeInclusive<f64>) -> Result<()> {
+    match list.iter().find(|number| !range.contains(*number)) {
+        Some(number) => {
+            let expected = format!("numbers from {} to {}", range.start(), range.end());
+            Err(Error::invalid(name, number, expected))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Checks the name of a bias.
 pub(crate) fn check_name(name: &str) -> Result<()> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let is_free = !name.is_empty() && !name.ends_with("_value");
+    let is_free = !name.is_empty() && !name.ends_with("_value") && !name.ends_with("_work");
     if is_free && name.chars().all(is_word) {
         return Ok(());
     }
-    let expected = "a name of letters, digits and _ that does not end in _value";
+    let expected = "a name of letters, digits and _ that ends neither in _value nor in _work";
     Err(Error::invalid("bias", format!("{name:?}"), expected))
 }

@@ -62,7 +62,8 @@
 //! | `beta` | (replicas) |
 //! | `replica_ids` | `U32` (replicas) |
 //!
-//! With metadynamics also `hills` (nodes, 4), the numbers of [`State::hills`].
+//! With metadynamics also `hills` (nodes, 4), the numbers of [`State::hills`]. With moving biases also
+//! `work` (moving biases by name, replicas), that of [`State::work`].
 //!
 //! With replica exchange also, ladder after ladder:
 //!
@@ -73,6 +74,7 @@
 //! | `label`, `ends` | `U32` (replicas), as in [`Exchanged`] |
 //! | `tally` | `U32` (elements of the matrices), as in [`Exchanged`] |
 
+mod biases;
 mod contents;
 mod exchange;
 mod files;
@@ -248,7 +250,7 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Invalid`] for numbers that JSON cannot hold.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let State { positions, velocities, origins, beta, hills, .. } = &self.state;
+        let State { positions, velocities, origins, beta, .. } = &self.state;
         let mut writer = Writer::default();
         for (name, vectors) in
             [("positions", positions), ("velocities", velocities), ("origins", origins)]
@@ -258,9 +260,7 @@ impl Checkpoint {
         writer.numbers("beta", &[beta.len()], beta);
         let ids = &self.dynamics.replica_ids;
         writer.counts("replica_ids", &[ids.len()], ids.iter().copied());
-        if self.dynamics.metadynamics.is_some() {
-            writer.numbers("hills", &[hills.len(), 4], hills.as_flattened());
-        }
+        biases::write(&self.dynamics, &self.state, &mut writer);
         let exchange = self.dynamics.exchange.as_ref();
         let exchange = exchange.map(|of| exchange::write(of, &self.state.exchanged, &mut writer));
         writer.sealed(FORMAT, &Contents::of(self, exchange))
@@ -280,12 +280,9 @@ impl Checkpoint {
         let origins = vectors(&mut reader, "origins", n_replicas)?;
         let beta = reader.numbers("beta", &[n_replicas])?;
         let n_replicas = replica_ids.len();
+        let (hills, work) = biases::read(&contents, n_replicas, &mut reader)?;
         let exchange = contents.exchange.map(|of| exchange::read(of, n_replicas, &mut reader));
         let (exchange, exchanged) = exchange.transpose()?.unzip();
-        let hills = match contents.metadynamics {
-            Some(_) => reader.numbers("hills", &[None, Some(4)])?.as_chunks().0.to_vec(),
-            None => Vec::new(),
-        };
         reader.finish()?;
         let frozen = contents::frozen(&contents.frozen);
         let Contents { step, integrator, dt, mts, seed, watch, sections, .. } = contents;
@@ -301,6 +298,7 @@ impl Checkpoint {
                 exchanged: exchanged.unwrap_or_default(),
                 frozen,
                 hills,
+                work,
             },
             dynamics: Dynamics {
                 integrator,

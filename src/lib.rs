@@ -41,7 +41,7 @@
 //! model
 //! structure
 //! crowd
-//! geometry, host, largest, random, units
+//! geometry, host, largest, ramp, random, units
 //! error
 //! ```
 //!
@@ -55,8 +55,8 @@
 //! # The state
 //!
 //! [`engine::State`] is total: it holds positions, velocities, origins, inverse temperatures, the
-//! number of steps done, the labels and counts of replica exchange, the frozen replicas, and the
-//! potential of the hills of metadynamics. With the same system, [`engine::Dynamics`], biases, external
+//! number of steps done, the labels and counts of replica exchange, the frozen replicas, the potential of
+//! the hills of metadynamics, and the work of moving biases. With the same system, [`engine::Dynamics`], biases, external
 //! forces, force callback and backend, a run continues from it bit for bit. A [`Checkpoint`] stores it with all that decides the bits, and
 //! [`output::Output`] continues the files of a run at the lengths that a checkpoint names. Four rules
 //! make this true:
@@ -259,6 +259,7 @@ pub mod model;
 pub mod ops;
 pub mod output;
 #[doc(hidden)]
+mod ramp;
 pub mod random;
 pub mod reference;
 mod sanity;

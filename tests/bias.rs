@@ -86,11 +86,11 @@ fn forces_are_the_negative_gradients() {
     let mut acting = 0;
     for bias in every_bias(3) {
         for state in [0, 2] {
-            let ([q, energy], forces) = bias.energy_and_forces(&positions, state);
-            assert_eq!(bias.value_and_energy(&positions, state), [q, energy]);
+            let ([q, energy], forces) = bias.energy_and_forces(&positions, state, 0);
+            assert_eq!(bias.value_and_energy(&positions, state, 0), [q, energy]);
             assert_eq!(q, bias.variable.value(&positions));
             let expected = differences(positions.as_flattened(), |x| {
-                -bias.value_and_energy(x.as_chunks().0, state)[1]
+                -bias.value_and_energy(x.as_chunks().0, state, 0)[1]
             });
             let what = format!("{}, state {state}", bias.name);
             if expected.iter().all(|f| *f == 0.0) {
@@ -109,17 +109,17 @@ fn forms_have_their_energies() {
     let at = |x: f64| [[0.0; 3], [0.0, x, 0.0]];
     let distance = || Variable::Distance { groups: [vec![0], vec![1]] };
     let spring = harmonic("d", distance(), &[2.0, 3.0], &[4.0]);
-    assert_eq!(spring.value_and_energy(&at(7.0), 0), [7.0, 18.0]);
-    assert_eq!(spring.value_and_energy(&at(7.0), 1), [7.0, 27.0]);
+    assert_eq!(spring.value_and_energy(&at(7.0), 0, 0), [7.0, 18.0]);
+    assert_eq!(spring.value_and_energy(&at(7.0), 1, 0), [7.0, 27.0]);
     let form = BiasForm::FlatBottom { k: vec![2.0], lower: vec![4.0], upper: vec![6.0] };
     let flat = bias("flat", distance(), form);
-    let energies = [1.0, 4.0, 5.0, 6.0, 9.0].map(|x| flat.value_and_energy(&at(x), 0)[1]);
+    let energies = [1.0, 4.0, 5.0, 6.0, 9.0].map(|x| flat.value_and_energy(&at(x), 0, 0)[1]);
     assert_eq!(energies, [18.0, 0.0, 0.0, 0.0, 18.0]);
     // Each bead by itself: 2 (3 − 1)² + 2 (2 − 1)².
     let place =
         Variable::Position { beads: vec![0, 1], reference: vec![[3.0, 0.0, 0.0], [0.0; 3]] };
     let place = harmonic("place", place, &[2.0], &[1.0]);
-    assert_eq!(place.value_and_energy(&at(2.0), 0), [6.5f64.sqrt(), 10.0]);
+    assert_eq!(place.value_and_energy(&at(2.0), 0, 0), [6.5f64.sqrt(), 10.0]);
 }
 
 /// The difference of angles is at most π.
@@ -132,7 +132,7 @@ fn a_dihedral_turns_the_short_way() {
     {
         let bias = harmonic("phi", dihedral.clone(), &[2.0], &[center]);
         let sign = dihedral.value(&at(phi)).signum() * phi.signum();
-        let ([_, energy], _) = bias.energy_and_forces(&at(sign * phi), 0);
+        let ([_, energy], _) = bias.energy_and_forces(&at(sign * phi), 0, 0);
         let expected = 2.0 * f64::powi(difference, 2);
         assert!((energy - expected).abs() < 1e-9, "{phi}, {center}: {energy}, not {expected}");
     }
@@ -140,7 +140,7 @@ fn a_dihedral_turns_the_short_way() {
     let form = BiasForm::FlatBottom { k: vec![1.0], lower, upper };
     let flat = bias("phi", dihedral.clone(), form);
     let sign = dihedral.value(&at(1.0)).signum();
-    let energy = |phi: f64| flat.value_and_energy(&at(sign * phi), 0)[1];
+    let energy = |phi: f64| flat.value_and_energy(&at(sign * phi), 0, 0)[1];
     assert!(energy(-3.0) == 0.0 && energy(3.2) == 0.0);
     assert!((energy(-2.5) - (2.0 * PI - 2.5 - 3.5).powi(2)).abs() < 1e-9);
 }
@@ -586,7 +586,8 @@ fn near_the_threshold_exchanges_decide_as_in_f64(backend: &Backend) {
         let beta = vec![1.1 + gap, second];
         let of_walker = [0.5 + 0.25 * (l % 8) as f64, 2.25 - 0.25 * (l % 5) as f64]
             .map(|distance| [[0.0; 3], [distance, 0.0, 0.0]]);
-        let of = |walker: usize, state: usize| bias.value_and_energy(&of_walker[walker], state)[1];
+        let of =
+            |walker: usize, state: usize| bias.value_and_energy(&of_walker[walker], state, 0)[1];
         let of_biases = beta[0] * (of(0, 0) - of(1, 0)) + beta[1] * (of(1, 1) - of(0, 1));
         let closer = l % 2 == 0;
         // With equal temperatures only the biases decide, and u makes the difference.
@@ -640,7 +641,7 @@ fn exchanges_take_the_biases_along(backend: &Backend) {
                 let state = reading.state.unwrap();
                 for (r, label) in state.exchanged.label.iter().enumerate() {
                     let positions = &state.positions[system.beads(r)];
-                    let expected = ends.value_and_energy(positions, *label as usize);
+                    let expected = ends.value_and_energy(positions, *label as usize, 0);
                     assert_close("bias", &reading.biases[0][r], &expected, 1e-4);
                 }
                 engine = backend.moving(system.clone(), &dynamics, &state);
@@ -682,7 +683,7 @@ fn a_simulation_reports_them() {
     let mut observe = |frame: &Frame, _: &mut Control| {
         assert_eq!(frame.biases[0].name, "bond");
         for r in 0..2 {
-            let expected = bond.value_and_energy(&frame.positions[2 * r..2 * r + 2], r);
+            let expected = bond.value_and_energy(&frame.positions[2 * r..2 * r + 2], r, 0);
             assert_eq!([frame.biases[0].value[r], frame.biases[0].energy[r]], expected);
         }
         assert!(frame.bias_levels.is_empty());

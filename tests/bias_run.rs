@@ -144,7 +144,7 @@ fn energies_have_the_columns() {
             let of_frame: Vec<[f64; 3]> =
                 of_frame.as_chunks().0.iter().map(|x: &[f32; 3]| x.map(f64::from)).collect();
             let bias = ends(0.5, [10.0, 12.5, 15.0][r]);
-            let [value, energy] = bias.value_and_energy(&of_frame, 0);
+            let [value, energy] = bias.value_and_energy(&of_frame, 0, 0);
             let at = |name: &str| row[columns[name]];
             assert!((at("bias_ends_value") - value).abs() < 1e-4, "{}", at("bias_ends_value"));
             assert!((at("bias_ends") - energy).abs() < 1e-3, "{} {energy}", at("bias_ends"));

@@ -85,6 +85,10 @@ pub(crate) fn specialised_device() -> Device {
         let bias = Bias { name: "rg".into(), variable: Variable::radius_of_gyration(), form };
         engine.expect("kernels compile").set_biases(&[bias]).expect("kernels compile");
     }
+    let engine = GpuEngine::new(&device, chains(5, 6).0, &hot(6), Filter::Exact);
+    let form = BiasForm::Moving { k: vec![1.0], path: vec![(0, 2.0), (9, 3.0)] };
+    let bias = Bias { name: "rg".into(), variable: Variable::radius_of_gyration(), form };
+    engine.expect("kernels compile").set_biases(&[bias]).expect("kernels compile");
     let axis = Axis { lower: 0.0, upper: 1.0, bins: 10, periodic: false, width: 0.25 };
     let hills = |n: usize| {
         let (height, bias_factor, temperature) = (0.5, 8.0, 300.0);

@@ -40,6 +40,8 @@ mod callback;
 mod bias;
 // Metadynamics: hills as a bias of all replicas.
 mod metadynamics;
+// Biases whose centers move, and their work.
+mod steer;
 // Energy minimization.
 mod minimize;
 // Temperatures that change with the step, and the motion of the center of mass.

@@ -1,37 +1,13 @@
 // Biases, potentials of variables: `crate::bias` has the equations, and `gpu::biases` the host twin of
 // the layout. A kernel that imports this file declares what lib/variable needs.
 #import variable
+#import spring
 
-// The number of biases. Bias k belongs to variable k.
-const BIASES: u32 = 1u;
-// The rows of numbers: 1, or one for each state of a ladder or for each replica.
-const ROWS: u32 = 1u;
-// The place of the numbers in `variables`.
-const NUMBERS: u32 = 0u;
-
-// The numbers of a bias in a row. A harmonic bias has the range from its center to its center.
-struct Spring {
-    k: f32,
-    lower: f32,
-    upper: f32,
-}
-
-fn spring_at(k: u32, row: u32) -> Spring {
-    let at = NUMBERS + 3u * (BIASES * min(row, ROWS - 1u) + k);
-    return Spring(real(at), real(at + 1u), real(at + 2u));
-}
-
-// How far q is above the range; negative below it.
-fn excess(s: Spring, q: f32) -> f32 {
-    return min(q - s.lower, 0.0) + max(q - s.upper, 0.0);
-}
-
-// The same for the value of a variable. The angle of a dihedral is first moved by a multiple of 2 pi
+// `excess` for the value of a variable. The angle of a dihedral is first moved by a multiple of 2 pi
 // next to the middle of the range.
 fn excess_of(s: Spring, kind: u32, q: f32) -> f32 {
     if kind == VARIABLE_DIHEDRAL {
-        let turns = floor((q - 0.5 * (s.lower + s.upper) + PI) / (2.0 * PI));
-        return excess(s, q - turns * (2.0 * PI));
+        return excess(s, q - turns_of(s, q) * (2.0 * PI));
     }
     return excess(s, q);
 }

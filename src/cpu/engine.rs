@@ -18,7 +18,7 @@ use crate::bias::Bias;
 use crate::engine::{
     Dynamics, Engine, Evaluation, Exchange, Filter, ForceCallback, HostForces, Memory,
     Minimization, Minimized, Parts, Probe, Reading, State, Terms, Trace, Uncollected, Wanted,
-    check_biases, check_callback, check_positions, origins, watch_bonds,
+    check_biases, check_callback, check_positions, check_work, origins, watch_bonds, work_of,
 };
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;
@@ -275,12 +275,14 @@ impl Engine for Cpu {
 
     fn set_state(&mut self, state: &State) -> Result<()> {
         self.dynamics.check_state(&self.system, state)?;
+        check_work(self.host.biases(), &state.work, self.system.n_replicas())?;
         self.trace = Trace::default();
         self.uncollected.forget();
         self.moved();
         self.host.set_hills(&self.dynamics, &state.hills)?;
         self.state.clone_from(state);
         self.state.hills = Vec::new();
+        self.state.work = work_of(self.host.biases(), &state.work, self.system.n_replicas());
         self.dynamics.set_temperature(&mut self.state);
         Ok(())
     }
@@ -311,6 +313,7 @@ impl Engine for Cpu {
     fn set_biases(&mut self, biases: &[Bias]) -> Result<()> {
         check_biases(biases, &self.system, &self.dynamics)?;
         self.host.set_biases(biases);
+        self.state.work = work_of(biases, &self.state.work, self.system.n_replicas());
         Ok(())
     }
 

@@ -3,22 +3,14 @@
 use super::dynamics::{Dynamics, Integrator};
 use super::state::State;
 use crate::error::{Error, Result};
+use crate::ramp::{check_order, value_at};
 use crate::units;
 
 impl Dynamics {
     /// The temperature of a thermostat that changes with the step, K, after `step` steps. `None`
     /// without [`Dynamics::anneal`].
     pub fn kelvin_at(&self, step: u64) -> Option<f64> {
-        let points = &self.anneal;
-        let next = points.partition_point(|(at, _)| *at <= step);
-        let before = next.checked_sub(1).and_then(|k| points.get(k));
-        Some(match (before, points.get(next)) {
-            (Some((from, low)), Some((to, high))) => {
-                low + (high - low) * ((step - from) as f64 / (to - from) as f64)
-            }
-            (Some((_, kelvin)), None) | (None, Some((_, kelvin))) => *kelvin,
-            (None, None) => return None,
-        })
+        value_at(&self.anneal, step)
     }
 
     /// Gives the replicas that are not frozen the temperature of their step, if it changes.
@@ -43,10 +35,7 @@ impl Dynamics {
             }
             _ => {}
         }
-        if let Some([a, b]) = points.array_windows().find(|[a, b]| a.0 >= b.0) {
-            let found = format!("{}, {}", text(a), text(b));
-            return wrong(found, "steps that increase from point to point");
-        }
+        check_order("anneal", points)?;
         // Devices hold kT in f32.
         let is_good =
             |kelvin: f64| kelvin > 0.0 && ((units::BOLTZMANN * kelvin) as f32).is_normal();

@@ -110,7 +110,7 @@ impl HostForces {
     pub(crate) fn of_bias(&self, k: usize, first_bead: &[usize], state: &State) -> Evaluation {
         match &self.hills {
             Some(hills) if k == self.biases.len() => hills.evaluate(first_bead, state),
-            _ => biases::evaluate(&self.biases[k..=k], first_bead, state),
+            _ => biases::evaluate(&self.biases[k..=k], first_bead, state, state.step),
         }
     }
 
@@ -225,7 +225,7 @@ impl HostForces {
         if self.n_biases() == 0 || self.biasing.is_some() {
             return;
         }
-        let mut forces = biases::evaluate(&self.biases, first_bead, state).forces;
+        let mut forces = biases::evaluate(&self.biases, first_bead, state, step).forces;
         if let Some(hills) = &self.hills {
             hills.watch(first_bead, step, state);
             let of_hills = hills.evaluate(first_bead, state).forces;
@@ -234,6 +234,18 @@ impl HostForces {
         }
         self.biasing = Some(forces);
         self.add_up();
+    }
+
+    /// Adds the work of moving biases in a step that began at these positions, after the drift. `step` is
+    /// the number of steps done when it ends.
+    pub(crate) fn add_work(
+        &self,
+        start: &[[f64; 3]],
+        state: &mut State,
+        step: u64,
+        first_bead: &[usize],
+    ) {
+        biases::add_work(&self.biases, first_bead, start, state, step);
     }
 
     /// Computes the forces at a state that are outdated, as [`HostForces::update_biases`].

@@ -19,7 +19,7 @@ mod state;
 mod uncollected;
 mod watch;
 
-pub(crate) use self::biases::{bias_levels, check_biases};
+pub(crate) use self::biases::{bias_levels, check_biases, check_work, work_of};
 pub use self::dynamics::{Dynamics, Integrator, check_multiple};
 pub use self::evaluation::{Evaluation, Terms};
 pub use self::exchange::TRACE;
@@ -35,7 +35,7 @@ pub(crate) use self::parts::Parts;
 pub use self::reading::{Reading, Wanted};
 pub use self::shared::Shared;
 pub(crate) use self::state::check_positions;
-pub use self::state::{FARTHEST, RECENTER, State, origins};
+pub use self::state::{FARTHEST, RECENTER, State, Work, origins};
 pub(crate) use self::uncollected::Uncollected;
 pub(crate) use self::watch::bonds;
 pub use self::watch::{Frozen, LEAST_REST, OnBlowUp, Reason, Watch};
@@ -136,7 +136,8 @@ pub trait Engine: std::fmt::Debug + Shared {
 
     /// Sets the biases that act in every step. They replace those before. [`Reading::biases`] has
     /// their values and energies, which the potential energy does not include. They stay when the
-    /// state is set.
+    /// state is set. The work of a moving bias goes on from that of the moving bias of the same name
+    /// before, if there was one.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a name that is given twice, and for lists of numbers that are neither

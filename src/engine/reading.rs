@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::evaluation::{Evaluation, Terms};
 use super::exchange::Trace;
 use super::host_forces::{CallbackForces, HostForces};
-use super::state::State;
+use super::state::{State, Work};
 use super::watch::Frozen;
 use crate::system::System;
 use crate::variable::Variable;
@@ -58,6 +58,8 @@ pub struct Reading {
     /// If wanted, value and energy of each bias, kcal/mol, `[n_biases][n_replicas]`; NaN for a frozen
     /// replica. Behind them those of the metadynamics, with the value of its first variable.
     pub biases: Vec<Vec<[f64; 2]>>,
+    /// [`State::work`], if the biases are wanted.
+    pub work: Work,
 }
 
 impl Reading {
@@ -94,6 +96,7 @@ impl Reading {
                 true => host.values(system, state),
                 false => Vec::new(),
             },
+            work: if wanted.biases { state.work.clone() } else { Work::new() },
         }
     }
 }

@@ -34,7 +34,14 @@ pub struct State {
     /// is set also for no hills.
     #[cfg_attr(feature = "serde", serde(default))]
     pub hills: Vec<[f64; 4]>,
+    /// The work on the replicas by each moving bias. A state that is set may lack some, which then
+    /// start from 0.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub work: Work,
 }
+
+/// The work of moving biases by their names, kcal/mol, `[n_replicas]`.
+pub type Work = BTreeMap<String, Vec<f64>>;
 
 /// The largest absolute value of a coordinate, Å. Up to here f64 holds the sum of an origin and the
 /// two f32 of a position on a device exactly.

@@ -24,7 +24,7 @@ macro_rules! kernels {
             "block_forward", "readout", "block_backward",
             "prior_bonded", "prior_repulsion",
             "noise", "integrate_begin", "integrate_end", "energy_reduce",
-            "exchange", "exchange_end", "fire", "anneal", "observe", "bias", "bias_levels",
+            "exchange", "exchange_end", "fire", "anneal", "observe", "bias", "bias_levels", "steer", "steer_work",
             "metadynamics", "hill_heights", "hills",
             "limit_copy", "limit_fma",
         )
@@ -39,7 +39,7 @@ const LIBRARY: &[(&str, &str)] = files!("lib/", ".wgsl":
     "wide", "dense", "dense_matrix", "row", "edge", "edge_share",
     "filter_table", "filter_table_read", "filter_table_read_half", "stored", "stored_half",
     "stored_f16", "weight", "weight_norm", "near", "matrix", "matrix_turned", "matrix_emulated",
-    "lanes", "lanes_emulated", "parts", "acting", "grid", "descent", "bias", "sum", "grid_potential",
+    "lanes", "lanes_emulated", "parts", "acting", "grid", "descent", "bias", "spring", "ramp", "sum", "grid_potential",
     "filter_matrix",
 );
 
@@ -123,7 +123,7 @@ const CUDA_LIBRARY: &[(&str, &str)] = files!("lib/", ".cuh":
     "vector", "params", "walker", "math", "separation", "angles", "variable", "activation", "radial",
     "random", "wide", "dense", "dense_matrix", "row", "edge", "edge_share", "filter_table", "filter_table_read",
     "filter_table_read_half", "stored", "stored_half", "stored_f16", "weight", "weight_norm", "near",
-    "matrix", "acting", "grid", "descent", "bias", "sum", "grid_potential",
+    "matrix", "acting", "grid", "descent", "bias", "spring", "ramp", "sum", "grid_potential",
 );
 
 /// Like [`compose`], for a kernel in CUDA C.

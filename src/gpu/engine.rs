@@ -34,7 +34,7 @@ use super::variables::Observables;
 use crate::bias::Bias;
 use crate::engine::{
     Dynamics, Engine, Exchange, ForceCallback, HostForces, Memory, Minimization, Minimized,
-    Numerics, Probe, Reading, State, Uncollected, Wanted, check_positions,
+    Numerics, Probe, Reading, State, Uncollected, Wanted, check_positions, check_work,
 };
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;
@@ -286,6 +286,8 @@ impl Engine for GpuEngine {
 
     fn set_state(&mut self, state: &State) -> Result<()> {
         self.dynamics.check_state(&self.system, state)?;
+        let biases = self.biases.as_ref().map_or(&[][..], Biases::all);
+        check_work(biases, &state.work, self.system.n_replicas())?;
         self.requested = None;
         self.ready.forget();
         self.state.set(&self.device, state)?;
@@ -295,6 +297,7 @@ impl Engine for GpuEngine {
         if let Some((hills, grid)) = self.hills.as_ref().zip(self.dynamics.grid(&state.hills)?) {
             hills.set(&self.device, &grid)?;
         }
+        self.set_work(&state.work)?;
         // On the device, so that the bits are those of a step.
         run(&self.device, self.step()?.anneal())?;
         self.state_was_set(state.step)

@@ -57,6 +57,12 @@ pub(super) fn params(dynamics: &Dynamics, params: Params) -> Params {
     }
 }
 
+/// A point of shaders/lib/ramp.wgsl: a step and the number after it.
+pub(super) fn ramp_point(step: u64, number: f64) -> [u32; 4] {
+    let [low, high] = words(step);
+    [low, high, (number as f32).to_bits(), 0]
+}
+
 /// A limit in f32. Shaders may assume that no number is infinite.
 fn limit(x: f64) -> f32 {
     x.min(f64::from(f32::MAX)) as f32
@@ -65,10 +71,7 @@ fn limit(x: f64) -> f32 {
 impl Integration {
     /// An integration that draws its noise.
     pub(super) fn new(device: &Device, dynamics: &Dynamics) -> Result<Self> {
-        let point = |(step, kelvin): &(u64, f64)| {
-            let [low, high] = words(*step);
-            [low, high, ((units::BOLTZMANN * kelvin) as f32).to_bits(), 0]
-        };
+        let point = |(step, kelvin): &(u64, f64)| ramp_point(*step, units::BOLTZMANN * kelvin);
         let points: Vec<_> = dynamics.anneal.iter().map(point).collect();
         let ramp = (!points.is_empty()).then(|| Buffer::from_slice(device, "ramp", &points));
         Ok(Integration { xi: Buffer::zeroed(device, "xi", 1)?, ramp: ramp.transpose()? })

@@ -38,6 +38,7 @@ pub mod params;
 mod priors;
 mod program;
 mod state;
+mod steer;
 mod step;
 mod storage;
 mod tuning;

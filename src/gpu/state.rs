@@ -46,6 +46,9 @@ struct Moving {
     walker: Buffer<Walker>,
     /// Steps done, low and high word.
     step_count: Buffer<u32>,
+    /// The work of moving biases, in two parts. `[n_replicas, n_biases]`, or one element if no bias
+    /// moves.
+    work: Buffer<[f32; 2]>,
 }
 
 /// The places of a state in a read-back.
@@ -57,23 +60,25 @@ pub(super) struct StateSlots {
 }
 
 impl Moving {
-    fn new(device: &Device, n_beads: usize, n_replicas: usize) -> Result<Self> {
+    fn new(device: &Device, n_beads: usize, n_replicas: usize, n_work: usize) -> Result<Self> {
         Ok(Moving {
             position: Buffer::zeroed(device, "position", n_beads)?,
             velocity: Buffer::zeroed(device, "velocity", n_beads)?,
             walker: Buffer::zeroed(device, "walker", n_replicas)?,
             step_count: Buffer::zeroed(device, "step_count", 2)?,
+            work: Buffer::zeroed(device, "work", n_work)?,
         })
     }
 }
 
 impl Copied for Moving {
     fn copy_to(&self, commands: &mut dyn Commands, to: &Moving) {
-        let Moving { position, velocity, walker, step_count } = self;
+        let Moving { position, velocity, walker, step_count, work } = self;
         position.copy_to(commands, &to.position);
         velocity.copy_to(commands, &to.velocity);
         walker.copy_to(commands, &to.walker);
         step_count.copy_to(commands, &to.step_count);
+        work.copy_to(commands, &to.work);
     }
 }
 
@@ -106,8 +111,8 @@ impl ReplicaState {
             params: Buffer::uniform(device, "params")?,
             replica: Buffer::from_slice(device, "replica", &replicas)?,
             bead: Buffer::from_slice(device, "bead", &beads)?,
-            moving: Moving::new(device, n_beads, n_replicas)?,
-            kept: Kept::new(Moving::new(device, n_beads, n_replicas)?),
+            moving: Moving::new(device, n_beads, n_replicas, 1)?,
+            kept: Kept::new(Moving::new(device, n_beads, n_replicas, 1)?),
             force: Buffer::zeroed(device, "force", 2 * n_beads)?,
             energy: Buffer::zeroed(device, "energy", n_replicas)?,
             classes,
@@ -140,6 +145,38 @@ impl ReplicaState {
         Ok(())
     }
 
+    /// Makes room for the work of as many biases. No step may be pending. Dispatches must be made again.
+    pub(super) fn make_work(&mut self, device: &Device, n_biases: usize) -> Result<()> {
+        let n_work = (self.n_replicas() * n_biases).max(1);
+        if n_work == self.n_work() {
+            return Ok(());
+        }
+        let (n_beads, n_replicas) = (self.n_beads(), self.n_replicas());
+        self.kept = Kept::new(Moving::new(device, n_beads, n_replicas, n_work)?);
+        self.moving.work = Buffer::zeroed(device, "work", n_work)?;
+        Ok(())
+    }
+
+    /// The elements of the work.
+    pub(super) fn n_work(&self) -> usize {
+        self.moving.work.len
+    }
+
+    /// Replaces the work, kcal/mol, `[n_replicas, n_biases]`.
+    pub(super) fn set_work(&self, device: &Device, work: &[f64]) -> Result<()> {
+        let parts = |work: &f64| {
+            let work = on_grid(*work);
+            let high = work as f32;
+            [high, (work - f64::from(high)) as f32]
+        };
+        self.moving.work.write(device, &work.iter().map(parts).collect::<Vec<_>>())
+    }
+
+    /// Adds the work to a read-back.
+    pub(super) fn fetch_work<'a>(&'a self, fetch: &mut Fetch<'a>) -> Slot<[f32; 2]> {
+        fetch.add(&self.moving.work)
+    }
+
     /// Replaces the bias range, which must exist.
     pub(super) fn set_bias(&self, device: &Device, forces: &[[f64; 3]]) -> Result<()> {
         self.force.write_from(device, 2 * self.n_beads(), &vec4s(forces))
@@ -147,7 +184,7 @@ impl ReplicaState {
 
     pub(super) fn scope(&self) -> Scope<'_> {
         scope!(self; params, replica, bead, force, energy)
-            .and(&scope!(self.moving; position, velocity, walker, step_count))
+            .and(&scope!(self.moving; position, velocity, walker, step_count, work))
     }
 
     /// The kernel that sums the energies of each replica.
@@ -265,7 +302,8 @@ impl ReplicaState {
     /// Makes room for a copy after a reading.
     pub(super) fn make_next(&mut self, device: &Device) -> Result<()> {
         let (n_beads, n_replicas) = (self.n_beads(), self.n_replicas());
-        self.kept.make_next(|| Moving::new(device, n_beads, n_replicas))
+        let n_work = self.n_work();
+        self.kept.make_next(|| Moving::new(device, n_beads, n_replicas, n_work))
     }
 
     /// Copies the state after a reading.

@@ -53,7 +53,7 @@ impl Step {
     pub(super) fn forces(&self, slow: bool) -> impl Iterator<Item = &Dispatch> {
         // The lists are kept up to date also where the network does not need them: replicas are
         // recentered, and alarms raised, in every step.
-        self.neighbors.iter().chain(self.with_lists(slow))
+        self.neighbors.iter().chain(&self.fast).chain(self.biases()).chain(self.slow(slow))
     }
 
     /// The kernels of all biases, if there are any.
@@ -66,10 +66,10 @@ impl Step {
         self.bias.iter().flat_map(move |bias| bias.deposit(step))
     }
 
-    /// [`Step::forces`] after the neighbor lists.
-    fn with_lists(&self, slow: bool) -> impl Iterator<Item = &Dispatch> {
-        let slow = slow.then(|| self.slow.forward.iter().chain(&self.slow.backward));
-        self.fast.iter().chain(self.biases()).chain(slow.into_iter().flatten())
+    /// Forces of the network, if they are wanted.
+    fn slow(&self, wanted: bool) -> impl Iterator<Item = &Dispatch> {
+        let slow = wanted.then(|| self.slow.forward.iter().chain(&self.slow.backward));
+        slow.into_iter().flatten()
     }
 
     /// The first dispatch of step `k` of an outer step, with `ends` as in [`Step::outer_step`].
@@ -84,7 +84,8 @@ impl Step {
         k: usize,
     ) -> impl Iterator<Item = &'a Dispatch> {
         let Ends { steps, .. } = ends.unwrap_or(&self.ends);
-        self.with_lists(k + 1 == steps.len()).chain([&steps[k][1]])
+        let biases = self.bias.iter().flat_map(BiasStep::within);
+        self.fast.iter().chain(biases).chain(self.slow(k + 1 == steps.len())).chain([&steps[k][1]])
     }
 
     /// The kernel that sets the temperature of the present step, if it changes.

@@ -38,6 +38,9 @@ pub(super) fn header(simulation: &Simulation, options: &OutputOptions) -> String
     }
     for name in simulation.bias_names() {
         let _ = write!(header, ",bias_{name},bias_{name}_value");
+        if simulation.biases().iter().any(|bias| bias.name == *name && bias.moves()) {
+            let _ = write!(header, ",bias_{name}_work");
+        }
     }
     header + "\n"
 }
@@ -73,6 +76,9 @@ pub(super) fn rows(frame: &Frame, replica_ids: &[u32], options: &OutputOptions) 
         }
         for bias in frame.biases {
             let _ = write!(rows, ",{:.6},{:.6}", bias.energy[r], bias.value[r]);
+            if let Some(work) = bias.work.get(r) {
+                let _ = write!(rows, ",{work:.6}");
+            }
         }
         rows.push('\n');
     }

@@ -6,7 +6,8 @@ use crate::engine::{
     Dynamics, Engine, Evaluation, Exchange, Filter, ForceCallback, HostForces, Integrator,
     KernelTime, Memory, Minimization, Minimized, Parts, Probe, Reading, State, Terms, Trace,
     Uncollected, Wanted, bias_levels, check_biases, check_callback, check_given, check_positions,
-    end_minimization, end_step, exchange, hold, minimize, origins, watch_bonds,
+    check_work, end_minimization, end_step, exchange, hold, minimize, origins, watch_bonds,
+    work_of,
 };
 use crate::error::{Error, Result};
 use crate::model::FilterTable;
@@ -148,6 +149,8 @@ impl Reference {
             let step = before.step + 1;
             self.host.update(&mut self.state, step, &self.system.first_bead)?;
             parts = if at_end > 0 { self.total(step)?.clone() } else { self.fast(step)? };
+            let beads = &self.system.first_bead;
+            self.host.add_work(&before.positions, &mut self.state, step, beads);
             let forces = parts.acting(at_end, self.host.sum());
             end_step(&self.system, &self.dynamics, (&forces, &parts, at_end), &mut self.state);
         }
@@ -204,8 +207,10 @@ impl Engine for Reference {
 
     fn set_state(&mut self, state: &State) -> Result<()> {
         self.dynamics.check_state(&self.system, state)?;
+        check_work(self.host.biases(), &state.work, self.system.n_replicas())?;
         self.host.set_hills(&self.dynamics, &state.hills)?;
-        self.state = State { hills: Vec::new(), ..state.clone() };
+        let work = work_of(self.host.biases(), &state.work, self.system.n_replicas());
+        self.state = State { hills: Vec::new(), work, ..state.clone() };
         self.moved();
         self.dynamics.set_temperature(&mut self.state);
         self.trace = Trace::default();
@@ -239,6 +244,7 @@ impl Engine for Reference {
     fn set_biases(&mut self, biases: &[Bias]) -> Result<()> {
         check_biases(biases, &self.system, &self.dynamics)?;
         self.host.set_biases(biases);
+        self.state.work = work_of(biases, &self.state.work, self.system.n_replicas());
         Ok(())
     }
 

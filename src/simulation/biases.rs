@@ -3,8 +3,7 @@
 use super::Simulation;
 use super::energies::BiasValues;
 use crate::bias::Bias;
-use crate::engine::State;
-use crate::engine::{Wanted, bias_levels};
+use crate::engine::{State, Wanted, Work, bias_levels};
 use crate::error::Result;
 
 impl Simulation {
@@ -42,14 +41,15 @@ impl Simulation {
     pub fn bias_values(&mut self) -> Result<Vec<BiasValues>> {
         let reading = self.engine.read(Wanted { biases: true, ..Wanted::default() })?;
         self.step = reading.step;
-        Ok(self.named(&reading.biases))
+        Ok(self.named(&reading.biases, &reading.work))
     }
 
     /// The numbers of a reading with the names of the biases.
-    pub(super) fn named(&self, read: &[Vec<[f64; 2]>]) -> Vec<BiasValues> {
-        let of_bias = |(name, read): (&String, &Vec<[f64; 2]>)| {
-            let (value, energy) = read.iter().map(|[value, energy]| (*value, *energy)).unzip();
-            BiasValues { name: name.clone(), value, energy }
+    pub(super) fn named(&self, read: &[Vec<[f64; 2]>], work: &Work) -> Vec<BiasValues> {
+        let of_bias = |(name, numbers): (&String, &Vec<[f64; 2]>)| {
+            let (value, energy) = numbers.iter().map(|[value, energy]| (*value, *energy)).unzip();
+            let work = work.get(name).cloned().unwrap_or_default();
+            BiasValues { name: name.clone(), value, energy, work }
         };
         self.bias_names().zip(read).map(of_bias).collect()
     }

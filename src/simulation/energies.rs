@@ -31,6 +31,8 @@ pub struct BiasValues {
     pub value: Vec<f64>,
     /// kcal/mol, `[n_replicas]`; NaN for a frozen replica.
     pub energy: Vec<f64>,
+    /// Work of a moving bias on each replica, kcal/mol, `[n_replicas]`; empty for another bias.
+    pub work: Vec<f64>,
 }
 
 impl Energies {

@@ -21,9 +21,11 @@ use crate::cli::config::read_toml;
 pub(super) struct BiasOptions {
     /// TOML file with restraints, one [[bias]] table each, that act in every step. Keys: name; variable
     /// = position, distance, angle, dihedral, rg, rmsd or q, with its beads, groups, reference, cutoff,
-    /// beta and lambda; form = harmonic with k and center, or flat-bottom with k, lower and upper. A
-    /// list of numbers has one for each state of a ladder or for each replica. Angles are in rad. The
-    /// tables can stand in a configuration file, too. One table can have form = metadynamics with
+    /// beta and lambda; form = harmonic with k and center, flat-bottom with k, lower and upper, or
+    /// moving with k, steps and centers: the center at each of the steps, on straight lines between
+    /// them, and the work on each replica as a column. Another list of numbers has one for each state
+    /// of a ladder or for each replica. Angles are in rad. The tables can stand in a configuration
+    /// file, too. One table can have form = metadynamics with
     /// every, height, bias-factor and temperature, and for its variable, or for each of two
     /// [[bias.variables]], lower, upper, bins, width and periodic
     #[arg(long, value_name = "FILE")]
@@ -102,9 +104,10 @@ const VARIABLES: [(&str, &[&str]); 7] = [
     ("rmsd", &["beads", "reference"]),
     ("q", &["reference", "cutoff", "beta", "lambda"]),
 ];
-const FORMS: [(&str, &[&str]); 3] = [
+const FORMS: [(&str, &[&str]); 4] = [
     ("harmonic", &["k", "center"]),
     ("flat-bottom", &["k", "lower", "upper"]),
+    ("moving", &["k", "steps", "centers"]),
     (METADYNAMICS, &["every", "height", "bias-factor", "temperature"]),
 ];
 const METADYNAMICS: &str = "metadynamics";
@@ -125,6 +128,7 @@ impl Table<'_> {
                 "harmonic" => {
                     BiasForm::Harmonic { k: self.given("k")?, center: self.given("center")? }
                 }
+                "moving" => BiasForm::Moving { k: self.given("k")?, path: self.path()? },
                 _ => BiasForm::FlatBottom {
                     k: self.given("k")?,
                     lower: self.numbers("lower")?.unwrap_or_default(),
@@ -132,6 +136,19 @@ impl Table<'_> {
                 },
             },
         })
+    }
+
+    /// The path of a moving center.
+    fn path(&self) -> Result<Vec<(u64, f64)>> {
+        let steps = self.entry("steps").and_then(|entry| list::<u64>(&entry.value));
+        let steps = steps.ok_or_else(|| self.wrong("steps", "numbers of steps that increase"))?;
+        let centers = self.given("centers")?;
+        match centers.len() == steps.len() {
+            true => Ok(steps.into_iter().zip(centers).collect()),
+            false => {
+                Err(self.wrong("centers", &format!("{} numbers, one for each step", steps.len())))
+            }
+        }
     }
 
     fn metadynamics(&self, system: &System, kelvin: Option<f64>) -> Result<Metadynamics> {

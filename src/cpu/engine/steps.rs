@@ -63,6 +63,8 @@ impl Cpu {
             self.host.update(&mut self.state, step, &self.system.first_bead)?;
             self.update_forces(step, at_end > 0)?;
             self.is_current = at_end > 0;
+            let Cpu { system, before, state, host, .. } = self;
+            host.add_work(&before.positions, state, step, &system.first_bead);
             let forces = self.total.acting(at_end, self.host.sum());
             let Cpu { system, dynamics, state, total, .. } = self;
             end_step(system, dynamics, (&forces, total, at_end), state);

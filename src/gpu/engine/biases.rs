@@ -1,10 +1,11 @@
 //! The bias range of the forces: biases, and forces of the host.
 
 use super::super::biases::Biases;
+use super::super::buffer::Fetch;
 use super::GpuEngine;
 use super::fit::with_fit;
 use crate::bias::Bias;
-use crate::engine::check_biases;
+use crate::engine::{Work, check_biases, work_of};
 use crate::error::Result;
 
 impl GpuEngine {
@@ -12,12 +13,15 @@ impl GpuEngine {
     pub(super) fn replace_biases(&mut self, all: &[Bias]) -> Result<()> {
         check_biases(all, &self.system, &self.dynamics)?;
         self.before_host_forces()?;
+        let work = work_of(all, &self.work()?, self.system.n_replicas());
         // After an error there is no step with other biases than these.
         self.step = None;
         self.biases = match all {
             [] if self.hills.is_none() => None,
             all => Some(Biases::new(&self.device, &self.state, all)?),
         };
+        self.state.make_work(&self.device, self.biases.as_ref().map_or(0, Biases::n_works))?;
+        self.set_work(&work)?;
         if let Some(exchanges) = &mut self.exchanges {
             exchanges.make_dispatches(&self.device, &self.state, self.biases.as_ref())?;
         }
@@ -26,6 +30,20 @@ impl GpuEngine {
             self.make_step()?;
         }
         self.write_host_forces()
+    }
+
+    /// The work of moving biases.
+    fn work(&self) -> Result<Work> {
+        let Some(biases) = &self.biases else { return Ok(Work::new()) };
+        let mut fetch = Fetch::new(&self.device);
+        let work = self.state.fetch_work(&mut fetch);
+        Ok(biases.work(&fetch.run("reading the work")?, work))
+    }
+
+    /// Replaces the work of moving biases.
+    pub(super) fn set_work(&self, work: &Work) -> Result<()> {
+        let biases = self.biases.as_ref();
+        biases.map_or(Ok(()), |biases| biases.set_work(&self.device, &self.state, work))
     }
 
     /// Makes or removes the bias range of the forces.

@@ -39,6 +39,8 @@ impl GpuEngine {
         }
         let biases = self.biases.as_ref().filter(|_| wanted.has_biases());
         let hills = self.hills.as_ref();
+        let work = self.biases.as_ref().filter(|of| of.n_works() > 0);
+        let work = work.filter(|_| wanted.state || wanted.biases);
         let observables = self.observables.as_ref().filter(|_| wanted.observables);
         record(&mut *fetch.commands, observables.map(Observables::dispatch));
         if keeps {
@@ -60,6 +62,7 @@ impl GpuEngine {
             hills: hills.filter(|_| biases.is_some()).map(|hills| hills.fetch(&mut fetch)),
             nodes: hills.filter(|_| wanted.state).map(|hills| hills.fetch_nodes(&mut fetch)),
             biases: biases.map(|biases| biases.fetch(&mut fetch)),
+            work: work.map(|_| self.state.fetch_work(&mut fetch)),
             step: self.step_count,
             exchange_count: exchanges.map_or(0, |exchanges| exchanges.count()),
         };
@@ -90,9 +93,13 @@ impl GpuEngine {
         let mut reading = Reading { step, frozen: frozen(&walkers, step), ..Reading::default() };
         reading.callback = callback.map(|found| found.without_frozen(&reading.frozen));
         let nodes = parts.nodes.map(|slot| found.take(slot)).unwrap_or_default();
+        let work =
+            self.biases.as_ref().zip(parts.work).map(|(biases, slot)| biases.work(found, slot));
+        let work = work.unwrap_or_default();
         reading.state = state.map(|slots| State {
             frozen: reading.frozen.clone(),
             hills: nodes.iter().map(GridNode::in_f64).collect(),
+            work: work.clone(),
             ..self.state.fetched(found, slots, &walkers)
         });
         if let (Some(exchanges), Some(slots)) = (&mut self.exchanges, exchanged) {
@@ -123,6 +130,7 @@ impl GpuEngine {
         }
         if wanted.biases {
             reading.biases = biases;
+            reading.work = work;
         }
         if let (Some(observables), Some(slot)) = (&self.observables, observed) {
             reading.observables = observables.fetched(found, slot);

@@ -32,7 +32,9 @@ pub(super) struct Parts {
     pub(super) observed: Option<Slot<f32>>,
     /// Values and energies of biases, for themselves or for the plan.
     pub(super) biases: Option<Slot<[f32; 2]>>,
-    /// The same of the hills.
+    /// The work of moving biases, for itself or for the state.
+    pub(super) work: Option<Slot<[f32; 2]>>,
+    /// Values and energies of the hills.
     pub(super) hills: Option<Slot<[f32; 4]>>,
     /// The nodes of the grid, for the state.
     pub(super) nodes: Option<Slot<GridNode>>,

@@ -1,0 +1,39 @@
+// The numbers of biases, which are behind the variables in `variables`. `gpu::biases` is the host twin
+// of the layout.
+#import math
+
+// The number of biases. Bias k belongs to variable k.
+constexpr u32 BIASES = 1u;
+// The rows of numbers: 1, or one for each state of a ladder or for each replica.
+constexpr u32 ROWS = 1u;
+// The place of the numbers in `variables`.
+constexpr u32 NUMBERS = 0u;
+
+// The numbers of a bias in a row. A harmonic bias has the range from its center to its center.
+struct Spring {
+    float k;
+    float lower;
+    float upper;
+};
+
+// The place of the numbers of bias k in a row.
+__device__ inline u32 spring_place(u32 k, u32 row) {
+    return NUMBERS + 3u * (BIASES * min(row, ROWS - 1u) + k);
+}
+
+__device__ inline Spring spring_at(u32 k, u32 row, const u32* variables) {
+    const u32 at = spring_place(k, row);
+    return {
+        float_of_bits(variables[at]), float_of_bits(variables[at + 1u]),
+        float_of_bits(variables[at + 2u])};
+}
+
+// How far q is above the range; negative below it.
+__device__ inline float excess(const Spring& s, float q) {
+    return fminf(q - s.lower, 0.0f) + fmaxf(q - s.upper, 0.0f);
+}
+
+// The multiple of 2 pi that moves the angle of a dihedral next to the middle of the range.
+__device__ inline float turns_of(const Spring& s, float q) {
+    return floorf((q - 0.5f * (s.lower + s.upper) + PI) / (2.0f * PI));
+}
