@@ -102,6 +102,15 @@ reference = 'chain'
 form = 'harmonic'
 k = 0.5
 center = 0.0
+
+[[bias]]
+name = 'drag'
+variable = 'distance'
+beads = [1, 10]
+form = 'moving'
+k = [1, 2, 3]
+steps = [5, 30]
+centers = [8.0, 12.0]
 ";
 
 /// The numbers of the columns of `energies.csv` by name.
@@ -152,9 +161,15 @@ fn energies_have_the_columns() {
             assert!((-3.2..3.2).contains(&twist) && at("bias_place") >= 0.0);
         }
     }
-    for name in ["groups", "bend", "twist", "size", "shape", "contacts", "place"] {
+    for name in ["groups", "bend", "twist", "size", "shape", "contacts", "place", "drag"] {
         assert!(columns.contains_key(&format!("bias_{name}")), "{name}");
+        assert_eq!(columns.contains_key(&format!("bias_{name}_work")), name == "drag");
     }
+    // The center moves from step 5 to step 30.
+    let work: Vec<_> = rows.chunks(3).map(|rows| rows[0][columns["bias_drag_work"]]).collect();
+    assert_eq!(work[0], 0.0);
+    assert!(work[1..6].windows(2).all(|pair| pair[0] != pair[1]), "{work:?}");
+    assert!(work[5] != 0.0 && work[5..] == [work[5]; 3], "{work:?}");
     let log = std::fs::read_to_string(run.join("run.log")).unwrap();
     assert!(log.contains("bias ends: "), "{log}");
 }
@@ -368,6 +383,18 @@ fn wrong_files_are_refused() {
                                                              known key; the nearest one is \"center\"",
         ),
         (table(&format!("{distance}\n{form}\nupper = 3")), ":9: key: found \"upper\""),
+        (
+            table(&format!("{distance}\nform = 'moving'\nk = 1\ncenters = [1, 2]")),
+            ":3: steps: found none, expected numbers of steps that increase",
+        ),
+        (
+            table(&format!("{distance}\nform = 'moving'\nk = 1\nsteps = [0, 9]\ncenters = 2")),
+            ":9: centers: found \"2\", expected 2 numbers, one for each step",
+        ),
+        (
+            table(&format!("{distance}\nform = 'moving'\nk = 1\nsteps = [9, 9]\ncenters = [1, 2]")),
+            "pull.toml: bias a: path: found 9:1, 9:2, expected steps that increase",
+        ),
         (
             table(&format!("{distance}\n{form}\nreference = 'chain'")),
             ":9: key: found \"reference\"",

@@ -9,7 +9,7 @@ use flashschnet::engine::{
 };
 use flashschnet::variable::Variable;
 
-use crate::callback::{STIFFNESS, close, integrators, pairs};
+use crate::callback::{REST, STIFFNESS, close, integrators, pairs};
 use crate::common::{self, Backend, ENGINE, assert_close, chain, chains, hot};
 use crate::exchange::imploding;
 use crate::gradients::differences;
@@ -168,6 +168,38 @@ fn energy_and_work_balance(backend: &Backend) {
             assert!((after - before).abs() < 30.0 * 0.04f64.powi(2) / 8.0, "{after}, not {before}");
         }
     }
+}
+
+/// Jarzynski's equality on harmonic pairs, whose free energy is an integral over their length:
+/// exp(−β F) = ∫ r² exp(−β (k (r − r0)² + k' (r − c)²)) dr.
+#[test]
+fn work_gives_the_free_energy() {
+    let n = 400;
+    let (_, _, system, start) = pairs(n, STIFFNESS);
+    let (k, [first, last]) = (4.0, [3.8, 6.0]);
+    let bias = moving("pull", Variable::end_to_end(2), &[k], &[(1000, first), (2000, last)]);
+    let mut engine = common::cpu().moving(system, &Dynamics { dt: 0.002, ..hot(n) }, &start);
+    engine.set_biases(&[bias]).unwrap();
+    engine.advance(2000).unwrap();
+    let beta = start.beta[0];
+    let weight = |center: f64| -> f64 {
+        let of = |r: f64| {
+            let energy = STIFFNESS * (r - REST).powi(2) + k * (r - center).powi(2);
+            r * r * (-beta * energy).exp()
+        };
+        (0..20_000).map(|i| of(5e-4 * (f64::from(i) + 0.5))).sum()
+    };
+    let ratio = weight(last) / weight(first);
+    let state = engine.state().unwrap();
+    let all: Vec<f64> = state.work["pull"].iter().map(|work| (-beta * work).exp()).collect();
+    let mean = all.iter().sum::<f64>() / n as f64;
+    let variance = all.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1) as f64;
+    let error = (variance / n as f64).sqrt();
+    assert!(error < 0.1 * ratio, "{error} of {ratio}");
+    assert!((mean - ratio).abs() < 3.0 * error, "{mean} ± {error}, not {ratio}");
+    // Work that is lost: the mean work is above the free energy.
+    let lost = state.work["pull"].iter().sum::<f64>() / n as f64 + ratio.ln() / beta;
+    assert!(lost > 0.01, "{lost}");
 }
 
 fn a_short_run_matches_the_reference(backend: &Backend) {
