@@ -244,6 +244,28 @@ impl Bias {
         self.lists().iter().map(|(_, list)| list.len()).max().unwrap_or(1).max(1)
     }
 
+    /// A harmonic bias with the largest force constant and its center at these positions of one replica.
+    pub(crate) fn stiffest_at(&self, positions: &[[f64; 3]]) -> Bias {
+        let (BiasForm::Harmonic { k, .. }
+        | BiasForm::FlatBottom { k, .. }
+        | BiasForm::Moving { k, .. }) = &self.form;
+        let k = vec![k.iter().copied().fold(0.0, f64::max)];
+        let (variable, center) = match &self.variable {
+            Variable::Position { beads, .. } => {
+                // A spring with the center 0 is as stiff everywhere. At its end the force has no direction.
+                let beside = |bead: &u32| positions[*bead as usize].map(|x| x + 1.0);
+                let reference = beads.iter().map(beside).collect();
+                (Variable::Position { beads: beads.clone(), reference }, 0.0)
+            }
+            variable => (variable.clone(), variable.value(positions)),
+        };
+        Bias {
+            name: self.name.clone(),
+            variable,
+            form: BiasForm::Harmonic { k, center: vec![center] },
+        }
+    }
+
     /// Checks the bias for a system.
     ///
     /// # Errors

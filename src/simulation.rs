@@ -131,7 +131,7 @@ impl Simulation {
         }
         if settings.check_start {
             clash::check(&mut *engine, (&system, &settings.biases), &dynamics, &state.beta)?;
-            resonance::check(&system, &dynamics, &state.positions)?;
+            resonance::check((&system, &settings.biases), &dynamics, &state.positions)?;
         }
         Ok(Simulation {
             engine,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use flashschnet::Checkpoint;
 use flashschnet::backend::BackendKind;
+use flashschnet::bias::{Bias, BiasForm};
 use flashschnet::diagnose::parity::Job;
 use flashschnet::engine::{
     Dynamics, Engine, Evaluation, Exchange, Integrator, Mixing, Reading, Reason, State, Terms,
@@ -16,6 +17,7 @@ use flashschnet::model::{Model, Prior, PriorForm, PriorParameters};
 use flashschnet::simulation::{Control, Frame, Settings, Simulation, fastest_vibration};
 use flashschnet::structure::{Structure, Topology, TupleList};
 use flashschnet::system::System;
+use flashschnet::variable::Variable;
 
 use crate::common::program::{PROGRAM, small_files, stderr};
 use crate::common::{self, Backend, ENGINE, assert_close, chains, hot, points};
@@ -395,7 +397,7 @@ fn straight(n: usize, k: f64, mass: f64) -> (Model, Structure) {
 
 fn fastest(model: &Model, structure: &Structure) -> f64 {
     let system = System::new(model, std::slice::from_ref(structure)).unwrap();
-    fastest_vibration(&system.molecules()[0], &structure.positions)
+    fastest_vibration(&system.molecules()[0], &[], &structure.positions)
 }
 
 /// A chain of n equal beads, with bonds k (r − r0)² along a line, has the frequencies
@@ -466,6 +468,36 @@ fn the_resonance_is_refused() {
     let error = refused(2, 0.017);
     assert!(error.contains("dt: found 0.017") && error.contains("below 1.67e-2 ps"), "{error}");
     assert!(allowed(1, 0.017));
+}
+
+/// Restraints vibrate, too: on the distance of the pair as a second bond, and on each position as a bond
+/// to a place.
+#[test]
+fn a_stiff_restraint_resonates() {
+    let k = 0.25 * 0.03 * 120.0 * 120.0;
+    let distance = Variable::end_to_end(2);
+    let place = Variable::Position { beads: vec![0, 1], reference: vec![[0.0; 3]; 2] };
+    let harmonic = BiasForm::Harmonic { k: vec![0.0, 3.0 * k], center: vec![1.0] };
+    let flat = BiasForm::FlatBottom { k: vec![3.0 * k], lower: vec![0.0], upper: vec![9.0] };
+    let moving = BiasForm::Moving { k: vec![3.0 * k], path: vec![(0, 4.0), (9, 5.0)] };
+    for (variable, form, omega) in [
+        (&distance, harmonic.clone(), 120.0 * 2.0),
+        (&distance, flat, 120.0 * 2.0),
+        (&distance, moving, 120.0 * 2.0),
+        // Both beads together with 2 · 3k, or against each other with 4k + 2 · 3k.
+        (&place, harmonic, 120.0 * f64::sqrt(10.0 / 4.0)),
+    ] {
+        let bias = Bias { name: "stiff".into(), variable: variable.clone(), form };
+        let (model, structure) = straight(2, k, 0.03);
+        let system = System::new(&model, std::slice::from_ref(&structure)).unwrap();
+        let molecule = &system.molecules()[0];
+        let found = fastest_vibration(molecule, std::slice::from_ref(&bias), &structure.positions);
+        assert!((found / omega - 1.0).abs() < 1e-4, "{found} instead of {omega}");
+        let settings =
+            Settings { biases: vec![bias], n_replicas: 2, mts: 6, ..Settings::default() };
+        let error = pair(&settings).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("mts: found 6") && error.contains("priors and biases"), "{error}");
+    }
 }
 
 #[test]

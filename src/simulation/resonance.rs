@@ -1,8 +1,9 @@
 //! The resonance of multiple time steps: slow kicks that come in step with half a period of the
-//! fastest vibration of the priors feed it.
+//! fastest vibration of the fast forces feed it.
 
 use std::f64::consts::PI;
 
+use crate::bias::Bias;
 use crate::engine::Dynamics;
 use crate::error::{Error, Result};
 use crate::random::{Stream, normal3};
@@ -17,7 +18,11 @@ use crate::system::{Molecule, System};
 ///
 /// # Errors
 /// [`Error::Invalid`] with the largest K, or for a time step at which the priors alone are unstable.
-pub(super) fn check(system: &System, dynamics: &Dynamics, positions: &[[f64; 3]]) -> Result<()> {
+pub(super) fn check(
+    (system, biases): (&System, &[Bias]),
+    dynamics: &Dynamics,
+    positions: &[[f64; 3]],
+) -> Result<()> {
     let Dynamics { dt, mts, .. } = *dynamics;
     if mts == 1 {
         return Ok(());
@@ -25,9 +30,10 @@ pub(super) fn check(system: &System, dynamics: &Dynamics, positions: &[[f64; 3]]
     let first = |of: usize| system.molecule_of.iter().position(|molecule| *molecule == of);
     let frequencies = (0..system.molecules.len())
         .filter_map(first)
-        .map(|r| fastest_vibration(system.molecule(r), &positions[system.beads(r)]));
+        .map(|r| fastest_vibration(system.molecule(r), biases, &positions[system.beads(r)]));
     let omega = frequencies.fold(0.0, f64::max);
-    let fastest = format!("the fastest vibration of the priors has {omega:.0} rad/ps");
+    let of = if biases.is_empty() { "the priors" } else { "priors and biases" };
+    let fastest = format!("the fastest vibration of {of} has {omega:.0} rad/ps");
     if omega * dt >= 2.0 {
         let expected = format!("a time step below {:.2e} ps: {fastest}", 2.0 / omega);
         return Err(Error::invalid("dt", dt, expected));
@@ -47,15 +53,22 @@ pub(super) fn check(system: &System, dynamics: &Dynamics, positions: &[[f64; 3]]
 /// The longest displacement in a difference of forces, Å.
 const STEP: f64 = 1e-4;
 
-/// The angular frequency of the fastest vibration of the priors of a molecule, rad/ps: the root of
-/// the largest eigenvalue of their mass-weighted Hessian M^(−1/2) H M^(−1/2), or 0 if none is
-/// positive.
-pub fn fastest_vibration(molecule: &Molecule, positions: &[[f64; 3]]) -> f64 {
+/// The angular frequency of the fastest vibration of priors and biases of a molecule, rad/ps: the root
+/// of the largest eigenvalue of their mass-weighted Hessian M^(−1/2) H M^(−1/2), or 0 if none is
+/// positive. A bias counts with its largest force constant and with its center at the positions, because
+/// the run may reach these.
+pub fn fastest_vibration(molecule: &Molecule, biases: &[Bias], positions: &[[f64; 3]]) -> f64 {
+    let biases: Vec<_> = biases.iter().map(|bias| bias.stiffest_at(positions)).collect();
     let roots: Vec<f64> = molecule.masses.iter().flat_map(|mass| [mass.sqrt(); 3]).collect();
     let moved = |way: &[f64]| -> Vec<f64> {
         let of_bead = |(x, way): (&[f64; 3], &[f64])| std::array::from_fn(|c| x[c] + way[c]);
         let positions: Vec<_> = positions.iter().zip(way.chunks(3)).map(of_bead).collect();
-        prior_forces(molecule, &positions).into_flattened()
+        let mut forces = prior_forces(molecule, &positions).into_flattened();
+        for bias in &biases {
+            let (_, of_bias) = bias.energy_and_forces(&positions, 0, 0);
+            forces.iter_mut().zip(of_bias.as_flattened()).for_each(|(sum, force)| *sum += force);
+        }
+        forces
     };
     // H v from the forces at both sides of the positions.
     let hessian = |v: &[f64]| -> Vec<f64> {
