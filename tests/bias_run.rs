@@ -433,7 +433,7 @@ fn wrong_files_are_refused() {
         ),
         (
             table(&format!("{distance}\nform = 'harmonic'\nk = 1\ncenter = [1.0, 2.0]")),
-            "bias a: center: found 2 numbers, expected 1, or 3, one for each replica",
+            ":8: center: found 2 numbers, expected 1, or 3, one for each replica",
         ),
         (
             "biases = 1\n".into(),

@@ -213,12 +213,8 @@ impl Run {
             settings.n_replicas = inputs.structures.len();
         }
         let settings = self.with_exchange(settings, &inputs)?;
-        let kelvin = match settings.beta[..] {
-            [beta] if settings.anneal.is_empty() => Some(flashschnet::units::kelvin(beta)),
-            _ => None,
-        };
         let system = || System::new(&inputs.model, &inputs.structures);
-        let (biases, metadynamics) = self.biases.read(self.config.as_deref(), kelvin, system)?;
+        let (biases, metadynamics) = self.biases.read(self.config.as_deref(), &settings, system)?;
         let settings = Settings { biases, metadynamics, ..settings };
         self.inputs.warn_of_pipes();
         let backend = self.backend.open_for_dynamics()?;

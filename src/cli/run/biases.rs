@@ -8,9 +8,10 @@ use flashschnet::bias::{Bias, BiasForm};
 use flashschnet::error::OfFile;
 use flashschnet::hills::{Axis, Hills};
 use flashschnet::metadynamics::Metadynamics;
+use flashschnet::simulation::Settings;
 use flashschnet::system::System;
 use flashschnet::variable::{CONTACT_BETA, CONTACT_CUTOFF, CONTACT_LAMBDA, Variable};
-use flashschnet::{Error, Result};
+use flashschnet::{Error, Result, units};
 
 use super::observables::reference;
 use crate::cli::config::entry::{Entry, Source, Value};
@@ -37,14 +38,14 @@ const TABLES: &str = "bias";
 
 impl BiasOptions {
     /// The biases and the metadynamics of the file, if one is given. `config` is the configuration file
-    /// of the run, and `kelvin` its temperature, if there is only one.
+    /// of the run, and `settings` its other settings.
     ///
     /// # Errors
     /// The file cannot be read, has wrong keys or values, or biases that the system cannot have.
     pub(super) fn read(
         &self,
         config: Option<&Path>,
-        kelvin: Option<f64>,
+        settings: &Settings,
         system: impl FnOnce() -> Result<System>,
     ) -> Result<(Vec<Bias>, Option<Metadynamics>)> {
         let Some(path) = &self.bias else { return Ok((Vec::new(), None)) };
@@ -68,14 +69,14 @@ impl BiasOptions {
                 return Err(source.invalid(*line, TABLES, table.describe(), "tables [[bias]]"));
             };
             let line = entries.first().map_or(*line, |entry| entry.line);
-            let table = Table { source: &source, line, entries };
+            let table = Table { source: &source, line, entries, rows: Rows::of(settings) };
             if table.one_of("form", &FORMS)?.0 != METADYNAMICS {
                 let bias = table.bias(&system)?;
                 bias.check(&system).of_file(path)?;
                 all.push(bias);
                 continue;
             }
-            let of = table.metadynamics(&system, kelvin)?;
+            let of = table.metadynamics(&system, kelvin(settings))?;
             of.check(&system).of_file(path)?;
             if metadynamics.replace(of).is_some() {
                 return Err(table.wrong("form", "only one table with metadynamics"));
@@ -85,11 +86,36 @@ impl BiasOptions {
     }
 }
 
+/// The temperature of a run, if there is only one.
+fn kelvin(settings: &Settings) -> Option<f64> {
+    match settings.beta[..] {
+        [beta] if settings.anneal.is_empty() => Some(units::kelvin(beta)),
+        _ => None,
+    }
+}
+
+/// The numbers in a list that has one for each state or replica.
+#[derive(Clone, Copy)]
+struct Rows {
+    n: usize,
+    each: &'static str,
+}
+
+impl Rows {
+    fn of(settings: &Settings) -> Self {
+        match settings.exchange.as_ref().and_then(|exchange| exchange.ladders.first()) {
+            Some(ladder) => Rows { n: ladder.n_states(), each: "state of the ladder" },
+            None => Rows { n: settings.n_replicas, each: "replica" },
+        }
+    }
+}
+
 /// The table of a bias.
 struct Table<'a> {
     source: &'a Source,
     line: usize,
     entries: &'a [Entry],
+    rows: Rows,
 }
 
 /// The keys of every table.
@@ -142,7 +168,8 @@ impl Table<'_> {
     fn path(&self) -> Result<Vec<(u64, f64)>> {
         let steps = self.entry("steps").and_then(|entry| list::<u64>(&entry.value));
         let steps = steps.ok_or_else(|| self.wrong("steps", "numbers of steps that increase"))?;
-        let centers = self.given("centers")?;
+        let centers = self.entry("centers").and_then(|entry| list::<f64>(&entry.value));
+        let centers = centers.ok_or_else(|| self.wrong("centers", "numbers"))?;
         match centers.len() == steps.len() {
             true => Ok(steps.into_iter().zip(centers).collect()),
             false => {
@@ -166,7 +193,7 @@ impl Table<'_> {
                         return Err(self.wrong(TWO, "tables [[bias.variables]]"));
                     };
                     let line = entries.first().map_or(*line, |entry| entry.line);
-                    let table = Table { source: self.source, line, entries };
+                    let table = Table { line, entries, ..*self };
                     let (_, of_variable) = table.one_of("variable", &VARIABLES)?;
                     table.check_keys(&[&["variable"], of_variable, &AXIS])?;
                     table.with_axis(system)
@@ -304,6 +331,12 @@ impl Table<'_> {
         let Some(entry) = self.entry(key) else { return Ok(None) };
         let numbers = list(&entry.value);
         let numbers = numbers.ok_or_else(|| self.wrong(key, "a number, or a list of numbers"))?;
+        let Rows { n, each } = self.rows;
+        if numbers.len() != 1 && numbers.len() != n {
+            let found = format!("{} numbers", numbers.len());
+            let expected = format!("1, or {n}, one for each {each}");
+            return Err(self.source.invalid(entry.line, key, found, expected));
+        }
         Ok(Some(numbers))
     }
 
