@@ -88,7 +88,8 @@ impl Acting<'_> {
         r: usize,
         Frozen { step, bead, reason }: Frozen,
     ) -> Result<String> {
-        let (watch, state) = (&dynamics.watch, engine.state()?);
+        let reading = engine.read(Wanted { state: true, ..Wanted::default() })?;
+        let (watch, state) = (&dynamics.watch, reading.state.unwrap_or_default());
         let (molecule, beads) = (self.system.molecule(r), self.system.beads(r));
         let (i, all) = (bead as usize, beads.start + bead as usize);
         let seen = match reason {
