@@ -2,7 +2,7 @@
 
 use super::super::biases::Biases;
 use super::GpuEngine;
-use super::fit::with_fit;
+use super::fit::Fit;
 use crate::bias::Bias;
 use crate::engine::check_biases;
 use crate::error::Result;
@@ -34,8 +34,8 @@ impl GpuEngine {
         if has_bias == self.state.has_bias() {
             return Ok(());
         }
-        let replicas = self.system.n_replicas();
-        self.state.make_bias(&self.device, has_bias).map_err(|error| with_fit(error, replicas))?;
+        let fit = Fit::new(&self.device, &self.system, &self.dynamics);
+        self.state.make_bias(&self.device, has_bias).map_err(|error| fit.advise(error))?;
         self.evaluations.none_valid();
         self.step = None;
         self.make_step()
