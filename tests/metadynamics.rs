@@ -457,7 +457,10 @@ fn a_run_continues_from_a_checkpoint() {
 #[test]
 fn leaving_the_grid_ends_a_run() {
     let error = simulation(&settings(0.0, 3.0)).err().unwrap().to_string();
-    assert!(error.contains("the start clashes: bias hills has left its grid: 4.03"), "{error}");
+    assert!(
+        error.contains("the start clashes: bias hills has left its grid: value 0 is 4.03"),
+        "{error}"
+    );
     let narrow = |width| {
         let mut settings = settings(4.0, 4.05);
         settings.metadynamics.as_mut().unwrap().hills.axes[0].width = width;
@@ -465,5 +468,8 @@ fn leaving_the_grid_ends_a_run() {
     };
     let mut simulation = simulation(&narrow(0.01)).unwrap();
     let error = simulation.run(2000).unwrap_err().to_string();
-    assert!(error.contains("Å on an axis from 4 to 4.05"), "{error}");
+    assert!(
+        error.contains(" Å, on an axis from 4 to 4.05; a wider axis helps, or a restraint"),
+        "{error}"
+    );
 }
