@@ -65,6 +65,7 @@ use crate::variable::Variable;
 /// The quantities to read from the engine for a frame.
 const FRAME: Wanted = Wanted {
     state: true,
+    hills: false,
     energies: Some(Terms::Total),
     forces: false,
     trace: false,
@@ -260,6 +261,12 @@ impl Simulation {
         Ok(state)
     }
 
+    fn state_without_hills(&mut self) -> Result<State> {
+        let reading = self.engine.read(Wanted { state: true, ..Wanted::default() })?;
+        self.step = reading.step;
+        Ok(reading.state.unwrap_or_default())
+    }
+
     /// Replaces the whole state, with its origins and temperatures.
     ///
     /// # Errors
@@ -316,12 +323,12 @@ impl Simulation {
 
     /// Å, `[n_beads]` over all replicas.
     pub fn positions(&mut self) -> Result<Vec<[f64; 3]>> {
-        Ok(self.state()?.positions)
+        Ok(self.state_without_hills()?.positions)
     }
 
     /// Å/ps, `[n_beads]` over all replicas.
     pub fn velocities(&mut self) -> Result<Vec<[f64; 3]>> {
-        Ok(self.state()?.velocities)
+        Ok(self.state_without_hills()?.velocities)
     }
 
     /// Replaces the positions, Å, `[n_beads]` over all replicas. Frozen replicas move again;

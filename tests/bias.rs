@@ -147,6 +147,7 @@ fn a_dihedral_turns_the_short_way() {
 
 const READING: Wanted = Wanted {
     state: true,
+    hills: false,
     energies: Some(Terms::Total),
     forces: true,
     trace: false,

@@ -262,6 +262,58 @@ fn metadynamics_goes_on_without_the_file() {
     }
 }
 
+/// settings.toml has the tables, and repeats the run. A dry run tells of the grid.
+#[test]
+fn settings_repeat_metadynamics() {
+    let line = format!("{HILLS}{ENDS}");
+    let plane = format!("{HILLS}temperature = 310\n{PLANE}\n[[bias.variables]]\n{ENDS}");
+    for (text, nodes) in [(line, 121), (plane, 40 * 121)] {
+        let folder = folder("pull.toml", &text);
+        let folder = folder.path();
+        let more = ["--bias", "pull.toml", "--replicas", "3", "--steps", "40", "-o", "first"];
+        succeeds(folder, &[&SYSTEM[..], &more].concat());
+        succeeds(folder, &["first/settings.toml", "-o", "second"]);
+        let [first, second] = ["first", "second"].map(|name| files(&folder.join(name)));
+        assert!(first.contains_key("metadynamics_hills.csv") && first == second);
+        let said = succeeds(folder, &["first/settings.toml", "-o", "third", "--dry-run"]);
+        assert!(said.contains(&format!("metadynamics: a grid of {nodes} nodes, about ")), "{said}");
+    }
+}
+
+/// The second replica is hot and leaves the grid. The run ends, or goes on without it. All files of the
+/// run are named, also the free energy.
+#[test]
+fn a_replica_that_leaves_the_grid_ends_the_run_or_freezes() {
+    let narrow = ENDS.replace("lower = 0", "lower = 31").replace("upper = 60", "upper = 35");
+    let narrow = narrow.replace("width = 1.5", "width = 0.1");
+    let folder = folder("pull.toml", &format!("{HILLS}temperature = 20\n{narrow}"));
+    let folder = folder.path();
+    let run = |more: &[&str]| {
+        let all = ["--bias", "pull.toml", "--replicas", "3", "--temperature", "20,4000,20"];
+        run(folder, &[&SYSTEM[..], &all, &["--steps", "150"], more].concat())
+    };
+    let output = run(&["-o", "stopped"]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for part in [
+        "replica 1 blew up at step ",
+        "bias hills has left its grid: value 0 is 3",
+        " Å, on an axis from 31 to 35; a wider axis helps, or a restraint that keeps the replica on",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    let output = run(&["--on-blow-up", "freeze", "-o", "frozen"]);
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("bias hills has left its grid"), "{said}");
+    assert!(said.contains("metadynamics_hills.csv  free energy at each node"), "{said}");
+    let rows = table(&folder.join("frozen/energies.csv"));
+    let last = rows.iter().filter(|row| row[0] == 150.0).map(|row| row[2]);
+    assert_eq!(last.collect::<Vec<_>>(), [0.0, 2.0]);
+    let free = table(&folder.join("frozen/metadynamics_hills.csv"));
+    assert!(free.iter().any(|row| row[1] > 0.1));
+}
+
 #[test]
 fn wrong_metadynamics_is_refused() {
     let with = |lines: &str| format!("{HILLS}{lines}");

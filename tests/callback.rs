@@ -104,6 +104,7 @@ fn constant(forces: Vec<[f64; 3]>, n_replicas: usize) -> Box<dyn ForceCallback> 
 
 const EVERYTHING: Wanted = Wanted {
     state: true,
+    hills: false,
     energies: Some(Terms::Total),
     forces: true,
     trace: false,

@@ -1,10 +1,13 @@
 //! Checkpoints as values and as files: a damaged one never yields wrong data.
 
+use std::f64::consts::PI;
 use std::path::Path;
 
 use flashschnet::bias::{Bias, BiasForm};
 use flashschnet::checkpoint::{Checkpoint, Identity, NEWEST, PREVIOUS};
 use flashschnet::engine::{Exchange, Frozen, Integrator, Ladder, Mixing, OnBlowUp, Reason, Watch};
+use flashschnet::hills::{Axis, Grid, Hills};
+use flashschnet::metadynamics::Metadynamics;
 use flashschnet::simulation::{Settings, Simulation};
 use flashschnet::variable::Variable;
 use flashschnet::{Backend, BackendKind, Error};
@@ -100,6 +103,29 @@ fn biases_are_stored() {
     let after = Checkpoint::from_bytes(&before.to_bytes().unwrap()).unwrap();
     assert_eq!(before, after);
     assert_eq!(after.settings().biases, before.biases);
+}
+
+/// A checkpoint without metadynamics is that of earlier versions.
+#[test]
+fn metadynamics_is_stored() {
+    let mut before = checkpoint(2);
+    let plain = before.to_bytes().unwrap();
+    let text = String::from_utf8_lossy(&plain);
+    assert!(!text.contains("metadynamics") && !text.contains("hills"));
+    let read = Checkpoint::from_bytes(&plain).unwrap();
+    assert!(read.dynamics.metadynamics.is_none() && read.state.hills.is_empty());
+    let axis = |periodic, bins| Axis { lower: -PI, upper: PI, bins, periodic, width: 0.5 };
+    let axes = vec![axis(true, 32), axis(false, 30)];
+    let hills = Hills { axes, height: 0.1 / 3.0, bias_factor: 7.7, temperature: 310.1 };
+    let variables = vec![Variable::Dihedral([0, 1, 2, 3]), Variable::Angle([0, 1, 2])];
+    let mut grid = Grid::new(hills.clone()).unwrap();
+    grid.deposit(&[[0.3, 1.2], [-3.0, 0.7]]);
+    before.state.hills = grid.nodes().to_vec();
+    let metadynamics = Metadynamics { name: "hills".into(), variables, hills, every: 500 };
+    before.dynamics.metadynamics = Some(metadynamics.clone());
+    let after = Checkpoint::from_bytes(&before.to_bytes().unwrap()).unwrap();
+    assert_eq!(before, after);
+    assert_eq!(after.settings().metadynamics, Some(metadynamics));
 }
 
 #[test]
@@ -240,4 +266,10 @@ fn a_checkpoint_serializes() {
     let before = checkpoint(2);
     let text = serde_json::to_string(&before).unwrap();
     assert_eq!(serde_json::from_str::<Checkpoint>(&text).unwrap(), before);
+    // Earlier versions had no metadynamics.
+    let mut earlier: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for (part, name) in [("state", "hills"), ("dynamics", "metadynamics")] {
+        assert!(earlier[part].as_object_mut().unwrap().remove(name).is_some());
+    }
+    assert_eq!(serde_json::from_value::<Checkpoint>(earlier).unwrap(), before);
 }

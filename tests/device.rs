@@ -5,7 +5,10 @@ use std::time::Duration;
 use flashschnet::builtin;
 use flashschnet::engine::{Engine, Filter, Terms};
 use flashschnet::gpu::{Device, FeatureSet, GpuEngine};
+use flashschnet::hills::{Axis, Hills};
+use flashschnet::metadynamics::Metadynamics;
 use flashschnet::simulation::{Control, Frame, Observer};
+use flashschnet::variable::Variable;
 use flashschnet::{Backend, Error, Result, Settings, Simulation};
 
 use crate::common::{chains, hot, small};
@@ -48,6 +51,30 @@ fn a_frame_is_one_read_into_buffers_that_are_reused() {
     assert!(looks >= 12, "{looks}");
     assert_eq!(after.waits - before.waits, looks);
     assert_eq!(after.allocations, before.allocations);
+}
+
+/// Frames are read into memory without room for the grid of metadynamics. A whole state needs more.
+#[test]
+fn a_frame_has_no_hills() {
+    let device = own_device();
+    let backend = Backend::from_device(device.clone());
+    let axis = Axis { lower: 0.0, upper: 200.0, bins: 4000, periodic: false, width: 1.0 };
+    let hills = Hills { axes: vec![axis], height: 0.1, bias_factor: 10.0, temperature: 300.0 };
+    let variables = vec![Variable::radius_of_gyration()];
+    let metadynamics = Metadynamics { name: "hills".into(), variables, hills, every: 5 };
+    let metadynamics = Some(metadynamics);
+    let settings = Settings { n_replicas: 3, metadynamics, ..Settings::default() };
+    let (model, structures) = (small::model(), small::structures());
+    let mut simulation = Simulation::new(&model, &structures, &settings, &backend).unwrap();
+    simulation.attach(5, Looks::default()).unwrap();
+    simulation.run(60).unwrap();
+    simulation.positions().unwrap();
+    let mut allocations = || {
+        let before = device.counters().allocations;
+        assert_eq!(simulation.state().unwrap().hills.len(), 4001);
+        device.counters().allocations - before
+    };
+    assert_eq!([allocations(), allocations()], [1, 0]);
 }
 
 /// A neighbor list that grows is freed before the new one is allocated, and the counters show it.

@@ -9,6 +9,7 @@ use flashschnet::checkpoint::{Checkpoint, Identity};
 use flashschnet::engine::{
     Dynamics, Exchange, Frozen, Integrator, Minimization, Mixing, Reason, State, Terms, Wanted,
 };
+use flashschnet::gpu::{Device, FeatureSet};
 use flashschnet::hills::{Axis, Grid, Hills};
 use flashschnet::metadynamics::Metadynamics;
 use flashschnet::simulation::{Settings, Simulation};
@@ -27,6 +28,7 @@ on_every_backend!(
     a_replica_that_leaves_the_grid_freezes,
     it_acts_with_a_callback,
     hills_rest_in_a_minimization,
+    frames_have_no_hills,
     wrong_settings_are_refused,
 );
 
@@ -36,6 +38,7 @@ on_every_backend!(
     a_replica_that_leaves_the_grid_freezes,
     it_acts_with_a_callback,
     hills_rest_in_a_minimization,
+    frames_have_no_hills,
     wrong_settings_are_refused
 );
 
@@ -79,6 +82,7 @@ fn ends(k: f64, center: f64) -> Bias {
 
 const READING: Wanted = Wanted {
     state: true,
+    hills: true,
     energies: Some(Terms::Total),
     forces: true,
     trace: false,
@@ -328,6 +332,47 @@ fn hills_rest_in_a_minimization(backend: &Backend) {
     assert_eq!(with, without);
 }
 
+/// The grid can be large, so that only a whole state has it.
+fn frames_have_no_hills(backend: &Backend) {
+    let (_, _, system, start) = pairs(2, STIFFNESS);
+    let of = metadynamics(vec![Variable::end_to_end(2)], vec![axis(0.0, 20.0, 100, 0.5)], 2);
+    let dynamics = Dynamics { metadynamics: Some(of), ..hot(2) };
+    let mut engine = backend.moving(system, &dynamics, &start);
+    engine.advance(12).unwrap();
+    let state = engine.state().unwrap();
+    assert!(state.hills.iter().any(|node| node[0] > 1.0));
+    let frame = engine.read(Wanted { hills: false, ..READING }).unwrap();
+    assert_eq!(frame.state, Some(State { hills: Vec::new(), ..state.clone() }));
+    engine.request(Wanted { hills: false, ..READING }).unwrap();
+    assert_eq!(engine.collect().unwrap(), frame);
+    let whole = Wanted { state: true, hills: true, ..Wanted::default() };
+    assert_eq!(engine.read(whole).unwrap().state, Some(state));
+}
+
+/// Bytes that an engine has for a larger grid. A device has two copies, from which steps can be repeated.
+#[test]
+fn memory_has_the_grid() {
+    let (_, _, system, start) = pairs(2, STIFFNESS);
+    let allocated = |backend: &flashschnet::Backend, bins| {
+        let axes = vec![axis(0.0, 20.0, bins, 0.5)];
+        let of = metadynamics(vec![Variable::end_to_end(2)], axes, 2);
+        let dynamics = Dynamics { metadynamics: Some(of), ..hot(2) };
+        let mut engine = backend.engine(system.clone(), &dynamics).unwrap();
+        engine.set_state(&start).unwrap();
+        engine.advance(2).unwrap();
+        engine.request(Wanted::default()).unwrap();
+        engine.collect().unwrap();
+        engine.memory().allocated
+    };
+    // A device that no other test uses.
+    let device = Device::open(Some("0"), FeatureSet::Full).unwrap();
+    let cpu = flashschnet::Backend::open(BackendKind::Cpu, None).unwrap();
+    for (backend, copies) in [(cpu, 1), (flashschnet::Backend::from_device(device), 3)] {
+        let [small, large] = [100, 2100].map(|bins| allocated(&backend, bins));
+        assert_eq!(large - small, copies * 32 * 2000);
+    }
+}
+
 fn wrong_settings_are_refused(backend: &Backend) {
     let (system, start) = chains(N, 2);
     let [line, plane] = both(4);
@@ -412,7 +457,10 @@ fn a_run_continues_from_a_checkpoint() {
 #[test]
 fn leaving_the_grid_ends_a_run() {
     let error = simulation(&settings(0.0, 3.0)).err().unwrap().to_string();
-    assert!(error.contains("the start clashes: bias hills has left its grid: 4.03"), "{error}");
+    assert!(
+        error.contains("the start clashes: bias hills has left its grid: value 0 is 4.03"),
+        "{error}"
+    );
     let narrow = |width| {
         let mut settings = settings(4.0, 4.05);
         settings.metadynamics.as_mut().unwrap().hills.axes[0].width = width;
@@ -420,5 +468,8 @@ fn leaving_the_grid_ends_a_run() {
     };
     let mut simulation = simulation(&narrow(0.01)).unwrap();
     let error = simulation.run(2000).unwrap_err().to_string();
-    assert!(error.contains("Å on an axis from 4 to 4.05"), "{error}");
+    assert!(
+        error.contains(" Å, on an axis from 4 to 4.05; a wider axis helps, or a restraint"),
+        "{error}"
+    );
 }

@@ -57,6 +57,36 @@ fn observables_have_plots() {
     assert!(page.contains("<th>observables</th><td>rg, end_to_end</td>"));
 }
 
+/// Metadynamics in one and in two variables: the values of biases, and the free energy.
+#[test]
+fn free_energies_have_plots() {
+    let head = "[[bias]]\nname = 'hills'\nform = 'metadynamics'\nevery = 5\nheight = 0.2\n\
+                bias-factor = 8\n";
+    let size = "variable = 'rg'\nlower = 0\nupper = 60\nbins = 200\nwidth = 1.5\n";
+    let turn = "variable = 'dihedral'\nbeads = [0, 2, 4, 7]\nbins = 40\nwidth = 0.4\n";
+    let plane = format!("{head}[[bias.variables]]\n{turn}[[bias.variables]]\n{size}");
+    for (text, axes, note) in [
+        (format!("{head}{size}"), ["value 0 (Å)", "free energy (kcal/mol)"], "the minimum.</p>"),
+        (plane, ["value 0 (rad)", "value 1 (Å)"], "the minimum, from blue for 0 to red for "),
+    ] {
+        let temporary = tempfile::tempdir().unwrap();
+        let run = temporary.path().join("run");
+        let file = temporary.path().join("hills.toml");
+        std::fs::write(&file, text).unwrap();
+        let arguments = ["--replicas", "3", "--steps", "60", "--save-interval", "5"];
+        let mut command = with_system("run", &arguments, &run);
+        let output = command.arg("--bias").arg(&file).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        let page = self::text(&run.join("report.html"));
+        assert_eq!(n_plots(&page), 7);
+        let words = ["<h2>bias hills value</h2>", "<h2>Free energy</h2>", note];
+        for words in words.into_iter().chain(axes) {
+            assert!(page.contains(words), "{words}");
+        }
+        assert!(page.len() < 2_000_000, "{}", page.len());
+    }
+}
+
 #[test]
 fn exchange_and_runs_that_go_on_have_pages_too() {
     let temporary = tempfile::tempdir().unwrap();

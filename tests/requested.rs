@@ -14,6 +14,7 @@ on_every_backend!(
 
 const FRAME: Wanted = Wanted {
     state: true,
+    hills: false,
     energies: Some(Terms::Total),
     forces: false,
     trace: true,

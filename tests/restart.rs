@@ -127,23 +127,75 @@ k = 0.5
 upper = 4.0
 ";
 
+/// Metadynamics in two variables, and restraints that keep the replicas on its grid.
+const HILLS: &str = "
+[[bias]]
+name = 'size'
+variable = 'rg'
+form = 'flat-bottom'
+k = 0.5
+upper = 4.0
+
+[[bias]]
+name = 'ends'
+variable = 'distance'
+beads = [0, 7]
+form = 'harmonic'
+k = 0.3
+center = [9, 10, 11, 12, 13, 14]
+
+[[bias]]
+name = 'hills'
+form = 'metadynamics'
+every = 6
+height = 0.2
+bias-factor = 8
+temperature = 300
+
+[[bias.variables]]
+variable = 'dihedral'
+beads = [0, 2, 4, 7]
+bins = 30
+width = 0.5
+
+[[bias.variables]]
+variable = 'rg'
+lower = 0
+upper = 100
+bins = 150
+width = 1.5
+";
+
+/// The methods of a run that gets signals.
+#[derive(Clone, Copy, PartialEq)]
+enum Methods {
+    /// Restraints and replica exchange, on a GPU with multiple time steps.
+    Exchange,
+    /// Restraints and metadynamics with multiple time steps.
+    Hills,
+}
+
 /// Every file that a run can write.
 const FILES: [&str; 6] = ["--npy", "--format", "both", "--velocities", "--forces", "--terms"];
 
-/// Sends a signal to a run with restraints and replica exchange at random moments, resumes it each
-/// time, and compares all files with those of a run without interruption. The number of steps is
-/// chosen after the last signal, so that no run ends before its signal, however fast it is. On a GPU
-/// the run has multiple time steps.
-fn interrupted(backend: &str, signal: i32, kills: u32) {
-    let (interval, mts) = if backend == "cpu" { ("500", "1") } else { ("100", "2") };
+/// Sends a signal to a run at random moments, resumes it each time, and compares all files with those of
+/// a run without interruption. The number of steps is chosen after the last signal, so that no run ends
+/// before its signal, however fast it is.
+fn interrupted(backend: &str, methods: Methods, signal: i32, kills: u32) {
+    let interval = if backend == "cpu" { "500" } else { "100" };
+    let mts = if backend == "cpu" && methods == Methods::Exchange { "1" } else { "2" };
+    let exchange = EXCHANGE.map(|text| if text == "5" { "10" } else { text });
+    let (tables, exchange) = match methods {
+        Methods::Exchange => (BIASES, &exchange[..]),
+        Methods::Hills => (HILLS, &[][..]),
+    };
     let temporary = tempfile::tempdir().unwrap();
     let [whole, cut, biases] =
         ["whole", "cut", "biases.toml"].map(|name| temporary.path().join(name));
-    std::fs::write(&biases, BIASES).unwrap();
+    std::fs::write(&biases, tables).unwrap();
     let begin = |folder: &Path, steps: &str| {
         let each = ["--save-interval", "8", "--checkpoint-interval", interval, "--steps", steps];
-        let exchange = EXCHANGE.map(|text| if text == "5" { "10" } else { text });
-        let all = [&exchange[..], &FILES, &OBSERVABLES, &each, &["--mts", mts]].concat();
+        let all = [exchange, &FILES, &OBSERVABLES, &each, &["--mts", mts]].concat();
         let mut command = start_of(6, backend, &all, folder);
         command.arg("--reference").arg(&small_files()[1]).arg("--bias").arg(&biases);
         command
@@ -177,6 +229,7 @@ fn interrupted(backend: &str, signal: i32, kills: u32) {
     succeeds(resume(&cut, &["--steps", &steps]));
     succeeds(begin(&whole, &steps));
     assert_same(&cut, &whole);
+    assert_eq!(whole.join("metadynamics_hills.csv").exists(), methods == Methods::Hills);
 }
 
 /// The number of signals. With `FLASHSCHNET_KILLS`, which `tests/long/kill` sets, it is a share of
@@ -190,22 +243,37 @@ fn kills(usual: u32) -> u32 {
 
 #[test]
 fn killed_on_cpu() {
-    interrupted("cpu", libc::SIGKILL, kills(6));
+    interrupted("cpu", Methods::Exchange, libc::SIGKILL, kills(4));
 }
 
 #[test]
 fn killed_on_wgpu() {
-    interrupted("wgpu", libc::SIGKILL, kills(4));
+    interrupted("wgpu", Methods::Exchange, libc::SIGKILL, kills(2));
+}
+
+#[test]
+fn killed_with_hills_on_cpu() {
+    interrupted("cpu", Methods::Hills, libc::SIGKILL, kills(2));
+}
+
+#[test]
+fn killed_with_hills_on_wgpu() {
+    interrupted("wgpu", Methods::Hills, libc::SIGKILL, kills(2));
 }
 
 #[test]
 fn stopped_on_cpu() {
-    interrupted("cpu", libc::SIGTERM, kills(2));
+    interrupted("cpu", Methods::Exchange, libc::SIGTERM, kills(1));
 }
 
 #[test]
 fn stopped_on_wgpu() {
-    interrupted("wgpu", libc::SIGTERM, kills(1));
+    interrupted("wgpu", Methods::Exchange, libc::SIGTERM, kills(1));
+}
+
+#[test]
+fn stopped_with_hills_on_cpu() {
+    interrupted("cpu", Methods::Hills, libc::SIGTERM, kills(1));
 }
 
 /// The number of steps done, in the newest checkpoint.

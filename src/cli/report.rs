@@ -18,7 +18,8 @@ use super::tell::tell;
 /// The name of the page in the folder of a run.
 pub(super) const NAME: &str = "report.html";
 
-/// Make a page about a run: settings, energies, temperatures, observables, distributions, exchange and speed.
+/// Make a page about a run: settings, energies, temperatures, observables, distributions, free energies,
+/// exchange and speed.
 ///
 /// The page is one HTML file that needs no other file and no network. A run that ends makes it; this
 /// command makes it again, also while the run is going on.

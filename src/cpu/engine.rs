@@ -383,7 +383,7 @@ impl Engine for Cpu {
         let vectors = (24 * vectors + 8 * 3) * beads;
         let work: usize = self.workspaces().iter().map(Workspace::bytes).sum();
         let weights = self.network.as_ref().map_or(0, Network::bytes);
-        let allocated = (vectors + lists + work + weights) as u64;
+        let allocated = (vectors + lists + work + weights + self.host.bytes_of_hills()) as u64;
         Memory { allocated, reserved: allocated }
     }
 

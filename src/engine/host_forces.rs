@@ -139,6 +139,11 @@ impl HostForces {
         nodes
     }
 
+    /// Bytes of the hills.
+    pub(crate) fn bytes_of_hills(&self) -> usize {
+        self.hills.as_ref().map_or(0, |hills| size_of_val(hills.nodes()))
+    }
+
     /// [`State::hills`].
     pub(crate) fn nodes(&self) -> Vec<[f64; 4]> {
         self.hills.as_ref().map_or(Vec::new(), |hills| hills.nodes().to_vec())

@@ -233,12 +233,12 @@ pub trait Engine: std::fmt::Debug + Shared {
         error.map_or(Ok(reading.step), Err)
     }
 
-    /// The present state.
+    /// The present state, with the hills.
     ///
     /// # Errors
     /// See [`Engine::read`].
     fn state(&mut self) -> Result<State> {
-        let reading = self.read(Wanted { state: true, ..Wanted::default() })?;
+        let reading = self.read(Wanted { state: true, hills: true, ..Wanted::default() })?;
         Ok(reading.state.unwrap_or_default())
     }
 

@@ -13,8 +13,10 @@ use crate::variable::Variable;
 /// The parts of a [`Reading`] to compute and read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Wanted {
-    /// The whole state.
+    /// The state, without the hills of metadynamics.
     pub state: bool,
+    /// [`State::hills`], too. They can be large, and need `state`.
+    pub hills: bool,
     /// The energies of the given terms.
     pub energies: Option<Terms>,
     /// Forces and energies of beads of the same terms. They need `energies`.
@@ -41,7 +43,7 @@ pub struct Reading {
     pub step: u64,
     /// The frozen replicas, as in [`State::frozen`].
     pub frozen: BTreeMap<usize, Frozen>,
-    /// The state, if wanted.
+    /// The state, if wanted. A state without its hills is not whole: a run does not continue from it.
     pub state: Option<State>,
     /// Energies, forces and energies of beads, each if wanted, else empty. External forces and those
     /// of a callback are not included, and biases only as [`Terms::Bias`].
@@ -87,7 +89,10 @@ impl Reading {
         Reading {
             step: state.step,
             frozen: state.frozen.clone(),
-            state: wanted.state.then(|| State { hills: host.nodes(), ..state.clone() }),
+            state: wanted.state.then(|| State {
+                hills: if wanted.hills { host.nodes() } else { Vec::new() },
+                ..state.clone()
+            }),
             evaluation,
             callback: callback.map(|found| found.without_frozen(&state.frozen)),
             trace: if wanted.trace { trace.take() } else { Vec::new() },

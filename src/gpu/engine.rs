@@ -13,7 +13,7 @@ mod requested;
 mod submit;
 
 use self::evaluation::Evaluations;
-use self::fit::{check_fit, with_fit};
+use self::fit::{Fit, check_fit};
 use self::requested::Requested;
 use super::api::Submission;
 use super::biases::Biases;
@@ -94,9 +94,9 @@ impl GpuEngine {
     ) -> Result<Self> {
         dynamics.check(&system)?;
         let numerics = numerics.into();
-        check_fit(device, &system, numerics.filter)?;
-        let replicas = system.n_replicas();
-        Self::on(device, system, dynamics, numerics).map_err(|error| with_fit(error, replicas))
+        check_fit(device, &system, dynamics, numerics.filter)?;
+        let fit = Fit::new(device, &system, dynamics);
+        Self::on(device, system, dynamics, numerics).map_err(|error| fit.advise(error))
     }
 
     fn on(

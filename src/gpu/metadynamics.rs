@@ -58,6 +58,12 @@ impl Metadynamics {
         }))
     }
 
+    /// Bytes of the nodes and their two copies, for checked dynamics.
+    pub(super) fn bytes(dynamics: &Dynamics) -> u64 {
+        let n_nodes = dynamics.metadynamics.as_ref().map_or(0, |of| of.hills.n_nodes());
+        3 * (n_nodes * size_of::<GridNode>()) as u64
+    }
+
     /// Replaces the hills.
     pub(super) fn set(&self, device: &Device, grid: &Grid) -> Result<()> {
         self.hills.nodes.set(device, grid)

@@ -34,8 +34,7 @@ impl Grid {
     /// See [`Hills::check`].
     pub fn new(hills: Hills) -> Result<Self> {
         hills.check()?;
-        let n = hills.axes.iter().map(Axis::n_nodes).product();
-        Ok(Grid { hills, nodes: vec![[0.0; 4]; n] })
+        Ok(Grid { nodes: vec![[0.0; 4]; hills.n_nodes()], hills })
     }
 
     /// A grid with these nodes, see [`Grid::nodes`].

@@ -67,7 +67,7 @@ impl Hills {
             return Err(Error::invalid("hills, axes", self.axes.len(), "one or two"));
         }
         self.axes.iter().try_for_each(Axis::check)?;
-        let nodes = self.axes.iter().map(Axis::n_nodes).product::<usize>();
+        let nodes = self.n_nodes();
         if nodes > MOST_NODES {
             let expected = format!("at most {MOST_NODES}; use fewer bins");
             return Err(Error::invalid("hills, nodes", nodes, expected));
@@ -75,6 +75,11 @@ impl Hills {
         check_range("height", self.height, 1e-6, 1e3)?;
         check_range("bias factor", self.bias_factor, 1.1, 1e6)?;
         check_range("temperature", self.temperature, 1.0, 1e6)
+    }
+
+    /// The number of nodes of the grid.
+    pub fn n_nodes(&self) -> usize {
+        self.axes.iter().map(Axis::n_nodes).product()
     }
 
     /// 1/(k_B ΔT), mol/kcal.

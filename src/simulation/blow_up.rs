@@ -88,7 +88,8 @@ impl Acting<'_> {
         r: usize,
         Frozen { step, bead, reason }: Frozen,
     ) -> Result<String> {
-        let (watch, state) = (&dynamics.watch, engine.state()?);
+        let reading = engine.read(Wanted { state: true, ..Wanted::default() })?;
+        let (watch, state) = (&dynamics.watch, reading.state.unwrap_or_default());
         let (molecule, beads) = (self.system.molecule(r), self.system.beads(r));
         let (i, all) = (bead as usize, beads.start + bead as usize);
         let seen = match reason {
@@ -136,14 +137,21 @@ impl Acting<'_> {
 
 /// Describes how a replica is not on the grid.
 fn off_grid(of: &Metadynamics, positions: &[[f64; 3]]) -> String {
-    let all = of.variables.iter().zip(&of.hills.axes).zip(of.values(positions));
-    let all = all.map(|((variable, axis), q)| {
+    let all = of.variables.iter().zip(&of.hills.axes).zip(of.values(positions)).enumerate();
+    let all = all.map(|(k, ((variable, axis), q))| {
         let Axis { lower, upper, .. } = axis;
-        let unit = variable.unit().replace('A', "Å");
-        format!("{q:.6} {unit} on an axis from {lower} to {upper}")
+        let unit = match variable.unit() {
+            "A" => " Å",
+            "rad" => " rad",
+            _ => "",
+        };
+        format!("value {k} is {q:.6}{unit}, on an axis from {lower} to {upper}")
     });
-    let values: Vec<_> = all.collect();
-    format!("bias {} has left its grid: {}", of.name, values.join(", "))
+    let (name, values) = (&of.name, all.collect::<Vec<_>>().join("; "));
+    format!(
+        "bias {name} has left its grid: {values}; a wider axis helps, or a restraint that keeps the \
+         replica on the grid"
+    )
 }
 
 /// The force of the potential on a bead, and that of the force callback.

@@ -23,7 +23,7 @@ pub enum Velocities<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct LastGood {
     /// A state in which no replica is frozen, unless it was set with frozen replicas. Temperatures,
-    /// labels and the step are those of the latest frame.
+    /// labels and the step are those of the latest frame. The hills of metadynamics are not part of it.
     pub state: State,
     /// The step of each replica. `[n_replicas]`
     pub step: Vec<u64>,
@@ -31,6 +31,7 @@ pub struct LastGood {
 
 impl LastGood {
     pub(super) fn new(state: State) -> Self {
+        let state = State { hills: Vec::new(), ..state };
         LastGood { step: vec![state.step; state.beta.len()], state }
     }
 
@@ -52,6 +53,7 @@ impl LastGood {
                 frame.velocities[beads].as_flattened_mut().iter_mut().for_each(|v| *v *= factor);
             }
         }
+        frame.hills = Vec::new();
         frame.frozen.retain(|r, _| self.state.is_frozen(*r));
         self.state = frame;
     }

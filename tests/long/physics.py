@@ -48,10 +48,15 @@ def run(folder, name, files, skip=0, **options):
 
 
 class Checks:
-    """Each check has a p-value. The smallest allowed one is FALSE_ALARMS over their number."""
+    """Each check has a p-value. The smallest allowed one is FALSE_ALARMS over their number. Or it has a
+    bound, which holds for every seed."""
 
     def __init__(self):
         self.results = []
+        self.bounds = []
+
+    def bound(self, name, found, most):
+        self.bounds.append((name, found, most))
 
     def p(self, name, p, found):
         self.results.append((p, name, found))
@@ -70,7 +75,11 @@ class Checks:
         least = FALSE_ALARMS / len(self.results)
         for p, name, found in self.results:
             print(f"{'passed' if p >= least else 'FAILED'}  p = {p:.2g}  {name}: {found}")
-        sys.exit(0 if all(p >= least for p, _, _ in self.results) else 1)
+        for name, found, most in self.bounds:
+            print(f"{'passed' if found <= most else 'FAILED'}  {name}: {found:.2g}, at most {most}")
+        good = [p >= least for p, _, _ in self.results]
+        good += [found <= most for _, found, most in self.bounds]
+        sys.exit(0 if all(good) else 1)
 
 
 def temperature_of_a_chain(checks, folder):
@@ -280,10 +289,147 @@ def umbrella(checks, folder):
         checks.mean(f"umbrella: pymbar, free energy of window {s}", found, -math.log(z[s] / z[0]))
 
 
+def axis(beads, **keys):
+    """A variable of metadynamics and its axis, as lines of TOML."""
+    variable = "dihedral" if len(beads) == 4 else "distance"
+    lines = [f"variable = '{variable}'", f"beads = {beads}"]
+    return "\n".join(lines + [f"{key} = {value}" for key, value in keys.items()]) + "\n"
+
+
+def hills(folder, text, every=50, **keys):
+    """A file with metadynamics of these axes."""
+    path = os.path.join(folder, "hills.toml")
+    with open(path, "w") as file:
+        file.write("[[bias]]\nname = 'hills'\nform = 'metadynamics'\n")
+        file.write(f"every = {every}\nheight = 0.1\nbias-factor = 10\n{text}")
+    return path
+
+
+def free_energy(output):
+    """The variables at the nodes of the grid, and the estimate of the free energy, from the minimum."""
+    path = os.path.join(output, "metadynamics_hills.csv")
+    table = np.loadtxt(path, delimiter=",", skiprows=1)
+    return table[:, :-1], table[:, -1] - table[:, -1].min()
+
+
+def profile(checks, name, folder, files, text, exact, steps, replicas):
+    """Three seeds of metadynamics against a profile: the largest difference up to 5 kcal/mol above the
+    minimum."""
+    path = hills(folder, text)
+    for seed in (71,) if SHORT else (71, 72, 73):
+        output, _, _ = run(
+            folder, f"seed_{seed}", files, replicas=replicas, steps=steps, save_interval=steps, dt=0.01,
+            friction=2, seed=seed, temperature=300, bias=path,
+        )
+        nodes, found = free_energy(output)
+        expected = exact(*nodes.T)
+        expected -= expected.min()
+        worst = np.abs(found - expected)[expected <= 5.0].max()
+        checks.bound(f"metadynamics, {name}, seed {seed}: error in kcal/mol", worst, 0.2)
+
+
+def chain_of_torsions(folder, torsions):
+    """A chain with a dihedral of energy a sin φ + b cos 2φ for each (a, b).
+
+    The volume element in bond lengths, angles θ and dihedrals is Π r² Π sin θ: it does not depend on the
+    dihedrals. The energy is a sum of functions of one of these coordinates each. So the dihedrals are
+    independent of the others, and their free energy is the energy of the dihedrals.
+    """
+    n = 3 + len(torsions)
+    tuples = [[list(range(i, i + m)) for i in range(n - m + 1)] for m in (2, 3, 4)]
+    rows = [[0.0, a, 0.0, 0.0, b] for a, b in torsions]
+    positions = [[0, 0, 0], [3.8, 0, 0], [4.6, 3.7, 0], [4.6, 3.9, 3.8], [8.2, 4.4, 4.4]][:n]
+    return system(folder, positions, 0.1, [
+        ("bonds", "harmonic_bond", tuples[0], [[20.0, 3.8, 0.0]] * len(tuples[0])),
+        ("angles", "harmonic_angle", tuples[1], [[20.0, -0.2, 0.0]] * len(tuples[1])),
+        ("torsions", "dihedral", tuples[2], rows),
+    ])
+
+
+def torsion(checks, folder):
+    """A dihedral with wells at -90 and 90 degrees that differ by 1.5 kcal/mol, 6.8 kcal/mol below the
+    barrier."""
+    files = chain_of_torsions(folder, [(0.75, 3.0)])
+    text = axis([0, 1, 2, 3], bins=90, width=0.2)
+    steps = 100_000 if SHORT else 400_000
+    profile(
+        checks, "a dihedral", folder, files, text,
+        lambda x: 0.75 * np.sin(x) + 3.0 * np.cos(2 * x), steps, 32,
+    )
+
+
+def two_torsions(checks, folder):
+    """Two dihedrals with two wells each, 2.7 to 4.5 kcal/mol below the barriers."""
+    if SHORT:
+        return
+    files = chain_of_torsions(folder, [(0.5, 2.0), (-0.3, 1.5)])
+    axes = [axis([k, k + 1, k + 2, k + 3], bins=50, width=0.3) for k in range(2)]
+    text = "".join(f"[[bias.variables]]\n{of}" for of in axes)
+    profile(
+        checks, "two dihedrals", folder, files, text,
+        lambda x, y: (
+            0.5 * np.sin(x) + 2.0 * np.cos(2 * x) - 0.3 * np.sin(y) + 1.5 * np.cos(2 * y)
+        ), 300_000, 64,
+    )
+
+
+def two_wells(checks, folder):
+    """A distance with wells near 3.6 and 8.6 Å, 5 and 7 kcal/mol below the barrier: a bond with a negative force
+    constant between the walls of a restraint. The volume element of the distance is r², so that
+    F(r) = U(r) - 2 kT ln r.
+    """
+    k, center, wall, lower, upper = 2.0, 6.0, 4.0, 4.8, 7.3
+    files = system(folder, [[0, 0, 0], [center, 0, 0]], 0.1, [
+        ("barrier", "harmonic_bond", [[0, 1]], [[-k, center, 0.0]]),
+    ])
+    text = axis([0, 1], lower=0.0, upper=14.0, bins=280, width=0.15)
+    text += "[[bias]]\nname = 'walls'\nform = 'flat-bottom'\nvariable = 'distance'\nbeads = [0, 1]\n"
+    text += f"k = {wall}\nlower = {lower}\nupper = {upper}\n"
+    def exact(r):
+        outside = np.maximum(lower - r, 0.0) ** 2 + np.maximum(r - upper, 0.0) ** 2
+        volume = 2.0 * K_B * 300.0 * np.log(np.maximum(r, 1e-9))
+        return wall * outside - k * (r - center) ** 2 - volume
+    steps = 100_000 if SHORT else 400_000
+    profile(checks, "a distance", folder, files, text, exact, steps, 32)
+
+
+def deposits(checks, folder):
+    """The file of the free energy against the sum of the hills at the values in `energies.csv`, which
+    have six decimals. The grid holds the hills exactly at its nodes."""
+    files = chain_of_torsions(folder, [(0.75, 3.0)])
+    width, height, factor, replicas = 0.28, 0.1, 10.0, 8
+    path = hills(folder, axis([0, 1, 2, 3], bins=90, width=width), every=20)
+    output, _, _ = run(
+        folder, "run", files, replicas=replicas, steps=2000, save_interval=20, dt=0.01, friction=2,
+        seed=81, temperature=300, bias=path,
+    )
+    with open(os.path.join(output, "energies.csv")) as file:
+        at = np.array([float(row["bias_hills_value"]) for row in csv.DictReader(file)])
+    at = at.reshape(-1, replicas)
+
+    def potential(x, centers, heights):
+        apart = np.remainder(np.subtract.outer(x, centers) + np.pi, 2 * np.pi) - np.pi
+        images = np.exp(-0.5 * ((apart[..., None] + 2 * np.pi * np.arange(-1, 2)) / width) ** 2)
+        return images.sum(axis=-1) @ heights
+
+    centers, heights = np.zeros(0), np.zeros(0)
+    for walkers in at:
+        rate = 1.0 / (K_B * 300.0 * (factor - 1.0))
+        new = height * np.exp(-rate * potential(walkers, centers, heights))
+        centers, heights = np.append(centers, walkers), np.append(heights, new)
+    nodes, found = free_energy(output)
+    expected = -potential(nodes[:, 0], centers, heights) / (1.0 - 1.0 / factor)
+    error = np.abs(found - (expected - expected.min())).max() / np.ptp(expected)
+    checks.bound("metadynamics: free energy from its deposits, relative error", error, 1e-5)
+
+
 def main():
     checks = Checks()
     with tempfile.TemporaryDirectory() as folder:
-        for check in (temperature_of_a_chain, oscillator, diffusion, exchange, umbrella):
+        for check in (
+            temperature_of_a_chain, oscillator, diffusion, exchange, umbrella, torsion, two_torsions,
+            two_wells, deposits,
+        ):
             inside = os.path.join(folder, check.__name__)
             os.mkdir(inside)
             check(checks, inside)

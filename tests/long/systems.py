@@ -23,13 +23,17 @@ def safetensors(path, metadata, tensors):
 
 
 def system(folder, positions, mass, terms, types=None):
-    """A model of priors alone and a structure. `terms`: (name, form, tuples, rows of parameters).
+    """A model of priors alone and a structure. `terms`: (name, form, tuples, rows of parameters). The
+    rows of a dihedral are v0, the coefficients of sines, and as many of cosines.
     `types`: one for each bead, by default 0."""
     n = len(positions)
-    priors = [
-        {"name": name, "form": {"kind": form}, "parameters": "per_tuple", "n_rows": len(tuples)}
-        for name, form, tuples, _ in terms
-    ]
+    def prior(name, form, tuples, rows):
+        of_form = {"kind": form}
+        if form == "dihedral":
+            of_form["degree"] = np.shape(rows)[1] // 2
+        return {"name": name, "form": of_form, "parameters": "per_tuple", "n_rows": len(tuples)}
+
+    priors = [prior(*term) for term in terms]
     hyper = json.dumps({"schnet": None, "priors": priors})
     metadata = {"format": "flashschnet-model", "version": "1", "hyperparameters": hyper}
     values = {f"prior/{name}/values": np.array(rows, np.float64) for name, _, _, rows in terms}

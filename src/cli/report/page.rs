@@ -6,7 +6,7 @@ use std::path::Path;
 use flashschnet::error::printable;
 
 use super::plots::{self, Axes};
-use super::results::Results;
+use super::results::{FreeEnergy, Results};
 use super::series::{Bin, Series};
 
 type Plotted = Result<String, Box<dyn std::error::Error>>;
@@ -70,6 +70,25 @@ pub(super) fn page(folder: &Path, results: &Results) -> Plotted {
             let axes = Axes { x: "time (ns)", y: &label.axis };
             section(&label.title, band, plots::over_time(axes, series.bins(), ns))?;
         }
+    }
+    if let Some(FreeEnergy { columns, nodes }) = &results.free_energy {
+        let most = nodes.iter().map(|node| node[2]).fold(1e-9, f64::max);
+        let names: Vec<Label> = columns.iter().map(|column| axis(column)).collect();
+        let (note, plot) = match &names[..] {
+            [x, y] => (
+                format!(", from blue for 0 to red for {most:.2} kcal/mol"),
+                plots::surface(Axes { x: &x.axis, y: &y.axis }, nodes, most),
+            ),
+            names => {
+                let x = names.first().map_or("", |label| &label.axis);
+                let points = nodes.iter().map(|node| (node[0], node[2])).collect();
+                let axes = Axes { x, y: "free energy (kcal/mol)" };
+                (String::new(), plots::curves(axes, &[(String::new(), points)]))
+            }
+        };
+        let note =
+            format!("Estimate of metadynamics at the last checkpoint, above the minimum{note}.");
+        section("Free energy", &note, plot)?;
     }
     let all = [
         ("the potential energy", "potential energy (kcal/mol)", &results.potentials),

@@ -145,6 +145,46 @@ pub(super) fn map(
     )
 }
 
+/// The most cells of a surface along each axis.
+const CELLS: usize = 80;
+
+/// Cells around nodes x, y and value, of which x varies fastest. The color is that of the least value in
+/// the cell, from blue for 0 to red for `most`.
+pub(super) fn surface(
+    axes: Axes,
+    nodes: &[[f64; 3]],
+    most: f64,
+) -> Result<String, Box<dyn std::error::Error>> {
+    let width = nodes.iter().take_while(|node| node[1] == nodes[0][1]).count().max(1);
+    let rows: Vec<&[[f64; 3]]> = nodes.chunks_exact(width).collect();
+    let [across, up] = [width, rows.len()].map(|n| n.div_ceil(CELLS).max(1));
+    let half = |from: &[f64; 3], to: &[f64; 3], c: usize| 0.5 * (to[c] - from[c]);
+    let [first, last] = [0, nodes.len() - 1].map(|k| &nodes[k]);
+    let [dx, dy] =
+        [(0, width), (1, rows.len())].map(|(c, n)| half(first, last, c) / (n.max(2) - 1) as f64);
+    let mut cells = Vec::new();
+    for rows in rows.chunks(up) {
+        for k in (0..width).step_by(across) {
+            let columns = k..(k + across).min(width);
+            let all = rows.iter().flat_map(|row| &row[columns.clone()]);
+            let least = all.map(|node| node[2]).fold(f64::INFINITY, f64::min);
+            let [from, to] = [rows[0][k], rows[rows.len() - 1][columns.end - 1]];
+            let corners = [(from[0] - dx, from[1] - dy), (to[0] + dx, to[1] + dy)];
+            cells.push(Rectangle::new(corners, shade(least / most).filled()));
+        }
+    }
+    let ranges = [(0, dx), (1, dy)].map(|(c, d)| (first[c] - d, last[c] + d));
+    plot(
+        axes,
+        (ranges[0], ranges[1]),
+        false,
+        Box::new(move |chart| {
+            chart.draw_series(cells)?;
+            Ok(())
+        }),
+    )
+}
+
 /// The distribution of values, one line for each name.
 pub(super) fn distributions(
     axes: Axes,
@@ -158,7 +198,7 @@ pub(super) fn distributions(
 }
 
 /// Lines through points, with a legend if there are a few.
-fn curves(
+pub(super) fn curves(
     axes: Axes,
     all: &[(String, Vec<(f64, f64)>)],
 ) -> Result<String, Box<dyn std::error::Error>> {

@@ -40,8 +40,20 @@ pub(super) struct Results {
     pub(super) round_trips: Vec<(String, u64)>,
     /// K, of the first ladder.
     pub(super) ladder: Vec<f64>,
+    /// The estimate of metadynamics.
+    pub(super) free_energy: Option<FreeEnergy>,
     /// ns/day per replica.
     pub(super) speed: Series,
+}
+
+/// A free energy at the nodes of a grid in one or two variables.
+#[derive(Debug, Default)]
+pub(super) struct FreeEnergy {
+    /// The names of the variables in the table.
+    pub(super) columns: Vec<String>,
+    /// Two variables, the second 0 if there is one, and kcal/mol above the minimum. The first variable
+    /// varies fastest.
+    pub(super) nodes: Vec<[f64; 3]>,
 }
 
 impl Results {
@@ -56,6 +68,7 @@ impl Results {
         if folder.join("states.csv").exists() {
             results.read_exchange(folder)?;
         }
+        results.read_free_energy(folder)?;
         Ok(results)
     }
 
@@ -112,6 +125,27 @@ impl Results {
         })
     }
 
+    fn read_free_energy(&mut self, folder: &Path) -> Result<()> {
+        let entries = std::fs::read_dir(folder).map_err(|error| Error::io(folder, error))?;
+        let mut paths = entries.flatten().map(|entry| entry.path());
+        let Some(path) = paths.find(|path| is_free_energy(path)) else { return Ok(()) };
+        let mut found = FreeEnergy::default();
+        rows(&path, |columns, cells| {
+            let numbers: Option<Vec<f64>> = cells.iter().map(|cell| cell.parse().ok()).collect();
+            match numbers.as_deref() {
+                Some([x, energy]) => found.nodes.push([*x, 0.0, *energy]),
+                Some([x, y, energy]) => found.nodes.push([*x, *y, *energy]),
+                _ => return false,
+            }
+            if found.columns.is_empty() {
+                found.columns = columns[..cells.len() - 1].to_vec();
+            }
+            true
+        })?;
+        self.free_energy = Some(found).filter(|found| !found.nodes.is_empty());
+        Ok(())
+    }
+
     fn read_exchange(&mut self, folder: &Path) -> Result<()> {
         rows(&folder.join("states.csv"), |columns, cells| {
             let Some(Ok(step)) = cells.first().map(|cell| cell.parse()) else { return false };
@@ -147,6 +181,12 @@ impl Results {
             true
         })
     }
+}
+
+/// Whether a file has the free energy that metadynamics estimates.
+fn is_free_energy(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with("metadynamics_") && name.ends_with(".csv")
 }
 
 /// Whether a column of energies.csv has an observable. Energies have the unit of energy.

@@ -19,6 +19,9 @@ const LONG_ENOUGH: Duration = Duration::from_secs(1);
 const XTC_BYTES: f64 = 4.2;
 const FULL_BYTES: f64 = 12.0;
 
+/// The bytes of a number in a table, with a comma.
+const CELL_BYTES: u64 = 10;
+
 /// Does some steps, and prints what the run would take.
 pub(super) fn rehearse(
     simulation: &mut Simulation,
@@ -53,6 +56,11 @@ pub(super) fn rehearse(
         time(total)
     );
     tell!("frames: {frames}, about {} of trajectories and arrays", bytes(file_bytes as u64));
+    if let Some(of) = &simulation.dynamics().metadynamics {
+        let n_nodes = of.hills.n_nodes();
+        let file_bytes = bytes((n_nodes * (of.variables.len() + 1)) as u64 * CELL_BYTES);
+        tell!("metadynamics: a grid of {n_nodes} nodes, about {file_bytes} of free energies");
+    }
     tell!("nothing was written (--dry-run)");
     Ok(())
 }

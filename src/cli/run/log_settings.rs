@@ -2,6 +2,7 @@
 
 use flashschnet::Result;
 use flashschnet::engine::{Exchange, Integrator};
+use flashschnet::hills::{Axis, Hills};
 use flashschnet::metadynamics::Metadynamics;
 
 use super::Run;
@@ -73,7 +74,17 @@ impl Run {
             output.log(format!("bias {}: {:?}", bias.name, bias.form))?;
         }
         if let Some(Metadynamics { name, hills, every, .. }) = &dynamics.metadynamics {
-            output.log(format!("bias {name}: metadynamics every {every} steps, {hills:?}"))?;
+            let Hills { axes, height, bias_factor, temperature } = hills;
+            let axis = |axis: &Axis| {
+                let Axis { lower, upper, bins, periodic, width } = axis;
+                let kind = if *periodic { "periodic axis" } else { "axis" };
+                format!("; {kind} from {lower} to {upper} with {bins} bins, width {width}")
+            };
+            let axes: String = axes.iter().map(axis).collect();
+            output.log(format!(
+                "bias {name}: metadynamics every {every} steps, height {height} kcal/mol, bias factor \
+                 {bias_factor}, {temperature} K{axes}"
+            ))?;
         }
         let names: Vec<&str> = plan.observables.iter().map(|(name, _)| &**name).collect();
         if !names.is_empty() {

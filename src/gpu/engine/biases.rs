@@ -3,7 +3,7 @@
 use super::super::biases::Biases;
 use super::super::buffer::Fetch;
 use super::GpuEngine;
-use super::fit::with_fit;
+use super::fit::Fit;
 use crate::bias::Bias;
 use crate::engine::{Work, check_biases, work_of};
 use crate::error::Result;
@@ -52,8 +52,8 @@ impl GpuEngine {
         if has_bias == self.state.has_bias() {
             return Ok(());
         }
-        let replicas = self.system.n_replicas();
-        self.state.make_bias(&self.device, has_bias).map_err(|error| with_fit(error, replicas))?;
+        let fit = Fit::new(&self.device, &self.system, &self.dynamics);
+        self.state.make_bias(&self.device, has_bias).map_err(|error| fit.advise(error))?;
         self.evaluations.none_valid();
         self.step = None;
         self.make_step()

@@ -3,7 +3,7 @@
 use super::super::network::Network;
 use super::super::params::{Params, Position, Status};
 use super::GpuEngine;
-use super::fit::with_fit;
+use super::fit::Fit;
 use crate::crowd;
 use crate::error::{Error, Result};
 
@@ -14,12 +14,12 @@ impl GpuEngine {
         self.neighbors.shrink();
         self.network.iter_mut().for_each(Network::shrink);
         self.device.api.release();
-        let replicas = self.system.n_replicas();
         let grown = self.neighbors.grow(&self.device, status).and_then(|()| {
             let n_edges = self.neighbors.n_edges();
             self.network.iter_mut().try_for_each(|network| network.grow(&self.device, n_edges))
         });
-        grown.map_err(|error| with_fit(error, replicas))?;
+        let fit = Fit::new(&self.device, &self.system, &self.dynamics);
+        grown.map_err(|error| fit.advise(error))?;
         self.write_params(Params { capacity: self.neighbors.capacity() as u32, ..self.params })?;
         self.make_step()
     }

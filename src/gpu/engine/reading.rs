@@ -60,7 +60,9 @@ impl GpuEngine {
             callback: wanted.energies.and_then(|_| self.host.found(wanted.forces)),
             observed: observables.map(|observables| observables.fetch(&mut fetch)),
             hills: hills.filter(|_| biases.is_some()).map(|hills| hills.fetch(&mut fetch)),
-            nodes: hills.filter(|_| wanted.state).map(|hills| hills.fetch_nodes(&mut fetch)),
+            nodes: hills
+                .filter(|_| wanted.state && wanted.hills)
+                .map(|hills| hills.fetch_nodes(&mut fetch)),
             biases: biases.map(|biases| biases.fetch(&mut fetch)),
             work: work.map(|_| self.state.fetch_work(&mut fetch)),
             step: self.step_count,

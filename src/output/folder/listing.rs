@@ -48,6 +48,11 @@ impl Output {
                 "reduced energies for pymbar, with N_k and samples",
             );
         }
+        for file in self.biases.iter().map(|name| names::of_hills(name)) {
+            if self.folder.join(&file).is_file() {
+                add(&file, "free energy at each node of the grid of metadynamics");
+            }
+        }
         add(names::LOG, "settings, device, versions, speed");
         if self.folder.join(names::SETTINGS).is_file() {
             add(names::SETTINGS, "the settings, to repeat the run");
