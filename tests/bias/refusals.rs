@@ -3,7 +3,6 @@
 use flashschnet::Error;
 use flashschnet::backend::BackendKind;
 use flashschnet::bias::BiasForm;
-use flashschnet::engine::Engine;
 use flashschnet::simulation::{Settings, Simulation};
 use flashschnet::variable::Variable;
 
