@@ -441,8 +441,8 @@ fn overflows_do_not_show(backend: &Backend) {
         let run = |reads: bool| {
             let mut engine = backend.moving(system.clone(), &dynamics, &start);
             engine.set_biases(std::slice::from_ref(&radius)).unwrap();
-            for _ in 0..20 {
-                engine.advance(10).unwrap();
+            for _ in 0..8 {
+                engine.advance(6).unwrap();
                 engine.exchange().unwrap();
                 if reads {
                     engine.settle().unwrap();

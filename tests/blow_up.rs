@@ -12,7 +12,8 @@ use flashschnet::structure::{Structure, Topology, TupleList};
 use flashschnet::system::System;
 use flashschnet::{Backend as Opened, BackendKind, Error, Settings, Simulation};
 
-use crate::common::{self, Backend, chains, hot, points, small, small_schnet};
+use crate::common::{self, Backend, chains, hot, small};
+use crate::exchange::imploding;
 
 on_every_backend!(
     every_limit_freezes_at_its_step,
@@ -241,37 +242,21 @@ fn cuts_and_reads_do_not_show(backend: &Backend) {
 /// A list that overflows makes a device repeat steps, some of them with missing pairs. The beads of
 /// the first replica fly toward one point; the second one blows up before.
 fn overflows_of_lists_do_not_show(backend: &Backend) {
-    let n = 30;
-    let topology = Topology { types: vec![1; n], masses: vec![1.0; n], lists: Vec::new() };
-    let topology = Arc::new(topology);
-    let away = |x: &[f64; 3]| {
-        let size = x.iter().map(|x| x * x).sum::<f64>().sqrt();
-        x.map(|x| f64::from((16.0 * x / size) as f32))
-    };
-    let structure = |r: u64| Structure {
-        topology: Arc::clone(&topology),
-        positions: points(3 + r, n, 1.0).iter().map(away).collect(),
-        velocities: None,
-    };
-    let structures = [structure(0), structure(1)];
-    let model = Model { schnet: Some(small_schnet()), priors: Vec::new() };
-    let system = System::new(&model, &structures).unwrap();
-    let positions: Vec<_> = structures.iter().flat_map(|s| s.positions.clone()).collect();
-    let mut velocities: Vec<_> = positions.iter().map(|x| x.map(|x| -x)).collect();
-    velocities[n..].fill([0.0; 3]);
-    let integrator = Integrator::Langevin { friction: 0.01 };
+    let (system, dynamics, start) = imploding();
+    let n = system.beads(0).len();
+    let mut state = State { exchanged: Default::default(), ..start };
+    state.velocities[n..].fill([0.0; 3]);
     let watch = Watch { max_force: 300.0, ..Watch::default() };
-    let dynamics = Dynamics { integrator, watch, ..hot(2) };
-    let state = State { velocities, ..State::at_rest(&system, positions) };
+    let dynamics = Dynamics { watch, exchange: None, ..dynamics };
     let mut forces = vec![[0.0; 3]; 2 * n];
     forces[n + 7] = [0.0, 0.0, 310.0];
     let run = |reads: bool| {
         let mut engine = backend.moving(system.clone(), &dynamics, &state);
-        for piece in 0..20 {
-            if piece == 10 {
+        for piece in 0..8 {
+            if piece == 2 {
                 engine.set_external_forces(Some(&forces)).unwrap();
             }
-            engine.advance(10).unwrap();
+            engine.advance(6).unwrap();
             if reads {
                 engine.state().unwrap();
             }
@@ -283,7 +268,7 @@ fn overflows_of_lists_do_not_show(backend: &Backend) {
     };
     let (alone, read) = (run(false), run(true));
     assert_eq!(alone, read);
-    assert_eq!(alone.frozen, frozen(1, 101, 7, Reason::Force));
+    assert_eq!(alone.frozen, frozen(1, 13, 7, Reason::Force));
 }
 
 fn frozen_walkers_exchange_nothing(backend: &Backend) {

@@ -314,7 +314,7 @@ fn overflows_do_not_show(backend: &Backend) {
                 false => engine.set_external_forces(Some(&forces)),
             }
             .unwrap();
-            engine.advance(240).unwrap();
+            engine.advance(48).unwrap();
             let edges = engine.probe().n_edges().unwrap();
             (engine.state().unwrap(), edges)
         };

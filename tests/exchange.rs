@@ -262,15 +262,15 @@ fn reads_do_not_show(backend: &Backend) {
     assert!(alone.exchanged.tally.iter().any(|count| *count > 0));
 }
 
-/// Two walkers whose beads, without other forces, fly toward one point, so that a neighbor list
-/// overflows.
+/// Two walkers whose beads fly toward one point without other forces. They start with fewer edges
+/// than the neighbor list has room for, and the list overflows within 48 steps.
 pub(crate) fn imploding() -> (System, Dynamics, State) {
     let n = 30;
     let topology = Topology { types: vec![1; n], masses: vec![1.0; n], lists: Vec::new() };
     let topology = Arc::new(topology);
     let away = |x: &[f64; 3]| {
         let size = x.iter().map(|x| x * x).sum::<f64>().sqrt();
-        x.map(|x| f64::from((16.0 * x / size) as f32))
+        x.map(|x| f64::from((11.0 * x / size) as f32))
     };
     let structure = |r: u64| Structure {
         topology: Arc::clone(&topology),
@@ -281,7 +281,7 @@ pub(crate) fn imploding() -> (System, Dynamics, State) {
     let model = Model { schnet: Some(small_schnet()), priors: Vec::new() };
     let system = System::new(&model, &structures).unwrap();
     let positions: Vec<_> = structures.iter().flat_map(|s| s.positions.clone()).collect();
-    let velocities = positions.iter().map(|x| x.map(|x| -x)).collect();
+    let velocities = positions.iter().map(|x| x.map(|x| -2.25 * x)).collect();
     let exchange = Some(Exchange::copies(Mixing::Neighbors, &[1.1, 1.0], 1));
     let integrator = Integrator::Langevin { friction: 0.01 };
     let dynamics = Dynamics { integrator, exchange, ..hot(2) };
@@ -295,8 +295,8 @@ fn overflows_do_not_show(backend: &Backend) {
     let (system, dynamics, state) = imploding();
     let run = |reads: bool| {
         let mut engine = backend.moving(system.clone(), &dynamics, &state);
-        for _ in 0..20 {
-            engine.advance(10).unwrap();
+        for _ in 0..8 {
+            engine.advance(6).unwrap();
             engine.exchange().unwrap();
             if reads {
                 engine.settle().unwrap();

@@ -210,11 +210,11 @@ fn overflows_do_not_show(backend: &Backend) {
         let dynamics = Dynamics { mts, exchange: None, metadynamics, ..dynamics.clone() };
         let run = |reads: bool| {
             let mut engine = backend.moving(system.clone(), &dynamics, &start);
-            for _ in 0..20 {
+            for _ in 0..8 {
                 if reads {
                     engine.request(READING).unwrap();
                 }
-                engine.advance(10).unwrap();
+                engine.advance(6).unwrap();
                 if reads {
                     engine.collect().unwrap();
                     engine.settle().unwrap();

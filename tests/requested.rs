@@ -66,7 +66,7 @@ fn a_requested_reading_survives_an_overflow(backend: &Backend) {
     let [read, asked] = [false, true].map(|asked| {
         let mut engine = backend.moving(system.clone(), &dynamics, &state);
         engine.set_observables(&[Variable::radius_of_gyration()]).unwrap();
-        let readings = rounds(&mut *engine, 30, true, asked);
+        let readings = rounds(&mut *engine, 8, true, asked);
         let edges = engine.probe().n_edges().unwrap();
         // The room at first.
         assert!(edges.iter().max() > Some(&174), "{edges:?}");
