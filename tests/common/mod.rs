@@ -239,6 +239,21 @@ macro_rules! on_every_backend {
     };
 }
 
+/// Makes one `#[test]` per kind of backend from each function, for systems without a network: the
+/// kernels on a device do not depend on its features and on the filters then. The same goes for
+/// errors that the host finds by itself.
+macro_rules! without_network {
+    ($($test:ident),* $(,)?) => {
+        mod without_network {
+            use super::*;
+
+            on_every_backend!(@ cpu: $($test),*);
+            on_every_backend!(@ wgpu: $($test),*);
+            on_every_backend!(@ hardware cuda: $($test),*);
+        }
+    };
+}
+
 /// Makes one `#[test]` per backend in mixed precision from each function.
 macro_rules! on_mixed_backends {
     ($($test:ident),* $(,)?) => {
