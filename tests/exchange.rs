@@ -263,7 +263,7 @@ fn reads_do_not_show(backend: &Backend) {
 }
 
 /// Two walkers whose beads fly toward one point without other forces. They start with fewer edges
-/// than the neighbor list has room for, and the list overflows twice within 48 steps.
+/// than the neighbor list has room for, and the list overflows within 48 steps.
 pub(crate) fn imploding() -> (System, Dynamics, State) {
     let n = 30;
     let topology = Topology { types: vec![1; n], masses: vec![1.0; n], lists: Vec::new() };
