@@ -127,7 +127,7 @@ k = 0.5
 upper = 4.0
 ";
 
-/// Metadynamics in two variables, and restraints that keep the replicas on its grid.
+/// Metadynamics in two variables, restraints that keep the replicas on its grid, and a moving bias.
 const HILLS: &str = "
 [[bias]]
 name = 'size'
@@ -143,6 +143,15 @@ beads = [0, 7]
 form = 'harmonic'
 k = 0.3
 center = [9, 10, 11, 12, 13, 14]
+
+[[bias]]
+name = 'drag'
+variable = 'distance'
+beads = [1, 6]
+form = 'moving'
+k = 0.2
+steps = [0, 3000, 6000, 20000]
+centers = [8, 11, 8, 14]
 
 [[bias]]
 name = 'hills'
@@ -171,7 +180,7 @@ width = 1.5
 enum Methods {
     /// Restraints and replica exchange, on a GPU with multiple time steps.
     Exchange,
-    /// Restraints and metadynamics with multiple time steps.
+    /// Restraints, a moving bias and metadynamics with multiple time steps.
     Hills,
 }
 
