@@ -23,7 +23,8 @@ pub enum Velocities<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct LastGood {
     /// A state in which no replica is frozen, unless it was set with frozen replicas. Temperatures,
-    /// labels and the step are those of the latest frame. The hills of metadynamics are not part of it.
+    /// labels and the step are those of the latest frame. The hills of metadynamics are not part of it:
+    /// with [`Simulation::set_state`](super::Simulation::set_state) it would start them anew.
     pub state: State,
     /// The step of each replica. `[n_replicas]`
     pub step: Vec<u64>,
