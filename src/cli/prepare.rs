@@ -10,7 +10,6 @@ use flashschnet::error::printable;
 use flashschnet::io::native::{model_digest, write_with_provenance};
 use flashschnet::io::{check_free, topology_pdb, write_new};
 use flashschnet::prepare::{self, AminoAcid, Breaks, Mapping, ModelChoice, Options, Prepared};
-use flashschnet::system::Molecule;
 
 use super::inputs;
 use super::tell;
@@ -125,8 +124,7 @@ impl Prepare {
         let prepared = prepare::prepare(&self.file, &options, &model)?;
 
         let provenance = prepared.provenance(&self.file, &model_digest(&model)?, &options);
-        let molecule = Molecule::join(&model, &prepared.structures[0].topology)?;
-        let beads = topology_pdb(&molecule, &prepared.structures[0].positions);
+        let beads = topology_pdb(&prepared.molecule, &prepared.structures[0].positions);
         let mut files: Vec<&Path> = Vec::new();
         let written = write_with_provenance(&self.output, &prepared.structures, Some(provenance))
             .and_then(|()| {

@@ -42,8 +42,7 @@ impl<'a> Tokens<'a> {
                     self.line += 1;
                 }
                 Some(b'#') => {
-                    self.at +=
-                        self.rest().iter().position(|b| *b == b'\n').unwrap_or(self.rest().len())
+                    self.at += self.rest().iter().take_while(|byte| **byte != b'\n').count();
                 }
                 Some(byte) if byte.is_ascii_whitespace() => self.at += 1,
                 Some(_) => break,

@@ -96,8 +96,26 @@ pub struct Joined {
     pub n_terms: usize,
     /// The number of tuples of all terms.
     pub n_tuples: usize,
-    /// The number of tuples without parameters, whose energy is zero.
-    pub n_missing: usize,
+    /// The tuples without parameters, whose energy is zero.
+    pub missing: Vec<Missing>,
+}
+
+/// Tuples of a term without parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// The name of the term.
+    pub term: String,
+    /// The number of tuples.
+    pub n_tuples: usize,
+    /// The number of different type keys, where a key and its mirror image are one; 0 if the model does not have the term at all.
+    pub n_keys: usize,
+}
+
+impl Joined {
+    /// The number of tuples without parameters.
+    pub fn n_missing(&self) -> usize {
+        self.missing.iter().map(|missing| missing.n_tuples).sum()
+    }
 }
 
 /// The topology of a molecule with the lists of a model's priors, in their order.
@@ -130,21 +148,23 @@ pub(super) fn join(
             tuples: Vec::new(),
         });
         joined.n_tuples += list.tuples.len();
-        let (missing, text) = missing_keys(prior, &list, &types, layout.mapping);
-        joined.n_missing += missing;
-        places.extend(text);
+        if let Some((missing, text)) = missing_keys(prior, &list, &types, layout.mapping) {
+            joined.missing.push(missing);
+            places.push(text);
+        }
         chosen.push(list);
     }
     let mut unused: Vec<TupleList> =
         all.into_iter().filter(|list| !list.tuples.is_empty()).collect();
     unused.sort_by(|a, b| a.name.cmp(&b.name));
     for list in unused {
-        joined.n_tuples += list.tuples.len();
-        joined.n_missing += list.tuples.len();
-        places.push(format!("{}: no such term; {}", list.name, count(list.tuples.len(), "tuple")));
+        let n_tuples = list.tuples.len();
+        joined.n_tuples += n_tuples;
+        places.push(format!("{}: no such term; {}", list.name, count(n_tuples, "tuple")));
+        joined.missing.push(Missing { term: list.name, n_tuples, n_keys: 0 });
     }
-    if joined.n_missing > 0 {
-        let (missing, all) = (joined.n_missing, joined.n_tuples);
+    if !joined.missing.is_empty() {
+        let (missing, all) = (joined.n_missing(), joined.n_tuples);
         let what = format!("the priors have no parameters for {missing} of {all} tuples");
         if !options.allow_missing_priors {
             let remedies = [
@@ -163,7 +183,7 @@ pub(super) fn join(
 /// Refuses a molecule whose lists do not fit into memory.
 fn check_size(layout: &Layout) -> Result<()> {
     // Bytes of a pair and its parameters while both the lists and the priors are made.
-    const PER_TUPLE: u64 = 56;
+    const PER_TUPLE: u64 = 64;
     let tuples = most_tuples(layout);
     let what = format!(
         "a molecule of {} residues, {} beads and about {tuples} pairs, which all interact,",
@@ -173,13 +193,13 @@ fn check_size(layout: &Layout) -> Result<()> {
     host::require(what, tuples.saturating_mul(PER_TUPLE), "simulate some of its chains (--chain)")
 }
 
-/// The number of tuples without parameters, and a line about them.
+/// The tuples without parameters, if there are any, and a line about them.
 fn missing_keys(
     prior: &Prior,
     list: &TupleList,
     types: &[u32],
     mapping: Mapping,
-) -> (usize, Option<String>) {
+) -> Option<(Missing, String)> {
     /// Types are below 32 here.
     const BITS: usize = 5;
     let order = list.order;
@@ -189,7 +209,8 @@ fn missing_keys(
         counts[tuple[..order].iter().fold(0, pack)] += 1;
     }
     let fitted: HashSet<&[u32]> = keys(prior).iter().map(|key| &key[..order]).collect();
-    let (mut n, mut texts) = (0, Vec::new());
+    // A prior has a key and its mirror image together, so both count once.
+    let (mut n, mut texts, mut distinct) = (0, Vec::new(), HashSet::new());
     for (packed, count) in counts.into_iter().enumerate().filter(|(_, count)| *count > 0) {
         let part = |k: usize| (packed >> (BITS * (order - 1 - k)) & ((1 << BITS) - 1)) as u32;
         let key: Vec<u32> = (0..order).map(part).collect();
@@ -197,13 +218,19 @@ fn missing_keys(
             n += count;
             let names: Vec<&str> = key.iter().map(|t| type_name(*t, mapping)).collect();
             let numbers: Vec<String> = key.iter().map(u32::to_string).collect();
+            let mirror: Vec<u32> = key.iter().rev().copied().collect();
             texts.push(format!("{} ({}) x{count}", names.join("-"), numbers.join(",")));
+            distinct.insert(key.min(mirror));
         }
     }
-    let n_keys = texts.len();
+    let n_keys = distinct.len();
+    if n_keys == 0 {
+        return None;
+    }
     texts.truncate(4);
     let more = if n_keys > texts.len() { format!(", ... {n_keys} keys") } else { String::new() };
-    (n, (n > 0).then(|| format!("{}: {}{more}", list.name, texts.join(", "))))
+    let missing = Missing { term: list.name.clone(), n_tuples: n, n_keys };
+    Some((missing, format!("{}: {}{more}", list.name, texts.join(", "))))
 }
 
 /// A name for a bead type: the residue for its side chain, else the atom.

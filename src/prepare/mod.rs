@@ -39,7 +39,7 @@ use std::sync::Arc;
 
 pub use atoms::ModelChoice;
 pub use coarse::{Bead, Coarse};
-pub use join::{Joined, mapping_of};
+pub use join::{Joined, Missing, mapping_of};
 pub use log::{Log, Warning};
 pub use mapping::{Mapping, Site};
 pub use names::AminoAcid;
@@ -63,8 +63,10 @@ pub struct Prepared {
     pub structures: Vec<Structure>,
     /// The priors on the beads.
     pub joined: Joined,
-    /// The energy of the priors of each structure, kcal/mol.
-    pub energies: Vec<f64>,
+    /// The molecule with the parameters of the priors.
+    pub molecule: Molecule,
+    /// The energy of each prior in each structure, kcal/mol.
+    pub energies: Vec<Vec<f64>>,
     /// The largest force of the priors in the first structure, kcal/mol/Å, and its bead.
     pub largest_force: (f64, usize),
 }
@@ -96,7 +98,8 @@ pub fn prepare_beads(mut coarse: Coarse, options: &Options, model: &Model) -> Re
         velocities: None,
     };
     let structures: Vec<Structure> = coarse.positions.iter().map(structure).collect();
-    let molecule = Molecule::join(model, &topology)?;
+    // What is missing was refused or allowed above.
+    let molecule = Molecule::join_with(model, &topology, drop)?;
     let (mut energies, mut largest_force) = (Vec::new(), (0.0, 0));
     for (k, structure) in structures.iter().enumerate() {
         structure.check()?;
@@ -110,12 +113,12 @@ pub fn prepare_beads(mut coarse: Coarse, options: &Options, model: &Model) -> Re
             let text = format!(": a force of {force:.0} kcal/mol/A by the priors; relax first");
             coarse.log.warn("large_force", vec![place], &text);
         }
-        energies.push(energy);
+        energies.push(of_terms);
         if k == 0 {
             largest_force = (force, bead);
         }
     }
-    Ok(Prepared { coarse, structures, joined, energies, largest_force })
+    Ok(Prepared { coarse, structures, joined, molecule, energies, largest_force })
 }
 
 /// The largest magnitude of the forces, and its bead. NaN is larger than every number.

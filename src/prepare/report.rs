@@ -97,8 +97,8 @@ impl Prepared {
     /// The summary of the beads and of the priors on them.
     pub fn summary(&self, path: &Path) -> String {
         let mut text = self.coarse.summary(path);
-        let super::Joined { n_terms, n_tuples, n_missing } = self.joined;
-        let keys = match n_missing {
+        let super::Joined { n_terms, n_tuples, .. } = self.joined;
+        let keys = match self.joined.n_missing() {
             0 => "all keys found".to_owned(),
             n => format!("{n} without parameters"),
         };
@@ -108,7 +108,7 @@ impl Prepared {
             text,
             "  priors: {n_terms} terms, {n_tuples} tuples, {keys}; energy {:.1} kcal/mol, largest \
              force {force:.0} kcal/mol/A ({bead})",
-            self.energies[0]
+            self.energies[0].iter().sum::<f64>()
         );
         text
     }

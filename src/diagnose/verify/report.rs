@@ -47,6 +47,8 @@ pub struct Report {
     pub comparisons: Vec<Comparison>,
     /// The errors of the network, if it is in mixed precision.
     pub mixed: Option<Mixed>,
+    /// A part of the case that was not compared, and the reason.
+    pub note: Option<String>,
 }
 
 /// The errors of the network in mixed precision.
@@ -66,6 +68,7 @@ pub struct Mixed {
 pub(super) struct Findings {
     pub(super) comparisons: Vec<Comparison>,
     pub(super) mixed: Option<Mixed>,
+    pub(super) note: Option<String>,
 }
 
 impl Mixed {
@@ -116,13 +119,13 @@ impl std::fmt::Display for Report {
                  {energy:.1e};"
             )?;
         }
-        match self.worst() {
-            Some(worst) => write!(
+        if let Some(worst) = self.worst() {
+            write!(
                 f,
                 " largest error {:.2e} (tolerance {:.2e}), {}{:?}",
                 worst.error, worst.tolerance, worst.tensor, worst.place
-            ),
-            None => Ok(()),
+            )?;
         }
+        self.note.iter().try_for_each(|note| write!(f, "; {note}"))
     }
 }
