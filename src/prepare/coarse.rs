@@ -53,16 +53,22 @@ impl Coarse {
     /// [`Error::Io`] and [`Error::Invalid`] for a file that cannot be read; [`Error::Structure`] for
     /// one whose beads are not determined.
     pub fn read(path: &Path, options: &Options, mapping: Mapping) -> Result<Self> {
-        let (contents, digest) = read::read(path, &options.model)?;
-        Self::of_contents(&contents, digest, options, mapping).of_file(path)
+        let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
+        Self::parse(&bytes, options, mapping).of_file(path)
     }
 
-    fn of_contents(
-        contents: &Contents,
-        digest: String,
-        options: &Options,
-        mapping: Mapping,
-    ) -> Result<Self> {
+    /// The beads of the contents of a file.
+    ///
+    /// # Errors
+    /// Those of [`Coarse::read`], without a path.
+    pub fn parse(bytes: &[u8], options: &Options, mapping: Mapping) -> Result<Self> {
+        let contents = read::parse(bytes, &options.model)?;
+        let mut coarse = Self::of_contents(&contents, options, mapping)?;
+        coarse.digest = read::digest(bytes);
+        Ok(coarse)
+    }
+
+    fn of_contents(contents: &Contents, options: &Options, mapping: Mapping) -> Result<Self> {
         let mut coarse: Option<Coarse> = None;
         for frame in &contents.frames {
             let mut log = Log { notes: contents.notes.clone(), ..Log::default() };
@@ -86,7 +92,7 @@ impl Coarse {
             }));
         }
         let mut coarse = coarse.ok_or_else(|| Error::invalid("models", "none", "at least one"))?;
-        (coarse.digest, coarse.n_models) = (digest, contents.numbers.len());
+        coarse.n_models = contents.numbers.len();
         Ok(coarse)
     }
 

@@ -6,24 +6,19 @@
 //! items. The other readers of CIF need a newer compiler, have an incompatible license or round
 //! coordinates to f32.
 
-use std::path::Path;
-
 use sha2::{Digest, Sha256};
 
 use super::atoms::{Builder, Contents, Frame, ModelChoice};
 use super::{mmcif, pdb};
-use crate::error::{Error, OfFile, Result};
+use crate::error::{Error, Result};
 use crate::io::content::{ENOUGH, wrong_content};
 
-/// Reads the models of a file that are asked for. Also returns SHA-256 of the file, as hexadecimal
-/// digits.
-pub(super) fn read(path: &Path, choice: &ModelChoice) -> Result<(Contents, String)> {
-    let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
-    let contents = parse(&bytes, choice).of_file(path)?;
-    let digest = Sha256::digest(&bytes);
-    Ok((contents, digest.iter().map(|byte| format!("{byte:02x}")).collect()))
+/// SHA-256 of a file, as hexadecimal digits.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Reads the models of a file that are asked for.
 pub(super) fn parse(bytes: &[u8], choice: &ModelChoice) -> Result<Contents> {
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut builder = Builder::new(choice);

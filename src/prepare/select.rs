@@ -77,6 +77,8 @@ pub(super) fn select<'a>(
                 }
             }
         }
+        // Residues whose beads stand apart are in the order of their CA. Other residues are so anyway.
+        members.sort_by_key(|member: &Member| member.conformer.group.place());
         if !members.is_empty() {
             strands.push(Strand { segment, members, sequence });
         }
@@ -266,6 +268,12 @@ pub(super) fn has_partners(log: &Log) -> bool {
 }
 
 impl Group {
+    /// The line that stands for the place of a residue in its chain: that of its first CA.
+    fn place(&self) -> usize {
+        let ca = self.atoms.iter().filter(|atom| atom.name == Site::Ca.name());
+        ca.map(|atom| atom.line).min().unwrap_or(self.line)
+    }
+
     /// The position of the SG of a cysteine.
     pub(super) fn sulfur(&self) -> Option<[f64; 3]> {
         self.atoms.iter().find(|atom| atom.name == "SG").map(|atom| atom.position)
