@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use flashschnet::Error;
 use flashschnet::diagnose::verify::{self, Status};
 use flashschnet::prepare::{
-    AminoAcid, Breaks, Coarse, Mapping, ModelChoice, Options, Site, mapping_of, min_pair, prepare,
-    topology,
+    AminoAcid, Breaks, Chain, Coarse, Log, Mapping, ModelChoice, Options, Residue, Site,
+    mapping_of, min_pair, prepare, topology,
 };
 use flashschnet::structure::{Topology, TupleList};
 use proptest::prelude::*;
@@ -810,6 +810,22 @@ fn priors_decide_the_mapping_and_must_fit() {
     let error =
         prepare(&path, &Options::default(), &peptide::model(&[ca])).unwrap_err().to_string();
     assert!(error.contains("bonds: GLY-VAL (6,18) x1"), "{error}");
+}
+
+/// Positions from elsewhere enter as chains of residues.
+#[test]
+fn chains_without_a_file_become_beads() {
+    let read = read(&pdb(&helix("AGPSW", 'A', 1, [0.0; 3]))).unwrap();
+    let residues = read.chains[0].residues.iter().enumerate();
+    let residues = residues.map(|(k, r)| Residue::new(r.amino, k + 1, |site| r.position(site)));
+    let chain = Chain::new("A", residues.collect());
+    let built = Coarse::from_chains(vec![chain.clone()], FiveBead, Log::default()).unwrap();
+    assert_eq!((&built.positions, built.topology()), (&read.positions, read.topology()));
+    assert_eq!(built.log, Log::default());
+    let mut chain = chain;
+    chain.residues[0] = Residue::new(chain.residues[0].amino, 1, |_| None);
+    let error = Coarse::from_chains(vec![chain], FiveBead, Log::default()).unwrap_err();
+    assert!(error.to_string().contains("one for each bead"), "{error}");
 }
 
 /// Names are unique, so that a list cannot be taken for another.

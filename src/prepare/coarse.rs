@@ -53,8 +53,7 @@ impl Coarse {
     /// [`Error::Io`] and [`Error::Invalid`] for a file that cannot be read; [`Error::Structure`] for
     /// one whose beads are not determined.
     pub fn read(path: &Path, options: &Options, mapping: Mapping) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
-        Self::parse(&bytes, options, mapping).of_file(path)
+        Self::parse(&read::bytes(path)?, options, mapping).of_file(path)
     }
 
     /// The beads of the contents of a file.

@@ -89,7 +89,8 @@ fn require(
     for chain in chains {
         for residue in &chain.residues {
             n_residues += 1;
-            only_ca &= residue.sites.iter().flatten().count() == 1;
+            let n_sites = residue.sites.iter().flatten().count();
+            only_ca &= n_sites == 1 && residue.position(Site::Ca).is_some();
             let lacks = |site: &Site| residue.position(*site).is_none() && !may_be_rebuilt(*site);
             let missing: Vec<Site> = mapping.sites(residue.amino).filter(lacks).collect();
             if missing.is_empty() {

@@ -6,12 +6,34 @@
 //! items. The other readers of CIF need a newer compiler, have an incompatible license or round
 //! coordinates to f32.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
 use sha2::{Digest, Sha256};
 
 use super::atoms::{Builder, Contents, Frame, ModelChoice};
 use super::{mmcif, pdb};
 use crate::error::{Error, Result};
 use crate::io::content::{ENOUGH, wrong_content};
+
+/// The bytes of a file. A file that is no text, which may be endless, is not read to its end.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Invalid`].
+pub(super) fn bytes(path: &Path) -> Result<Vec<u8>> {
+    let io = |error| Error::io(path, error);
+    let mut file = File::open(path).map_err(io)?;
+    let mut bytes = Vec::new();
+    (&mut file).take(ENOUGH as u64).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.contains(&0) {
+        return Err(wrong_content(&bytes, EXPECTED).of_file(path));
+    }
+    file.read_to_end(&mut bytes).map_err(io)?;
+    Ok(bytes)
+}
+
+const EXPECTED: &str = "a structure file, PDB or mmCIF, with atoms";
 
 /// SHA-256 of a file, as hexadecimal digits.
 pub(super) fn digest(bytes: &[u8]) -> String {
@@ -27,12 +49,13 @@ pub(super) fn parse(bytes: &[u8], choice: &ModelChoice) -> Result<Contents> {
         Some(Format::Pdb) => pdb::read(text, &mut builder)?,
         None => {
             let start = &bytes[..bytes.len().min(ENOUGH)];
-            let is_text = !text.contains(&0) && std::str::from_utf8(start).is_ok();
-            let mut error = wrong_content(start, "a structure file, PDB or mmCIF, with atoms");
-            if let (true, Error::Invalid { found, .. }) = (is_text, &mut error)
-                && (found.contains("PDB file") || found.contains("mmCIF file"))
+            let error = wrong_content(start, EXPECTED);
+            let is_structure = |found: &str| ["a PDB file", "an mmCIF file"].contains(&found);
+            if let Error::Invalid { found, .. } = &error
+                && is_structure(found)
             {
-                found.push_str(" without atoms");
+                let found = format!("{found} without atoms");
+                return Err(Error::invalid("content", found, EXPECTED));
             }
             return Err(error);
         }

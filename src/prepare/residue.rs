@@ -49,6 +49,26 @@ pub(super) struct Position {
 }
 
 impl Residue {
+    /// A residue that comes from no file, with the positions of its beads, Å.
+    pub fn new(
+        amino: AminoAcid,
+        number: usize,
+        position: impl Fn(Site) -> Option<[f64; 3]>,
+    ) -> Self {
+        Residue {
+            amino,
+            name: amino.name().to_owned(),
+            number: number.to_string(),
+            icode: String::new(),
+            line: 0,
+            remarks: Vec::new(),
+            sites: Site::ALL.map(|site| position(site).map(|x| Position { x, line: 0 })),
+            second_oxygen: None,
+            is_coarse: true,
+            sulfur: None,
+        }
+    }
+
     /// The position of a bead, Å, if it is known.
     pub fn position(&self, site: Site) -> Option<[f64; 3]> {
         self.sites[site as usize].map(|position| position.x)
@@ -66,6 +86,11 @@ impl Residue {
 }
 
 impl Chain {
+    /// A chain that comes from no file.
+    pub fn new(letter: &str, residues: Vec<Residue>) -> Self {
+        Chain { letter: letter.to_owned(), residues, sequence: Vec::new() }
+    }
+
     /// The amino acids.
     pub fn aminos(&self) -> Vec<AminoAcid> {
         self.residues.iter().map(|residue| residue.amino).collect()

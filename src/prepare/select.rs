@@ -153,13 +153,18 @@ fn roles<'a>(
             (conformer, role(conformer, options))
         })
         .collect();
-    // Groups of other kinds within the sequence of a protein are unknown residues.
-    if roles.iter().any(|(_, role)| matches!(role, Role::AminoAcid(_))) {
-        for (conformer, role) in &mut roles {
-            let in_polymer = conformer.group.polymer.unwrap_or(sequence.contains(conformer.name));
-            if *role == Role::Other && in_polymer && known(conformer.name).is_none() {
-                *role = Role::Unknown(None);
-            }
+    // Other groups within a protein are unknown residues: those in its sequence, or, where the file has
+    // no sequence, those that it numbers as parts of a polymer before an amino acid.
+    let last_amino = roles.iter().rposition(|(_, role)| matches!(role, Role::AminoAcid(_)));
+    for (place, (conformer, role)) in roles.iter_mut().enumerate() {
+        let polymer = conformer.group.polymer;
+        let is_inside = match sequence.is_empty() {
+            true => polymer == Some(true) && last_amino.is_some_and(|last| place < last),
+            false => polymer != Some(false) && sequence.contains(conformer.name),
+        };
+        let is_other = *role == Role::Other && known(conformer.name).is_none();
+        if is_other && is_inside && last_amino.is_some() {
+            *role = Role::Unknown(None);
         }
     }
     let is_residue =
@@ -180,7 +185,7 @@ fn roles<'a>(
         let standard = matches!(role, Role::AminoAcid(_));
         let is_free = match group.polymer {
             Some(in_polymer) => !in_polymer && !is_linked,
-            None => group.het && at_end && !is_linked && (standard || places.len() == 1),
+            None => group.het && at_end && !is_linked && (standard || last_atom.is_none()),
         };
         if is_free {
             free.push(*place);
