@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::Options;
 use super::atoms::{Contents, Frame};
 use super::log::{Log, Warning};
 use super::mapping::{Layout, Mapping, Site};
 use super::names::AminoAcid;
+use super::options::Options;
 use super::residue::{Chain, Residue};
 use super::{check, fill, links, read, select};
 use crate::error::{Error, OfFile, Result};

@@ -1,10 +1,10 @@
 //! The atoms of the residues: those of the file, and those that are rebuilt.
 
-use super::Options;
 use super::conformer::Conformer;
 use super::log::{Log, count, refuse};
 use super::mapping::{Mapping, SECOND_OXYGENS, Site};
 use super::names::AminoAcid;
+use super::options::Options;
 use super::residue::{Chain, Position, Residue};
 use super::select::{Member, Strand};
 use crate::error::Result;

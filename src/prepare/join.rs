@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::Options;
 use super::log::{Log, Warning, capped, count, refuse};
 use super::mapping::{Layout, Mapping};
 use super::names::AminoAcid;
+use super::options::Options;
 use super::topology::{lists, min_pair, most_tuples, term_names};
 use crate::error::{Error, Result};
 use crate::host;

@@ -1,10 +1,11 @@
 //! The bonds between residues: where a chain is broken, and what is missing there.
 
-use super::log::Log;
-use super::log::{count, refuse};
+use std::ops::Range;
+
+use super::log::{Log, count, refuse};
 use super::mapping::{Mapping, Site};
+use super::options::{Breaks, Options};
 use super::residue::{Chain, Residue};
-use super::{Breaks, Options};
 use crate::error::Result;
 use crate::geometry::{separation, square};
 
@@ -12,7 +13,7 @@ use crate::geometry::{separation, square};
 const LONGEST_BOND: f64 = 2.0;
 
 /// The distances of two CA in a row, Å, of cis and trans peptides.
-const CA_STEP: std::ops::Range<f64> = 2.4..4.5;
+const CA_STEP: Range<f64> = 2.4..4.5;
 
 /// Splits chains where they are broken.
 ///
@@ -25,12 +26,17 @@ pub(super) fn split(
     log: &mut Log,
 ) -> Result<Vec<Chain>> {
     let breaks: Vec<Vec<usize>> = chains.iter().map(|chain| breaks(chain, mapping)).collect();
-    let places = |chain: &Chain, of_chain: &[usize]| {
-        let of_break = |k: usize| describe(chain, of_chain, k, mapping);
-        (0..of_chain.len()).map(of_break).collect::<Vec<_>>()
-    };
-    let all: Vec<String> =
-        chains.iter().zip(&breaks).flat_map(|(chain, of_chain)| places(chain, of_chain)).collect();
+    let mut all = Vec::new();
+    for (chain, breaks) in chains.iter().zip(&breaks) {
+        let placed = placed(chain, breaks);
+        let missing = |k: usize| {
+            let placed = placed.as_ref()?;
+            chain.sequence.get(placed[k].end..placed[k + 1].start)
+        };
+        let of_break = |(k, at): (usize, &usize)| describe(chain, *at, missing(k), mapping);
+        all.extend(breaks.iter().enumerate().map(of_break));
+        log.notes.extend(placed.and_then(|placed| ends(chain, &placed)));
+    }
     if all.is_empty() {
         return Ok(chains);
     }
@@ -80,68 +86,62 @@ fn gap(chain: &Chain, r: usize, mapping: Mapping) -> Option<f64> {
 }
 
 /// For example `chain A is broken between GLN 137 and MET 154 (C-N 19.3 A, 16 residues missing)`.
-fn describe(chain: &Chain, breaks: &[usize], k: usize, mapping: Mapping) -> String {
-    let at = breaks[k];
+fn describe(chain: &Chain, at: usize, missing: Option<&[String]>, mapping: Mapping) -> String {
+    /// Names of residues that a message shows.
+    const MOST_NAMES: usize = 30;
     let (before, after) = (&chain.residues[at - 1], &chain.residues[at]);
     let atoms = if mapping == Mapping::Ca { "CA-CA" } else { "C-N" };
     let distance = gap(chain, at, mapping).unwrap_or(f64::NAN);
-    let mut text = format!(
-        "{} is broken between {} and {} ({atoms} {distance:.1} A",
-        chain.title(),
-        before.short_label(),
-        after.short_label(),
-    );
-    match missing(chain, breaks, k) {
-        Some(names) if !names.is_empty() => {
-            let n = count(names.len(), "residue");
-            let shown = if names.len() > 30 {
-                format!("{} ...", names[..30].join(" "))
-            } else {
-                names.join(" ")
-            };
-            text += &format!(", {n} missing: {shown})");
+    let missing = missing.filter(|names| !names.is_empty());
+    let about = match (missing, numbers_between(before, after)) {
+        (Some(names), _) => {
+            let more = if names.len() > MOST_NAMES { " ..." } else { "" };
+            let shown = names[..names.len().min(MOST_NAMES)].join(" ");
+            format!(", {} missing: {shown}{more}", count(names.len(), "residue"))
         }
-        _ => match numbers_between(before, after) {
-            Some(0) if distance > 5.0 => {
-                text += ", no number missing: a molecule that is wrapped across the box must be made \
-                         whole first, and another molecule needs a chain letter or TER)";
-            }
-            Some(n) if n > 0 => text += &format!(", {} missing)", count(n, "residue")),
-            _ => text += ")",
-        },
-    }
-    text
+        (None, Some(0)) if distance > 5.0 => {
+            ", no number missing: a molecule that is wrapped across \
+             the box must be made whole first, and another molecule needs a chain letter or TER"
+                .to_owned()
+        }
+        (None, Some(n)) if n > 0 => format!(", {} missing", count(n, "residue")),
+        _ => String::new(),
+    };
+    let (chain, before, after) = (chain.title(), before.short_label(), after.short_label());
+    format!("{chain} is broken between {before} and {after} ({atoms} {distance:.1} A{about})")
 }
 
 /// The numbers that are missing between two residues; `None` if they do not ascend.
 fn numbers_between(before: &Residue, after: &Residue) -> Option<usize> {
     let number = |residue: &Residue| residue.number.parse::<i64>().ok();
     let step = number(after)?.checked_sub(number(before)?)?;
-    usize::try_from(step - 1).ok()
+    usize::try_from(step.checked_sub(1)?).ok()
 }
 
-/// The names of the residues that are missing at a break, if the file has the sequence of the chain
-/// and the parts of the chain are found in it.
-fn missing(chain: &Chain, breaks: &[usize], k: usize) -> Option<Vec<String>> {
+/// The places of the parts of a chain in its sequence, if the file has it and all parts are found.
+fn placed(chain: &Chain, breaks: &[usize]) -> Option<Vec<Range<usize>>> {
     let ends: Vec<usize> =
         [0].iter().chain(breaks).chain([&chain.residues.len()]).copied().collect();
-    let mut from = 0;
-    let mut end_before = 0;
-    for (part, range) in ends.windows(2).enumerate().take(k + 2) {
-        let names: Vec<&str> =
-            chain.residues[range[0]..range[1]].iter().map(|r| r.name.as_str()).collect();
-        let start = from
-            + chain
-                .sequence
-                .get(from..)?
-                .windows(names.len())
-                .position(|window| window == names)?;
-        if part == k + 1 {
-            return Some(chain.sequence[end_before..start].to_vec());
-        }
-        (from, end_before) = (start + names.len(), start + names.len());
+    let mut placed: Vec<Range<usize>> = Vec::new();
+    for range in ends.windows(2) {
+        let part = &chain.residues[range[0]..range[1]];
+        let from = placed.last().map_or(0, |last| last.end);
+        let rest = chain.sequence.get(from..)?;
+        let is_here = |window: &[String]| window.iter().zip(part).all(|(name, r)| *name == r.name);
+        let start = from + rest.windows(part.len().max(1)).position(is_here)?;
+        placed.push(start..start + part.len());
     }
-    None
+    Some(placed)
+}
+
+/// A note about the residues of the sequence before and after those with coordinates.
+fn ends(chain: &Chain, placed: &[Range<usize>]) -> Option<String> {
+    let before = placed.first()?.start;
+    let after = chain.sequence.len() - placed.last()?.end;
+    let of = |n: usize, end: &str| (n > 0).then(|| format!("{} at its {end}", count(n, "residue")));
+    let parts: Vec<String> = of(before, "start").into_iter().chain(of(after, "end")).collect();
+    let text = format!("{} has no coordinates for {}", chain.title(), parts.join(" and "));
+    (!parts.is_empty()).then_some(text)
 }
 
 /// The parts of a chain that begin at its start and at the given residues.

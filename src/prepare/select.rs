@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::Options;
 use super::atoms::{Contents, Frame, Group, Segment};
 use super::conformer::Conformer;
 use super::log::{Log, count, refuse};
 use super::mapping::{Mapping, Site};
 use super::names::{AminoAcid, Known, is_nucleotide, is_water, known};
+use super::options::Options;
 use crate::error::{Error, Result};
 use crate::geometry::{separation, square};
 
@@ -182,10 +182,11 @@ fn roles<'a>(
         let is_linked = before.is_some_and(|before| linked(before, *conformer))
             || after.is_some_and(|after| linked(*conformer, after));
         let at_end = last_atom.is_none_or(|last| k > last);
-        let standard = matches!(role, Role::AminoAcid(_));
+        // Selenomethionine is a part of chains.
+        let can_be_free = !matches!(role, Role::Modified(_)) || last_atom.is_none();
         let is_free = match group.polymer {
             Some(in_polymer) => !in_polymer && !is_linked,
-            None => group.het && at_end && !is_linked && (standard || last_atom.is_none()),
+            None => group.het && at_end && !is_linked && can_be_free,
         };
         if is_free {
             free.push(*place);

@@ -134,17 +134,17 @@ pub(crate) const COLUMNS: [&str; 15] = [
     "pdbx_PDB_model_num",
 ];
 
-/// An mmCIF file with these columns. Residues have the numbers of their places in `label_seq_id`.
+/// An mmCIF file with these columns. In `label_seq_id` residues are counted from 1.
 pub(crate) fn cif(lines: &[Line], columns: &[&str]) -> String {
     let mut text = String::from("data_TEST\n_entry.id TEST\nloop_\n");
     columns.iter().for_each(|column| writeln!(text, "_atom_site.{column}").unwrap());
-    let (mut place, mut last) = (0, None);
+    let mut known: Vec<(char, i64, char)> = Vec::new();
     for (k, line) in lines.iter().enumerate() {
         let key = (line.chain, line.number, line.icode);
-        if last != Some(key) {
-            place = if last.is_some_and(|(chain, ..)| chain == line.chain) { place + 1 } else { 1 };
-            last = Some(key);
+        if line.residue != "HOH" && !known.contains(&key) {
+            known.push(key);
         }
+        let place = known.iter().position(|other| *other == key).unwrap_or(0) + 1;
         let value = |column: &&str| match *column {
             "group_PDB" => if line.het { "HETATM" } else { "ATOM" }.to_owned(),
             "id" => (k + 1).to_string(),

@@ -35,8 +35,8 @@ pub(crate) use self::apart::rms;
 pub(crate) use self::case::Start;
 use self::case::{Case, CaseKind};
 pub use self::check::{EngineFactory, Options};
-use self::report::Findings;
 pub use self::report::{Comparison, Mixed, Report, Status};
+use self::report::{Findings, finish};
 pub use self::structures::{is_about_structures, verify_structures};
 use crate::error::{Error, OfFile, Result, printable};
 
@@ -108,23 +108,6 @@ pub fn verify_built_in(options: Options, engine: &EngineFactory) -> Vec<Report> 
         finish(name, case.and_then(|case| compare(&case, options, engine)))
     })
     .into()
-}
-
-fn finish(name: &str, result: Result<Findings>) -> Report {
-    let case = name.to_owned();
-    match result {
-        Ok(Findings { comparisons, mixed, note }) => {
-            let pass = !comparisons.is_empty() && comparisons.iter().all(|c| c.share() <= 1.0);
-            let status = if pass { Status::Pass } else { Status::Fail };
-            Report { case, status, reason: None, comparisons, mixed, note }
-        }
-        Err(error) => {
-            let unsupported = matches!(error, Error::Unsupported { .. });
-            let status = if unsupported { Status::NotSupported } else { Status::Fail };
-            let (reason, comparisons) = (Some(error.to_string()), Vec::new());
-            Report { case, status, reason, comparisons, mixed: None, note: None }
-        }
-    }
 }
 
 fn compare(case: &Case, options: Options, engine: &EngineFactory) -> Result<Findings> {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::apart::{Apart, rms};
+use crate::error::{Error, Result};
 use crate::largest::largest_by;
 
 /// The result of a case in one word.
@@ -69,6 +70,24 @@ pub(super) struct Findings {
     pub(super) comparisons: Vec<Comparison>,
     pub(super) mixed: Option<Mixed>,
     pub(super) note: Option<String>,
+}
+
+/// The report of a case.
+pub(super) fn finish(name: &str, result: Result<Findings>) -> Report {
+    let case = name.to_owned();
+    match result {
+        Ok(Findings { comparisons, mixed, note }) => {
+            let pass = !comparisons.is_empty() && comparisons.iter().all(|c| c.share() <= 1.0);
+            let status = if pass { Status::Pass } else { Status::Fail };
+            Report { case, status, reason: None, comparisons, mixed, note }
+        }
+        Err(error) => {
+            let unsupported = matches!(error, Error::Unsupported { .. });
+            let status = if unsupported { Status::NotSupported } else { Status::Fail };
+            let (reason, comparisons) = (Some(error.to_string()), Vec::new());
+            Report { case, status, reason, comparisons, mixed: None, note: None }
+        }
+    }
 }
 
 impl Mixed {

@@ -8,8 +8,7 @@ use serde_json::{Map, Value};
 
 use super::case::{Case, Tensor};
 use super::check::compare;
-use super::finish;
-use super::report::{Comparison, Findings, Report};
+use super::report::{Comparison, Findings, Report, finish};
 use crate::error::{Error, OfFile, Result, printable};
 use crate::model::Model;
 use crate::prepare::{Bead, Coarse, Mapping, Options, prepare_beads};
