@@ -573,6 +573,15 @@ fn other_molecules_are_counted_and_left_out() {
     let expected = [("CA", 1), ("DA", 1), ("GOL", 2), ("HOH", 1), ("ZN", 1)];
     assert_eq!(found.log.dropped, expected.map(|(name, n)| (name.to_owned(), n)).into());
     assert!(found.log.notes.iter().any(|note| note.contains("GLY A 301")), "{:?}", found.log);
+    // Cofactors can have the names of a backbone; unbonded they are no residues.
+    for name in ["SAM", "UNK", "SEP"] {
+        let cofactor = Line { residue: name.into(), chain: 'C', het: true, ..free[0].clone() };
+        let ca = Line { name: "CA".into(), x: [41.0; 3], ..cofactor.clone() };
+        let text = pdb(&[&helix[..], &[cofactor, ca]].concat());
+        for file in [text.clone(), text.replace("TER\n", ""), text.replace("C 301", "A 301")] {
+            assert_eq!(read(&file).unwrap().positions, read(&pdb(&helix)).unwrap().positions);
+        }
+    }
     // The same residue as an ATOM is a chain of its own.
     let atoms = [&helix[..], &peptide::helix("G", 'B', 301, [40.0; 3])].concat();
     assert_eq!(read(&pdb(&atoms)).unwrap().sequences(), [aminos("AGP"), aminos("G")]);
@@ -695,11 +704,16 @@ fn breaks_are_named_split_or_bonded() {
     lines.retain(|line| !(4..8).contains(&line.number));
     let text = pdb(&lines);
     let error = read(&text).unwrap_err().to_string();
-    assert!(error.contains("chain A is broken between ALA 3 and PRO 8 (C-N "), "{error}");
+    assert!(error.contains("chain A is broken between ALA 3 and PRO 8 (line 16; C-N "), "{error}");
     assert!(error.contains("4 residues missing) [chain_break]"), "{error}");
     let sequence = "SEQRES   1 A   12  ALA ALA ALA SER SER SER PRO PRO GLY ALA ALA GLY\n";
     let error = read(&format!("{sequence}{text}")).unwrap_err().to_string();
     assert!(error.contains("4 residues missing: SER SER SER PRO)"), "{error}");
+    // A file that ends early, or whose ends are disordered, has fewer residues than its sequence.
+    let start = pdb(&helix("AAASSS", 'A', 1, [0.0; 3]));
+    let found = read(&format!("{sequence}{start}")).unwrap();
+    let note = "chain A has no coordinates for 6 residues at its end";
+    assert_eq!(found.log.notes[0], note);
 
     let with = |breaks| read_with(&text, Options { breaks, ..Options::default() }).unwrap();
     assert_eq!(with(Breaks::Split).sequences(), [aminos("AAA"), aminos("PGAAG")]);

@@ -85,7 +85,8 @@ fn gap(chain: &Chain, r: usize, mapping: Mapping) -> Option<f64> {
     Some(square(separation(a, b)).sqrt())
 }
 
-/// For example `chain A is broken between GLN 137 and MET 154 (C-N 19.3 A, 16 residues missing)`.
+/// For example `chain A is broken between GLN 137 and MET 154 (line 9; C-N 19.3 A, 16 residues
+/// missing)`.
 fn describe(chain: &Chain, at: usize, missing: Option<&[String]>, mapping: Mapping) -> String {
     /// Names of residues that a message shows.
     const MOST_NAMES: usize = 30;
@@ -107,8 +108,12 @@ fn describe(chain: &Chain, at: usize, missing: Option<&[String]>, mapping: Mappi
         (None, Some(n)) if n > 0 => format!(", {} missing", count(n, "residue")),
         _ => String::new(),
     };
-    let (chain, before, after) = (chain.title(), before.short_label(), after.short_label());
-    format!("{chain} is broken between {before} and {after} ({atoms} {distance:.1} A{about})")
+    let (chain, line) = (chain.title(), after.line);
+    let (before, after) = (before.short_label(), after.short_label());
+    format!(
+        "{chain} is broken between {before} and {after} (line {line}; {atoms} {distance:.1} \
+         A{about})"
+    )
 }
 
 /// The numbers that are missing between two residues; `None` if they do not ascend.
