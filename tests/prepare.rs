@@ -11,6 +11,7 @@ use flashschnet::prepare::{
 };
 use flashschnet::structure::{Topology, TupleList};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use crate::common::peptide::{self, COLUMNS, Line, cif, helix, pdb, pdb_line};
 
@@ -146,7 +147,12 @@ fn sequences() -> impl Strategy<Value = Vec<String>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig {
+        cases: 60,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(17),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn lists_are_those_of_the_graph(chains in sequences(), min_pair in 2_u32..9) {
@@ -797,7 +803,8 @@ fn priors_decide_the_mapping_and_must_fit() {
     model.priors.retain(|prior| prior.name != "pseudo_ca_dihedral");
     let error = mapping_of(&model, None).unwrap_err().to_string();
     assert!(error.contains("--mapping five_bead or ca"), "{error}");
-    assert_eq!(mapping_of(&crate::common::small::model(), None).unwrap_err().to_string(), error);
+    let error = mapping_of(&crate::common::small::model(), None).unwrap_err().to_string();
+    assert!(error.contains("the specialised prior"), "{error}");
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.pdb");

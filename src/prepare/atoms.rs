@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::error::is_control;
+
 /// Which models of a file are taken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum ModelChoice {
@@ -96,6 +98,11 @@ const MOST_ATOMS: usize = 1000;
 /// Number, insertion code, and number in the polymer.
 type Key = (String, String, String);
 
+/// A text of the file, which messages show, without control characters.
+fn clean(text: &str) -> String {
+    text.replace(is_control, "\u{fffd}")
+}
+
 /// Groups the atoms of a file into models, chains and residues.
 pub(super) struct Builder {
     choice: ModelChoice,
@@ -132,20 +139,20 @@ impl Builder {
     }
 
     pub(super) fn sequence(&mut self, key: &str, name: &str) {
-        self.contents.sequences.entry(key.to_owned()).or_default().push(name.to_owned());
+        self.contents.sequences.entry(clean(key)).or_default().push(clean(name));
     }
 
     pub(super) fn start_model(&mut self, number: &str) {
         let first = self.contents.numbers.is_empty();
-        self.contents.numbers.push(number.to_owned());
+        let number = clean(number);
+        self.contents.numbers.push(number.clone());
         self.taken = match &self.choice {
             ModelChoice::First => first,
-            ModelChoice::Number(wanted) => wanted == number,
+            ModelChoice::Number(wanted) => *wanted == number,
             ModelChoice::All => true,
         };
         if self.taken {
-            let frame = Frame { number: number.to_owned(), segments: Vec::new() };
-            self.contents.frames.push(frame);
+            self.contents.frames.push(Frame { number, segments: Vec::new() });
         }
         (self.open, self.ended) = (true, true);
     }
@@ -170,9 +177,9 @@ impl Builder {
         let same = |segment: &Segment| segment.label == row.label && segment.letter == row.letter;
         if self.ended || !frame.segments.last().is_some_and(same) {
             frame.segments.push(Segment {
-                letter: row.letter.to_owned(),
-                label: row.label.to_owned(),
-                sequence: row.sequence.to_owned(),
+                letter: clean(row.letter),
+                label: clean(row.label),
+                sequence: clean(row.sequence),
                 residues: Vec::new(),
             });
             self.places.clear();
@@ -180,9 +187,9 @@ impl Builder {
         }
         let Some(segment) = frame.segments.last_mut() else { return };
         let atom = Atom {
-            name: row.name.to_owned(),
-            altloc: row.altloc.to_owned(),
-            residue: row.residue.to_owned(),
+            name: clean(row.name),
+            altloc: clean(row.altloc),
+            residue: clean(row.residue),
             position: row.position,
             occupancy: row.occupancy,
             line: row.line,
@@ -211,9 +218,9 @@ impl Builder {
         }
         self.places.insert(self.last.clone(), segment.residues.len());
         segment.residues.push(Group {
-            name: row.residue.to_owned(),
-            number: row.number.to_owned(),
-            icode: row.icode.to_owned(),
+            name: clean(row.residue),
+            number: clean(row.number),
+            icode: clean(row.icode),
             het: row.het,
             polymer: row.polymer.map(|number| !number.is_empty()),
             atoms: vec![atom],

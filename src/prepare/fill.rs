@@ -84,11 +84,10 @@ fn require(
     mapping: Mapping,
     may_be_rebuilt: &dyn Fn(Site) -> bool,
 ) -> Result<()> {
-    let (mut places, mut n_atoms, mut n_residues) = (Vec::new(), 0, 0);
+    let (mut places, mut n_atoms) = (Vec::new(), 0);
     let mut only_ca = true;
     for chain in chains {
         for residue in &chain.residues {
-            n_residues += 1;
             let n_sites = residue.sites.iter().flatten().count();
             only_ca &= n_sites == 1 && residue.position(Site::Ca).is_some();
             let lacks = |site: &Site| residue.position(*site).is_none() && !may_be_rebuilt(*site);
@@ -113,7 +112,7 @@ fn require(
         let residues = count(places.len(), "residue");
         format!("{residues} {}", if n_atoms == 1 { "is" } else { "are" })
     });
-    if only_ca && n_residues > 0 && mapping == Mapping::FiveBead {
+    if only_ca && mapping == Mapping::FiveBead {
         let remedy = "the file has CA atoms only; a model of the mapping ca can use it";
         return Err(refuse("missing_atom", what, places, &[remedy]));
     }

@@ -28,6 +28,13 @@ pub fn mapping_of(model: &Model, asked: Option<Mapping>) -> Result<Mapping> {
             has(&|name| name == "pseudo_ca_dihedral").then_some(Mapping::Ca)
         }
     });
+    let specialised = |prior: &&Prior| matches!(prior.parameters, PriorParameters::PerTuple { .. });
+    if let Some(prior) = model.priors.iter().find(specialised) {
+        let what = format!("the specialised prior {}", prior.name);
+        let advice = "its parameters fit one molecule only; give the model before it was \
+                      specialised, or its priors by bead types";
+        return Err(Error::unsupported(what, advice));
+    }
     let Some(mapping) = mapping else {
         let found = match model.priors.len() {
             0 => "a model without priors",
@@ -38,12 +45,6 @@ pub fn mapping_of(model: &Model, asked: Option<Mapping>) -> Result<Mapping> {
     };
     for prior in &model.priors {
         check_name(&prior.name, mapping)?;
-        if let PriorParameters::PerTuple { .. } = prior.parameters {
-            let what = format!("the specialised prior {}", prior.name);
-            let advice = "its parameters fit one molecule only; give the model before it was \
-                          specialised, or its priors by bead types";
-            return Err(Error::unsupported(what, advice));
-        }
     }
     let most = types().max().unwrap_or(0);
     match mapping {

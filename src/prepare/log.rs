@@ -1,4 +1,4 @@
-//! What a preparation tells: notes, warnings, and problems, which end it.
+//! The messages of a preparation: notes, warnings, and problems, which end it.
 
 use std::collections::BTreeMap;
 

@@ -98,7 +98,7 @@ pub fn prepare_beads(mut coarse: Coarse, options: &Options, model: &Model) -> Re
         velocities: None,
     };
     let structures: Vec<Structure> = coarse.positions.iter().map(structure).collect();
-    // What is missing was refused or allowed above.
+    // Missing parameters were refused or allowed above.
     let molecule = Molecule::join_with(model, &topology, drop)?;
     let (mut energies, mut largest_force) = (Vec::new(), (0.0, 0));
     for (k, structure) in structures.iter().enumerate() {

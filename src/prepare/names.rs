@@ -48,7 +48,7 @@ impl AminoAcid {
     }
 }
 
-/// What a name of a residue says about it.
+/// The meaning of the name of a residue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Known {
     /// An amino acid, possibly in the spelling of a program or of a protonation state.
@@ -146,7 +146,7 @@ const NUCLEOTIDES: [&str; 21] = [
     "ADE", "CYT", "GUA", "THY",
 ];
 
-/// What a name says about a residue; `None` for a name that is in no table.
+/// The meaning of a name; `None` for a name that is in no table.
 pub(super) fn known(name: &str) -> Option<Known> {
     let of = |name| AminoAcid::from_name(name);
     if let Some(amino) = of(name).or_else(|| of(in_table(&SPELLINGS, name)?)) {
