@@ -98,9 +98,16 @@ const MOST_ATOMS: usize = 1000;
 /// Number, insertion code, and number in the polymer.
 type Key = (String, String, String);
 
-/// A text of the file, which messages show, without control characters.
+/// Longer names and labels are cut, characters. Those of the formats have at most 15.
+const LONGEST: usize = 30;
+
+/// A text of the file for messages: short, and without control characters.
 fn clean(text: &str) -> String {
-    text.replace(is_control, "\u{fffd}")
+    let is_plain = text.len() <= LONGEST && !text.contains(is_control);
+    match is_plain {
+        true => text.to_owned(),
+        false => text.chars().take(LONGEST).collect::<String>().replace(is_control, "\u{fffd}"),
+    }
 }
 
 /// Groups the atoms of a file into models, chains and residues.

@@ -237,9 +237,13 @@ fn linked(first: Conformer, second: Conformer) -> bool {
 }
 
 fn unknown_residues(unknown: &BTreeMap<&str, (Option<Known>, Vec<String>)>) -> Error {
+    /// Places of one name that the message lists.
+    const MOST_PLACES: usize = 5;
     let n: usize = unknown.values().map(|(_, places)| places.len()).sum();
     let line = |(name, (known, places)): (&&str, &(Option<Known>, Vec<String>))| {
-        let places = super::log::capped(places.clone()).join(", ");
+        let more = if places.len() > MOST_PLACES { ", ..." } else { "" };
+        let shown = places[..places.len().min(MOST_PLACES)].join(", ");
+        let places = format!("{shown}{more}");
         match known {
             Some(Known::Foreign(parent)) => {
                 format!(
