@@ -378,6 +378,8 @@ fn spellings_of_files_do_not_matter() {
         format!("\u{feff}{text}"),
         serial(&|k| format!("{:5x}", 0x186a0 + k)),
         serial(&|_| "*****".into()),
+        serial(&|k| (99_998 + k).to_string()),
+        serial(&|k| (9_999_990 + k).to_string()),
         serial(&|_| "     ".into()),
         each(&|_, line| line.chars().take(54).collect()),
         each(&|_, line| line.trim_end().to_owned()),
@@ -663,6 +665,10 @@ fn missing_atoms_are_named_or_rebuilt() {
         let is_kept = |line: &&Line| !atoms.contains(&(line.number, line.name.as_str()));
         pdb(&lines.iter().filter(is_kept).cloned().collect::<Vec<_>>())
     };
+    let cut = without(&[(4, "C"), (4, "O"), (4, "CB")]).replace("END", "");
+    let error = read(&cut).unwrap_err().to_string();
+    assert!(error.contains("VAL A 4 (line 16): CB, C, O\n"), "{error}");
+    assert!(error.ends_with("no END record; if it is cut off, residues are missing"), "{error}");
     let error = read(&without(&[(2, "CB"), (3, "N"), (3, "CA")])).unwrap_err().to_string();
     assert!(error.contains("3 atoms of 2 residues are absent [missing_atom]"), "{error}");
     assert!(

@@ -71,8 +71,9 @@ impl Coarse {
         let mut coarse: Option<Coarse> = None;
         for frame in &contents.frames {
             let mut log = Log { notes: contents.notes.clone(), ..Log::default() };
-            let chains = chains(frame, contents, options, mapping, &mut log)?;
-            let mut of_frame = Coarse::from_chains(chains, mapping, log)?;
+            let chains = chains(frame, contents, options, mapping, &mut log);
+            let of_frame = chains.and_then(|chains| Coarse::from_chains(chains, mapping, log));
+            let mut of_frame = of_frame.map_err(|error| with_notes(error, &contents.notes))?;
             let Some(first) = &mut coarse else {
                 of_frame.models = vec![frame.number.clone()];
                 coarse = Some(of_frame);
@@ -174,6 +175,14 @@ impl Bead<'_> {
             .map(|position| position.line)
             .filter(|line| *line > 0)
     }
+}
+
+/// Adds the notes about a file to an error, which they can explain.
+fn with_notes(mut error: Error, notes: &[String]) -> Error {
+    if let Error::Structure { lines, .. } = &mut error {
+        lines.extend_from_slice(notes);
+    }
+    error
 }
 
 /// The chains of a model, stage by stage.

@@ -11,6 +11,19 @@
 //! stage are one error ([`crate::Error::Structure`]), choices are notes, and doubts are warnings
 //! ([`Log`]).
 //!
+//! The kinds of these errors, in the order of the stages:
+//!
+//! | kind | problem |
+//! |---|---|
+//! | `unknown_residue` | a residue is not among the 20 amino acids |
+//! | `no_protein` | there is no amino acid |
+//! | `missing_atom` | a bead has no atom |
+//! | `chain_break` | residues in a row are not bonded |
+//! | `bond_length`, `wrapped` | a bond within a residue is too short or long, or crosses the box |
+//! | `overlap` | beads are at one point |
+//! | `unknown_term` | the model has a prior whose tuples are not known |
+//! | `missing_priors` | the priors have no parameters for some tuples |
+//!
 //! A sequence can take the place of a file: [`Chain`]s with positions become beads by
 //! [`Coarse::from_chains`], and [`prepare_beads`] adds the priors.
 

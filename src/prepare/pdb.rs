@@ -63,7 +63,20 @@ fn field(line: &[u8], start: usize, end: usize) -> Cow<'_, str> {
     String::from_utf8_lossy(line.get(start..end).unwrap_or_default().trim_ascii())
 }
 
+/// A line of an atom without the digits of its serial number beyond the five that its columns hold.
+/// Some programs write them and push all other columns to the right.
+fn aligned(line: &[u8]) -> &[u8] {
+    let has_points =
+        |shift: usize| [34, 42, 50].iter().all(|at| line.get(at + shift) == Some(&b'.'));
+    let n_digits = line.iter().skip(6).take_while(|byte| byte.is_ascii_digit()).count();
+    match n_digits.checked_sub(5) {
+        Some(shift @ 1..=3) if has_points(shift) && !has_points(0) => &line[shift..],
+        _ => line,
+    }
+}
+
 fn atom(line: &[u8], het: bool, number: usize, builder: &mut Builder) -> Result<()> {
+    let line = aligned(line);
     let coordinate = |axis: usize| {
         let text = field(line, 30 + 8 * axis, 38 + 8 * axis);
         text.parse::<f64>().ok().filter(|x| x.is_finite()).ok_or_else(|| {
