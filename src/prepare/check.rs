@@ -6,7 +6,7 @@ use super::log::{Log, count, refuse};
 use super::mapping::{Layout, Mapping, Site};
 use super::names::AminoAcid;
 use super::residue::{Chain, Residue};
-use super::topology::min_pair;
+use super::topology::{is_pair, min_pair};
 use crate::error::Result;
 use crate::geometry::{dihedral, separation, square};
 
@@ -136,6 +136,7 @@ pub(super) fn clashes(
     let mut cells: HashMap<[i64; 3], Vec<u32>> = HashMap::new();
     let (mut nearest, mut n_clashes) = ((f64::INFINITY, 0, 0), 0_u64);
     let mut one_point = Vec::new();
+    let min_pair = min_pair(layout.mapping);
     for (bead, x) in positions.iter().enumerate() {
         let (bead, [i, j, k]) = (bead as u32, cell(x));
         for offset in 0..27 {
@@ -145,7 +146,7 @@ pub(super) fn clashes(
                 if d < ONE_POINT {
                     one_point.push(format!("{} and {}", name(*other), name(bead)));
                 }
-                if d < CLASH && is_pair(layout, *other, bead) {
+                if d < CLASH && is_pair(layout, *other, bead, min_pair) {
                     n_clashes += 1;
                     if d < nearest.0 {
                         nearest = (d, *other, bead);
@@ -170,9 +171,4 @@ pub(super) fn clashes(
         log.warn("clash", vec![place], &text);
     }
     Ok(())
-}
-
-/// Whether two beads are a non-bonded pair.
-fn is_pair(layout: &Layout, first: u32, second: u32) -> bool {
-    super::topology::is_pair(layout, first, second, min_pair(layout.mapping))
 }

@@ -19,7 +19,12 @@ use crate::structure::{Topology, TupleList};
 /// [`Error::Invalid`] if the priors do not tell it; [`Error::Unsupported`] for bead types and terms
 /// of other conventions.
 pub fn mapping_of(model: &Model, asked: Option<Mapping>) -> Result<Mapping> {
-    let types = || model.priors.iter().flat_map(|prior| keys(prior).iter().flatten().copied());
+    let types = || {
+        model.priors.iter().flat_map(|prior| {
+            let order = prior.form.order();
+            keys(prior).iter().flat_map(move |key| key[..order].iter().copied())
+        })
+    };
     let has = |is: &dyn Fn(&str) -> bool| model.priors.iter().any(|prior| is(&prior.name));
     let mapping = asked.or_else(|| {
         if has(&|name| name == "gamma_1" || name.ends_with("_phi")) || types().any(|t| t > 20) {
@@ -48,6 +53,10 @@ pub fn mapping_of(model: &Model, asked: Option<Mapping>) -> Result<Mapping> {
     }
     let most = types().max().unwrap_or(0);
     match mapping {
+        _ if types().any(|t| t == 0) => {
+            let advice = "types 1 to 20 are the residues; an older table has others";
+            Err(Error::unsupported("bead type 0 of the priors", advice))
+        }
         Mapping::FiveBead if most > 24 => {
             let what = format!("bead type {most} of the priors");
             Err(Error::unsupported(what, "types of terminal beads are not known here"))

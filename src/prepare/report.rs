@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::log::count;
+use super::log::{Log, capped, count};
+use super::names::{is_nucleotide, is_water};
 use super::options::{Breaks, Options};
 use super::residue::Chain;
-use super::select::{dropped, has_partners};
 use super::{Coarse, Prepared};
 use crate::error::printable;
 
@@ -156,4 +156,17 @@ impl Prepared {
         })
         .to_string()
     }
+}
+
+/// Describes what was left out: waters first, then by name.
+fn dropped(log: &Log) -> Option<String> {
+    let mut names: Vec<(&String, &usize)> = log.dropped.iter().collect();
+    names.sort_by_key(|(name, _)| (!is_water(name), is_nucleotide(name)));
+    let texts: Vec<String> = names.iter().map(|(name, n)| format!("{n} {name}")).collect();
+    (!texts.is_empty()).then(|| capped(texts).join(", "))
+}
+
+/// Whether molecules other than water were left out.
+fn has_partners(log: &Log) -> bool {
+    log.dropped.keys().any(|name| !is_water(name))
 }

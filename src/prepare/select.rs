@@ -6,7 +6,7 @@ use super::atoms::{Contents, Frame, Group, Segment};
 use super::conformer::Conformer;
 use super::log::{Log, count, refuse};
 use super::mapping::{Mapping, Site};
-use super::names::{AminoAcid, Known, is_nucleotide, is_water, known};
+use super::names::{AminoAcid, Known, known};
 use super::options::Options;
 use crate::error::{Error, Result};
 use crate::geometry::{separation, square};
@@ -262,19 +262,6 @@ fn unknown_residues(unknown: &BTreeMap<&str, (Option<Known>, Vec<String>)>) -> E
     let is_are = if n == 1 { "is" } else { "are" };
     let what = format!("{} {is_are} not among the 20 that the model knows", count(n, "residue"));
     refuse("unknown_residue", what, unknown.iter().map(line).collect(), &[])
-}
-
-/// Describes what was left out: waters first, then by name.
-pub(super) fn dropped(log: &Log) -> Option<String> {
-    let mut names: Vec<(&String, &usize)> = log.dropped.iter().collect();
-    names.sort_by_key(|(name, _)| (!is_water(name), is_nucleotide(name)));
-    let texts: Vec<String> = names.iter().map(|(name, n)| format!("{n} {name}")).collect();
-    (!texts.is_empty()).then(|| super::log::capped(texts).join(", "))
-}
-
-/// Whether molecules other than water were left out.
-pub(super) fn has_partners(log: &Log) -> bool {
-    log.dropped.keys().any(|name| !is_water(name))
 }
 
 impl Group {
