@@ -256,6 +256,20 @@ impl System {
         (0..self.n_replicas()).flat_map(|r| self.molecule(r).masses.iter().copied()).collect()
     }
 
+    /// Adds the constants of the network to its energies of all replicas and of all beads.
+    pub(crate) fn add_constants(&self, energy: &mut [f64], bead_energy: &mut [f64]) {
+        let Some(constants) = self.schnet.as_ref().and_then(|schnet| schnet.constants.as_ref())
+        else {
+            return;
+        };
+        for (r, energy) in energy.iter_mut().enumerate() {
+            let of_beads = self.molecule(r).types.iter().map(|z| constants.of_type[*z as usize]);
+            let beads = bead_energy.get_mut(self.beads(r)).unwrap_or_default();
+            beads.iter_mut().zip(of_beads.clone()).for_each(|(sum, of_bead)| *sum += of_bead);
+            *energy += of_beads.sum::<f64>() + constants.of_molecule;
+        }
+    }
+
     /// The names of the energy terms: the network's, if there is one, then the priors'.
     pub fn term_names(&self) -> Vec<String> {
         let network = self.schnet.iter().map(|_| crate::model::SCHNET.to_owned());

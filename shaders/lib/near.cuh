@@ -39,6 +39,10 @@ __device__ inline float act_near(float x) {
         value = 1.0f - 2.0f * tail_near(2.0f * x);
     } else if constexpr (ACTIVATION == SILU) {
         value = fmaxf(x, -80.0f) * tail_near(-x);
+    } else if constexpr (ACTIVATION == SIGMOID) {
+        value = tail_near(-x);
+    } else if constexpr (ACTIVATION == MISH) {
+        value = mish_of(x, __expf(-fabsf(x))).x;
     } else {
         value = fmaxf(x, 0.0f) + __logf(1.0f + __expf(-fabsf(x))) - ACTIVATION_SHIFT;
     }
@@ -51,6 +55,11 @@ __device__ inline float act_slope_near(float x) {
     if constexpr (ACTIVATION == TANH) {
         const float tail = tail_near(2.0f * fabsf(x));
         slope = 4.0f * tail * (1.0f - tail);
+    } else if constexpr (ACTIVATION == SIGMOID) {
+        const float tail = tail_near(fabsf(x));
+        slope = tail * (1.0f - tail);
+    } else if constexpr (ACTIVATION == MISH) {
+        slope = mish_of(x, __expf(-fabsf(x))).y;
     } else {
         slope = tail_near(-x);
         if constexpr (ACTIVATION == SILU) {

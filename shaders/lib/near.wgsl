@@ -45,6 +45,13 @@ fn act_near(x: vec4<f32>) -> vec4<f32> {
         value = 1.0 - 2.0 * tail_near(2.0 * x);
     } else if ACTIVATION == SILU {
         value = max(x, vec4<f32>(-80.0)) * tail_near(-x);
+    } else if ACTIVATION == SIGMOID {
+        value = tail_near(-x);
+    } else if ACTIVATION == MISH {
+        let t = exp(-abs(x));
+        value = vec4<f32>(
+            mish_of(x.x, t.x).x, mish_of(x.y, t.y).x, mish_of(x.z, t.z).x, mish_of(x.w, t.w).x,
+        );
     } else {
         value = max(x, vec4<f32>(0.0)) + log(1.0 + exp(-abs(x))) - ACTIVATION_SHIFT;
     }
@@ -57,6 +64,14 @@ fn act_slope_near(x: vec4<f32>) -> vec4<f32> {
     if ACTIVATION == TANH {
         let tail = tail_near(2.0 * abs(x));
         slope = 4.0 * tail * (1.0 - tail);
+    } else if ACTIVATION == SIGMOID {
+        let tail = tail_near(abs(x));
+        slope = tail * (1.0 - tail);
+    } else if ACTIVATION == MISH {
+        let t = exp(-abs(x));
+        slope = vec4<f32>(
+            mish_of(x.x, t.x).y, mish_of(x.y, t.y).y, mish_of(x.z, t.z).y, mish_of(x.w, t.w).y,
+        );
     } else {
         slope = tail_near(-x);
         if ACTIVATION == SILU {

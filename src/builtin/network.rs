@@ -71,6 +71,8 @@ pub(super) fn network(draw: &mut Draw) -> SchNet {
         interactions: (0..BLOCKS).map(|_| interaction(draw)).collect(),
         readout: readout(draw),
         max_num_neighbors: None,
+        neighbor_embedding: None,
+        constants: None,
     }
 }
 

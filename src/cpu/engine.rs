@@ -170,6 +170,9 @@ impl Cpu {
             }
         }
         self.batches = batches;
+        if slow {
+            self.system.add_constants(&mut parts.energy, &mut parts.bead_energy);
+        }
         found
     }
 

@@ -17,7 +17,7 @@ use crate::model::schnet::SchNet;
 /// How filters are evaluated.
 #[derive(Debug)]
 pub(super) enum Filters {
-    /// From the filter network of each block.
+    /// From the filter network of each convolution.
     Exact { basis: Basis, envelope: Envelope, networks: Vec<FilterNetwork> },
     /// From tables.
     Table(Table),
@@ -32,7 +32,7 @@ pub(super) struct FilterWorkspace {
     /// dd/dx_i, for exact filters. `[n_pairs]`
     gradient: Vec<[f64; 3]>,
     basis: [Vec<Lanes>; 2],
-    /// Values and slopes of exact filters, for each block.
+    /// Values and slopes of exact filters, for each convolution.
     blocks: Vec<[Vec<Lanes>; 2]>,
 }
 
@@ -57,9 +57,7 @@ impl Filters {
         Ok(Filters::Exact {
             basis: Basis::new(&schnet.radial_basis),
             envelope: schnet.cutoff.envelope(),
-            networks: (0..schnet.interactions.len())
-                .map(|block| FilterNetwork::new(schnet, block))
-                .collect(),
+            networks: FilterNetwork::all(schnet),
         })
     }
 
@@ -98,7 +96,7 @@ impl Filters {
         basis.evaluate(radial, room(value, n), slope, min_chunks);
     }
 
-    /// Evaluates the exact filters of a block for the prepared pairs; does nothing with tables.
+    /// Evaluates the exact filters of a convolution for the prepared pairs; does nothing with tables.
     pub(super) fn evaluate(
         &self,
         block: usize,
@@ -117,8 +115,8 @@ impl Filters {
         network.evaluate(&work.radial, &work.basis[0], room(value, n), slopes, min_chunks);
     }
 
-    /// The filters of a block, in the form that the convolutions take.
-    pub(super) fn of_block<'a>(
+    /// The filters of a convolution, in the form that the convolutions take.
+    pub(super) fn of_convolution<'a>(
         &'a self,
         block: usize,
         pairs: &'a Pairs,

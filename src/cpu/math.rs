@@ -87,6 +87,12 @@ pub(super) struct Silu;
 #[derive(Clone, Copy)]
 pub(super) struct ShiftedSoftplus(pub f32);
 
+#[derive(Clone, Copy)]
+pub(super) struct Sigmoid;
+
+#[derive(Clone, Copy)]
+pub(super) struct Mish;
+
 impl Activate for Tanh {
     #[inline(always)]
     fn formula<const FMA: bool>(self, x: f32) -> (f32, f32) {
@@ -117,6 +123,27 @@ impl Activate for ShiftedSoftplus {
     }
 }
 
+impl Activate for Sigmoid {
+    #[inline(always)]
+    fn formula<const FMA: bool>(self, x: f32) -> (f32, f32) {
+        let t = exp::<FMA>(-x.abs());
+        let s = 1.0 / (1.0 + t);
+        (if x < 0.0 { t * s } else { s }, t * s * s)
+    }
+}
+
+impl Activate for Mish {
+    /// See [`crate::model::Activation::value_and_slope`].
+    #[inline(always)]
+    fn formula<const FMA: bool>(self, x: f32) -> (f32, f32) {
+        let t = exp::<FMA>(-x.abs());
+        let n = if x > 0.0 { 1.0 + 2.0 * t } else { t * (t + 2.0) };
+        let d = n + if x > 0.0 { 2.0 * t * t } else { 2.0 };
+        let weight = if x > 0.0 { t * t } else { t };
+        (x * n / d, n / d + 4.0 * x * weight * (1.0 + t) / (d * d))
+    }
+}
+
 /// Calls `$body` with `$act` bound to the activation's type.
 macro_rules! with_activation {
     ($activation:expr, $act:ident => $body:expr) => {
@@ -133,6 +160,14 @@ macro_rules! with_activation {
                 let $act = $crate::cpu::math::ShiftedSoftplus(shift as f32);
                 $body
             }
+            $crate::model::schnet::Activation::Sigmoid => {
+                let $act = $crate::cpu::math::Sigmoid;
+                $body
+            }
+            $crate::model::schnet::Activation::Mish => {
+                let $act = $crate::cpu::math::Mish;
+                $body
+            }
         }
     };
 }
@@ -142,6 +177,14 @@ pub(super) use with_activation;
 mod tests {
     use super::*;
     use crate::model::schnet::Activation;
+
+    const ACTIVATIONS: [Activation; 5] = [
+        Activation::Tanh,
+        Activation::Silu,
+        Activation::ShiftedSoftplus { shift: std::f64::consts::LN_2 },
+        Activation::Sigmoid,
+        Activation::Mish,
+    ];
 
     /// 200,000 arguments over [−bound, bound].
     fn arguments(bound: f32) -> impl Iterator<Item = f32> {
@@ -159,10 +202,7 @@ mod tests {
                 let error =
                     (f64::from(Tanh.value_and_slope::<FMA>(x).0) - f64::from(x).tanh()).abs();
                 assert!(error < 1e-7, "tanh {x}: error {error:e}");
-                let shift = std::f64::consts::LN_2;
-                for activation in
-                    [Activation::Tanh, Activation::Silu, Activation::ShiftedSoftplus { shift }]
-                {
+                for activation in ACTIVATIONS {
                     let (value, slope) =
                         with_activation!(activation, act => act.value_and_slope::<FMA>(x));
                     let expected = activation.value_and_slope(f64::from(x));
@@ -204,9 +244,7 @@ mod tests {
         assert_eq!(Tanh.value_and_slope::<true>(1e30), (1.0, 0.0));
         assert_eq!(Tanh.value_and_slope::<true>(-1e30), (-1.0, 0.0));
         assert_eq!(Silu.value_and_slope::<true>(-1e38), (0.0, 0.0));
-        for activation in
-            [Activation::Tanh, Activation::Silu, Activation::ShiftedSoftplus { shift: 0.0 }]
-        {
+        for activation in ACTIVATIONS {
             for x in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                 let both = with_activation!(activation, act => {
                     [act.value_and_slope::<true>(x), act.value_and_slope::<false>(x)]

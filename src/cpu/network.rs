@@ -18,6 +18,14 @@ struct Block {
     lin: Layer,
 }
 
+/// The neighbor embedding.
+#[derive(Debug)]
+struct Neighbors {
+    /// `[F/16, n_types]`
+    embedding: Vec<Lanes>,
+    combine: Layer,
+}
+
 /// The weights of a SchNet in f32.
 #[derive(Debug)]
 pub(super) struct Network {
@@ -28,6 +36,7 @@ pub(super) struct Network {
     embedding: Vec<Lanes>,
     filters: Filters,
     activation: Activation,
+    neighbors: Option<Neighbors>,
     blocks: Vec<Block>,
     readout: Vec<Layer>,
     /// Å.
@@ -42,6 +51,8 @@ pub(super) struct Workspace {
     /// Pairs within the cutoff; set by the caller of [`Network::evaluate`].
     pub pairs: Pairs,
     filters: FilterWorkspace,
+    /// y of the neighbor embedding, for the backward pass.
+    sent: Vec<Lanes>,
     /// y and z of each block, for the backward pass.
     blocks: Vec<[Vec<Lanes>; 2]>,
     /// The outputs of the layers of the readout, before the activation. The last one holds the
@@ -62,6 +73,7 @@ impl Workspace {
     /// Memory in bytes.
     pub(super) fn bytes(&self) -> usize {
         let lanes = (self.blocks.iter().flatten()).chain(&self.readout).chain(&self.grad).chain([
+            &self.sent,
             &self.h,
             &self.m,
             &self.activated,
@@ -83,6 +95,10 @@ impl Network {
             lin2: Layer::new(&block.lin2),
             lin: Layer::new(&block.lin),
         };
+        let neighbors = schnet.neighbor_embedding.as_ref().map(|neighbors| Neighbors {
+            embedding: to_slabs(&neighbors.embedding, schnet.n_filters()),
+            combine: Layer::new(&neighbors.combine),
+        });
         Ok(Network {
             n_types: schnet.n_types,
             n_hidden: n_slabs(schnet.n_hidden),
@@ -90,6 +106,7 @@ impl Network {
             embedding: to_slabs(&schnet.embedding, schnet.n_hidden),
             filters: Filters::new(schnet, filter)?,
             activation: schnet.activation,
+            neighbors,
             blocks: schnet.interactions.iter().map(block).collect(),
             readout: schnet.readout.iter().map(Layer::new).collect(),
             radius: schnet.neighbor_radius(),
@@ -103,8 +120,10 @@ impl Network {
             let layers = [&block.lin1, &block.lin2, &block.lin];
             layers.map(Layer::bytes).iter().sum::<usize>()
         };
+        let of_neighbors = |of: &Neighbors| size_of_val(&of.embedding[..]) + of.combine.bytes();
         size_of_val(&self.embedding[..])
             + self.filters.bytes()
+            + self.neighbors.as_ref().map_or(0, of_neighbors)
             + self.blocks.iter().map(of_block).sum::<usize>()
             + self.readout.iter().map(Layer::bytes).sum::<usize>()
     }
@@ -138,12 +157,17 @@ impl Network {
     ) -> Result<()> {
         let n_beads = bead_energy.len();
         self.check(&work.pairs)?;
-        let h = room(&mut work.h, self.n_hidden * n_beads);
-        let slabs = h.chunks_exact_mut(n_beads).zip(self.embedding.chunks_exact(self.n_types));
-        for (h, embedding) in slabs {
-            for (h, bead_type) in h.iter_mut().zip(types.clone()) {
-                *h = embedding[bead_type as usize];
+        let of_types = |rows: &[Lanes], to: &mut [Lanes]| {
+            let slabs = to.chunks_exact_mut(n_beads).zip(rows.chunks_exact(self.n_types));
+            for (to, rows) in slabs {
+                for (to, bead_type) in to.iter_mut().zip(types.clone()) {
+                    *to = rows[bead_type as usize];
+                }
             }
+        };
+        of_types(&self.embedding, room(&mut work.h, self.n_hidden * n_beads));
+        if let Some(neighbors) = &self.neighbors {
+            of_types(&neighbors.embedding, room(&mut work.sent, self.n_filters * n_beads));
         }
         let with_slopes = forces.is_some();
         self.filters.prepare(&work.pairs, &mut work.filters, with_slopes, min_chunks);
@@ -162,12 +186,20 @@ impl Network {
     }
 
     fn forward(&self, n_beads: usize, work: &mut Workspace, with_slopes: bool, min_chunks: usize) {
-        let Workspace { pairs, filters, blocks, h, m, activated, .. } = work;
+        let Workspace { pairs, filters, sent, blocks, h, m, activated, .. } = work;
         let act = self.activation;
+        if let Some(neighbors) = &self.neighbors {
+            let last = self.blocks.len();
+            self.filters.evaluate(last, filters, with_slopes, min_chunks);
+            let m = room(m, self.n_filters * n_beads);
+            let of_neighbors = self.filters.of_convolution(last, pairs, filters);
+            cfconv_forward(of_neighbors, n_beads, sent, m, min_chunks);
+            neighbors.combine.forward(m, h, true, min_chunks);
+        }
         blocks.resize_with(self.blocks.len(), Default::default);
         for (b, (block, [y, z])) in self.blocks.iter().zip(blocks).enumerate() {
             self.filters.evaluate(b, filters, with_slopes, min_chunks);
-            let of_block = self.filters.of_block(b, pairs, filters);
+            let of_block = self.filters.of_convolution(b, pairs, filters);
             let y = room(y, self.n_filters * n_beads);
             block.lin1.forward(h, y, false, min_chunks);
             let m = room(m, self.n_filters * n_beads);
@@ -194,7 +226,9 @@ impl Network {
     }
 
     fn backward(&self, n_beads: usize, work: &mut Workspace, min_chunks: usize) {
-        let Workspace { pairs, filters, blocks, readout, m, grad: [grad, next], pull, .. } = work;
+        let Workspace {
+            pairs, filters, sent, blocks, readout, m, grad: [grad, next], pull, ..
+        } = work;
         let act = self.activation;
         room(grad, n_beads).fill(Lanes([1.0; LANES]));
         for (l, layer) in self.readout.iter().enumerate().rev() {
@@ -210,13 +244,22 @@ impl Network {
             block.lin.backward(grad, grad_z, false, Some((act, z)), min_chunks);
             let grad_m = room(m, self.n_filters * n_beads);
             block.lin2.backward(grad_z, grad_m, false, None, min_chunks);
-            let of_block = self.filters.of_block(b, pairs, filters);
+            let of_block = self.filters.of_convolution(b, pairs, filters);
             let grad_y = room(next, self.n_filters * n_beads);
             cfconv_backward(of_block, n_beads, y, grad_m, grad_y, pull, min_chunks);
-            // The features before the first block do not depend on the positions.
-            if b > 0 {
+            // The features before the first block depend on the positions only if they contain
+            // those of neighbors.
+            if b > 0 || self.neighbors.is_some() {
                 block.lin1.backward(grad_y, grad, true, None, min_chunks);
             }
+        }
+        if let Some(neighbors) = &self.neighbors {
+            let grad_m = room(m, self.n_filters * n_beads);
+            neighbors.combine.backward(grad, grad_m, false, None, min_chunks);
+            let of_neighbors = self.filters.of_convolution(self.blocks.len(), pairs, filters);
+            // The messages are of the bead types alone, so that their gradient is not used.
+            let grad_y = room(next, self.n_filters * n_beads);
+            cfconv_backward(of_neighbors, n_beads, sent, grad_m, grad_y, pull, min_chunks);
         }
     }
 }

@@ -235,6 +235,30 @@ vectorized! {
         })
     }
 
+    /// `slope ← C' value + C slope`: the slope of the product with the envelope C. `envelop`
+    /// follows.
+    fn envelop_slope(radial: &[Radial], value: &[Lanes], slope: &mut [Lanes]) {
+        let n_pairs = radial.len();
+        let slabs = value.chunks_exact(n_pairs).zip(slope.chunks_exact_mut(n_pairs));
+        for (value, slope) in slabs {
+            for ((value, slope), at) in value.iter().zip(slope).zip(radial) {
+                let [c, dc] = at.envelope;
+                for (value, slope) in value.0.iter().zip(&mut slope.0) {
+                    *slope = fused::<FMA>(dc, *value, c * *slope);
+                }
+            }
+        }
+    }
+
+    /// `value ← C value` with the envelope C.
+    fn envelop(radial: &[Radial], value: &mut [Lanes]) {
+        for value in value.chunks_exact_mut(radial.len()) {
+            for (value, at) in value.iter_mut().zip(radial) {
+                value.0.iter_mut().for_each(|value| *value *= at.envelope[0]);
+            }
+        }
+    }
+
     /// `y = act(x)`.
     fn activate(activation: Activation, x: &[Lanes], y: &mut [Lanes]) {
         with_activation!(activation, act => {

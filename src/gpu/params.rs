@@ -67,6 +67,10 @@ pub mod activation {
     pub const SILU: u32 = 1;
     /// ln(1 + eˣ) less a shift.
     pub const SHIFTED_SOFTPLUS: u32 = 2;
+    /// 1/(1 + e⁻ˣ).
+    pub const SIGMOID: u32 = 3;
+    /// x tanh(ln(1 + eˣ)).
+    pub const MISH: u32 = 4;
 }
 
 /// Forms of shaders/prior_bonded.wgsl, one for each [`crate::model::PriorForm`] but the repulsions.

@@ -25,7 +25,7 @@ pub(crate) fn radial_basis(basis: &RadialBasis, distance: &[f64]) -> (Vec<f64>, 
 /// The most values of a basis that are held at once.
 const BASIS_VALUES: usize = 1 << 18;
 
-/// A block's filters and their slopes at given distances.
+/// The filters of a convolution and their slopes at given distances.
 pub(crate) struct Filters {
     /// The number of channels, F.
     pub(crate) n_filters: usize,
@@ -35,15 +35,20 @@ pub(crate) struct Filters {
     pub(crate) slope: Vec<f64>,
 }
 
-/// `W = C G`, `G = filter1 act(s)`, `s = filter0 B + b0`;
+/// `W = C G`, `G = filter1 act(s) + b1`, `s = filter0 B + b0`;
 /// `W' = C' G + C filter1 (act'(s) ∘ filter0 B')`.
+///
+/// For the neighbor embedding, the last convolution, `G = filter B + b`.
 pub(crate) fn filters(
     schnet: &SchNet,
-    block: usize,
+    convolution: usize,
     distance: &[f64],
     with_slope: bool,
 ) -> Filters {
-    let block = &schnet.interactions[block];
+    let block = schnet.interactions.get(convolution);
+    let neighbors = schnet.neighbor_embedding.as_ref().map(|neighbors| &neighbors.filter);
+    let last = block.map(|block| &block.filter1).or(neighbors);
+    let last = last.expect("a convolution of the network");
     let envelope = schnet.cutoff.envelope();
     let n_filters = schnet.n_filters();
     let (mut value, mut slope) = (Vec::new(), Vec::new());
@@ -54,9 +59,12 @@ pub(crate) fn filters(
         if !with_slope {
             basis_slope.clear();
         }
-        let (hidden, hidden_slope) = hidden(schnet, block, &basis, &basis_slope);
-        value.extend(product(&block.filter1, &hidden, false));
-        slope.extend(product(&block.filter1, &hidden_slope, false));
+        let (input, input_slope) = match block {
+            Some(block) => hidden(schnet, block, &basis, &basis_slope),
+            None => (basis, basis_slope),
+        };
+        value.extend(product(last, &input, true));
+        slope.extend(product(last, &input_slope, false));
     }
 
     let rows = value.chunks_exact(n_filters).zip(slope.chunks_exact_mut(n_filters));

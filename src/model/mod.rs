@@ -2,6 +2,7 @@
 
 pub(crate) mod filter;
 pub mod filter_table;
+pub(crate) mod fold;
 pub mod prior;
 pub mod radial;
 pub mod schnet;
@@ -9,7 +10,7 @@ pub mod schnet;
 pub use filter_table::FilterTable;
 pub use prior::{Prior, PriorForm, PriorParameters};
 pub use radial::{Cutoff, RadialBasis, RadialFunctions};
-pub use schnet::{Activation, Interaction, Linear, SchNet};
+pub use schnet::{Activation, Constants, Interaction, Linear, NeighborEmbedding, SchNet};
 
 use std::collections::HashSet;
 

@@ -60,6 +60,10 @@ pub enum Activation {
         /// The subtracted constant.
         shift: f64,
     },
+    /// 1 / (1 + e^−x).
+    Sigmoid,
+    /// x tanh(ln(1 + e^x)).
+    Mish,
 }
 
 impl Activation {
@@ -79,6 +83,21 @@ impl Activation {
                 let value = x.max(0.0) + (-x.abs()).exp().ln_1p() - shift;
                 (value, 1.0 / (1.0 + (-x).exp()))
             }
+            Activation::Sigmoid => {
+                let tail = (-x.abs()).exp();
+                (1.0 / (1.0 + (-x).exp()), tail / (1.0 + tail).powi(2))
+            }
+            Activation::Mish => {
+                // tanh ln(1 + u) = n / d with n = u (u + 2), d = n + 2 and u = e^x. For x > 0 both
+                // are divided by u².
+                let t = (-x.abs()).exp();
+                let (n, rest, weight) = match x > 0.0 {
+                    true => (1.0 + 2.0 * t, 2.0 * t * t, t * t),
+                    false => (t * (t + 2.0), 2.0, t),
+                };
+                let d = n + rest;
+                (x * n / d, n / d + 4.0 * x * weight * (1.0 + t) / (d * d))
+            }
         }
     }
 }
@@ -88,7 +107,7 @@ impl Activation {
 pub struct Interaction {
     /// First layer of the filter network: (F, K) with bias, followed by the activation.
     pub filter0: Linear,
-    /// Second layer of the filter network: (F, F) without bias.
+    /// Second layer of the filter network: (F, F), with a bias in all blocks or in none.
     pub filter1: Linear,
     /// From the features to the channels of the filters: (F, H) without bias.
     pub lin1: Linear,
@@ -98,14 +117,49 @@ pub struct Interaction {
     pub lin: Linear,
 }
 
+/// A convolution before the first block, which adds the neighbors of a bead to its features.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NeighborEmbedding {
+    /// The features that a bead sends to its neighbors, `[n_types, n_filters]`.
+    pub embedding: Vec<f64>,
+    /// From the radial basis to the filters: (F, K) with bias.
+    pub filter: Linear,
+    /// From the messages to the features: (H, F) without bias.
+    pub combine: Linear,
+}
+
+/// Constants that are added to the energy. They exert no force.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Constants {
+    /// Energy of a bead of each type, kcal/mol, `[n_types]`.
+    pub of_type: Vec<f64>,
+    /// Energy of a molecule, kcal/mol.
+    pub of_molecule: f64,
+}
+
 /// The SchNet graph network of a CGSchNet model.
 ///
 /// ```text
 /// h_i  = embedding[type_i]
-/// per block:  W(d) = C(d) filter1 act(filter0 B(d) + b0)
+/// neighbor embedding:  V(d) = C(d) (filter B(d) + b)
+///                      h_i += combine Σ_j neighbor_embedding[type_j] ∘ V(d_ij)
+/// per block:  W(d) = C(d) (filter1 act(filter0 B(d) + b0) + b1)
 ///             m_i  = Σ_j (lin1 h_j) ∘ W(d_ij)
 ///             h_i += lin act(lin2 m_i + b2) + bl
-/// e_i  = readout(h_i);   E = Σ_i e_i
+/// e_i  = readout(h_i) + of_type[type_i];   E = Σ_i e_i + of_molecule
+/// ```
+///
+/// mlcg's networks have no neighbor embedding, no b1 and no constants. TorchMD's networks need all
+/// three. Their equations have some more parts, which the importer brings into this form:
+///
+/// ```text
+/// TorchMD                                           this form
+/// E = mean + Σ_i (std e_i + atomref[z_i])           the last readout layer is multiplied by std
+/// e_i = O1 act(O0 h_i + o0) + o1                    of_type[z] = std o1 + atomref[z]
+///                                                   of_molecule = mean
+/// h_i = A Emb[z_i] + D n_i + a, [A D] = combine     embedding[z] = A Emb[z] + a, combine = D
+/// C(r) between the lower and the upper cutoff       cutoff = Cosine { lower, upper }
+/// B(r) with an envelope that ignores the lower one  radial_basis.cutoff = Cosine { 0, upper }
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct SchNet {
@@ -123,8 +177,13 @@ pub struct SchNet {
     pub activation: Activation,
     /// The interaction blocks.
     pub interactions: Vec<Interaction>,
-    /// Readout layers, H → … → 1, with the activation between them. All but the last have a bias.
+    /// Readout layers, H → … → 1, with the activation between them. All but the last have a bias;
+    /// a bias of the last layer belongs to `constants`.
     pub readout: Vec<Linear>,
+    /// The convolution before the first block.
+    pub neighbor_embedding: Option<NeighborEmbedding>,
+    /// Constants that are added to the energy.
+    pub constants: Option<Constants>,
     /// The largest number of neighbors of a bead; more are an error.
     pub max_num_neighbors: Option<u32>,
 }
@@ -133,6 +192,17 @@ impl SchNet {
     /// Width of the filters, F.
     pub fn n_filters(&self) -> usize {
         self.interactions.first().map_or(0, |block| block.filter1.n_out)
+    }
+
+    /// The number of convolutions. Convolution b belongs to block b, and the last one to the
+    /// neighbor embedding, if there is one.
+    pub fn n_convolutions(&self) -> usize {
+        self.interactions.len() + usize::from(self.neighbor_embedding.is_some())
+    }
+
+    /// Whether the second layers of the filter networks have a bias.
+    pub fn has_filter1_bias(&self) -> bool {
+        self.interactions.first().is_some_and(|block| block.filter1.bias.is_some())
     }
 
     /// Beads within this radius are neighbors, Å: the upper limit of the radial basis' envelope.
@@ -145,15 +215,7 @@ impl SchNet {
         self.radial_basis.check()?;
         self.cutoff.check("conv.cutoff")?;
         let (n_hidden, n_rbf) = (self.n_hidden, self.radial_basis.n_rbf());
-        let n_embedding = self.n_types.checked_mul(n_hidden);
-        if n_embedding == Some(0) || Some(self.embedding.len()) != n_embedding {
-            return Err(Error::invalid(
-                "embedding.weight",
-                format!("{} values", self.embedding.len()),
-                format!("({}, {n_hidden}), both > 0", self.n_types),
-            ));
-        }
-        check_weights("embedding.weight", &self.embedding)?;
+        check_rows("embedding.weight", &self.embedding, [self.n_types, n_hidden])?;
         if self.interactions.is_empty() {
             return Err(Error::invalid("interaction_blocks", "none", "at least one block"));
         }
@@ -161,10 +223,11 @@ impl SchNet {
         if n_filters == 0 {
             return Err(Error::invalid("block0.filter1.weight", "no filters", "at least one"));
         }
+        let filter1_bias = self.has_filter1_bias();
         for (b, block) in self.interactions.iter().enumerate() {
             let name = |layer: &str| format!("block{b}.{layer}");
             block.filter0.check(&name("filter0"), n_rbf, Some(n_filters), true)?;
-            block.filter1.check(&name("filter1"), n_filters, Some(n_filters), false)?;
+            block.filter1.check(&name("filter1"), n_filters, Some(n_filters), filter1_bias)?;
             block.lin1.check(&name("lin1"), n_hidden, Some(n_filters), false)?;
             block.lin2.check(&name("lin2"), n_filters, Some(n_hidden), true)?;
             block.lin.check(&name("lin"), n_hidden, Some(n_hidden), true)?;
@@ -185,6 +248,27 @@ impl SchNet {
             }
             n_in = layer.n_out;
         }
+        if let Some(neighbors) = &self.neighbor_embedding {
+            let name = |part: &str| format!("neighbor_embedding.{part}");
+            check_rows(&name("embedding"), &neighbors.embedding, [self.n_types, n_filters])?;
+            neighbors.filter.check(&name("filter"), n_rbf, Some(n_filters), true)?;
+            neighbors.combine.check(&name("combine"), n_filters, Some(n_hidden), false)?;
+        }
+        if let Some(Constants { of_type, of_molecule }) = &self.constants {
+            check_rows("constants.of_type", of_type, [self.n_types, 1])?;
+            check_weights("constants.of_molecule", [of_molecule])?;
+        }
         Ok(())
+    }
+}
+
+/// Checks the values of a matrix.
+fn check_rows(field: &str, values: &[f64], [n_rows, n_columns]: [usize; 2]) -> Result<()> {
+    match n_rows.checked_mul(n_columns) {
+        Some(n) if n > 0 && n == values.len() => check_weights(field, values),
+        _ => {
+            let found = format!("{} values", values.len());
+            Err(Error::invalid(field, found, format!("({n_rows}, {n_columns}), both > 0")))
+        }
     }
 }

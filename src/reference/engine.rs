@@ -101,6 +101,9 @@ impl Reference {
             parts.fast.extend(fast);
             parts.slow.extend(slow);
         }
+        if slow {
+            system.add_constants(&mut parts.energy, &mut parts.bead_energy);
+        }
         Ok(parts)
     }
 

@@ -1,7 +1,7 @@
 //! The forward and backward pass of SchNet, as the list of operations of one force evaluation.
 
 use super::cfconv::{cfconv_backward, cfconv_forward};
-use super::dense::dense;
+use super::dense::{add, dense};
 use super::neighbor::{Pairs, neighbor_list};
 use super::table::tabulated_filters;
 use crate::crowd;
@@ -14,7 +14,7 @@ use crate::ops::{Dense, Graph};
 /// The bytes of a pair: its edges, their numbers and distance, and the values and slopes of its
 /// filters in every block.
 fn pair_bytes(schnet: &SchNet) -> u64 {
-    let filters = 16 * schnet.n_filters() * schnet.interactions.len();
+    let filters = 16 * schnet.n_filters() * schnet.n_convolutions();
     (200 + filters) as u64
 }
 
@@ -43,6 +43,8 @@ pub(super) fn graph(schnet: &SchNet, positions: &[[f64; 3]]) -> Result<Graph> {
 struct Kept {
     graph: Graph,
     pairs: Pairs,
+    /// Filters and y of the neighbor embedding.
+    neighbors: Option<(Filters, Vec<f64>)>,
     /// Filters, y and z of each block.
     blocks: Vec<(Filters, Vec<f64>, Vec<f64>)>,
     /// The inputs of the layers of the readout, before the activation.
@@ -62,17 +64,25 @@ fn forward(
     let pairs = Pairs::new(&graph, positions);
     let act = schnet.activation;
 
-    let n_hidden = schnet.n_hidden;
-    let mut h: Vec<f64> = Vec::with_capacity(types.len() * n_hidden);
-    for &bead_type in types {
-        h.extend(&schnet.embedding[bead_type as usize * n_hidden..][..n_hidden]);
-    }
+    let n_filters = schnet.n_filters();
+    let of_types = |rows: &[f64], width: usize| -> Vec<f64> {
+        types.iter().flat_map(|z| &rows[*z as usize * width..][..width]).copied().collect()
+    };
+    let filters = |convolution| match table {
+        Some(table) => tabulated_filters(table, n_filters, convolution, &pairs.distance),
+        None => filters(schnet, convolution, &pairs.distance, with_slopes),
+    };
+    let mut h = of_types(&schnet.embedding, schnet.n_hidden);
+    let neighbors = schnet.neighbor_embedding.as_ref().map(|neighbors| {
+        let filters = filters(schnet.interactions.len());
+        let y = of_types(&neighbors.embedding, n_filters);
+        let m = cfconv_forward(&graph, &pairs, &filters, &y);
+        h = add(dense(&neighbors.combine, Dense::Linear, &m), &h);
+        (filters, y)
+    });
     let mut blocks = Vec::new();
     for (b, block) in schnet.interactions.iter().enumerate() {
-        let filters = match table {
-            Some(table) => tabulated_filters(table, schnet.n_filters(), b, &pairs.distance),
-            None => filters(schnet, b, &pairs.distance, with_slopes),
-        };
+        let filters = filters(b);
         let y = dense(&block.lin1, Dense::Linear, &h);
         let m = cfconv_forward(&graph, &pairs, &filters, &y);
         let z = dense(&block.lin2, Dense::Linear, &m);
@@ -86,7 +96,7 @@ fn forward(
         let next = dense(layer, mode, &u);
         inputs.push(std::mem::replace(&mut u, next));
     }
-    Ok((u, Kept { graph, pairs, blocks, inputs }))
+    Ok((u, Kept { graph, pairs, neighbors, blocks, inputs }))
 }
 
 /// The network's energy of each bead, for one replica.
@@ -107,7 +117,7 @@ pub(super) fn network(
     positions: &[[f64; 3]],
 ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
     let (bead_energy, kept) = forward(schnet, table, types, positions, true)?;
-    let Kept { graph, pairs, blocks, inputs } = kept;
+    let Kept { graph, pairs, neighbors, blocks, inputs } = kept;
     let act = schnet.activation;
 
     let mut grad = vec![1.0; bead_energy.len()];
@@ -121,11 +131,18 @@ pub(super) fn network(
         let grad_m = dense(&block.lin2, Dense::Transposed, &grad_z);
         let (grad_y, force) = cfconv_backward(&graph, &pairs, filters, positions, y, &grad_m);
         grad = dense(&block.lin1, Dense::TransposedAdd(&grad), &grad_y);
-        for (sum, force) in forces.iter_mut().zip(force) {
-            for (sum, force) in sum.iter_mut().zip(force) {
-                *sum += force;
-            }
-        }
+        add_forces(&mut forces, &force);
+    }
+    if let (Some(of), Some((filters, y))) = (&schnet.neighbor_embedding, neighbors) {
+        let grad_m = dense(&of.combine, Dense::Transposed, &grad);
+        let (_, force) = cfconv_backward(&graph, &pairs, &filters, positions, &y, &grad_m);
+        add_forces(&mut forces, &force);
     }
     Ok((bead_energy, forces))
+}
+
+fn add_forces(sum: &mut [[f64; 3]], forces: &[[f64; 3]]) {
+    for (sum, force) in sum.as_flattened_mut().iter_mut().zip(forces.as_flattened()) {
+        *sum += force;
+    }
 }

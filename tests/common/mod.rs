@@ -383,6 +383,8 @@ pub(crate) fn schnet(
         interactions: (0..n_blocks as u64).map(block).collect(),
         readout: vec![linear(60, n_hidden, 19, true), linear(70, 19, 1, false)],
         max_num_neighbors: None,
+        neighbor_embedding: None,
+        constants: None,
     }
 }
 

@@ -50,6 +50,8 @@ pub(crate) fn model() -> Model {
         interactions: vec![block],
         readout: vec![linear(n_hidden, 3, true), linear(3, 1, false)],
         max_num_neighbors: None,
+        neighbor_embedding: None,
+        constants: None,
     };
     Model {
         schnet: Some(schnet),

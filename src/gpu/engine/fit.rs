@@ -8,6 +8,19 @@ use crate::engine::{Dynamics, Filter};
 use crate::error::{Error, Result};
 use crate::system::System;
 
+/// Refuses parts of a network that the kernels do not have.
+pub(super) fn check_network(system: &System, filter: Filter) -> Result<()> {
+    let Some(schnet) = &system.schnet else { return Ok(()) };
+    if schnet.neighbor_embedding.is_some() {
+        return Err(Error::unsupported("a neighbor embedding on a GPU", "use --backend cpu"));
+    }
+    if schnet.has_filter1_bias() && filter == Filter::Exact {
+        let what = "exact filters with a bias of the last layer on a GPU";
+        return Err(Error::unsupported(what, "use filter tables or --backend cpu"));
+    }
+    Ok(())
+}
+
 /// Refuses a system whose largest buffer exceeds the largest binding of the device, before anything
 /// is allocated.
 pub(super) fn check_fit(

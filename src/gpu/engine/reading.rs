@@ -10,7 +10,7 @@ use super::super::params::{GridNode, Walker};
 use super::super::variables::Observables;
 use super::GpuEngine;
 use super::requested::{Parts, Requested};
-use crate::engine::{Engine, Frozen, Reading, State, Wanted};
+use crate::engine::{Engine, Evaluation, Frozen, Reading, State, Terms, Wanted};
 use crate::error::Result;
 
 impl GpuEngine {
@@ -125,6 +125,10 @@ impl GpuEngine {
                 }
             };
             let mut evaluation = plan.evaluation(energy, force.as_deref(), self.state.n_beads());
+            if wanted.energies.is_some_and(Terms::has_network) {
+                let Evaluation { energy, bead_energy, .. } = &mut evaluation;
+                self.system.add_constants(energy, bead_energy);
+            }
             for r in reading.frozen.keys() {
                 evaluation.energy[*r] = f64::NAN;
             }

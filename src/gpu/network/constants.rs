@@ -12,6 +12,8 @@ pub(in crate::gpu) fn activation_constants(act: Activation) -> Constants {
         Activation::Tanh => (activation::TANH, 0.0),
         Activation::Silu => (activation::SILU, 0.0),
         Activation::ShiftedSoftplus { shift } => (activation::SHIFTED_SOFTPLUS, shift),
+        Activation::Sigmoid => (activation::SIGMOID, 0.0),
+        Activation::Mish => (activation::MISH, 0.0),
     };
     vec![("ACTIVATION", Value::Count(kind)), ("ACTIVATION_SHIFT", Value::Real(shift))]
 }

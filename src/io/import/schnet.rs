@@ -58,6 +58,8 @@ pub(super) fn schnet(view: &View) -> Result<SchNet> {
         interactions,
         readout,
         max_num_neighbors,
+        neighbor_embedding: None,
+        constants: None,
     })
 }
 

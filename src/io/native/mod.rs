@@ -20,13 +20,16 @@
 //! | `n_filters`, `n_rbf` | channels F of the filters, functions K of the radial basis |
 //! | `n_interactions` | number of interaction blocks |
 //! | `readout` | list of the outputs of each readout layer; the last is 1 |
-//! | `activation` | `{"kind": "tanh"}`, `{"kind": "silu"}` |
+//! | `activation` | `{"kind": "tanh"}`, `{"kind": "silu"}`, `{"kind": "sigmoid"}`, `{"kind": "mish"}` |
 //! | | or `{"kind": "shifted_softplus", "shift": 0.69}` |
 //! | `radial_basis` | `{"kind": "gaussian", "coeff": -0.5}`, `{"kind": "spaced_exp"}` |
 //! | | or `{"kind": "exp_normal", "alpha": 1.0, "lower": 0.0}` |
 //! | `radial_cutoff` | the envelope of the basis; its upper limit is the neighbor radius |
 //! | `cutoff` | the envelope of the convolution |
 //! | `max_num_neighbors` | number or `null` |
+//! | `filter1_bias` | `true` if filter1 has a bias; absent otherwise |
+//! | `neighbor_embedding` | `true` if there is one; absent otherwise |
+//! | `constants` | `true` if there are energy constants; absent otherwise |
 //!
 //! A cutoff is `{"kind": "identity" or "cosine", "lower": 0.0, "upper": 5.0}` or
 //! `{"kind": "shifted_cosine", "upper": 5.0, "width": 1.0}`. `priors` is a list, in the order of
@@ -50,11 +53,15 @@
 //! | `rbf.offset` (gaussian) | (K) |
 //! | `rbf.means`, `rbf.betas` (others) | (K) |
 //! | `block{b}.filter0.weight`, `.bias` | (F, K), (F) |
-//! | `block{b}.filter1.weight` | (F, F) |
+//! | `block{b}.filter1.weight`, `.bias` | (F, F), (F) if there is one |
 //! | `block{b}.lin1.weight` | (F, H) |
 //! | `block{b}.lin2.weight`, `.bias` | (H, F), (H) |
 //! | `block{b}.lin.weight`, `.bias` | (H, H), (H) |
 //! | `out{l}.weight`, `.bias` | (out, in), (out); the last layer has no bias |
+//! | `neighbor_embedding.embedding` | (n_types, F) |
+//! | `neighbor_embedding.filter.weight`, `.bias` | (F, K), (F) |
+//! | `neighbor_embedding.combine.weight` | (H, F) |
+//! | `constants.of_type`, `constants.of_molecule` | (n_types), (1), kcal/mol |
 //! | `prior/{name}/keys` (keyed) | `U32` (n_rows, order): bead types |
 //! | `prior/{name}/values` | (n_rows, n_parameters), columns as in [`crate::model::PriorForm`] |
 //!
@@ -76,6 +83,7 @@
 mod checksum;
 mod file;
 mod model;
+mod network;
 mod structures;
 
 pub(crate) use file::{Reader, Writer};

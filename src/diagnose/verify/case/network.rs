@@ -2,6 +2,7 @@
 
 use super::data::Case;
 use crate::error::{Error, Result};
+use crate::model::fold::Scale;
 use crate::model::{Activation, Cutoff, Interaction, Linear, RadialBasis, RadialFunctions, SchNet};
 
 impl Case {
@@ -16,6 +17,21 @@ impl Case {
                 Ok(Cutoff::ShiftedCosine { upper, width: self.number(&at("smooth_width"))? })
             }
             other => Err(Error::unsupported(format!("cutoff {other}"), "")),
+        }
+    }
+
+    /// The activation with a name of the manifest.
+    pub(crate) fn activation(&self, name: &str) -> Result<Activation> {
+        match name {
+            "tanh" => Ok(Activation::Tanh),
+            "silu" | "swish" => Ok(Activation::Silu),
+            "shifted_softplus" | "ssp" => {
+                let shift = self.number(&["schnet", "activation_shift"])?;
+                Ok(Activation::ShiftedSoftplus { shift })
+            }
+            "sigmoid" => Ok(Activation::Sigmoid),
+            "mish" => Ok(Activation::Mish),
+            other => Err(Error::unsupported(format!("activation {other}"), "")),
         }
     }
 
@@ -41,14 +57,7 @@ impl Case {
             }
             other => return Err(Error::unsupported(format!("radial basis {other}"), "")),
         };
-        let activation = match self.text(&["schnet", "activation"])? {
-            "tanh" => Activation::Tanh,
-            "silu" => Activation::Silu,
-            "shifted_softplus" => {
-                Activation::ShiftedSoftplus { shift: self.number(&["schnet", "activation_shift"])? }
-            }
-            other => return Err(Error::unsupported(format!("activation {other}"), "")),
-        };
+        let activation = self.activation(self.text(&["schnet", "activation"])?)?;
         let interactions = (0..self.count(&["schnet", "n_interactions"])?)
             .map(|b| {
                 Ok(Interaction {
@@ -73,7 +82,7 @@ impl Case {
             true => Some(u32::try_from(self.count(limit)?).unwrap_or(u32::MAX)),
             false => None,
         };
-        Ok(SchNet {
+        let mut schnet = SchNet {
             n_types,
             n_hidden,
             embedding: embedding.values,
@@ -83,7 +92,26 @@ impl Case {
             interactions,
             readout,
             max_num_neighbors,
-        })
+            neighbor_embedding: None,
+            constants: None,
+        };
+        let neighbors = |part: &str| format!("neighbor_embedding.{part}");
+        if self.has(&format!("weights/{}.weight", neighbors("embedding"))) {
+            let embedding = self.tensor(&format!("weights/{}.weight", neighbors("embedding")))?;
+            let filter = self.linear(&neighbors("distance_proj"))?;
+            let combine = self.linear(&neighbors("combine"))?;
+            schnet.fold_neighbors(embedding.values, filter, &combine)?;
+        }
+        if self.has("weights/std") {
+            let [mean, std] =
+                ["mean", "std"].map(|name| self.shaped(&format!("weights/{name}"), &[1]));
+            let atomref = "weights/atomref.weight";
+            let atomref =
+                self.has(atomref).then(|| Ok(self.tensor(atomref)?.values)).transpose()?;
+            let (mean, std) = (mean?.values[0], std?.values[0]);
+            schnet.fold_scale(Scale { mean, std, atomref })?;
+        }
+        Ok(schnet)
     }
 
     fn linear(&self, name: &str) -> Result<Linear> {
