@@ -93,6 +93,7 @@ mod import_field;
 mod import_parts;
 mod import_priors;
 mod native;
+mod torchmd;
 // Beads and index lists of PDB and mmCIF files.
 mod prepare;
 // DCD files of every flavor, truncated and damaged ones included.

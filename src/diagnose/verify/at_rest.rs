@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use super::case::{Case, Start};
 use super::check::{EngineFactory, Options, check, check_mixed, flat};
-use super::report::{Comparison, Findings};
+use super::report::{Comparison, Findings, Mixed};
 use crate::engine::{Dynamics, Engine, Terms};
 use crate::error::{Error, Result};
+use crate::largest::largest_by;
 use crate::model::{Prior, SCHNET};
 use crate::structure::Structure;
 use crate::system::System;
@@ -69,6 +70,34 @@ pub(super) fn unspecialised(
         check(case, options, &name, true, 0, &engine.evaluate(Terms::Prior(k))?.energy)
     };
     model.priors.iter().enumerate().map(compare).collect()
+}
+
+/// Compares the energies and forces of one network with each of several activations.
+pub(super) fn activations(
+    case: &Case,
+    options: Options,
+    engine: &EngineFactory,
+) -> Result<Findings> {
+    let mut findings = Findings::default();
+    for (name, model) in case.networks()? {
+        let topology = case.topology(&model)?;
+        let structures = Case::structures(topology, &case.tensor("system/pos")?, None)?;
+        let mut engine = at_rest(engine, System::new(&model, &structures)?, &structures)?;
+        let total = engine.evaluate(Terms::Total)?;
+        let [energy, forces] = ["energy", "forces"].map(|of| format!("{name}/{of}_total"));
+        if options.mixed {
+            let energies = (energy.as_str(), total.energy.as_slice());
+            let found = check_mixed(case, &forces, flat(&total.forces), None, energies)?;
+            findings.comparisons.extend(found.comparisons);
+            // The worst activation stands for all.
+            let worst = |of: &Mixed| of.rms;
+            findings.mixed = largest_by(findings.mixed.into_iter().chain(found.mixed), worst);
+            continue;
+        }
+        findings.comparisons.push(check(case, options, &energy, true, 0, &total.energy)?);
+        findings.comparisons.push(check(case, options, &forces, false, 0, flat(&total.forces))?);
+    }
+    Ok(findings)
 }
 
 fn at_rest(

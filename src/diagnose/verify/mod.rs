@@ -6,6 +6,8 @@
 //! * On other backends, five times the largest difference between single and double precision of
 //!   the reference implementation for that tensor (`f32_vs_f64_observed`). For energies, 1e-6 of
 //!   the value is added.
+//! * For a trajectory in TorchMD's scheme of Langevin dynamics, the start is compared, and the end of
+//!   the trajectory with that of BAOAB with the same random numbers.
 //! * For replica exchange, decisions and counts are exact, and velocities have an error of at most
 //!   1e-6 of their largest magnitude; 1e-10 on the reference.
 //! * In mixed precision, the rms error of the network's forces in a case is at most 1e-3 of their
@@ -113,6 +115,7 @@ pub fn verify_built_in(options: Options, engine: &EngineFactory) -> Vec<Report> 
 fn compare(case: &Case, options: Options, engine: &EngineFactory) -> Result<Findings> {
     match case.kind()? {
         CaseKind::Trajectory => trajectory::trajectory(case, options, engine),
+        CaseKind::Activations => at_rest::activations(case, options, engine),
         CaseKind::Exchange => exchange::exchange(case, options, engine),
         CaseKind::Static => {
             let mut findings = at_rest::static_case(case, options, engine)?;

@@ -1,8 +1,9 @@
 //! Comparison of trajectories with given random numbers.
 
-use super::case::{Case, Start};
-use super::check::{EngineFactory, Options, check, check_mixed, flat};
-use super::report::Findings;
+use super::apart::rms;
+use super::case::{Case, Start, TORCHMD};
+use super::check::{EngineFactory, Options, check, check_mixed, compare, flat};
+use super::report::{Comparison, Findings};
 use crate::engine::{Integrator, Terms};
 use crate::error::Result;
 use crate::simulation::Simulation;
@@ -27,6 +28,7 @@ pub(super) fn trajectory(
         }
     };
     let zero = vec![[0.0; 3]; n];
+    let is_torchmd = case.text(&["kind"])? == TORCHMD;
     let mut simulation = Simulation::with_engine(&model, &structures, &settings, engine)?;
     let engine = simulation.engine();
 
@@ -49,6 +51,9 @@ pub(super) fn trajectory(
     for step in 1..=steps {
         let noise = noise.as_ref().map_or(&zero[..], |noise| &noise[(step - 1) * n..step * n]);
         engine.probe().advance_with_noise(noise)?;
+        if is_torchmd {
+            continue;
+        }
         comparisons.push(check("potential", true, step * n_replicas, &engine.potential()?)?);
         let state = engine.state()?;
         if has_velocities {
@@ -63,11 +68,27 @@ pub(super) fn trajectory(
             }
         }
     }
-    if steps == n_steps {
+    if is_torchmd && steps == n_steps {
+        let state = engine.state()?;
+        for (name, vectors) in [("pos", &state.positions), ("vel", &state.velocities)] {
+            comparisons.push(check_end(case, options, name, flat(vectors))?);
+        }
+    } else if steps == n_steps {
         let forces = engine.evaluate(Terms::Total)?.forces;
         comparisons.push(check("forces_final", false, 0, flat(&forces))?);
     }
     Ok(Findings { comparisons, mixed: None, note: None })
+}
+
+/// Compares positions or velocities with the end of the trajectory by BAOAB.
+fn check_end(case: &Case, options: Options, name: &str, found: &[f64]) -> Result<Comparison> {
+    let tensor = format!("diag/baoab_f64/{name}_final");
+    let expected = case.tensor(&tensor)?;
+    let tolerance = match options.exact {
+        true => 1e-10 * rms(&expected.values),
+        false => 5.0 * case.number(&["f32_vs_f64_observed", name, "max_abs_err"])?,
+    };
+    compare(&tensor, &expected, 0, found, |_| tolerance)
 }
 
 /// ½ Σ m v² of each replica.

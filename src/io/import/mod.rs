@@ -1,5 +1,5 @@
 //! Import of files of the Python tools mlcg and flashmd: models, priors, structures and training
-//! checkpoints.
+//! checkpoints; and of checkpoints of TorchMD's graph networks.
 //!
 //! Classes are recognized by the package and the name of the class, because versions of the tools
 //! keep the same class in different modules. The import refuses all other content and names it with
@@ -9,6 +9,7 @@ mod keys;
 mod prior;
 mod schnet;
 mod structure;
+mod torchmd;
 mod view;
 mod wrapper;
 
@@ -41,7 +42,8 @@ pub struct Import {
 ///   the module itself);
 /// * structures (`AtomicData` or a list of them);
 /// * a specialized model: a pair of a model and its structures;
-/// * a training checkpoint of Lightning, from which the model is taken.
+/// * a training checkpoint of Lightning, from which the model is taken: one of mlcg, or of a graph
+///   network of TorchMD.
 ///
 /// Modules may be wrapped by `torch.compile`, `DataParallel` or similar wrappers.
 ///
@@ -213,8 +215,8 @@ fn n_tuples(view: &View, name: &str, topologies: &[Arc<Topology>]) -> Result<usi
 /// The start of the names of the model's tensors in a training checkpoint.
 const PART: &str = "model.";
 
-/// Reads the model of a training checkpoint: the architecture from the pickled module, the weights
-/// from the state dict.
+/// Reads the model of a training checkpoint: the architecture from the pickled module or from plain
+/// hyperparameters, the weights from the state dict.
 fn checkpoint(root: &View) -> Result<Model> {
     let (state, parameters) = (root.get("state_dict")?, root.get("hyper_parameters")?);
     let (Some(state), Some(parameters)) = (state, parameters) else {
@@ -229,16 +231,14 @@ fn checkpoint(root: &View) -> Result<Model> {
             "a model, structures or a training checkpoint (state_dict and hyper_parameters)",
         ));
     };
-    // Versions of Lightning save a dict, an AttributeDict or a Namespace, which has attributes.
-    let module = match parameters.class() {
-        Some(("argparse", "Namespace")) => parameters.attribute("model")?,
-        _ => parameters.get("model")?,
-    };
-    let Some(module) = module else {
+    let Some(module) = parameters.member("model")? else {
         let found = format!("{} without a model", parameters.describe());
-        let expected = "a pickled module `model`, which defines the architecture";
+        let expected = "a pickled module `model`, or its name, which defines the architecture";
         return Err(parameters.invalid(found, expected));
     };
+    if torchmd::is_torchmd(&module) {
+        return torchmd::model(&state, &parameters);
+    }
     let state = state.entries()?.into_iter().map(|(name, view)| (name, view.id));
     let state = StateDict::new(state, PART)?;
     // Lightning stores the module as the attribute `model` of its own module.

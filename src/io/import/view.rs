@@ -126,6 +126,15 @@ impl<'a> View<'a> {
         Ok(self.lookup(self.id, name)?.map(|id| self.at(id, name)))
     }
 
+    /// A hyperparameter. Versions of Lightning save a dict, an AttributeDict or a Namespace, which
+    /// has attributes.
+    pub(super) fn member(&self, name: &str) -> Result<Option<View<'a>>> {
+        match self.class() {
+            Some(("argparse", "Namespace")) => self.attribute(name),
+            _ => self.get(name),
+        }
+    }
+
     /// The dict of the attributes of this object.
     pub(super) fn attributes(&self) -> Option<View<'a>> {
         let state = self.archive.state(self.id)?;

@@ -71,6 +71,16 @@ impl StateDict {
         Ok(StateDict { tensors, used: RefCell::default() })
     }
 
+    /// Whether there is a weight of that name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(&without_wrappers(name))
+    }
+
+    /// Whether there is a weight whose name starts with `part`.
+    pub(super) fn has_any(&self, part: &str) -> bool {
+        self.tensors.keys().any(|name| name.starts_with(part))
+    }
+
     /// The tensor of a weight, which is used from now on.
     pub(super) fn take(&self, name: &str) -> Result<NodeId> {
         let name = without_wrappers(name);

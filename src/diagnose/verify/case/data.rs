@@ -119,6 +119,16 @@ impl Case {
         }
     }
 
+    /// The path of a file that the manifest names, which is in the folder `raw` beside the manifest.
+    pub(super) fn raw_file(&self, field: &str) -> Result<PathBuf> {
+        let name = self.text(&[field])?;
+        let file = name.strip_prefix("raw/").filter(|file| !file.contains(['/', '\\']));
+        match (&self.path, file) {
+            (Some(path), Some(file)) => Ok(path.with_file_name("raw").join(file)),
+            _ => Err(Error::invalid(field, name, "a file in the folder raw beside the manifest")),
+        }
+    }
+
     /// The sorted names of all tensors whose names start with `prefix`.
     pub(crate) fn names(&self, prefix: &str) -> Vec<String> {
         let names = self.index.keys().filter(|name| name.starts_with(prefix));
@@ -222,7 +232,7 @@ impl Case {
             .ok_or_else(|| Error::invalid(path.join("."), value, "a whole number"))
     }
 
-    pub(super) fn text(&self, path: &[&str]) -> Result<&str> {
+    pub(crate) fn text(&self, path: &[&str]) -> Result<&str> {
         let value = self.field(path)?;
         value.as_str().ok_or_else(|| Error::invalid(path.join("."), value, "a name"))
     }

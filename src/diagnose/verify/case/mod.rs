@@ -15,6 +15,10 @@ use crate::model::Model;
 use crate::simulation::Settings;
 use crate::structure::{Structure, Topology};
 
+/// A trajectory in TorchMD's scheme of Langevin dynamics. The case also has the end of the
+/// trajectory that BAOAB makes with the same random numbers.
+pub(crate) const TORCHMD: &str = "torchmd_langevin";
+
 /// The kinds of cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CaseKind {
@@ -22,6 +26,8 @@ pub(crate) enum CaseKind {
     Static,
     /// A trajectory with given random numbers.
     Trajectory,
+    /// Energies and forces of one network with several activations.
+    Activations,
     /// Exchanges of states with given energies and random numbers.
     Exchange,
 }
@@ -38,12 +44,25 @@ impl Case {
     /// The model of a static case.
     pub(crate) fn model(&self) -> Result<Model> {
         let schnet = match self.manifest.get("schnet") {
-            Some(Value::Object(_)) => Some(self.schnet()?),
+            Some(Value::Object(_)) => Some(self.network()?),
             _ => None,
         };
         let model = Model { schnet, priors: self.priors()? };
         model.check()?;
         Ok(model)
+    }
+
+    /// The networks of a case of several activations, with the names of the activations.
+    pub(crate) fn networks(&self) -> Result<Vec<(String, Model)>> {
+        let names = self.manifest.get("activations").and_then(Value::as_array);
+        let named = |name: &Value| {
+            let name = name.as_str().unwrap_or_default();
+            let schnet = self.schnet(self.activation(name)?)?;
+            let model = Model { schnet: Some(schnet), priors: Vec::new() };
+            model.check()?;
+            Ok((name.to_owned(), model))
+        };
+        names.into_iter().flatten().map(named).collect()
     }
 
     /// One structure for each replica in `positions`, `[replicas, beads, 3]`.
@@ -80,6 +99,8 @@ impl Case {
         let has = |key: &str| self.manifest.get(key).is_some();
         if has("kind") {
             Ok(CaseKind::Trajectory)
+        } else if has("activations") {
+            Ok(CaseKind::Activations)
         } else if ["schnet", "priors", "terms"].into_iter().any(has) {
             Ok(CaseKind::Static)
         } else if has("cases") {
@@ -96,6 +117,9 @@ impl Case {
             CaseKind::Trajectory => self.start_of_trajectory(),
             CaseKind::Exchange => {
                 Err(Error::unsupported("a start from a case of replica exchange", ""))
+            }
+            CaseKind::Activations => {
+                Err(Error::unsupported("a start from a case of several activations", ""))
             }
             CaseKind::Static => {
                 let (model, topology) = self.molecule()?;
@@ -115,7 +139,8 @@ impl Case {
 
     fn start_of_trajectory(&self) -> Result<Start> {
         let integrator = match self.text(&["kind"])? {
-            "langevin" => Integrator::Langevin { friction: self.number(&["friction"])? },
+            // TorchMD's scheme samples the same ensemble. BAOAB takes its place.
+            "langevin" | TORCHMD => Integrator::Langevin { friction: self.number(&["friction"])? },
             // The reference data follow the rule of the published tool chain.
             "overdamped" => {
                 Integrator::OverdampedPublished { friction: self.number(&["friction"])? }

@@ -1,7 +1,8 @@
 //! The network of a case.
 
 use super::data::Case;
-use crate::error::{Error, Result};
+use crate::error::{Error, OfFile, Result};
+use crate::io::import::import;
 use crate::model::fold::Scale;
 use crate::model::{Activation, Cutoff, Interaction, Linear, RadialBasis, RadialFunctions, SchNet};
 
@@ -35,7 +36,19 @@ impl Case {
         }
     }
 
-    pub(super) fn schnet(&self) -> Result<SchNet> {
+    /// The network, from the tensors of the case or from the checkpoint that the case names.
+    pub(super) fn network(&self) -> Result<SchNet> {
+        if self.has("weights/embedding.weight") {
+            return self.schnet(self.activation(self.text(&["schnet", "activation"])?)?);
+        }
+        let path = self.raw_file("checkpoint")?;
+        let model = import(&path)?.model;
+        let missing = || Error::invalid("checkpoint", "no network", "a file with a network");
+        model.and_then(|model| model.schnet).ok_or_else(missing).of_file(&path)
+    }
+
+    /// The network in the tensors of the case.
+    pub(super) fn schnet(&self, activation: Activation) -> Result<SchNet> {
         let cutoff = self.cutoff(&["schnet", "rbf", "cutoff"])?;
         let values = |name: &str| Ok(self.tensor(&format!("weights/rbf.{name}"))?.values);
         let exp_normal = |lower| -> Result<RadialFunctions> {
@@ -57,7 +70,6 @@ impl Case {
             }
             other => return Err(Error::unsupported(format!("radial basis {other}"), "")),
         };
-        let activation = self.activation(self.text(&["schnet", "activation"])?)?;
         let interactions = (0..self.count(&["schnet", "n_interactions"])?)
             .map(|b| {
                 Ok(Interaction {

@@ -1,0 +1,173 @@
+//! The hyperparameters of torchmd-net that say how a network is computed.
+
+use super::super::view::View;
+use crate::error::Result;
+use crate::model::Activation;
+
+/// The kinds of radial functions.
+pub(super) enum Basis {
+    ExpNormal,
+    Gaussian,
+}
+
+/// Hyperparameters.
+pub(super) struct Settings {
+    pub(super) n_hidden: Option<u32>,
+    pub(super) n_blocks: Option<u32>,
+    pub(super) basis: Basis,
+    pub(super) activation: Activation,
+    /// The lower and the upper cutoff, Å.
+    pub(super) cutoffs: [f64; 2],
+    /// `None` if only the tensors say it.
+    pub(super) neighbor_embedding: Option<bool>,
+    pub(super) max_num_neighbors: u32,
+    /// Whether energies by bead type are added.
+    pub(super) atomref: bool,
+}
+
+/// The limit of torchmd-net, if hyperparameters do not have one.
+const MAX_NUM_NEIGHBORS: u32 = 32;
+
+/// ln 2 in single precision, which torchmd-net subtracts.
+const SHIFT: f64 = std::f32::consts::LN_2 as f64;
+
+/// A value that is present and not Python's `None`.
+fn value<'a>(parameters: &View<'a>, name: &str) -> Result<Option<View<'a>>> {
+    Ok(parameters.member(name)?.filter(|value| !value.is_none()))
+}
+
+fn required<'a>(parameters: &View<'a>, name: &str) -> Result<View<'a>> {
+    let missing = || parameters.invalid(format!("no {name}"), "hyperparameters of torchmd-net");
+    value(parameters, name)?.ok_or_else(missing)
+}
+
+/// Refuses a text that is not one of `supported`.
+fn check_text(parameters: &View, name: &str, supported: &[&str], advice: &str) -> Result<()> {
+    match value(parameters, name)? {
+        Some(text) if !supported.contains(&text.text()?) => {
+            Err(text.unsupported(&format!("{name}={}", text.describe()), advice))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Settings {
+    pub(super) fn read(parameters: &View) -> Result<Self> {
+        let model = required(parameters, "model")?;
+        if model.text()? != "graph-network" {
+            let what = format!("TorchMD's architecture {}", model.describe());
+            return Err(model.unsupported(&what, "graph-network is supported"));
+        }
+        if value(parameters, "output_model")?.is_none() {
+            let advice = "torchmd-net of July 2021 and later writes it; before, the radial basis \
+                          had alpha = 1, and the tensors had other names";
+            return Err(parameters.unsupported("a checkpoint without output_model", advice));
+        }
+        check_text(parameters, "output_model", &["Scalar"], "Scalar is supported")?;
+        let sums = "versions of torchmd-net disagree on means and maxima; add is supported";
+        check_text(parameters, "aggr", &["add"], sums)?;
+        check_text(parameters, "reduce_op", &["add", "sum"], sums)?;
+        for name in ["charge", "spin"] {
+            if let Some(flag) = value(parameters, name)?
+                && flag.flag()?
+            {
+                return Err(flag.unsupported(&format!("{name}=True"), ""));
+            }
+        }
+        if let Some(vectors) = value(parameters, "box_vecs")? {
+            return Err(vectors.unsupported("a periodic box (box_vecs)", ""));
+        }
+        if let Some(filter) = value(parameters, "atom_filter")?
+            && filter.number()? > -1.0
+        {
+            let what = format!("atom_filter={}", filter.describe());
+            return Err(filter.unsupported(&what, "-1, no filter, is supported"));
+        }
+        let number = |name| required(parameters, name)?.number();
+        let count = |name| value(parameters, name)?.map(|count| count.count()).transpose();
+        Ok(Settings {
+            n_hidden: count("embedding_dimension")?,
+            n_blocks: count("num_layers")?,
+            basis: basis(&required(parameters, "rbf_type")?)?,
+            activation: activation(&required(parameters, "activation")?)?,
+            cutoffs: [number("cutoff_lower")?, number("cutoff_upper")?],
+            neighbor_embedding: value(parameters, "neighbor_embedding")?
+                .map(|flag| flag.flag())
+                .transpose()?,
+            max_num_neighbors: count("max_num_neighbors")?.unwrap_or(MAX_NUM_NEIGHBORS),
+            atomref: has_atomref(parameters)?,
+        })
+    }
+}
+
+fn basis(name: &View) -> Result<Basis> {
+    match name.text()? {
+        "expnorm" => Ok(Basis::ExpNormal),
+        "gauss" => Ok(Basis::Gaussian),
+        _ => {
+            let what = format!("rbf_type={}", name.describe());
+            Err(name.unsupported(&what, "expnorm and gauss are supported"))
+        }
+    }
+}
+
+fn activation(name: &View) -> Result<Activation> {
+    match name.text()? {
+        "tanh" => Ok(Activation::Tanh),
+        "silu" | "swish" => Ok(Activation::Silu),
+        "ssp" => Ok(Activation::ShiftedSoftplus { shift: SHIFT }),
+        "sigmoid" => Ok(Activation::Sigmoid),
+        "mish" => Ok(Activation::Mish),
+        _ => {
+            let advice = "ssp, silu, tanh, sigmoid, swish and mish are supported";
+            Err(name.unsupported(&format!("the activation {}", name.describe()), advice))
+        }
+    }
+}
+
+/// Whether the priors of torchmd-net, which are part of the network's energy, contain Atomref. All
+/// other priors are refused.
+fn has_atomref<'a>(parameters: &View<'a>) -> Result<bool> {
+    let Some(priors) = value(parameters, "prior_model")? else { return Ok(false) };
+    let arguments = value(parameters, "prior_args")?;
+    let of_prior = |k: usize| -> Result<Option<View<'a>>> {
+        let Some(arguments) = &arguments else { return Ok(None) };
+        Ok(match arguments.sequence() {
+            Some(all) => all.get(k).map(|id| arguments.at(*id, &k.to_string())),
+            None => Some(arguments.clone()),
+        })
+    };
+    // A name, a dict of names and arguments, or a list of both.
+    let mut found: Vec<(String, Option<View<'a>>)> = Vec::new();
+    let mut add = |k: usize, prior: &View<'a>| -> Result<()> {
+        match prior.text() {
+            Ok(name) => found.push((name.to_owned(), of_prior(k)?)),
+            Err(_) => {
+                let entries = prior.entries()?;
+                found.extend(entries.into_iter().map(|(name, of)| (name.to_owned(), Some(of))));
+            }
+        }
+        Ok(())
+    };
+    match priors.sequence() {
+        Some(all) => {
+            for (k, id) in all.iter().enumerate() {
+                add(k, &priors.at(*id, &k.to_string()))?;
+            }
+        }
+        None => add(0, &priors)?,
+    }
+    if let Some((other, _)) = found.iter().find(|(name, _)| name != "Atomref") {
+        let advice = "Atomref is supported";
+        return Err(priors.unsupported(&format!("the prior {other:?} of torchmd-net"), advice));
+    }
+    match &found[..] {
+        [] => Ok(false),
+        [(_, None)] => Ok(true),
+        [(_, Some(arguments))] => match value(arguments, "enable")? {
+            Some(flag) => flag.flag(),
+            None => Ok(true),
+        },
+        _ => Err(priors.unsupported("more than one Atomref", "")),
+    }
+}

@@ -1,0 +1,390 @@
+//! TorchMD's graph networks: their checkpoints, and the reference data of their networks.
+
+use std::path::PathBuf;
+
+use flashschnet::cpu::Cpu;
+use flashschnet::diagnose::verify::{self, EngineFactory, Options, Status};
+use flashschnet::engine::{Dynamics, Engine, Filter};
+use flashschnet::io::import::{Import, import};
+use flashschnet::io::native::{read_model, write_model};
+use flashschnet::io::pickle::{Archive, NodeId, Tensor};
+use flashschnet::model::{Activation, Cutoff, Model, RadialFunctions};
+use flashschnet::reference::Reference;
+use flashschnet::system::System;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::pt::{self, Py, dict, f32s};
+
+/// The folder of the reference data. Prints a message if the variable is not set.
+fn reference() -> Option<PathBuf> {
+    let folder = std::env::var_os("FLASHSCHNET_REFERENCE");
+    if folder.is_none() {
+        eprintln!("FLASHSCHNET_REFERENCE is not set: the data of TorchMD are NOT tested");
+    }
+    Some(PathBuf::from(folder?).join("torchmd"))
+}
+
+/// The checkpoints, and the entries of `importer_checks.json` for them.
+fn checkpoints() -> Vec<(PathBuf, Value)> {
+    let Some(folder) = reference() else { return Vec::new() };
+    let checks = std::fs::read_to_string(folder.join("importer_checks.json")).unwrap();
+    let Value::Object(checks) = serde_json::from_str(&checks).unwrap() else { panic!() };
+    checks.into_iter().map(|(name, check)| (folder.join("raw").join(name), check)).collect()
+}
+
+fn get(archive: &Archive, dict: NodeId, name: &str) -> NodeId {
+    let flashschnet::io::pickle::Node::Dict(items) = archive.node(dict) else { panic!("{name}") };
+    let found = items.iter().find(|(key, _)| archive.str(*key) == Some(name));
+    found.unwrap_or_else(|| panic!("{name}")).1
+}
+
+#[test]
+fn every_tensor_of_the_checkpoints_is_read() {
+    for (path, check) in checkpoints() {
+        let archive = Archive::open(&path).unwrap();
+        for (name, expected) in check["tensors"].as_object().unwrap() {
+            let (part, key) = name.split_once('/').unwrap();
+            let dict = get(&archive, archive.root(), part);
+            let Some(Tensor::Dense(tensor)) = archive.tensor(get(&archive, dict, key)).unwrap()
+            else {
+                panic!("{name}")
+            };
+            let bytes = archive.bytes_of(&tensor).unwrap();
+            let hash: String =
+                Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(hash, expected["sha256"], "{} {name}", path.display());
+            let shape: Vec<Value> = tensor.shape.iter().map(|n| (*n).into()).collect();
+            assert_eq!(Value::Array(shape), expected["shape"], "{} {name}", path.display());
+        }
+    }
+}
+
+#[test]
+fn checkpoints_become_models_that_native_files_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, check) in checkpoints() {
+        let model = import(&path).unwrap().model.unwrap();
+        let schnet = model.schnet.as_ref().unwrap();
+        let parameters = &check["hyper_parameters"];
+        let number = |name: &str| parameters[name].as_f64().unwrap();
+        let [lower, upper] = ["cutoff_lower", "cutoff_upper"].map(number);
+        assert_eq!(schnet.cutoff, Cutoff::Cosine { lower, upper });
+        assert_eq!(schnet.n_hidden as f64, number("embedding_dimension"));
+        assert_eq!(schnet.n_types as f64, number("max_z"));
+        assert_eq!(schnet.interactions.len() as f64, number("num_layers"));
+        assert_eq!(schnet.radial_basis.n_rbf() as f64, number("num_rbf"));
+        assert_eq!(schnet.max_num_neighbors.map(f64::from), Some(number("max_num_neighbors")));
+        assert_eq!(schnet.neighbor_embedding.is_some(), parameters["neighbor_embedding"] == true);
+        assert!(schnet.has_filter1_bias() && schnet.constants.is_some());
+
+        let file = folder.path().join("some.model.safetensors");
+        write_model(&file, &model).unwrap();
+        assert_eq!(read_model(&file).unwrap(), model, "{}", path.display());
+    }
+}
+
+/// The cases of the folder that the network alone decides.
+fn check_cases(options: Options, engine: &EngineFactory) {
+    let Some(folder) = reference() else { return };
+    let mut failed = Vec::new();
+    for path in verify::cases_at(&folder).unwrap() {
+        let report = verify::verify_file(&path, options, engine);
+        println!("{report}");
+        if report.status != Status::Pass {
+            failed.push(report.case);
+        }
+    }
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[test]
+fn reference_agrees_with_the_data() {
+    let engine = |system: System, dynamics: &Dynamics| {
+        Ok(Box::new(Reference::new(system, dynamics)?) as Box<dyn Engine>)
+    };
+    check_cases(Options { exact: true, ..Options::default() }, &engine);
+}
+
+#[test]
+fn reference_with_tables_agrees_with_the_data() {
+    let engine = |system: System, dynamics: &Dynamics| {
+        Ok(Box::new(Reference::with_filter(system, dynamics, Filter::TABLE)?) as Box<dyn Engine>)
+    };
+    check_cases(Options::default(), &engine);
+}
+
+#[test]
+fn cpu_agrees_with_the_data() {
+    for filter in [Filter::Exact, Filter::TABLE] {
+        let engine = |system: System, dynamics: &Dynamics| {
+            Ok(Box::new(Cpu::new(system, dynamics, filter)?) as Box<dyn Engine>)
+        };
+        check_cases(Options::default(), &engine);
+    }
+}
+
+const TYPES: i64 = 5;
+const HIDDEN: i64 = 4;
+const RADIAL: i64 = 3;
+
+/// The values of a tensor, which depend on its name, but not on the version.
+fn values(name: &str, shape: &[i64]) -> Vec<f32> {
+    let name = name.replace(".layers", "");
+    let seed = name.bytes().fold(7_u32, |sum, byte| sum.wrapping_mul(31) ^ u32::from(byte));
+    let n = shape.iter().product::<i64>() as u32;
+    let mix = |k: u32| (k ^ seed).wrapping_mul(2_654_435_761) >> 8;
+    (0..n).map(|k| mix(mix(k)) as f32 / 8_388_608.0 - 1.0).collect()
+}
+
+/// The tensors of a network, without the prefix that Lightning adds.
+fn state(layers: &str) -> Vec<(String, Vec<i64>)> {
+    let (h, k) = (HIDDEN, RADIAL);
+    let mut all = vec![
+        ("mean".to_owned(), vec![]),
+        ("std".to_owned(), vec![]),
+        ("representation_model.embedding.weight".to_owned(), vec![TYPES, h]),
+        ("representation_model.distance_expansion.means".to_owned(), vec![k]),
+        ("representation_model.distance_expansion.betas".to_owned(), vec![k]),
+    ];
+    for b in 0..2 {
+        let part = [
+            ("mlp.0.weight", vec![h, k]),
+            ("mlp.0.bias", vec![h]),
+            ("mlp.2.weight", vec![h, h]),
+            ("mlp.2.bias", vec![h]),
+            ("conv.lin1.weight", vec![h, h]),
+            ("conv.lin2.weight", vec![h, h]),
+            ("conv.lin2.bias", vec![h]),
+            ("lin.weight", vec![h, h]),
+            ("lin.bias", vec![h]),
+        ];
+        let block = format!("representation_model.interactions.{b}");
+        all.extend(part.map(|(name, shape)| (format!("{block}.{name}"), shape)));
+    }
+    let readout = [
+        ("0.weight", vec![h / 2, h]),
+        ("0.bias", vec![h / 2]),
+        ("2.weight", vec![1, h / 2]),
+        ("2.bias", vec![1]),
+    ];
+    let network = format!("output_model.output_network{layers}");
+    all.extend(readout.map(|(name, shape)| (format!("{network}.{name}"), shape)));
+    all
+}
+
+fn parameters() -> Vec<(&'static str, Py)> {
+    vec![
+        ("model", "graph-network".into()),
+        ("output_model", "Scalar".into()),
+        ("embedding_dimension", Py::Int(HIDDEN)),
+        ("num_layers", Py::Int(2)),
+        ("num_rbf", Py::Int(RADIAL)),
+        ("rbf_type", "expnorm".into()),
+        ("activation", "tanh".into()),
+        ("cutoff_lower", Py::Float(3.0)),
+        ("cutoff_upper", Py::Int(12)),
+        ("neighbor_embedding", Py::Bool(false)),
+        ("max_num_neighbors", Py::Int(128)),
+        ("prior_model", Py::None),
+        ("derivative", Py::Bool(true)),
+        ("atom_filter", Py::Int(-1)),
+        ("charge", Py::Bool(false)),
+        ("box_vecs", Py::None),
+        ("reduce_op", "add".into()),
+    ]
+}
+
+/// A checkpoint. `more` replaces hyperparameters, or removes those of no value, and adds tensors.
+struct Checkpoint {
+    prefix: &'static str,
+    layers: &'static str,
+    changed: Vec<(&'static str, Option<Py>)>,
+    more: Vec<(String, Py)>,
+    container: fn(Vec<(Py, Py)>) -> Py,
+}
+
+impl Default for Checkpoint {
+    fn default() -> Self {
+        let (prefix, layers) = ("model.", "");
+        Checkpoint { prefix, layers, changed: vec![], more: vec![], container: Py::Dict }
+    }
+}
+
+impl Checkpoint {
+    fn import(self) -> flashschnet::Result<Import> {
+        let tensor = |(name, shape): (String, Vec<i64>)| {
+            (Py::Str(format!("{}{name}", self.prefix)), f32s(&shape, values(&name, &shape)))
+        };
+        let mut tensors: Vec<_> = state(self.layers).into_iter().map(tensor).collect();
+        tensors.extend(self.more.into_iter().map(|(name, value)| (Py::Str(name), value)));
+        let mut all = parameters();
+        for (name, value) in self.changed {
+            all.retain(|(key, _)| *key != name);
+            all.extend(value.map(|value| (name, value)));
+        }
+        let all = all.into_iter().map(|(name, value)| (name.into(), value)).collect();
+        let file =
+            dict([("state_dict", Py::Dict(tensors)), ("hyper_parameters", (self.container)(all))]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("some.ckpt");
+        std::fs::write(&path, pt::file(&file)).unwrap();
+        import(&path)
+    }
+
+    fn model(self) -> Model {
+        self.import().unwrap().model.unwrap()
+    }
+
+    fn refusal(self) -> String {
+        self.import().unwrap_err().to_string()
+    }
+}
+
+fn changed(name: &'static str, value: impl Into<Option<Py>>) -> Checkpoint {
+    Checkpoint { changed: vec![(name, value.into())], ..Checkpoint::default() }
+}
+
+#[test]
+fn layouts_and_wrappers_of_all_versions_give_the_same_model() {
+    let model = Checkpoint::default().model();
+    let schnet = model.schnet.as_ref().unwrap();
+    let RadialFunctions::ExpNormal { alpha, lower, .. } = schnet.radial_basis.functions else {
+        panic!()
+    };
+    assert_eq!((alpha, lower), (5.0 / 9.0, 3.0));
+    assert_eq!(schnet.radial_basis.cutoff, Cutoff::Cosine { lower: 0.0, upper: 12.0 });
+
+    for prefix in ["", "_orig_mod.model.", "model._orig_mod.", "module.", "model.module."] {
+        let other = Checkpoint { prefix, ..Checkpoint::default() };
+        assert_eq!(other.model(), model, "{prefix}");
+    }
+    let newer = Checkpoint { layers: ".layers", ..Checkpoint::default() };
+    assert_eq!(newer.model(), model);
+    let attribute_dict = |items| {
+        let class = Box::new(Py::Global("torchmdexp.utils.parsing", "AttributeDict"));
+        Py::Subclass(class, items)
+    };
+    let namespace = |items| pt::object("argparse", "Namespace", Py::Dict(items));
+    for container in [attribute_dict as fn(Vec<(Py, Py)>) -> Py, namespace] {
+        assert_eq!(Checkpoint { container, ..Checkpoint::default() }.model(), model);
+    }
+    let none = |name| changed(name, None).model();
+    for name in ["reduce_op", "atom_filter", "prior_model", "neighbor_embedding", "derivative"] {
+        assert_eq!(none(name), model, "{name}");
+    }
+    assert_eq!(none("max_num_neighbors").schnet.unwrap().max_num_neighbors, Some(32));
+}
+
+#[test]
+fn scale_and_energies_of_types_become_constants() {
+    let number = |name: &str| f64::from(values(name, &[])[0]);
+    let (mean, std) = (number("mean"), number("std"));
+    let bias = f64::from(values("output_model.output_network.2.bias", &[1])[0]);
+    let weight = values("output_model.output_network.2.weight", &[1, 2]);
+    let schnet = Checkpoint::default().model().schnet.unwrap();
+    let constants = schnet.constants.unwrap();
+    assert_eq!(constants.of_molecule, mean);
+    assert_eq!(constants.of_type, vec![std * bias; TYPES as usize]);
+    let last = schnet.readout.last().unwrap();
+    assert_eq!(last.bias, None);
+    assert_eq!(last.weight, weight.iter().map(|w| std * f64::from(*w)).collect::<Vec<_>>());
+
+    let table = || f32s(&[TYPES + 1, 1], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    let entry = |name: &str, arguments: Py| Py::Dict(vec![(name.into(), arguments)]);
+    let on = |on| dict([("enable", Py::Bool(on)), ("max_z", Py::Int(6))]);
+    let of_type = |prior: Py, arguments: Py, name: &str| {
+        let changed = vec![("prior_model", Some(prior)), ("prior_args", Some(arguments))];
+        let more = vec![
+            (format!("model.{name}.atomref.weight"), table()),
+            (format!("model.{name}.initial_atomref"), table()),
+        ];
+        let model = Checkpoint { changed, more, ..Checkpoint::default() }.model();
+        model.schnet.unwrap().constants.unwrap().of_type
+    };
+    let expected: Vec<f64> = (1..=5).map(|k| f64::from(k) + std * bias).collect();
+    for (prior, arguments) in [
+        ("Atomref".into(), Py::None),
+        ("Atomref".into(), on(true)),
+        (Py::List(vec!["Atomref".into()]), Py::List(vec![on(true)])),
+        (entry("Atomref", on(true)), Py::None),
+        (Py::List(vec![entry("Atomref", Py::None)]), Py::None),
+    ] {
+        assert_eq!(of_type(prior, arguments, "prior_model.0"), expected);
+    }
+    assert_eq!(of_type("Atomref".into(), Py::None, "prior_model"), expected);
+    for (prior, arguments) in
+        [("Atomref".into(), on(false)), (entry("Atomref", on(false)), Py::None)]
+    {
+        assert_eq!(of_type(prior, arguments, "prior_model.0"), constants.of_type);
+    }
+}
+
+#[test]
+fn every_activation_is_read() {
+    for (name, expected) in [
+        ("tanh", Activation::Tanh),
+        ("silu", Activation::Silu),
+        ("swish", Activation::Silu),
+        ("ssp", Activation::ShiftedSoftplus { shift: 0.693_147_182_464_599_6 }),
+        ("sigmoid", Activation::Sigmoid),
+        ("mish", Activation::Mish),
+    ] {
+        let model = changed("activation", Py::from(name)).model();
+        assert_eq!(model.schnet.unwrap().activation, expected);
+    }
+}
+
+#[test]
+fn other_networks_are_refused_by_name() {
+    for (name, value, expected) in [
+        ("model", "tensornet".into(), "architecture \"tensornet\""),
+        ("model", "equivariant-transformer".into(), "\"equivariant-transformer\""),
+        ("output_model", "DipoleMoment".into(), "output_model=\"DipoleMoment\""),
+        ("output_model", Py::None, "a checkpoint without output_model"),
+        ("aggr", "mean".into(), "aggr=\"mean\""),
+        ("reduce_op", "mean".into(), "reduce_op=\"mean\""),
+        ("rbf_type", "bessel".into(), "rbf_type=\"bessel\""),
+        ("activation", "relu".into(), "the activation \"relu\""),
+        ("prior_model", "ZBL".into(), "the prior \"ZBL\""),
+        ("prior_model", dict([("D2", Py::None)]), "the prior \"D2\""),
+        ("atom_filter", Py::Int(3), "atom_filter=3"),
+        ("charge", Py::Bool(true), "charge=True"),
+        ("spin", Py::Bool(true), "spin=True"),
+        ("box_vecs", Py::List(vec![Py::Int(1)]), "box_vecs"),
+        ("num_layers", Py::Int(3), "hyper_parameters/num_layers: found 3"),
+        ("embedding_dimension", Py::Int(8), "hyper_parameters/embedding_dimension: found 8"),
+        (
+            "neighbor_embedding",
+            Py::Bool(true),
+            "neighbor_embedding.embedding.weight: found no such",
+        ),
+        ("prior_model", "Atomref".into(), "prior_model.0.atomref.weight: found no such"),
+        ("cutoff_lower", Py::Float(12.0), "lower"),
+    ] {
+        let error = changed(name, value).refusal();
+        assert!(error.contains(expected), "{name}: {error}");
+    }
+    for name in ["rbf_type", "activation", "cutoff_upper"] {
+        let error = changed(name, None).refusal();
+        assert!(error.contains(&format!("no {name}")), "{error}");
+    }
+    let with = |name: &str, value| {
+        let more = vec![(name.to_owned(), value)];
+        Checkpoint { more, ..Checkpoint::default() }
+    };
+    let unknown = with("model.representation_model.more.weight", f32s(&[1], [1.0])).refusal();
+    assert!(unknown.contains("state_dict/model.representation_model.more.weight"), "{unknown}");
+    let length = |x: f32| f32s(&[3, 3], [x, 0.0, 0.0, 0.0, x, 0.0, 0.0, 0.0, x]);
+    let periodic = with("model.representation_model.distance.box", length(30.0)).refusal();
+    assert!(periodic.contains("periodic box"), "{periodic}");
+    let none = with("model.representation_model.distance.box", length(0.0)).model();
+    assert_eq!(none, Checkpoint::default().model());
+
+    let name = "representation_model.interactions.1.mlp.2.bias";
+    let copy = "model.representation_model.interactions.1.conv.net.2.bias";
+    let same = f32s(&[HIDDEN], values(name, &[HIDDEN]));
+    assert_eq!(with(copy, same).model(), Checkpoint::default().model());
+    let error = with(copy, f32s(&[HIDDEN], [1.0, 2.0, 3.0, 4.0])).refusal();
+    assert!(error.contains(copy) && error.contains("other values"), "{error}");
+}
