@@ -1,13 +1,14 @@
 #import vector
 #import math
 
-// tanh x, x / (1 + e^-x), ln(1 + e^x) - ACTIVATION_SHIFT, 1 / (1 + e^-x), x tanh(ln(1 + e^x)); the
-// host twin is `gpu::params::activation`.
+// tanh x, x / (1 + e^-x), ln(1 + e^x) - ACTIVATION_SHIFT, 1 / (1 + e^-x), x tanh(ln(1 + e^x)),
+// x; the host twin is `gpu::params::activation`.
 constexpr u32 TANH = 0u;
 constexpr u32 SILU = 1u;
 constexpr u32 SHIFTED_SOFTPLUS = 2u;
 constexpr u32 SIGMOID = 3u;
 constexpr u32 MISH = 4u;
+constexpr u32 IDENTITY = 5u;
 constexpr u32 ACTIVATION = 0u;
 constexpr float ACTIVATION_SHIFT = 0.6931472f;
 
@@ -33,6 +34,8 @@ __device__ inline float2 act_and_slope(float x) {
     float2 both;
     if constexpr (ACTIVATION == TANH) {
         both = tanh_and_slope(x);
+    } else if constexpr (ACTIVATION == IDENTITY) {
+        both = make_float2(x, 1.0f);
     } else if constexpr (ACTIVATION == SIGMOID) {
         both = sigmoid_of(x, exp_of(-fabsf(x)));
     } else if constexpr (ACTIVATION == MISH) {

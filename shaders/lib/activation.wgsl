@@ -1,12 +1,13 @@
 #import math
 
-// tanh x, x / (1 + e^-x), ln(1 + e^x) - ACTIVATION_SHIFT, 1 / (1 + e^-x), x tanh(ln(1 + e^x)); the
-// host twin is `gpu::params::activation`.
+// tanh x, x / (1 + e^-x), ln(1 + e^x) - ACTIVATION_SHIFT, 1 / (1 + e^-x), x tanh(ln(1 + e^x)),
+// x; the host twin is `gpu::params::activation`.
 const TANH: u32 = 0u;
 const SILU: u32 = 1u;
 const SHIFTED_SOFTPLUS: u32 = 2u;
 const SIGMOID: u32 = 3u;
 const MISH: u32 = 4u;
+const IDENTITY: u32 = 5u;
 const ACTIVATION: u32 = 0u;
 const ACTIVATION_SHIFT: f32 = 0.6931472;
 
@@ -34,6 +35,8 @@ fn act_and_slope(x: f32) -> vec2<f32> {
     var both: vec2<f32>;
     if ACTIVATION == TANH {
         both = tanh_and_slope(x);
+    } else if ACTIVATION == IDENTITY {
+        both = vec2<f32>(x, 1.0);
     } else if ACTIVATION == SIGMOID {
         both = sigmoid_of(x, exp_of(-abs(x)));
     } else if ACTIVATION == MISH {

@@ -39,6 +39,8 @@ __device__ inline float act_near(float x) {
         value = 1.0f - 2.0f * tail_near(2.0f * x);
     } else if constexpr (ACTIVATION == SILU) {
         value = fmaxf(x, -80.0f) * tail_near(-x);
+    } else if constexpr (ACTIVATION == IDENTITY) {
+        value = x;
     } else if constexpr (ACTIVATION == SIGMOID) {
         value = tail_near(-x);
     } else if constexpr (ACTIVATION == MISH) {
@@ -55,6 +57,8 @@ __device__ inline float act_slope_near(float x) {
     if constexpr (ACTIVATION == TANH) {
         const float tail = tail_near(2.0f * fabsf(x));
         slope = 4.0f * tail * (1.0f - tail);
+    } else if constexpr (ACTIVATION == IDENTITY) {
+        slope = 1.0f;
     } else if constexpr (ACTIVATION == SIGMOID) {
         const float tail = tail_near(fabsf(x));
         slope = tail * (1.0f - tail);

@@ -45,6 +45,8 @@ fn act_near(x: vec4<f32>) -> vec4<f32> {
         value = 1.0 - 2.0 * tail_near(2.0 * x);
     } else if ACTIVATION == SILU {
         value = max(x, vec4<f32>(-80.0)) * tail_near(-x);
+    } else if ACTIVATION == IDENTITY {
+        value = x;
     } else if ACTIVATION == SIGMOID {
         value = tail_near(-x);
     } else if ACTIVATION == MISH {
@@ -64,6 +66,8 @@ fn act_slope_near(x: vec4<f32>) -> vec4<f32> {
     if ACTIVATION == TANH {
         let tail = tail_near(2.0 * abs(x));
         slope = 4.0 * tail * (1.0 - tail);
+    } else if ACTIVATION == IDENTITY {
+        slope = vec4<f32>(1.0);
     } else if ACTIVATION == SIGMOID {
         let tail = tail_near(abs(x));
         slope = tail * (1.0 - tail);

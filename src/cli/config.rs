@@ -1,11 +1,9 @@
 //! Configuration files of `run`. A file becomes arguments of the command line, so that every option
 //! is a key, and values are checked in one place.
 
-pub(super) mod entry;
 mod peers;
 pub(super) mod settings;
 mod toml;
-mod yaml;
 
 use std::any::TypeId;
 use std::ffi::OsString;
@@ -16,7 +14,8 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use flashschnet::{Error, Result};
 
-use self::entry::{Entry, Source, Value};
+use flashschnet::io::entry::{Entry, Source, Value};
+use flashschnet::io::yaml;
 
 /// The command that takes a file.
 pub(super) const COMMAND: &str = "run";
@@ -60,7 +59,7 @@ pub(super) fn expand(command: &Command, arguments: Vec<OsString>) -> Result<Expa
         entry.key = entry.key.replace('_', "-");
         let mut known = keys(options);
         let Some(option) = known.find(|option| option.get_long() == Some(&entry.key)) else {
-            return Err(source.unknown(&entry, keys(options).filter_map(Arg::get_long)));
+            return Err(unknown(&source, &entry, keys(options).filter_map(Arg::get_long)));
         };
         let texts = texts(&source, option, &entry)?;
         if entry.value != Value::Null && !is_replaced(options, option, given) {
@@ -154,6 +153,19 @@ fn text(source: &Source) -> Result<String> {
         source.invalid(line, "content", "a byte that is no UTF-8", "text in UTF-8")
     })?;
     Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))
+}
+
+/// The error of a key that is not known; it names the nearest one that is.
+pub(in crate::cli) fn unknown<'a>(
+    source: &Source,
+    entry: &Entry,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Error {
+    let distance = |known: &&str| strsim::damerau_levenshtein(&entry.key, known);
+    let nearest = known.into_iter().min_by_key(distance).unwrap_or_default();
+    let found = format!("{:?}", entry.key);
+    let expected = format!("a known key; the nearest one is {nearest:?}");
+    source.invalid(entry.line, "key", found, expected)
 }
 
 /// Whether a file is YAML, by its extension or, if that says nothing, by its first line.

@@ -17,7 +17,7 @@ use crate::model::schnet::SchNet;
 /// How filters are evaluated.
 #[derive(Debug)]
 pub(super) enum Filters {
-    /// From the filter network of each convolution.
+    /// From the filter network of each block.
     Exact { basis: Basis, envelope: Envelope, networks: Vec<FilterNetwork> },
     /// From tables.
     Table(Table),
@@ -32,7 +32,7 @@ pub(super) struct FilterWorkspace {
     /// dd/dx_i, for exact filters. `[n_pairs]`
     gradient: Vec<[f64; 3]>,
     basis: [Vec<Lanes>; 2],
-    /// Values and slopes of exact filters, for each convolution.
+    /// Values and slopes of exact filters, for each block.
     blocks: Vec<[Vec<Lanes>; 2]>,
 }
 
@@ -57,7 +57,9 @@ impl Filters {
         Ok(Filters::Exact {
             basis: Basis::new(&schnet.radial_basis),
             envelope: schnet.cutoff.envelope(),
-            networks: FilterNetwork::all(schnet),
+            networks: (0..schnet.interactions.len())
+                .map(|block| FilterNetwork::new(schnet, block))
+                .collect(),
         })
     }
 
@@ -96,7 +98,7 @@ impl Filters {
         basis.evaluate(radial, room(value, n), slope, min_chunks);
     }
 
-    /// Evaluates the exact filters of a convolution for the prepared pairs; does nothing with tables.
+    /// Evaluates the exact filters of a block for the prepared pairs; does nothing with tables.
     pub(super) fn evaluate(
         &self,
         block: usize,
@@ -115,8 +117,8 @@ impl Filters {
         network.evaluate(&work.radial, &work.basis[0], room(value, n), slopes, min_chunks);
     }
 
-    /// The filters of a convolution, in the form that the convolutions take.
-    pub(super) fn of_convolution<'a>(
+    /// The filters of a block, in the form that the convolutions take.
+    pub(super) fn of_block<'a>(
         &'a self,
         block: usize,
         pairs: &'a Pairs,

@@ -93,6 +93,9 @@ pub(super) struct Sigmoid;
 #[derive(Clone, Copy)]
 pub(super) struct Mish;
 
+#[derive(Clone, Copy)]
+pub(super) struct Identity;
+
 impl Activate for Tanh {
     #[inline(always)]
     fn formula<const FMA: bool>(self, x: f32) -> (f32, f32) {
@@ -144,6 +147,13 @@ impl Activate for Mish {
     }
 }
 
+impl Activate for Identity {
+    #[inline(always)]
+    fn formula<const FMA: bool>(self, x: f32) -> (f32, f32) {
+        (x, if x.is_nan() { x } else { 1.0 })
+    }
+}
+
 /// Calls `$body` with `$act` bound to the activation's type.
 macro_rules! with_activation {
     ($activation:expr, $act:ident => $body:expr) => {
@@ -168,6 +178,10 @@ macro_rules! with_activation {
                 let $act = $crate::cpu::math::Mish;
                 $body
             }
+            $crate::model::schnet::Activation::Identity => {
+                let $act = $crate::cpu::math::Identity;
+                $body
+            }
         }
     };
 }
@@ -178,12 +192,13 @@ mod tests {
     use super::*;
     use crate::model::schnet::Activation;
 
-    const ACTIVATIONS: [Activation; 5] = [
+    const ACTIVATIONS: [Activation; 6] = [
         Activation::Tanh,
         Activation::Silu,
         Activation::ShiftedSoftplus { shift: std::f64::consts::LN_2 },
         Activation::Sigmoid,
         Activation::Mish,
+        Activation::Identity,
     ];
 
     /// 200,000 arguments over [−bound, bound].

@@ -121,7 +121,7 @@ impl Ops for CpuOps {
             Convolution::new(schnet, self.0, block, graph, positions)?;
         let y = to_slabs(y, schnet.n_filters());
         let mut m = vec![Lanes::ZERO; y.len()];
-        let filters = filters.of_convolution(block, &pairs, &work);
+        let filters = filters.of_block(block, &pairs, &work);
         cfconv::cfconv_forward(filters, positions.len(), &y, &mut m, 1);
         Ok(from_slabs(&m, schnet.n_filters()))
     }
@@ -141,7 +141,7 @@ impl Ops for CpuOps {
         let (y, grad_m) = (to_slabs(y, schnet.n_filters()), to_slabs(grad_m, schnet.n_filters()));
         let mut grad_y = vec![Lanes::ZERO; y.len()];
         let mut pull = vec![[0.0; 4]; y.len() / n_beads * pairs.len()];
-        let of_block = filters.of_convolution(block, &pairs, &work);
+        let of_block = filters.of_block(block, &pairs, &work);
         cfconv::cfconv_backward(of_block, n_beads, &y, &grad_m, &mut grad_y, &mut pull, 1);
         let (mut total, mut forces) = (vec![0.0; pairs.len()], vec![[0.0; 3]; n_beads]);
         filters.add_forces(&pairs, &work, &pull, &mut total, &mut forces, 1);

@@ -13,17 +13,10 @@ use crate::model::schnet::{Activation, SchNet};
 /// The layers of one block.
 #[derive(Debug)]
 struct Block {
+    activation: Activation,
     lin1: Layer,
     lin2: Layer,
     lin: Layer,
-}
-
-/// The neighbor embedding.
-#[derive(Debug)]
-struct Neighbors {
-    /// `[F/16, n_types]`
-    embedding: Vec<Lanes>,
-    combine: Layer,
 }
 
 /// The weights of a SchNet in f32.
@@ -34,9 +27,10 @@ pub(super) struct Network {
     n_filters: usize,
     /// `[H/16, n_types]`
     embedding: Vec<Lanes>,
+    /// y of the first block by type, if that is a neighbor embedding. `[F/16, n_types]`
+    neighbor_embedding: Option<Vec<Lanes>>,
     filters: Filters,
     activation: Activation,
-    neighbors: Option<Neighbors>,
     blocks: Vec<Block>,
     readout: Vec<Layer>,
     /// Å.
@@ -51,8 +45,6 @@ pub(super) struct Workspace {
     /// Pairs within the cutoff; set by the caller of [`Network::evaluate`].
     pub pairs: Pairs,
     filters: FilterWorkspace,
-    /// y of the neighbor embedding, for the backward pass.
-    sent: Vec<Lanes>,
     /// y and z of each block, for the backward pass.
     blocks: Vec<[Vec<Lanes>; 2]>,
     /// The outputs of the layers of the readout, before the activation. The last one holds the
@@ -73,7 +65,6 @@ impl Workspace {
     /// Memory in bytes.
     pub(super) fn bytes(&self) -> usize {
         let lanes = (self.blocks.iter().flatten()).chain(&self.readout).chain(&self.grad).chain([
-            &self.sent,
             &self.h,
             &self.m,
             &self.activated,
@@ -90,24 +81,24 @@ impl Network {
     /// # Errors
     /// [`crate::Error::Invalid`] for a tolerance that no table can meet.
     pub(super) fn new(schnet: &SchNet, filter: Filter) -> Result<Self> {
-        let block = |block: &crate::model::Interaction| Block {
+        let block = |(b, block): (usize, &crate::model::Interaction)| Block {
+            activation: schnet.activation_of(b),
             lin1: Layer::new(&block.lin1),
             lin2: Layer::new(&block.lin2),
             lin: Layer::new(&block.lin),
         };
-        let neighbors = schnet.neighbor_embedding.as_ref().map(|neighbors| Neighbors {
-            embedding: to_slabs(&neighbors.embedding, schnet.n_filters()),
-            combine: Layer::new(&neighbors.combine),
-        });
         Ok(Network {
             n_types: schnet.n_types,
             n_hidden: n_slabs(schnet.n_hidden),
             n_filters: n_slabs(schnet.n_filters()),
             embedding: to_slabs(&schnet.embedding, schnet.n_hidden),
+            neighbor_embedding: schnet
+                .neighbor_embedding
+                .as_ref()
+                .map(|features| to_slabs(features, schnet.n_filters())),
             filters: Filters::new(schnet, filter)?,
             activation: schnet.activation,
-            neighbors,
-            blocks: schnet.interactions.iter().map(block).collect(),
+            blocks: schnet.interactions.iter().enumerate().map(block).collect(),
             readout: schnet.readout.iter().map(Layer::new).collect(),
             radius: schnet.neighbor_radius(),
             max_num_neighbors: schnet.max_num_neighbors,
@@ -120,10 +111,10 @@ impl Network {
             let layers = [&block.lin1, &block.lin2, &block.lin];
             layers.map(Layer::bytes).iter().sum::<usize>()
         };
-        let of_neighbors = |of: &Neighbors| size_of_val(&of.embedding[..]) + of.combine.bytes();
+        let neighbors = self.neighbor_embedding.as_deref().unwrap_or_default();
         size_of_val(&self.embedding[..])
+            + size_of_val(neighbors)
             + self.filters.bytes()
-            + self.neighbors.as_ref().map_or(0, of_neighbors)
             + self.blocks.iter().map(of_block).sum::<usize>()
             + self.readout.iter().map(Layer::bytes).sum::<usize>()
     }
@@ -166,8 +157,9 @@ impl Network {
             }
         };
         of_types(&self.embedding, room(&mut work.h, self.n_hidden * n_beads));
-        if let Some(neighbors) = &self.neighbors {
-            of_types(&neighbors.embedding, room(&mut work.sent, self.n_filters * n_beads));
+        work.blocks.resize_with(self.blocks.len(), Default::default);
+        if let Some(features) = &self.neighbor_embedding {
+            of_types(features, room(&mut work.blocks[0][0], self.n_filters * n_beads));
         }
         let with_slopes = forces.is_some();
         self.filters.prepare(&work.pairs, &mut work.filters, with_slopes, min_chunks);
@@ -186,28 +178,20 @@ impl Network {
     }
 
     fn forward(&self, n_beads: usize, work: &mut Workspace, with_slopes: bool, min_chunks: usize) {
-        let Workspace { pairs, filters, sent, blocks, h, m, activated, .. } = work;
+        let Workspace { pairs, filters, blocks, h, m, activated, .. } = work;
         let act = self.activation;
-        if let Some(neighbors) = &self.neighbors {
-            let last = self.blocks.len();
-            self.filters.evaluate(last, filters, with_slopes, min_chunks);
-            let m = room(m, self.n_filters * n_beads);
-            let of_neighbors = self.filters.of_convolution(last, pairs, filters);
-            cfconv_forward(of_neighbors, n_beads, sent, m, min_chunks);
-            neighbors.combine.forward(m, h, true, min_chunks);
-        }
-        blocks.resize_with(self.blocks.len(), Default::default);
         for (b, (block, [y, z])) in self.blocks.iter().zip(blocks).enumerate() {
             self.filters.evaluate(b, filters, with_slopes, min_chunks);
-            let of_block = self.filters.of_convolution(b, pairs, filters);
-            let y = room(y, self.n_filters * n_beads);
-            block.lin1.forward(h, y, false, min_chunks);
+            let of_block = self.filters.of_block(b, pairs, filters);
+            if b > 0 || self.neighbor_embedding.is_none() {
+                block.lin1.forward(h, room(y, self.n_filters * n_beads), false, min_chunks);
+            }
             let m = room(m, self.n_filters * n_beads);
             cfconv_forward(of_block, n_beads, y, m, min_chunks);
             let z = room(z, self.n_hidden * n_beads);
             block.lin2.forward(m, z, false, min_chunks);
             let activated = room(activated, self.n_hidden * n_beads);
-            activate(act, z, activated, n_beads, min_chunks);
+            activate(block.activation, z, activated, n_beads, min_chunks);
             block.lin.forward(activated, h, true, min_chunks);
         }
         work.readout.resize_with(self.readout.len(), Vec::new);
@@ -226,9 +210,7 @@ impl Network {
     }
 
     fn backward(&self, n_beads: usize, work: &mut Workspace, min_chunks: usize) {
-        let Workspace {
-            pairs, filters, sent, blocks, readout, m, grad: [grad, next], pull, ..
-        } = work;
+        let Workspace { pairs, filters, blocks, readout, m, grad: [grad, next], pull, .. } = work;
         let act = self.activation;
         room(grad, n_beads).fill(Lanes([1.0; LANES]));
         for (l, layer) in self.readout.iter().enumerate().rev() {
@@ -241,25 +223,16 @@ impl Network {
         pull.fill([0.0; 4]);
         for (b, (block, [y, z])) in self.blocks.iter().zip(blocks).enumerate().rev() {
             let grad_z = room(next, self.n_hidden * n_beads);
-            block.lin.backward(grad, grad_z, false, Some((act, z)), min_chunks);
+            block.lin.backward(grad, grad_z, false, Some((block.activation, z)), min_chunks);
             let grad_m = room(m, self.n_filters * n_beads);
             block.lin2.backward(grad_z, grad_m, false, None, min_chunks);
-            let of_block = self.filters.of_convolution(b, pairs, filters);
+            let of_block = self.filters.of_block(b, pairs, filters);
             let grad_y = room(next, self.n_filters * n_beads);
             cfconv_backward(of_block, n_beads, y, grad_m, grad_y, pull, min_chunks);
-            // The features before the first block depend on the positions only if they contain
-            // those of neighbors.
-            if b > 0 || self.neighbors.is_some() {
+            // The features before the first block do not depend on the positions.
+            if b > 0 {
                 block.lin1.backward(grad_y, grad, true, None, min_chunks);
             }
-        }
-        if let Some(neighbors) = &self.neighbors {
-            let grad_m = room(m, self.n_filters * n_beads);
-            neighbors.combine.backward(grad, grad_m, false, None, min_chunks);
-            let of_neighbors = self.filters.of_convolution(self.blocks.len(), pairs, filters);
-            // The messages are of the bead types alone, so that their gradient is not used.
-            let grad_y = room(next, self.n_filters * n_beads);
-            cfconv_backward(of_neighbors, n_beads, sent, grad_m, grad_y, pull, min_chunks);
         }
     }
 }

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::dense::Layer;
 use super::simd::{self, Bells, Radial};
 use super::slab::{Lanes, n_slabs, room, to_slabs};
-use crate::model::schnet::{Activation, Interaction, NeighborEmbedding, SchNet};
+use crate::model::schnet::{Activation, SchNet};
 use crate::model::{RadialBasis, radial::Envelope, radial::RadialForm};
 
 /// Pairs per chunk. The basis and the hidden layer of a chunk fit in the second-level cache.
@@ -85,42 +85,36 @@ impl Basis {
     }
 }
 
-/// The filter network of one convolution: `W = C (W1 x + b1)` with `x = act(W0 B + b0)`, or
-/// `x = B` for the neighbor embedding.
+/// The filter network of one block: `W = C (W1 x + b1)`, `x = act(W0 B + b0)`.
 #[derive(Debug, Clone)]
 pub(super) struct FilterNetwork {
-    hidden: Option<(Activation, Layer)>,
-    last: Layer,
+    activation: Activation,
+    filter0: Layer,
+    filter1: Layer,
     /// Whether the envelope multiplies x instead of the result. This is the same for a linear layer
     /// without bias, and takes no pass of its own.
     envelope_first: bool,
 }
 
 impl FilterNetwork {
-    /// The networks of all convolutions.
-    pub(super) fn all(schnet: &SchNet) -> Vec<Self> {
-        let of_block = |block: &Interaction| FilterNetwork {
-            hidden: Some((schnet.activation, Layer::new(&block.filter0))),
-            last: Layer::new(&block.filter1),
+    pub(super) fn new(schnet: &SchNet, b: usize) -> Self {
+        let block = &schnet.interactions[b];
+        FilterNetwork {
+            activation: schnet.activation_of(b),
+            filter0: Layer::new(&block.filter0),
+            filter1: Layer::new(&block.filter1),
             envelope_first: block.filter1.bias.is_none(),
-        };
-        let of_neighbors = |neighbors: &NeighborEmbedding| FilterNetwork {
-            hidden: None,
-            last: Layer::new(&neighbors.filter),
-            envelope_first: false,
-        };
-        let neighbors = schnet.neighbor_embedding.iter().map(of_neighbors);
-        schnet.interactions.iter().map(of_block).chain(neighbors).collect()
+        }
     }
 
     /// The number of slabs of its filters.
     pub(super) fn n_slabs(&self) -> usize {
-        n_slabs(self.last.n_out)
+        n_slabs(self.filter1.n_out)
     }
 
     /// Memory in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.hidden.as_ref().map_or(0, |(_, layer)| layer.bytes()) + self.last.bytes()
+        self.filter0.bytes() + self.filter1.bytes()
     }
 
     /// `W(d)` of all pairs, `[F/16, CHUNK]` for every chunk, from the values of
@@ -133,8 +127,7 @@ impl FilterNetwork {
         slopes: Option<(&[Lanes], &mut [Lanes])>,
         min_chunks: usize,
     ) {
-        let n_rbf = self.hidden.as_ref().map_or(self.last.n_in, |(_, layer)| layer.n_in);
-        let (inputs, outputs) = (CHUNK * n_slabs(n_rbf), CHUNK * self.n_slabs());
+        let (inputs, outputs) = (CHUNK * n_slabs(self.filter0.n_in), CHUNK * self.n_slabs());
         let Some((basis_slope, slope)) = slopes else {
             (value.par_chunks_mut(outputs), radial.par_chunks(CHUNK), basis.par_chunks(inputs))
                 .into_par_iter()
@@ -171,35 +164,27 @@ impl FilterNetwork {
         hidden: &mut Vec<Lanes>,
     ) {
         let one = usize::MAX;
-        let Some((activation, layer)) = &self.hidden else {
-            self.last.forward(basis, value, false, one);
-            if let Some((basis_slope, slope)) = slopes {
-                self.last.tangent(basis_slope, slope, one);
-                simd::envelop_slope(radial, value, slope);
-            }
-            return simd::envelop(radial, value);
-        };
         let without = |at: &Radial| Radial { envelope: [1.0, 0.0], ..*at };
         let plain: Vec<Radial> = match self.envelope_first {
             true => Vec::new(),
             false => radial.iter().map(without).collect(),
         };
         let of_hidden = if self.envelope_first { radial } else { &plain };
-        let n = radial.len() * n_slabs(layer.n_out);
+        let n = radial.len() * self.n_slabs();
         let (hidden, hidden_slope) = room(hidden, 2 * n).split_at_mut(n);
-        layer.forward(basis, hidden, false, one);
+        self.filter0.forward(basis, hidden, false, one);
         let Some((basis_slope, slope)) = slopes else {
-            simd::activate_filter_values(*activation, of_hidden, hidden);
-            self.last.forward(hidden, value, false, one);
+            simd::activate_filter_values(self.activation, of_hidden, hidden);
+            self.filter1.forward(hidden, value, false, one);
             if !self.envelope_first {
                 simd::envelop(radial, value);
             }
             return;
         };
-        layer.tangent(basis_slope, hidden_slope, one);
-        simd::activate_filters(*activation, of_hidden, hidden, hidden_slope);
-        self.last.forward(hidden, value, false, one);
-        self.last.tangent(hidden_slope, slope, one);
+        self.filter0.tangent(basis_slope, hidden_slope, one);
+        simd::activate_filters(self.activation, of_hidden, hidden, hidden_slope);
+        self.filter1.forward(hidden, value, false, one);
+        self.filter1.tangent(hidden_slope, slope, one);
         if !self.envelope_first {
             simd::envelop_slope(radial, value, slope);
             simd::envelop(radial, value);

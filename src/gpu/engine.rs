@@ -13,7 +13,7 @@ mod requested;
 mod submit;
 
 use self::evaluation::Evaluations;
-use self::fit::{Fit, check_fit, check_network};
+use self::fit::{Fit, check_fit, for_kernels};
 use self::requested::Requested;
 use super::api::Submission;
 use super::biases::Biases;
@@ -94,7 +94,7 @@ impl GpuEngine {
     ) -> Result<Self> {
         dynamics.check(&system)?;
         let numerics = numerics.into();
-        check_network(&system, numerics.filter)?;
+        let system = for_kernels(system, numerics.filter);
         check_fit(device, &system, dynamics, numerics.filter)?;
         let fit = Fit::new(device, &system, dynamics);
         Self::on(device, system, dynamics, numerics).map_err(|error| fit.advise(error))

@@ -93,8 +93,8 @@ fn types_of(system: &System) -> Vec<u32> {
     types
 }
 
-/// lin1 of the first block applied to the embedding. It depends on the types of the beads only, so
-/// it is computed once.
+/// y of the first block: lin1 applied to the embedding, or the features of a neighbor embedding. It
+/// depends on the types of the beads only, so it is computed once.
 fn first_features(schnet: &SchNet, lin1: &Linear, system: &System) -> Vec<f32> {
     let n_hidden = schnet.n_hidden;
     let width = 4 * quads(lin1.n_out) as usize;
@@ -108,7 +108,15 @@ fn first_features(schnet: &SchNet, lin1: &Linear, system: &System) -> Vec<f32> {
         }
         y
     };
-    let table: Vec<Vec<f32>> = schnet.embedding.chunks_exact(n_hidden).map(of_type).collect();
+    let given = |features: &[f64]| {
+        let mut y = narrow(features);
+        y.resize(width, 0.0);
+        y
+    };
+    let table: Vec<Vec<f32>> = match &schnet.neighbor_embedding {
+        Some(features) => features.chunks_exact(lin1.n_out).map(given).collect(),
+        None => schnet.embedding.chunks_exact(n_hidden).map(of_type).collect(),
+    };
     let types = (0..system.n_replicas()).flat_map(|r| &system.molecule(r).types);
     types.flat_map(|bead_type| table[*bead_type as usize].iter().copied()).collect()
 }
@@ -278,7 +286,7 @@ impl Network {
         let mut backward = Vec::new();
         for (b, block) in self.blocks.iter().enumerate().rev() {
             if let Some(between) = &block.between {
-                backward.push(self.block_backward(device, schnet, between, &layers)?);
+                backward.push(self.block_backward(device, schnet, b, between, &layers)?);
             }
             let gathered: &dyn Bindable = match &block.kept {
                 Some(kept) => kept,
@@ -304,6 +312,7 @@ impl Network {
         let kept = next.kept.as_ref().unwrap_or(&self.none);
         let scope = around.clone().with("z", z).with("y", self.y_of(next)).with("kept", kept);
         let mut constants = layers.constants_for(9);
+        constants.extend(activation_constants(schnet.activation_of(b)));
         constants.push(("FIRST", Value::Flag(b == 0)));
         constants.push(("KEPT", Value::Flag(next.kept.is_some())));
         let moved = 2 * quads(schnet.n_filters()) + 3 * quads(schnet.n_hidden);
@@ -312,6 +321,7 @@ impl Network {
 
     fn readout(&self, device: &Device, schnet: &SchNet, around: &Scope) -> Result<Dispatch> {
         let mut constants = self.readout.constants_for(9);
+        constants.extend(activation_constants(schnet.activation));
         constants.extend([
             ("LAYERS", Value::Count(schnet.readout.len() as u32)),
             ("INNER", Value::Count(inner_quads(schnet))),
@@ -326,11 +336,13 @@ impl Network {
         &self,
         device: &Device,
         schnet: &SchNet,
+        b: usize,
         Between { backward: layers, z, .. }: &Between,
         around: &Scope,
     ) -> Result<Dispatch> {
         let scope = around.clone().with("z", z).with("grad_y", &self.m).with("grad_h", &self.h);
-        let constants = layers.constants_for(6);
+        let mut constants = layers.constants_for(6);
+        constants.extend(activation_constants(schnet.activation_of(b)));
         let moved = 2 * quads(schnet.n_filters()) + 3 * quads(schnet.n_hidden);
         self.bind("block_backward", device, schnet, (layers, constants), &scope, moved)
     }
@@ -347,7 +359,6 @@ impl Network {
         moved: u32,
     ) -> Result<Dispatch> {
         let LayerShape { workgroup, width, rows, tile, lanes } = self.shape;
-        constants.extend(activation_constants(schnet.activation));
         constants.extend(feature_files(self.convolutions.storage.features));
         constants.extend([
             ("WORKGROUP", Value::Count(workgroup)),

@@ -71,6 +71,8 @@ pub mod activation {
     pub const SIGMOID: u32 = 3;
     /// x tanh(ln(1 + eˣ)).
     pub const MISH: u32 = 4;
+    /// x.
+    pub const IDENTITY: u32 = 5;
 }
 
 /// Forms of shaders/prior_bonded.wgsl, one for each [`crate::model::PriorForm`] but the repulsions.

@@ -5,7 +5,10 @@
 //! complete.
 
 pub(crate) mod content;
+#[doc(hidden)]
+pub mod entry;
 mod file;
+pub mod force_field;
 pub mod import;
 mod load;
 pub mod native;
@@ -13,6 +16,8 @@ mod pdb;
 #[doc(hidden)]
 pub mod pickle;
 pub mod trajectory;
+#[doc(hidden)]
+pub mod yaml;
 
 pub(crate) use file::{GrowingFile, create_new, move_to, rewrite, sync_folder};
 pub use file::{check_free, write_new};

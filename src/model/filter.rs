@@ -2,7 +2,7 @@
 //! functions, and the backends are tested against them.
 
 use super::radial::RadialBasis;
-use super::schnet::{Interaction, Linear, SchNet};
+use super::schnet::{Activation, Interaction, Linear, SchNet};
 
 /// `B_k(d)` and `dB_k/dd` (1/Å) of all distances, `[distance.len(), K]` each.
 pub(crate) fn radial_basis(basis: &RadialBasis, distance: &[f64]) -> (Vec<f64>, Vec<f64>) {
@@ -25,7 +25,7 @@ pub(crate) fn radial_basis(basis: &RadialBasis, distance: &[f64]) -> (Vec<f64>, 
 /// The most values of a basis that are held at once.
 const BASIS_VALUES: usize = 1 << 18;
 
-/// The filters of a convolution and their slopes at given distances.
+/// A block's filters and their slopes at given distances.
 pub(crate) struct Filters {
     /// The number of channels, F.
     pub(crate) n_filters: usize,
@@ -37,18 +37,13 @@ pub(crate) struct Filters {
 
 /// `W = C G`, `G = filter1 act(s) + b1`, `s = filter0 B + b0`;
 /// `W' = C' G + C filter1 (act'(s) ∘ filter0 B')`.
-///
-/// For the neighbor embedding, the last convolution, `G = filter B + b`.
 pub(crate) fn filters(
     schnet: &SchNet,
-    convolution: usize,
+    block: usize,
     distance: &[f64],
     with_slope: bool,
 ) -> Filters {
-    let block = schnet.interactions.get(convolution);
-    let neighbors = schnet.neighbor_embedding.as_ref().map(|neighbors| &neighbors.filter);
-    let last = block.map(|block| &block.filter1).or(neighbors);
-    let last = last.expect("a convolution of the network");
+    let (block, activation) = (&schnet.interactions[block], schnet.activation_of(block));
     let envelope = schnet.cutoff.envelope();
     let n_filters = schnet.n_filters();
     let (mut value, mut slope) = (Vec::new(), Vec::new());
@@ -59,12 +54,9 @@ pub(crate) fn filters(
         if !with_slope {
             basis_slope.clear();
         }
-        let (input, input_slope) = match block {
-            Some(block) => hidden(schnet, block, &basis, &basis_slope),
-            None => (basis, basis_slope),
-        };
-        value.extend(product(last, &input, true));
-        slope.extend(product(last, &input_slope, false));
+        let (hidden, hidden_slope) = hidden(activation, block, &basis, &basis_slope);
+        value.extend(product(&block.filter1, &hidden, true));
+        slope.extend(product(&block.filter1, &hidden_slope, false));
     }
 
     let rows = value.chunks_exact(n_filters).zip(slope.chunks_exact_mut(n_filters));
@@ -84,7 +76,7 @@ pub(crate) fn filters(
 /// The hidden layer of a filter network, `act(s)`, and its slope by d. `basis` and `basis_slope`
 /// come from [`radial_basis`].
 pub(crate) fn hidden(
-    schnet: &SchNet,
+    activation: Activation,
     block: &Interaction,
     basis: &[f64],
     basis_slope: &[f64],
@@ -92,10 +84,10 @@ pub(crate) fn hidden(
     let mut value = product(&block.filter0, basis, true);
     let mut slope = product(&block.filter0, basis_slope, false);
     for (s, ds) in value.iter().zip(&mut slope) {
-        *ds *= schnet.activation.value_and_slope(*s).1;
+        *ds *= activation.value_and_slope(*s).1;
     }
     for s in &mut value {
-        *s = schnet.activation.value_and_slope(*s).0;
+        *s = activation.value_and_slope(*s).0;
     }
     (value, slope)
 }

@@ -107,7 +107,7 @@ impl FilterTable {
         if !(tolerance > 0.0 && tolerance.is_finite()) {
             return Err(Error::invalid("table tolerance", tolerance, "a number > 0"));
         }
-        let n_functions = schnet.radial_basis.n_rbf().saturating_mul(schnet.n_convolutions());
+        let n_functions = schnet.radial_basis.n_rbf().saturating_mul(schnet.interactions.len());
         if n_functions > MOST_FUNCTIONS {
             let what = format!("a filter table for {n_functions} radial functions of all blocks");
             return Err(Error::unsupported(what, "use --filter exact"));
@@ -117,8 +117,8 @@ impl FilterTable {
         let mut table = FilterTable {
             stretches: Vec::new(),
             cells: Vec::new(),
-            coefficients: vec![Vec::new(); schnet.n_convolutions()],
-            largest: vec![Vec::new(); schnet.n_convolutions()],
+            coefficients: vec![Vec::new(); schnet.interactions.len()],
+            largest: vec![Vec::new(); schnet.interactions.len()],
             value_error: 0.0,
             slope_error: 0.0,
         };
@@ -260,7 +260,7 @@ impl Survey {
             }
             all
         };
-        let largest = (0..schnet.n_convolutions()).map(of_block).collect();
+        let largest = (0..schnet.interactions.len()).map(of_block).collect();
         Survey { grid, largest }
     }
 

@@ -10,7 +10,7 @@ pub mod schnet;
 pub use filter_table::FilterTable;
 pub use prior::{Prior, PriorForm, PriorParameters};
 pub use radial::{Cutoff, RadialBasis, RadialFunctions};
-pub use schnet::{Activation, Constants, Interaction, Linear, NeighborEmbedding, SchNet};
+pub use schnet::{Activation, Constants, Interaction, Linear, SchNet};
 
 use std::collections::HashSet;
 

@@ -64,6 +64,8 @@ pub enum Activation {
     Sigmoid,
     /// x tanh(ln(1 + e^x)).
     Mish,
+    /// x. Only a neighbor embedding has it.
+    Identity,
 }
 
 impl Activation {
@@ -87,6 +89,7 @@ impl Activation {
                 let tail = (-x.abs()).exp();
                 (1.0 / (1.0 + (-x).exp()), tail / (1.0 + tail).powi(2))
             }
+            Activation::Identity => (x, 1.0),
             Activation::Mish => {
                 // tanh ln(1 + u) = n / d with n = u (u + 2), d = n + 2 and u = e^x. For x > 0 both
                 // are divided by u².
@@ -117,17 +120,6 @@ pub struct Interaction {
     pub lin: Linear,
 }
 
-/// A convolution before the first block, which adds the neighbors of a bead to its features.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NeighborEmbedding {
-    /// The features that a bead sends to its neighbors, `[n_types, n_filters]`.
-    pub embedding: Vec<f64>,
-    /// From the radial basis to the filters: (F, K) with bias.
-    pub filter: Linear,
-    /// From the messages to the features: (H, F) without bias.
-    pub combine: Linear,
-}
-
 /// Constants that are added to the energy. They exert no force.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Constants {
@@ -141,25 +133,28 @@ pub struct Constants {
 ///
 /// ```text
 /// h_i  = embedding[type_i]
-/// neighbor embedding:  V(d) = C(d) (filter B(d) + b)
-///                      h_i += combine Σ_j neighbor_embedding[type_j] ∘ V(d_ij)
 /// per block:  W(d) = C(d) (filter1 act(filter0 B(d) + b0) + b1)
 ///             m_i  = Σ_j (lin1 h_j) ∘ W(d_ij)
 ///             h_i += lin act(lin2 m_i + b2) + bl
 /// e_i  = readout(h_i) + of_type[type_i];   E = Σ_i e_i + of_molecule
 /// ```
 ///
-/// mlcg's networks have no neighbor embedding, no b1 and no constants. TorchMD's networks need all
-/// three. Their equations have some more parts, which the importer brings into this form:
+/// mlcg's networks have neither b1 nor constants. TorchMD's networks have both, and some more parts,
+/// which [`SchNet::fold_scale`] and [`SchNet::fold_neighbors`] bring into this form:
 ///
 /// ```text
 /// TorchMD                                           this form
 /// E = mean + Σ_i (std e_i + atomref[z_i])           the last readout layer is multiplied by std
 /// e_i = O1 act(O0 h_i + o0) + o1                    of_type[z] = std o1 + atomref[z]
 ///                                                   of_molecule = mean
-/// h_i = A Emb[z_i] + D n_i + a, [A D] = combine     embedding[z] = A Emb[z] + a, combine = D
 /// C(r) between the lower and the upper cutoff       cutoff = Cosine { lower, upper }
 /// B(r) with an envelope that ignores the lower one  radial_basis.cutoff = Cosine { 0, upper }
+/// neighbor embedding, before the first block:
+/// h_i = A Emb[z_i] + D n_i + a, [A D] = combine     embedding[z] = A Emb[z] + a
+/// n_i = Σ_j NEmb[z_j] ∘ C(r_ij) (P B(r_ij) + p)     a block before the others, whose act is the
+///                                                   identity: filter0 = P with b0 = p, filter1 = 1,
+///                                                   lin2 = D, lin = 1; neighbor_embedding[z_j] =
+///                                                   NEmb[z_j] takes the place of lin1 h_j
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct SchNet {
@@ -180,8 +175,10 @@ pub struct SchNet {
     /// Readout layers, H → … → 1, with the activation between them. All but the last have a bias;
     /// a bias of the last layer belongs to `constants`.
     pub readout: Vec<Linear>,
-    /// The convolution before the first block.
-    pub neighbor_embedding: Option<NeighborEmbedding>,
+    /// The features that beads send to their neighbors in the first block, `[n_types, n_filters]`.
+    /// If there are any, the first block is a neighbor embedding: they take the place of lin1 h_j,
+    /// and its activation is the identity.
+    pub neighbor_embedding: Option<Vec<f64>>,
     /// Constants that are added to the energy.
     pub constants: Option<Constants>,
     /// The largest number of neighbors of a bead; more are an error.
@@ -194,10 +191,12 @@ impl SchNet {
         self.interactions.first().map_or(0, |block| block.filter1.n_out)
     }
 
-    /// The number of convolutions. Convolution b belongs to block b, and the last one to the
-    /// neighbor embedding, if there is one.
-    pub fn n_convolutions(&self) -> usize {
-        self.interactions.len() + usize::from(self.neighbor_embedding.is_some())
+    /// The activation of block `b`.
+    pub fn activation_of(&self, b: usize) -> Activation {
+        match self.neighbor_embedding {
+            Some(_) if b == 0 => Activation::Identity,
+            _ => self.activation,
+        }
     }
 
     /// Whether the second layers of the filter networks have a bias.
@@ -214,6 +213,13 @@ impl SchNet {
     pub fn check(&self) -> Result<()> {
         self.radial_basis.check()?;
         self.cutoff.check("conv.cutoff")?;
+        if self.activation == Activation::Identity {
+            return Err(Error::invalid(
+                "activation",
+                "the identity",
+                "a function that is not linear",
+            ));
+        }
         let (n_hidden, n_rbf) = (self.n_hidden, self.radial_basis.n_rbf());
         check_rows("embedding.weight", &self.embedding, [self.n_types, n_hidden])?;
         if self.interactions.is_empty() {
@@ -248,11 +254,8 @@ impl SchNet {
             }
             n_in = layer.n_out;
         }
-        if let Some(neighbors) = &self.neighbor_embedding {
-            let name = |part: &str| format!("neighbor_embedding.{part}");
-            check_rows(&name("embedding"), &neighbors.embedding, [self.n_types, n_filters])?;
-            neighbors.filter.check(&name("filter"), n_rbf, Some(n_filters), true)?;
-            neighbors.combine.check(&name("combine"), n_filters, Some(n_hidden), false)?;
+        if let Some(features) = &self.neighbor_embedding {
+            check_rows("neighbor_embedding", features, [self.n_types, n_filters])?;
         }
         if let Some(Constants { of_type, of_molecule }) = &self.constants {
             check_rows("constants.of_type", of_type, [self.n_types, 1])?;

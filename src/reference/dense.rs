@@ -19,7 +19,7 @@ fn transposed_product(layer: &Linear, x: &[f64]) -> Vec<f64> {
     y
 }
 
-pub(super) fn add(mut y: Vec<f64>, residual: &[f64]) -> Vec<f64> {
+fn add(mut y: Vec<f64>, residual: &[f64]) -> Vec<f64> {
     for (y, residual) in y.iter_mut().zip(residual) {
         *y += residual;
     }

@@ -1,7 +1,7 @@
 //! The forward and backward pass of SchNet, as the list of operations of one force evaluation.
 
 use super::cfconv::{cfconv_backward, cfconv_forward};
-use super::dense::{add, dense};
+use super::dense::dense;
 use super::neighbor::{Pairs, neighbor_list};
 use super::table::tabulated_filters;
 use crate::crowd;
@@ -14,7 +14,7 @@ use crate::ops::{Dense, Graph};
 /// The bytes of a pair: its edges, their numbers and distance, and the values and slopes of its
 /// filters in every block.
 fn pair_bytes(schnet: &SchNet) -> u64 {
-    let filters = 16 * schnet.n_filters() * schnet.n_convolutions();
+    let filters = 16 * schnet.n_filters() * schnet.interactions.len();
     (200 + filters) as u64
 }
 
@@ -43,8 +43,6 @@ pub(super) fn graph(schnet: &SchNet, positions: &[[f64; 3]]) -> Result<Graph> {
 struct Kept {
     graph: Graph,
     pairs: Pairs,
-    /// Filters and y of the neighbor embedding.
-    neighbors: Option<(Filters, Vec<f64>)>,
     /// Filters, y and z of each block.
     blocks: Vec<(Filters, Vec<f64>, Vec<f64>)>,
     /// The inputs of the layers of the readout, before the activation.
@@ -64,29 +62,24 @@ fn forward(
     let pairs = Pairs::new(&graph, positions);
     let act = schnet.activation;
 
-    let n_filters = schnet.n_filters();
-    let of_types = |rows: &[f64], width: usize| -> Vec<f64> {
+    let of_types = |rows: &[f64]| -> Vec<f64> {
+        let width = rows.len() / schnet.n_types;
         types.iter().flat_map(|z| &rows[*z as usize * width..][..width]).copied().collect()
     };
-    let filters = |convolution| match table {
-        Some(table) => tabulated_filters(table, n_filters, convolution, &pairs.distance),
-        None => filters(schnet, convolution, &pairs.distance, with_slopes),
-    };
-    let mut h = of_types(&schnet.embedding, schnet.n_hidden);
-    let neighbors = schnet.neighbor_embedding.as_ref().map(|neighbors| {
-        let filters = filters(schnet.interactions.len());
-        let y = of_types(&neighbors.embedding, n_filters);
-        let m = cfconv_forward(&graph, &pairs, &filters, &y);
-        h = add(dense(&neighbors.combine, Dense::Linear, &m), &h);
-        (filters, y)
-    });
+    let mut h = of_types(&schnet.embedding);
     let mut blocks = Vec::new();
     for (b, block) in schnet.interactions.iter().enumerate() {
-        let filters = filters(b);
-        let y = dense(&block.lin1, Dense::Linear, &h);
+        let filters = match table {
+            Some(table) => tabulated_filters(table, schnet.n_filters(), b, &pairs.distance),
+            None => filters(schnet, b, &pairs.distance, with_slopes),
+        };
+        let y = match &schnet.neighbor_embedding {
+            Some(features) if b == 0 => of_types(features),
+            _ => dense(&block.lin1, Dense::Linear, &h),
+        };
         let m = cfconv_forward(&graph, &pairs, &filters, &y);
         let z = dense(&block.lin2, Dense::Linear, &m);
-        h = dense(&block.lin, Dense::ActivateAdd(act, &h), &z);
+        h = dense(&block.lin, Dense::ActivateAdd(schnet.activation_of(b), &h), &z);
         blocks.push((filters, y, z));
     }
     let mut inputs: Vec<Vec<f64>> = Vec::new();
@@ -96,7 +89,7 @@ fn forward(
         let next = dense(layer, mode, &u);
         inputs.push(std::mem::replace(&mut u, next));
     }
-    Ok((u, Kept { graph, pairs, neighbors, blocks, inputs }))
+    Ok((u, Kept { graph, pairs, blocks, inputs }))
 }
 
 /// The network's energy of each bead, for one replica.
@@ -117,7 +110,7 @@ pub(super) fn network(
     positions: &[[f64; 3]],
 ) -> Result<(Vec<f64>, Vec<[f64; 3]>)> {
     let (bead_energy, kept) = forward(schnet, table, types, positions, true)?;
-    let Kept { graph, pairs, neighbors, blocks, inputs } = kept;
+    let Kept { graph, pairs, blocks, inputs } = kept;
     let act = schnet.activation;
 
     let mut grad = vec![1.0; bead_energy.len()];
@@ -126,23 +119,17 @@ pub(super) fn network(
         grad = dense(layer, if l == 0 { Dense::Transposed } else { slope }, &grad);
     }
     let mut forces = vec![[0.0; 3]; types.len()];
-    for (block, (filters, y, z)) in schnet.interactions.iter().zip(&blocks).rev() {
-        let grad_z = dense(&block.lin, Dense::TransposedSlope(act, z), &grad);
+    for (b, (block, (filters, y, z))) in schnet.interactions.iter().zip(&blocks).enumerate().rev() {
+        let slope = Dense::TransposedSlope(schnet.activation_of(b), z);
+        let grad_z = dense(&block.lin, slope, &grad);
         let grad_m = dense(&block.lin2, Dense::Transposed, &grad_z);
         let (grad_y, force) = cfconv_backward(&graph, &pairs, filters, positions, y, &grad_m);
         grad = dense(&block.lin1, Dense::TransposedAdd(&grad), &grad_y);
-        add_forces(&mut forces, &force);
-    }
-    if let (Some(of), Some((filters, y))) = (&schnet.neighbor_embedding, neighbors) {
-        let grad_m = dense(&of.combine, Dense::Transposed, &grad);
-        let (_, force) = cfconv_backward(&graph, &pairs, &filters, positions, &y, &grad_m);
-        add_forces(&mut forces, &force);
+        for (sum, force) in forces.iter_mut().zip(force) {
+            for (sum, force) in sum.iter_mut().zip(force) {
+                *sum += force;
+            }
+        }
     }
     Ok((bead_energy, forces))
-}
-
-fn add_forces(sum: &mut [[f64; 3]], forces: &[[f64; 3]]) {
-    for (sum, force) in sum.as_flattened_mut().iter_mut().zip(forces.as_flattened()) {
-        *sum += force;
-    }
 }

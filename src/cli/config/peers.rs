@@ -4,7 +4,7 @@ use std::path::Path;
 
 use flashschnet::Result;
 
-use super::entry::{Entry, Source, Value};
+use flashschnet::io::entry::{Entry, Source, Value};
 
 /// Keys of the file itself, with the options that mean the same.
 const TOP: [(&str, &str); 4] = [
@@ -143,7 +143,7 @@ pub(super) fn translate(
             (_, value) => {
                 let known = SIMULATION.iter().map(|(name, ..)| *name).chain(FILES);
                 let known = known.chain(WITHOUT_MEANING).chain(FLASHMD);
-                return Err(source.unknown(&Entry { key, line, value }, known));
+                return Err(super::unknown(source, &Entry { key, line, value }, known));
             }
         }
     }

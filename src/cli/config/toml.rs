@@ -3,7 +3,7 @@
 use flashschnet::Result;
 use toml_edit::{Document, Item, Key, Table, Value as Toml};
 
-use super::entry::{Entry, Source, Value};
+use flashschnet::io::entry::{Entry, Source, Value};
 
 /// The keys of a file. The parser limits the depth of tables and arrays.
 pub(super) fn read(source: &Source, text: &str) -> Result<Vec<Entry>> {

@@ -14,8 +14,9 @@ use flashschnet::variable::{CONTACT_BETA, CONTACT_CUTOFF, CONTACT_LAMBDA, Variab
 use flashschnet::{Error, Result, units};
 
 use super::observables::reference;
-use crate::cli::config::entry::{Entry, Source, Value};
 use crate::cli::config::read_toml;
+use crate::cli::config::unknown;
+use flashschnet::io::entry::{Entry, Source, Value};
 
 #[derive(Args)]
 #[command(next_help_heading = "Restraints")]
@@ -56,7 +57,7 @@ impl BiasOptions {
         let is_of_run = |entry: &Entry| ["model", "builtin", "steps"].contains(&&*entry.key);
         let is_run = config == Some(path) || entries.iter().any(is_of_run);
         if let Some(other) = entries.iter().find(|entry| entry.key != TABLES && !is_run) {
-            return Err(source.unknown(other, [TABLES]));
+            return Err(unknown(&source, other, [TABLES]));
         }
         let tables = entries.iter().find(|entry| entry.key == TABLES);
         let Some(Entry { line, value: Value::List(tables), .. }) = tables else {
@@ -238,7 +239,7 @@ impl Table<'_> {
     fn check_keys(&self, lists: &[&[&str]]) -> Result<()> {
         let known = || lists.iter().flat_map(|list| list.iter().copied());
         match self.entries.iter().find(|entry| !known().any(|key| key == entry.key)) {
-            Some(other) => Err(self.source.unknown(other, known())),
+            Some(other) => Err(unknown(self.source, other, known())),
             None => Ok(()),
         }
     }

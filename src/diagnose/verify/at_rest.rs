@@ -100,7 +100,7 @@ pub(super) fn activations(
     Ok(findings)
 }
 
-fn at_rest(
+pub(super) fn at_rest(
     engine: &EngineFactory,
     system: System,
     structures: &[Structure],

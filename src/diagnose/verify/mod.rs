@@ -8,6 +8,8 @@
 //!   the value is added.
 //! * For a trajectory in TorchMD's scheme of Langevin dynamics, the start is compared, and the end of
 //!   the trajectory with that of BAOAB with the same random numbers.
+//! * For force fields, the index lists are exact. Variants with terms that this program does not have
+//!   are refused, and the report names them.
 //! * For replica exchange, decisions and counts are exact, and velocities have an error of at most
 //!   1e-6 of their largest magnitude; 1e-10 on the reference.
 //! * In mixed precision, the rms error of the network's forces in a case is at most 1e-3 of their
@@ -24,6 +26,7 @@ mod at_rest;
 mod case;
 mod check;
 mod exchange;
+mod force_field;
 mod report;
 mod structures;
 mod trajectory;
@@ -115,6 +118,7 @@ pub fn verify_built_in(options: Options, engine: &EngineFactory) -> Vec<Report> 
 fn compare(case: &Case, options: Options, engine: &EngineFactory) -> Result<Findings> {
     match case.kind()? {
         CaseKind::Trajectory => trajectory::trajectory(case, options, engine),
+        CaseKind::ForceField => force_field::force_field(case, options, engine),
         CaseKind::Activations => at_rest::activations(case, options, engine),
         CaseKind::Exchange => exchange::exchange(case, options, engine),
         CaseKind::Static => {

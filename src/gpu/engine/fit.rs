@@ -1,5 +1,7 @@
 //! Whether a system fits a device, and how many of its replicas would.
 
+use std::sync::Arc;
+
 use super::super::device::Device;
 use super::super::metadynamics::Metadynamics;
 use super::super::neighbors::widest;
@@ -8,17 +10,15 @@ use crate::engine::{Dynamics, Filter};
 use crate::error::{Error, Result};
 use crate::system::System;
 
-/// Refuses parts of a network that the kernels do not have.
-pub(super) fn check_network(system: &System, filter: Filter) -> Result<()> {
-    let Some(schnet) = &system.schnet else { return Ok(()) };
-    if schnet.neighbor_embedding.is_some() {
-        return Err(Error::unsupported("a neighbor embedding on a GPU", "use --backend cpu"));
+/// The system in the form of the kernels. Those of exact filters have no bias of the second layer;
+/// tables contain it.
+pub(super) fn for_kernels(mut system: System, filter: Filter) -> System {
+    if let (Some(schnet), Filter::Exact) = (&system.schnet, filter)
+        && schnet.has_filter1_bias()
+    {
+        system.schnet = Some(Arc::new(schnet.without_filter1_bias()));
     }
-    if schnet.has_filter1_bias() && filter == Filter::Exact {
-        let what = "exact filters with a bias of the last layer on a GPU";
-        return Err(Error::unsupported(what, "use filter tables or --backend cpu"));
-    }
-    Ok(())
+    system
 }
 
 /// Refuses a system whose largest buffer exceeds the largest binding of the device, before anything

@@ -14,6 +14,7 @@ pub(in crate::gpu) fn activation_constants(act: Activation) -> Constants {
         Activation::ShiftedSoftplus { shift } => (activation::SHIFTED_SOFTPLUS, shift),
         Activation::Sigmoid => (activation::SIGMOID, 0.0),
         Activation::Mish => (activation::MISH, 0.0),
+        Activation::Identity => (activation::IDENTITY, 0.0),
     };
     vec![("ACTIVATION", Value::Count(kind)), ("ACTIVATION_SHIFT", Value::Real(shift))]
 }

@@ -14,7 +14,7 @@ use super::constants::{activation_constants, radial_constants};
 use crate::engine::Numerics;
 use crate::error::{Error, Result};
 use crate::model::FilterTable;
-use crate::model::schnet::SchNet;
+use crate::model::schnet::{Activation, SchNet};
 
 /// The convolutions of all blocks.
 #[derive(Debug)]
@@ -134,9 +134,10 @@ impl Convolutions {
                 }
             }
             Filters::Matrices => {
-                for block in &schnet.interactions {
-                    let scales = matrix_scales(block);
-                    let (halves, numbers) = matrix_weights(schnet, &divided(block, &scales))?;
+                for (b, block) in schnet.interactions.iter().enumerate() {
+                    let (scales, activation) = (matrix_scales(block), schnet.activation_of(b));
+                    let divided = divided(block, &scales);
+                    let (halves, numbers) = matrix_weights(schnet, activation, &divided)?;
                     convolutions.scales.push(scales);
                     upload(&bytemuck::pod_collect_to_vec(&halves))?;
                     convolutions.numbers.push(Buffer::from_slice(device, "numbers", &numbers)?);
@@ -230,14 +231,14 @@ impl Convolutions {
         &self,
         device: &Device,
         schnet: &SchNet,
-        backward: bool,
+        (activation, backward): (Activation, bool),
         more: &[(&'static str, Value)],
     ) -> Result<(Kernel, usize)> {
         let (constants, rows) = match (self.storage.filters, &self.table) {
-            (Filters::Exact, _) => (exact_constants(device, schnet, backward)?, 1),
+            (Filters::Exact, _) => (exact_constants(device, schnet, activation, backward)?, 1),
             (Filters::Matrices, _) => {
                 let rows = matrix_rows(self.n_beads);
-                (matrix_constants(schnet, rows, self.storage.emulated), rows)
+                (matrix_constants(schnet, activation, rows, self.storage.emulated), rows)
             }
             (Filters::Table, table) => {
                 let table = table.as_ref().expect("filters from tables have one");
@@ -278,7 +279,7 @@ impl Convolutions {
         b: usize,
         around: &Scope,
     ) -> Result<Dispatch> {
-        let (kernel, rows) = self.kernel(device, schnet, false, &[])?;
+        let (kernel, rows) = self.kernel(device, schnet, (schnet.activation_of(b), false), &[])?;
         let scope = around.and(&self.scope(b));
         let [[bytes, flops], _] = self.work_per_edge(schnet);
         let dispatch = kernel.bind(device, &scope, self.n_beads.div_ceil(rows))?;
@@ -303,7 +304,8 @@ impl Convolutions {
             ("GRADIENT_UNIT", Value::Real((gradient_scale * unit).recip())),
             ("WITH_GRAD", Value::Flag(with_grad)),
         ];
-        let (kernel, rows) = self.kernel(device, schnet, true, &of_table)?;
+        let (kernel, rows) =
+            self.kernel(device, schnet, (schnet.activation_of(b), true), &of_table)?;
         let scope = around.and(&self.scope(b));
         let [_, [bytes, flops]] = self.work_per_edge(schnet);
         let dispatch = kernel.bind(device, &scope, self.n_beads.div_ceil(rows))?;
@@ -341,11 +343,16 @@ impl Convolutions {
 }
 
 /// The constants of cfconv_forward or cfconv_backward.
-fn exact_constants(device: &Device, schnet: &SchNet, backward: bool) -> Result<Constants> {
+fn exact_constants(
+    device: &Device,
+    schnet: &SchNet,
+    activation: Activation,
+    backward: bool,
+) -> Result<Constants> {
     let (n_filters, n_rbf) = (schnet.n_filters(), schnet.radial_basis.n_rbf());
     let shape = ExactShape::new(device.capabilities(), n_filters, n_rbf, backward)?;
     let mut constants = radial_constants(&schnet.radial_basis, &schnet.cutoff);
-    constants.extend(activation_constants(schnet.activation));
+    constants.extend(activation_constants(activation));
     constants.extend([
         ("WORKGROUP", Value::Count(shape.workgroup)),
         ("N_FILTERS", Value::Count(n_filters as u32)),
@@ -359,11 +366,16 @@ fn exact_constants(device: &Device, schnet: &SchNet, backward: bool) -> Result<C
 }
 
 /// The constants of cfconv_forward_matrix and cfconv_backward_matrix.
-fn matrix_constants(schnet: &SchNet, rows: usize, emulated: bool) -> Constants {
+fn matrix_constants(
+    schnet: &SchNet,
+    activation: Activation,
+    rows: usize,
+    emulated: bool,
+) -> Constants {
     let segment = matrix_segment(emulated);
     let functions = matrices(schnet.radial_basis.n_rbf());
     let mut constants = radial_constants(&schnet.radial_basis, &schnet.cutoff);
-    constants.extend(activation_constants(schnet.activation));
+    constants.extend(activation_constants(activation));
     constants.extend([
         ("ROWS", Value::Count(rows as u32)),
         ("SEGMENT", Value::Count(segment)),

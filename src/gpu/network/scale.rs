@@ -5,7 +5,7 @@ use super::super::storage::Features;
 use crate::error::{Error, Result};
 use crate::largest::largest;
 use crate::model::filter::{filters, product};
-use crate::model::schnet::{Interaction, Linear, SchNet};
+use crate::model::schnet::{Activation, Interaction, Linear, SchNet};
 
 /// The network with the channels of y and m scaled. y, the output of lin1, is multiplied by the
 /// scale factor of the filter that multiplies it, because the table is divided by it; and y and m
@@ -17,10 +17,18 @@ pub(super) fn scaled(schnet: &SchNet, features: Features, scales: &[Vec<f64>]) -
     let mut scaled = schnet.clone();
     for (b, block) in scaled.interactions.iter_mut().enumerate() {
         let scales = scales.get(b).cloned().unwrap_or_else(|| vec![1.0; schnet.n_filters()]);
-        for_outputs(&mut block.lin1, &scales);
+        let mut scale = |block: &mut Interaction, factors: &[f64]| {
+            for_outputs(&mut block.lin1, factors);
+            if let (Some(rows), true) = (&mut scaled.neighbor_embedding, b == 0) {
+                for (y, factor) in rows.iter_mut().zip(factors.iter().cycle()) {
+                    *y *= factor;
+                }
+            }
+        };
+        scale(block, &scales);
         if features != Features::F32 {
-            let powers = feature_powers(schnet, block);
-            for_outputs(&mut block.lin1, &powers);
+            let powers = feature_powers(schnet, b, block);
+            scale(block, &powers);
             for row in block.lin2.weight.chunks_exact_mut(powers.len()) {
                 row.iter_mut().zip(&powers).for_each(|(weight, power)| *weight /= power);
             }
@@ -50,18 +58,20 @@ const ROOM: f64 = 512.0;
 
 /// A power of two for each channel of y that brings it near 1 if f16 would lose digits of it. The
 /// size of y is that of lin1 applied to the embeddings.
-fn feature_powers(schnet: &SchNet, block: &Interaction) -> Vec<f64> {
-    let power = |row: &[f64]| {
-        let of_type =
-            |embedding: &[f64]| row.iter().zip(embedding).map(|(w, h)| w * h).sum::<f64>();
-        let size =
-            largest(schnet.embedding.chunks_exact(schnet.n_hidden).map(|h| of_type(h).abs()));
+fn feature_powers(schnet: &SchNet, b: usize, block: &Interaction) -> Vec<f64> {
+    let features = match &schnet.neighbor_embedding {
+        Some(features) if b == 0 => features.clone(),
+        _ => product(&block.lin1, &schnet.embedding, true),
+    };
+    let n_filters = schnet.n_filters();
+    let power = |f: usize| {
+        let size = largest(features.iter().skip(f).step_by(n_filters).map(|y| y.abs()));
         match size > 0.0 && !(1.0 / ROOM..=ROOM).contains(&size) {
             true => 2.0_f64.powf(-size.log2().floor()),
             false => 1.0,
         }
     };
-    block.lin1.weight.chunks_exact(schnet.n_hidden).map(power).collect()
+    (0..n_filters).map(power).collect()
 }
 
 /// A power of two that scales the gradients of messages to about 1 and less, well inside the range
@@ -116,41 +126,48 @@ fn probe(schnet: &SchNet, types: &[u32], n_neighbors: usize) -> Vec<f64> {
         }
         m
     };
-    let act = |x: &[f64]| -> Vec<f64> {
-        x.iter().map(|x| schnet.activation.value_and_slope(*x).0).collect()
+    let act = |activation: Activation, x: &[f64]| -> Vec<f64> {
+        x.iter().map(|x| activation.value_and_slope(*x).0).collect()
     };
-    let times_slope = |mut gradient: Vec<f64>, x: &[f64]| {
-        let slope = |x: &f64| schnet.activation.value_and_slope(*x).1;
+    let times_slope = |activation: Activation, mut gradient: Vec<f64>, x: &[f64]| {
+        let slope = |x: &f64| activation.value_and_slope(*x).1;
         gradient.iter_mut().zip(x).for_each(|(gradient, x)| *gradient *= slope(x));
         gradient
     };
     let add = |sum: &mut Vec<f64>, x: Vec<f64>| sum.iter_mut().zip(x).for_each(|(s, x)| *s += x);
 
-    let embedding = |t: &u32| &schnet.embedding[*t as usize * n_hidden..][..n_hidden];
-    let mut h: Vec<f64> = types.iter().flat_map(embedding).copied().collect();
+    let of_types = |rows: &[f64], width: usize| -> Vec<f64> {
+        types.iter().flat_map(|t| &rows[*t as usize * width..][..width]).copied().collect()
+    };
+    let mut h = of_types(&schnet.embedding, n_hidden);
     let mut kept = Vec::new();
     for (b, block) in schnet.interactions.iter().enumerate() {
         let filters = filters(schnet, b, &distance, false).value;
-        let z = product(&block.lin2, &convolve(&filters, &product(&block.lin1, &h, true)), true);
-        add(&mut h, product(&block.lin, &act(&z), true));
+        let y = match &schnet.neighbor_embedding {
+            Some(features) if b == 0 => of_types(features, n_filters),
+            _ => product(&block.lin1, &h, true),
+        };
+        let z = product(&block.lin2, &convolve(&filters, &y), true);
+        add(&mut h, product(&block.lin, &act(schnet.activation_of(b), &z), true));
         kept.push((filters, z));
     }
     let mut inputs = Vec::new();
     for layer in &schnet.readout {
         let next = product(layer, &h, true);
-        h = act(&next);
+        h = act(schnet.activation, &next);
         inputs.push(next);
     }
     let mut gradient = vec![1.0; n_types];
     for (l, layer) in schnet.readout.iter().enumerate().rev() {
         gradient = product(&transposed(layer), &gradient, false);
         if let Some(before) = l.checked_sub(1) {
-            gradient = times_slope(gradient, &inputs[before]);
+            gradient = times_slope(schnet.activation, gradient, &inputs[before]);
         }
     }
-    let blocks = schnet.interactions.iter().zip(kept).rev();
-    let sizes = blocks.map(|(block, (filters, z))| {
-        let of_z = times_slope(product(&transposed(&block.lin), &gradient, false), &z);
+    let blocks = schnet.interactions.iter().zip(kept).enumerate().rev();
+    let sizes = blocks.map(|(b, (block, (filters, z)))| {
+        let of_activated = product(&transposed(&block.lin), &gradient, false);
+        let of_z = times_slope(schnet.activation_of(b), of_activated, &z);
         let of_m = product(&transposed(&block.lin2), &of_z, false);
         let of_y = convolve(&filters, &of_m);
         add(&mut gradient, product(&transposed(&block.lin1), &of_y, false));

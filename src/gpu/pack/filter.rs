@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::largest::largest;
 use crate::model::RadialBasis;
 use crate::model::filter::{hidden, product, radial_basis};
-use crate::model::schnet::{Interaction, Linear, SchNet};
+use crate::model::schnet::{Activation, Interaction, Linear, SchNet};
 
 /// The matrices of 16 columns that hold `n` channels.
 pub(in crate::gpu) fn matrices(n: usize) -> usize {
@@ -43,12 +43,12 @@ struct Samples {
 }
 
 impl Samples {
-    fn new(schnet: &SchNet, block: &Interaction) -> Self {
+    fn new(schnet: &SchNet, activation: Activation, block: &Interaction) -> Self {
         let radius = schnet.neighbor_radius();
         let distance: Vec<f64> =
             (0..DISTANCES).map(|k| radius * (k as f64 + 0.5) / DISTANCES as f64).collect();
         let (value, slope) = radial_basis(&schnet.radial_basis, &distance);
-        let hidden = hidden(schnet, block, &value, &slope).into();
+        let hidden = hidden(activation, block, &value, &slope).into();
         Samples { distance, basis: [value, slope], hidden }
     }
 }
@@ -144,7 +144,7 @@ const MOST_ERROR: f64 = 1.0 / 256.0;
 /// without a word: evaluates the filters with the numbers that the kernels use.
 fn check_rounded(
     schnet: &SchNet,
-    block: &Interaction,
+    (activation, block): (Activation, &Interaction),
     samples: &Samples,
     layers: &[(Linear, f64); 2],
 ) -> Result<()> {
@@ -156,7 +156,7 @@ fn check_rounded(
     let [filter0, filter1] = [unscaled(&layers[0]), unscaled(&layers[1])];
     let stored = Interaction { filter0, ..block.clone() };
     let [basis, basis_slope] = &samples.basis;
-    let found: [Vec<f64>; 2] = hidden(schnet, &stored, basis, basis_slope).into();
+    let found: [Vec<f64>; 2] = hidden(activation, &stored, basis, basis_slope).into();
     let power = slope_power(&schnet.radial_basis);
     let powers = [1.0, power];
     for ((exact, found), power) in samples.hidden.iter().zip(found).zip(powers) {
@@ -210,11 +210,12 @@ pub(in crate::gpu) fn divided(block: &Interaction, scales: &[f64]) -> Interactio
 /// [`Error::Unsupported`] if f16 does not hold the filters.
 pub(in crate::gpu) fn matrix_weights(
     schnet: &SchNet,
+    activation: Activation,
     block: &Interaction,
 ) -> Result<(Vec<u16>, Vec<f32>)> {
-    let samples = Samples::new(schnet, block);
+    let samples = Samples::new(schnet, activation, block);
     let layers = rounded(schnet, block, &samples);
-    check_rounded(schnet, block, &samples, &layers)?;
+    check_rounded(schnet, (activation, block), &samples, &layers)?;
     let [(filter0, power0), (filter1, power1)] = layers;
     let halves = matrices_of(&filter0).chain(matrices_of(&filter1)).collect();
     let [first, second] = [power0.recip(), power1.recip()];

@@ -28,7 +28,7 @@
 //! | `cutoff` | the envelope of the convolution |
 //! | `max_num_neighbors` | number or `null` |
 //! | `filter1_bias` | `true` if filter1 has a bias; absent otherwise |
-//! | `neighbor_embedding` | `true` if there is one; absent otherwise |
+//! | `neighbor_embedding` | `true` if block 0 is one; absent otherwise |
 //! | `constants` | `true` if there are energy constants; absent otherwise |
 //!
 //! A cutoff is `{"kind": "identity" or "cosine", "lower": 0.0, "upper": 5.0}` or
@@ -58,9 +58,7 @@
 //! | `block{b}.lin2.weight`, `.bias` | (H, F), (H) |
 //! | `block{b}.lin.weight`, `.bias` | (H, H), (H) |
 //! | `out{l}.weight`, `.bias` | (out, in), (out); the last layer has no bias |
-//! | `neighbor_embedding.embedding` | (n_types, F) |
-//! | `neighbor_embedding.filter.weight`, `.bias` | (F, K), (F) |
-//! | `neighbor_embedding.combine.weight` | (H, F) |
+//! | `neighbor_embedding.weight` | (n_types, F) |
 //! | `constants.of_type`, `constants.of_molecule` | (n_types), (1), kcal/mol |
 //! | `prior/{name}/keys` (keyed) | `U32` (n_rows, order): bead types |
 //! | `prior/{name}/values` | (n_rows, n_parameters), columns as in [`crate::model::PriorForm`] |

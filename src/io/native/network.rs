@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::file::{Reader, Writer};
 use crate::error::Result;
 use crate::model::{
-    Activation, Constants, Cutoff, Interaction, Linear, NeighborEmbedding, RadialBasis,
-    RadialFunctions, SchNet,
+    Activation, Constants, Cutoff, Interaction, Linear, RadialBasis, RadialFunctions, SchNet,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -47,6 +46,7 @@ enum ActivationKind {
     ShiftedSoftplus { shift: f64 },
     Sigmoid {},
     Mish {},
+    Identity {},
 }
 
 #[derive(Serialize, Deserialize)]
@@ -100,11 +100,9 @@ pub(super) fn write_schnet(writer: &mut Writer, schnet: &SchNet) -> Network {
     for (l, layer) in schnet.readout.iter().enumerate() {
         linear(format!("out{l}"), layer);
     }
-    if let Some(neighbors) = &schnet.neighbor_embedding {
-        linear("neighbor_embedding.filter".into(), &neighbors.filter);
-        linear("neighbor_embedding.combine".into(), &neighbors.combine);
+    if let Some(features) = &schnet.neighbor_embedding {
         let shape = [schnet.n_types, schnet.n_filters()];
-        writer.numbers("neighbor_embedding.embedding", &shape, &neighbors.embedding);
+        writer.numbers("neighbor_embedding.weight", &shape, features);
     }
     if let Some(constants) = &schnet.constants {
         writer.numbers("constants.of_type", &[schnet.n_types], &constants.of_type);
@@ -123,6 +121,7 @@ pub(super) fn write_schnet(writer: &mut Writer, schnet: &SchNet) -> Network {
             Activation::ShiftedSoftplus { shift } => ActivationKind::ShiftedSoftplus { shift },
             Activation::Sigmoid => ActivationKind::Sigmoid {},
             Activation::Mish => ActivationKind::Mish {},
+            Activation::Identity => ActivationKind::Identity {},
         },
         radial_basis,
         radial_cutoff: schnet.radial_basis.cutoff.into(),
@@ -166,12 +165,10 @@ pub(super) fn read_schnet(reader: &mut Reader, network: Network) -> Result<SchNe
         readout.push(linear(format!("out{l}"), n_in, *n_out, !last)?);
     }
     let neighbor_embedding = match network.neighbor_embedding {
-        true => Some(NeighborEmbedding {
-            filter: linear("neighbor_embedding.filter".into(), n_rbf, n_filters, true)?,
-            combine: linear("neighbor_embedding.combine".into(), n_filters, n_hidden, false)?,
-            embedding: reader
-                .numbers("neighbor_embedding.embedding", &[Some(n_types), Some(n_filters)])?,
-        }),
+        true => {
+            let shape = [Some(n_types), Some(n_filters)];
+            Some(reader.numbers("neighbor_embedding.weight", &shape)?)
+        }
         false => None,
     };
     let constants = match network.constants {
@@ -208,6 +205,7 @@ pub(super) fn read_schnet(reader: &mut Reader, network: Network) -> Result<SchNe
             ActivationKind::ShiftedSoftplus { shift } => Activation::ShiftedSoftplus { shift },
             ActivationKind::Sigmoid {} => Activation::Sigmoid,
             ActivationKind::Mish {} => Activation::Mish,
+            ActivationKind::Identity {} => Activation::Identity,
         },
         interactions,
         readout,

@@ -1,6 +1,7 @@
 //! A reference case: a JSON manifest, and the safetensors file that it names.
 
 mod data;
+mod force_field;
 mod network;
 mod priors;
 
@@ -28,6 +29,8 @@ pub(crate) enum CaseKind {
     Trajectory,
     /// Energies and forces of one network with several activations.
     Activations,
+    /// Energies and forces of the terms of a force field.
+    ForceField,
     /// Exchanges of states with given energies and random numbers.
     Exchange,
 }
@@ -47,7 +50,11 @@ impl Case {
             Some(Value::Object(_)) => Some(self.network()?),
             _ => None,
         };
-        let model = Model { schnet, priors: self.priors()? };
+        let priors = match self.priors_of_files()? {
+            Some((priors, _)) => priors,
+            None => self.priors()?,
+        };
+        let model = Model { schnet, priors };
         model.check()?;
         Ok(model)
     }
@@ -99,6 +106,8 @@ impl Case {
         let has = |key: &str| self.manifest.get(key).is_some();
         if has("kind") {
             Ok(CaseKind::Trajectory)
+        } else if has("variants") {
+            Ok(CaseKind::ForceField)
         } else if has("activations") {
             Ok(CaseKind::Activations)
         } else if ["schnet", "priors", "terms"].into_iter().any(has) {
@@ -118,8 +127,8 @@ impl Case {
             CaseKind::Exchange => {
                 Err(Error::unsupported("a start from a case of replica exchange", ""))
             }
-            CaseKind::Activations => {
-                Err(Error::unsupported("a start from a case of several activations", ""))
+            CaseKind::Activations | CaseKind::ForceField => {
+                Err(Error::unsupported("a start from a case of several models", ""))
             }
             CaseKind::Static => {
                 let (model, topology) = self.molecule()?;

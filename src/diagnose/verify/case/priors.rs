@@ -168,7 +168,10 @@ impl Case {
             let tuples = self.tuples(&format!("{}/{}/index", group.prefix, prior.name), order)?;
             Ok(TupleList { name: prior.name.clone(), order, tuples })
         };
-        let lists = model.priors.iter().map(list).collect::<Result<_>>()?;
+        let lists = match self.priors_of_files()? {
+            Some((_, lists)) => lists,
+            None => model.priors.iter().map(list).collect::<Result<_>>()?,
+        };
         Ok(Topology { types, masses, lists })
     }
 

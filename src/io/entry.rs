@@ -1,31 +1,39 @@
-//! The content of a configuration file, in whatever language it is written.
+//! The content of a file of keys and values, in whatever language it is written.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use flashschnet::{Error, Result};
+use crate::error::{Error, Result};
 
 /// A key with its value, and the line of the key. Line 0 stands for a default.
 #[derive(Debug, PartialEq)]
-pub(in crate::cli) struct Entry {
-    pub(in crate::cli) key: String,
-    pub(in crate::cli) line: usize,
-    pub(in crate::cli) value: Value,
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// The line of the key.
+    pub line: usize,
+    /// The value.
+    pub value: Value,
 }
 
 /// A value. Numbers are text, because the parser of an option reads them from text.
 #[derive(Debug, PartialEq)]
-pub(in crate::cli) enum Value {
+pub enum Value {
+    /// Nothing.
     Null,
+    /// A word for true or false.
     Bool(bool),
+    /// Any other scalar.
     Text(String),
+    /// A list.
     List(Vec<Value>),
+    /// A mapping.
     Table(Vec<Entry>),
 }
 
 impl Value {
     /// The value in an error message.
-    pub(in crate::cli) fn describe(&self) -> String {
+    pub fn describe(&self) -> String {
         match self {
             Value::Null => "null".into(),
             Value::Bool(value) => value.to_string(),
@@ -37,21 +45,24 @@ impl Value {
     }
 }
 
-/// A configuration file that is being read.
-pub(in crate::cli) struct Source {
-    pub(in crate::cli) path: PathBuf,
+/// A file that is being read.
+#[derive(Debug)]
+pub struct Source {
+    /// Its path.
+    pub path: PathBuf,
 }
 
 impl Source {
     /// The place of a line, for messages.
-    pub(in crate::cli) fn place(&self, line: usize) -> String {
+    pub fn place(&self, line: usize) -> String {
         match line {
             0 => self.path.display().to_string(),
             line => format!("{}:{line}", self.path.display()),
         }
     }
 
-    pub(in crate::cli) fn invalid(
+    /// An error with the place of a line.
+    pub fn invalid(
         &self,
         line: usize,
         field: &str,
@@ -66,21 +77,11 @@ impl Source {
         }
     }
 
-    /// The error of a key that is not known; it names the nearest one that is.
-    pub(in crate::cli) fn unknown<'a>(
-        &self,
-        entry: &Entry,
-        known: impl IntoIterator<Item = &'a str>,
-    ) -> Error {
-        let distance = |known: &&str| strsim::damerau_levenshtein(&entry.key, known);
-        let nearest = known.into_iter().min_by_key(distance).unwrap_or_default();
-        let found = format!("{:?}", entry.key);
-        let expected = format!("a known key; the nearest one is {nearest:?}");
-        self.invalid(entry.line, "key", found, expected)
-    }
-
     /// Refuses a key that stands twice.
-    pub(in crate::cli) fn check_unique(&self, entries: &[Entry]) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the key and its first line.
+    pub fn check_unique(&self, entries: &[Entry]) -> Result<()> {
         let mut lines = BTreeMap::new();
         for Entry { key, line, .. } in entries {
             if let Some(first) = lines.insert(key.as_str(), *line) {

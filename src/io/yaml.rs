@@ -1,15 +1,18 @@
 //! Reads YAML files.
 
-use flashschnet::Result;
 use granit_parser::{Event, Parser, ScalarStyle};
 
 use super::entry::{Entry, Source, Value};
+use crate::error::Result;
 
 /// The largest depth of mappings and lists.
 const DEPTH: usize = 8;
 
 /// The keys of a file. Aliases are refused, so that a small file cannot hold many values.
-pub(super) fn read(source: &Source, text: &str) -> Result<Vec<Entry>> {
+///
+/// # Errors
+/// [`crate::Error::Invalid`] names the line that is no YAML, or no mapping.
+pub fn read(source: &Source, text: &str) -> Result<Vec<Entry>> {
     let mut open: Vec<Node> = Vec::new();
     let mut root = None;
     for event in Parser::new_from_str(text) {

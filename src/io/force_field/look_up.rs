@@ -1,0 +1,77 @@
+//! Parameters by names of atom types, with wildcards.
+
+use std::collections::HashMap;
+
+/// The name that fits every atom type.
+const ANY: &str = "X";
+
+/// Parameters by the names of the atom types of a tuple.
+#[derive(Debug)]
+pub(super) struct Section<T> {
+    entries: HashMap<Vec<String>, T>,
+}
+
+impl<T> Default for Section<T> {
+    fn default() -> Self {
+        Section { entries: HashMap::new() }
+    }
+}
+
+impl<T> Section<T> {
+    /// Adds the parameters of a key, such as `(CAA, CAC)` or `CAA`.
+    pub(super) fn add(&mut self, key: &str, value: T) {
+        let key = key.trim();
+        let names = key.strip_prefix('(').and_then(|key| key.strip_suffix(')')).unwrap_or(key);
+        self.entries.insert(names.split(',').map(|name| name.trim().to_owned()).collect(), value);
+    }
+
+    /// The parameters of exactly these names.
+    pub(super) fn exact(&self, names: &[&str]) -> Option<&T> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        self.entries.get(&names)
+    }
+
+    /// The parameters of the first of several orders of the same names that the section has, with as
+    /// few wildcards as possible.
+    ///
+    /// Among equally many wildcards the first order comes first. Then the last name that can be
+    /// replaced is replaced first: (A, X) comes before (X, B).
+    pub(super) fn look_up(&self, orders: &[Vec<&str>]) -> Option<&T> {
+        let n = orders.first().map_or(0, Vec::len);
+        let candidates = (0..=n).flat_map(|wildcards| {
+            let masks =
+                move || (0..1_u32 << n).filter(move |mask| mask.count_ones() as usize == wildcards);
+            orders.iter().flat_map(move |order| masks().map(move |mask| (order, mask)))
+        });
+        let with_wildcards = |(order, mask): (&Vec<&str>, u32)| {
+            let name = |(k, name): (usize, &&str)| match mask >> (n - 1 - k) & 1 {
+                0 => (*name).to_owned(),
+                _ => ANY.to_owned(),
+            };
+            order.iter().enumerate().map(name).collect::<Vec<_>>()
+        };
+        candidates.map(with_wildcards).find_map(|names| self.entries.get(&names))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn section(keys: &[&str]) -> Section<usize> {
+        let mut section = Section::default();
+        keys.iter().enumerate().for_each(|(k, key)| section.add(key, k));
+        section
+    }
+
+    #[test]
+    fn exact_names_come_first_then_the_other_order_then_wildcards() {
+        let both = || [vec!["A", "B"], vec!["B", "A"]];
+        let all = ["(X, X)", "(X, A)", "(B, X)", "(X, B)", "(A, X)", "(B, A)", "(A, B)"];
+        for n in (1..=all.len()).rev() {
+            assert_eq!(section(&all[..n]).look_up(&both()), Some(&(n - 1)), "{n}");
+        }
+        assert_eq!(section(&["(A, C)"]).look_up(&both()), None);
+        assert_eq!(section(&["X"]).look_up(&[vec!["A"]]), Some(&0));
+    }
+}
