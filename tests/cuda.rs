@@ -153,7 +153,19 @@ fn specialisations() -> Vec<(&'static str, Constants)> {
     let plain = KERNELS.iter().map(|(name, _)| (*name, Constants::new()));
     let on_tensor_cores = shaders::layers_on_tensor_cores().into_iter();
     let on_tensor_cores = on_tensor_cores.chain(shaders::filters_on_tensor_cores("matrix", 256));
+    // Activations of TorchMD's networks.
+    let with_activation = |kind: u32| {
+        [
+            "dense",
+            "cfconv_forward",
+            "cfconv_backward",
+            "cfconv_forward_matrix",
+            "cfconv_backward_matrix",
+        ]
+        .map(|name| (name, vec![("ACTIVATION", Value::Count(kind))]))
+    };
     plain
+        .chain((3..=5).flat_map(with_activation))
         .chain(shaders::sixteen_bit_kernels())
         .chain(on_tensor_cores.map(|(name, constants, _)| (name, constants)))
         .chain(shaders::specialised_device().specialisations())

@@ -2,19 +2,22 @@
 
 use std::path::PathBuf;
 
-use flashschnet::cpu::Cpu;
 use flashschnet::diagnose::verify::{self, EngineFactory, Options, Status};
 use flashschnet::engine::{Dynamics, Engine, Filter};
+use flashschnet::io::force_field::{Choice, Exclusions, ForceField, Psf, priors};
 use flashschnet::io::import::{Import, import};
 use flashschnet::io::native::{read_model, write_model};
 use flashschnet::io::pickle::{Archive, NodeId, Tensor};
-use flashschnet::model::{Activation, Cutoff, Model, RadialFunctions};
+use flashschnet::model::{Activation, Cutoff, Model, PriorParameters, RadialFunctions};
 use flashschnet::reference::Reference;
 use flashschnet::system::System;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::common::Backend;
 use crate::pt::{self, Py, dict, f32s};
+
+on_every_backend!(agrees_with_the_data);
 
 /// The folder of the reference data. Prints a message if the variable is not set.
 fn reference() -> Option<PathBuf> {
@@ -72,10 +75,12 @@ fn checkpoints_become_models_that_native_files_hold() {
         assert_eq!(schnet.cutoff, Cutoff::Cosine { lower, upper });
         assert_eq!(schnet.n_hidden as f64, number("embedding_dimension"));
         assert_eq!(schnet.n_types as f64, number("max_z"));
-        assert_eq!(schnet.interactions.len() as f64, number("num_layers"));
+        let has_neighbors = parameters["neighbor_embedding"] == true;
+        let n_blocks = number("num_layers") + f64::from(u8::from(has_neighbors));
+        assert_eq!(schnet.interactions.len() as f64, n_blocks);
         assert_eq!(schnet.radial_basis.n_rbf() as f64, number("num_rbf"));
         assert_eq!(schnet.max_num_neighbors.map(f64::from), Some(number("max_num_neighbors")));
-        assert_eq!(schnet.neighbor_embedding.is_some(), parameters["neighbor_embedding"] == true);
+        assert_eq!(schnet.neighbor_embedding.is_some(), has_neighbors);
         assert!(schnet.has_filter1_bias() && schnet.constants.is_some());
 
         let file = folder.path().join("some.model.safetensors");
@@ -114,13 +119,76 @@ fn reference_with_tables_agrees_with_the_data() {
     check_cases(Options::default(), &engine);
 }
 
+fn agrees_with_the_data(backend: &Backend) {
+    check_cases(Options::default(), &backend.engine);
+}
+
+/// The program's choice of pairs, and torchmd's default.
 #[test]
-fn cpu_agrees_with_the_data() {
-    for filter in [Filter::Exact, Filter::TABLE] {
-        let engine = |system: System, dynamics: &Dynamics| {
-            Ok(Box::new(Cpu::new(system, dynamics, filter)?) as Box<dyn Engine>)
-        };
-        check_cases(Options::default(), &engine);
+fn pairs_of_repulsions_depend_on_exclusions() {
+    let Some(folder) = reference() else { return };
+    let field = ForceField::read(&folder.join("raw/prior_force_field.yaml")).unwrap();
+    let psf = Psf::read(&folder.join("raw/cln.psf")).unwrap();
+    assert_eq!(psf.types().unwrap(), [4, 4, 5, 8, 6, 13, 2, 13, 7, 4]);
+    let masses = field.masses(&psf).unwrap();
+    assert!(masses.iter().all(|mass| (mass * 418.4 - 12.0).abs() < 1e-12), "{masses:?}");
+    let pairs = |exclusions: Exclusions| {
+        let choice = Choice { exclusions, ..Choice::default() };
+        let (_, lists) = priors(&field, &psf, &choice).unwrap();
+        let list = lists.iter().find(|list| list.name == "repulsioncg").unwrap();
+        list.tuples.len()
+    };
+    let list = |names: &[&str]| Exclusions::List(names.iter().map(|n| (*n).into()).collect());
+    assert_eq!(pairs(Choice::default().exclusions), 36);
+    assert_eq!(pairs(Exclusions::Text("('bonds')".into())), 36);
+    // The file has no angles, so that the name excludes nothing.
+    assert_eq!(pairs(list(&["bonds", "angles", "1-4"])), 29);
+    assert_eq!(pairs(list(&[])), 45);
+}
+
+const PSF: &str = "PSF\n\n 3 !NATOM\n 7 A 1 ALA CA CAA 0 0 0\n 9 A 2A GLY CA CAG 0 0 0\n\
+                   11 A 3 ALA CA CAA 0 0 0\n\n 2 !NBOND: bonds\n 2 1 2 3\n";
+
+#[test]
+fn broken_topologies_and_force_fields_are_refused_with_the_line() {
+    let psf = Psf::parse("some.psf".into(), PSF).unwrap();
+    assert_eq!(psf.bonds, [[1, 0, 0, 0], [1, 2, 0, 0]]);
+    assert_eq!(psf.types().unwrap(), [1, 2, 1]);
+    for (from, to, expected) in [
+        ("PSF\n", "PDB\n", "a PSF file"),
+        (" 3 !NATOM", " 4 !NATOM", "some.psf:7"),
+        (" 3 !NATOM", " many !NATOM", "some.psf:3"),
+        ("CAG", "", "some.psf:5"),
+        (" 2 1 2 3", " 2 1 2 4", "some.psf:9"),
+        (" 2 1 2 3", " 2 1 2", "2 tuples of 2"),
+    ] {
+        let error = Psf::parse("some.psf".into(), &PSF.replace(from, to)).unwrap_err();
+        assert!(error.to_string().contains(expected), "{to}: {error}");
+    }
+    let error = Psf::parse("some.psf".into(), &PSF.replace("GLY", "UNK")).unwrap().types();
+    assert!(error.unwrap_err().to_string().contains("UNK"));
+
+    let text = "bonds:\n  (CAA, CAG):\n    k0: 2\n    req: 3.5\nmasses:\n  CAA: 12\n  CAG: 13\n";
+    let choice = Choice { terms: vec!["BONDS".into()], ..Choice::default() };
+    let all = |text: &str| {
+        let field = ForceField::parse("some.yaml".into(), text)?;
+        field.masses(&psf)?;
+        priors(&field, &psf, &choice)
+    };
+    let (terms, lists) = all(text).unwrap();
+    assert_eq!(lists[0].tuples, [[0, 1, 0, 0], [1, 2, 0, 0]]);
+    let PriorParameters::PerTuple { values } = &terms[0].parameters else { panic!() };
+    assert_eq!(values, &[2.0, 3.5, 0.0, 2.0, 3.5, 0.0]);
+    for (from, to, expected) in [
+        ("req: 3.5", "r0: 3.5", "some.yaml:2"),
+        ("k0: 2", "k0: two", "some.yaml:3"),
+        ("k0: 2", "k0: nan", "some.yaml:3"),
+        ("CAG):", "CAC):", "CAA, CAG"),
+        ("CAG: 13", "CAC: 13", "masses"),
+        ("masses:\n", "masses: 12\nother:\n", "some.yaml:5"),
+    ] {
+        let error = all(&text.replace(from, to)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{to}: {error}");
     }
 }
 
@@ -360,7 +428,7 @@ fn other_networks_are_refused_by_name() {
             "neighbor_embedding.embedding.weight: found no such",
         ),
         ("prior_model", "Atomref".into(), "prior_model.0.atomref.weight: found no such"),
-        ("cutoff_lower", Py::Float(12.0), "lower"),
+        ("cutoff_lower", Py::Float(12.0), "hyper_parameters/cutoff_lower: found 12"),
     ] {
         let error = changed(name, value).refusal();
         assert!(error.contains(expected), "{name}: {error}");

@@ -4,6 +4,7 @@
 mod peers;
 pub(super) mod settings;
 mod toml;
+pub(in crate::cli) mod unknown;
 
 use std::any::TypeId;
 use std::ffi::OsString;
@@ -12,10 +13,11 @@ use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use flashschnet::{Error, Result};
-
 use flashschnet::io::entry::{Entry, Source, Value};
 use flashschnet::io::yaml;
+use flashschnet::{Error, Result};
+
+use self::unknown::unknown;
 
 /// The command that takes a file.
 pub(super) const COMMAND: &str = "run";
@@ -153,19 +155,6 @@ fn text(source: &Source) -> Result<String> {
         source.invalid(line, "content", "a byte that is no UTF-8", "text in UTF-8")
     })?;
     Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))
-}
-
-/// The error of a key that is not known; it names the nearest one that is.
-pub(in crate::cli) fn unknown<'a>(
-    source: &Source,
-    entry: &Entry,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Error {
-    let distance = |known: &&str| strsim::damerau_levenshtein(&entry.key, known);
-    let nearest = known.into_iter().min_by_key(distance).unwrap_or_default();
-    let found = format!("{:?}", entry.key);
-    let expected = format!("a known key; the nearest one is {nearest:?}");
-    source.invalid(entry.line, "key", found, expected)
 }
 
 /// Whether a file is YAML, by its extension or, if that says nothing, by its first line.

@@ -74,7 +74,7 @@ fn summary(model: &Model) -> String {
     match &model.schnet {
         Some(schnet) => lines.push(format!(
             "network: {} blocks, {} channels, {} filters, {} radial functions, cutoff {} Å, {} types",
-            schnet.interactions.len(),
+            schnet.interactions.len() - usize::from(schnet.neighbor_embedding.is_some()),
             schnet.n_hidden,
             schnet.n_filters(),
             schnet.radial_basis.n_rbf(),

@@ -12,11 +12,13 @@ use flashschnet::system::check_specialised;
 use flashschnet::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+use super::torchmd;
+
 /// The model and the structures.
 #[derive(Args, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct InputOptions {
-    /// Model file: native, or a .pt or .ckpt file of mlcg or flashmd
+    /// Model file: native, or a .pt or .ckpt file of mlcg, flashmd or TorchMD
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Structure files, unless the model file contains structures; the molecules may differ
@@ -25,6 +27,11 @@ pub(super) struct InputOptions {
     /// Prior file, for a model file that holds only a network
     #[arg(long, value_name = "FILE", requires = "model")]
     priors: Option<PathBuf>,
+    /// Topology of TorchMD. --priors is a force field (YAML) then, and --structures are XTC, DCD or .npy
+    /// files, one replica for each frame
+    #[arg(long, value_name = "FILE.psf", requires_all = ["priors", "structures"])]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    topology: Option<PathBuf>,
     /// Use the built-in 269-bead system instead of files
     #[arg(long, conflicts_with = "model")]
     builtin: bool,
@@ -59,7 +66,14 @@ impl InputOptions {
     /// The model, and structures if there are any.
     pub(super) fn load_model(&self) -> Result<(Model, Option<Vec<Structure>>)> {
         match &self.model {
-            Some(path) => load(path, self.priors.as_deref(), &self.structures),
+            Some(path) => match (&self.topology, &self.priors) {
+                (Some(topology), Some(field)) => {
+                    let network = load_contents(path)?;
+                    let loaded = torchmd::load(network, field, topology, &self.structures);
+                    loaded.map(|(model, structures)| (model, Some(structures)))
+                }
+                _ => load(path, self.priors.as_deref(), &self.structures),
+            },
             None => {
                 let (model, structures) = builtin();
                 Ok((model, Some(structures)))
@@ -68,7 +82,7 @@ impl InputOptions {
     }
 
     fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        self.model.iter().chain(&self.priors).chain(&self.structures)
+        self.model.iter().chain(&self.priors).chain(&self.topology).chain(&self.structures)
     }
 
     /// Warns of inputs that a later process cannot read again, for example pipes.
@@ -112,6 +126,7 @@ impl InputOptions {
             model: self.model.as_ref().map(absolute),
             structures: self.structures.iter().map(absolute).collect(),
             priors: self.priors.as_ref().map(absolute),
+            topology: self.topology.as_ref().map(absolute),
             builtin: self.builtin,
         }
     }

@@ -20,6 +20,7 @@ mod signals;
 mod table;
 pub(crate) mod tell;
 mod threads;
+mod torchmd;
 mod verify;
 
 use std::process::ExitCode;

@@ -6,6 +6,8 @@ use flashschnet::Result;
 
 use flashschnet::io::entry::{Entry, Source, Value};
 
+use super::unknown::unknown;
+
 /// Keys of the file itself, with the options that mean the same.
 const TOP: [(&str, &str); 4] = [
     ("betas", "beta"),
@@ -143,7 +145,7 @@ pub(super) fn translate(
             (_, value) => {
                 let known = SIMULATION.iter().map(|(name, ..)| *name).chain(FILES);
                 let known = known.chain(WITHOUT_MEANING).chain(FLASHMD);
-                return Err(super::unknown(source, &Entry { key, line, value }, known));
+                return Err(unknown(source, &Entry { key, line, value }, known));
             }
         }
     }

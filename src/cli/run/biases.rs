@@ -15,7 +15,7 @@ use flashschnet::{Error, Result, units};
 
 use super::observables::reference;
 use crate::cli::config::read_toml;
-use crate::cli::config::unknown;
+use crate::cli::config::unknown::unknown;
 use flashschnet::io::entry::{Entry, Source, Value};
 
 #[derive(Args)]

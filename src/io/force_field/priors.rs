@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::{ForceField, Periodic, Psf};
+use super::field::{ForceField, Periodic};
+use super::psf::Psf;
 use crate::error::{Error, Result};
 use crate::model::prior::MAX_DEGREE;
 use crate::model::{Prior, PriorForm, PriorParameters};

@@ -69,10 +69,11 @@ fn schnet(settings: &Settings, weights: &Weights) -> Result<SchNet> {
         let filter = weights.linear(&name("distance_proj"))?;
         schnet.fold_neighbors(embedding, filter, &weights.linear(&name("combine"))?)?;
     }
+    let atomref = settings.atomref.map(|enabled| Ok((enabled, weights.atomref()?))).transpose()?;
     schnet.fold_scale(Scale {
         mean: weights.number("mean")?,
         std: weights.number("std")?,
-        atomref: if settings.atomref { Some(weights.atomref()?) } else { None },
+        atomref: atomref.filter(|(enabled, _)| *enabled).map(|(_, table)| table),
     })?;
     Ok(schnet)
 }

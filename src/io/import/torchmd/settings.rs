@@ -21,8 +21,8 @@ pub(super) struct Settings {
     /// `None` if only the tensors say it.
     pub(super) neighbor_embedding: Option<bool>,
     pub(super) max_num_neighbors: u32,
-    /// Whether energies by bead type are added.
-    pub(super) atomref: bool,
+    /// Whether energies by bead type are added; `None` if the network has none.
+    pub(super) atomref: Option<bool>,
 }
 
 /// The limit of torchmd-net, if hyperparameters do not have one.
@@ -84,13 +84,18 @@ impl Settings {
             return Err(filter.unsupported(&what, "-1, no filter, is supported"));
         }
         let number = |name| required(parameters, name)?.number();
+        let cutoffs = [number("cutoff_lower")?, number("cutoff_upper")?];
+        if cutoffs[0].is_nan() || cutoffs[0] >= cutoffs[1] {
+            let lower = required(parameters, "cutoff_lower")?;
+            return Err(lower.invalid(lower.describe(), "a number below cutoff_upper"));
+        }
         let count = |name| value(parameters, name)?.map(|count| count.count()).transpose();
         Ok(Settings {
             n_hidden: count("embedding_dimension")?,
             n_blocks: count("num_layers")?,
             basis: basis(&required(parameters, "rbf_type")?)?,
             activation: activation(&required(parameters, "activation")?)?,
-            cutoffs: [number("cutoff_lower")?, number("cutoff_upper")?],
+            cutoffs,
             neighbor_embedding: value(parameters, "neighbor_embedding")?
                 .map(|flag| flag.flag())
                 .transpose()?,
@@ -125,10 +130,10 @@ fn activation(name: &View) -> Result<Activation> {
     }
 }
 
-/// Whether the priors of torchmd-net, which are part of the network's energy, contain Atomref. All
-/// other priors are refused.
-fn has_atomref<'a>(parameters: &View<'a>) -> Result<bool> {
-    let Some(priors) = value(parameters, "prior_model")? else { return Ok(false) };
+/// Whether Atomref, if it is among the priors of torchmd-net, is enabled. These priors are part of the
+/// network's energy. All others are refused.
+fn has_atomref<'a>(parameters: &View<'a>) -> Result<Option<bool>> {
+    let Some(priors) = value(parameters, "prior_model")? else { return Ok(None) };
     let arguments = value(parameters, "prior_args")?;
     let of_prior = |k: usize| -> Result<Option<View<'a>>> {
         let Some(arguments) = &arguments else { return Ok(None) };
@@ -162,11 +167,11 @@ fn has_atomref<'a>(parameters: &View<'a>) -> Result<bool> {
         return Err(priors.unsupported(&format!("the prior {other:?} of torchmd-net"), advice));
     }
     match &found[..] {
-        [] => Ok(false),
-        [(_, None)] => Ok(true),
+        [] => Ok(None),
+        [(_, None)] => Ok(Some(true)),
         [(_, Some(arguments))] => match value(arguments, "enable")? {
-            Some(flag) => flag.flag(),
-            None => Ok(true),
+            Some(flag) => flag.flag().map(Some),
+            None => Ok(Some(true)),
         },
         _ => Err(priors.unsupported("more than one Atomref", "")),
     }

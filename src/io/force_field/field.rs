@@ -1,0 +1,175 @@
+//! Force fields.
+
+use std::path::{Path, PathBuf};
+
+use super::look_up::Section;
+use super::psf::Psf;
+use crate::error::{Error, Result};
+use crate::io::entry::{Entry, Source, Value};
+use crate::io::yaml;
+use crate::units::AMU;
+
+/// k (q − q0)²: k0 in kcal/mol by the square of the unit of q, and q0 in Å or radians.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Harmonic {
+    pub(super) k: f64,
+    pub(super) x0: f64,
+}
+
+/// k (1 + cos(n φ − phase)), phase in radians.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Periodic {
+    pub(super) k: f64,
+    pub(super) phase: f64,
+    pub(super) per: f64,
+}
+
+/// The sections of a force field that coarse-grained models use.
+#[derive(Debug)]
+pub struct ForceField {
+    source: Source,
+    pub(super) bonds: Section<Harmonic>,
+    pub(super) angles: Section<Harmonic>,
+    pub(super) dihedrals: Section<Vec<Periodic>>,
+    pub(super) impropers: Section<Periodic>,
+    /// ε in kcal/mol and σ in Å.
+    pub(super) lj: Section<[f64; 2]>,
+    masses: Section<f64>,
+}
+
+impl ForceField {
+    /// Reads a YAML file.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Invalid`] names the wrong line.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|error| Error::io(path, error))?;
+        Self::parse(path.to_owned(), &text)
+    }
+
+    /// Parses the text of a YAML file.
+    ///
+    /// # Errors
+    /// See [`ForceField::read`].
+    pub fn parse(path: PathBuf, text: &str) -> Result<Self> {
+        let source = Source { path };
+        let sections = yaml::read(&source, text)?;
+        let reader = Reader { source: &source, sections: &sections };
+        let degrees = |entries: &Fields, name: &str| Ok(entries.number(name)?.to_radians());
+        let periodic = |fields: &Fields| {
+            let (k, phase) = (fields.number("phi_k")?, degrees(fields, "phase")?);
+            Ok(Periodic { k, phase, per: fields.number("per")? })
+        };
+        let dihedral = |fields: &Fields| fields.list("terms")?.iter().map(periodic).collect();
+        let angle = |fields: &Fields| {
+            Ok(Harmonic { k: fields.number("k0")?, x0: degrees(fields, "theta0")? })
+        };
+        let bond =
+            |fields: &Fields| Ok(Harmonic { k: fields.number("k0")?, x0: fields.number("req")? });
+        let lj = |fields: &Fields| Ok([fields.number("epsilon")?, fields.number("sigma")?]);
+        Ok(ForceField {
+            bonds: reader.section("bonds", bond)?,
+            angles: reader.section("angles", angle)?,
+            dihedrals: reader.section("dihedrals", dihedral)?,
+            impropers: reader.section("impropers", periodic)?,
+            lj: reader.section("lj", lj)?,
+            masses: reader.masses()?,
+            source,
+        })
+    }
+
+    /// The masses of the atom types of a molecule, in the mass unit of [`crate::units`]. The masses of
+    /// a PSF file are not used: published files have zeros.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an atom type without a mass.
+    pub fn masses(&self, psf: &Psf) -> Result<Vec<f64>> {
+        let mass = |name: &String| {
+            let mass = self.masses.exact(&[name]).copied();
+            mass.map(|mass| mass * AMU).ok_or_else(|| self.missing("masses", &[name]))
+        };
+        psf.atom_types.iter().map(mass).collect()
+    }
+
+    pub(super) fn missing(&self, section: &str, names: &[&str]) -> Error {
+        let found = format!("nothing for {}", names.join(", "));
+        self.source.invalid(0, section, found, "parameters for every tuple of atom types")
+    }
+}
+
+struct Reader<'a> {
+    source: &'a Source,
+    sections: &'a [Entry],
+}
+
+/// The fields of an entry of a section.
+struct Fields<'a> {
+    source: &'a Source,
+    line: usize,
+    entries: &'a [Entry],
+}
+
+impl<'a> Reader<'a> {
+    fn entries(&self, name: &str) -> Result<&'a [Entry]> {
+        let section = self.sections.iter().find(|section| section.key == name);
+        match section.map(|section| (&section.value, section.line)) {
+            None | Some((Value::Null, _)) => Ok(&[]),
+            Some((Value::Table(entries), _)) => Ok(entries),
+            Some((other, line)) => {
+                Err(self.source.invalid(line, name, other.describe(), "entries by atom types"))
+            }
+        }
+    }
+
+    fn section<T>(&self, name: &str, read: impl Fn(&Fields) -> Result<T>) -> Result<Section<T>> {
+        let mut section = Section::default();
+        for Entry { key, line, value } in self.entries(name)? {
+            let Value::Table(entries) = value else {
+                let found = value.describe();
+                return Err(self.source.invalid(*line, key, found, "parameters by name"));
+            };
+            let fields = Fields { source: self.source, line: *line, entries };
+            section.add(key, read(&fields)?);
+        }
+        Ok(section)
+    }
+
+    fn masses(&self) -> Result<Section<f64>> {
+        let mut section = Section::default();
+        for entry in self.entries("masses")? {
+            section.add(&entry.key, number(self.source, entry)?);
+        }
+        Ok(section)
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn find(&self, name: &str) -> Result<&'a Entry> {
+        let entry = self.entries.iter().find(|entry| entry.key == name);
+        entry.ok_or_else(|| self.source.invalid(self.line, name, "nothing", "a value"))
+    }
+
+    fn number(&self, name: &str) -> Result<f64> {
+        number(self.source, self.find(name)?)
+    }
+
+    fn list(&self, name: &str) -> Result<Vec<Fields<'a>>> {
+        let Entry { line, value, .. } = self.find(name)?;
+        let wrong =
+            |found: &Value| self.source.invalid(*line, name, found.describe(), "a list of terms");
+        let Value::List(list) = value else { return Err(wrong(value)) };
+        let fields = |value: &'a Value| match value {
+            Value::Table(entries) => Ok(Fields { source: self.source, line: *line, entries }),
+            other => Err(wrong(other)),
+        };
+        list.iter().map(fields).collect()
+    }
+}
+
+fn number(source: &Source, Entry { key, line, value }: &Entry) -> Result<f64> {
+    let number = match value {
+        Value::Text(text) => text.parse().ok().filter(|number: &f64| number.is_finite()),
+        _ => None,
+    };
+    number.ok_or_else(|| source.invalid(*line, key, value.describe(), "a number"))
+}
