@@ -158,7 +158,8 @@ fn broken_topologies_and_force_fields_are_refused_with_the_line() {
         ("PSF\n", "PDB\n", "a PSF file"),
         (" 3 !NATOM", " 4 !NATOM", "some.psf:7"),
         (" 3 !NATOM", " many !NATOM", "some.psf:3"),
-        ("CAG", "", "some.psf:5"),
+        ("GLY CA CAG", "", "some.psf:5"),
+        ("CAG 0 0", "CAG 0 none", "some.psf:5"),
         (" 2 1 2 3", " 2 1 2 4", "some.psf:9"),
         (" 2 1 2 3", " 2 1 2", "2 tuples of 2"),
     ] {

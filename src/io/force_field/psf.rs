@@ -103,16 +103,24 @@ impl Psf {
         }
     }
 
-    /// Adds the atom of a line: serial, segment, residue number, residue, name, type, and more.
+    /// Adds the atom of a line: serial, segment, residue number, residue, name, type, charge, mass.
     fn add_atom(&mut self, source: &Source, number: usize, line: &str) -> Result<()> {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [_, _, _, residue, _, atom_type, ..] = words[..] else {
-            let expected = "an atom: serial, segment, residue number, residue, name and type";
-            return Err(source.invalid(number, "NATOM", line.trim(), expected));
-        };
-        self.residues.push(residue.to_owned());
-        self.atom_types.push(atom_type.to_owned());
-        Ok(())
+        let is_number = |word: &str| word.parse::<f64>().is_ok();
+        match words[..] {
+            [_, _, _, residue, _, atom_type, charge, mass, ..]
+                if is_number(charge) && is_number(mass) =>
+            {
+                self.residues.push(residue.to_owned());
+                self.atom_types.push(atom_type.to_owned());
+                Ok(())
+            }
+            _ => {
+                let expected = "an atom: serial, segment, residue number, residue, name, type, \
+                                charge and mass";
+                Err(source.invalid(number, "NATOM", line.trim(), expected))
+            }
+        }
     }
 
     /// The number of beads.
