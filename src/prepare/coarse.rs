@@ -5,7 +5,7 @@ use std::path::Path;
 use super::atoms::{Contents, Frame};
 use super::log::{Log, Warning};
 use super::mapping::{Layout, Mapping, Site};
-use super::names::AminoAcid;
+use super::names::{AminoAcid, Known, known};
 use super::options::Options;
 use super::residue::{Chain, Residue};
 use super::{check, fill, links, read, select};
@@ -70,10 +70,17 @@ impl Coarse {
     fn of_contents(contents: &Contents, options: &Options, mapping: Mapping) -> Result<Self> {
         let mut coarse: Option<Coarse> = None;
         for frame in &contents.frames {
-            let mut log = Log { notes: contents.notes.clone(), ..Log::default() };
+            let (notes, warnings) = (contents.notes.clone(), contents.warnings.clone());
+            let mut log = Log { notes, warnings, ..Log::default() };
             let chains = chains(frame, contents, options, mapping, &mut log);
+            if let (Some(sign), Ok(chains)) = (contents.cut, &chains)
+                && contents.numbers.last() == Some(&frame.number)
+                && !is_complete(chains, frame, contents)
+            {
+                log.warn("truncated", vec![sign.to_owned()], "");
+            }
             let of_frame = chains.and_then(|chains| Coarse::from_chains(chains, mapping, log));
-            let mut of_frame = of_frame.map_err(|error| with_notes(error, &contents.notes))?;
+            let mut of_frame = of_frame.map_err(|error| with_notes(error, contents))?;
             let Some(first) = &mut coarse else {
                 of_frame.models = vec![frame.number.clone()];
                 coarse = Some(of_frame);
@@ -169,6 +176,11 @@ impl Bead<'_> {
         format!("{} of {}", self.site.name(), self.residue.label(&self.chain.letter))
     }
 
+    /// The serial number of its atom in the file, if it is decimal.
+    pub fn serial(&self) -> Option<u64> {
+        self.residue.sites[self.site as usize]?.serial
+    }
+
     /// The line of its atom in the file; `None` if it was rebuilt.
     pub fn line(&self) -> Option<usize> {
         self.residue.sites[self.site as usize]
@@ -177,10 +189,24 @@ impl Bead<'_> {
     }
 }
 
-/// Adds the notes about a file to an error, which they can explain.
-fn with_notes(mut error: Error, notes: &[String]) -> Error {
+/// Whether the sequences of the file tell that its last residue is not missing.
+fn is_complete(chains: &[Chain], frame: &Frame, contents: &Contents) -> bool {
+    let has_atoms = |key: &String| frame.segments.iter().any(|segment| segment.sequence == *key);
+    let ends = |chain: &Chain| {
+        let names = chain.residues.iter().rev().map(|residue| &residue.name);
+        let is_residue = |name: &&String| known(name) != Some(Known::Cap);
+        let sequence = chain.sequence.iter().rev().filter(is_residue);
+        !chain.sequence.is_empty() && names.zip(sequence).take(3).all(|(a, b)| a == b)
+    };
+    contents.sequences.keys().all(has_atoms) && chains.last().is_some_and(ends)
+}
+
+/// Adds what is told about a file to an error, which it can explain.
+fn with_notes(mut error: Error, contents: &Contents) -> Error {
     if let Error::Structure { lines, .. } = &mut error {
-        lines.extend_from_slice(notes);
+        lines.extend_from_slice(&contents.notes);
+        lines.extend(contents.warnings.iter().map(|warning| warning.text.clone()));
+        lines.extend(contents.cut.map(str::to_owned));
     }
     error
 }

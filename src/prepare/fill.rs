@@ -54,7 +54,11 @@ pub(super) fn fill(
 fn residue(member: &Member) -> Residue {
     let conformer: Conformer = member.conformer;
     let group = conformer.group;
-    let position = |atom: &super::atoms::Atom| Position { x: atom.position, line: atom.line };
+    let position = |atom: &super::atoms::Atom| Position {
+        x: atom.position,
+        line: atom.line,
+        serial: atom.serial,
+    };
     let mut remarks = Vec::new();
     if conformer.name != member.amino.name() {
         remarks.push(format!("read as {}", member.amino.name()));
@@ -74,6 +78,7 @@ fn residue(member: &Member) -> Residue {
         sites: Site::ALL.map(|site| conformer.site(site).map(position)),
         is_coarse: group.atoms.iter().all(|atom| Site::ALL.iter().any(|s| s.name() == atom.name)),
         second_oxygen: second.map(position),
+        het: group.het,
         sulfur: if is_cysteine { group.sulfur() } else { None },
     }
 }
@@ -140,7 +145,7 @@ pub(super) fn rebuild(
         for (r, residue) in chain.residues.iter_mut().enumerate() {
             let label = residue.label(&chain.letter);
             let mut place = |residue: &mut Residue, site: Site, x: [f64; 3]| {
-                residue.sites[site as usize] = Some(Position { x, line: 0 });
+                residue.sites[site as usize] = Some(Position { x, line: 0, serial: None });
                 residue.remarks.push(format!("{} rebuilt", site.name()));
                 rebuilt.push(format!("{} of {label}", site.name()));
             };
