@@ -912,6 +912,51 @@ fn the_syntax_decides_the_format() {
     }
 }
 
+/// A residue of HETATM with the atoms of an amino acid, far from everything.
+fn ligand(name: &str, number: i64) -> Vec<Line> {
+    let lines = helix("A", 'A', number, [60.0; 3]);
+    lines.into_iter().map(|line| Line { het: true, residue: name.into(), ..line }).collect()
+}
+
+#[test]
+fn residues_that_no_bond_joins_are_ligands() {
+    let lines = helix("AGPSW", 'A', 1, [0.0; 3]);
+    let expected = read(&pdb(&lines)).unwrap().positions;
+    let middle = lines.iter().position(|line| line.number == 3).unwrap();
+    let sequence = "SEQRES   1 A    5  ALA GLY PRO SER TRP\n";
+    for name in ["ALA", "SEP", "LIG"] {
+        let ligand = ligand(name, 301);
+        for place in [0, middle, lines.len()] {
+            let all = [&lines[..place], &ligand, &lines[place..]].concat();
+            // The last program numbers ligands like residues, as PyMOL does.
+            for file in [pdb(&all), format!("{sequence}{}", pdb(&all)), cif(&all, &COLUMNS)] {
+                let found = read(&file).unwrap();
+                assert_eq!(found.positions[0], expected[0], "{name} {place}");
+                let is_named = |note: &String| {
+                    note.contains(&format!("{name} A 301"))
+                        || note.contains(&format!("{name} a 301"))
+                };
+                assert!(found.log.notes.iter().any(is_named), "{:?}", found.log);
+            }
+        }
+    }
+    // Modified residues are parts of chains, unless the sequence says otherwise.
+    let all = [&lines[..], &ligand("MSE", 301)].concat();
+    let error = read(&pdb(&all)).unwrap_err().to_string();
+    assert!(error.contains("MSE 301 is HETATM and may be a ligand"), "{error}");
+    let found = read(&format!("{sequence}{}", pdb(&all))).unwrap();
+    assert_eq!(found.positions[0], expected[0]);
+    let with_it = sequence.replace("   5  ALA", "   6  MSE ALA");
+    assert_eq!(kind(read(&format!("{with_it}{}", pdb(&all)))), "chain_break");
+    // A break in the middle is not hidden: the residue can be what is left of a loop.
+    let mut broken = helix("AGPSWAG", 'A', 1, [0.0; 3]);
+    broken.retain(|line| ![3, 5].contains(&line.number));
+    of_residue(&mut broken, 4, |line| line.het = true);
+    assert_eq!(kind(read(&pdb(&broken))), "chain_break");
+    broken.iter_mut().for_each(|line| line.het = true);
+    assert_eq!(kind(read(&pdb(&broken))), "chain_break");
+}
+
 #[test]
 fn alternates_are_amino_acids() {
     let mut lines = helix("ASP", 'A', 1, [0.0; 3]);
@@ -1050,4 +1095,32 @@ fn coordinates_of_nine_columns_are_refused() {
             error.contains(&format!("line 1, {name}: ")) && error.contains("more digits");
         assert!(is_named && error.contains("columns 31-38, 39-46 and 47-54"), "{error}");
     }
+}
+
+#[test]
+fn names_that_programs_share_with_molecules_are_amino_acids_in_atom_records() {
+    let lines = helix("AGHSW", 'A', 1, [0.0; 3]);
+    let named = |name: &str, het: bool| {
+        let mut lines = lines.clone();
+        of_residue(&mut lines, 3, |line| (line.residue, line.het) = (name.into(), het));
+        read(&cif(&lines, &COLUMNS))
+    };
+    for (name, letter) in
+        [("HIS1", 'H'), ("HIS2", 'H'), ("CYS1", 'C'), ("ASN1", 'N'), ("LYP", 'K'), ("TYM", 'Y')]
+    {
+        assert_eq!(named(name, false).unwrap().sequences(), [aminos(&format!("AG{letter}SW"))]);
+    }
+    assert_eq!(kind(named("LYP", true)), "unknown_residue");
+}
+
+#[test]
+fn replacements_are_told() {
+    let mut lines = helix("AGSSW", 'A', 1, [0.0; 3]);
+    of_residue(&mut lines, 3, |line| line.residue = "SEP".into());
+    let to = |name: &str| AminoAcid::from_name(name).unwrap();
+    let map = BTreeMap::from([("SEP".into(), to("SER")), ("TPO".into(), to("THR"))]);
+    let found = read_with(&pdb(&lines), Options { map, ..Options::default() }).unwrap();
+    assert_eq!(found.log.notes[0], "1 SEP read as SER by --map: SEP A 3");
+    assert_eq!(warnings(&found), ["unused_map"]);
+    assert!(found.log.warnings[0].text.starts_with("TPO=THR"), "{:?}", found.log);
 }
