@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use flashschnet::error::printable;
+use flashschnet::error::{Error, printable};
 use flashschnet::io::native::{model_digest, write_with_provenance};
 use flashschnet::io::{check_free, topology_pdb, write_new};
 use flashschnet::prepare::{self, AminoAcid, Breaks, Mapping, ModelChoice, Options, Prepared};
@@ -90,6 +90,18 @@ fn replacement(text: &str) -> Result<(String, AminoAcid), String> {
 }
 
 impl Choices {
+    /// Refuses two amino acids for one name.
+    fn check(&self) -> anyhow::Result<()> {
+        for (k, (name, amino)) in self.map.iter().enumerate() {
+            let is_other = |(n, a): &&(String, AminoAcid)| n == name && a != amino;
+            if let Some((_, other)) = self.map[..k].iter().find(is_other) {
+                let found = format!("{name}={} and {name}={}", other.name(), amino.name());
+                return Err(Error::invalid("--map", found, "one amino acid for each name").into());
+            }
+        }
+        Ok(())
+    }
+
     fn options(&self) -> Options {
         Options {
             mapping: self.mapping,
@@ -114,6 +126,7 @@ impl Choices {
 
 impl Prepare {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        self.choices.check()?;
         let pdb = beside(&self.output);
         let report = self.report.as_ref().and_then(Option::as_deref);
         for file in [Some(&*self.output), Some(&*pdb), report].into_iter().flatten() {
