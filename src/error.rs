@@ -37,6 +37,17 @@ pub enum Error {
         /// The action that the user can take instead; may be empty.
         advice: String,
     },
+    /// A system cannot be made from a structure file.
+    Structure {
+        /// The file; empty until it is known.
+        origin: String,
+        /// The kind of the problem in one word, for example `chain_break`.
+        kind: &'static str,
+        /// The problem.
+        what: String,
+        /// The places, the reason why it matters, and the remedies, each in a line of its own.
+        lines: Vec<String>,
+    },
     /// The output file exists already.
     Exists(PathBuf),
     /// There is no usable device.
@@ -114,7 +125,14 @@ impl std::error::Error for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Names and paths of files can have characters that change the state of a terminal.
-        self.message(&mut Escape(f))
+        self.message(&mut Escape(f))?;
+        if let Error::Structure { lines, .. } = self {
+            for line in lines {
+                f.write_str("\n  ")?;
+                Escape(f).write_str(line)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -132,6 +150,9 @@ impl Error {
             Error::Unsupported { origin, what, advice } => {
                 let separator = if advice.is_empty() { "" } else { "; " };
                 write!(to, "{}{what} is not supported{separator}{advice}", prefix(origin))
+            }
+            Error::Structure { origin, kind, what, .. } => {
+                write!(to, "{}{what} [{kind}]", prefix(origin))
             }
             Error::Exists(path) => {
                 let path = path.display();
@@ -199,6 +220,16 @@ impl Error {
         Error::Unsupported { origin: String::new(), what, advice }
     }
 
+    /// A problem of a structure file.
+    pub(crate) fn structure(
+        kind: &'static str,
+        what: impl Into<String>,
+        lines: impl IntoIterator<Item = String>,
+    ) -> Self {
+        let lines = lines.into_iter().map(cut).collect();
+        Error::Structure { origin: String::new(), kind, what: cut(what.into()), lines }
+    }
+
     /// A failed file operation.
     pub fn io(path: &Path, source: std::io::Error) -> Self {
         Error::Io { path: path.to_owned(), source }
@@ -216,7 +247,9 @@ impl Error {
 
     /// Adds the file to the error, unless the error already names its origin.
     pub fn of_file(mut self, path: &Path) -> Self {
-        if let Error::Invalid { origin, .. } | Error::Unsupported { origin, .. } = &mut self
+        if let Error::Invalid { origin, .. }
+        | Error::Unsupported { origin, .. }
+        | Error::Structure { origin, .. } = &mut self
             && origin.is_empty()
         {
             *origin = path.display().to_string();
@@ -326,6 +359,7 @@ mod tests {
         let io = std::io::Error::other(NAME);
         let errors = [
             Error::unsupported(text(), text()),
+            Error::structure("missing_atom", text(), []),
             Error::invalid(text(), text(), text()).of_file(Path::new(NAME)),
             Error::io(Path::new(NAME), io),
             Error::Exists(NAME.into()),
@@ -342,6 +376,8 @@ mod tests {
         assert_eq!(plain, "some file: a/b: found x\\ty, expected é");
         let long = Error::invalid("dt", -1e300, "a time step").to_string();
         assert_eq!(long, "dt: found -1e300, expected a time step");
+        let lines = Error::structure("gap", "a\nb", ["c\td".to_owned(), "e".to_owned()]);
+        assert_eq!(lines.to_string(), "a\\nb [gap]\n  c\\td\n  e");
         assert_eq!(printable("zip member a/b\r"), "zip member a/b\\r");
     }
 }

@@ -13,7 +13,8 @@
 //! model files ──────► Model ──┐
 //!                             ├─► System ──► engine::Engine ◄── Simulation ◄── observers, output
 //! structure files ► Structure ┘               │   │   │
-//!                                   reference ┘  cpu  └ gpu
+//!                       ▲           reference ┘  cpu  └ gpu
+//! PDB, mmCIF ─► prepare ┘
 //! ```
 //!
 //! Three backends implement the engine: [`reference`](mod@reference) (f64, plain loops, the
@@ -29,7 +30,7 @@
 //! cli
 //! diagnose, output, checkpoint
 //! simulation, scoring
-//! builtin
+//! builtin, prepare
 //! backend
 //! reference, cpu, gpu
 //! ops
@@ -258,6 +259,7 @@ pub mod metadynamics;
 pub mod model;
 pub mod ops;
 pub mod output;
+pub mod prepare;
 #[doc(hidden)]
 mod ramp;
 pub mod random;

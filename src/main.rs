@@ -14,8 +14,13 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let message = error.to_string();
-            let lines: Vec<&str> = message.lines().map(str::trim).collect();
-            cli::tell::tell!("error: {}", lines.join(" "));
+            if let Some(flashschnet::Error::Structure { .. }) = error.downcast_ref() {
+                // Its places and remedies have lines of their own.
+                cli::tell::tell!("error: {message}");
+            } else {
+                let lines: Vec<&str> = message.lines().map(str::trim).collect();
+                cli::tell::tell!("error: {}", lines.join(" "));
+            }
             ExitCode::FAILURE
         }
     }

@@ -66,10 +66,19 @@ impl Molecule {
     /// Looks up the parameters of every tuple.
     ///
     /// Every prior needs the list of its name. The list may be empty, for a molecule to which the
-    /// prior does not apply; a list that is missing is an error. A tuple whose bead types have no parameters gets zeros; one warning per prior gives the
-    /// number of such tuples. A tuple list that belongs to no prior of the model is ignored with a
-    /// warning.
+    /// prior does not apply; a list that is missing is an error. A tuple whose bead types have no
+    /// parameters gets zeros; one warning per prior gives the number of such tuples. A tuple list
+    /// that belongs to no prior of the model is ignored with a warning.
     pub fn join(model: &Model, topology: &Topology) -> Result<Self> {
+        Self::join_with(model, topology, |warning| log::warn!("{warning}"))
+    }
+
+    /// [`Molecule::join`] with another receiver of the warnings.
+    pub(crate) fn join_with(
+        model: &Model,
+        topology: &Topology,
+        warn: impl Fn(String),
+    ) -> Result<Self> {
         topology.check()?;
         if let Some(schnet) = &model.schnet
             && let Some(bead) = topology.types.iter().position(|t| *t as usize >= schnet.n_types)
@@ -110,23 +119,23 @@ impl Molecule {
             };
             let (values, missing) = prior.join(&tuples, &topology.types)?;
             if missing > 0 {
-                log::warn!(
+                warn(format!(
                     "prior {}: {missing} of {} tuples have bead types without parameters; \
                      their energy is zero",
                     prior.name,
                     tuples.len()
-                );
+                ));
             }
             terms.push(Term { name: prior.name.clone(), form: prior.form, tuples, values });
         }
         for list in &topology.lists {
             let unused = !model.priors.iter().any(|prior| prior.name == list.name);
             if unused && !list.tuples.is_empty() {
-                log::warn!(
+                warn(format!(
                     "list {} of {} tuples: the model has no prior of that name; ignored",
                     list.name,
                     list.tuples.len()
-                );
+                ));
             }
         }
         let types = topology.types.clone();

@@ -7,9 +7,11 @@ use std::time::Instant;
 use flashschnet::io::native::{write_model, write_structures};
 use flashschnet::io::{load_model_and_structures, load_structures};
 use flashschnet::model::Model;
+use flashschnet::prepare::{Coarse, Mapping, Options};
 
 use crate::counting;
 use crate::mutate::{Seed, campaign};
+use crate::peptide;
 use crate::pt::{self, Pickle, Py};
 
 /// Reading takes at most this much memory per byte of the file, plus `BYTES_BASE`. A pickle whose
@@ -29,7 +31,8 @@ struct Outcome {
     peak: usize,
 }
 
-/// Reads the bytes as a model, as structures, and as both, and checks memory and error messages.
+/// Reads the bytes as a model, as structures, as both, and as a PDB or mmCIF file, and checks memory
+/// and error messages.
 fn read(bytes: &[u8]) -> Outcome {
     let path = scratch();
     std::fs::write(&path, bytes).unwrap();
@@ -38,18 +41,20 @@ fn read(bytes: &[u8]) -> Outcome {
     let structures = load_structures(&path)
         .map(|all| all.iter().for_each(|structure| structure.check().unwrap()));
     let both = load_model_and_structures(&path).map(drop);
+    let beads = Coarse::read(&path, &Options::default(), Mapping::FiveBead).map(drop);
     std::fs::remove_file(&path).unwrap();
     let peak = account.peak();
     let limit = BYTES_PER_BYTE * bytes.len() + BYTES_BASE;
     assert!(peak <= limit, "{} bytes of file took {peak} bytes of memory", bytes.len());
-    let errors = [model.err(), structures.err(), both.err()];
+    let errors = [model.err(), structures.err(), both.err(), beads.err()];
     for error in errors.iter().flatten() {
         let text = error.to_string();
         assert!(text.starts_with(path.to_str().unwrap()), "{text}");
         assert!(text.len() < 4000, "{text}");
     }
-    let [model, structures, _] = errors;
-    Outcome { error: model.and(structures).map(|error| error.to_string()), peak }
+    let [model, structures, _, beads] = errors;
+    let error = model.and(structures).and(beads);
+    Outcome { error: error.map(|error| error.to_string()), peak }
 }
 
 /// A `.pt` file that holds only this pickle.
@@ -369,6 +374,10 @@ fn seeds() -> Vec<Seed> {
     write_structures(&path, &structures).unwrap();
     seeds.push(Seed::new("structures.safetensors", std::fs::read(&path).unwrap()));
     std::fs::remove_file(&path).unwrap();
+    let helix = peptide::helix("AGPSW", 'A', -1, [0.0; 3]);
+    seeds.push(Seed::new("x.pdb", peptide::pdb(&helix).into_bytes()));
+    let mmcif = peptide::cif(&helix, &peptide::COLUMNS);
+    seeds.push(Seed::new("x.cif", mmcif.into_bytes()));
     match std::env::var_os("FLASHSCHNET_REFERENCE") {
         Some(folder) => {
             for (kind, name) in [

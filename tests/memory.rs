@@ -10,6 +10,10 @@ mod dcd;
 // Mutated files.
 #[path = "common/mutate.rs"]
 mod mutate;
+// Structure files of peptides.
+#[allow(dead_code, reason = "these tests use a part")]
+#[path = "common/peptide.rs"]
+mod peptide;
 // Writes `.pt` files.
 mod pt;
 

@@ -93,6 +93,8 @@ mod import_field;
 mod import_parts;
 mod import_priors;
 mod native;
+// Beads and index lists of PDB and mmCIF files.
+mod prepare;
 // DCD files of every flavor, truncated and damaged ones included.
 mod dcd;
 
@@ -103,6 +105,7 @@ mod bias_run;
 mod config;
 mod exchange_run;
 mod faults;
+mod prepare_run;
 mod program;
 mod report;
 mod restart;

@@ -12,6 +12,7 @@ mod logger;
 mod options;
 mod parity;
 mod precision;
+mod prepare;
 mod progress;
 mod report;
 mod run;
@@ -48,6 +49,7 @@ enum Command {
     Bench(bench::Bench),
     Info(info::Info),
     Import(import::Import),
+    Prepare(prepare::Prepare),
     Report(report::Report),
 }
 
@@ -75,6 +77,7 @@ pub(crate) fn main() -> anyhow::Result<ExitCode> {
         Command::Bench(command) => command.run(),
         Command::Info(command) => command.run(),
         Command::Import(command) => command.run(),
+        Command::Prepare(command) => command.run(),
         Command::Report(command) => command.run(),
     };
     let options = found.subcommand_name().and_then(|name| command.find_subcommand(name));

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use clap::Args;
 use flashschnet::backend::BackendKind;
 use flashschnet::diagnose::verify::{
-    Options, Report, Status, cases_at, verify_built_in, verify_file,
+    Options, Report, Status, all_cases_at, is_about_structures, verify_built_in, verify_file,
+    verify_structures,
 };
 use flashschnet::engine::{Dynamics, Engine, Filter, Precision};
 use flashschnet::system::System;
@@ -23,7 +24,8 @@ use super::tell;
 ///
 /// Prints one line per case with the number that is worst relative to its tolerance, and the counts
 /// at the end. Exits with 1 unless every case passes. Without arguments, uses a few small built-in
-/// cases to check that the device and its driver compute correctly.
+/// cases to check that the device and its driver compute correctly. Cases about structures compare
+/// what prepare makes of PDB and mmCIF files, and need no device.
 #[derive(Args)]
 pub(super) struct Verify {
     #[command(flatten)]
@@ -34,6 +36,9 @@ pub(super) struct Verify {
     /// Stop trajectories after this many steps; their final forces are then not compared
     #[arg(long, value_parser = whole::<usize, 0>, value_name = "N")]
     max_steps: Option<usize>,
+    /// Folder of the prior files that cases about structures name; the default is ../raw beside them
+    #[arg(long, value_name = "DIR")]
+    priors: Option<PathBuf>,
     /// Reference cases, or folders of cases
     #[arg(value_name = "CASE.json|DIR")]
     cases: Vec<PathBuf>,
@@ -48,13 +53,58 @@ struct Entry {
     report: Report,
 }
 
+/// The reports so far.
+struct Entries {
+    json: bool,
+    all: Vec<Entry>,
+}
+
+impl Entries {
+    fn add(&mut self, backend: &'static str, device: &str, report: Report) -> std::io::Result<()> {
+        let line = if self.json { None } else { Some(report.to_string()) };
+        self.all.push(Entry { backend, device: device.to_owned(), report });
+        // Each line is printed at once, because a large case takes minutes.
+        line.map_or(Ok(()), |line| writeln!(tell::stdout_beside_result(), "{line}"))
+    }
+}
+
 impl Verify {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let mut files = Vec::new();
         for path in &self.cases {
             std::fs::metadata(path).map_err(|error| Error::io(path, error))?;
-            files.extend(cases_at(path)?);
+            files.extend(all_cases_at(path)?);
         }
+        let (structures, files): (Vec<_>, Vec<_>) =
+            files.into_iter().partition(|file| is_about_structures(file));
+        let mut entries = Entries { json: self.json, all: Vec::new() };
+        for file in &structures {
+            for report in verify_structures(file, self.priors.as_deref()) {
+                entries.add(BackendKind::Reference.name(), "", report)?;
+            }
+        }
+        if !files.is_empty() || self.cases.is_empty() {
+            self.run_on_backend(&files, &mut entries)?;
+        }
+
+        let count = |status| entries.all.iter().filter(|e| e.report.status == status).count();
+        let pass = count(Status::Pass);
+        if self.json {
+            let text = serde_json::to_string_pretty(&entries.all)?;
+            writeln!(tell::stdout_beside_result(), "{text}")?;
+        } else {
+            let (fail, not_supported) = (count(Status::Fail), count(Status::NotSupported));
+            let counts = format!("{pass} pass, {fail} fail, {not_supported} not supported");
+            let device = entries.all.iter().rev().map(|entry| entry.device.as_str());
+            let device = device.into_iter().find(|device| !device.is_empty());
+            let device = device.map_or(String::new(), |device| format!("; {device}"));
+            writeln!(tell::stdout_beside_result(), "{counts}{device}")?;
+        }
+        Ok(if pass == entries.all.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    /// Runs cases on the chosen backend, or the built-in cases if there are none.
+    fn run_on_backend(&self, files: &[PathBuf], entries: &mut Entries) -> anyhow::Result<()> {
         let backend = self.backend.open()?;
         let device = RefCell::new(String::new());
         let engine = |system: System, dynamics: &Dynamics| -> Result<Box<dyn Engine>> {
@@ -65,32 +115,16 @@ impl Verify {
         let exact = backend.kind() == BackendKind::Reference && backend.filter() == Filter::Exact;
         let mixed = backend.precision() == Precision::Mixed;
         let options = Options { exact, mixed, max_steps: self.max_steps };
-
-        let mut entries = Vec::new();
-        let mut finish = |report: Report| {
-            let line = if self.json { None } else { Some(report.to_string()) };
-            let device = device.borrow().clone();
-            entries.push(Entry { backend: backend.kind().name(), device, report });
-            // Each line is printed at once, because a large case takes minutes.
-            line.map_or(Ok(()), |line| writeln!(tell::stdout_beside_result(), "{line}"))
+        let mut add = |report: Report| {
+            let device = device.borrow();
+            entries.add(backend.kind().name(), &device, report)
         };
-        if self.cases.is_empty() {
-            verify_built_in(options, &engine).into_iter().try_for_each(&mut finish)?;
+        if files.is_empty() {
+            verify_built_in(options, &engine).into_iter().try_for_each(&mut add)?;
         }
-        for file in &files {
-            finish(verify_file(file, options, &engine))?;
+        for file in files {
+            add(verify_file(file, options, &engine))?;
         }
-
-        let count = |status| entries.iter().filter(|e| e.report.status == status).count();
-        let pass = count(Status::Pass);
-        if self.json {
-            writeln!(tell::stdout_beside_result(), "{}", serde_json::to_string_pretty(&entries)?)?;
-        } else {
-            let (fail, not_supported) = (count(Status::Fail), count(Status::NotSupported));
-            let device = entries.last().map_or("", |entry| &entry.device);
-            let counts = format!("{pass} pass, {fail} fail, {not_supported} not supported");
-            writeln!(tell::stdout_beside_result(), "{counts}; {device}")?;
-        }
-        Ok(if pass == entries.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(())
     }
 }

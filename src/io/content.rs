@@ -12,6 +12,7 @@ const UNPACK: &str = "unpack it first";
 const SAVE_MODULE: &str = "save the Python module itself with torch.save";
 const OTHER_FORMATS: &str = "structures are read from .pt files with a list of AtomicData (mlcg), \
                              and trajectories from XTC, DCD and .npy files";
+const PREPARE: &str = "flashschnet prepare makes structures of it";
 const MODEL: Name = ("a native model, which --model takes", "");
 const STRUCTURES: Name = ("native structures, which --structures takes", "");
 
@@ -242,14 +243,14 @@ fn of_text(text: &str) -> Option<Name> {
             false => ("a JSON text", "a server may answer with one instead of the file"),
         },
         () if starts(&["data_", "loop_"]) || (starts(&["#"]) && lower.contains("\nloop_")) => {
-            ("an mmCIF file", OTHER_FORMATS)
+            ("an mmCIF file", PREPARE)
         }
         () if starts(&["item: timestep"]) => ("a LAMMPS dump", OTHER_FORMATS),
         () if starts(&["@<tripos>"]) => ("a MOL2 file", OTHER_FORMATS),
         () if text.split_whitespace().next() == Some("PSF") => ("a PSF file", OTHER_FORMATS),
         () if starts(&["ccopy_reg", "(dp0", "(lp0", "cmlcg", "ctorch"]) => PICKLE,
         () if !first_lines.is_empty() && first_lines.iter().take(2).all(is_record) => {
-            ("a PDB file", OTHER_FORMATS)
+            ("a PDB file", PREPARE)
         }
         () if is_number(first_lines.first()) && first_lines.len() > 2 => {
             ("an XYZ file", OTHER_FORMATS)

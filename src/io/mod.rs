@@ -18,6 +18,7 @@ pub(crate) use file::{GrowingFile, create_new, move_to, rewrite, sync_folder};
 pub use file::{check_free, write_new};
 pub use load::{load_contents, load_model_and_structures, load_structures};
 pub(crate) use native::{Reader, Writer};
+pub(crate) use pdb::RESIDUES;
 pub use pdb::topology_pdb;
 pub(crate) use trajectory::{Axes, NpyRows, counts};
 pub use trajectory::{

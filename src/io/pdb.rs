@@ -7,7 +7,7 @@ use crate::model::PriorForm;
 use crate::system::Molecule;
 
 /// The residues of bead types 1 to 20, in the alphabetical order of their one-letter codes.
-const RESIDUES: [&str; 20] = [
+pub(crate) const RESIDUES: [&str; 20] = [
     "ALA", "CYS", "ASP", "GLU", "PHE", "GLY", "HIS", "ILE", "LYS", "LEU", "MET", "ASN", "PRO",
     "GLN", "ARG", "SER", "THR", "VAL", "TRP", "TYR",
 ];

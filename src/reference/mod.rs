@@ -29,6 +29,20 @@ pub(crate) fn prior_forces(molecule: &Molecule, positions: &[[f64; 3]]) -> Vec<[
     prior::of_molecule(molecule, positions, |_| true).1
 }
 
+/// The energy of each prior of a molecule, and the forces of all of them.
+pub(crate) fn prior_energies(
+    molecule: &Molecule,
+    positions: &[[f64; 3]],
+) -> (Vec<f64>, Vec<[f64; 3]>) {
+    let mut forces = vec![[0.0; 3]; positions.len()];
+    let of_term = |term| {
+        let mut bead_energy = vec![0.0; positions.len()];
+        prior::add_term(term, positions, &mut bead_energy, &mut forces);
+        bead_energy.iter().sum()
+    };
+    (molecule.terms.iter().map(of_term).collect(), forces)
+}
+
 /// The operations one by one.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy, Default)]

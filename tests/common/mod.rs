@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_macros, reason = "every test file uses a part")]
 
 pub(crate) mod dcd;
+pub(crate) mod peptide;
 pub(crate) mod program;
 pub(crate) mod small;
 

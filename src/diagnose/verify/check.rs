@@ -121,5 +121,5 @@ pub(super) fn check_mixed(
         error: mixed.rms,
         tolerance: MIXED,
     };
-    Ok(Findings { comparisons: vec![comparison], mixed: Some(mixed) })
+    Ok(Findings { comparisons: vec![comparison], mixed: Some(mixed), note: None })
 }

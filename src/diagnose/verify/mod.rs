@@ -12,6 +12,10 @@
 //!   rms. The report also contains the largest errors of a force component and of an energy. Priors
 //!   have the tolerances of f32. For a trajectory with a network, which diverges from the
 //!   reference, only the initial forces are tested.
+//!
+//! Cases about structures need no backend: beads and index lists of PDB and mmCIF files, and what
+//! [`crate::prepare`] does with awkward files ([`verify_structures`]). They are exact, and energies
+//! of priors have an error of at most 1e-10 (1 + |value|) in f64.
 
 mod apart;
 mod at_rest;
@@ -19,25 +23,41 @@ mod case;
 mod check;
 mod exchange;
 mod report;
+mod structures;
 mod trajectory;
 
 use std::path::{Path, PathBuf};
+
+use serde_json::Value;
 
 pub use self::apart::Apart;
 pub(crate) use self::apart::rms;
 pub(crate) use self::case::Start;
 use self::case::{Case, CaseKind};
 pub use self::check::{EngineFactory, Options};
-use self::report::Findings;
 pub use self::report::{Comparison, Mixed, Report, Status};
+use self::report::{Findings, finish};
+pub use self::structures::{is_about_structures, verify_structures};
 use crate::error::{Error, OfFile, Result, printable};
 
-/// The manifests of the cases at `path`, which is a manifest or a folder. In a folder, subfolders
-/// and other JSON files are ignored.
+/// The manifests of the cases at `path`, which is a manifest or a folder. In a folder, subfolders,
+/// cases about structures and other JSON files are ignored.
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Invalid`] for a folder without cases.
 pub fn cases_at(path: &Path) -> Result<Vec<PathBuf>> {
+    manifests(path, &Case::is_case)
+}
+
+/// [`cases_at`] with the cases about structures.
+///
+/// # Errors
+/// Those of [`cases_at`].
+pub fn all_cases_at(path: &Path) -> Result<Vec<PathBuf>> {
+    manifests(path, &|manifest| Case::is_case(manifest) || structures::is_case(manifest))
+}
+
+fn manifests(path: &Path, is_case: &dyn Fn(&Value) -> bool) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
@@ -47,7 +67,7 @@ pub fn cases_at(path: &Path) -> Result<Vec<PathBuf>> {
         let file = entry.map_err(|error| Error::io(path, error))?.path();
         if file.extension().is_some_and(|e| e == "json")
             && file.is_file()
-            && Case::read_manifest(&file).is_ok_and(|manifest| Case::is_case(&manifest))
+            && Case::read_manifest(&file).is_ok_and(|manifest| is_case(&manifest))
         {
             cases.push(file);
         }
@@ -88,23 +108,6 @@ pub fn verify_built_in(options: Options, engine: &EngineFactory) -> Vec<Report> 
         finish(name, case.and_then(|case| compare(&case, options, engine)))
     })
     .into()
-}
-
-fn finish(name: &str, result: Result<Findings>) -> Report {
-    let case = name.to_owned();
-    match result {
-        Ok(Findings { comparisons, mixed }) => {
-            let pass = !comparisons.is_empty() && comparisons.iter().all(|c| c.share() <= 1.0);
-            let status = if pass { Status::Pass } else { Status::Fail };
-            Report { case, status, reason: None, comparisons, mixed }
-        }
-        Err(error) => {
-            let unsupported = matches!(error, Error::Unsupported { .. });
-            let status = if unsupported { Status::NotSupported } else { Status::Fail };
-            let (reason, comparisons) = (Some(error.to_string()), Vec::new());
-            Report { case, status, reason, comparisons, mixed: None }
-        }
-    }
 }
 
 fn compare(case: &Case, options: Options, engine: &EngineFactory) -> Result<Findings> {

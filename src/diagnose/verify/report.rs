@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::apart::{Apart, rms};
+use crate::error::{Error, Result};
 use crate::largest::largest_by;
 
 /// The result of a case in one word.
@@ -47,6 +48,8 @@ pub struct Report {
     pub comparisons: Vec<Comparison>,
     /// The errors of the network, if it is in mixed precision.
     pub mixed: Option<Mixed>,
+    /// A part of the case that was not compared, and the reason.
+    pub note: Option<String>,
 }
 
 /// The errors of the network in mixed precision.
@@ -66,6 +69,25 @@ pub struct Mixed {
 pub(super) struct Findings {
     pub(super) comparisons: Vec<Comparison>,
     pub(super) mixed: Option<Mixed>,
+    pub(super) note: Option<String>,
+}
+
+/// The report of a case.
+pub(super) fn finish(name: &str, result: Result<Findings>) -> Report {
+    let case = name.to_owned();
+    match result {
+        Ok(Findings { comparisons, mixed, note }) => {
+            let pass = !comparisons.is_empty() && comparisons.iter().all(|c| c.share() <= 1.0);
+            let status = if pass { Status::Pass } else { Status::Fail };
+            Report { case, status, reason: None, comparisons, mixed, note }
+        }
+        Err(error) => {
+            let unsupported = matches!(error, Error::Unsupported { .. });
+            let status = if unsupported { Status::NotSupported } else { Status::Fail };
+            let (reason, comparisons) = (Some(error.to_string()), Vec::new());
+            Report { case, status, reason, comparisons, mixed: None, note: None }
+        }
+    }
 }
 
 impl Mixed {
@@ -116,13 +138,13 @@ impl std::fmt::Display for Report {
                  {energy:.1e};"
             )?;
         }
-        match self.worst() {
-            Some(worst) => write!(
+        if let Some(worst) = self.worst() {
+            write!(
                 f,
                 " largest error {:.2e} (tolerance {:.2e}), {}{:?}",
                 worst.error, worst.tolerance, worst.tensor, worst.place
-            ),
-            None => Ok(()),
+            )?;
         }
+        self.note.iter().try_for_each(|note| write!(f, "; {note}"))
     }
 }

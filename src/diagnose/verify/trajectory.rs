@@ -67,7 +67,7 @@ pub(super) fn trajectory(
         let forces = engine.evaluate(Terms::Total)?.forces;
         comparisons.push(check("forces_final", false, 0, flat(&forces))?);
     }
-    Ok(Findings { comparisons, mixed: None })
+    Ok(Findings { comparisons, mixed: None, note: None })
 }
 
 /// ½ Σ m v² of each replica.

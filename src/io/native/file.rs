@@ -1,7 +1,7 @@
 //! Reading and writing of a safetensors file with named tensors and a JSON text.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Display;
 use std::io::Write;
 use std::path::Path;
@@ -19,6 +19,11 @@ const VERSION: &str = "1";
 const FORMAT_KEY: &str = "format";
 const VERSION_KEY: &str = "version";
 const JSON_KEY: &str = "hyperparameters";
+/// A field of structures that [`crate::prepare`] has made. It says where they come from.
+const PROVENANCE_KEY: &str = "provenance";
+
+/// The start of a header, before the fields.
+const METADATA: &[u8] = b"{\"__metadata__\":";
 
 struct Entry {
     dtype: Dtype,
@@ -48,6 +53,8 @@ impl View for &Entry {
 #[derive(Default)]
 pub(crate) struct Writer {
     tensors: Vec<(String, Entry)>,
+    /// The text of the field `provenance`, which is no part of the digest.
+    pub(super) provenance: Option<String>,
 }
 
 impl Writer {
@@ -73,13 +80,14 @@ impl Writer {
 
     /// Writes the whole file or nothing. An existing file of that name is replaced.
     pub(super) fn write(self, path: &Path, format: &str, json: &impl Serialize) -> Result<()> {
-        let bytes = self.bytes(format, json, None)?;
+        let provenance = self.provenance.clone().map(|text| (PROVENANCE_KEY, text));
+        let bytes = self.bytes(format, json, provenance)?;
         replace(path, &bytes).map_err(|error| Error::io(path, error))
     }
 
     /// The bytes of a file with a checksum of the whole file in its header.
     pub(crate) fn sealed(self, format: &str, json: &impl Serialize) -> Result<Vec<u8>> {
-        let mut bytes = self.bytes(format, json, Some(checksum::blank()))?;
+        let mut bytes = self.bytes(format, json, Some((CHECKSUM_KEY, checksum::blank())))?;
         checksum::seal(&mut bytes);
         Ok(bytes)
     }
@@ -88,17 +96,27 @@ impl Writer {
         self,
         format: &str,
         json: &impl Serialize,
-        checksum: Option<String>,
+        field: Option<(&str, String)>,
     ) -> Result<Vec<u8>> {
-        let mut metadata = HashMap::from([
+        let mut metadata = BTreeMap::from([
             (FORMAT_KEY.to_owned(), format.to_owned()),
             (VERSION_KEY.to_owned(), VERSION.to_owned()),
             (JSON_KEY.to_owned(), text(json)?),
         ]);
-        metadata.extend(checksum.map(|digits| (CHECKSUM_KEY.to_owned(), digits)));
+        metadata.extend(field.map(|(key, text)| (key.to_owned(), text)));
         let tensors = self.tensors.iter().map(|(name, stored)| (name.as_str(), stored));
-        safetensors::serialize(tensors, Some(metadata))
-            .map_err(|error| Error::invalid("tensors", error, "tensors that safetensors holds"))
+        let unordered = metadata.clone().into_iter().collect();
+        let mut bytes = safetensors::serialize(tensors, Some(unordered))
+            .map_err(|error| Error::invalid("tensors", error, "tensors that safetensors holds"))?;
+        // The header has the fields in a random order. Equal contents are to give equal files.
+        let ordered = text(&metadata)?;
+        let start = 8 + METADATA.len();
+        if bytes[8..].starts_with(METADATA)
+            && let Some(place) = bytes.get_mut(start..start + ordered.len())
+        {
+            place.copy_from_slice(ordered.as_bytes());
+        }
+        Ok(bytes)
     }
 
     /// SHA-256 of the JSON and of all tensors in the order in which they were added.
@@ -154,6 +172,15 @@ impl<'a> Reader<'a> {
     /// Parses a file of the given format. Returns its tensors and its JSON.
     pub(super) fn parse<T: DeserializeOwned>(bytes: &'a [u8], format: &str) -> Result<(Self, T)> {
         Self::parse_fields(bytes, format, &[FORMAT_KEY, VERSION_KEY, JSON_KEY])
+    }
+
+    /// Parses a file that can have the field `provenance`.
+    pub(super) fn parse_with_provenance<T: DeserializeOwned>(
+        bytes: &'a [u8],
+        format: &str,
+    ) -> Result<(Self, T)> {
+        let known = [FORMAT_KEY, VERSION_KEY, JSON_KEY, PROVENANCE_KEY];
+        Self::parse_fields(bytes, format, &known)
     }
 
     /// Checks the checksum of a file ([`Writer::sealed`]), and parses the file.

@@ -3,6 +3,7 @@
 //! There are two formats here, one for models and one for structures; [`crate::checkpoint`] has a
 //! third. All have three strings in the
 //! `__metadata__` of the header: `format`, `version` (`1`) and `hyperparameters`, which is JSON.
+//! Structures can have a fourth one, `provenance`, which says where they come from and is not read.
 //! Fields, tensors and versions that are not listed here are refused. A tensor of real numbers is
 //! `F32` if `F32` represents every value exactly, and `F64` otherwise. A tensor of bead types,
 //! beads or indices is `U32`. Matrices are row-major, (out, in). Units are those of
@@ -81,4 +82,4 @@ pub(crate) use file::{Reader, Writer};
 pub(crate) use model::parse_model;
 pub use model::{model_digest, read_model, write_model};
 pub(crate) use structures::parse_structures;
-pub use structures::{read_structures, structures_digest, write_structures};
+pub use structures::{read_structures, structures_digest, write_structures, write_with_provenance};

@@ -39,9 +39,23 @@ struct List {
 /// # Errors
 /// [`Error::Invalid`] if there is no structure or [`Structure::check`] refuses one; [`Error::Io`].
 pub fn write_structures(path: &Path, structures: &[Structure]) -> Result<()> {
-    collect(structures)
-        .and_then(|(writer, contents)| writer.write(path, FORMAT, &contents))
-        .of_file(path)
+    write_with_provenance(path, structures, None)
+}
+
+/// [`write_structures`] with a text in the header that says where the structures come from.
+///
+/// # Errors
+/// Those of [`write_structures`].
+pub fn write_with_provenance(
+    path: &Path,
+    structures: &[Structure],
+    provenance: Option<String>,
+) -> Result<()> {
+    let write = |(mut writer, contents): (Writer, Contents)| {
+        writer.provenance = provenance;
+        writer.write(path, FORMAT, &contents)
+    };
+    collect(structures).and_then(write).of_file(path)
 }
 
 /// SHA-256 of the values of structures, as hexadecimal digits. It does not depend on the files that
@@ -121,7 +135,7 @@ fn number(n: usize) -> Result<u32> {
 }
 
 pub(crate) fn parse_structures(bytes: &[u8]) -> Result<Vec<Structure>> {
-    let (mut reader, contents) = Reader::parse::<Contents>(bytes, FORMAT)?;
+    let (mut reader, contents) = Reader::parse_with_provenance::<Contents>(bytes, FORMAT)?;
     let mut shared = Topologies::default();
     let mut topologies: Vec<Arc<Topology>> = Vec::new();
     for (t, Beads { n_beads, lists }) in contents.topologies.into_iter().enumerate() {

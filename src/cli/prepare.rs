@@ -1,0 +1,178 @@
+//! `flashschnet prepare`: makes structures for a model from PDB and mmCIF files.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use flashschnet::error::printable;
+use flashschnet::io::native::{model_digest, write_with_provenance};
+use flashschnet::io::{check_free, topology_pdb, write_new};
+use flashschnet::prepare::{self, AminoAcid, Breaks, Mapping, ModelChoice, Options, Prepared};
+
+use super::inputs;
+use super::tell;
+
+/// Make structures for a model from a PDB or mmCIF file, all-atom or coarse-grained.
+///
+/// Writes the beads, their types and masses, and the index list of every prior to FILE, which
+/// --structures of run and energy takes, and the beads to NAME_cg.pdb beside it for viewers. Nothing
+/// is written if anything is wrong. Prints what was taken, what was left out, and doubts.
+#[derive(Args)]
+pub(super) struct Prepare {
+    /// Structure file, PDB or mmCIF
+    #[arg(value_name = "STRUCTURE")]
+    file: PathBuf,
+    /// Model file: native, or a .pt or .ckpt file of mlcg or flashmd
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    /// Prior file, for a model file that holds only a network
+    #[arg(long, value_name = "FILE")]
+    priors: Option<PathBuf>,
+    /// New file for the structures
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    #[command(flatten)]
+    choices: Choices,
+    /// Print what became what, residue by residue, or write it to a new file
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    report: Option<Option<PathBuf>>,
+}
+
+/// The choices that the structure file leaves open.
+#[derive(Args)]
+struct Choices {
+    /// Beads: five per residue (N, CA, CB, C, O) or one (CA); the model's priors tell it
+    #[arg(long, value_parser = mapping, value_name = "five_bead|ca")]
+    mapping: Option<Mapping>,
+    /// Take only these chains, separated by commas; _ is a chain without a letter
+    #[arg(long, value_delimiter = ',', value_name = "LETTERS")]
+    chain: Vec<String>,
+    /// Take the model with this number, or all as structures of one system; the default is the first
+    #[arg(long, value_name = "N|all", default_value = "first", hide_default_value = true)]
+    pdb_model: String,
+    /// Where a chain is broken, simulate separate chains (split) or bond the ends (bond)
+    #[arg(long, value_enum, value_name = "HOW")]
+    breaks: Option<BreakOption>,
+    /// Treat residues of one name as one of the 20 amino acids, for example SEP=SER
+    #[arg(long, value_parser = replacement, value_delimiter = ',', value_name = "NAME=AMINO")]
+    map: Vec<(String, AminoAcid)>,
+    /// Place missing atoms by ideal geometry
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "cb,o")]
+    rebuild: Vec<Rebuild>,
+    /// Go on if the priors have no parameters for some tuples, whose energy is then zero
+    #[arg(long)]
+    allow_missing_priors: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum BreakOption {
+    Split,
+    Bond,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Rebuild {
+    Cb,
+    O,
+}
+
+fn mapping(text: &str) -> Result<Mapping, String> {
+    Mapping::from_name(text).ok_or_else(|| "five_bead or ca".to_owned())
+}
+
+fn replacement(text: &str) -> Result<(String, AminoAcid), String> {
+    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let amino = pair.and_then(|(name, amino)| Some((name, AminoAcid::from_name(amino)?)));
+    let upper = |(name, amino): (&str, AminoAcid)| (name.to_ascii_uppercase(), amino);
+    amino.map(upper).ok_or_else(|| "NAME=AMINO with one of the 20, for example SEP=SER".to_owned())
+}
+
+impl Choices {
+    fn options(&self) -> Options {
+        Options {
+            mapping: self.mapping,
+            chains: self.chain.clone(),
+            model: match self.pdb_model.as_str() {
+                "first" => ModelChoice::First,
+                "all" => ModelChoice::All,
+                number => ModelChoice::Number(number.to_owned()),
+            },
+            breaks: match self.breaks {
+                None => Breaks::Refuse,
+                Some(BreakOption::Split) => Breaks::Split,
+                Some(BreakOption::Bond) => Breaks::Bond,
+            },
+            map: self.map.iter().cloned().collect::<BTreeMap<_, _>>(),
+            rebuild_cb: self.rebuild.contains(&Rebuild::Cb),
+            rebuild_o: self.rebuild.contains(&Rebuild::O),
+            allow_missing_priors: self.allow_missing_priors,
+        }
+    }
+}
+
+impl Prepare {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let pdb = beside(&self.output);
+        let report = self.report.as_ref().and_then(Option::as_deref);
+        for file in [Some(&*self.output), Some(&*pdb), report].into_iter().flatten() {
+            check_free(file)?;
+        }
+        let (model, _) = inputs::load(&self.model, self.priors.as_deref(), &[])?;
+        let options = self.choices.options();
+        let prepared = prepare::prepare(&self.file, &options, &model)?;
+
+        let provenance = prepared.provenance(&self.file, &model_digest(&model)?, &options);
+        let beads = topology_pdb(&prepared.molecule, &prepared.structures[0].positions);
+        let mut files: Vec<&Path> = Vec::new();
+        let written = write_with_provenance(&self.output, &prepared.structures, Some(provenance))
+            .and_then(|()| {
+                files.push(&self.output);
+                write_new(&pdb, beads.as_bytes())
+            })
+            .and_then(|()| {
+                files.push(&pdb);
+                let Some(path) = report else { return Ok(()) };
+                write_new(path, prepared.coarse.report().as_bytes())
+            });
+        if let Err(error) = written {
+            // One file without the others would be in the way of the next try.
+            files.iter().for_each(|file| drop(std::fs::remove_file(file)));
+            return Err(error.into());
+        }
+        files.extend(report);
+        tell::print_beside(&files, |out| self.print(out, &prepared, &files))?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn print(
+        &self,
+        out: &mut impl Write,
+        prepared: &Prepared,
+        files: &[&Path],
+    ) -> std::io::Result<()> {
+        write!(out, "{}", prepared.summary(&self.file))?;
+        if let Some(None) = self.report {
+            write!(out, "{}", prepared.coarse.report())?;
+        }
+        let n_beads = prepared.structures[0].positions.len();
+        let mapping = prepared.coarse.mapping.name();
+        let names: Vec<String> = files.iter().map(|file| printable(file.display())).collect();
+        let structures = match prepared.structures.len() {
+            1 => String::new(),
+            n => format!("{n} structures of "),
+        };
+        let others = names[1..].join(" and ");
+        writeln!(out, "wrote {} ({structures}{n_beads} beads, {mapping}) and {others}", names[0])
+    }
+}
+
+/// The name of the PDB file of the beads.
+fn beside(output: &Path) -> PathBuf {
+    let name = output.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let stem = name.strip_suffix(".safetensors").unwrap_or(&name);
+    let stem =
+        [".structures", ".system"].iter().find_map(|end| stem.strip_suffix(end)).unwrap_or(stem);
+    output.with_file_name(format!("{stem}_cg.pdb"))
+}

@@ -1,0 +1,145 @@
+//! From a PDB or mmCIF file to the structures that a model takes: `flashschnet prepare`.
+//!
+//! ```text
+//! file ─► models, chains, residues, atoms ─► chains of amino acids ─► beads ─► index lists ─► join
+//!         read, pdb, cif, mmcif, atoms       select, conformer,       coarse,  topology       join
+//!                                            fill, links              check
+//! ```
+//!
+//! Every bead is an atom of the file ([`Mapping`]). Beads, types, masses and index lists are those
+//! of mlcg-tk. Where that tool drops or joins atoms silently, this one names them: all problems of a
+//! stage are one error ([`crate::Error::Structure`]), choices are notes, and doubts are warnings
+//! ([`Log`]).
+//!
+//! The kinds of these errors, in the order of the stages:
+//!
+//! | kind | problem |
+//! |---|---|
+//! | `unknown_residue` | a residue is not among the 20 amino acids |
+//! | `no_protein` | there is no amino acid |
+//! | `missing_atom` | a bead has no atom |
+//! | `chain_break` | residues in a row are not bonded |
+//! | `bond_length`, `wrapped` | a bond within a residue is too short or long, or crosses the box |
+//! | `overlap` | beads are at one point |
+//! | `unknown_term` | the model has a prior whose tuples are not known |
+//! | `missing_priors` | the priors have no parameters for some tuples |
+//!
+//! A sequence can take the place of a file: [`Chain`]s with positions become beads by
+//! [`Coarse::from_chains`], and [`prepare_beads`] adds the priors.
+
+mod atoms;
+mod check;
+mod cif;
+mod coarse;
+mod conformer;
+mod fill;
+mod join;
+mod links;
+mod log;
+mod mapping;
+mod mmcif;
+mod names;
+mod options;
+mod pdb;
+mod read;
+mod report;
+mod residue;
+mod select;
+mod topology;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use atoms::ModelChoice;
+pub use coarse::{Bead, Coarse};
+pub use join::{Joined, Missing, mapping_of};
+pub use log::{Log, Warning};
+pub use mapping::{Mapping, Site};
+pub use names::AminoAcid;
+pub use options::{Breaks, Options};
+pub use residue::{Chain, Residue};
+pub use topology::{min_pair, term_names, topology};
+
+use crate::error::{OfFile, Result};
+use crate::geometry::square;
+use crate::model::Model;
+use crate::reference::prior_energies;
+use crate::structure::Structure;
+use crate::system::Molecule;
+
+/// Structures for a model, and everything that is to be told about them.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The beads.
+    pub coarse: Coarse,
+    /// One structure for each of the chosen models of the file.
+    pub structures: Vec<Structure>,
+    /// The priors on the beads.
+    pub joined: Joined,
+    /// The molecule with the parameters of the priors.
+    pub molecule: Molecule,
+    /// The energy of each prior in each structure, kcal/mol.
+    pub energies: Vec<Vec<f64>>,
+    /// The largest force of the priors in the first structure, kcal/mol/Å, and its bead.
+    pub largest_force: (f64, usize),
+}
+
+/// A larger force of the priors at the start is worth a warning, kcal/mol/Å.
+const LARGE_FORCE: f64 = 500.0;
+
+/// Makes structures for a model from a PDB or mmCIF file.
+///
+/// # Errors
+/// Those of [`Coarse::read`], [`mapping_of`] and [`prepare_beads`].
+pub fn prepare(path: &Path, options: &Options, model: &Model) -> Result<Prepared> {
+    let mapping = mapping_of(model, options.mapping)?;
+    let coarse = Coarse::read(path, options, mapping)?;
+    prepare_beads(coarse, options, model).of_file(path)
+}
+
+/// Joins beads with the priors of a model.
+///
+/// # Errors
+/// [`crate::Error::Structure`] with the kind `missing_priors`; [`crate::Error::Invalid`] for a bead
+/// type that the network does not have; [`crate::Error::OutOfMemory`].
+pub fn prepare_beads(mut coarse: Coarse, options: &Options, model: &Model) -> Result<Prepared> {
+    let (topology, joined) = join::join(model, &coarse.layout(), options, &mut coarse.log)?;
+    let topology = Arc::new(topology);
+    let structure = |positions: &Vec<[f64; 3]>| Structure {
+        topology: topology.clone(),
+        positions: positions.clone(),
+        velocities: None,
+    };
+    let structures: Vec<Structure> = coarse.positions.iter().map(structure).collect();
+    // Missing parameters were refused or allowed above.
+    let molecule = Molecule::join_with(model, &topology, drop)?;
+    let (mut energies, mut largest_force) = (Vec::new(), (0.0, 0));
+    for (k, structure) in structures.iter().enumerate() {
+        structure.check()?;
+        let (of_terms, forces) = prior_energies(&molecule, &structure.positions);
+        let energy: f64 = of_terms.iter().sum();
+        let (force, bead) = largest(&forces);
+        if !(energy.is_finite() && force < LARGE_FORCE) {
+            let bead = coarse.beads().nth(bead).map(|bead| bead.label()).unwrap_or_default();
+            let place =
+                format!("model {}: {bead}", coarse.models.get(k).map_or("1", String::as_str));
+            let text = format!(": a force of {force:.0} kcal/mol/A by the priors; relax first");
+            coarse.log.warn("large_force", vec![place], &text);
+        }
+        energies.push(of_terms);
+        if k == 0 {
+            largest_force = (force, bead);
+        }
+    }
+    Ok(Prepared { coarse, structures, joined, molecule, energies, largest_force })
+}
+
+/// The largest magnitude of the forces, and its bead. NaN is larger than every number.
+fn largest(forces: &[[f64; 3]]) -> (f64, usize) {
+    let magnitudes = forces.iter().map(|force| square(*force).sqrt()).enumerate();
+    let larger = |best: (f64, usize), (bead, force): (usize, f64)| {
+        let is_larger = force > best.0 || (force.is_nan() && !best.0.is_nan());
+        if is_larger { (force, bead) } else { best }
+    };
+    magnitudes.fold((0.0, 0), larger)
+}

@@ -1,0 +1,119 @@
+//! Reading of structure files of either format. The content decides, not the name.
+//!
+//! mmCIF is read by the names of its items. The readers are our own. pdbtbx (0.12) joins chains that
+//! have the same letter on both sides of TER, copies atoms into every conformer, and refuses serial
+//! numbers that are not decimal, short lines, and mmCIF files without `type_symbol` or `label_*`
+//! items. The other readers of CIF need a newer compiler, have an incompatible license or round
+//! coordinates to f32.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::atoms::{Builder, Contents, Frame, ModelChoice};
+use super::{mmcif, pdb};
+use crate::error::{Error, Result};
+use crate::io::content::{ENOUGH, wrong_content};
+
+/// The bytes of a file. A file that is no text, which may be endless, is not read to its end.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Invalid`].
+pub(super) fn bytes(path: &Path) -> Result<Vec<u8>> {
+    let io = |error| Error::io(path, error);
+    let mut file = File::open(path).map_err(io)?;
+    let mut bytes = Vec::new();
+    (&mut file).take(ENOUGH as u64).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.contains(&0) {
+        return Err(wrong_content(&bytes, EXPECTED).of_file(path));
+    }
+    file.read_to_end(&mut bytes).map_err(io)?;
+    Ok(bytes)
+}
+
+const EXPECTED: &str = "a structure file, PDB or mmCIF, with atoms";
+
+/// SHA-256 of a file, as hexadecimal digits.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Reads the models of a file that are asked for.
+pub(super) fn parse(bytes: &[u8], choice: &ModelChoice) -> Result<Contents> {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let mut builder = Builder::new(choice);
+    match format(text) {
+        Some(Format::Mmcif) => mmcif::read(text, &mut builder)?,
+        Some(Format::Pdb) => pdb::read(text, &mut builder)?,
+        None => {
+            let start = &bytes[..bytes.len().min(ENOUGH)];
+            let error = wrong_content(start, EXPECTED);
+            let is_structure = |found: &str| ["a PDB file", "an mmCIF file"].contains(&found);
+            if let Error::Invalid { found, .. } = &error
+                && is_structure(found)
+            {
+                let found = format!("{found} without atoms");
+                return Err(Error::invalid("content", found, EXPECTED));
+            }
+            return Err(error);
+        }
+    }
+    let mut contents = builder.finish();
+    check(&contents, choice)?;
+    contents.frames.iter_mut().for_each(forget_useless_polymers);
+    Ok(contents)
+}
+
+enum Format {
+    Pdb,
+    Mmcif,
+}
+
+/// The format of a text; `None` for a text without atoms.
+fn format(text: &[u8]) -> Option<Format> {
+    let starts = |line: &[u8], word: &[u8]| {
+        line.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+    };
+    // Lines of atoms start with the same words in both formats, but names come first in mmCIF.
+    text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_start).find_map(|line| {
+        if starts(line, b"_atom_site.") {
+            Some(Format::Mmcif)
+        } else if pdb::is_atom(line) {
+            Some(Format::Pdb)
+        } else {
+            None
+        }
+    })
+}
+
+fn check(contents: &Contents, choice: &ModelChoice) -> Result<()> {
+    let has_atoms = |frame: &Frame| !frame.segments.is_empty();
+    if contents.frames.iter().any(has_atoms) {
+        return Ok(());
+    }
+    let numbers = &contents.numbers;
+    match choice {
+        ModelChoice::Number(number) if !numbers.contains(number) => {
+            let found = match numbers.as_slice() {
+                [] => "a file without atoms".to_owned(),
+                [one] => format!("only model {one}"),
+                [first, .., last] => format!("{} models, {first} to {last}", numbers.len()),
+            };
+            Err(Error::invalid(format!("model {number}"), found, "the number of one of the models"))
+        }
+        _ => Err(Error::invalid("atoms", "none", "at least one")),
+    }
+}
+
+/// Some programs write no `label_seq_id` for any atom. Then it says nothing about polymers.
+fn forget_useless_polymers(frame: &mut Frame) {
+    let mut residues = frame.segments.iter().flat_map(|segment| &segment.residues);
+    if residues.any(|residue| residue.polymer == Some(true)) {
+        return;
+    }
+    for residue in frame.segments.iter_mut().flat_map(|segment| &mut segment.residues) {
+        residue.polymer = None;
+    }
+}

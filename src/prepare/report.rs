@@ -1,0 +1,172 @@
+//! The texts about a preparation: a summary, a report by residues, and the provenance.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::log::{Log, capped, count};
+use super::names::{is_nucleotide, is_water};
+use super::options::{Breaks, Options};
+use super::residue::Chain;
+use super::{Coarse, Prepared};
+use crate::error::printable;
+
+impl Coarse {
+    /// The chains, what was left out, notes and warnings, a line each.
+    pub fn summary(&self, path: &Path) -> String {
+        let name = path.file_name().map(Path::new).unwrap_or(path);
+        let models = match self.models.as_slice() {
+            [one] => format!("model {one} of {}", self.n_models),
+            all => format!("{} models", all.len()),
+        };
+        let mut text = format!("prepare: {}, {models}\n", printable(name.display()));
+        for chain in &self.chains {
+            let _ = writeln!(text, "  {}", self.line(chain));
+        }
+        if let Some(dropped) = dropped(&self.log) {
+            let _ = writeln!(text, "  dropped: {dropped}");
+        }
+        if self.chains.len() > 1 {
+            let _ = writeln!(
+                text,
+                "  note: the beads of different chains meet as non-bonded pairs only"
+            );
+        }
+        if has_partners(&self.log) {
+            let _ = writeln!(text, "  note: what was dropped is not represented by the model");
+        }
+        for note in &self.log.notes {
+            let _ = writeln!(text, "  note: {note}");
+        }
+        for warning in &self.log.warnings {
+            let _ = writeln!(text, "  warning: {} [{}]", warning.text, warning.kind);
+        }
+        text
+    }
+
+    /// For example `chain A  MET 1 - LEU 120   120 residues  588 beads`.
+    fn line(&self, chain: &Chain) -> String {
+        let ends = match chain.residues.as_slice() {
+            [] => String::new(),
+            [one] => one.short_label(),
+            [first, .., last] => format!("{} - {}", first.short_label(), last.short_label()),
+        };
+        let n_beads = chain.positions(self.mapping).count();
+        let letter = if chain.letter.is_empty() { "(no letter)" } else { &chain.letter };
+        let (residues, beads) = (count(chain.residues.len(), "residue"), count(n_beads, "bead"));
+        format!("chain {letter}  {ends}   {residues}  {beads}")
+    }
+
+    /// Every residue with its beads, types and positions.
+    pub fn report(&self) -> String {
+        let mut text = String::new();
+        let mut beads = self.beads().enumerate().peekable();
+        for (chain_index, chain) in self.chains.iter().enumerate() {
+            let _ = writeln!(text, "{}", self.line(chain));
+            let _ =
+                writeln!(text, "  residue      as   line  beads (number, name, type, x y z in A)");
+            while let Some((first, bead)) = beads.next_if(|(_, b)| b.chain_index == chain_index) {
+                let residue = bead.residue;
+                let mut parts = vec![self.bead(first, bead)];
+                let same = |b: &super::Bead| b.residue_index == bead.residue_index;
+                while let Some((number, bead)) = beads.next_if(|(_, b)| same(b)) {
+                    parts.push(self.bead(number, bead));
+                }
+                let (label, amino) = (residue.short_label(), residue.amino.name());
+                let remarks = match residue.remarks.is_empty() {
+                    true => String::new(),
+                    false => format!("  ({})", residue.remarks.join(", ")),
+                };
+                let line = residue.line;
+                let beads = parts.join("; ");
+                let _ = writeln!(text, "  {label:<12} {amino:<4} {line:>5}  {beads}{remarks}");
+            }
+        }
+        text
+    }
+
+    fn bead(&self, number: usize, bead: super::Bead) -> String {
+        let [x, y, z] = self.positions[0][number];
+        let bead_type = self.mapping.bead_type(bead.residue.amino, bead.site);
+        format!("{number} {} {bead_type} {x:.3} {y:.3} {z:.3}", bead.site.name())
+    }
+}
+
+impl Prepared {
+    /// The summary of the beads and of the priors on them.
+    pub fn summary(&self, path: &Path) -> String {
+        let mut text = self.coarse.summary(path);
+        let super::Joined { n_terms, n_tuples, .. } = self.joined;
+        let keys = match self.joined.n_missing() {
+            0 => "all keys found".to_owned(),
+            n => format!("{n} without parameters"),
+        };
+        let (force, bead) = self.largest_force;
+        let bead = self.coarse.beads().nth(bead).map(|bead| bead.label()).unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "  priors: {n_terms} terms, {n_tuples} tuples, {keys}; energy {:.1} kcal/mol, largest \
+             force {force:.0} kcal/mol/A ({bead})",
+            self.energies[0].iter().sum::<f64>()
+        );
+        text
+    }
+
+    /// Where the structures come from, as JSON: the file, its digest, that of the model, the options,
+    /// what was left out, notes and warnings.
+    pub fn provenance(&self, path: &Path, model_digest: &str, options: &Options) -> String {
+        let coarse = &self.coarse;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let map: Vec<String> =
+            options.map.iter().map(|(name, amino)| format!("{name}={}", amino.name())).collect();
+        let residues = coarse.chains.iter().flat_map(|chain| {
+            chain.residues.iter().map(move |residue| (residue, residue.label(&chain.letter)))
+        });
+        let remarks: Vec<String> = residues
+            .filter(|(residue, _)| !residue.remarks.is_empty())
+            .map(|(residue, label)| format!("{label}: {}", residue.remarks.join(", ")))
+            .collect();
+        let warnings: Vec<String> =
+            coarse.log.warnings.iter().map(|w| format!("{} [{}]", w.text, w.kind)).collect();
+        json!({
+            "program": concat!("flashschnet ", env!("CARGO_PKG_VERSION")),
+            "file": name,
+            "sha256": coarse.digest,
+            "model": model_digest,
+            "mapping": coarse.mapping.name(),
+            "models": coarse.models,
+            "chains": coarse.chains.iter().map(|chain| coarse.line(chain)).collect::<Vec<_>>(),
+            "options": {
+                "chain": options.chains,
+                "breaks": match options.breaks {
+                    Breaks::Refuse => "refuse",
+                    Breaks::Split => "split",
+                    Breaks::Bond => "bond",
+                },
+                "map": map,
+                "rebuild_cb": options.rebuild_cb,
+                "rebuild_o": options.rebuild_o,
+                "allow_missing_priors": options.allow_missing_priors,
+            },
+            "dropped": coarse.log.dropped,
+            "residues": remarks,
+            "notes": coarse.log.notes,
+            "warnings": warnings,
+        })
+        .to_string()
+    }
+}
+
+/// Describes what was left out: waters first, then by name.
+fn dropped(log: &Log) -> Option<String> {
+    let mut names: Vec<(&String, &usize)> = log.dropped.iter().collect();
+    names.sort_by_key(|(name, _)| (!is_water(name), is_nucleotide(name)));
+    let texts: Vec<String> = names.iter().map(|(name, n)| format!("{n} {name}")).collect();
+    (!texts.is_empty()).then(|| capped(texts).join(", "))
+}
+
+/// Whether molecules other than water were left out.
+fn has_partners(log: &Log) -> bool {
+    log.dropped.keys().any(|name| !is_water(name))
+}
