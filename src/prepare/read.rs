@@ -21,19 +21,19 @@ use crate::io::content::{ENOUGH, wrong_content};
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Invalid`].
-pub(super) fn bytes(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn bytes(path: &Path, expected: &str) -> Result<Vec<u8>> {
     let io = |error| Error::io(path, error);
     let mut file = File::open(path).map_err(io)?;
     let mut bytes = Vec::new();
     (&mut file).take(ENOUGH as u64).read_to_end(&mut bytes).map_err(io)?;
     if bytes.contains(&0) {
-        return Err(wrong_content(&bytes, EXPECTED).of_file(path));
+        return Err(wrong_content(&bytes, expected).of_file(path));
     }
     file.read_to_end(&mut bytes).map_err(io)?;
     Ok(bytes)
 }
 
-const EXPECTED: &str = "a structure file, PDB or mmCIF, with atoms";
+pub(super) const EXPECTED: &str = "a structure file, PDB or mmCIF, with atoms";
 
 /// SHA-256 of a file, as hexadecimal digits.
 pub(super) fn digest(bytes: &[u8]) -> String {
