@@ -12,7 +12,7 @@ use flashschnet::io::native::{model_digest, write_with_provenance};
 use flashschnet::io::{check_free, topology_pdb, write_new};
 use flashschnet::model::Model;
 use flashschnet::prepare::{
-    self, AminoAcid, Breaks, Mapping, ModelChoice, Options, Origin, Prepared, Start,
+    self, AminoAcid, Breaks, Mapping, Options, Origin, Prepared, Start,
 };
 
 use super::backend::{BackendName, PlaceOptions};
@@ -165,11 +165,7 @@ impl Choices {
         Options {
             mapping: self.mapping,
             chains: self.chain.clone(),
-            model: match self.pdb_model.as_str() {
-                "first" => ModelChoice::First,
-                "all" => ModelChoice::All,
-                number => ModelChoice::Number(number.to_owned()),
-            },
+            model: inputs::model_choice(&self.pdb_model),
             breaks: match self.breaks {
                 None => Breaks::Refuse,
                 Some(BreakOption::Split) => Breaks::Split,
@@ -190,7 +186,7 @@ impl Prepare {
         for file in [Some(&*self.output), Some(&*pdb), report].into_iter().flatten() {
             check_free(file)?;
         }
-        let (model, _) = inputs::load(&self.model, self.priors.as_deref(), &[])?;
+        let (model, _) = inputs::load(&self.model, self.priors.as_deref(), &[], None)?;
         let options = self.choices.options();
         let (origin, prepared) = self.prepare(&options, &model)?;
 

@@ -16,6 +16,7 @@ pub mod trajectory;
 
 pub(crate) use file::{GrowingFile, create_new, move_to, rewrite, sync_folder};
 pub use file::{check_free, write_new};
+pub(crate) use load::{StructuresOr, load_structures_or};
 pub use load::{load_contents, load_model_and_structures, load_structures};
 pub(crate) use native::{Reader, Writer};
 pub(crate) use pdb::RESIDUES;

@@ -38,6 +38,7 @@ mod conformer;
 mod fill;
 mod join;
 mod links;
+mod load;
 mod log;
 mod mapping;
 mod mmcif;
@@ -90,6 +91,15 @@ pub struct Prepared {
     pub energies: Vec<Vec<f64>>,
     /// The largest force of the priors in the first structure, kcal/mol/Å, and its bead.
     pub largest_force: (f64, usize),
+}
+
+/// The structures of a file.
+#[derive(Debug, Clone)]
+pub enum Loaded {
+    /// Those of a native file or of a file of mlcg or flashmd.
+    Structures(Vec<Structure>),
+    /// Those that were prepared from a PDB or mmCIF file.
+    Prepared(Box<Prepared>),
 }
 
 /// A larger force of the priors at the start is worth a warning, kcal/mol/Å.

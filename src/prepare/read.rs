@@ -35,6 +35,18 @@ pub(super) fn bytes(path: &Path, expected: &str) -> Result<Vec<u8>> {
 
 pub(super) const EXPECTED: &str = "a structure file, PDB or mmCIF, with atoms";
 
+/// Whether a file starts as a PDB or mmCIF file.
+pub(super) fn is_structure_file(start: &[u8]) -> bool {
+    let name = wrong_content(start, EXPECTED);
+    let is_named = matches!(&name, Error::Invalid { found, .. } if is_name(found));
+    !start.contains(&0) && (is_named || format(start).is_some())
+}
+
+/// Whether this is how messages call a structure file.
+fn is_name(found: &str) -> bool {
+    ["a PDB file", "an mmCIF file"].contains(&found)
+}
+
 /// SHA-256 of a file, as hexadecimal digits.
 pub(super) fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -50,9 +62,8 @@ pub(super) fn parse(bytes: &[u8], choice: &ModelChoice) -> Result<Contents> {
         None => {
             let start = &bytes[..bytes.len().min(ENOUGH)];
             let error = wrong_content(start, EXPECTED);
-            let is_structure = |found: &str| ["a PDB file", "an mmCIF file"].contains(&found);
             if let Error::Invalid { found, .. } = &error
-                && is_structure(found)
+                && is_name(found)
             {
                 let found = format!("{found} without atoms");
                 return Err(Error::invalid("content", found, EXPECTED));

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::log::{Log, capped, count};
+use super::log::{Log, Warning, capped, count};
 use super::names::{is_nucleotide, is_water};
 use super::options::{Breaks, Options};
 use super::origin::{Origin, Start};
@@ -31,28 +31,27 @@ impl Coarse {
             }
         };
         let mut text = format!("prepare: {from}\n");
-        for chain in &self.chains {
-            let _ = writeln!(text, "  {}", self.line(chain));
-        }
-        if let Some(dropped) = dropped(&self.log) {
-            let _ = writeln!(text, "  dropped: {dropped}");
-        }
-        if self.chains.len() > 1 {
-            let _ = writeln!(
-                text,
-                "  note: the beads of different chains meet as non-bonded pairs only"
-            );
-        }
-        if has_partners(&self.log) {
-            let _ = writeln!(text, "  note: what was dropped is not represented by the model");
-        }
-        for note in &self.log.notes {
-            let _ = writeln!(text, "  note: {note}");
+        for fact in self.facts() {
+            let _ = writeln!(text, "  {fact}");
         }
         for warning in &self.log.warnings {
-            let _ = writeln!(text, "  warning: {} [{}]", warning.text, warning.kind);
+            let _ = writeln!(text, "  warning: {}", warning.line());
         }
         text
+    }
+
+    /// The chains, what was left out, and notes, a line each.
+    pub fn facts(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.chains.iter().map(|chain| self.line(chain)).collect();
+        lines.extend(dropped(&self.log).map(|names| format!("dropped: {names}")));
+        if self.chains.len() > 1 {
+            lines.push("note: the beads of different chains meet as non-bonded pairs only".into());
+        }
+        if has_partners(&self.log) {
+            lines.push("note: what was dropped is not represented by the model".into());
+        }
+        lines.extend(self.log.notes.iter().map(|note| format!("note: {note}")));
+        lines
     }
 
     /// For example `chain A  MET 1 - LEU 120   120 residues  588 beads`.
@@ -153,7 +152,7 @@ impl Prepared {
             .map(|(residue, label)| format!("{label}: {}", residue.remarks.join(", ")))
             .collect();
         let warnings: Vec<String> =
-            coarse.log.warnings.iter().map(|w| format!("{} [{}]", w.text, w.kind)).collect();
+            coarse.log.warnings.iter().map(Warning::line).collect();
         json!({
             "program": concat!("flashschnet ", env!("CARGO_PKG_VERSION")),
             "file": file,
