@@ -7,7 +7,7 @@ use flashschnet::error::{OfFile, printable};
 use flashschnet::io::import::{Import, combine};
 use flashschnet::io::{load_contents, load_structures};
 use flashschnet::model::Model;
-use flashschnet::prepare::{Loaded, ModelChoice, Options};
+use flashschnet::prepare::{Coarse, Loaded, ModelChoice, Options};
 use flashschnet::structure::Structure;
 use flashschnet::system::check_specialised;
 use flashschnet::{Error, Result};
@@ -34,7 +34,7 @@ pub(super) struct InputOptions {
     #[arg(long, value_name = "FILE", requires = "model")]
     priors: Option<PathBuf>,
     /// Use the built-in 269-bead system instead of files
-    #[arg(long, conflicts_with = "model")]
+    #[arg(long, conflicts_with_all = ["model", "structures"])]
     builtin: bool,
 }
 
@@ -68,17 +68,30 @@ impl InputOptions {
     pub(super) fn load_model(&self) -> Result<(Model, Option<Vec<Structure>>)> {
         match &self.model {
             Some(path) => {
-                let options = Options {
-                    model: self.pdb_model.as_deref().map_or_else(Default::default, model_choice),
-                    ..Options::default()
-                };
-                load(path, self.priors.as_deref(), &self.structures, Some(&options))
+                load(path, self.priors.as_deref(), &self.structures, Some(&self.options()))
             }
             None => {
                 let (model, structures) = builtin();
                 Ok((model, Some(structures)))
             }
         }
+    }
+
+    /// The structures of `--structures` without a model.
+    pub(super) fn structures_alone(&self) -> Result<Vec<Structure>> {
+        let mut all = Vec::new();
+        for path in &self.structures {
+            let loaded = Loaded::load_alone(path, &self.options())?;
+            tell_facts(loaded.coarse(), path);
+            all.extend(loaded.structures());
+        }
+        Ok(all)
+    }
+
+    /// The options for PDB and mmCIF files.
+    fn options(&self) -> Options {
+        let model = self.pdb_model.as_deref().map_or_else(Default::default, model_choice);
+        Options { model, ..Options::default() }
     }
 
     fn files(&self) -> impl Iterator<Item = &PathBuf> {
@@ -174,7 +187,11 @@ pub(super) fn load(
     let mut all = Vec::new();
     for path in structures {
         let of_file = match options {
-            Some(options) => told(Loaded::load(path, options, &network)?, path).structures(),
+            Some(options) => {
+                let loaded = Loaded::load(path, options, &network)?;
+                tell_facts(loaded.coarse(), path);
+                loaded.structures()
+            }
             None => load_structures(path)?,
         };
         // Parameters per tuple fit only the molecule that the model file holds with them.
@@ -193,15 +210,13 @@ pub(super) fn load(
 }
 
 /// Tells what a PDB or mmCIF file has become.
-fn told(loaded: Loaded, path: &Path) -> Loaded {
-    if let Loaded::Prepared(prepared) = &loaded {
-        let name = printable(path.display());
-        prepared.coarse.facts().iter().for_each(|fact| tell!("{name}: {fact}"));
-        for warning in &prepared.coarse.log.warnings {
-            log::warn!("{name}: {}", warning.line());
-        }
+fn tell_facts(coarse: Option<&Coarse>, path: &Path) {
+    let Some(coarse) = coarse else { return };
+    let name = printable(path.display());
+    coarse.facts().iter().for_each(|fact| tell!("{name}: {fact}"));
+    for warning in &coarse.log.warnings {
+        log::warn!("{name}: {}", warning.line());
     }
-    loaded
 }
 
 /// The models of a PDB or mmCIF file that an option asks for.

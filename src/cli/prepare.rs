@@ -11,9 +11,7 @@ use flashschnet::error::printable;
 use flashschnet::io::native::{model_digest, write_with_provenance};
 use flashschnet::io::{check_free, topology_pdb, write_new};
 use flashschnet::model::Model;
-use flashschnet::prepare::{
-    self, AminoAcid, Breaks, Mapping, Options, Origin, Prepared, Start,
-};
+use flashschnet::prepare::{self, AminoAcid, Breaks, Mapping, Options, Origin, Prepared, Start};
 
 use super::backend::{BackendName, PlaceOptions};
 use super::inputs;

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::atoms::{Contents, Frame};
 use super::log::{Log, Warning};
@@ -13,7 +14,7 @@ use super::residue::{Chain, Residue};
 use super::sequence::sequence_text;
 use super::{build, check, fill, links, read, select};
 use crate::error::{Error, OfFile, Result};
-use crate::structure::Topology;
+use crate::structure::{Structure, Topology};
 
 /// The beads of a structure file, without priors.
 #[derive(Debug, Clone)]
@@ -103,10 +104,7 @@ impl Coarse {
         check::stereo(&chains, mapping, &mut log);
         let of_beads: Vec<_> = chains.iter().flat_map(|chain| chain.positions(mapping)).collect();
         let lines = of_beads.iter().map(|position| position.line).filter(|line| *line > 0);
-        let is_coarse = chains.iter().flat_map(|chain| &chain.residues).all(|r| r.is_coarse);
-        if is_coarse && !lines.is_sorted() {
-            log.note("the beads of the file stand in another order; they are put in the model's");
-        }
+        let is_sorted = lines.is_sorted();
         let positions: Vec<[f64; 3]> = of_beads.iter().map(|position| position.x).collect();
         let mut coarse = Coarse {
             mapping,
@@ -117,6 +115,9 @@ impl Coarse {
             digest: String::new(),
             log: Log::default(),
         };
+        if coarse.is_coarse() && !is_sorted {
+            log.note("the beads of the file stand in another order; they are put in the model's");
+        }
         let layout = coarse.layout();
         if layout.n_beads() != coarse.positions[0].len() {
             return Err(Error::invalid(
@@ -185,6 +186,43 @@ impl Coarse {
     pub fn topology(&self) -> Topology {
         let min_pair = super::topology::min_pair(self.mapping);
         super::topology::topology(self.mapping, &self.sequences(), min_pair)
+    }
+
+    /// The bead types.
+    pub fn types(&self) -> Vec<u32> {
+        self.layout().types()
+    }
+
+    /// For each bead its place in the file; `None` if the file has other atoms, too.
+    pub fn order(&self) -> Option<Vec<usize>> {
+        if !self.is_coarse() {
+            return None;
+        }
+        let lines: Vec<usize> = self.beads().map(|bead| bead.line()).collect::<Option<_>>()?;
+        let mut beads: Vec<usize> = (0..lines.len()).collect();
+        beads.sort_by_key(|bead| lines[*bead]);
+        let mut places = vec![0; beads.len()];
+        beads.into_iter().enumerate().for_each(|(place, bead)| places[bead] = place);
+        Some(places)
+    }
+
+    /// Whether the file has no other atoms of the residues than beads.
+    fn is_coarse(&self) -> bool {
+        let is_coarse = |residue: &Residue| {
+            let n_sites = residue.sites.iter().flatten().count();
+            residue.is_coarse && n_sites == self.mapping.sites(residue.amino).count()
+        };
+        self.chains.iter().flat_map(|chain| &chain.residues).all(is_coarse)
+    }
+
+    /// A structure for each set of positions.
+    pub(super) fn structures(&self, topology: &Arc<Topology>) -> Vec<Structure> {
+        let structure = |positions: &Vec<[f64; 3]>| Structure {
+            topology: topology.clone(),
+            positions: positions.clone(),
+            velocities: None,
+        };
+        self.positions.iter().map(structure).collect()
     }
 
     /// All beads in order.

@@ -98,8 +98,8 @@ pub struct Prepared {
 pub enum Loaded {
     /// Those of a native file or of a file of mlcg or flashmd.
     Structures(Vec<Structure>),
-    /// Those that were prepared from a PDB or mmCIF file.
-    Prepared(Box<Prepared>),
+    /// Those of a PDB or mmCIF file, with its beads.
+    Prepared(Box<Coarse>, Vec<Structure>),
 }
 
 /// A larger force of the priors at the start is worth a warning, kcal/mol/Å.
@@ -137,12 +137,7 @@ pub fn prepare_sequences(
 pub fn prepare_beads(mut coarse: Coarse, options: &Options, model: &Model) -> Result<Prepared> {
     let (topology, joined) = join::join(model, &coarse.layout(), options, &mut coarse.log)?;
     let topology = Arc::new(topology);
-    let structure = |positions: &Vec<[f64; 3]>| Structure {
-        topology: topology.clone(),
-        positions: positions.clone(),
-        velocities: None,
-    };
-    let structures: Vec<Structure> = coarse.positions.iter().map(structure).collect();
+    let structures = coarse.structures(&topology);
     // Missing parameters were refused or allowed above.
     let molecule = Molecule::join_with(model, &topology, drop)?;
     let (mut energies, mut largest_force) = (Vec::new(), (0.0, 0));

@@ -151,8 +151,7 @@ impl Prepared {
             .filter(|(residue, _)| !residue.remarks.is_empty())
             .map(|(residue, label)| format!("{label}: {}", residue.remarks.join(", ")))
             .collect();
-        let warnings: Vec<String> =
-            coarse.log.warnings.iter().map(Warning::line).collect();
+        let warnings: Vec<String> = coarse.log.warnings.iter().map(Warning::line).collect();
         json!({
             "program": concat!("flashschnet ", env!("CARGO_PKG_VERSION")),
             "file": file,
