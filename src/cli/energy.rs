@@ -146,9 +146,10 @@ impl Energy {
             let label = per_replica.map_or(vec![number], |n| vec![number / n, number % n]);
             let frame = frame.and_then(|frame| {
                 let Some(frame) = frame else { return Ok(None) };
-                let frame = order
-                    .as_ref()
-                    .map_or_else(|| frame.clone(), |o| o.iter().map(|k| frame[*k]).collect());
+                let frame = match &order {
+                    Some(order) => order.iter().map(|place| frame[*place]).collect(),
+                    None => frame,
+                };
                 fits(&scorer, &label, frame).of_file(path).map(Some)
             });
             let more = matches!(frame, Ok(Some(_)));
