@@ -112,8 +112,11 @@ pub(crate) const FAR: f64 = 81_920.0;
 /// kcal/mol. Thermal motion stretches bonds by a tenth of that.
 const STRAINED: (f64, f64) = (0.75, 50.0);
 
-/// One bond in so many is strained at most, or a single one.
-const STRAINED_ONE_IN: usize = 32;
+/// More strained bonds than one in so many, and than [`FEW`], are those of other beads.
+const ONE_IN: usize = 16;
+
+/// A single displaced bead strains about so many bonds.
+const FEW: usize = 2;
 
 /// A bond of a structure.
 struct Bond<'a> {
@@ -153,12 +156,17 @@ fn bonds<'a>(molecule: &'a Molecule, positions: &[[f64; 3]]) -> Vec<Bond<'a>> {
 /// Why positions cannot be those of a molecule: beads at one point, as in the padding of a file; a
 /// chain that was wrapped into a periodic cell; another unit; or beads in another order.
 pub(crate) fn misfit(molecule: &Molecule, positions: &[[f64; 3]]) -> Option<String> {
-    if let Some((leader, _)) = overlaps(positions)
-        && let Some(what) = undefined(molecule, positions, &leader)
-    {
-        return Some(what);
-    }
+    let overlap =
+        overlaps(positions).and_then(|(leader, _)| undefined(molecule, positions, &leader));
+    let strain = || strain(molecule, positions).filter(|(_, is_misfit)| *is_misfit);
+    overlap.or_else(|| strain().map(|(what, _)| what))
+}
+
+/// Describes bonds that are far from their rest lengths, and tells whether the positions cannot be those
+/// of the molecule.
+fn strain(molecule: &Molecule, positions: &[[f64; 3]]) -> Option<(String, bool)> {
     let bonds = bonds(molecule, positions);
+    let n = bonds.len();
     let n_torn = bonds.iter().filter(|bond| bond.is_torn()).count();
     let n_strained = bonds.iter().filter(|bond| bond.is_torn() || bond.is_strained()).count();
     let worst = largest_by(&bonds, |bond| (bond.length - bond.rest).abs())?;
@@ -167,25 +175,30 @@ pub(crate) fn misfit(molecule: &Molecule, positions: &[[f64; 3]]) -> Option<Stri
         "{term}: beads {i} and {j} are {length:.1} Å apart, the rest length is {rest:.1} Å"
     );
     let is_short = |bond: &&Bond| (0.05..0.2).contains(&(bond.length / bond.rest));
-    match bonds.len() {
-        n if n_torn > 0 && n_torn <= (n / 4).max(1) => Some(format!(
-            "{worst}; the molecule seems to be wrapped into a periodic cell: make molecules whole first"
-        )),
-        n if 2 * bonds.iter().filter(is_short).count() > n => {
-            Some(format!("{worst}; the positions seem to be in nm: Å are expected"))
-        }
-        n if n_strained > (n / STRAINED_ONE_IN).max(1) => Some(format!(
-            "{n_strained} of {n} bonds are far from their rest lengths, for example {worst}; the \
-             beads may be in another order, or those of another molecule"
-        )),
-        _ => None,
+    if n_torn > 0 && n_torn <= (n / 4).max(1) {
+        let what =
+            "the molecule seems to be wrapped into a periodic cell: make molecules whole first";
+        return Some((format!("{worst}; {what}"), true));
+    }
+    if 2 * bonds.iter().filter(is_short).count() > n {
+        return Some((format!("{worst}; the positions seem to be in nm: Å are expected"), true));
+    }
+    let what = "the beads may be in another order, or those of another molecule";
+    let is_misfit = n_strained > (n / ONE_IN).max(FEW);
+    let text =
+        format!("{n_strained} of {n} bonds are far from their rest lengths, for example {worst}");
+    match n_strained {
+        0 => None,
+        _ if is_misfit => Some((format!("{text}; {what}"), true)),
+        _ => Some((text, false)),
     }
 }
 
-/// Describes positions that look wrong: those that do not fit the molecule ([`misfit`]), and
-/// coordinates too large for trajectories.
+/// Describes positions that look wrong: bonds that are far from their rest lengths, and coordinates too
+/// large for trajectories.
 pub(crate) fn doubts(molecule: &Molecule, positions: &[[f64; 3]]) -> Vec<String> {
-    let mut doubts: Vec<String> = misfit(molecule, positions).into_iter().collect();
+    let mut doubts: Vec<String> =
+        strain(molecule, positions).into_iter().map(|(what, _)| what).collect();
     let farthest = largest(positions.as_flattened().iter().map(|x| x.abs()));
     if farthest > FAR {
         doubts.push(format!(

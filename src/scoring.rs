@@ -45,8 +45,8 @@ impl<'a> Scorer<'a> {
         sanity::misfit(self.system.molecule(replica), positions)
     }
 
-    /// Describes positions that look wrong for the molecule of a replica of [`Scorer::system`]: those
-    /// of [`Scorer::misfit`], or coordinates that trajectories cannot hold.
+    /// Describes positions that look wrong for the molecule of a replica of [`Scorer::system`]: bonds
+    /// that are far from their rest lengths, or coordinates that trajectories cannot hold.
     ///
     /// # Panics
     /// If the number of positions is not that of the molecule.

@@ -158,7 +158,7 @@ fn frames_that_do_not_fit_are_refused_with_their_numbers() {
     for (frame, expected) in [
         (wrapped.clone(), "make molecules whole first"),
         (zeros, "all of 39 beads are at [0.0, 0.0, 0.0]"),
-        (padded, "9 of 39 beads are at [0.0, 0.0, 0.0]"),
+        (padded, "10 of 39 beads are at [0.0, 0.0, 0.0]"),
         (not_finite, "bead 7"),
         (nanometers, "seem to be in nm"),
         (in_file_order(&files, &good), "the beads may be in another order"),
@@ -240,7 +240,7 @@ fn info_describes_a_system() {
         "    MSKGPAVW",
         "1 x1, 6 x1, 9 x1, 11 x1, 13 x1, 16 x1, 18 x1, 19 x1, 21 x8, 22 x7, 23 x8, 24 x8",
         "  masses: 12.0 to 16.0 amu, 516.0 amu in all",
-        "    non_bonded                      536",
+        "    non_bonded                      545",
         "  closest pair: 1.23 A, ",
         "  closest without a bond or an angle between them: ",
     ];
@@ -254,7 +254,7 @@ fn info_describes_a_system() {
         for line in lines {
             assert!(text.contains(line), "{arguments:?}: {line}\n{text}");
         }
-        assert_eq!(text.contains("energies of structure 0"), arguments.len() == 4, "{text}");
+        assert_eq!(text.contains("  energy, kcal/mol, and"), arguments.len() == 4, "{text}");
         assert!(!text.contains("warning"), "{text}");
     }
     // The energies are those of `energy`.
@@ -289,7 +289,7 @@ fn info_warns_of_masses_neighbors_and_bonds() {
     let output = program(&["info", "--structures", path.to_str().unwrap(), "--model", model]);
     let text = stdout(&output);
     assert!(output.status.success(), "{}", stderr(&output));
-    assert!(text.contains("2 structures") && text.contains("molecule 1: 12 beads"), "{text}");
+    assert!(text.contains(": 2 structures\n") && text.contains("molecule 1: 12 beads"), "{text}");
     assert!(
         text.contains("  warning: the masses of a molecule of 12 beads are 110 to 110"),
         "{text}"

@@ -28,7 +28,7 @@ use super::tell::{self, tell};
 #[command(group = origin(), group = of_sequence())]
 pub(super) struct Prepare {
     /// Structure file, PDB or mmCIF
-    #[arg(value_name = "STRUCTURE")]
+    #[arg(value_name = "STRUCTURE", conflicts_with = "of_sequence")]
     file: Option<PathBuf>,
     /// Model file: native, or a .pt or .ckpt file of mlcg or flashmd
     #[arg(long, value_name = "FILE")]
@@ -81,11 +81,10 @@ fn origin() -> ArgGroup {
     ArgGroup::new("origin").args(["file", "sequence"]).required(true)
 }
 
-/// The options that apply only to sequences, and so require --sequence.
+/// The options that apply only to sequences.
 fn of_sequence() -> ArgGroup {
     let place = ["backend", "adapter", "portable", "filter", "table_tolerance"];
-    let group = ArgGroup::new("of_sequence").args(["random_coil", "no_minimize"]).args(place);
-    group.multiple(true).requires("sequence")
+    ArgGroup::new("of_sequence").args(["random_coil", "no_minimize"]).args(place).multiple(true)
 }
 
 impl SequenceOptions {

@@ -21,10 +21,15 @@ impl Loaded {
             StructuresOr::Structures(structures) => return Ok(Loaded::Structures(structures)),
             StructuresOr::Bytes(bytes) => bytes,
         };
-        let mapping = mapping_of(model, options.mapping).map_err(|error| match error {
-            Error::Invalid { .. } => wrong_content(&bytes, WITHOUT_MAPPING).of_file(path),
-            error => error,
-        })?;
+        let mapping = mapping_of(model, options.mapping)
+            .map_err(|error| match error {
+                Error::Invalid { .. } => wrong_content(&bytes, WITHOUT_MAPPING),
+                Error::Unsupported { .. } => {
+                    wrong_content(&bytes, &format!("{WITHOUT_MAPPING}: {error}"))
+                }
+                error => error,
+            })
+            .of_file(path)?;
         let prepared = Coarse::parse(&bytes, options, mapping)
             .and_then(|coarse| prepare_beads(coarse, options, model));
         let prepared = prepared.map_err(advised).of_file(path)?;

@@ -1,6 +1,5 @@
 //! `flashschnet info --structures`: a system in numbers.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 
 use flashschnet::diagnose::overview::{ListOverview, Overview};
@@ -27,27 +26,35 @@ pub(super) fn print(inputs: &InputOptions, place: &PlaceOptions) -> anyhow::Resu
         }
         false => (None, inputs.structures_alone()?),
     };
-    let system = model.as_ref().map(|model| System::new(model, &structures)).transpose()?;
     let mut out = tell::stdout();
-    writeln!(out, "{}: {} structures", inputs.source(), structures.len())?;
-    let numbers = molecules(&structures);
-    let mut seen: BTreeMap<usize, Overview> = BTreeMap::new();
-    for (s, structure) in structures.iter().enumerate().filter(|(s, _)| *s < MOST) {
-        let of_model = model.as_ref().zip(system.as_ref().map(|system| system.molecule(s)));
-        if !seen.contains_key(&numbers[s]) {
-            let overview = Overview::new(&structure.topology, of_model);
-            print_molecule(&mut out, numbers[s], &overview)?;
-            seen.insert(numbers[s], overview);
+    let plural = if structures.len() == 1 { "" } else { "s" };
+    writeln!(out, "{}: {} structure{plural}", inputs.source(), structures.len())?;
+    let system = model.as_ref().map(|model| System::new(model, &structures)).transpose()?;
+    let backend = match &system {
+        Some(_) => Some(place.finish(place.open_or(BackendName::Cpu)?, Precision::F32)?),
+        None => None,
+    };
+    let mut scorer = backend.as_ref().zip(system).map(|(of, system)| Scorer::new(of, system));
+    let mut seen: Vec<Overview> = Vec::new();
+    for (s, (structure, number)) in structures.iter().zip(molecules(&structures)).enumerate() {
+        if s == MOST {
+            writeln!(out, "{} more structures", structures.len() - MOST)?;
+            break;
         }
-        print_structure(&mut out, s, structure, &seen[&numbers[s]], model.as_ref())?;
+        // Molecules are numbered in the order of their first structures.
+        let is_new = number == seen.len();
+        if is_new {
+            let molecule = scorer.as_ref().map(|scorer| scorer.system().molecule(s));
+            let overview = Overview::new(&structure.topology, model.as_ref().zip(molecule));
+            print_molecule(&mut out, number, &overview)?;
+            seen.push(overview);
+        }
+        print_structure(&mut out, (s, structure), (number, &seen[number]), model.as_ref())?;
+        if let Some(scorer) = &mut scorer {
+            print_energies(&mut out, scorer, (s, structure), is_new)?;
+        }
     }
-    if structures.len() > MOST {
-        writeln!(out, "{} more structures", structures.len() - MOST)?;
-    }
-    let Some(system) = system else { return Ok(()) };
-    let backend = place.finish(place.open_or(BackendName::Cpu)?, Precision::F32)?;
-    let mut scorer = Scorer::new(&backend, system);
-    print_energies(&mut out, &mut scorer, &structures)
+    Ok(())
 }
 
 fn print_molecule(out: &mut impl Write, number: usize, of: &Overview) -> std::io::Result<()> {
@@ -90,15 +97,14 @@ fn print_molecule(out: &mut impl Write, number: usize, of: &Overview) -> std::io
 
 fn print_structure(
     out: &mut impl Write,
-    s: usize,
-    structure: &Structure,
-    of: &Overview,
+    (s, structure): (usize, &Structure),
+    (number, of): (usize, &Overview),
     model: Option<&Model>,
 ) -> std::io::Result<()> {
     let schnet = model.and_then(|model| model.schnet.as_ref());
     let cutoff = schnet.map(|schnet| schnet.neighbor_radius());
     let geometry = of.geometry(structure, cutoff);
-    writeln!(out, "structure {s}: molecule of {} beads", structure.positions.len())?;
+    writeln!(out, "structure {s}: molecule {number}")?;
     if let (Some(cutoff), Some((mean, most))) = (cutoff, geometry.neighbors) {
         writeln!(out, "  neighbors within {cutoff} A: {mean:.1} on average, {most} at most")?;
         if let Some(limit) = schnet.and_then(|schnet| schnet.max_num_neighbors)
@@ -123,28 +129,28 @@ fn print_structure(
     geometry.doubts.iter().try_for_each(|doubt| writeln!(out, "  warning: {doubt}"))
 }
 
-/// The energies by term of the first structures.
+/// The energy of a structure, and that of each term.
 fn print_energies(
     out: &mut impl Write,
     scorer: &mut Scorer,
-    structures: &[Structure],
+    (s, structure): (usize, &Structure),
+    with_terms: bool,
 ) -> anyhow::Result<()> {
     let mut terms = vec![("total".to_owned(), Terms::Total)];
-    terms.extend(Terms::of(scorer.system()));
-    for s in 0..structures.len().min(MOST) {
-        let positions = [structures[s].positions.clone()];
-        let kinds: Vec<Terms> = terms.iter().map(|(_, kind)| *kind).collect();
-        let found = scorer.evaluate(&[s], &positions, &kinds, true)?;
-        writeln!(out, "energies of structure {s}, kcal/mol, and largest forces, kcal/mol/A")?;
-        let molecule = scorer.system().molecule(s);
-        for ((name, kind), Evaluation { energy, forces, .. }) in terms.iter().zip(found) {
-            if matches!(kind, Terms::Prior(p) if molecule.terms[*p].tuples.is_empty()) {
-                continue;
-            }
-            let norms = forces.iter().map(|f| f.iter().map(|f| f * f).sum::<f64>().sqrt());
-            let (bead, force) = largest_by(norms.enumerate(), |(_, f)| *f).unwrap_or_default();
-            writeln!(out, "    {name:<24} {:>14.4} {force:>12.3}  bead {bead}", energy[0])?;
+    if with_terms {
+        terms.extend(Terms::of(scorer.system()));
+    }
+    let kinds: Vec<Terms> = terms.iter().map(|(_, kind)| *kind).collect();
+    let found = scorer.evaluate(&[s], std::slice::from_ref(&structure.positions), &kinds, true)?;
+    let molecule = scorer.system().molecule(s);
+    writeln!(out, "  energy, kcal/mol, and largest force, kcal/mol/A")?;
+    for ((name, kind), Evaluation { energy, forces, .. }) in terms.iter().zip(found) {
+        if matches!(kind, Terms::Prior(p) if molecule.terms[*p].tuples.is_empty()) {
+            continue;
         }
+        let norms = forces.iter().map(|f| f.iter().map(|f| f * f).sum::<f64>().sqrt());
+        let (bead, force) = largest_by(norms.enumerate(), |(_, f)| *f).unwrap_or_default();
+        writeln!(out, "    {name:<24} {:>14.4} {force:>12.3}  bead {bead}", energy[0])?;
     }
     Ok(())
 }
