@@ -277,6 +277,11 @@ fn wrong_sequences_and_options_are_refused() {
         (1, &["--sequence", "./absent"], "No such file"),
         (1, &["--sequence", &path("empty.fasta")], "sequences: found none"),
         (1, &["--sequence", "AAAA"], "[missing_priors]"),
+        (
+            1,
+            &["--sequence", "AAAA", "--random-coil", "4000000000"],
+            "out of memory: 4000000000 conf",
+        ),
     ] {
         let output = program(&[&["prepare", "--model", &model, "-o", &out], arguments].concat());
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));

@@ -52,6 +52,7 @@ pub(super) struct Prepare {
 /// Structures from a sequence.
 #[derive(Args)]
 #[command(next_help_heading = "Structures from a sequence")]
+#[command(mut_arg("backend", |arg| arg.help("Where to minimize [default: cpu]")))]
 struct SequenceOptions {
     /// Build an extended chain of this sequence in one-letter codes; a colon or another --sequence
     /// begins another chain. A name with a dot or a slash is that of a FASTA file
@@ -63,8 +64,7 @@ struct SequenceOptions {
     /// Seed of the random coils; coil K does not depend on N
     #[arg(long, value_parser = whole::<u64, 0>, default_value_t = 7, value_name = "KEY", requires = "random_coil")]
     seed: u64,
-    /// Keep the ideal geometry; otherwise the energy of the model is minimized, with --backend cpu
-    /// unless another is given
+    /// Keep the ideal geometry; otherwise the energy of the model is minimized
     #[arg(long)]
     no_minimize: bool,
     #[command(flatten)]

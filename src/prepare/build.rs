@@ -14,6 +14,7 @@ use super::topology::{is_pair, min_pair};
 use crate::error::{Error, Result};
 use crate::geometry::{center, combine, cross, separation, square, unit};
 use crate::grid::Grid;
+use crate::host;
 use crate::random::{Stream, uniform4};
 
 /// Lengths in Å, and angles in degrees.
@@ -46,6 +47,9 @@ const APART: f64 = 15.0;
 const TRIES: u64 = 40;
 const MOST_TRIES: u64 = 4000;
 
+/// The bytes of host memory for a bead of a conformation, an estimate.
+const BEAD_BYTES: u64 = 350;
+
 /// Non-bonded beads are not nearer than this, Å.
 fn least_distance(mapping: Mapping) -> f64 {
     match mapping {
@@ -57,13 +61,17 @@ fn least_distance(mapping: Mapping) -> f64 {
 /// The positions of all beads in each of the conformations.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a chain that finds no room, which does not happen in practice.
+/// [`Error::OutOfMemory`]; [`Error::Invalid`] for a chain that finds no room, which does not happen in
+/// practice.
 pub(super) fn positions(layout: &Layout, start: Start) -> Result<Vec<Vec<[f64; 3]>>> {
-    let coils = match start {
-        Start::Extended => 0..1,
-        Start::RandomCoil { n, .. } => 0..n,
+    let n = match start {
+        Start::Extended => 1,
+        Start::RandomCoil { n, .. } => n,
     };
-    coils.map(|coil| whole(layout, start, coil as u32)).collect()
+    let (beads, coils) = (layout.n_beads() as u64, n as u64);
+    let what = format!("{n} conformations of {beads} beads");
+    host::require(what, coils.saturating_mul(beads * BEAD_BYTES), "build fewer at once")?;
+    (0..n as u32).map(|coil| whole(layout, start, coil)).collect()
 }
 
 /// A conformation of all chains, side by side.

@@ -25,7 +25,8 @@ impl Loaded {
             .map_err(|error| match error {
                 Error::Invalid { .. } => wrong_content(&bytes, WITHOUT_MAPPING),
                 Error::Unsupported { .. } => {
-                    wrong_content(&bytes, &format!("{WITHOUT_MAPPING}: {error}"))
+                    let expected = format!("a native file or a .pt file, because {error}");
+                    Error::invalid("content", read::name(&bytes), expected)
                 }
                 error => error,
             })

@@ -37,9 +37,15 @@ pub(super) const EXPECTED: &str = "a structure file, PDB or mmCIF, with atoms";
 
 /// Whether a file starts as a PDB or mmCIF file.
 pub(super) fn is_structure_file(start: &[u8]) -> bool {
-    let name = wrong_content(start, EXPECTED);
-    let is_named = matches!(&name, Error::Invalid { found, .. } if is_name(found));
-    !start.contains(&0) && (is_named || format(start).is_some())
+    !start.contains(&0) && (is_name(&name(start)) || format(start).is_some())
+}
+
+/// How messages call a file by its start.
+pub(super) fn name(start: &[u8]) -> String {
+    match wrong_content(&start[..start.len().min(ENOUGH)], EXPECTED) {
+        Error::Invalid { found, .. } => found,
+        error => error.to_string(),
+    }
 }
 
 /// Whether this is how messages call a structure file.
@@ -60,15 +66,12 @@ pub(super) fn parse(bytes: &[u8], choice: &ModelChoice) -> Result<Contents> {
         Some(Format::Mmcif) => mmcif::read(text, &mut builder)?,
         Some(Format::Pdb) => pdb::read(text, &mut builder)?,
         None => {
-            let start = &bytes[..bytes.len().min(ENOUGH)];
-            let error = wrong_content(start, EXPECTED);
-            if let Error::Invalid { found, .. } = &error
-                && is_name(found)
-            {
+            let found = name(bytes);
+            if is_name(&found) {
                 let found = format!("{found} without atoms");
                 return Err(Error::invalid("content", found, EXPECTED));
             }
-            return Err(error);
+            return Err(wrong_content(&bytes[..bytes.len().min(ENOUGH)], EXPECTED));
         }
     }
     let mut contents = builder.finish();
