@@ -111,7 +111,7 @@ pub(crate) const FAR: f64 = 81_920.0;
 /// A bond is strained if it is off its rest length by more than this, Å, and has more than this energy,
 /// kcal/mol. Thermal motion stretches stiff bonds less, and gives soft ones less energy: 10 kcal/mol is
 /// 5 k_B T at 1000 K.
-const STRAINED: (f64, f64) = (0.75, 10.0);
+const STRAINED: (f64, f64) = (0.9, 10.0);
 
 /// More strained bonds than one in so many, and than [`FEW`], are those of other beads.
 const ONE_IN: usize = 16;
