@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use flashschnet::engine::Minimization;
 use flashschnet::io::load_structures;
 use flashschnet::io::native::write_model;
-use flashschnet::model::{Model, PriorParameters};
+use flashschnet::model::{Model, PriorForm, PriorParameters};
 use flashschnet::prepare::{
     AminoAcid, Coarse, Mapping, Options, Start, min_pair, parse_sequence, prepare_sequences,
     topology,
 };
-use flashschnet::structure::{Structure, TupleList};
+use flashschnet::structure::TupleList;
+use flashschnet::system::Term;
 use flashschnet::{Backend, BackendKind};
 
 use crate::common::program::{program, stderr, stdout};
@@ -175,34 +176,52 @@ fn chains_are_apart() {
     }
 }
 
-#[test]
-fn bonds_are_at_their_minimum_after_the_minimization() {
+/// Minimizes an extended chain of all residues and two coils, and compares bonds with their rest
+/// lengths.
+fn bonds_are_at_rest(model: &Model) {
     let backend = Backend::open(BackendKind::Cpu, None).unwrap();
     let options = Options::default();
-    for (mapping, rest) in [(FiveBead, 1.45), (Ca, 3.81)] {
-        let sequences = aminos(ALL);
-        let model = model(mapping, &sequences);
-        let start = Start::RandomCoil { n: 2, seed: 3 };
-        for start in [Start::Extended, start] {
-            let built = prepare_sequences(&sequences, start, &options, &model).unwrap();
-            let before = built.energies.clone();
-            let minimization = Minimization { most_steps: 1500, tolerance: 0.5 };
-            let (found, results) =
-                built.minimize(&minimization, &backend, &options, &model).unwrap();
-            assert_eq!(results.len(), before.len());
-            assert_eq!(found.structures.len(), before.len());
-            for result in &results {
-                assert!(result.energy_after < result.energy_before, "{result:?}");
-            }
-            for Structure { topology, positions, .. } in &found.structures {
-                let bonds = topology.lists.iter().filter(|list| list.name.ends_with("bonds"));
-                for [i, j, ..] in bonds.flat_map(|list| &list.tuples) {
-                    let length = distance(positions[*i as usize], positions[*j as usize]);
-                    assert!((length - rest).abs() < 0.05, "{mapping:?}: {length}");
+    for start in [Start::Extended, Start::RandomCoil { n: 2, seed: 3 }] {
+        let built = prepare_sequences(&aminos(ALL), start, &options, model).unwrap();
+        let n = built.structures.len();
+        let minimization = Minimization { most_steps: 1500, tolerance: 0.5 };
+        let (found, results) = built.minimize(&minimization, &backend, &options, model).unwrap();
+        assert_eq!((results.len(), found.structures.len()), (n, n));
+        for result in &results {
+            assert!(result.energy_after < result.energy_before, "{result:?}");
+        }
+        let mut n_bonds = 0;
+        let is_bond = |term: &&Term| term.form == PriorForm::HarmonicBond;
+        for structure in &found.structures {
+            for term in found.molecule.terms.iter().filter(is_bond) {
+                for (t, [i, j, ..]) in term.tuples.iter().enumerate() {
+                    let [a, b] = [i, j].map(|bead| structure.positions[*bead as usize]);
+                    let (length, rest) = (distance(a, b), term.parameters(t)[1]);
+                    assert!((length - rest).abs() < 0.05, "{}: {length}, not {rest}", term.name);
+                    n_bonds += 1;
                 }
             }
         }
+        let per_chain = if found.coarse.mapping == Ca { 19 } else { 5 * 20 - 2 };
+        assert_eq!(n_bonds, n * per_chain);
     }
+}
+
+#[test]
+fn bonds_are_at_their_minimum_after_the_minimization() {
+    for mapping in [FiveBead, Ca] {
+        bonds_are_at_rest(&model(mapping, &aminos(ALL)));
+    }
+}
+
+/// The same with the published transferable priors.
+#[test]
+fn bonds_of_published_priors_are_at_their_minimum() {
+    let Some(folder) = std::env::var_os("FLASHSCHNET_REFERENCE") else {
+        return eprintln!("FLASHSCHNET_REFERENCE is not set: published priors are NOT tested");
+    };
+    let path = PathBuf::from(folder).join("raw/sparse_prior_cln_5b.pt");
+    bonds_are_at_rest(&Model::load(&path).unwrap());
 }
 
 /// A folder with a model for a sequence of two chains.

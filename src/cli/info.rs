@@ -58,7 +58,7 @@ fn model() -> ArgGroup {
     ArgGroup::new("system").args(["model", "builtin"])
 }
 
-/// What a report is about.
+/// The subject of a report.
 fn subject() -> ArgGroup {
     ArgGroup::new("subject").args(["model", "builtin", "structures"]).multiple(true)
 }

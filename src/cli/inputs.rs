@@ -26,7 +26,7 @@ pub(super) struct InputOptions {
     /// mmCIF files become beads as by `prepare`, whose options they may need
     #[arg(long, value_name = "FILE", requires = "model", num_args = 1..)]
     structures: Vec<PathBuf>,
-    /// Of PDB and mmCIF files take the model with this number, or all; the default is the first
+    /// Take the model with this number from PDB and mmCIF files, or all; the default is the first
     #[arg(long, value_name = "N|all", requires = "structures")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pdb_model: Option<String>,
