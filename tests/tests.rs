@@ -95,6 +95,8 @@ mod import_priors;
 mod native;
 // Beads and index lists of PDB and mmCIF files.
 mod prepare;
+// Extended chains and random coils of sequences.
+mod prepare_sequence;
 // DCD files of every flavor, truncated and damaged ones included.
 mod dcd;
 
@@ -109,6 +111,7 @@ mod prepare_run;
 mod program;
 mod report;
 mod restart;
+mod structure_inputs;
 mod trajectory;
 // Reports of `bench` and of profiles; no speed is asserted.
 mod bench;

@@ -173,14 +173,14 @@ pub(super) fn rebuild(
 }
 
 /// The CB of an L amino acid, 1.53 Å from the CA.
-fn beta_carbon(n: [f64; 3], ca: [f64; 3], c: [f64; 3]) -> [f64; 3] {
+pub(super) fn beta_carbon(n: [f64; 3], ca: [f64; 3], c: [f64; 3]) -> [f64; 3] {
     let (b, c) = (separation(ca, n), separation(c, ca));
     let in_plane = combine(0.568_028_27, b, -0.540_674_66, c);
     combine(1.0, ca, 1.0, combine(-0.582_734_31, cross(b, c), 1.0, in_plane))
 }
 
 /// The O of a peptide bond, 1.231 Å from the C.
-fn oxygen(ca: [f64; 3], c: [f64; 3], next: [f64; 3]) -> [f64; 3] {
+pub(super) fn oxygen(ca: [f64; 3], c: [f64; 3], next: [f64; 3]) -> [f64; 3] {
     let sum = combine(1.0, unit(separation(ca, c)), 1.0, unit(separation(next, c)));
     combine(1.0, c, -1.231, unit(sum))
 }

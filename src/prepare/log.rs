@@ -14,6 +14,13 @@ pub struct Warning {
     pub text: String,
 }
 
+impl Warning {
+    /// The message with its kind.
+    pub fn line(&self) -> String {
+        format!("{} [{}]", self.text, self.kind)
+    }
+}
+
 /// The messages of a preparation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Log {

@@ -23,19 +23,37 @@ use crate::io::content::{ENOUGH, wrong_content};
 ///
 /// # Errors
 /// [`Error::Io`]; [`Error::Invalid`].
-pub(super) fn bytes(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn bytes(path: &Path, expected: &str) -> Result<Vec<u8>> {
     let io = |error| Error::io(path, error);
     let mut file = File::open(path).map_err(io)?;
     let mut bytes = Vec::new();
     (&mut file).take(ENOUGH as u64).read_to_end(&mut bytes).map_err(io)?;
     if bytes.contains(&0) {
-        return Err(wrong_content(&bytes, EXPECTED).of_file(path));
+        return Err(wrong_content(&bytes, expected).of_file(path));
     }
     file.read_to_end(&mut bytes).map_err(io)?;
     Ok(bytes)
 }
 
-const EXPECTED: &str = "a structure file, PDB or mmCIF, with atoms";
+pub(super) const EXPECTED: &str = "a structure file, PDB or mmCIF, with atoms";
+
+/// Whether a file starts as a PDB or mmCIF file.
+pub(super) fn is_structure_file(start: &[u8]) -> bool {
+    !start.contains(&0) && (is_name(&name(start)) || format(start).is_some())
+}
+
+/// How messages call a file by its start.
+pub(super) fn name(start: &[u8]) -> String {
+    match wrong_content(&start[..start.len().min(ENOUGH)], EXPECTED) {
+        Error::Invalid { found, .. } => found,
+        error => error.to_string(),
+    }
+}
+
+/// Whether this is how messages call a structure file.
+fn is_name(found: &str) -> bool {
+    ["a PDB file", "an mmCIF file"].contains(&found)
+}
 
 /// SHA-256 of a file, as hexadecimal digits.
 pub(super) fn digest(bytes: &[u8]) -> String {
@@ -51,16 +69,12 @@ pub(super) fn parse(bytes: &[u8], choice: &ModelChoice) -> Result<Contents> {
         Some(Format::Mmcif) => mmcif::read(text, &mut builder)?,
         Some(Format::Pdb) => pdb::read(text, &mut builder)?,
         None => {
-            let start = &bytes[..bytes.len().min(ENOUGH)];
-            let error = wrong_content(start, EXPECTED);
-            let is_structure = |found: &str| ["a PDB file", "an mmCIF file"].contains(&found);
-            if let Error::Invalid { found, .. } = &error
-                && is_structure(found)
-            {
+            let found = name(bytes);
+            if is_name(&found) {
                 let found = format!("{found} without atoms");
                 return Err(Error::invalid("content", found, EXPECTED));
             }
-            return Err(error);
+            return Err(wrong_content(&bytes[..bytes.len().min(ENOUGH)], EXPECTED));
         }
     }
     let mut contents = builder.finish();

@@ -86,8 +86,10 @@ pub(super) fn page(folder: &Path, results: &Results) -> Plotted {
                 (String::new(), plots::curves(axes, &[(String::new(), points)]))
             }
         };
-        let note =
-            format!("Estimate of metadynamics at the last checkpoint, above the minimum{note}.");
+        let note = format!(
+            "Estimate of metadynamics at the last checkpoint, above the minimum{note}. \
+                     Where no hill has been, it is the largest value."
+        );
         section("Free energy", &note, plot)?;
     }
     let all = [
