@@ -32,9 +32,9 @@ use crate::variable::Variable;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bias {
-    /// A name of letters, digits and `_`, which no other bias has and which ends neither in `_value`
-    /// nor in `_work`: columns of `energies.csv` have the names `bias_NAME`, `bias_NAME_value` and, if
-    /// the center moves, `bias_NAME_work`.
+    /// A name of at most 64 letters, digits and `_`, which no other bias has and which does not end in
+    /// `_value`, `_value_1` or `_work`: columns of `energies.csv` have the names `bias_NAME`,
+    /// `bias_NAME_value` and, if the center moves, `bias_NAME_work`.
     pub name: String,
     /// The variable q.
     pub variable: Variable,
@@ -292,9 +292,9 @@ impl Bias {
         }
         let path = self.path();
         if path.len() < 2 {
-            return Err(Error::invalid("path", path.len(), "at least two points"));
+            return Err(Error::invalid("steps", path.len(), "at least two points of the path"));
         }
-        check_order("path", path)?;
+        check_order("steps", path)?;
         let centers: Vec<f64> = path.iter().map(|(_, center)| *center).collect();
         let largest = self.largest("centers");
         check_range("centers", &centers, -largest..=largest)
@@ -342,13 +342,17 @@ fn check_range(name: &str, list: &[f64], range: RangeInclusive<f64>) -> Result<(
     }
 }
 
+/// The most bytes of a name. Files have it in their names.
+const LONGEST_NAME: usize = 64;
+
 /// Checks the name of a bias.
 pub(crate) fn check_name(name: &str) -> Result<()> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let is_free = !name.is_empty() && !name.ends_with("_value") && !name.ends_with("_work");
-    if is_free && name.chars().all(is_word) {
+    let is_free = !["_value", "_value_1", "_work"].iter().any(|end| name.ends_with(end));
+    if is_free && (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(is_word) {
         return Ok(());
     }
-    let expected = "a name of letters, digits and _ that ends neither in _value nor in _work";
+    let expected = "a name of at most 64 letters, digits and _ that does not end in _value, _value_1 or \
+                    _work";
     Err(Error::invalid("bias", format!("{name:?}"), expected))
 }

@@ -92,6 +92,8 @@ pub enum Error {
         what: String,
         /// The step of the replica's last good state, if there was one.
         last_good: Option<u64>,
+        /// What may help.
+        advice: &'static str,
     },
     /// Beads are in one place, where the energy is not defined.
     Overlap {
@@ -171,13 +173,13 @@ impl Error {
                 "the device was lost in {during}: {message}; run again from the last saved state, \
                  with fewer replicas if the driver ended a job that took too long"
             ),
-            Error::BlowUp { replica, what, last_good: None, .. } => {
-                write!(to, "replica {replica}: {what}; relax the start, or try a smaller time step")
+            Error::BlowUp { replica, what, last_good: None, advice, .. } => {
+                write!(to, "replica {replica}: {what}; {advice}")
             }
-            Error::BlowUp { replica, step, what, last_good: Some(good) } => write!(
+            Error::BlowUp { replica, step, what, last_good: Some(good), advice } => write!(
                 to,
                 "replica {replica} blew up at step {step}: {what}; its last good frame is of step \
-                 {good}; try a smaller time step or relax the start"
+                 {good}; {advice}"
             ),
             Error::Overlap { replica, what } => write!(to, "replica {replica}: {what}"),
             Error::TooManyNeighbors { replica, bead, found, limit } => write!(

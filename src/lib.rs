@@ -42,7 +42,7 @@
 //! model
 //! structure
 //! crowd
-//! geometry, host, largest, ramp, random, units
+//! geometry, grid, host, largest, ramp, random, units
 //! error
 //! ```
 //!
@@ -250,6 +250,7 @@ pub mod engine;
 pub mod error;
 mod geometry;
 pub mod gpu;
+mod grid;
 pub mod hills;
 mod host;
 pub mod io;

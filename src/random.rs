@@ -15,6 +15,9 @@ pub enum Stream {
     Model = 2,
     /// Exchanges of states between replicas.
     Exchange = 3,
+    /// Conformations of random coils: the replica is the coil, the step counts the tries for a
+    /// residue, and the bead is the residue.
+    Coil = 4,
 }
 
 /// The upper 64 bits of the counter hold the step in 56 bits and the stream in the top byte.

@@ -18,20 +18,8 @@ pub(crate) fn check_overlaps(system: &System, positions: &[[f64; 3]]) -> Result<
     for r in 0..system.n_replicas() {
         let (molecule, positions) = (system.molecule(r), &positions[system.beads(r)]);
         let Some((leader, [i, j])) = overlaps(positions) else { continue };
-        let overlap = |what| Err(Error::Overlap { replica: r as u32, what });
-        let n = positions.len();
-        if let Some((first, many)) = largest_group(&leader).filter(|(_, many)| *many > 2) {
-            let (at, many) = (positions[first], if many == n { "all" } else { &many.to_string() });
-            return overlap(format!(
-                "{many} of {n} beads are at {at:?}, as in the padding of a file"
-            ));
-        }
-        if let Some((term, i, j)) = repulsion_between(molecule, &leader) {
-            return overlap(format!(
-                "beads {i} and {j} are in one place, where the repulsion {} between them is \
-                 infinite; move them apart",
-                term.name
-            ));
+        if let Some(what) = undefined(molecule, positions, &leader) {
+            return Err(Error::Overlap { replica: r as u32, what });
         }
         log::warn!(
             "replica {r}: beads {i} and {j} are in one place; network and bonds exert no force \
@@ -39,6 +27,21 @@ pub(crate) fn check_overlaps(system: &System, positions: &[[f64; 3]]) -> Result<
         );
     }
     Ok(())
+}
+
+/// Describes beads in one place whose energy is not defined.
+fn undefined(molecule: &Molecule, positions: &[[f64; 3]], leader: &[u32]) -> Option<String> {
+    let n = positions.len();
+    if let Some((first, many)) = largest_group(leader).filter(|(_, many)| *many > 2) {
+        let (at, many) = (positions[first], if many == n { "all" } else { &many.to_string() });
+        return Some(format!("{many} of {n} beads are at {at:?}, as in the padding of a file"));
+    }
+    let (term, i, j) = repulsion_between(molecule, leader)?;
+    Some(format!(
+        "beads {i} and {j} are in one place, where the repulsion {} between them is infinite; move \
+         them apart",
+        term.name
+    ))
 }
 
 /// The first bead in the place of each bead, and two beads in one place. `None` if all are apart.
@@ -105,25 +108,98 @@ const BROKEN: f64 = 10.0;
 /// Beyond this distance from 0 an f32 resolves less than 0.01 Å, the precision of a trajectory.
 pub(crate) const FAR: f64 = 81_920.0;
 
-/// Describes positions that look wrong: a bond that is far too long, as in a chain that was wrapped
-/// into a periodic cell, and coordinates too large for trajectories.
-pub(crate) fn doubts(molecule: &Molecule, positions: &[[f64; 3]]) -> Vec<String> {
-    let bonds = molecule.terms.iter().filter(|term| term.form == PriorForm::HarmonicBond);
-    let stretched = bonds.flat_map(|term| {
-        term.tuples.iter().enumerate().map(|(t, [i, j, ..])| {
-            let [a, b] = [positions[*i as usize], positions[*j as usize]];
-            let (length, rest) = (square(separation(a, b)).sqrt(), term.parameters(t)[1]);
-            (length, rest, [*i, *j], &term.name)
-        })
-    });
-    let mut doubts = Vec::new();
-    let worst = largest_by(stretched, |(length, rest, ..)| length - rest);
-    if let Some((length, rest, [i, j], name)) = worst.filter(|(l, rest, ..)| l - rest > BROKEN) {
-        doubts.push(format!(
-            "{name}: beads {i} and {j} are {length:.1} Å apart, the rest length is {rest:.1} Å; was \
-             the molecule wrapped into a periodic cell, or are its beads in another order?"
-        ));
+/// A bond is strained if it is off its rest length by more than this, Å, and has more than this energy,
+/// kcal/mol. Thermal motion stretches stiff bonds less, and gives soft ones less energy: 10 kcal/mol is
+/// 5 k_B T at 1000 K.
+const STRAINED: (f64, f64) = (0.9, 10.0);
+
+/// More strained bonds than one in so many, and than [`FEW`], are those of other beads.
+const ONE_IN: usize = 16;
+
+/// A single displaced bead strains about so many bonds.
+const FEW: usize = 2;
+
+/// A bond of a structure.
+struct Bond<'a> {
+    term: &'a str,
+    beads: [u32; 2],
+    length: f64,
+    rest: f64,
+    energy: f64,
+}
+
+impl Bond<'_> {
+    fn is_torn(&self) -> bool {
+        self.length - self.rest > BROKEN
     }
+
+    fn is_strained(&self) -> bool {
+        let (off, energy) = STRAINED;
+        (self.length - self.rest).abs() > off && self.energy > energy
+    }
+}
+
+fn bonds<'a>(molecule: &'a Molecule, positions: &[[f64; 3]]) -> Vec<Bond<'a>> {
+    let terms = molecule.terms.iter().filter(|term| term.form == PriorForm::HarmonicBond);
+    let of_term = |term: &'a Term| {
+        let bond = |(t, [i, j, ..]): (usize, &[u32; 4])| {
+            let [a, b] = [positions[*i as usize], positions[*j as usize]];
+            let (length, k, rest) =
+                (square(separation(a, b)).sqrt(), term.parameters(t)[0], term.parameters(t)[1]);
+            let energy = k * (length - rest) * (length - rest);
+            Bond { term: &term.name, beads: [*i, *j], length, rest, energy }
+        };
+        term.tuples.iter().enumerate().map(bond).collect::<Vec<_>>()
+    };
+    terms.flat_map(of_term).collect()
+}
+
+/// Why positions cannot be those of a molecule: beads at one point, as in the padding of a file; a
+/// chain that was wrapped into a periodic cell; another unit; or beads in another order.
+pub(crate) fn misfit(molecule: &Molecule, positions: &[[f64; 3]]) -> Option<String> {
+    let overlap =
+        overlaps(positions).and_then(|(leader, _)| undefined(molecule, positions, &leader));
+    let strain = || strain(molecule, positions).filter(|(_, is_misfit)| *is_misfit);
+    overlap.or_else(|| strain().map(|(what, _)| what))
+}
+
+/// Describes bonds that are far from their rest lengths, and tells whether the positions cannot be those
+/// of the molecule.
+fn strain(molecule: &Molecule, positions: &[[f64; 3]]) -> Option<(String, bool)> {
+    let bonds = bonds(molecule, positions);
+    let n = bonds.len();
+    let n_torn = bonds.iter().filter(|bond| bond.is_torn()).count();
+    let n_strained = bonds.iter().filter(|bond| bond.is_torn() || bond.is_strained()).count();
+    let worst = largest_by(&bonds, |bond| (bond.length - bond.rest).abs())?;
+    let ([i, j], Bond { term, length, rest, .. }) = (worst.beads, worst);
+    let worst = format!(
+        "{term}: beads {i} and {j} are {length:.1} Å apart, the rest length is {rest:.1} Å"
+    );
+    let is_short = |bond: &&Bond| (0.05..0.2).contains(&(bond.length / bond.rest));
+    if n_torn > 0 && n_torn <= (n / 4).max(1) {
+        let what =
+            "the molecule seems to be wrapped into a periodic cell: make molecules whole first";
+        return Some((format!("{worst}; {what}"), true));
+    }
+    if 2 * bonds.iter().filter(is_short).count() > n {
+        return Some((format!("{worst}; the positions seem to be in nm: Å are expected"), true));
+    }
+    let what = "the beads may be in another order, or those of another molecule";
+    let is_misfit = n_strained > (n / ONE_IN).max(FEW);
+    let text =
+        format!("{n_strained} of {n} bonds are far from their rest lengths, for example {worst}");
+    match n_strained {
+        0 => None,
+        _ if is_misfit => Some((format!("{text}; {what}"), true)),
+        _ => Some((text, false)),
+    }
+}
+
+/// Describes positions that look wrong: bonds that are far from their rest lengths, and coordinates too
+/// large for trajectories.
+pub(crate) fn doubts(molecule: &Molecule, positions: &[[f64; 3]]) -> Vec<String> {
+    let mut doubts: Vec<String> =
+        strain(molecule, positions).into_iter().map(|(what, _)| what).collect();
     let farthest = largest(positions.as_flattened().iter().map(|x| x.abs()));
     if farthest > FAR {
         doubts.push(format!(

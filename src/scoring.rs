@@ -35,8 +35,18 @@ impl<'a> Scorer<'a> {
         self.batch
     }
 
-    /// Describes positions that look wrong for the molecule of a replica of [`Scorer::system`]: a bond
-    /// that is far too long, or coordinates that trajectories cannot hold.
+    /// Says why positions cannot be those of the molecule of a replica of [`Scorer::system`]: beads at
+    /// one point, a molecule that was wrapped into a periodic cell, positions in nm, or bonds that are
+    /// far from their rest lengths, as those of beads in another order.
+    ///
+    /// # Panics
+    /// If the number of positions is not that of the molecule.
+    pub fn misfit(&self, replica: usize, positions: &[[f64; 3]]) -> Option<String> {
+        sanity::misfit(self.system.molecule(replica), positions)
+    }
+
+    /// Describes positions that look wrong for the molecule of a replica of [`Scorer::system`]: bonds
+    /// that are far from their rest lengths, or coordinates that trajectories cannot hold.
     ///
     /// # Panics
     /// If the number of positions is not that of the molecule.

@@ -105,7 +105,9 @@ fn bad_input_is_named() {
         "info --precision",
         "info --precision mixed --builtin",
         "info --precision --builtin --model m",
-        "info --model m",
+        "info --builtin --structures s",
+        "info --model m --json",
+        "info --structures s --backend cpu",
         "info --backend cpu",
         "info --json",
     ] {

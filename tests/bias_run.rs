@@ -256,6 +256,9 @@ fn metadynamics_goes_on_without_the_file() {
             let last = table(&run.join("energies.csv")).pop().unwrap();
             let [energy, value] =
                 ["bias_hills", "bias_hills_value"].map(|name| last[columns[name]]);
+            let second = columns.get("bias_hills_value_1").map(|column| last[*column]);
+            assert_eq!(second.is_some(), numbers == 3);
+            assert!(second.is_none_or(|q| q > 3.5 && q < 60.0), "{second:?}");
             assert!(energy > 0.2 && (-3.2..60.0).contains(&value), "{energy} {value}");
             assert!(columns.contains_key("bias_pull"));
         }
@@ -297,15 +300,16 @@ fn a_replica_that_leaves_the_grid_ends_the_run_or_freezes() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     for part in [
         "replica 1 blew up at step ",
-        "bias hills has left its grid: value 0 is 3",
-        " Å, on an axis from 31 to 35; a wider axis helps, or a restraint that keeps the replica on",
+        "it is not on the grid of bias hills: value 0 is 3",
+        " Å, on an axis from 31 to 35; its last good frame",
+        "; use a wider axis, or a restraint that keeps the replica on the grid",
     ] {
         assert!(said.contains(part), "{said}");
     }
     let output = run(&["--on-blow-up", "freeze", "-o", "frozen"]);
     let said = stderr(&output);
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("bias hills has left its grid"), "{said}");
+    assert!(said.contains("it is not on the grid of bias hills"), "{said}");
     assert!(said.contains("metadynamics_hills.csv  free energy at each node"), "{said}");
     let rows = table(&folder.join("frozen/energies.csv"));
     let last = rows.iter().filter(|row| row[0] == 150.0).map(|row| row[2]);
@@ -317,7 +321,7 @@ fn a_replica_that_leaves_the_grid_ends_the_run_or_freezes() {
 #[test]
 fn wrong_metadynamics_is_refused() {
     let with = |lines: &str| format!("{HILLS}{lines}");
-    let second = HILLS.replace("hills", "more");
+    let second = HILLS.replace("hills", "more").replace("pull", "drag");
     for (text, expected) in [
         (with(""), "variable: found none, expected one of position"),
         (with(&format!("{ENDS}k = 1")), ":21: key: found \"k\""),
@@ -329,12 +333,16 @@ fn wrong_metadynamics_is_refused() {
             with(&format!("{ENDS}periodic = 1")),
             ":21: periodic: found \"1\", expected true or false",
         ),
-        (with(&ENDS.replace("upper = 60", "upper = 3")), "bias hills has left its grid"),
+        (with(&ENDS.replace("upper = 60", "upper = 3")), "it is not on the grid of bias hills"),
         (with(&format!("{ENDS}{PLANE}")), ": key: found \"variable\""),
         (with("variables = 1\n"), ": variables: found \"1\", expected tables"),
         (with(&format!("{ENDS}{second}{ENDS}")), "expected only one table with metadynamics"),
         (with(ENDS).replace("every = 5", "every = 0"), "bias hills: every: found 0"),
-        (with(ENDS).replace("'hills'", "'pull'"), "bias: found pull twice"),
+        (
+            with(ENDS).replace("'hills'", "'pull'"),
+            ":10: name: found \"pull\", expected a name that no other",
+        ),
+        (with(ENDS).replace("'hills'", &format!("'{}'", "a".repeat(65))), "at most 64 letters"),
     ] {
         let folder = folder("pull.toml", &text);
         let more = ["--bias", "pull.toml", "--replicas", "3", "--steps", "5", "-o", "run"];
@@ -445,7 +453,7 @@ fn wrong_files_are_refused() {
         ),
         (
             table(&format!("{distance}\nform = 'moving'\nk = 1\nsteps = [9, 9]\ncenters = [1, 2]")),
-            "pull.toml: bias a: path: found 9:1, 9:2, expected steps that increase",
+            "pull.toml: bias a: steps: found 9:1, 9:2, expected steps that increase",
         ),
         (
             table(&format!("{distance}\n{form}\nreference = 'chain'")),
@@ -497,7 +505,7 @@ fn wrong_files_are_refused() {
         ("[[bias]\n".into(), ":1: TOML: "),
         (
             table(&format!("{distance}\n{form}")) + &table(&format!("{distance}\n{form}")),
-            "bias: found a twice",
+            ":11: name: found \"a\", expected a name that no other table has",
         ),
     ] {
         let folder = folder("pull.toml", &text);

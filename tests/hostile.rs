@@ -53,7 +53,7 @@ fn read(bytes: &[u8]) -> Outcome {
         assert!(text.len() < 4000, "{text}");
     }
     let [model, structures, _, beads] = errors;
-    let error = model.and(structures).and(beads);
+    let error = beads.and(model).and(structures);
     Outcome { error: error.map(|error| error.to_string()), peak }
 }
 

@@ -864,3 +864,263 @@ fn every_mapping_has_its_terms() {
         assert_eq!(names.len(), n);
     }
 }
+
+/// Hydrogens and other atoms that are no beads can share a name.
+#[test]
+fn repeated_names_of_other_atoms_stay_in_their_residue() {
+    let lines = helix("AGPSW", 'A', 1, [0.0; 3]);
+    let expected = read(&pdb(&lines)).unwrap();
+    for name in ["H", "HB"] {
+        let mut all = Vec::new();
+        for line in &lines {
+            let hydrogen = Line { name: name.into(), x: line.x.map(|x| x + 0.6), ..line.clone() };
+            all.extend([line.clone(), hydrogen.clone(), hydrogen]);
+        }
+        for file in [pdb(&all), cif(&all, &COLUMNS)] {
+            assert_eq!(read(&file).unwrap().positions, expected.positions, "{name}");
+        }
+        // Before the beads too.
+        all.sort_by_key(|line| (line.number, line.name != name));
+        assert_eq!(read(&pdb(&all)).unwrap().positions, expected.positions, "{name}");
+    }
+    // Waters without numbers are counted by their oxygens.
+    let same: Vec<Line> = (0..5).map(|k| Line { number: 0, ..water(k) }).collect();
+    let found = read(&pdb(&[&lines[..], &same].concat())).unwrap();
+    assert_eq!(found.log.dropped["HOH"], 5);
+}
+
+#[test]
+fn the_syntax_decides_the_format() {
+    let lines = helix("AGPSW", 'A', 1, [0.0; 3]);
+    let expected = read(&pdb(&lines)).unwrap();
+    let text = cif(&lines, &COLUMNS);
+    let details = |block: &str| {
+        text.replace("data_TEST\n", &format!("# comment\n\nDATA_TEST\n_refine.details\n{block}"))
+    };
+    for file in [
+        details(";HYDROGENS HAVE BEEN ADDED\nATOM RECORD CONTAINS\n;\n"),
+        details(";\n    HETATM TYPE FROM LIBRARY\n;\n"),
+        text.replace("loop_\n", "loop_ ").replace("\n_atom_site.", " _atom_site."),
+        text.replace("data_TEST\n", ""),
+    ] {
+        assert_eq!(read(&file).unwrap().positions, expected.positions, "{file}");
+    }
+    // Lines end with \r in old files, and indented lines have their columns.
+    let indented: String = pdb(&lines).lines().map(|line| format!("  {line}\n")).collect();
+    for file in [pdb(&lines).replace('\n', "\r"), text.replace('\n', "\r"), indented] {
+        assert_eq!(read(&file).unwrap().positions, expected.positions);
+    }
+}
+
+/// A residue of HETATM with the atoms of an amino acid, far from everything.
+fn ligand(name: &str, number: i64) -> Vec<Line> {
+    let lines = helix("A", 'A', number, [60.0; 3]);
+    lines.into_iter().map(|line| Line { het: true, residue: name.into(), ..line }).collect()
+}
+
+#[test]
+fn residues_that_no_bond_joins_are_ligands() {
+    let lines = helix("AGPSW", 'A', 1, [0.0; 3]);
+    let expected = read(&pdb(&lines)).unwrap().positions;
+    let middle = lines.iter().position(|line| line.number == 3).unwrap();
+    let sequence = "SEQRES   1 A    5  ALA GLY PRO SER TRP\n";
+    for name in ["ALA", "SEP", "LIG"] {
+        let ligand = ligand(name, 301);
+        for place in [0, middle, lines.len()] {
+            let all = [&lines[..place], &ligand, &lines[place..]].concat();
+            // The last program numbers ligands like residues, as PyMOL does.
+            for file in [pdb(&all), format!("{sequence}{}", pdb(&all)), cif(&all, &COLUMNS)] {
+                let found = read(&file).unwrap();
+                assert_eq!(found.positions[0], expected[0], "{name} {place}");
+                let is_named = |note: &String| {
+                    note.contains(&format!("{name} A 301"))
+                        || note.contains(&format!("{name} a 301"))
+                };
+                assert!(found.log.notes.iter().any(is_named), "{:?}", found.log);
+            }
+        }
+    }
+    // Modified residues are parts of chains, unless the sequence says otherwise.
+    let all = [&lines[..], &ligand("MSE", 301)].concat();
+    let error = read(&pdb(&all)).unwrap_err().to_string();
+    assert!(error.contains("MSE 301 is HETATM and may be a ligand"), "{error}");
+    let found = read(&format!("{sequence}{}", pdb(&all))).unwrap();
+    assert_eq!(found.positions[0], expected[0]);
+    let with_it = sequence.replace("   5  ALA", "   6  MSE ALA");
+    assert_eq!(kind(read(&format!("{with_it}{}", pdb(&all)))), "chain_break");
+    // A break in the middle is not hidden: the residue can be what is left of a loop.
+    let mut broken = helix("AGPSWAG", 'A', 1, [0.0; 3]);
+    broken.retain(|line| ![3, 5].contains(&line.number));
+    of_residue(&mut broken, 4, |line| line.het = true);
+    assert_eq!(kind(read(&pdb(&broken))), "chain_break");
+    broken.iter_mut().for_each(|line| line.het = true);
+    assert_eq!(kind(read(&pdb(&broken))), "chain_break");
+}
+
+#[test]
+fn alternates_are_amino_acids() {
+    let mut lines = helix("ASP", 'A', 1, [0.0; 3]);
+    of_residue(&mut lines, 2, |line| line.altloc = 'A');
+    let expected = read(&pdb(&lines)).unwrap();
+    for (name, atoms) in [("HOH", &["O"][..]), ("GOL", &["C1", "O1", "C2"])] {
+        for between in [false, true] {
+            let mut all = lines.clone();
+            let others: Vec<Line> = atoms
+                .iter()
+                .map(|atom| Line {
+                    name: (*atom).into(),
+                    residue: name.into(),
+                    altloc: 'B',
+                    chain: 'A',
+                    number: 2,
+                    occupancy: 0.9,
+                    ..water(1)
+                })
+                .collect();
+            let place = if between { all.iter().position(|l| l.number == 3).unwrap() } else { 0 };
+            all.splice(place..place, others);
+            let found = read(&pdb(&all)).unwrap();
+            assert_eq!(found.positions, expected.positions, "{name}");
+            assert_eq!(found.log.dropped, BTreeMap::from([(name.to_owned(), 1)]));
+            assert_eq!(warnings(&found), [""; 0]);
+        }
+    }
+    // An unknown name in the place of the residue is an alternate.
+    let place = lines.iter().position(|line| line.number == 3).unwrap();
+    let mut other: Vec<Line> = lines.iter().filter(|line| line.number == 2).cloned().collect();
+    other.iter_mut().for_each(|line| {
+        (line.residue, line.altloc, line.occupancy) = ("XYZ".into(), 'B', 0.2);
+    });
+    let all = [&lines[..place], &other, &lines[place..]].concat();
+    assert_eq!(warnings(&read(&pdb(&all)).unwrap()), ["alternate_residue"]);
+}
+
+#[test]
+fn files_that_may_be_cut_off_are_doubted() {
+    let whole = helix("AGPSW", 'A', 1, [0.0; 3]);
+    let cut = helix("AGP", 'A', 1, [0.0; 3]);
+    let sequence = "SEQRES   1 A    5  ALA GLY PRO SER TRP\n";
+    let without_end = |lines: &[Line]| pdb(lines).replace("TER\nEND\n", "");
+    let entity =
+        "loop_\n_entity_poly_seq.entity_id\n_entity_poly_seq.num\n_entity_poly_seq.mon_id\n";
+    let names = ["ALA", "GLY", "PRO", "SER", "TRP", "NH2"];
+    let rows: String =
+        names.iter().enumerate().map(|(k, name)| format!("1 {} {name}\n", k + 1)).collect();
+    let without_mark = |lines: &[Line]| cif(lines, &COLUMNS).replace("#\n", "");
+    let with_sequence = |lines: &[Line]| {
+        let text = without_mark(lines).replace("loop_\n", &format!("{entity}{rows}loop_\n"));
+        let last = "_atom_site.pdbx_PDB_model_num\n";
+        let text = text.replace(last, &format!("{last}_atom_site.label_entity_id\n"));
+        let of_line = |line: &str| if line.starts_with("ATOM") { " 1\n" } else { "\n" };
+        text.lines().map(|line| format!("{line}{}", of_line(line))).collect::<String>()
+    };
+    for (file, is_cut) in [
+        (pdb(&cut), false),
+        (pdb(&cut).replace("END\n", ""), false),
+        (without_end(&cut), true),
+        (without_end(&cut) + "CONECT    1    2\n", false),
+        (format!("{sequence}{}", without_end(&cut)), true),
+        (format!("{sequence}{}", without_end(&whole)), false),
+        (format!("{}{sequence}{}", sequence.replace(" A ", " B "), without_end(&whole)), true),
+        (without_mark(&cut), true),
+        (cif(&cut, &COLUMNS), false),
+        (without_mark(&cut) + "_a.b 1\n", false),
+        (with_sequence(&cut), true),
+        (with_sequence(&whole), false),
+    ] {
+        let found = read(&file).unwrap();
+        assert_eq!(warnings(&found), if is_cut { vec!["truncated"] } else { vec![] }, "{file}");
+    }
+    // Caps have no coordinates either, but are not missed.
+    let notes = read(&with_sequence(&whole)).unwrap().log.notes;
+    assert!(!notes.iter().any(|note| note.contains("no coordinates")), "{notes:?}");
+    let notes = read(&with_sequence(&cut)).unwrap().log.notes;
+    assert!(notes.iter().any(|note| note.contains("2 residues at its end")), "{notes:?}");
+}
+
+#[test]
+fn models_without_names_or_atoms_or_order() {
+    let one = helix("AGP", 'A', 1, [0.0; 3]);
+    let two = helix("SW", 'B', 1, [0.0, 30.0, 0.0]);
+    let expected = read(&pdb(&one)).unwrap().positions;
+    // END in the middle of a file.
+    let found = read(&(pdb(&one) + &pdb(&two))).unwrap();
+    assert_eq!((&found.positions, warnings(&found)), (&expected, vec!["left_out"]));
+    assert!(found.log.warnings[0].text.contains("chain B "), "{:?}", found.log);
+    assert_eq!(warnings(&read(&(pdb(&one) + &pdb(&one))).unwrap()), [""; 0]);
+    let second = Options { model: ModelChoice::Number("2".into()), ..Options::default() };
+    let found = read_with(&(pdb(&one) + &pdb(&two)), second).unwrap();
+    assert_eq!((found.sequences(), warnings(&found)), (vec![aminos("SW")], vec![]));
+
+    // A model without atoms.
+    let text = format!("MODEL        1\nENDMDL\nMODEL        2\n{}", pdb(&one));
+    for model in [ModelChoice::First, ModelChoice::All] {
+        let found = read_with(&text, Options { model, ..Options::default() }).unwrap();
+        assert_eq!((&found.positions, found.models), (&expected, vec!["2".to_owned()]));
+        assert_eq!(found.log.notes[0], "model 1 has no atoms");
+    }
+
+    // The rows of two models of mmCIF by turns.
+    let moved = cif(&helix("AGP", 'A', 1, [7.0, 0.0, 0.0]), &COLUMNS);
+    let is_atom = |line: &&str| line.starts_with("ATOM");
+    let mut others = moved.lines().filter(is_atom).map(|line| {
+        let start = line.strip_suffix('1').expect("the number of the model is the last column");
+        format!("{start}2\n")
+    });
+    let first = cif(&one, &COLUMNS);
+    let mixed: String = first
+        .lines()
+        .map(|line| match is_atom(&line) {
+            true => format!("{line}\n{}", others.next().unwrap()),
+            false => format!("{line}\n"),
+        })
+        .collect();
+    let with = |model| read_with(&mixed, Options { model, ..Options::default() }).unwrap();
+    assert_eq!(with(ModelChoice::First).positions, expected);
+    let all = with(ModelChoice::All);
+    assert_eq!((all.positions.len(), all.n_models, &all.positions[0]), (2, 2, &expected[0]));
+    assert_eq!(with(ModelChoice::Number("2".into())).positions[0], all.positions[1]);
+}
+
+#[test]
+fn coordinates_of_nine_columns_are_refused() {
+    let text = pdb(&helix("AG", 'A', 1, [0.0; 3]));
+    for (axis, name) in ["x", "y", "z"].iter().enumerate() {
+        // The program that wrote the line has moved all columns behind the number.
+        let start = 30 + 8 * axis;
+        let line = text.lines().next().unwrap();
+        let long = format!("{}-1200.500{}", &line[..start], &line[start + 8..]);
+        let error = read(&text.replacen(line, &long, 1)).unwrap_err().to_string();
+        let is_named =
+            error.contains(&format!("line 1, {name}: ")) && error.contains("more digits");
+        assert!(is_named && error.contains("columns 31-38, 39-46 and 47-54"), "{error}");
+    }
+}
+
+#[test]
+fn names_that_programs_share_with_molecules_are_amino_acids_in_atom_records() {
+    let lines = helix("AGHSW", 'A', 1, [0.0; 3]);
+    let named = |name: &str, het: bool| {
+        let mut lines = lines.clone();
+        of_residue(&mut lines, 3, |line| (line.residue, line.het) = (name.into(), het));
+        read(&cif(&lines, &COLUMNS))
+    };
+    for (name, letter) in
+        [("HIS1", 'H'), ("HIS2", 'H'), ("CYS1", 'C'), ("ASN1", 'N'), ("LYP", 'K'), ("TYM", 'Y')]
+    {
+        assert_eq!(named(name, false).unwrap().sequences(), [aminos(&format!("AG{letter}SW"))]);
+    }
+    assert_eq!(kind(named("LYP", true)), "unknown_residue");
+}
+
+#[test]
+fn replacements_are_told() {
+    let mut lines = helix("AGSSW", 'A', 1, [0.0; 3]);
+    of_residue(&mut lines, 3, |line| line.residue = "SEP".into());
+    let to = |name: &str| AminoAcid::from_name(name).unwrap();
+    let map = BTreeMap::from([("SEP".into(), to("SER")), ("TPO".into(), to("THR"))]);
+    let found = read_with(&pdb(&lines), Options { map, ..Options::default() }).unwrap();
+    assert_eq!(found.log.notes[0], "1 SEP read as SER by --map: SEP A 3");
+    assert_eq!(warnings(&found), ["unused_map"]);
+    assert!(found.log.warnings[0].text.starts_with("TPO=THR"), "{:?}", found.log);
+}

@@ -133,6 +133,7 @@ fn options_are_parsed() {
         (&["--chain", "B"][..], "chain B: found chains A"),
         (&["--pdb-model", "9"], "model 9: found only model 1"),
         (&["--mapping", "ca"], "no rule for the term"),
+        (&["--map", "SEP=SER,sep=ALA"], "found SEP=SER and SEP=ALA"),
     ] {
         let output = run(folder.path(), "a", arguments);
         assert!(stderr(&output).contains(expected), "{}", stderr(&output));
@@ -196,4 +197,104 @@ fn verify_compares_structures() {
             stdout(&output)
         );
     }
+}
+
+/// A case of beads and lists: every column and list is compared, as far as the case has them.
+#[test]
+fn verify_compares_lists_in_any_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = helix("AG", 'A', 1, [0.0; 3]);
+    std::fs::write(folder.path().join("x.pdb"), pdb(&lines)).unwrap();
+    let lists = topology(Mapping::Ca, &[aminos("AG")], min_pair(Mapping::Ca)).lists;
+    let terms: serde_json::Map<String, serde_json::Value> = lists
+        .iter()
+        .map(|list| {
+            let tuples: Vec<_> = list.tuples.iter().map(|tuple| &tuple[..list.order]).collect();
+            let term = serde_json::json!({
+                "order": list.order, "count": tuples.len(), "tuples": tuples
+            });
+            (list.name.clone(), term)
+        })
+        .collect();
+    let right = serde_json::json!({
+        "format": "cg-topology/1", "mapping": "ca",
+        "source": {"file": "x.pdb", "model": "1"},
+        "units": {"position": "angstrom"},
+        "n_beads": 2, "n_residues": 2, "n_chains": 1,
+        "sequence": ["AG"],
+        "beads": {
+            "name": ["CA", "CA"], "residue": ["ALA", "GLY"], "type": [1, 6],
+            "source_serial": [2, 7], "file_rank": [0, 1]
+        },
+        "terms": terms
+    });
+    let verify = |case: &serde_json::Value| {
+        std::fs::write(folder.path().join("x.json"), case.to_string()).unwrap();
+        let output = program(&["verify", folder.path().to_str().unwrap()]);
+        (output.status.code(), stdout(&output))
+    };
+    let changed = |path: &str, value: serde_json::Value| {
+        let mut case = right.clone();
+        *case.pointer_mut(path).unwrap() = value;
+        case
+    };
+    use serde_json::json;
+    let mut least = right.clone();
+    least
+        .as_object_mut()
+        .unwrap()
+        .retain(|key, _| ["format", "mapping", "source", "beads", "terms"].contains(&key.as_str()));
+    for case in [
+        right.clone(),
+        least,
+        changed("/beads/file_rank", json!(null)),
+        changed("/source/model", json!("first")),
+        changed("/source/model", json!(1.0)),
+        changed("/terms/bonds/count", json!(null)),
+    ] {
+        let (code, text) = verify(&case);
+        assert_eq!(code, Some(0), "{case} {text}");
+    }
+    for case in [
+        changed("/beads/file_rank", json!([1, 0])),
+        changed("/beads/source_serial", json!([2, 6])),
+        changed("/beads/type", json!([1, 1])),
+        changed("/source/model", json!("2")),
+        changed("/units/position", json!("nanometer")),
+        changed("/n_beads", json!(3)),
+        changed("/n_residues", json!(3)),
+        changed("/n_chains", json!(2)),
+        changed("/sequence", json!(["AA"])),
+        changed("/terms/bonds/count", json!(2)),
+        changed("/terms/bonds/order", json!(3)),
+        changed("/terms/bonds/tuples", json!([[1, 0]])),
+    ] {
+        let (code, text) = verify(&case);
+        assert_eq!(code, Some(1), "{case} {text}");
+    }
+}
+
+/// The lists of a case can be in another order, but not their tuples.
+#[test]
+fn verify_sorts_lists() {
+    let Some(reference) = std::env::var_os("FLASHSCHNET_REFERENCE") else {
+        return eprintln!(
+            "FLASHSCHNET_REFERENCE is not set: lists in another order are NOT tested"
+        );
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let source = Path::new(&reference).join("topology");
+    let text = std::fs::read_to_string(source.join("agp_five_bead.json")).unwrap();
+    let mut case: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let file = case["source"]["file"].as_str().unwrap().to_owned();
+    std::fs::create_dir(folder.path().join("inputs")).unwrap();
+    std::fs::copy(source.join(&file), folder.path().join(&file)).unwrap();
+    let verify = |case: &serde_json::Value| {
+        std::fs::write(folder.path().join("x.json"), case.to_string()).unwrap();
+        program(&["verify", folder.path().to_str().unwrap()]).status.code()
+    };
+    case["terms"]["gamma_1"]["tuples"].as_array_mut().unwrap().reverse();
+    assert_eq!(verify(&case), Some(0));
+    case["terms"]["gamma_1"]["tuples"][0].as_array_mut().unwrap().reverse();
+    assert_eq!(verify(&case), Some(1));
 }

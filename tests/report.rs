@@ -57,16 +57,22 @@ fn observables_have_plots() {
     assert!(page.contains("<th>observables</th><td>rg, end_to_end</td>"));
 }
 
-/// Metadynamics in one and in two variables: the values of biases, and the free energy.
+/// Metadynamics in one and in two variables: the values of biases, and the free energy. A moving center
+/// has its work.
 #[test]
 fn free_energies_have_plots() {
-    let head = "[[bias]]\nname = 'hills'\nform = 'metadynamics'\nevery = 5\nheight = 0.2\n\
-                bias-factor = 8\n";
+    let head = "[[bias]]\nname = 'drag'\nvariable = 'distance'\nbeads = [0, 5]\nform = 'moving'\nk = 1\n\
+                steps = [0, 9]\ncenters = [5, 6]\n[[bias]]\nname = 'hills'\nform = 'metadynamics'\n\
+                every = 5\nheight = 0.2\nbias-factor = 8\n";
     let size = "variable = 'rg'\nlower = 0\nupper = 60\nbins = 200\nwidth = 1.5\n";
     let turn = "variable = 'dihedral'\nbeads = [0, 2, 4, 7]\nbins = 40\nwidth = 0.4\n";
     let plane = format!("{head}[[bias.variables]]\n{turn}[[bias.variables]]\n{size}");
     for (text, axes, note) in [
-        (format!("{head}{size}"), ["value 0 (Å)", "free energy (kcal/mol)"], "the minimum.</p>"),
+        (
+            format!("{head}{size}"),
+            ["value 0 (Å)", "free energy (kcal/mol)"],
+            "the minimum. Where no hill",
+        ),
         (plane, ["value 0 (rad)", "value 1 (Å)"], "the minimum, from blue for 0 to red for "),
     ] {
         let temporary = tempfile::tempdir().unwrap();
@@ -78,8 +84,14 @@ fn free_energies_have_plots() {
         let output = command.arg("--bias").arg(&file).output().unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
         let page = self::text(&run.join("report.html"));
-        assert_eq!(n_plots(&page), 7);
-        let words = ["<h2>bias hills value</h2>", "<h2>Free energy</h2>", note];
+        assert_eq!(n_plots(&page), if axes[1].contains("value 1") { 13 } else { 11 });
+        let words = [
+            "<h2>bias hills value</h2>",
+            "<h2>bias drag work</h2>",
+            "bias drag work (kcal/mol)",
+            "<h2>Free energy</h2>",
+            note,
+        ];
         for words in words.into_iter().chain(axes) {
             assert!(page.contains(words), "{words}");
         }

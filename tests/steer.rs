@@ -362,8 +362,11 @@ fn wrong_settings_are_refused(backend: &Backend) {
         (ends(&[], &path), "k: found no number"),
         (ends(&[1.0; 3], &path), "k: found 3 numbers, expected 1, or 2, one for each replica"),
         (ends(&[-1.0], &path), "k: found -1"),
-        (ends(&[1.0], &[(0, 8.0)]), "path: found 1, expected at least two points"),
-        (ends(&[1.0], &[(9, 8.0), (9, 9.0)]), "path: found 9:8, 9:9, expected steps that increase"),
+        (ends(&[1.0], &[(0, 8.0)]), "steps: found 1, expected at least two points"),
+        (
+            ends(&[1.0], &[(9, 8.0), (9, 9.0)]),
+            "steps: found 9:8, 9:9, expected steps that increase",
+        ),
         (ends(&[1.0], &[(0, 8.0), (9, f64::NAN)]), "centers: found NaN"),
         (moving("turn", turn, &[1.0], &[(0, 0.0), (9, 200.0 * PI)]), "centers: found 628"),
         (moving("place", place, &[1.0], &path), "form: found moving, expected another variable"),

@@ -96,6 +96,8 @@ mod native;
 mod torchmd;
 // Beads and index lists of PDB and mmCIF files.
 mod prepare;
+// Extended chains and random coils of sequences.
+mod prepare_sequence;
 // DCD files of every flavor, truncated and damaged ones included.
 mod dcd;
 
@@ -110,6 +112,7 @@ mod prepare_run;
 mod program;
 mod report;
 mod restart;
+mod structure_inputs;
 mod trajectory;
 // Reports of `bench` and of profiles; no speed is asserted.
 mod bench;

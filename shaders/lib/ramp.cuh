@@ -13,11 +13,14 @@ __device__ inline float difference(uint2 a, uint2 b) {
 
 // The number at a step on the line of `count` points.
 __device__ inline float ramp_at(const uint4* point, u32 count, uint2 step) {
-    // The last point that is reached, or the first one.
+    // The last point that is reached, or the first one, by bisection.
     u32 k = 0u;
-    for (u32 n = 1u; n < count; n++) {
-        if (is_at_least(step, make_uint2(point[n].x, point[n].y))) {
-            k = n;
+    for (u32 end = count; end - k > 1u;) {
+        const u32 middle = (k + end) / 2u;
+        if (is_at_least(step, make_uint2(point[middle].x, point[middle].y))) {
+            k = middle;
+        } else {
+            end = middle;
         }
     }
     const uint2 last = make_uint2(point[k].x, point[k].y);

@@ -14,11 +14,14 @@ fn difference(a: vec2<u32>, b: vec2<u32>) -> f32 {
 
 // The number at a step on the line of `count` points from `first`.
 fn ramp_at(first: u32, count: u32, step: vec2<u32>) -> f32 {
-    // The last point that is reached, or the first one.
+    // The last point that is reached, or the first one, by bisection.
     var k = 0u;
-    for (var n = 1u; n < count; n++) {
-        if is_at_least(step, ramp[first + n].xy) {
-            k = n;
+    for (var end = count; end - k > 1u;) {
+        let middle = (k + end) / 2u;
+        if is_at_least(step, ramp[first + middle].xy) {
+            k = middle;
+        } else {
+            end = middle;
         }
     }
     let last = ramp[first + k];

@@ -191,7 +191,12 @@ impl BackendName {
 
 impl PlaceOptions {
     pub(super) fn open(&self) -> flashschnet::Result<Backend> {
-        self.how.open(self.backend.unwrap_or_default(), self.how.adapter.as_deref())
+        self.open_or(BackendName::default())
+    }
+
+    /// Opens the backend, the given one unless `--backend` is given.
+    pub(super) fn open_or(&self, usual: BackendName) -> flashschnet::Result<Backend> {
+        self.how.open(self.backend.unwrap_or(usual), self.how.adapter.as_deref())
     }
 
     /// Sets the precision, and the filters that the options ask for.

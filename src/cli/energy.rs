@@ -1,12 +1,14 @@
 //! `flashschnet energy`: energies and forces of structures, and of the frames of trajectories.
 
+mod order;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use flashschnet::engine::{Evaluation, Terms};
-use flashschnet::error::printable;
+use flashschnet::error::{OfFile, printable};
 use flashschnet::io::{Trajectory, check_free, write_new};
 use flashschnet::largest::largest_by;
 use flashschnet::scoring::Scorer;
@@ -24,7 +26,9 @@ use super::tell::{self, tell};
 ///
 /// For structures, prints the total energy and the energy of every term in kcal/mol, and the
 /// largest force on a bead in kcal/mol/Å. For the frames of a trajectory, prints the total energy;
-/// --terms adds every term, and --output adds the forces.
+/// --terms adds every term, and --output adds the forces. A frame that does not fit the molecule is an
+/// error: beads at one point, a molecule that is wrapped into a periodic cell, or beads in another
+/// order, which the lengths of the bonds tell.
 ///
 /// The output file holds the f64 tensors energy_total and energy/TERM of shape (structures), and
 /// forces_total and forces/TERM of shape (structures, beads, 3). If the structures differ in size,
@@ -41,6 +45,10 @@ pub(super) struct Energy {
     /// (replicas, frames, beads, 3) in Å
     #[arg(long, value_name = "FILE")]
     trajectory: Option<PathBuf>,
+    /// PDB or mmCIF file with the beads in the order of the trajectory. They are put in the order of the
+    /// structure by their names
+    #[arg(long, value_name = "FILE", requires = "trajectory")]
+    topology: Option<PathBuf>,
     /// Number of the structure that has the molecule of the trajectory, counted from 0
     #[arg(long, value_parser = whole::<usize, 0>, value_name = "K", default_value_t = 0, requires = "trajectory")]
     structure: usize,
@@ -114,6 +122,8 @@ impl Energy {
             let expected = format!("one of the {} structures", inputs.structures.len());
             return Err(Error::invalid("structure", self.structure, expected).into());
         };
+        let order =
+            self.topology.as_deref().map(|file| order::of_beads(file, structure)).transpose()?;
         let mut trajectory = Trajectory::open(path, structure.positions.len())?;
         let system = System::new(&inputs.model, std::slice::from_ref(structure))?;
         let backend = self.backend.open()?;
@@ -133,9 +143,18 @@ impl Energy {
                     end => end.map(|_| None),
                 },
             };
+            let label = per_replica.map_or(vec![number], |n| vec![number / n, number % n]);
+            let frame = frame.and_then(|frame| {
+                let Some(frame) = frame else { return Ok(None) };
+                let frame = match &order {
+                    Some(order) => order.iter().map(|place| frame[*place]).collect(),
+                    None => frame,
+                };
+                fits(&scorer, &label, frame).of_file(path).map(Some)
+            });
             let more = matches!(frame, Ok(Some(_)));
             if let Ok(Some(frame)) = &frame {
-                labels.push(per_replica.map_or(vec![number], |n| vec![number / n, number % n]));
+                labels.push(label);
                 frames.push(frame.clone());
             }
             // The frames before an error are evaluated and printed before the error is returned.
@@ -158,6 +177,16 @@ impl Energy {
             _ => Ok(()),
         }
     }
+}
+
+/// Refuses a frame that does not fit the molecule.
+fn fits(scorer: &Scorer, label: &[u64], frame: Vec<[f64; 3]>) -> Result<Vec<[f64; 3]>> {
+    let Some(misfit) = scorer.misfit(0, &frame) else { return Ok(frame) };
+    let name = match label {
+        [replica, frame] => format!("replica {replica}, frame {frame}"),
+        of => format!("frame {}", of[0]),
+    };
+    Err(Error::invalid(name, misfit, "positions of the molecule"))
 }
 
 /// The results. They are printed in pieces. If there is an output file, they are kept for it, and

@@ -41,7 +41,7 @@ impl Import {
         check_free(&model_path)?;
         check_free(&structures_path)?;
         let (model, structures) =
-            inputs::load(&self.model, self.priors.as_deref(), self.structures.as_slice())?;
+            inputs::load(&self.model, self.priors.as_deref(), self.structures.as_slice(), None)?;
         write_model(&model_path, &model)?;
         if let Some(structures) = &structures
             && let Err(error) = write_structures(&structures_path, structures)

@@ -1,9 +1,13 @@
-//! `flashschnet info`: the available adapters, and the errors of a model in mixed precision.
+//! `flashschnet info`: the available adapters, a system in numbers, and the errors of a model in mixed
+//! precision.
+
+mod system;
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{ArgGroup, Args};
+use clap::builder::Resettable;
+use clap::{ArgGroup, Args, Id};
 use flashschnet::Error;
 use flashschnet::backend::{Backend, BackendKind};
 use flashschnet::diagnose::precision::{at_structures, tensors};
@@ -22,11 +26,18 @@ const ADVICE: &str = "install the GPU's driver, or software Vulkan to try out th
 
 /// Show the version, the adapters with their features and limits, and the backend that auto takes.
 ///
+/// With --structures, or a model that has structures, prints a system instead: chains, residues,
+/// bead types, masses, the index list of each prior, neighbors within the cutoff, the closest pairs,
+/// and with a model the energy of every term, by default on the CPU. A PDB or mmCIF file without a
+/// model has the index lists of all terms that are known for its beads.
+///
 /// With --precision, reports on a model instead: the dynamic range of every tensor of the network,
 /// and the error of each way to store the tensor in 16 bits. If there are structures and a GPU,
 /// also reports the errors of the network's energy and forces in mixed precision.
 #[derive(Args)]
-#[command(group = model(), group = needs_precision())]
+#[command(group = model(), group = subject(), group = of_precision(), group = of_place())]
+// Structures need no model here.
+#[command(mut_arg("structures", |arg| arg.requires(Resettable::<Id>::Reset)))]
 pub(super) struct Info {
     /// Report the effect of 16-bit storage on a model's network
     #[arg(long, requires = "system")]
@@ -47,19 +58,28 @@ fn model() -> ArgGroup {
     ArgGroup::new("system").args(["model", "builtin"])
 }
 
-/// The options that apply only to the report on a model, and so require --precision.
-fn needs_precision() -> ArgGroup {
-    let inputs = ["model", "structures", "priors", "builtin"];
+/// The subject of a report.
+fn subject() -> ArgGroup {
+    ArgGroup::new("subject").args(["model", "builtin", "structures"]).multiple(true)
+}
+
+fn of_precision() -> ArgGroup {
+    ArgGroup::new("of_precision").args(["channels", "json"]).multiple(true).requires("precision")
+}
+
+fn of_place() -> ArgGroup {
     let place = ["backend", "adapter", "portable", "filter", "table_tolerance"];
-    let group = ArgGroup::new("of_precision").args(inputs).args(place);
-    group.args(["channels", "json"]).multiple(true).requires("precision")
+    ArgGroup::new("of_place").args(place).multiple(true).requires("system")
 }
 
 impl Info {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        match self.precision {
-            true => self.report()?,
-            false => self.show()?,
+        match () {
+            () if self.precision => self.report()?,
+            () if self.inputs.is_given() || self.inputs.names_structures() => {
+                system::print(&self.inputs, &self.place)?;
+            }
+            () => self.show()?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -7,11 +7,13 @@ use flashschnet::error::{OfFile, printable};
 use flashschnet::io::import::{Import, combine};
 use flashschnet::io::{load_contents, load_structures};
 use flashschnet::model::Model;
+use flashschnet::prepare::{Coarse, Loaded, ModelChoice, Options};
 use flashschnet::structure::Structure;
 use flashschnet::system::check_specialised;
 use flashschnet::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+use super::tell::tell;
 use super::torchmd;
 
 /// The model and the structures.
@@ -21,9 +23,14 @@ pub(super) struct InputOptions {
     /// Model file: native, or a .pt or .ckpt file of mlcg, flashmd or TorchMD
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
-    /// Structure files, unless the model file contains structures; the molecules may differ
+    /// Structure files, unless the model file contains structures; the molecules may differ. PDB and
+    /// mmCIF files become beads as by `prepare`, whose options they may need
     #[arg(long, value_name = "FILE", requires = "model", num_args = 1..)]
     structures: Vec<PathBuf>,
+    /// Take the model with this number from PDB and mmCIF files, or all; the default is the first
+    #[arg(long, value_name = "N|all", requires = "structures")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pdb_model: Option<String>,
     /// Prior file, for a model file that holds only a network
     #[arg(long, value_name = "FILE", requires = "model")]
     priors: Option<PathBuf>,
@@ -33,7 +40,7 @@ pub(super) struct InputOptions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     topology: Option<PathBuf>,
     /// Use the built-in 269-bead system instead of files
-    #[arg(long, conflicts_with = "model")]
+    #[arg(long, conflicts_with_all = ["model", "structures"])]
     builtin: bool,
 }
 
@@ -72,13 +79,30 @@ impl InputOptions {
                     let loaded = torchmd::load(network, field, topology, &self.structures);
                     loaded.map(|(model, structures)| (model, Some(structures)))
                 }
-                _ => load(path, self.priors.as_deref(), &self.structures),
+                _ => load(path, self.priors.as_deref(), &self.structures, Some(&self.options())),
             },
             None => {
                 let (model, structures) = builtin();
                 Ok((model, Some(structures)))
             }
         }
+    }
+
+    /// The structures of `--structures` without a model.
+    pub(super) fn structures_alone(&self) -> Result<Vec<Structure>> {
+        let mut all = Vec::new();
+        for path in &self.structures {
+            let loaded = Loaded::load_alone(path, &self.options())?;
+            tell_facts(loaded.coarse(), path);
+            all.extend(loaded.structures());
+        }
+        Ok(all)
+    }
+
+    /// The options for PDB and mmCIF files.
+    fn options(&self) -> Options {
+        let model = self.pdb_model.as_deref().map_or_else(Default::default, model_choice);
+        Options { model, ..Options::default() }
     }
 
     fn files(&self) -> impl Iterator<Item = &PathBuf> {
@@ -125,6 +149,7 @@ impl InputOptions {
         InputOptions {
             model: self.model.as_ref().map(absolute),
             structures: self.structures.iter().map(absolute).collect(),
+            pdb_model: self.pdb_model.clone(),
             priors: self.priors.as_ref().map(absolute),
             topology: self.topology.as_ref().map(absolute),
             builtin: self.builtin,
@@ -146,11 +171,13 @@ impl InputOptions {
 }
 
 /// Loads a model, with the priors of a second file if one is given. The structures come from their
-/// own files or, if none are given, from the model file, which may contain some.
+/// own files or, if none are given, from the model file, which may contain some. PDB and mmCIF files
+/// are refused without options for them.
 pub(super) fn load(
     model: &Path,
     priors: Option<&Path>,
     structures: &[PathBuf],
+    options: Option<&Options>,
 ) -> Result<(Model, Option<Vec<Structure>>)> {
     let mut contents = load_contents(model)?;
     let own = contents.structures.take();
@@ -171,7 +198,14 @@ pub(super) fn load(
     }
     let mut all = Vec::new();
     for path in structures {
-        let of_file = load_structures(path)?;
+        let of_file = match options {
+            Some(options) => {
+                let loaded = Loaded::load(path, options, &network)?;
+                tell_facts(loaded.coarse(), path);
+                loaded.structures()
+            }
+            None => load_structures(path)?,
+        };
         // Parameters per tuple fit only the molecule that the model file holds with them.
         if let Some(own) = own.as_ref().and_then(|own| own.first()) {
             for structure in &of_file {
@@ -185,6 +219,25 @@ pub(super) fn load(
         all.extend(of_file);
     }
     Ok((network, Some(all)))
+}
+
+/// Tells what a PDB or mmCIF file has become.
+fn tell_facts(coarse: Option<&Coarse>, path: &Path) {
+    let Some(coarse) = coarse else { return };
+    let name = printable(path.display());
+    coarse.facts().iter().for_each(|fact| tell!("{name}: {fact}"));
+    for warning in &coarse.log.warnings {
+        log::warn!("{name}: {}", warning.line());
+    }
+}
+
+/// The models of a PDB or mmCIF file that an option asks for.
+pub(super) fn model_choice(text: &str) -> ModelChoice {
+    match text {
+        "first" => ModelChoice::First,
+        "all" => ModelChoice::All,
+        number => ModelChoice::Number(number.to_owned()),
+    }
 }
 
 /// The built-in system.

@@ -5,25 +5,31 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
-use flashschnet::error::printable;
+use clap::{ArgGroup, Args, ValueEnum};
+use flashschnet::engine::{Minimization, Precision};
+use flashschnet::error::{Error, printable};
 use flashschnet::io::native::{model_digest, write_with_provenance};
 use flashschnet::io::{check_free, topology_pdb, write_new};
-use flashschnet::prepare::{self, AminoAcid, Breaks, Mapping, ModelChoice, Options, Prepared};
+use flashschnet::model::Model;
+use flashschnet::prepare::{self, AminoAcid, Breaks, Mapping, Options, Origin, Prepared, Start};
 
+use super::backend::{BackendName, PlaceOptions};
 use super::inputs;
-use super::tell;
+use super::options::whole;
+use super::run::minimization_summary;
+use super::tell::{self, tell};
 
-/// Make structures for a model from a PDB or mmCIF file, all-atom or coarse-grained.
+/// Make structures for a model from a PDB or mmCIF file, all-atom or coarse-grained, or a sequence.
 ///
 /// Writes the beads, their types and masses, and the index list of every prior to FILE, which
 /// --structures of run and energy takes, and the beads to NAME_cg.pdb beside it for viewers. Nothing
 /// is written if anything is wrong. Prints what was taken, what was left out, and doubts.
 #[derive(Args)]
+#[command(group = origin(), group = of_sequence())]
 pub(super) struct Prepare {
     /// Structure file, PDB or mmCIF
-    #[arg(value_name = "STRUCTURE")]
-    file: PathBuf,
+    #[arg(value_name = "STRUCTURE", conflicts_with = "of_sequence")]
+    file: Option<PathBuf>,
     /// Model file: native, or a .pt or .ckpt file of mlcg or flashmd
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
@@ -38,6 +44,68 @@ pub(super) struct Prepare {
     /// Print what became what, residue by residue, or write it to a new file
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     report: Option<Option<PathBuf>>,
+    // Headings of the help hold for all options after them.
+    #[command(flatten)]
+    sequence: SequenceOptions,
+}
+
+/// Structures from a sequence.
+#[derive(Args)]
+#[command(next_help_heading = "Structures from a sequence")]
+#[command(mut_arg("backend", |arg| arg.help("Where to minimize [default: cpu]")))]
+struct SequenceOptions {
+    /// Build an extended chain of this sequence in one-letter codes; a colon or another --sequence
+    /// begins another chain. A name with a dot or a slash is that of a FASTA file
+    #[arg(long, value_name = "SEQ|FASTA", conflicts_with_all = OF_FILE)]
+    sequence: Vec<String>,
+    /// Build N random coils that avoid themselves, as structures of one system
+    #[arg(long, value_parser = whole::<usize, 1>, value_name = "N")]
+    random_coil: Option<usize>,
+    /// Seed of the random coils; coil K does not depend on N
+    #[arg(long, value_parser = whole::<u64, 0>, default_value_t = 7, value_name = "KEY", requires = "random_coil")]
+    seed: u64,
+    /// Keep the ideal geometry; otherwise the energy of the model is minimized
+    #[arg(long)]
+    no_minimize: bool,
+    #[command(flatten)]
+    place: PlaceOptions,
+}
+
+/// The choices that a structure file leaves open.
+const OF_FILE: [&str; 5] = ["chain", "pdb_model", "breaks", "map", "rebuild"];
+
+/// Dynamics has far larger forces than this tolerance, kcal/mol/Å.
+const MINIMIZATION: Minimization = Minimization { most_steps: 5000, tolerance: 0.5 };
+
+fn origin() -> ArgGroup {
+    ArgGroup::new("origin").args(["file", "sequence"]).required(true)
+}
+
+/// The options that apply only to sequences.
+fn of_sequence() -> ArgGroup {
+    let place = ["backend", "adapter", "portable", "filter", "table_tolerance"];
+    ArgGroup::new("of_sequence").args(["random_coil", "no_minimize"]).args(place).multiple(true)
+}
+
+impl SequenceOptions {
+    /// The amino acids of all chains.
+    fn chains(&self) -> flashschnet::Result<Vec<Vec<AminoAcid>>> {
+        let mut chains = Vec::new();
+        for text in &self.sequence {
+            chains.extend(match text.contains(['.', '/', '\\']) {
+                true => prepare::read_fasta(Path::new(text))?,
+                false => prepare::parse_sequence(text)?,
+            });
+        }
+        Ok(chains)
+    }
+
+    fn start(&self) -> Start {
+        match self.random_coil {
+            Some(n) => Start::RandomCoil { n, seed: self.seed },
+            None => Start::Extended,
+        }
+    }
 }
 
 /// The choices that the structure file leaves open.
@@ -90,15 +158,23 @@ fn replacement(text: &str) -> Result<(String, AminoAcid), String> {
 }
 
 impl Choices {
+    /// Refuses two amino acids for one name.
+    fn check(&self) -> anyhow::Result<()> {
+        for (k, (name, amino)) in self.map.iter().enumerate() {
+            let is_other = |(n, a): &&(String, AminoAcid)| n == name && a != amino;
+            if let Some((_, other)) = self.map[..k].iter().find(is_other) {
+                let found = format!("{name}={} and {name}={}", other.name(), amino.name());
+                return Err(Error::invalid("--map", found, "one amino acid for each name").into());
+            }
+        }
+        Ok(())
+    }
+
     fn options(&self) -> Options {
         Options {
             mapping: self.mapping,
             chains: self.chain.clone(),
-            model: match self.pdb_model.as_str() {
-                "first" => ModelChoice::First,
-                "all" => ModelChoice::All,
-                number => ModelChoice::Number(number.to_owned()),
-            },
+            model: inputs::model_choice(&self.pdb_model),
             breaks: match self.breaks {
                 None => Breaks::Refuse,
                 Some(BreakOption::Split) => Breaks::Split,
@@ -114,16 +190,17 @@ impl Choices {
 
 impl Prepare {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        self.choices.check()?;
         let pdb = beside(&self.output);
         let report = self.report.as_ref().and_then(Option::as_deref);
         for file in [Some(&*self.output), Some(&*pdb), report].into_iter().flatten() {
             check_free(file)?;
         }
-        let (model, _) = inputs::load(&self.model, self.priors.as_deref(), &[])?;
+        let (model, _) = inputs::load(&self.model, self.priors.as_deref(), &[], None)?;
         let options = self.choices.options();
-        let prepared = prepare::prepare(&self.file, &options, &model)?;
+        let (origin, prepared) = self.prepare(&options, &model)?;
 
-        let provenance = prepared.provenance(&self.file, &model_digest(&model)?, &options);
+        let provenance = prepared.provenance(origin, &model_digest(&model)?, &options);
         let beads = topology_pdb(&prepared.molecule, &prepared.structures[0].positions);
         let mut files: Vec<&Path> = Vec::new();
         let written = write_with_provenance(&self.output, &prepared.structures, Some(provenance))
@@ -142,17 +219,43 @@ impl Prepare {
             return Err(error.into());
         }
         files.extend(report);
-        tell::print_beside(&files, |out| self.print(out, &prepared, &files))?;
+        tell::print_beside(&files, |out| self.print(out, origin, &prepared, &files))?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The structures, and where they come from.
+    fn prepare(
+        &self,
+        options: &Options,
+        model: &Model,
+    ) -> flashschnet::Result<(Origin<'_>, Prepared)> {
+        if let Some(file) = &self.file {
+            return Ok((Origin::File(file), prepare::prepare(file, options, model)?));
+        }
+        let (chains, start) = (self.sequence.chains()?, self.sequence.start());
+        let minimization = (!self.sequence.no_minimize).then_some(MINIMIZATION);
+        let origin = Origin::Sequence { start, minimization };
+        let built = prepare::prepare_sequences(&chains, start, options, model)?;
+        let Some(minimization) = &minimization else { return Ok((origin, built)) };
+        let place = &self.sequence.place;
+        let backend = place.finish(place.open_or(BackendName::Cpu)?, Precision::F32)?;
+        let (minimized, results) = built.minimize(minimization, &backend, options, model)?;
+        let (line, is_complete) = minimization_summary(&results);
+        tell!("{line}");
+        if !is_complete {
+            log::warn!("some structures did not converge in the minimization");
+        }
+        Ok((origin, minimized))
     }
 
     fn print(
         &self,
         out: &mut impl Write,
+        origin: Origin,
         prepared: &Prepared,
         files: &[&Path],
     ) -> std::io::Result<()> {
-        write!(out, "{}", prepared.summary(&self.file))?;
+        write!(out, "{}", prepared.summary(origin))?;
         if let Some(None) = self.report {
             write!(out, "{}", prepared.coarse.report())?;
         }

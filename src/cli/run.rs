@@ -36,6 +36,7 @@ use self::observables::ObservableOptions;
 use self::plan::{Limits, Plan};
 use self::resume::{Again, SETTINGS, resume};
 use self::start::StartOptions;
+pub(super) use self::start::summary as minimization_summary;
 use self::temperatures::TemperatureOptions;
 use super::backend::BackendOptions;
 use super::config::settings::{InForce, Resolved, of_backend};

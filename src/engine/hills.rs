@@ -41,6 +41,18 @@ impl HillsOnHost {
         (0..first_bead.len() - 1).map(of_replica).collect()
     }
 
+    /// The value of the second variable in each replica, if there is one; NaN for a frozen replica.
+    pub(super) fn second(&self, first_bead: &[usize], state: &State) -> Vec<f64> {
+        if self.of.variables.len() < 2 {
+            return Vec::new();
+        }
+        let of_replica = |r: usize| match state.is_frozen(r) {
+            true => f64::NAN,
+            false => self.of.values(&state.positions[first_bead[r]..first_bead[r + 1]])[1],
+        };
+        (0..first_bead.len() - 1).map(of_replica).collect()
+    }
+
     /// Energies and forces, 0 and none for a replica that is not on the grid.
     pub(super) fn evaluate(&self, first_bead: &[usize], state: &State) -> Evaluation {
         let mut all =

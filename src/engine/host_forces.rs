@@ -121,6 +121,12 @@ impl HostForces {
         all
     }
 
+    /// The value of the second variable of the hills in each replica, if there is one; NaN for a frozen
+    /// replica.
+    pub(crate) fn second(&self, system: &System, state: &State) -> Vec<f64> {
+        self.hills.as_ref().map_or(Vec::new(), |hills| hills.second(&system.first_bead, state))
+    }
+
     /// Replaces the hills by those of a state.
     ///
     /// # Errors

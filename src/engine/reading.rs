@@ -60,6 +60,8 @@ pub struct Reading {
     /// If wanted, value and energy of each bias, kcal/mol, `[n_biases][n_replicas]`; NaN for a frozen
     /// replica. Behind them those of the metadynamics, with the value of its first variable.
     pub biases: Vec<Vec<[f64; 2]>>,
+    /// The value of the second variable of the metadynamics, if there is one and the biases are wanted.
+    pub second: Vec<f64>,
     /// [`State::work`], if the biases are wanted.
     pub work: Work,
 }
@@ -101,6 +103,7 @@ impl Reading {
                 true => host.values(system, state),
                 false => Vec::new(),
             },
+            second: if wanted.biases { host.second(system, state) } else { Vec::new() },
             work: if wanted.biases { state.work.clone() } else { Work::new() },
         }
     }

@@ -61,6 +61,16 @@ pub enum Reason {
     Grid,
 }
 
+impl Reason {
+    /// What may help against it.
+    pub(crate) fn advice(self) -> &'static str {
+        match self {
+            Reason::Grid => "use a wider axis, or a restraint that keeps the replica on the grid",
+            _ => "try a smaller time step or relax the start",
+        }
+    }
+}
+
 /// The step at which a replica froze, and the first reason in the order of beads, then of
 /// [`Reason`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,7 +96,7 @@ impl Frozen {
             Reason::Stretch => of_bead("of the length of its bond"),
             Reason::Grid => format!("at step {step} a variable leaves the grid of metadynamics"),
         };
-        Error::BlowUp { replica, step, what, last_good: None }
+        Error::BlowUp { replica, step, what, last_good: None, advice: reason.advice() }
     }
 }
 

@@ -95,6 +95,14 @@ impl Metadynamics {
         found.take(slot).iter().map(|of| [of[0], of[2]].map(f64::from)).collect()
     }
 
+    /// The value of the second variable in each replica, if there is one.
+    pub(super) fn second(&self, found: &Fetched, slot: Slot<[f32; 4]>) -> Vec<f64> {
+        match self.n_variables {
+            2.. => found.take(slot).iter().map(|of| f64::from(of[1])).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Adds the nodes to a read-back.
     pub(super) fn fetch_nodes<'a>(&'a self, fetch: &mut Fetch<'a>) -> Slot<GridNode> {
         fetch.add(&self.hills.nodes.hill_node)

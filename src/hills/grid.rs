@@ -51,7 +51,9 @@ impl Grid {
         let range = -MOST_POTENTIAL..=MOST_POTENTIAL;
         match nodes.as_flattened().iter().find(|x| !range.contains(*x)) {
             Some(x) => {
-                let expected = format!("a potential within {MOST_POTENTIAL} kcal/mol");
+                let expected = format!(
+                    "a potential within {MOST_POTENTIAL} kcal/mol, as from lower hills or a smaller bias factor"
+                );
                 Err(Error::invalid("hills, nodes", x, expected))
             }
             None => Ok(Grid { nodes, ..new }),

@@ -18,23 +18,49 @@ enum Kind {
     Native,
 }
 
-/// Reads a file once, from its start to its end, so that it can be a pipe.
+/// A file of which the start is read. It is read once, from its start to its end, so that it can be a
+/// pipe.
+struct Opened<'a> {
+    path: &'a Path,
+    file: File,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Opened<'a> {
+    fn new(path: &'a Path) -> Result<Self> {
+        let io = |error| Error::io(path, error);
+        let file = File::open(path).map_err(io)?;
+        let mut bytes = Vec::new();
+        (&file).take(ENOUGH as u64).read_to_end(&mut bytes).map_err(io)?;
+        Ok(Opened { path, file, bytes })
+    }
+
+    fn kind(&self) -> Option<Kind> {
+        match () {
+            () if self.bytes.starts_with(b"PK") => Some(Kind::Torch),
+            () if is_safetensors(&self.bytes) => Some(Kind::Native),
+            () => None,
+        }
+    }
+
+    fn all(mut self) -> Result<Vec<u8>> {
+        let io = |error| Error::io(self.path, error);
+        self.file.read_to_end(&mut self.bytes).map_err(io)?;
+        Ok(self.bytes)
+    }
+
+    /// All bytes. A file of another kind, which may be large or endless, is not read further.
+    fn read(self) -> Result<(Kind, Vec<u8>)> {
+        let Some(kind) = self.kind() else {
+            let expected = "a .pt file of torch.save, or a native file (safetensors)";
+            return Err(wrong_content(&self.bytes, expected).of_file(self.path));
+        };
+        Ok((kind, self.all()?))
+    }
+}
+
 fn read(path: &Path) -> Result<(Kind, Vec<u8>)> {
-    let io = |error| Error::io(path, error);
-    let mut file = File::open(path).map_err(io)?;
-    let mut bytes = Vec::new();
-    // A file of another kind, which may be large or endless, is not read further.
-    (&mut file).take(ENOUGH as u64).read_to_end(&mut bytes).map_err(io)?;
-    let kind = if bytes.starts_with(b"PK") {
-        Kind::Torch
-    } else if is_safetensors(&bytes) {
-        Kind::Native
-    } else {
-        let expected = "a .pt file of torch.save, or a native file (safetensors)";
-        return Err(wrong_content(&bytes, expected).of_file(path));
-    };
-    file.read_to_end(&mut bytes).map_err(io)?;
-    Ok((kind, bytes))
+    Opened::new(path)?.read()
 }
 
 fn missing(path: &Path, found: &str, expected: &str) -> Error {
@@ -82,7 +108,30 @@ pub fn load_contents(path: &Path) -> Result<Import> {
 /// The errors of [`read_structures`](super::native::read_structures) and
 /// [`import`](fn@super::import::import); [`Error::Invalid`] for a file without structures.
 pub fn load_structures(path: &Path) -> Result<Vec<Structure>> {
-    match read(path)? {
+    structures(Opened::new(path)?)
+}
+
+/// Structures, or the bytes of a file of another kind.
+pub(crate) enum StructuresOr {
+    Structures(Vec<Structure>),
+    Bytes(Vec<u8>),
+}
+
+/// [`load_structures`], or the bytes of a file of another kind whose start the caller knows.
+pub(crate) fn load_structures_or(
+    path: &Path,
+    knows: impl Fn(&[u8]) -> bool,
+) -> Result<StructuresOr> {
+    let opened = Opened::new(path)?;
+    match opened.kind().is_none() && knows(&opened.bytes) {
+        true => opened.all().map(StructuresOr::Bytes),
+        false => structures(opened).map(StructuresOr::Structures),
+    }
+}
+
+fn structures(opened: Opened) -> Result<Vec<Structure>> {
+    let path = opened.path;
+    match opened.read()? {
         (Kind::Native, bytes) => parse_structures(&bytes).of_file(path),
         (Kind::Torch, bytes) => import_bytes(bytes).of_file(path)?.structures.ok_or_else(|| {
             missing(

@@ -100,6 +100,43 @@ fn chains(atoms: &[Atom], partners: &[BTreeSet<u32>]) -> Vec<usize> {
     chains
 }
 
+/// The names of a bead, as the bead types and the bonds of its molecule tell them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BeadName {
+    /// The name of the atom.
+    pub atom: &'static str,
+    /// The name of the residue, UNK if no bead tells it.
+    pub residue: &'static str,
+    /// The residue, counted from 1 through the molecule.
+    pub number: usize,
+    /// The chain, counted from 0.
+    pub chain: usize,
+}
+
+impl BeadName {
+    /// The letter of the chain.
+    pub fn letter(&self) -> char {
+        char::from(CHAINS[self.chain % CHAINS.len()])
+    }
+}
+
+/// The names of all beads of a molecule. Beads that harmonic bonds connect are a chain.
+pub fn bead_names(molecule: &Molecule) -> Vec<BeadName> {
+    names(&molecule.types, &partners(molecule))
+}
+
+fn names(types: &[u32], partners: &[BTreeSet<u32>]) -> Vec<BeadName> {
+    let (atoms, residues) = atoms(types);
+    let chains = chains(&atoms, partners);
+    let name = |atom: &Atom| BeadName {
+        atom: atom.name,
+        residue: residues[atom.residue],
+        number: atom.residue + 1,
+        chain: chains[atom.residue],
+    };
+    atoms.iter().map(name).collect()
+}
+
 /// The letters of chains, which are used again if there are more chains.
 const CHAINS: &[u8; 26] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
@@ -128,35 +165,33 @@ fn shift(positions: &[[f64; 3]]) -> Option<[f64; 3]> {
 /// more has no bonds, because its serial numbers are not unique. If a coordinate does not fit its
 /// columns, the molecule is moved; one that is longer than 10,998 Å is cut off.
 pub fn topology_pdb(molecule: &Molecule, positions: &[[f64; 3]]) -> String {
-    let (atoms, residues) = atoms(&molecule.types);
     let partners = partners(molecule);
-    let chains = chains(&atoms, &partners);
+    let names = names(&molecule.types, &partners);
     let mut text = String::from("REMARK   1 COARSE-GRAINED BEADS, NAMED AFTER THEIR TYPES\n");
     let shift = shift(positions);
     if shift.is_some() {
         text += "REMARK   1 MOVED, SO THAT THE COORDINATES FIT THEIR COLUMNS\n";
     }
     let shift = shift.unwrap_or_default();
-    for (bead, (atom, position)) in atoms.iter().zip(positions).enumerate() {
+    for (bead, (bead_name, position)) in names.iter().zip(positions).enumerate() {
         let mut x = [0.0; 3];
         for c in 0..3 {
             x[c] = (position[c] - shift[c]).clamp(LEAST, MOST);
         }
         // The columns hold five and four digits. Larger numbers wrap around, as in other programs.
-        let (serial, residue) = ((bead + 1) % 100_000, (atom.residue + 1) % 10_000);
-        let (name, element) = (atom.name, &atom.name[..1]);
-        let chain = chains[atom.residue];
-        let letter = char::from(CHAINS[chain % CHAINS.len()]);
+        let BeadName { atom: name, residue, number, chain } = *bead_name;
+        let (serial, number) = ((bead + 1) % 100_000, number % 10_000);
+        let (element, letter) = (&name[..1], bead_name.letter());
         let _ = writeln!(
             text,
-            "ATOM  {serial:>5}  {name:<3} {:<3} {letter}{residue:>4}    {:8.3}{:8.3}{:8.3}  1.00  0.00          {element:>2}  ",
-            residues[atom.residue], x[0], x[1], x[2],
+            "ATOM  {serial:>5}  {name:<3} {residue:<3} {letter}{number:>4}    {:8.3}{:8.3}{:8.3}  1.00  0.00          {element:>2}  ",
+            x[0], x[1], x[2],
         );
-        if atoms.get(bead + 1).is_none_or(|next| chains[next.residue] != chain) {
+        if names.get(bead + 1).is_none_or(|next| next.chain != chain) {
             text += "TER\n";
         }
     }
-    if atoms.len() < 100_000 {
+    if names.len() < 100_000 {
         for (bead, partners) in partners.into_iter().enumerate() {
             let partners: Vec<u32> = partners.into_iter().collect();
             for record in partners.chunks(CONECT_PARTNERS) {
@@ -174,9 +209,8 @@ mod tests {
     use crate::system::Term;
 
     fn names(types: &[u32]) -> Vec<String> {
-        let (atoms, residues) = atoms(types);
-        let say = |atom: &Atom| format!("{}{}:{}", residues[atom.residue], atom.residue, atom.name);
-        atoms.iter().map(say).collect()
+        let say = |name: &BeadName| format!("{}{}:{}", name.residue, name.number - 1, name.atom);
+        super::names(types, &vec![BTreeSet::new(); types.len()]).iter().map(say).collect()
     }
 
     #[test]

@@ -38,6 +38,10 @@ pub(super) fn header(simulation: &Simulation, options: &OutputOptions) -> String
     }
     for name in simulation.bias_names() {
         let _ = write!(header, ",bias_{name},bias_{name}_value");
+        let metadynamics = simulation.dynamics().metadynamics.as_ref();
+        if metadynamics.is_some_and(|of| of.name == *name && of.variables.len() > 1) {
+            let _ = write!(header, ",bias_{name}_value_1");
+        }
         if simulation.biases().iter().any(|bias| bias.name == *name && bias.moves()) {
             let _ = write!(header, ",bias_{name}_work");
         }
@@ -76,6 +80,9 @@ pub(super) fn rows(frame: &Frame, replica_ids: &[u32], options: &OutputOptions) 
         }
         for bias in frame.biases {
             let _ = write!(rows, ",{:.6},{:.6}", bias.energy[r], bias.value[r]);
+            if let Some(second) = bias.second.get(r) {
+                let _ = write!(rows, ",{second:.6}");
+            }
             if let Some(work) = bias.work.get(r) {
                 let _ = write!(rows, ",{work:.6}");
             }

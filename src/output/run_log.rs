@@ -99,7 +99,7 @@ impl RunLog {
 
     /// Extends the blanks to `room` bytes, or leaves them as they are.
     fn reserve(&mut self, file: &mut File, room: usize) -> std::io::Result<()> {
-        let blanks = format!("{:>1$}", "\n", room - self.room);
+        let blanks = " ".repeat(room - self.room - 1) + "\n";
         let end = (self.text + self.room) as u64;
         let reserved =
             file.seek(SeekFrom::Start(end)).and_then(|_| file.write_all(blanks.as_bytes()));

@@ -1,7 +1,5 @@
 //! Checks of the geometry of the beads.
 
-use std::collections::HashMap;
-
 use super::log::{Log, count, refuse};
 use super::mapping::{Layout, Mapping, Site};
 use super::names::AminoAcid;
@@ -9,6 +7,7 @@ use super::residue::{Chain, Residue};
 use super::topology::{is_pair, min_pair};
 use crate::error::Result;
 use crate::geometry::{dihedral, separation, square};
+use crate::grid::Grid;
 
 /// The lengths of bonds within a residue, Å.
 const BONDS: std::ops::RangeInclusive<f64> = 1.0..=2.0;
@@ -132,29 +131,25 @@ pub(super) fn clashes(
     name: &dyn Fn(u32) -> String,
     log: &mut Log,
 ) -> Result<()> {
-    let cell = |x: &[f64; 3]| x.map(|x| (x / CLASH).floor().clamp(-1e15, 1e15) as i64);
-    let mut cells: HashMap<[i64; 3], Vec<u32>> = HashMap::new();
+    let mut grid = Grid::new(CLASH);
     let (mut nearest, mut n_clashes) = ((f64::INFINITY, 0, 0), 0_u64);
     let mut one_point = Vec::new();
     let min_pair = min_pair(layout.mapping);
     for (bead, x) in positions.iter().enumerate() {
-        let (bead, [i, j, k]) = (bead as u32, cell(x));
-        for offset in 0..27 {
-            let place = [i + offset % 3 - 1, j + offset / 3 % 3 - 1, k + offset / 9 - 1];
-            for other in cells.get(&place).into_iter().flatten() {
-                let d = square(separation(positions[*other as usize], *x)).sqrt();
-                if d < ONE_POINT {
-                    one_point.push(format!("{} and {}", name(*other), name(bead)));
-                }
-                if d < CLASH && is_pair(layout, *other, bead, min_pair) {
-                    n_clashes += 1;
-                    if d < nearest.0 {
-                        nearest = (d, *other, bead);
-                    }
+        let bead = bead as u32;
+        for other in grid.near(*x) {
+            let d = square(separation(positions[other as usize], *x)).sqrt();
+            if d < ONE_POINT {
+                one_point.push(format!("{} and {}", name(other), name(bead)));
+            }
+            if d < CLASH && is_pair(layout, other, bead, min_pair) {
+                n_clashes += 1;
+                if d < nearest.0 {
+                    nearest = (d, other, bead);
                 }
             }
         }
-        cells.entry([i, j, k]).or_default().push(bead);
+        grid.insert(bead, *x);
         if one_point.len() > 100 {
             break;
         }

@@ -54,7 +54,11 @@ pub(super) fn fill(
 fn residue(member: &Member) -> Residue {
     let conformer: Conformer = member.conformer;
     let group = conformer.group;
-    let position = |atom: &super::atoms::Atom| Position { x: atom.position, line: atom.line };
+    let position = |atom: &super::atoms::Atom| Position {
+        x: atom.position,
+        line: atom.line,
+        serial: atom.serial,
+    };
     let mut remarks = Vec::new();
     if conformer.name != member.amino.name() {
         remarks.push(format!("read as {}", member.amino.name()));
@@ -74,6 +78,7 @@ fn residue(member: &Member) -> Residue {
         sites: Site::ALL.map(|site| conformer.site(site).map(position)),
         is_coarse: group.atoms.iter().all(|atom| Site::ALL.iter().any(|s| s.name() == atom.name)),
         second_oxygen: second.map(position),
+        het: group.het,
         sulfur: if is_cysteine { group.sulfur() } else { None },
     }
 }
@@ -140,7 +145,7 @@ pub(super) fn rebuild(
         for (r, residue) in chain.residues.iter_mut().enumerate() {
             let label = residue.label(&chain.letter);
             let mut place = |residue: &mut Residue, site: Site, x: [f64; 3]| {
-                residue.sites[site as usize] = Some(Position { x, line: 0 });
+                residue.sites[site as usize] = Some(Position { x, line: 0, serial: None });
                 residue.remarks.push(format!("{} rebuilt", site.name()));
                 rebuilt.push(format!("{} of {label}", site.name()));
             };
@@ -168,14 +173,14 @@ pub(super) fn rebuild(
 }
 
 /// The CB of an L amino acid, 1.53 Å from the CA.
-fn beta_carbon(n: [f64; 3], ca: [f64; 3], c: [f64; 3]) -> [f64; 3] {
+pub(super) fn beta_carbon(n: [f64; 3], ca: [f64; 3], c: [f64; 3]) -> [f64; 3] {
     let (b, c) = (separation(ca, n), separation(c, ca));
     let in_plane = combine(0.568_028_27, b, -0.540_674_66, c);
     combine(1.0, ca, 1.0, combine(-0.582_734_31, cross(b, c), 1.0, in_plane))
 }
 
 /// The O of a peptide bond, 1.231 Å from the C.
-fn oxygen(ca: [f64; 3], c: [f64; 3], next: [f64; 3]) -> [f64; 3] {
+pub(super) fn oxygen(ca: [f64; 3], c: [f64; 3], next: [f64; 3]) -> [f64; 3] {
     let sum = combine(1.0, unit(separation(ca, c)), 1.0, unit(separation(next, c)));
     combine(1.0, c, -1.231, unit(sum))
 }

@@ -191,7 +191,7 @@ pub(super) fn join(
 }
 
 /// Refuses a molecule whose lists do not fit into memory.
-fn check_size(layout: &Layout) -> Result<()> {
+pub(super) fn check_size(layout: &Layout) -> Result<()> {
     // Bytes of a pair and its parameters while both the lists and the priors are made.
     const PER_TUPLE: u64 = 64;
     let tuples = most_tuples(layout);

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::log::{Log, count, refuse};
 use super::mapping::{Mapping, Site};
+use super::names::{Known, known};
 use super::options::{Breaks, Options};
 use super::residue::{Chain, Residue};
 use crate::error::Result;
@@ -108,11 +109,19 @@ fn describe(chain: &Chain, at: usize, missing: Option<&[String]>, mapping: Mappi
         (None, Some(n)) if n > 0 => format!(", {} missing", count(n, "residue")),
         _ => String::new(),
     };
+    let ligand = match (at == 1 && before.het, at + 1 == chain.residues.len() && after.het) {
+        (true, _) => Some(before),
+        (_, true) => Some(after),
+        _ => None,
+    };
+    let ligand = ligand.map_or(String::new(), |residue| {
+        format!("; {} is HETATM and may be a ligand: then remove it", residue.short_label())
+    });
     let (chain, line) = (chain.title(), after.line);
     let (before, after) = (before.short_label(), after.short_label());
     format!(
         "{chain} is broken between {before} and {after} (line {line}; {atoms} {distance:.1} \
-         A{about})"
+         A{about}{ligand})"
     )
 }
 
@@ -141,8 +150,10 @@ fn placed(chain: &Chain, breaks: &[usize]) -> Option<Vec<Range<usize>>> {
 
 /// A note about the residues of the sequence before and after those with coordinates.
 fn ends(chain: &Chain, placed: &[Range<usize>]) -> Option<String> {
-    let before = placed.first()?.start;
-    let after = chain.sequence.len() - placed.last()?.end;
+    let is_residue = |name: &&String| known(name) != Some(Known::Cap);
+    let n_residues = |names: &[String]| names.iter().filter(is_residue).count();
+    let before = n_residues(&chain.sequence[..placed.first()?.start]);
+    let after = n_residues(&chain.sequence[placed.last()?.end..]);
     let of = |n: usize, end: &str| (n > 0).then(|| format!("{} at its {end}", count(n, "residue")));
     let parts: Vec<String> = of(before, "start").into_iter().chain(of(after, "end")).collect();
     let text = format!("{} has no coordinates for {}", chain.title(), parts.join(" and "));

@@ -8,10 +8,17 @@ use crate::error::Error;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
     /// Its kind in one word: `modified_residue`, `alternate_residue`, `chirality`, `cis_peptide`,
-    /// `clash`, `large_force` or `missing_priors`.
+    /// `clash`, `large_force`, `missing_priors`, `truncated`, `left_out` or `unused_map`.
     pub kind: &'static str,
     /// The message.
     pub text: String,
+}
+
+impl Warning {
+    /// The message with its kind.
+    pub fn line(&self) -> String {
+        format!("{} [{}]", self.text, self.kind)
+    }
 }
 
 /// The messages of a preparation.

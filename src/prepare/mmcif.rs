@@ -8,9 +8,20 @@ use crate::error::{Error, Result};
 
 /// Reads the first data block with atoms.
 pub(super) fn read(text: &[u8], builder: &mut Builder) -> Result<()> {
-    let mut reader =
-        Reader { builder, state: State::Before, table: Table::default(), model: None, last: None };
-    cif::read(text, &mut reader)
+    let mut reader = Reader {
+        builder,
+        state: State::Before,
+        table: Table::default(),
+        model: None,
+        last: None,
+        ends_with_atom: false,
+    };
+    cif::read(text, &mut reader)?;
+    let last_line = text.trim_ascii_end().rsplit(|byte| *byte == b'\n').next();
+    if reader.ends_with_atom && !last_line.is_some_and(|line| line.starts_with(b"#")) {
+        builder.cut("the file ends with an atom; if it is cut off, residues are missing");
+    }
+    Ok(())
 }
 
 /// The place of the data block with atoms.
@@ -28,6 +39,8 @@ struct Reader<'a> {
     model: Option<String>,
     /// The entity and the number of the last residue of a sequence.
     last: Option<(String, String)>,
+    /// Whether nothing follows the last atom.
+    ends_with_atom: bool,
 }
 
 /// The items of a table that are read, by their places in a row.
@@ -38,8 +51,9 @@ struct Table {
 }
 
 /// The items of `_atom_site`, and of `_entity_poly_seq`.
-const ITEMS: [&str; 20] = [
+const ITEMS: [&str; 21] = [
     "group_pdb",
+    "id",
     "label_atom_id",
     "auth_atom_id",
     "label_alt_id",
@@ -63,12 +77,14 @@ const ITEMS: [&str; 20] = [
 
 impl Rows for Reader<'_> {
     fn block(&mut self) {
+        self.ends_with_atom = false;
         if self.state == State::Inside {
             self.state = State::After;
         }
     }
 
     fn header(&mut self, category: &str, items: &[String]) -> Result<bool> {
+        self.ends_with_atom = false;
         let is_atoms = category == "atom_site";
         if self.state == State::After || !(is_atoms || category == "entity_poly_seq") {
             return Ok(false);
@@ -132,9 +148,10 @@ impl Rows for Reader<'_> {
         let position = [coordinate("cartn_x")?, coordinate("cartn_y")?, coordinate("cartn_z")?];
         let model = of("pdbx_pdb_model_num").unwrap_or("1");
         if self.model.as_deref() != Some(model) {
-            self.builder.start_model(model);
+            self.builder.continue_model(model);
             self.model = Some(model.to_owned());
         }
+        self.ends_with_atom = true;
         let has_polymers = self.table.places.contains_key("label_seq_id");
         self.builder.add(&Row {
             het: of("group_pdb") == Some("HETATM"),
@@ -150,6 +167,7 @@ impl Rows for Reader<'_> {
             position,
             occupancy: of("occupancy").and_then(|text| text.parse().ok()).unwrap_or(1.0),
             line,
+            serial: of("id").unwrap_or_default(),
         });
         Ok(())
     }

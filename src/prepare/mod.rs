@@ -4,6 +4,8 @@
 //! file ─► models, chains, residues, atoms ─► chains of amino acids ─► beads ─► index lists ─► join
 //!         read, pdb, cif, mmcif, atoms       select, conformer,       coarse,  topology       join
 //!                                            fill, links              check
+//! sequence ──────────────────────────────────────────────────────► beads
+//!         sequence                                                 build, relax
 //! ```
 //!
 //! Every bead is an atom of the file ([`Mapping`]). Beads, types, masses and index lists are those
@@ -24,10 +26,11 @@
 //! | `unknown_term` | the model has a prior whose tuples are not known |
 //! | `missing_priors` | the priors have no parameters for some tuples |
 //!
-//! A sequence can take the place of a file: [`Chain`]s with positions become beads by
-//! [`Coarse::from_chains`], and [`prepare_beads`] adds the priors.
+//! A sequence can take the place of a file: [`Coarse::build`] makes an extended chain or random
+//! coils, and [`Prepared::minimize`] relaxes them.
 
 mod atoms;
+mod build;
 mod check;
 mod cif;
 mod coarse;
@@ -35,16 +38,20 @@ mod conformer;
 mod fill;
 mod join;
 mod links;
+mod load;
 mod log;
 mod mapping;
 mod mmcif;
 mod names;
 mod options;
+mod origin;
 mod pdb;
 mod read;
+mod relax;
 mod report;
 mod residue;
 mod select;
+mod sequence;
 mod topology;
 
 use std::path::Path;
@@ -57,7 +64,9 @@ pub use log::{Log, Warning};
 pub use mapping::{Mapping, Site};
 pub use names::AminoAcid;
 pub use options::{Breaks, Options};
+pub use origin::{Origin, Start};
 pub use residue::{Chain, Residue};
+pub use sequence::{parse_sequence, read_fasta, sequence_text};
 pub use topology::{min_pair, term_names, topology};
 
 use crate::error::{OfFile, Result};
@@ -84,6 +93,15 @@ pub struct Prepared {
     pub largest_force: (f64, usize),
 }
 
+/// The structures of a file.
+#[derive(Debug, Clone)]
+pub enum Loaded {
+    /// Those of a native file or of a file of mlcg or flashmd.
+    Structures(Vec<Structure>),
+    /// Those of a PDB or mmCIF file, with its beads.
+    Prepared(Box<Coarse>, Vec<Structure>),
+}
+
 /// A larger force of the priors at the start is worth a warning, kcal/mol/Å.
 const LARGE_FORCE: f64 = 500.0;
 
@@ -97,6 +115,20 @@ pub fn prepare(path: &Path, options: &Options, model: &Model) -> Result<Prepared
     prepare_beads(coarse, options, model).of_file(path)
 }
 
+/// Makes structures for a model from sequences alone, with ideal bond lengths and angles.
+///
+/// # Errors
+/// Those of [`mapping_of`], [`Coarse::build`] and [`prepare_beads`].
+pub fn prepare_sequences(
+    sequences: &[Vec<AminoAcid>],
+    start: Start,
+    options: &Options,
+    model: &Model,
+) -> Result<Prepared> {
+    let mapping = mapping_of(model, options.mapping)?;
+    prepare_beads(Coarse::build(sequences, mapping, start)?, options, model)
+}
+
 /// Joins beads with the priors of a model.
 ///
 /// # Errors
@@ -105,12 +137,7 @@ pub fn prepare(path: &Path, options: &Options, model: &Model) -> Result<Prepared
 pub fn prepare_beads(mut coarse: Coarse, options: &Options, model: &Model) -> Result<Prepared> {
     let (topology, joined) = join::join(model, &coarse.layout(), options, &mut coarse.log)?;
     let topology = Arc::new(topology);
-    let structure = |positions: &Vec<[f64; 3]>| Structure {
-        topology: topology.clone(),
-        positions: positions.clone(),
-        velocities: None,
-    };
-    let structures: Vec<Structure> = coarse.positions.iter().map(structure).collect();
+    let structures = coarse.structures(&topology);
     // Missing parameters were refused or allowed above.
     let molecule = Molecule::join_with(model, &topology, drop)?;
     let (mut energies, mut largest_force) = (Vec::new(), (0.0, 0));

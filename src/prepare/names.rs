@@ -66,20 +66,26 @@ pub(super) enum Known {
 }
 
 /// Spellings of the 20 amino acids: by protonation state, and by program.
-const SPELLINGS: [(&str, &[&str]); 6] = [
+const SPELLINGS: [(&str, &[&str]); 7] = [
     (
         "HIS",
         &[
             "HID", "HIE", "HIP", "HSD", "HSE", "HSP", "HIH", "HSH", "HISA", "HISB", "HISD", "HISE",
-            "HISH", "HISP",
+            "HISH", "HISP", "HIS1", "HIS2",
         ],
     ),
-    ("CYS", &["CYX", "CYM", "CYSH", "CYS2"]),
+    ("CYS", &["CYX", "CYM", "CYSH", "CYS1", "CYS2"]),
     ("ASP", &["ASH", "ASPH", "ASPP"]),
     ("GLU", &["GLH", "GLUH", "GLUP"]),
     ("LYS", &["LYN", "LYSH", "LSN"]),
     ("ARG", &["ARGN", "ARN"]),
+    ("ASN", &["ASN1"]),
 ];
+
+/// Spellings of programs that name other molecules in the Chemical Component Dictionary. They count
+/// only for records ATOM, which deposited files use for no such molecule.
+const AMBIGUOUS: [(&str, &str); 4] =
+    [("HIN", "HIS"), ("LYP", "LYS"), ("CYN", "CYS"), ("TYM", "TYR")];
 
 /// Modified amino acids with the backbone and the chemistry of their parents.
 const MODIFIED: [(&str, &str); 2] = [("MSE", "MET"), ("NLE", "LEU")];
@@ -174,7 +180,23 @@ pub(super) fn known(name: &str) -> Option<Known> {
     if CAPS.contains(&name) {
         return Some(Known::Cap);
     }
-    (is_water(name) || is_nucleotide(name)).then_some(Known::Other)
+    is_water_or_nucleotide(name).then_some(Known::Other)
+}
+
+/// The amino acid of a spelling that counts only for records ATOM.
+pub(super) fn of_ambiguous(name: &str) -> Option<AminoAcid> {
+    let (_, amino) = AMBIGUOUS.iter().find(|(known, _)| *known == name)?;
+    AminoAcid::from_name(amino)
+}
+
+/// Whether a name is that of an amino acid, also of one that the models do not know.
+pub(super) fn is_amino_acid(name: &str) -> bool {
+    let is_other = |known| matches!(known, Known::Cap | Known::Other);
+    known(name).is_some_and(|known| !is_other(known)) || of_ambiguous(name).is_some()
+}
+
+pub(super) fn is_water_or_nucleotide(name: &str) -> bool {
+    is_water(name) || is_nucleotide(name)
 }
 
 fn in_table(table: &[(&'static str, &[&str])], name: &str) -> Option<&'static str> {
@@ -210,5 +232,10 @@ mod tests {
         assert_eq!(known("CHIE"), known("HIS"));
         assert_eq!(known("DA5"), Some(Known::Other));
         assert_eq!(known("ZN"), None);
+        for (name, amino) in AMBIGUOUS {
+            assert_eq!(known(name), None);
+            assert_eq!(of_ambiguous(name), AminoAcid::from_name(amino));
+            assert!(of_ambiguous(name).is_some());
+        }
     }
 }

@@ -5,28 +5,32 @@ use std::borrow::Cow;
 use super::atoms::{Builder, Row};
 use crate::error::{Error, Result};
 
-/// Reads the records ATOM, HETATM, TER, MODEL, ENDMDL, END and SEQRES. Serial numbers, elements and
-/// charges are not read, so that they may be absent, hexadecimal or asterisks.
+/// Reads the records ATOM, HETATM, TER, MODEL, ENDMDL, END and SEQRES. Serial numbers may be absent,
+/// hexadecimal or asterisks. Elements and charges are not read.
 pub(super) fn read(text: &[u8], builder: &mut Builder) -> Result<()> {
-    let mut ended = false;
+    let (mut ended, mut in_chain) = (false, false);
     for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        // Some programs indent all lines.
+        let line = line.strip_suffix(b"\r").unwrap_or(line).trim_ascii_start();
         let record = record(line);
         match record {
             b"ATOM" | b"HETATM" => {
                 atom(line, record == b"HETATM", number + 1, builder)?;
-                ended = false;
+                (ended, in_chain) = (false, true);
             }
-            b"TER" => builder.end_chain(),
+            b"TER" => {
+                builder.end_chain();
+                in_chain = false;
+            }
             b"MODEL" => {
                 builder.end_model();
                 builder.start_model(&field(line, 6, 80));
             }
-            b"ENDMDL" => builder.end_model(),
-            b"END" => {
+            b"ENDMDL" | b"END" => {
                 builder.end_model();
                 ended = true;
             }
+            b"CONECT" | b"MASTER" => ended = true,
             b"SEQRES" => {
                 let chain = field(line, 11, 12);
                 for name in field(line, 19, 70).split_whitespace() {
@@ -36,8 +40,11 @@ pub(super) fn read(text: &[u8], builder: &mut Builder) -> Result<()> {
             _ => {}
         }
     }
-    if !ended {
-        builder.note("the file has no END record; if it is cut off, residues are missing");
+    let sign = "the file has no END record; if it is cut off, residues are missing";
+    match (ended, in_chain) {
+        (true, _) => {}
+        (false, true) => builder.cut(sign),
+        (false, false) => builder.note(sign),
     }
     Ok(())
 }
@@ -63,26 +70,39 @@ fn field(line: &[u8], start: usize, end: usize) -> Cow<'_, str> {
     String::from_utf8_lossy(line.get(start..end).unwrap_or_default().trim_ascii())
 }
 
-/// A line of an atom without the digits of its serial number beyond the five that its columns hold.
-/// Some programs write them and push all other columns to the right.
-fn aligned(line: &[u8]) -> &[u8] {
+/// The digits of the serial number beyond the five that its columns hold. Some programs write them
+/// and push all other columns to the right.
+fn shift(line: &[u8]) -> usize {
     let has_points =
         |shift: usize| [34, 42, 50].iter().all(|at| line.get(at + shift) == Some(&b'.'));
     let n_digits = line.iter().skip(6).take_while(|byte| byte.is_ascii_digit()).count();
     match n_digits.checked_sub(5) {
-        Some(shift @ 1..=3) if has_points(shift) && !has_points(0) => &line[shift..],
-        _ => line,
+        Some(shift @ 1..=3) if has_points(shift) && !has_points(0) => shift,
+        _ => 0,
     }
 }
 
+/// The coordinate that ends before a column is longer than its eight columns, and all numbers behind
+/// it are displaced.
+fn is_too_long(line: &[u8], end: usize) -> bool {
+    let is_digit = |at: usize| line.get(at).is_some_and(u8::is_ascii_digit);
+    is_digit(end - 1) && is_digit(end) && line[end - 4] != b'.'
+}
+
 fn atom(line: &[u8], het: bool, number: usize, builder: &mut Builder) -> Result<()> {
-    let line = aligned(line);
+    let shift = shift(line);
+    let serial = field(line, 6, 11 + shift);
+    let line = &line[shift..];
     let coordinate = |axis: usize| {
         let text = field(line, 30 + 8 * axis, 38 + 8 * axis);
-        text.parse::<f64>().ok().filter(|x| x.is_finite()).ok_or_else(|| {
-            let found = match line.len() < 54 {
-                true => "a line that ends before its coordinates do".to_owned(),
-                false => format!("{text:?}"),
+        let is_right = |x: &f64| x.is_finite() && !is_too_long(line, 38 + 8 * axis);
+        text.parse::<f64>().ok().filter(is_right).ok_or_else(|| {
+            let found = match line.len() {
+                ..54 => "a line that ends before its coordinates do".to_owned(),
+                _ if is_too_long(line, 38 + 8 * axis) => {
+                    format!("{text:?} and more digits behind these eight columns")
+                }
+                _ => format!("{text:?}"),
             };
             let expected = "a number in columns 31-38, 39-46 and 47-54; is the file complete?";
             Error::invalid(format!("line {number}, {}", ["x", "y", "z"][axis]), found, expected)
@@ -105,6 +125,7 @@ fn atom(line: &[u8], het: bool, number: usize, builder: &mut Builder) -> Result<
         position,
         occupancy: field(line, 54, 60).parse().unwrap_or(1.0),
         line: number,
+        serial: &serial,
     });
     Ok(())
 }

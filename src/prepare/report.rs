@@ -5,44 +5,53 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::log::{Log, capped, count};
+use super::log::{Log, Warning, capped, count};
 use super::names::{is_nucleotide, is_water};
 use super::options::{Breaks, Options};
+use super::origin::{Origin, Start};
 use super::residue::Chain;
+use super::sequence::sequence_text;
 use super::{Coarse, Prepared};
 use crate::error::printable;
 
 impl Coarse {
     /// The chains, what was left out, notes and warnings, a line each.
-    pub fn summary(&self, path: &Path) -> String {
-        let name = path.file_name().map(Path::new).unwrap_or(path);
-        let models = match self.models.as_slice() {
-            [one] => format!("model {one} of {}", self.n_models),
-            all => format!("{} models", all.len()),
+    pub fn summary(&self, origin: Origin) -> String {
+        let from = match (origin, self.models.as_slice()) {
+            (Origin::File(path), models) => {
+                let name = printable(path.file_name().map_or(path, Path::new).display());
+                match models {
+                    [one] => format!("{name}, model {one} of {}", self.n_models),
+                    all => format!("{name}, {} models", all.len()),
+                }
+            }
+            (Origin::Sequence { start: Start::Extended, .. }, _) => "an extended chain".to_owned(),
+            (Origin::Sequence { start: Start::RandomCoil { n, seed }, .. }, _) => {
+                format!("{} of seed {seed}", count(n, "random coil"))
+            }
         };
-        let mut text = format!("prepare: {}, {models}\n", printable(name.display()));
-        for chain in &self.chains {
-            let _ = writeln!(text, "  {}", self.line(chain));
-        }
-        if let Some(dropped) = dropped(&self.log) {
-            let _ = writeln!(text, "  dropped: {dropped}");
-        }
-        if self.chains.len() > 1 {
-            let _ = writeln!(
-                text,
-                "  note: the beads of different chains meet as non-bonded pairs only"
-            );
-        }
-        if has_partners(&self.log) {
-            let _ = writeln!(text, "  note: what was dropped is not represented by the model");
-        }
-        for note in &self.log.notes {
-            let _ = writeln!(text, "  note: {note}");
+        let mut text = format!("prepare: {from}\n");
+        for fact in self.facts() {
+            let _ = writeln!(text, "  {fact}");
         }
         for warning in &self.log.warnings {
-            let _ = writeln!(text, "  warning: {} [{}]", warning.text, warning.kind);
+            let _ = writeln!(text, "  warning: {}", warning.line());
         }
         text
+    }
+
+    /// The chains, what was left out, and notes, a line each.
+    pub fn facts(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.chains.iter().map(|chain| self.line(chain)).collect();
+        lines.extend(dropped(&self.log).map(|names| format!("dropped: {names}")));
+        if self.chains.len() > 1 {
+            lines.push("note: the beads of different chains meet as non-bonded pairs only".into());
+        }
+        if has_partners(&self.log) {
+            lines.push("note: what was dropped is not represented by the model".into());
+        }
+        lines.extend(self.log.notes.iter().map(|note| format!("note: {note}")));
+        lines
     }
 
     /// For example `chain A  MET 1 - LEU 120   120 residues  588 beads`.
@@ -95,8 +104,8 @@ impl Coarse {
 
 impl Prepared {
     /// The summary of the beads and of the priors on them.
-    pub fn summary(&self, path: &Path) -> String {
-        let mut text = self.coarse.summary(path);
+    pub fn summary(&self, origin: Origin) -> String {
+        let mut text = self.coarse.summary(origin);
         let super::Joined { n_terms, n_tuples, .. } = self.joined;
         let keys = match self.joined.n_missing() {
             0 => "all keys found".to_owned(),
@@ -113,11 +122,26 @@ impl Prepared {
         text
     }
 
-    /// Where the structures come from, as JSON: the file, its digest, that of the model, the options,
-    /// what was left out, notes and warnings.
-    pub fn provenance(&self, path: &Path, model_digest: &str, options: &Options) -> String {
+    /// Where the structures come from, as JSON: the file or the sequence, its digest, that of the
+    /// model, the options, what was left out, notes and warnings.
+    pub fn provenance(&self, origin: Origin, model_digest: &str, options: &Options) -> String {
         let coarse = &self.coarse;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let (file, sequence) = match origin {
+            Origin::File(path) => {
+                (Some(path.file_name().unwrap_or_default().to_string_lossy()), None)
+            }
+            Origin::Sequence { start, minimization } => {
+                let coils = match start {
+                    Start::Extended => None,
+                    Start::RandomCoil { n, seed } => Some(json!({"n": n, "seed": seed})),
+                };
+                let minimized = minimization
+                    .map(|of| json!({"most_steps": of.most_steps, "tolerance": of.tolerance}));
+                let letters = sequence_text(&coarse.sequences());
+                let of = json!({"letters": letters, "random_coil": coils, "minimized": minimized});
+                (None, Some(of))
+            }
+        };
         let map: Vec<String> =
             options.map.iter().map(|(name, amino)| format!("{name}={}", amino.name())).collect();
         let residues = coarse.chains.iter().flat_map(|chain| {
@@ -127,11 +151,11 @@ impl Prepared {
             .filter(|(residue, _)| !residue.remarks.is_empty())
             .map(|(residue, label)| format!("{label}: {}", residue.remarks.join(", ")))
             .collect();
-        let warnings: Vec<String> =
-            coarse.log.warnings.iter().map(|w| format!("{} [{}]", w.text, w.kind)).collect();
+        let warnings: Vec<String> = coarse.log.warnings.iter().map(Warning::line).collect();
         json!({
             "program": concat!("flashschnet ", env!("CARGO_PKG_VERSION")),
-            "file": name,
+            "file": file,
+            "sequence": sequence,
             "sha256": coarse.digest,
             "model": model_digest,
             "mapping": coarse.mapping.name(),

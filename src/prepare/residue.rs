@@ -36,6 +36,8 @@ pub struct Residue {
     pub(super) second_oxygen: Option<Position>,
     /// Whether the file has no other atoms of it than beads.
     pub(super) is_coarse: bool,
+    /// Whether all its atoms are HETATM.
+    pub(super) het: bool,
     /// The SG of a cysteine.
     pub(super) sulfur: Option<[f64; 3]>,
 }
@@ -46,6 +48,8 @@ pub(super) struct Position {
     pub(super) x: [f64; 3],
     /// 0 for an atom that was rebuilt.
     pub(super) line: usize,
+    /// The serial number in the file.
+    pub(super) serial: Option<u64>,
 }
 
 impl Residue {
@@ -62,9 +66,11 @@ impl Residue {
             icode: String::new(),
             line: 0,
             remarks: Vec::new(),
-            sites: Site::ALL.map(|site| position(site).map(|x| Position { x, line: 0 })),
+            sites: Site::ALL
+                .map(|site| position(site).map(|x| Position { x, line: 0, serial: None })),
             second_oxygen: None,
             is_coarse: true,
+            het: false,
             sulfur: None,
         }
     }

@@ -6,7 +6,7 @@ use super::atoms::{Contents, Frame, Group, Segment};
 use super::conformer::Conformer;
 use super::log::{Log, count, refuse};
 use super::mapping::{Mapping, Site};
-use super::names::{AminoAcid, Known, known};
+use super::names::{AminoAcid, Known, known, of_ambiguous};
 use super::options::Options;
 use crate::error::{Error, Result};
 use crate::geometry::{separation, square};
@@ -49,6 +49,7 @@ pub(super) fn select<'a>(
     let mut unknown: BTreeMap<&str, (Option<Known>, Vec<String>)> = BTreeMap::new();
     let (mut modified, mut caps, mut free) = (Vec::new(), Vec::new(), Vec::new());
     let mut present = BTreeSet::new();
+    let mut mapped: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let segments = chosen(frame, options)?;
     for segment in segments {
         let sequence = contents.sequences.get(&segment.sequence).cloned().unwrap_or_default();
@@ -59,6 +60,9 @@ pub(super) fn select<'a>(
                 let group = conformer.group;
                 super::atoms::label(conformer.name, &segment.letter, &group.number, &group.icode)
             };
+            if options.map.contains_key(conformer.name) && matches!(role, Role::AminoAcid(_)) {
+                mapped.entry(conformer.name).or_default().push(label());
+            }
             match role {
                 Role::AminoAcid(amino) => members.push(Member { conformer, amino }),
                 Role::Modified(amino) => {
@@ -91,12 +95,27 @@ pub(super) fn select<'a>(
         let places = of_parent.map(|(label, _)| label.clone()).collect();
         log.warn("modified_residue", places, &format!(" read as {}", parent.name()));
     }
+    for (name, amino) in &options.map {
+        let amino = amino.name();
+        match mapped.remove(&**name) {
+            Some(places) => {
+                let (n, places) = (places.len(), super::log::capped(places).join(", "));
+                log.note(format!("{} read as {amino} by --map: {places}", count(n, name)));
+            }
+            None => {
+                let text = ": no residue that is taken has the name that --map gives";
+                log.warn("unused_map", vec![format!("{name}={amino}")], text);
+            }
+        }
+    }
     if !caps.is_empty() {
         log.note(format!("caps left out: {}", super::log::capped(caps.clone()).join(", ")));
     }
     if !free.is_empty() {
         let places = super::log::capped(free.clone()).join(", ");
-        log.note(format!("free amino acids, which no bond joins to a chain, left out: {places}"));
+        log.note(format!(
+            "left out, as no bond joins these residues of HETATM to a chain: {places}"
+        ));
     }
     if strands.is_empty() {
         let mut names: Vec<&str> = present.into_iter().take(10).collect();
@@ -167,35 +186,54 @@ fn roles<'a>(
             *role = Role::Unknown(None);
         }
     }
+    for place in free(&roles, &sequence) {
+        roles[place].1 = Role::Free;
+    }
+    roles
+}
+
+/// The residues that are ligands: those outside the polymer, where the file tells it, and HETATM that
+/// no bond joins to a chain.
+fn free(roles: &[(Conformer, Role)], sequence: &HashSet<&str>) -> Vec<usize> {
     let is_residue =
         |role: &Role| matches!(role, Role::AminoAcid(_) | Role::Modified(_) | Role::Unknown(_));
     let places: Vec<usize> =
         (0..roles.len()).filter(|place| is_residue(&roles[*place].1)).collect();
-    let last_atom = places.iter().rposition(|place| !roles[*place].0.group.het);
-    let mut free = Vec::new();
-    for (k, place) in places.iter().enumerate() {
-        let (conformer, role) = &roles[*place];
-        let group = conformer.group;
-        let neighbor = |other: Option<&usize>| other.map(|other| roles[*other].0);
-        let before = neighbor(k.checked_sub(1).and_then(|k| places.get(k)));
-        let after = neighbor(places.get(k + 1));
-        let is_linked = before.is_some_and(|before| linked(before, *conformer))
-            || after.is_some_and(|after| linked(*conformer, after));
-        let at_end = last_atom.is_none_or(|last| k > last);
-        // Selenomethionine is a part of chains.
-        let can_be_free = !matches!(role, Role::Modified(_)) || last_atom.is_none();
-        let is_free = match group.polymer {
-            Some(in_polymer) => !in_polymer && !is_linked,
-            None => group.het && at_end && !is_linked && can_be_free,
-        };
-        if is_free {
-            free.push(*place);
+    let conformer = |k: usize| roles[places[k]].0;
+    let is_bond = |k: usize| linked(conformer(k), conformer(k + 1));
+    let is_linked: Vec<bool> = (0..places.len())
+        .map(|k| (k > 0 && is_bond(k - 1)) || (k + 1 < places.len() && is_bond(k)))
+        .collect();
+    // A number in the polymer of a residue that is not in its sequence is only a label.
+    let polymer = |k: usize| match conformer(k).group.polymer {
+        Some(true) if !sequence.contains(conformer(k).name) => None,
+        other => other,
+    };
+    let is_of_chain = |k: &usize| match polymer(*k) {
+        Some(in_polymer) => in_polymer || is_linked[*k],
+        None => !conformer(*k).group.het || is_linked[*k],
+    };
+    let of_chain: Vec<usize> = (0..places.len()).filter(is_of_chain).collect();
+    let is_free = |k: &usize| {
+        let role = roles[places[*k]].1;
+        let at = of_chain.partition_point(|other| other < k);
+        let between =
+            at.checked_sub(1).and_then(|before| Some((of_chain[before], *of_chain.get(at)?)));
+        match (polymer(*k), between) {
+            (Some(in_polymer), _) => !in_polymer,
+            // Between residues that are not bonded there is a break, in which this one can belong.
+            (None, Some((before, after))) => linked(conformer(before), conformer(after)),
+            // Modified residues are parts of chains. A sequence without this one tells that it is none.
+            (None, None) => match role {
+                Role::AminoAcid(_) => true,
+                _ if of_chain.is_empty() => true,
+                Role::Modified(_) => !sequence.is_empty() && !sequence.contains(conformer(*k).name),
+                _ => !sequence.contains(conformer(*k).name),
+            },
         }
-    }
-    for place in free {
-        roles[place].1 = Role::Free;
-    }
-    roles
+    };
+    let others = (0..places.len()).filter(|k| !is_of_chain(k));
+    others.filter(is_free).map(|k| places[k]).collect()
 }
 
 fn role(conformer: Conformer, options: &Options) -> Role {
@@ -209,6 +247,9 @@ fn role(conformer: Conformer, options: &Options) -> Role {
         Some(Known::Cap) => Role::Cap,
         Some(Known::Other) => Role::Other,
         Some(other) => Role::Unknown(Some(other)),
+        None if !conformer.group.het && of_ambiguous(name).is_some() => {
+            of_ambiguous(name).map_or(Role::Other, Role::AminoAcid)
+        }
         None if is_like_amino_acid(conformer) => Role::Unknown(None),
         None => Role::Other,
     }

@@ -150,10 +150,11 @@ impl Reference {
             hold(&self.system, &before, &mut self.state);
             self.moved();
             let step = before.step + 1;
-            self.host.update(&mut self.state, step, &self.system.first_bead)?;
             parts = if at_end > 0 { self.total(step)?.clone() } else { self.fast(step)? };
             let beads = &self.system.first_bead;
+            // As on a device, the hills are looked at after the work.
             self.host.add_work(&before.positions, &mut self.state, step, beads);
+            self.host.update(&mut self.state, step, beads)?;
             let forces = parts.acting(at_end, self.host.sum());
             end_step(&self.system, &self.dynamics, (&forces, &parts, at_end), &mut self.state);
         }

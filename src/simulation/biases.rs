@@ -2,8 +2,9 @@
 
 use super::Simulation;
 use super::energies::BiasValues;
+use super::resonance;
 use crate::bias::Bias;
-use crate::engine::{State, Wanted, Work, bias_levels};
+use crate::engine::{State, Wanted, Work, bias_levels, check_biases};
 use crate::error::Result;
 
 impl Simulation {
@@ -22,8 +23,14 @@ impl Simulation {
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) for a name that is given twice and for a bias that
-    /// does not fit the system ([`Bias::check`]). Then the biases stay as they were.
+    /// does not fit the system ([`Bias::check`]), and with multiple time steps for one that resonates
+    /// ([`fastest_vibration`](super::fastest_vibration)). Then the biases stay as they were.
     pub fn set_biases(&mut self, biases: &[Bias]) -> Result<()> {
+        check_biases(biases, &self.system, &self.dynamics)?;
+        if self.dynamics.mts > 1 && !biases.is_empty() {
+            let positions = self.positions()?;
+            resonance::check((&self.system, biases), &self.dynamics, &positions)?;
+        }
         self.engine.set_biases(biases)?;
         self.biases = biases.to_vec();
         Ok(())
@@ -41,15 +48,25 @@ impl Simulation {
     pub fn bias_values(&mut self) -> Result<Vec<BiasValues>> {
         let reading = self.engine.read(Wanted { biases: true, ..Wanted::default() })?;
         self.step = reading.step;
-        Ok(self.named(&reading.biases, &reading.work))
+        Ok(self.named(&reading.biases, &reading.work, &reading.second))
     }
 
     /// The numbers of a reading with the names of the biases.
-    pub(super) fn named(&self, read: &[Vec<[f64; 2]>], work: &Work) -> Vec<BiasValues> {
+    pub(super) fn named(
+        &self,
+        read: &[Vec<[f64; 2]>],
+        work: &Work,
+        second: &[f64],
+    ) -> Vec<BiasValues> {
+        let two = self.dynamics.metadynamics.as_ref().filter(|of| of.variables.len() > 1);
         let of_bias = |(name, numbers): (&String, &Vec<[f64; 2]>)| {
             let (value, energy) = numbers.iter().map(|[value, energy]| (*value, *energy)).unzip();
             let work = work.get(name).cloned().unwrap_or_default();
-            BiasValues { name: name.clone(), value, energy, work }
+            let second = match two {
+                Some(of) if of.name == *name => second.to_vec(),
+                _ => Vec::new(),
+            };
+            BiasValues { name: name.clone(), value, second, energy, work }
         };
         self.bias_names().zip(read).map(of_bias).collect()
     }

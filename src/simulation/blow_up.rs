@@ -148,10 +148,7 @@ fn off_grid(of: &Metadynamics, positions: &[[f64; 3]]) -> String {
         format!("value {k} is {q:.6}{unit}, on an axis from {lower} to {upper}")
     });
     let (name, values) = (&of.name, all.collect::<Vec<_>>().join("; "));
-    format!(
-        "bias {name} has left its grid: {values}; a wider axis helps, or a restraint that keeps the \
-         replica on the grid"
-    )
+    format!("it is not on the grid of bias {name}: {values}")
 }
 
 /// The force of the potential on a bead, and that of the force callback.
@@ -197,6 +194,7 @@ impl Watching {
                 step: state.step,
                 what: format!("its potential energy is {}", potential[r]),
                 last_good: Some(self.good.step[r]),
+                advice: Reason::Force.advice(),
             }),
             None => Ok(()),
         }
@@ -216,7 +214,8 @@ impl Watching {
         let mut blow_up = |r: usize, frozen: Frozen, end: &str| {
             let what = acting.describe(engine, dynamics, r, frozen)? + end;
             let (replica, last_good) = (dynamics.replica_ids[r], Some(good.step[r]));
-            Ok(Error::BlowUp { replica, step: frozen.step, what, last_good })
+            let advice = frozen.reason.advice();
+            Ok(Error::BlowUp { replica, step: frozen.step, what, last_good, advice })
         };
         let order = |(r, frozen): &(&usize, &Frozen)| (frozen.step, **r);
         if dynamics.watch.on_blow_up == OnBlowUp::Stop {

@@ -3,7 +3,7 @@
 
 use super::blow_up::Acting;
 use crate::bias::Bias;
-use crate::engine::{Dynamics, Engine, Integrator, Terms, Wanted};
+use crate::engine::{Dynamics, Engine, Integrator, Reason, Terms, Wanted};
 use crate::error::{Error, Result};
 use crate::geometry::square;
 use crate::largest::largest_by;
@@ -36,9 +36,10 @@ pub(super) fn check(
     }
     let metadynamics = dynamics.metadynamics.as_ref();
     let acting = Acting { system, external: None, biases, metadynamics };
-    let refuse = |r: usize, what: String| {
-        let (replica, what) = (dynamics.replica_ids[r], format!("the start clashes: {what}"));
-        Err(Error::BlowUp { replica, step: 0, what, last_good: None })
+    let refuse = |r: usize, what: String, reason: Reason| {
+        let replica = dynamics.replica_ids[r];
+        let what = if reason == Reason::Grid { what } else { format!("the start clashes: {what}") };
+        Err(Error::BlowUp { replica, step: 0, what, last_good: None, advice: reason.advice() })
     };
     let moves = (0..system.n_replicas()).flat_map(|r| {
         let (beads, forces) = (system.beads(r), &forces);
@@ -57,10 +58,12 @@ pub(super) fn check(
             "{term} pushes bead {i} with {force:.3e} kcal/mol/Å, and the first step would move it \
              by {moved:.3e} Å"
         );
-        return refuse(r, what);
+        return refuse(r, what, Reason::Force);
     }
     match reading.frozen.first_key_value() {
-        Some((r, frozen)) => refuse(*r, acting.describe(engine, dynamics, *r, *frozen)?),
+        Some((r, frozen)) => {
+            refuse(*r, acting.describe(engine, dynamics, *r, *frozen)?, frozen.reason)
+        }
         None => Ok(()),
     }
 }

@@ -116,7 +116,7 @@ impl Simulation {
     /// one of them stops the run.
     fn show(
         &mut self,
-        Reading { state, evaluation, callback, observables, biases, work, .. }: Reading,
+        Reading { state, evaluation, callback, observables, biases, work, second, .. }: Reading,
         wants: Wants,
         observers: &mut [(Schedule, &mut dyn Observer)],
     ) -> Result<bool> {
@@ -130,7 +130,7 @@ impl Simulation {
         let terms = terms.collect::<Result<Vec<_>>>()?;
         let names = self.observables.iter().map(|(name, _)| name.clone());
         let observables: Vec<_> = names.zip(observables).collect();
-        let biases = self.named(&biases, &work);
+        let biases = self.named(&biases, &work, &second);
         let bias_levels = self.bias_levels(&state);
         let frame = Frame {
             forces: &forces,

@@ -29,6 +29,8 @@ pub struct BiasValues {
     pub name: String,
     /// Å or rad, `[n_replicas]`; NaN for a frozen replica.
     pub value: Vec<f64>,
+    /// The value of the second variable of metadynamics, as `value`; empty without one.
+    pub second: Vec<f64>,
     /// kcal/mol, `[n_replicas]`; NaN for a frozen replica.
     pub energy: Vec<f64>,
     /// Work of a moving bias on each replica, kcal/mol, `[n_replicas]`; empty for another bias.

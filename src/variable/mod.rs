@@ -124,6 +124,19 @@ impl Variable {
         Variable::NativeContacts { pairs, distances, beta, lambda }
     }
 
+    /// The name of its kind, as in files of restraints.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Variable::Position { .. } => "position",
+            Variable::Distance { .. } => "distance",
+            Variable::Angle(_) => "angle",
+            Variable::Dihedral(_) => "dihedral",
+            Variable::RadiusOfGyration { .. } => "rg",
+            Variable::Rmsd { .. } => "rmsd",
+            Variable::NativeContacts { .. } => "q",
+        }
+    }
+
     /// The unit in names: "A" for Å, "rad", or "" for a number without unit.
     pub fn unit(&self) -> &'static str {
         match self {

@@ -86,8 +86,10 @@ pub(super) fn page(folder: &Path, results: &Results) -> Plotted {
                 (String::new(), plots::curves(axes, &[(String::new(), points)]))
             }
         };
-        let note =
-            format!("Estimate of metadynamics at the last checkpoint, above the minimum{note}.");
+        let note = format!(
+            "Estimate of metadynamics at the last checkpoint, above the minimum{note}. \
+                     Where no hill has been, it is the largest value."
+        );
         section("Free energy", &note, plot)?;
     }
     let all = [
@@ -161,7 +163,8 @@ struct Label {
 fn axis(column: &str) -> Label {
     let units = [("_A", " (Å)"), ("_rad", " (rad)")];
     let found = units.into_iter().find_map(|(end, unit)| Some((column.strip_suffix(end)?, unit)));
-    let (name, unit) = found.unwrap_or((column, ""));
+    let is_work = column.starts_with("bias_") && column.ends_with("_work");
+    let (name, unit) = found.unwrap_or((column, if is_work { " (kcal/mol)" } else { "" }));
     let name = name.replace('_', " ");
     Label { axis: format!("{name}{unit}"), title: escaped(&name) }
 }

@@ -189,11 +189,13 @@ fn is_free_energy(path: &Path) -> bool {
     name.starts_with("metadynamics_") && name.ends_with(".csv")
 }
 
-/// Whether a column of energies.csv has an observable. Energies have the unit of energy.
+/// Whether a column of energies.csv has an observable, or the work of a bias. Energies have the unit of
+/// energy.
 fn is_observable(column: &str) -> bool {
     const OTHERS: [&str; 6] =
         ["step", "time_ps", "replica", "state", "temperature_K", "thermostat_K"];
-    let is_bias = column.starts_with("bias_") && !column.ends_with("_value");
+    let is_shown = ["_value", "_value_1", "_work"].iter().any(|end| column.ends_with(end));
+    let is_bias = column.starts_with("bias_") && !is_shown;
     let is_energy = is_bias || column.trim_end_matches('"').ends_with("_kcal_per_mol");
     !is_energy && !OTHERS.contains(&column)
 }

@@ -1,19 +1,23 @@
 //! The biases on the command line: files of restraints and metadynamics.
 
-use std::f64::consts::PI;
+mod table;
+
+use std::collections::HashSet;
+use std::f64::consts::{PI, TAU};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use flashschnet::bias::{Bias, BiasForm};
+use flashschnet::engine::Integrator;
 use flashschnet::error::OfFile;
 use flashschnet::hills::{Axis, Hills};
 use flashschnet::metadynamics::Metadynamics;
 use flashschnet::simulation::Settings;
 use flashschnet::system::System;
 use flashschnet::variable::{CONTACT_BETA, CONTACT_CUTOFF, CONTACT_LAMBDA, Variable};
-use flashschnet::{Error, Result, units};
+use flashschnet::{Result, units};
 
-use super::observables::reference;
+use self::table::{Rows, Table, list};
 use crate::cli::config::read_toml;
 use crate::cli::config::unknown::unknown;
 use flashschnet::io::entry::{Entry, Source, Value};
@@ -65,6 +69,7 @@ impl BiasOptions {
         };
         let system = system()?;
         let (mut all, mut metadynamics) = (Vec::new(), None);
+        let mut names = HashSet::new();
         for table in tables {
             let Value::Table(entries) = table else {
                 return Err(source.invalid(*line, TABLES, table.describe(), "tables [[bias]]"));
@@ -74,11 +79,18 @@ impl BiasOptions {
             if table.one_of("form", &FORMS)?.0 != METADYNAMICS {
                 let bias = table.bias(&system)?;
                 bias.check(&system).of_file(path)?;
+                table.check_free(&bias.name, &mut names)?;
                 all.push(bias);
                 continue;
             }
             let of = table.metadynamics(&system, kelvin(settings))?;
             of.check(&system).of_file(path)?;
+            warn_of_sampling(&of, settings);
+            if of.every % u64::from(settings.mts) != 0 {
+                let expected = format!("a multiple of {}, the steps of --mts", settings.mts);
+                return Err(table.wrong("every", &expected));
+            }
+            table.check_free(&of.name, &mut names)?;
             if metadynamics.replace(of).is_some() {
                 return Err(table.wrong("form", "only one table with metadynamics"));
             }
@@ -95,28 +107,20 @@ fn kelvin(settings: &Settings) -> Option<f64> {
     }
 }
 
-/// The numbers in a list that has one for each state or replica.
-#[derive(Clone, Copy)]
-struct Rows {
-    n: usize,
-    each: &'static str,
-}
-
-impl Rows {
-    fn of(settings: &Settings) -> Self {
-        match settings.exchange.as_ref().and_then(|exchange| exchange.ladders.first()) {
-            Some(ladder) => Rows { n: ladder.n_states(), each: "state of the ladder" },
-            None => Rows { n: settings.n_replicas, each: "replica" },
-        }
+/// Warns if the walkers do not sample exp(−E/(k_B T)) with the temperature of the hills: the estimate of
+/// the free energy is wrong then.
+fn warn_of_sampling(of: &Metadynamics, settings: &Settings) {
+    let kelvin = of.hills.temperature;
+    let is_same = |beta: &f64| (units::kelvin(*beta) / kelvin - 1.0).abs() < 1e-3;
+    let integrator = settings.integrator;
+    let samples = !matches!(integrator, Integrator::Nve | Integrator::OverdampedPublished { .. });
+    if !(samples && settings.anneal.is_empty() && settings.beta.iter().all(is_same)) {
+        log::warn!(
+            "bias {}: the estimate of the free energy is right only if all replicas sample {kelvin:.2} K, \
+             the temperature of the hills",
+            of.name
+        );
     }
-}
-
-/// The table of a bias.
-struct Table<'a> {
-    source: &'a Source,
-    line: usize,
-    entries: &'a [Entry],
-    rows: Rows,
 }
 
 /// The keys of every table.
@@ -214,13 +218,16 @@ impl Table<'_> {
         Ok(Metadynamics { name, variables, hills, every })
     }
 
-    /// A variable of metadynamics with its axis. A dihedral is periodic, from −π to π, unless the keys
-    /// say otherwise.
+    /// A variable of metadynamics with its axis. A dihedral over a whole turn, which is from −π to π
+    /// without ends, is periodic unless the keys say otherwise.
     fn with_axis(&self, system: &System) -> Result<(Variable, Axis)> {
         let variable = self.variable(self.one_of("variable", &VARIABLES)?.0, system)?;
         let turns = matches!(variable, Variable::Dihedral(_));
         let periodic = match self.entry("periodic") {
-            None => turns && self.entry("lower").is_none() && self.entry("upper").is_none(),
+            None => {
+                let lower = self.number("lower", Some(-PI))?;
+                turns && (self.number("upper", Some(PI))? - lower - TAU).abs() < 1e-6
+            }
             Some(Entry { value: Value::Bool(periodic), .. }) => *periodic,
             Some(_) => return Err(self.wrong("periodic", "true or false")),
         };
@@ -233,15 +240,6 @@ impl Table<'_> {
             width: self.number("width", None)?,
         };
         Ok((variable, axis))
-    }
-
-    /// Refuses keys that are in none of these lists.
-    fn check_keys(&self, lists: &[&[&str]]) -> Result<()> {
-        let known = || lists.iter().flat_map(|list| list.iter().copied());
-        match self.entries.iter().find(|entry| !known().any(|key| key == entry.key)) {
-            Some(other) => Err(unknown(self.source, other, known())),
-            None => Ok(()),
-        }
     }
 
     fn variable(&self, kind: &str, system: &System) -> Result<Variable> {
@@ -281,113 +279,5 @@ impl Table<'_> {
                 self.number("lambda", Some(CONTACT_LAMBDA))?,
             ),
         })
-    }
-
-    fn entry(&self, key: &str) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.key == key)
-    }
-
-    /// The error of a value, or of a key that is missing.
-    fn wrong(&self, key: &str, expected: &str) -> Error {
-        let (line, found) = match self.entry(key) {
-            Some(entry) => (entry.line, entry.value.describe()),
-            None => (self.line, "none".to_owned()),
-        };
-        self.source.invalid(line, key, found, expected)
-    }
-
-    fn text(&self, key: &str) -> Result<&str> {
-        match self.entry(key) {
-            Some(Entry { value: Value::Text(text), .. }) => Ok(text),
-            _ => Err(self.wrong(key, "text")),
-        }
-    }
-
-    /// A name that has keys.
-    fn one_of<'a>(
-        &self,
-        key: &str,
-        all: &[(&'a str, &'a [&'a str])],
-    ) -> Result<(&'a str, &'a [&'a str])> {
-        let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
-        let found = self.entry(key).and_then(|_| self.text(key).ok());
-        let known = all.iter().find(|(name, _)| Some(*name) == found);
-        known.copied().ok_or_else(|| self.wrong(key, &format!("one of {}", names.join(", "))))
-    }
-
-    /// A number, or its default.
-    fn number<T: std::str::FromStr + Copy>(&self, key: &str, default: Option<T>) -> Result<T> {
-        let found = match self.entry(key) {
-            Some(entry) => list(&entry.value).as_deref().and_then(|list| match list {
-                [number] => Some(*number),
-                _ => None,
-            }),
-            None => default,
-        };
-        found.ok_or_else(|| self.wrong(key, "one number"))
-    }
-
-    /// A number or a list of numbers, if there is one.
-    fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>> {
-        let Some(entry) = self.entry(key) else { return Ok(None) };
-        let numbers = list(&entry.value);
-        let numbers = numbers.ok_or_else(|| self.wrong(key, "a number, or a list of numbers"))?;
-        let Rows { n, each } = self.rows;
-        if numbers.len() != 1 && numbers.len() != n {
-            let found = format!("{} numbers", numbers.len());
-            let expected = format!("1, or {n}, one for each {each}");
-            return Err(self.source.invalid(entry.line, key, found, expected));
-        }
-        Ok(Some(numbers))
-    }
-
-    fn given(&self, key: &str) -> Result<Vec<f64>> {
-        self.numbers(key)?.ok_or_else(|| self.wrong(key, "a number, or a list of numbers"))
-    }
-
-    fn beads(&self) -> Result<Vec<u32>> {
-        let found = self.entry("beads").and_then(|entry| list(&entry.value));
-        found.ok_or_else(|| self.wrong("beads", "numbers of beads, from 0"))
-    }
-
-    fn tuple<const N: usize>(&self) -> Result<[u32; N]> {
-        let wrong = |_| self.wrong("beads", &format!("{N} numbers of beads, from 0"));
-        self.beads()?.try_into().map_err(wrong)
-    }
-
-    /// The groups of a distance, or its two beads as groups.
-    fn groups(&self) -> Result<[Vec<u32>; 2]> {
-        let Some(entry) = self.entry("groups") else {
-            return Ok(self.tuple::<2>()?.map(|bead| vec![bead]));
-        };
-        if let Some(other) = self.entry("beads") {
-            let expected = "beads or groups, not both";
-            return Err(self.source.invalid(other.line, "beads", "groups, too", expected));
-        }
-        let groups = match &entry.value {
-            Value::List(groups) => groups.iter().map(list).collect::<Option<Vec<_>>>(),
-            _ => None,
-        };
-        let groups = groups.and_then(|groups| groups.try_into().ok());
-        groups.ok_or_else(|| self.wrong("groups", "two lists of numbers of beads, from 0"))
-    }
-
-    /// The positions of the reference structure, whose path is relative to the folder of the file.
-    fn reference(&self, system: &System) -> Result<Vec<[f64; 3]>> {
-        let folder = self.source.path.parent().unwrap_or(Path::new(""));
-        let path = folder.join(self.text("reference")?);
-        Ok(reference(&path, system).of_file(&path)?.positions)
-    }
-}
-
-/// A value, or the values of a list.
-fn list<T: std::str::FromStr>(value: &Value) -> Option<Vec<T>> {
-    let one = |value: &Value| match value {
-        Value::Text(text) => text.parse().ok(),
-        _ => None,
-    };
-    match value {
-        Value::List(list) => list.iter().map(one).collect(),
-        value => Some(vec![one(value)?]),
     }
 }

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use flashschnet::Result;
 use flashschnet::checkpoint::{Checkpoint, Identity};
 use flashschnet::error::printable;
 use flashschnet::output::{Lengths, Output, Queue, in_background};
 use flashschnet::simulation::{Control, Frame, Observer, Simulation, Wants};
+use flashschnet::{Error, Result};
 
 use super::exchange;
 use super::plan::{Limits, Plan};
@@ -67,6 +67,14 @@ impl Drive {
         checkpoint.save(&self.folder)
     }
 
+    /// Writes the free energy of metadynamics after a blow-up. The first error is the one to tell.
+    fn save_free_energy(&mut self) {
+        let state = self.simulation.engine().state();
+        if let (Some(of), Ok(state)) = (&self.simulation.dynamics().metadynamics, state) {
+            let _ = self.output.write_free_energy(of, &state.hills);
+        }
+    }
+
     /// Tells that the run goes on, and writes a checkpoint with what may have changed in its plan.
     pub(super) fn resumed(&mut self) -> Result<()> {
         let (step, steps) = (self.simulation.step(), self.plan.steps);
@@ -101,6 +109,9 @@ impl Drive {
             // Where the log cannot be written, stderr still has the error.
             let _ = log_warnings(&mut self.output);
             let _ = self.output.log(format!("error: {error}"));
+            if matches!(error, Error::BlowUp { .. }) {
+                self.save_free_energy();
+            }
             tell!("{}", self.saved_before_error(whole));
             return Err(error.into());
         }

@@ -58,8 +58,12 @@ pub(super) fn rehearse(
     tell!("frames: {frames}, about {} of trajectories and arrays", bytes(file_bytes as u64));
     if let Some(of) = &simulation.dynamics().metadynamics {
         let n_nodes = of.hills.n_nodes();
-        let file_bytes = bytes((n_nodes * (of.variables.len() + 1)) as u64 * CELL_BYTES);
-        tell!("metadynamics: a grid of {n_nodes} nodes, about {file_bytes} of free energies");
+        let table = (n_nodes * (of.variables.len() + 1)) as u64 * CELL_BYTES;
+        // Two checkpoints are kept.
+        let file_bytes = bytes(table + 2 * (n_nodes * size_of::<[f64; 4]>()) as u64);
+        tell!(
+            "metadynamics: a grid of {n_nodes} nodes, about {file_bytes} of free energies and checkpoints"
+        );
     }
     tell!("nothing was written (--dry-run)");
     Ok(())

@@ -1,9 +1,11 @@
 //! The first lines of a run's log.
 
 use flashschnet::Result;
+use flashschnet::bias::{Bias, BiasForm};
 use flashschnet::engine::{Exchange, Integrator};
 use flashschnet::hills::{Axis, Hills};
 use flashschnet::metadynamics::Metadynamics;
+use flashschnet::variable::Variable;
 
 use super::Run;
 use super::drive::{Drive, log_warnings};
@@ -11,6 +13,34 @@ use super::exchange::temperatures;
 use super::plan::Plan;
 use super::start::summary;
 use crate::cli::inputs::Inputs;
+
+/// The variable of a bias and its form, each list by its ends.
+fn described(bias: &Bias) -> String {
+    fn few(name: &str, list: &[f64]) -> String {
+        match list {
+            [] => String::new(),
+            [one] => format!(", {name} {one}"),
+            [first, .., last] => format!(", {name} {first} to {last} in {} numbers", list.len()),
+        }
+    }
+    let numbers = match &bias.form {
+        BiasForm::Harmonic { k, center } => [few("k", k), few("center", center)].concat(),
+        BiasForm::FlatBottom { k, lower, upper } => {
+            [few("k", k), few("lower", lower), few("upper", upper)].concat()
+        }
+        BiasForm::Moving { k, path } => {
+            let (steps, centers): (Vec<f64>, Vec<f64>) =
+                path.iter().map(|(step, center)| (*step as f64, *center)).unzip();
+            [few("k", k), few("steps", &steps), few("centers", &centers)].concat()
+        }
+    };
+    let form = match bias.form {
+        BiasForm::Harmonic { .. } => "harmonic",
+        BiasForm::FlatBottom { .. } => "flat-bottom",
+        BiasForm::Moving { .. } => "moving",
+    };
+    format!("{form} on {}{numbers}", bias.variable.kind())
+}
 
 impl Run {
     pub(super) fn log_settings(&self, drive: &mut Drive, inputs: &Inputs) -> Result<()> {
@@ -71,16 +101,19 @@ impl Run {
         let Plan { steps, save_interval, .. } = plan;
         output.log(format!("steps: {steps}, a frame every {save_interval} and at the end"))?;
         for bias in simulation.biases() {
-            output.log(format!("bias {}: {:?}", bias.name, bias.form))?;
+            output.log(format!("bias {}: {}", bias.name, described(bias)))?;
         }
-        if let Some(Metadynamics { name, hills, every, .. }) = &dynamics.metadynamics {
+        if let Some(Metadynamics { name, variables, hills, every }) = &dynamics.metadynamics {
             let Hills { axes, height, bias_factor, temperature } = hills;
-            let axis = |axis: &Axis| {
+            let axis = |(variable, axis): (&Variable, &Axis)| {
                 let Axis { lower, upper, bins, periodic, width } = axis;
-                let kind = if *periodic { "periodic axis" } else { "axis" };
-                format!("; {kind} from {lower} to {upper} with {bins} bins, width {width}")
+                let kind = if *periodic { "a periodic axis" } else { "an axis" };
+                let variable = variable.kind();
+                format!(
+                    "; {variable} on {kind} from {lower} to {upper} with {bins} bins, width {width}"
+                )
             };
-            let axes: String = axes.iter().map(axis).collect();
+            let axes: String = variables.iter().zip(axes).map(axis).collect();
             output.log(format!(
                 "bias {name}: metadynamics every {every} steps, height {height} kcal/mol, bias factor \
                  {bias_factor}, {temperature} K{axes}"

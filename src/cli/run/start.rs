@@ -35,7 +35,7 @@ impl StartOptions {
 }
 
 /// A line about the results of a minimization, and whether all replicas have converged.
-pub(super) fn summary(results: &[Minimized]) -> (String, bool) {
+pub(in crate::cli) fn summary(results: &[Minimized]) -> (String, bool) {
     let range = |of: &dyn Fn(&Minimized) -> f64| {
         let mut values: Vec<f64> = results.iter().map(of).collect();
         values.sort_by(f64::total_cmp);

@@ -60,11 +60,12 @@ impl Cpu {
             hold(system, before, state);
             self.moved();
             let step = self.state.step + 1;
-            self.host.update(&mut self.state, step, &self.system.first_bead)?;
             self.update_forces(step, at_end > 0)?;
             self.is_current = at_end > 0;
             let Cpu { system, before, state, host, .. } = self;
+            // As on a device, the hills are looked at after the work.
             host.add_work(&before.positions, state, step, &system.first_bead);
+            host.update(state, step, &system.first_bead)?;
             let forces = self.total.acting(at_end, self.host.sum());
             let Cpu { system, dynamics, state, total, .. } = self;
             end_step(system, dynamics, (&forces, total, at_end), state);

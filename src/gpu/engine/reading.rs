@@ -109,11 +109,14 @@ impl GpuEngine {
         }
         let biases = self.biases.as_ref().zip(parts.biases);
         let biases = biases.map(|(biases, slot)| biases.fetched(found, slot)).unwrap_or_default();
+        let second = self.hills.as_ref().zip(parts.hills.clone());
+        let mut second = second.map(|(of, slot)| of.second(found, slot)).unwrap_or_default();
         let hills = parts.hills.map(|slot| Metadynamics::fetched(found, slot));
         let mut biases: Vec<_> = biases.into_iter().chain(hills).collect();
         // The kernel of the hills may have raised an alarm after the others.
         for r in reading.frozen.keys() {
             biases.iter_mut().for_each(|of_bias| of_bias[*r] = [f64::NAN; 2]);
+            second.get_mut(*r).into_iter().for_each(|value| *value = f64::NAN);
         }
         if let (Some(plan), Some(energy)) = (plan, energy) {
             let force = force.map(|slot| found.take(slot));
@@ -137,6 +140,7 @@ impl GpuEngine {
         if wanted.biases {
             reading.biases = biases;
             reading.work = work;
+            reading.second = second;
         }
         if let (Some(observables), Some(slot)) = (&self.observables, observed) {
             reading.observables = observables.fetched(found, slot);

@@ -17,7 +17,8 @@ impl Output {
     /// [`Error::Invalid`](crate::Error::Invalid) for nodes that are not those of the metadynamics;
     /// [`Error::Io`](crate::Error::Io).
     pub fn write_free_energy(&mut self, of: &Metadynamics, nodes: &[[f64; 4]]) -> Result<()> {
-        let grid = Grid::with_nodes(of.hills.clone(), nodes.to_vec())?;
+        let grid = Grid::with_nodes(of.hills.clone(), nodes.to_vec());
+        let grid = grid.map_err(|error| error.of_bias(&of.name))?;
         let mut text = String::new();
         for (k, variable) in of.variables.iter().enumerate() {
             let _ = match variable.unit() {
