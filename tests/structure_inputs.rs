@@ -203,7 +203,7 @@ fn frames_in_the_order_of_a_structure_file_are_put_in_order() {
     good[4][0] += 0.02;
     let frame = in_file_order(&files, &good);
     let pdb_path = files.path("x.pdb");
-    let found = files.score(std::slice::from_ref(&frame), &["--topology", &pdb_path]);
+    let found = files.score(std::slice::from_ref(&frame), &["--trajectory-order", &pdb_path]);
     assert!(found.status.success(), "{}", stderr(&found));
     assert_eq!(stdout(&found), stdout(&files.score(&[good], &[])));
 
@@ -214,13 +214,14 @@ fn frames_in_the_order_of_a_structure_file_are_put_in_order() {
         ("MSKGPAV", "34 beads"),
     ] {
         std::fs::write(&other, pdb(&helix(sequence, 'A', 1, [0.0; 3]))).unwrap();
-        let said = stderr(&files.score(std::slice::from_ref(&frame), &["--topology", &other]));
+        let said =
+            stderr(&files.score(std::slice::from_ref(&frame), &["--trajectory-order", &other]));
         assert!(said.contains(expected) && said.contains("y.pdb"), "{said}");
     }
     let mut lines = files.lines.clone();
     lines.insert(5, Line { name: "CG".into(), x: [9.0; 3], ..lines[4].clone() });
     std::fs::write(&other, pdb(&lines)).unwrap();
-    let said = stderr(&files.score(&[frame], &["--topology", &other]));
+    let said = stderr(&files.score(&[frame], &["--trajectory-order", &other]));
     assert!(said.contains("other atoms than beads"), "{said}");
 }
 

@@ -48,7 +48,7 @@ pub(super) struct Energy {
     /// PDB or mmCIF file with the beads in the order of the trajectory. They are put in the order of the
     /// structure by their names
     #[arg(long, value_name = "FILE", requires = "trajectory")]
-    topology: Option<PathBuf>,
+    trajectory_order: Option<PathBuf>,
     /// Number of the structure that has the molecule of the trajectory, counted from 0
     #[arg(long, value_parser = whole::<usize, 0>, value_name = "K", default_value_t = 0, requires = "trajectory")]
     structure: usize,
@@ -122,8 +122,11 @@ impl Energy {
             let expected = format!("one of the {} structures", inputs.structures.len());
             return Err(Error::invalid("structure", self.structure, expected).into());
         };
-        let order =
-            self.topology.as_deref().map(|file| order::of_beads(file, structure)).transpose()?;
+        let order = self
+            .trajectory_order
+            .as_deref()
+            .map(|file| order::of_beads(file, structure))
+            .transpose()?;
         let mut trajectory = Trajectory::open(path, structure.positions.len())?;
         let system = System::new(&inputs.model, std::slice::from_ref(structure))?;
         let backend = self.backend.open()?;

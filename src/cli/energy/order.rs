@@ -18,7 +18,7 @@ pub(super) fn of_beads(path: &Path, structure: &Structure) -> Result<Vec<usize>>
     let mapping = if types.iter().any(is_backbone) { Mapping::FiveBead } else { Mapping::Ca };
     let coarse = Coarse::read(path, &Options::default(), mapping)?;
     let invalid = |found: String, expected: &str| {
-        Err(Error::invalid("topology", found, expected)).of_file(path)
+        Err(Error::invalid("trajectory-order", found, expected)).of_file(path)
     };
     let Some(order) = coarse.order() else {
         return invalid("other atoms than beads".into(), "a file of the beads of the trajectory");
