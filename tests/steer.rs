@@ -7,6 +7,8 @@ use flashschnet::bias::{Bias, BiasForm};
 use flashschnet::engine::{
     Dynamics, Engine, Exchange, Integrator, Minimization, Mixing, State, Terms, Wanted, Watch,
 };
+use flashschnet::hills::{Axis, Hills};
+use flashschnet::metadynamics::Metadynamics;
 use flashschnet::variable::Variable;
 
 use crate::callback::{REST, STIFFNESS, close, integrators, pairs};
@@ -24,6 +26,7 @@ on_every_backend!(
 without_network!(
     energy_and_work_balance,
     frozen_replicas_keep_their_work,
+    a_replica_has_the_work_of_the_step_in_which_it_leaves_the_grid,
     work_goes_on_with_a_bias_of_the_same_name,
     a_minimization_does_no_work,
     wrong_settings_are_refused,
@@ -35,6 +38,7 @@ on_every_backend!(
     energy_and_work_balance,
     reads_and_restarts_do_not_show,
     frozen_replicas_keep_their_work,
+    a_replica_has_the_work_of_the_step_in_which_it_leaves_the_grid,
     work_goes_on_with_a_bias_of_the_same_name,
     a_minimization_does_no_work,
     wrong_settings_are_refused
@@ -299,6 +303,35 @@ fn frozen_replicas_keep_their_work(backend: &Backend) {
     let reading = engine.read(READING).unwrap();
     assert!(reading.frozen.keys().eq([&1]), "{:?}", reading.frozen);
     assert!(reading.work["pull"][0] != 0.0 && reading.work["pull"][1] == 0.0, "{:?}", reading.work);
+}
+
+/// A device looks at the grid of metadynamics after the work, and so do the others.
+fn a_replica_has_the_work_of_the_step_in_which_it_leaves_the_grid(backend: &Backend) {
+    let (_, _, system, start) = pairs(2, 0.0);
+    let mut start = State { velocities: vec![[0.0; 3]; 4], ..start };
+    start.positions = [4.0, 4.0].map(|x| [[0.0; 3], [x, 0.0, 0.0]]).concat();
+    // 0.1 Å in a step of 4 fs: the second pair leaves the grid in the sixth step.
+    start.velocities[3] = [25.0, 0.0, 0.0];
+    let axis = Axis { lower: 2.0, upper: 4.55, bins: 51, periodic: false, width: 0.2 };
+    let hills = Hills { axes: vec![axis], height: 1e-6, bias_factor: 8.0, temperature: 1000.0 };
+    let (name, variables) = ("hills".into(), vec![Variable::end_to_end(2)]);
+    let metadynamics = Some(Metadynamics { name, variables, hills, every: 100 });
+    let dynamics = Dynamics { integrator: Integrator::Nve, metadynamics, ..hot(2) };
+    let bias = moving("pull", Variable::end_to_end(2), &[1e-3], &[(0, 4.0), (20, 24.0)]);
+    let mut engine = backend.moving(system, &dynamics, &start);
+    engine.set_biases(&[bias]).unwrap();
+    engine.advance(12).unwrap();
+    let reading = engine.read(READING).unwrap();
+    assert_eq!(reading.frozen[&1].step, 6);
+    // k (x − c)² with x = 4 + n/10 and c = 4 + n: the halves of six steps.
+    let energy = |n: f64, center: f64| 1e-3 * (0.1 * n - center).powi(2);
+    let of_step = |n: f64| {
+        energy(n, n + 0.5) - energy(n, n) + energy(n + 1.0, n + 1.0) - energy(n + 1.0, n + 0.5)
+    };
+    let expected: f64 = (0..6).map(|n| of_step(f64::from(n))).sum();
+    let found = reading.work["pull"][1];
+    // The spring changes the positions by up to 1e-3 of the way.
+    assert!((found - expected).abs() < 1e-2 * expected, "{found}, not {expected}");
 }
 
 fn work_goes_on_with_a_bias_of_the_same_name(backend: &Backend) {
