@@ -12,6 +12,7 @@ use flashschnet::metadynamics::Metadynamics;
 use flashschnet::variable::Variable;
 
 use crate::callback::{REST, STIFFNESS, close, integrators, pairs};
+use crate::common::repeat::{self, cuts_do_not_show};
 use crate::common::{self, Backend, ENGINE, assert_close, chain, chains, hot};
 use crate::exchange::imploding;
 use crate::gradients::differences;
@@ -229,35 +230,17 @@ fn a_short_run_matches_the_reference(backend: &Backend) {
 
 fn reads_and_restarts_do_not_show(backend: &Backend) {
     let (system, start) = chains(N, 3);
+    let terms = [Terms::Bias(0), Terms::Bias(2)];
     for (integrator, mts) in integrators() {
         let dynamics = Dynamics { integrator, dt: 0.002, mts, ..hot(3) };
-        let run = |pieces: &[u64], reads: bool| {
-            let new = |state: &State| {
-                let mut engine = backend.moving(system.clone(), &dynamics, &start);
-                engine.set_biases(&all()).unwrap();
-                engine.set_state(state).unwrap();
-                engine
-            };
-            let mut engine = new(&start);
-            for steps in pieces {
-                engine.advance(*steps).unwrap();
-                if reads {
-                    engine.evaluate(Terms::Bias(0)).unwrap();
-                    engine.evaluate(Terms::Bias(2)).unwrap();
-                    engine.request(READING).unwrap();
-                    engine.advance(2).unwrap();
-                    engine.collect().unwrap();
-                    engine = new(&engine.state().unwrap());
-                    engine.read(READING).unwrap();
-                    engine.set_external_forces(None).unwrap();
-                }
-            }
-            engine.read(READING).unwrap()
-        };
-        let straight = run(&[20], false);
+        let what = format!("{integrator:?}, mts {mts}");
+        let straight = cuts_do_not_show(&what, (&start, READING), &terms, |state| {
+            let mut engine = backend.moving(system.clone(), &dynamics, &start);
+            engine.set_biases(&all()).unwrap();
+            engine.set_state(state).unwrap();
+            engine
+        });
         assert_eq!(straight.work.len(), 3);
-        assert_eq!(run(&[2, 4, 0, 14], false), straight, "{integrator:?}, mts {mts}");
-        assert_eq!(run(&[2, 4, 8], true), straight, "{integrator:?}, mts {mts}");
     }
 }
 
@@ -267,27 +250,11 @@ fn overflows_do_not_show(backend: &Backend) {
     let start = State { exchanged: Default::default(), ..start };
     let dynamics = Dynamics { exchange: None, ..dynamics };
     let bias = moving("rg", Variable::radius_of_gyration(), &[0.5], &[(0, 9.0), (48, 4.0)]);
-    let run = |reads: bool| {
+    repeat::overflows_do_not_show(READING, || {
         let mut engine = backend.moving(system.clone(), &dynamics, &start);
         engine.set_biases(std::slice::from_ref(&bias)).unwrap();
-        for _ in 0..8 {
-            if reads {
-                engine.request(READING).unwrap();
-            }
-            engine.advance(6).unwrap();
-            if reads {
-                engine.collect().unwrap();
-                engine.settle().unwrap();
-                engine.read(READING).unwrap();
-            }
-        }
-        let edges = engine.probe().n_edges().unwrap();
-        (engine.read(READING).unwrap(), edges)
-    };
-    let (alone, read) = (run(false), run(true));
-    // The room at first.
-    assert!(alone.1.iter().max() > Some(&174), "{:?}", alone.1);
-    assert_eq!(alone, read);
+        engine
+    });
 }
 
 fn frozen_replicas_keep_their_work(backend: &Backend) {
