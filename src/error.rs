@@ -92,7 +92,7 @@ pub enum Error {
         what: String,
         /// The step of the replica's last good state, if there was one.
         last_good: Option<u64>,
-        /// What may help.
+        /// The advice to the user.
         advice: &'static str,
     },
     /// Beads are in one place, where the energy is not defined.

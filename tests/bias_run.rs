@@ -306,6 +306,11 @@ fn a_replica_that_leaves_the_grid_ends_the_run_or_freezes() {
     ] {
         assert!(said.contains(part), "{said}");
     }
+    // The hot replica does not sample the temperature of the hills.
+    assert!(said.contains("only if all replicas sample 20.00 K"), "{said}");
+    // The hills up to there are not lost.
+    let free = table(&folder.join("stopped/metadynamics_hills.csv"));
+    assert!(free.iter().any(|row| row[1] != free[0][1]), "{free:?}");
     let output = run(&["--on-blow-up", "freeze", "-o", "frozen"]);
     let said = stderr(&output);
     assert!(output.status.success(), "{said}");
@@ -316,6 +321,32 @@ fn a_replica_that_leaves_the_grid_ends_the_run_or_freezes() {
     assert_eq!(last.collect::<Vec<_>>(), [0.0, 2.0]);
     let free = table(&folder.join("frozen/metadynamics_hills.csv"));
     assert!(free.iter().any(|row| row[1] > 0.1));
+}
+
+/// A dihedral over a whole turn is periodic, whatever its ends are. 3999 points of a path are one line of
+/// the log.
+#[test]
+fn whole_turns_are_periodic_and_paths_can_be_long() {
+    let turn = PLANE.replace("[[bias.variables]]\n", "");
+    let ends =
+        format!("{turn}lower = {}\nupper = {}\n", -std::f64::consts::PI, std::f64::consts::PI);
+    let list = |of: fn(usize) -> usize| (0..3999).map(|k| of(k).to_string()).collect::<Vec<_>>();
+    let (steps, centers) = (list(|k| k).join(", "), list(|k| 5 + k % 2).join(", "));
+    let path = format!(
+        "[[bias]]\nname = 'drag'\nvariable = 'distance'\nbeads = [0, 5]\nform = 'moving'\nk = 0.1\n\
+         steps = [{steps}]\ncenters = [{centers}]\n"
+    );
+    let runs = [turn, ends].map(|turn| {
+        let folder = folder("pull.toml", &format!("{HILLS}{turn}{path}"));
+        let more = ["--bias", "pull.toml", "--replicas", "3", "--steps", "40", "-o", "run"];
+        succeeds(folder.path(), &[&SYSTEM[..], &more].concat());
+        let log = std::fs::read_to_string(folder.path().join("run/run.log")).unwrap();
+        let line =
+            "bias drag: moving on distance, k 0.1, steps 0 to 3998 in 3999 numbers, centers 5 to 5";
+        assert!(log.contains(line) && log.contains("periodic axis"), "{log}");
+        files(&folder.path().join("run"))
+    });
+    assert!(runs[0] == runs[1]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use flashschnet::simulation::{Control, Frame, Settings, Simulation};
 use flashschnet::structure::{Structure, Topology, TupleList};
 use flashschnet::system::System;
 
+use crate::common::repeat::cuts_do_not_show;
 use crate::common::{self, Backend, ENGINE, assert_close, chains, hot, points};
 use crate::exchange::imploding;
 
@@ -276,28 +277,12 @@ fn reads_and_restarts_do_not_show(backend: &Backend) {
     let (system, start) = chains(14, 2);
     for (integrator, mts) in integrators() {
         let dynamics = Dynamics { integrator, dt: 0.002, mts, ..hot(2) };
-        let run = |pieces: &[u64], reads: bool| {
-            let new = |state: &State| {
-                let mut engine = backend.moving(system.clone(), &dynamics, state);
-                engine.set_force_callback(Some(pulling(2))).unwrap();
-                engine
-            };
-            let mut engine = new(&start);
-            for steps in pieces {
-                engine.advance(*steps).unwrap();
-                if reads {
-                    engine.evaluate(Terms::Prior(0)).unwrap();
-                    engine.request(EVERYTHING).unwrap();
-                    engine.advance(2).unwrap();
-                    engine.collect().unwrap();
-                    engine = new(&engine.state().unwrap());
-                }
-            }
-            engine.read(EVERYTHING).unwrap()
-        };
-        let straight = run(&[20], false);
-        assert_eq!(run(&[2, 4, 0, 14], false), straight, "{integrator:?}, mts {mts}");
-        assert_eq!(run(&[2, 4, 8], true), straight, "{integrator:?}, mts {mts}");
+        let what = format!("{integrator:?}, mts {mts}");
+        cuts_do_not_show(&what, (&start, EVERYTHING), &[Terms::Prior(0)], |state| {
+            let mut engine = backend.moving(system.clone(), &dynamics, state);
+            engine.set_force_callback(Some(pulling(2))).unwrap();
+            engine
+        });
     }
 }
 

@@ -16,6 +16,7 @@ use flashschnet::simulation::{Settings, Simulation};
 use flashschnet::variable::Variable;
 
 use crate::callback::{STIFFNESS, close, integrators, pairs};
+use crate::common::repeat::{self, cuts_do_not_show};
 use crate::common::{self, Backend, ENGINE, assert_close, chain, chains, hot};
 use crate::exchange::imploding;
 use crate::gradients::differences;
@@ -170,35 +171,18 @@ fn a_short_run_matches_the_reference(backend: &Backend) {
 fn reads_and_restarts_do_not_show(backend: &Backend) {
     let (system, start) = chains(N, 2);
     let [line, plane] = both(4);
+    let terms = [Terms::Bias(0), Terms::Bias(1)];
     for of in [line.clone(), Metadynamics { every: 2, ..plane }] {
         for (integrator, mts) in integrators() {
             let metadynamics = Some(of.clone());
             let dynamics = Dynamics { integrator, dt: 0.002, mts, metadynamics, ..hot(2) };
-            let run = |pieces: &[u64], reads: bool| {
-                let new = |state: &State| {
-                    let mut engine = backend.moving(system.clone(), &dynamics, state);
-                    engine.set_biases(&[ends(0.5, 9.0)]).unwrap();
-                    engine
-                };
-                let mut engine = new(&start);
-                for steps in pieces {
-                    engine.advance(*steps).unwrap();
-                    if reads {
-                        engine.evaluate(Terms::Bias(0)).unwrap();
-                        engine.evaluate(Terms::Bias(1)).unwrap();
-                        engine.request(READING).unwrap();
-                        engine.advance(2).unwrap();
-                        engine.collect().unwrap();
-                        engine = new(&engine.state().unwrap());
-                        engine.read(READING).unwrap();
-                    }
-                }
-                engine.read(READING).unwrap()
-            };
-            let straight = run(&[20], false);
+            let what = format!("{integrator:?}, mts {mts}");
+            let straight = cuts_do_not_show(&what, (&start, READING), &terms, |state| {
+                let mut engine = backend.moving(system.clone(), &dynamics, state);
+                engine.set_biases(&[ends(0.5, 9.0)]).unwrap();
+                engine
+            });
             assert!(straight.state.as_ref().unwrap().hills.iter().any(|node| node[0] > 1.0));
-            assert_eq!(run(&[2, 4, 0, 14], false), straight, "{integrator:?}, mts {mts}");
-            assert_eq!(run(&[2, 4, 8], true), straight, "{integrator:?}, mts {mts}");
         }
     }
 }
@@ -212,26 +196,9 @@ fn overflows_do_not_show(backend: &Backend) {
     for mts in [1, 2] {
         let metadynamics = Some(of.clone());
         let dynamics = Dynamics { mts, exchange: None, metadynamics, ..dynamics.clone() };
-        let run = |reads: bool| {
-            let mut engine = backend.moving(system.clone(), &dynamics, &start);
-            for _ in 0..8 {
-                if reads {
-                    engine.request(READING).unwrap();
-                }
-                engine.advance(6).unwrap();
-                if reads {
-                    engine.collect().unwrap();
-                    engine.settle().unwrap();
-                    engine.read(READING).unwrap();
-                }
-            }
-            let edges = engine.probe().n_edges().unwrap();
-            (engine.read(READING).unwrap(), edges)
-        };
-        let (alone, read) = (run(false), run(true));
-        // The room at first.
-        assert!(alone.1.iter().max() > Some(&174), "{:?}", alone.1);
-        assert_eq!(alone, read);
+        repeat::overflows_do_not_show(READING, || {
+            backend.moving(system.clone(), &dynamics, &start)
+        });
     }
 }
 

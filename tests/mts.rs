@@ -497,6 +497,11 @@ fn a_stiff_restraint_resonates() {
             Settings { biases: vec![bias], n_replicas: 2, mts: 6, ..Settings::default() };
         let error = pair(&settings).map(|_| ()).unwrap_err().to_string();
         assert!(error.contains("mts: found 6") && error.contains("priors and biases"), "{error}");
+        // So is one that is added later.
+        let biases = settings.biases.clone();
+        let mut later = pair(&Settings { biases: Vec::new(), ..settings }).unwrap();
+        let error = later.set_biases(&biases).unwrap_err().to_string();
+        assert!(error.contains("mts: found 6") && later.biases().is_empty(), "{error}");
     }
 }
 

@@ -62,7 +62,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// What may help against it.
+    /// The advice to a user whose replica froze for this reason.
     pub(crate) fn advice(self) -> &'static str {
         match self {
             Reason::Grid => "use a wider axis, or a restraint that keeps the replica on the grid",

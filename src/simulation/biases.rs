@@ -26,8 +26,8 @@ impl Simulation {
     /// does not fit the system ([`Bias::check`]), and with multiple time steps for one that resonates
     /// ([`fastest_vibration`](super::fastest_vibration)). Then the biases stay as they were.
     pub fn set_biases(&mut self, biases: &[Bias]) -> Result<()> {
-        check_biases(biases, &self.system, &self.dynamics)?;
         if self.dynamics.mts > 1 && !biases.is_empty() {
+            check_biases(biases, &self.system, &self.dynamics)?;
             let positions = self.positions()?;
             resonance::check((&self.system, biases), &self.dynamics, &positions)?;
         }

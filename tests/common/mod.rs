@@ -6,6 +6,7 @@
 pub(crate) mod dcd;
 pub(crate) mod peptide;
 pub(crate) mod program;
+pub(crate) mod repeat;
 pub(crate) mod small;
 
 use std::sync::{Arc, LazyLock};
