@@ -54,6 +54,9 @@ struct Hardware {
     matrices: bool,
 }
 
+/// With so few channels products are in f32: a force is a sum over the channels, in which too few
+/// rounding errors of f16 cancel, and such kernels wait for memory.
+const FEW_CHANNELS: usize = 32;
 /// The widest linear layer that runs on tensor cores, channels.
 const MOST_CHANNELS: usize = 128;
 /// The widest layer of a filter network that runs on tensor cores, in matrices of 16 channels. It
@@ -86,8 +89,8 @@ impl Storage {
         };
         // The kernels of exact filters gather features in f32.
         let features = match (filters, mixed, hardware.f16) {
-            (Filters::Table, true, true) => Features::F16,
-            (Filters::Table, true, false) => Features::Half,
+            (Filters::Table, true, true) if schnet.n_filters() > FEW_CHANNELS => Features::F16,
+            (Filters::Table, true, _) => Features::Half,
             _ => Features::F32,
         };
         let layers = match (hardware.matrices && widest(schnet) <= MOST_CHANNELS, mixed) {
