@@ -91,13 +91,12 @@ fn checkpoints_become_models_that_native_files_hold() {
     }
 }
 
-/// Runs all cases of the folder but those of the given names.
-fn check_cases(options: Options, engine: &EngineFactory, left_out: &[&str]) {
-    let Some(folder) = reference() else { return };
-    let (mut failed, paths) = (Vec::new(), verify::cases_at(&folder).unwrap());
-    let is_left_out = |path: &PathBuf| left_out.iter().any(|name| path.ends_with(name));
-    assert_eq!(paths.iter().filter(|path| is_left_out(path)).count(), left_out.len());
-    for path in paths.into_iter().filter(|path| !is_left_out(path)) {
+/// Runs all cases of the reference data, or those in `tests/data` if there are no others.
+fn check_cases(options: Options, engine: &EngineFactory) {
+    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/torchmd");
+    let folder = reference().unwrap_or_else(|| PathBuf::from(own));
+    let mut failed = Vec::new();
+    for path in verify::cases_at(&folder).unwrap() {
         let report = verify::verify_file(&path, options, engine);
         println!("{report}");
         if report.status != Status::Pass {
@@ -112,7 +111,7 @@ fn reference_agrees_with_the_data() {
     let engine = |system: System, dynamics: &Dynamics| {
         Ok(Box::new(Reference::new(system, dynamics)?) as Box<dyn Engine>)
     };
-    check_cases(Options { exact: true, ..Options::default() }, &engine, &[]);
+    check_cases(Options { exact: true, ..Options::default() }, &engine);
 }
 
 #[test]
@@ -120,18 +119,66 @@ fn reference_with_tables_agrees_with_the_data() {
     let engine = |system: System, dynamics: &Dynamics| {
         Ok(Box::new(Reference::with_filter(system, dynamics, Filter::TABLE)?) as Box<dyn Engine>)
     };
-    check_cases(Options::default(), &engine, &[]);
+    check_cases(Options::default(), &engine);
+}
+
+/// Only variants that need terms of all-atom models, a cutoff or harmonic torsions are left out.
+#[test]
+fn variants_of_force_fields_are_refused_by_name() {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/torchmd"));
+    let engine = |system: System, dynamics: &Dynamics| {
+        Ok(Box::new(Reference::new(system, dynamics)?) as Box<dyn Engine>)
+    };
+    for (name, expected) in [
+        ("yaml_terms", "cg_cutoff lj_14_elec lj_switch repulsion12"),
+        (
+            "yaml_terms_harmonic",
+            "cg_bonds_excluded cg_cutoff cg_default_exclusions lj_14_elec lj_switch repulsion12",
+        ),
+    ] {
+        let path = folder.join(format!("{name}.json"));
+        let note = verify::verify_file(&path, Options::default(), &engine).note.unwrap();
+        let refused = note.split("; ").map(|part| part.split(':').next().unwrap());
+        let mut refused: Vec<&str> = refused.collect();
+        refused.sort_unstable();
+        assert_eq!(refused.join(" "), expected, "{note}");
+    }
+}
+
+#[test]
+fn a_variant_with_an_unknown_term_or_other_pairs_fails() {
+    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/torchmd");
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["yaml_terms.safetensors", "raw/yaml_terms.psf", "raw/yaml_terms.yaml"] {
+        let to = folder.path().join(name);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(PathBuf::from(own).join(name), to).unwrap();
+    }
+    let text = std::fs::read_to_string(PathBuf::from(own).join("yaml_terms.json")).unwrap();
+    let mut manifest: Value = serde_json::from_str(&text).unwrap();
+    let path = folder.path().join("yaml_terms.json");
+    let mut run = |terms: &str| {
+        manifest["variants"] = serde_json::json!({"cg_terms_off": {"terms": [terms]}});
+        std::fs::write(&path, manifest.to_string()).unwrap();
+        let engine = |system: System, dynamics: &Dynamics| {
+            Ok(Box::new(Reference::new(system, dynamics)?) as Box<dyn Engine>)
+        };
+        verify::verify_file(&path, Options::default(), &engine).to_string()
+    };
+    // The case has the pairs of another choice.
+    assert!(run("Bonds").contains("cg_terms_off/pairs: found 0, expected"), "{}", run("Bonds"));
+    assert!(run("LJ").contains("is refused"), "{}", run("LJ"));
+    let report = run("Bond");
+    assert!(report.contains("fail") && report.contains("forceterms"), "{report}");
 }
 
 fn agrees_with_the_data(backend: &Backend) {
-    check_cases(Options::default(), &backend.engine, &[]);
+    check_cases(Options::default(), &backend.engine);
 }
 
-/// A network of 16 channels with sigmoid, whose forces are small differences of features with a large
-/// constant part, exceeds the bound of mixed precision 1.8 times with tables.
 fn is_near_the_data(backend: &Backend) {
     let options = Options { mixed: true, ..Options::default() };
-    check_cases(options, &backend.engine, &["activations.json"]);
+    check_cases(options, &backend.engine);
 }
 
 #[test]

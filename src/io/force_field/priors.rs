@@ -55,11 +55,14 @@ const MOST_REPULSIVE: u32 = 1 << 14;
 /// The terms that a choice can have.
 const TERMS: [&str; 5] = ["bonds", "angles", "dihedrals", "impropers", "repulsioncg"];
 
+/// The terms that torchmd has for models with all atoms.
+const ALL_ATOM_TERMS: [&str; 4] = ["lj", "repulsion", "1-4", "electrostatics"];
+
 /// Makes the prior terms of a molecule and their tuples. The parameters belong to this molecule.
 ///
 /// # Errors
 /// [`Error::Unsupported`] names a term of all-atom force fields, a cutoff or harmonic torsions;
-/// [`Error::Invalid`] names atom types without parameters.
+/// [`Error::Invalid`] names an unknown term, or atom types without parameters.
 pub fn priors(
     field: &ForceField,
     psf: &Psf,
@@ -67,8 +70,14 @@ pub fn priors(
 ) -> Result<(Vec<Prior>, Vec<TupleList>)> {
     let chosen: Vec<String> = choice.terms.iter().map(|term| term.to_ascii_lowercase()).collect();
     if let Some(other) = chosen.iter().find(|term| !TERMS.contains(&term.as_str())) {
-        let advice = format!("{} are supported", TERMS.join(", "));
-        return Err(Error::unsupported(format!("the term {other:?} of a force field"), advice));
+        let known = TERMS.join(", ");
+        return Err(match ALL_ATOM_TERMS.contains(&other.as_str()) {
+            true => {
+                let what = format!("the term {other:?} of a force field");
+                Error::unsupported(what, format!("{known} are supported"))
+            }
+            false => Error::invalid("forceterms", other, format!("names among {known}")),
+        });
     }
     if choice.cutoff.is_some() {
         let advice = "no published model has one";
