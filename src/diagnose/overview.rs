@@ -151,19 +151,22 @@ fn is_of_bonds(name: &str, order: usize) -> bool {
     order == 2 && name.ends_with("bonds")
 }
 
-/// A molecule with the bonds that the names of lists tell, for chains and residues.
+/// A molecule with the bonds that the names of lists tell, for chains and residues. Other terms have no
+/// tuples.
 fn without_model(topology: &Topology) -> Molecule {
-    let bonds = topology.lists.iter().filter(|list| is_of_bonds(&list.name, list.order));
-    let term = |list: &crate::structure::TupleList| Term {
-        name: list.name.clone(),
-        form: PriorForm::HarmonicBond,
-        tuples: list.tuples.clone(),
-        values: [0.0, f64::NAN, 0.0].repeat(list.tuples.len()),
+    let term = |list: &crate::structure::TupleList| {
+        let bonds = if is_of_bonds(&list.name, list.order) { list.tuples.clone() } else { vec![] };
+        Term {
+            name: list.name.clone(),
+            form: PriorForm::HarmonicBond,
+            values: [0.0, f64::NAN, 0.0].repeat(bonds.len()),
+            tuples: bonds,
+        }
     };
     Molecule {
         types: topology.types.clone(),
         masses: topology.masses.clone(),
-        terms: bonds.map(term).collect(),
+        terms: topology.lists.iter().map(term).collect(),
     }
 }
 

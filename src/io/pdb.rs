@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use super::force_field::{Residue, has_terms};
 use crate::model::PriorForm;
 use crate::system::Molecule;
 
-/// The residues of bead types 1 to 20, in the alphabetical order of their one-letter codes.
+/// The residues of bead types 1 to 20 of mlcg, in the alphabetical order of their one-letter codes.
 pub(crate) const RESIDUES: [&str; 20] = [
     "ALA", "CYS", "ASP", "GLU", "PHE", "GLY", "HIS", "ILE", "LYS", "LEU", "MET", "ASN", "PRO",
     "GLN", "ARG", "SER", "THR", "VAL", "TRP", "TYR",
@@ -56,6 +57,16 @@ fn atoms(types: &[u32]) -> (Vec<Atom>, Vec<&'static str>) {
         atoms.push(Atom { name, residue });
     }
     (atoms, residues)
+}
+
+/// [`atoms`] with the bead types of mlcg, or with those of TorchMD if the terms are.
+fn atoms_of(molecule: &Molecule) -> (Vec<Atom>, Vec<&'static str>) {
+    if !has_terms(molecule.terms.iter().map(|term| term.name.as_str())) {
+        return atoms(&molecule.types);
+    }
+    let name = |t: &u32| Residue::of_type(*t).map_or("UNK", Residue::name);
+    let atom = |residue| Atom { name: "CA", residue };
+    ((0..molecule.types.len()).map(atom).collect(), molecule.types.iter().map(name).collect())
 }
 
 /// The partners of each bead in harmonic bonds, in ascending order.
@@ -122,11 +133,13 @@ impl BeadName {
 
 /// The names of all beads of a molecule. Beads that harmonic bonds connect are a chain.
 pub fn bead_names(molecule: &Molecule) -> Vec<BeadName> {
-    names(&molecule.types, &partners(molecule))
+    names(atoms_of(molecule), &partners(molecule))
 }
 
-fn names(types: &[u32], partners: &[BTreeSet<u32>]) -> Vec<BeadName> {
-    let (atoms, residues) = atoms(types);
+fn names(
+    (atoms, residues): (Vec<Atom>, Vec<&'static str>),
+    partners: &[BTreeSet<u32>],
+) -> Vec<BeadName> {
     let chains = chains(&atoms, partners);
     let name = |atom: &Atom| BeadName {
         atom: atom.name,
@@ -166,7 +179,7 @@ fn shift(positions: &[[f64; 3]]) -> Option<[f64; 3]> {
 /// columns, the molecule is moved; one that is longer than 10,998 Å is cut off.
 pub fn topology_pdb(molecule: &Molecule, positions: &[[f64; 3]]) -> String {
     let partners = partners(molecule);
-    let names = names(&molecule.types, &partners);
+    let names = names(atoms_of(molecule), &partners);
     let mut text = String::from("REMARK   1 COARSE-GRAINED BEADS, NAMED AFTER THEIR TYPES\n");
     let shift = shift(positions);
     if shift.is_some() {
@@ -210,7 +223,8 @@ mod tests {
 
     fn names(types: &[u32]) -> Vec<String> {
         let say = |name: &BeadName| format!("{}{}:{}", name.residue, name.number - 1, name.atom);
-        super::names(types, &vec![BTreeSet::new(); types.len()]).iter().map(say).collect()
+        let partners = vec![BTreeSet::new(); types.len()];
+        super::names(atoms(types), &partners).iter().map(say).collect()
     }
 
     #[test]
