@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use flashschnet::error::OfFile;
+use flashschnet::io::force_field::has_terms;
 use flashschnet::prepare::{Coarse, Mapping, Options};
 use flashschnet::structure::Structure;
 use flashschnet::{Error, Result};
@@ -15,7 +16,11 @@ use flashschnet::{Error, Result};
 pub(super) fn of_beads(path: &Path, structure: &Structure) -> Result<Vec<usize>> {
     let types = &structure.topology.types;
     let is_backbone = |t: &u32| (21..=24).contains(t);
-    let mapping = if types.iter().any(is_backbone) { Mapping::FiveBead } else { Mapping::Ca };
+    let mapping = match has_terms(structure.topology.lists.iter().map(|list| list.name.as_str())) {
+        true => Mapping::TorchMd,
+        false if types.iter().any(is_backbone) => Mapping::FiveBead,
+        false => Mapping::Ca,
+    };
     let coarse = Coarse::read(path, &Options::default(), mapping)?;
     let invalid = |found: String, expected: &str| {
         Err(Error::invalid("trajectory-order", found, expected)).of_file(path)
