@@ -23,11 +23,12 @@ pub(super) struct Import {
     /// Model file: model_and_prior.pt, a specialised model, priors alone, or a .ckpt
     #[arg(value_name = "MODEL.pt")]
     model: PathBuf,
-    /// Structure file: a list of AtomicData
+    /// Structure file: a list of AtomicData, or what prepare writes
     #[arg(value_name = "STRUCTURES.pt")]
     structures: Option<PathBuf>,
-    /// Prior file, for a model file that holds only a network
-    #[arg(long, value_name = "PRIOR.pt")]
+    /// Prior file, for a model file that holds only a network; for one of TorchMD its force field (YAML),
+    /// which gives the molecule of the structures its priors
+    #[arg(long, value_name = "FILE")]
     priors: Option<PathBuf>,
     /// Prefix of the names of the new files
     #[arg(short, long, value_name = "OUT")]
