@@ -9,9 +9,9 @@
 //! ```
 //!
 //! Every bead is an atom of the file ([`Mapping`]). Beads, types, masses and index lists are those
-//! of mlcg-tk, or of TorchMD. Where that tool drops or joins atoms silently, this one names them: all problems of a
-//! stage are one error ([`crate::Error::Structure`]), choices are notes, and doubts are warnings
-//! ([`Log`]).
+//! of mlcg-tk, or of TorchMD. Where other tools drop or join atoms silently, this one names them: all
+//! problems of a stage are one error ([`crate::Error::Structure`]), choices are notes, and doubts are
+//! warnings ([`Log`]).
 //!
 //! The kinds of these errors, in the order of the stages:
 //!
