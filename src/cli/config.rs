@@ -7,7 +7,7 @@ mod toml;
 pub(in crate::cli) mod unknown;
 
 use std::any::TypeId;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,7 @@ use flashschnet::io::yaml;
 use flashschnet::{Error, Result};
 
 use self::unknown::unknown;
+use super::torchmd::Embeddings;
 
 /// The command that takes a file.
 pub(super) const COMMAND: &str = "run";
@@ -205,6 +206,12 @@ fn is_path(option: &Arg) -> bool {
     option.get_value_parser().type_id() == TypeId::of::<PathBuf>()
 }
 
+/// Whether a value of an option is a path.
+fn is_path_in(option: &Arg, value: &OsStr) -> bool {
+    let may_be_path = option.get_value_parser().type_id() == TypeId::of::<Embeddings>();
+    is_path(option) || (may_be_path && value.to_str().is_some_and(Embeddings::is_path))
+}
+
 /// Whether an option with a value can also be given without.
 fn takes_none(option: &Arg) -> bool {
     option.get_num_args().is_some_and(|range| range.min_values() == 0)
@@ -253,9 +260,10 @@ fn texts(source: &Source, option: &Arg, entry: &Entry) -> Result<Vec<OsString>> 
         (_, other) => return Err(wrong(other, "a value, or a list of values")),
     };
     // Paths are relative to the folder of the file.
-    let folder = source.path.parent().filter(|_| is_path(option));
-    let placed = |text: String| match folder {
-        Some(folder) if !text.is_empty() => folder.join(text).into_os_string(),
+    let placed = |text: String| match source.path.parent() {
+        Some(folder) if !text.is_empty() && is_path_in(option, text.as_ref()) => {
+            folder.join(text).into_os_string()
+        }
         _ => text.into(),
     };
     Ok(texts.into_iter().map(|text| argument(option, Some(placed(text)))).collect())

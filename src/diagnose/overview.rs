@@ -10,7 +10,7 @@ use crate::model::{Model, PriorForm};
 use crate::prepare::AminoAcid;
 use crate::sanity;
 use crate::structure::{Structure, Topology};
-use crate::system::{Molecule, Term};
+use crate::system::{Convention, Molecule, Term};
 use crate::units;
 
 /// Pairs of beads that are farther apart are not looked for, Å.
@@ -164,6 +164,7 @@ fn without_model(topology: &Topology) -> Molecule {
         types: topology.types.clone(),
         masses: topology.masses.clone(),
         terms: bonds.map(term).collect(),
+        convention: Convention::default(),
     }
 }
 

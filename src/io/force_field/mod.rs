@@ -10,4 +10,5 @@ mod psf;
 
 pub use self::field::ForceField;
 pub use self::priors::{Choice, Exclusions, priors};
-pub use self::psf::Psf;
+pub(crate) use self::psf::residue_of;
+pub use self::psf::{Psf, type_of};

@@ -134,14 +134,23 @@ impl Psf {
     /// [`Error::Invalid`] for a residue that is not in the table.
     pub fn types(&self) -> Result<Vec<u32>> {
         let of_residue = |(bead, residue): (usize, &String)| {
-            let known = TYPES.iter().find(|(names, _)| names.contains(&residue.as_str()));
-            known.map(|(_, of)| *of).ok_or_else(|| {
-                let expected = "a residue that the published networks know, or given types";
+            type_of(residue).ok_or_else(|| {
+                let expected = "a residue that the published networks know, or --embeddings";
                 Error::invalid(format!("residue of bead {bead}"), residue, expected)
             })
         };
         self.residues.iter().enumerate().map(of_residue).collect()
     }
+}
+
+/// The bead type of a residue in the published networks.
+pub fn type_of(residue: &str) -> Option<u32> {
+    TYPES.iter().find(|(names, _)| names.contains(&residue)).map(|(_, of)| *of)
+}
+
+/// The residue of a bead type in the published networks.
+pub(crate) fn residue_of(bead_type: u32) -> Option<&'static str> {
+    TYPES.iter().find(|(_, of)| *of == bead_type).map(|(names, _)| names[0])
 }
 
 /// The bead types of the published networks.
