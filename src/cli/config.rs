@@ -4,6 +4,7 @@
 mod peers;
 pub(super) mod settings;
 mod toml;
+mod torchmd;
 pub(in crate::cli) mod unknown;
 
 use std::any::TypeId;
@@ -41,6 +42,13 @@ pub(super) struct Expanded {
     pub(super) warning: Option<String>,
 }
 
+/// The settings of a file of another program as options of `run`.
+struct Translated {
+    entries: Vec<Entry>,
+    /// The keys that have no meaning here.
+    ignored: Vec<String>,
+}
+
 /// Puts the settings of the configuration file, if one is named, into the command line.
 ///
 /// # Errors
@@ -58,7 +66,7 @@ pub(super) fn expand(command: &Command, arguments: Vec<OsString>) -> Result<Expa
     let Some(path) = path.filter(|_| !is_given(given, "resume")) else { return Ok(expanded) };
     let source = Source { path: path.clone() };
     let mut settings = Vec::new();
-    for mut entry in expanded.read(&source, given)? {
+    for mut entry in expanded.read(&source, options, given)? {
         entry.key = entry.key.replace('_', "-");
         let mut known = keys(options);
         let Some(option) = known.find(|option| option.get_long() == Some(&entry.key)) else {
@@ -77,7 +85,12 @@ pub(super) fn expand(command: &Command, arguments: Vec<OsString>) -> Result<Expa
 
 impl Expanded {
     /// The keys and values of a file.
-    fn read(&mut self, source: &Source, given: &ArgMatches) -> Result<Vec<Entry>> {
+    fn read(
+        &mut self,
+        source: &Source,
+        options: &Command,
+        given: &ArgMatches,
+    ) -> Result<Vec<Entry>> {
         let text = text(source)?;
         let mut entries = match is_yaml(&source.path, &text) {
             true => yaml::read(source, &text)?,
@@ -86,11 +99,17 @@ impl Expanded {
         if entries.is_empty() {
             return Err(source.invalid(0, "content", "no keys", "settings of a run"));
         }
-        if is_yaml(&source.path, &text) && peers::is_of_peers(&entries) {
-            let given = is_given(given, "integrator").then_some(given);
-            let integrator = given.and_then(|given| given.get_raw("integrator")?.next());
-            let integrator = integrator.map(|name| name.to_string_lossy());
-            let translated = peers::translate(source, entries, integrator.as_deref())?;
+        if is_yaml(&source.path, &text) {
+            let translated = if torchmd::is_of_torchmd(&entries) {
+                torchmd::translate(source, entries, options, given)?
+            } else if peers::is_of_peers(&entries) {
+                let given = is_given(given, "integrator").then_some(given);
+                let integrator = given.and_then(|given| given.get_raw("integrator")?.next());
+                let integrator = integrator.map(|name| name.to_string_lossy());
+                peers::translate(source, entries, integrator.as_deref())?
+            } else {
+                Translated { entries, ignored: Vec::new() }
+            };
             entries = translated.entries;
             if !translated.ignored.is_empty() {
                 let (place, ignored) = (source.place(0), translated.ignored.join(", "));

@@ -85,8 +85,11 @@ impl Coarse {
         mapping: Mapping,
     ) -> Result<Option<Self>> {
         match read::bytes_of_structure(path)? {
-            Some(bytes) => Self::parse(&bytes, options, mapping).of_file(path).map(Some),
             None => Ok(None),
+            Some(bytes) => {
+                let coarse = Self::parse(&bytes, options, mapping).map_err(advised);
+                coarse.of_file(path).map(Some)
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use flashschnet::error::{Error, OfFile};
 use flashschnet::io::force_field::{ForceField, Psf, priors};
 use flashschnet::io::import::{Import, combine};
-use flashschnet::model::Model;
+use flashschnet::model::{Model, SchNet};
 use flashschnet::prepare::Options;
 use flashschnet::structure::{Structure, Topology};
 use flashschnet::{Result, io};
@@ -56,11 +56,10 @@ impl TopologyOptions {
         of_structure_files: &Options,
     ) -> Result<Loaded> {
         let choice = self.choice()?;
-        let network = io::load_contents(model)?;
+        let network = network(io::load_contents(model)?).of_file(model)?;
         let (field, molecule) = (ForceField::read(field)?, Psf::read(psf)?);
         let (priors, lists) = priors(&field, &molecule, &choice).of_file(psf)?;
         let priors = Import { model: Some(Model { schnet: None, priors }), structures: None };
-        let network = Import { structures: None, ..network };
         let model = combine(network, priors).of_file(model)?;
         let (types, masses) = (self.types(&molecule, psf)?, field.masses(&molecule)?);
         let topology = Arc::new(Topology { types, masses, lists });
@@ -79,4 +78,17 @@ impl TopologyOptions {
         let molecule = Molecule { residues: molecule.residues, summary: self.summary() };
         Ok(Loaded { model, structures, molecule })
     }
+}
+
+/// Refuses all but a network of TorchMD alone.
+fn network(import: Import) -> Result<Import> {
+    let is_torchmd = |model: &Model| model.schnet.as_ref().is_some_and(SchNet::has_filter1_bias);
+    let expected = "a network of TorchMD alone; --topology and --priors give its priors";
+    let found = match &import.model {
+        None => "structures and no model",
+        Some(model) if !is_torchmd(model) => "a model of another kind",
+        Some(model) if !model.priors.is_empty() => "a model with priors",
+        Some(_) => return Ok(Import { structures: None, ..import }),
+    };
+    Err(Error::invalid("content", found, expected))
 }

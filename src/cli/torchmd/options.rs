@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use flashschnet::Result;
 use flashschnet::error::{Error, OfFile, printable};
-use flashschnet::io::force_field::{Choice, Exclusions, Psf};
+use flashschnet::io::force_field::{Choice, Exclusions, Psf, TERMS};
 use flashschnet::io::read_npy_types;
 use serde::{Deserialize, Serialize};
 
@@ -20,12 +20,12 @@ pub(in crate::cli) struct TopologyOptions {
     pub(super) topology: Option<PathBuf>,
     /// Terms of the force field, in any case, or none: bonds, angles, dihedrals, impropers and repulsioncg
     /// [default: Bonds,RepulsionCG,Dihedrals, the published ones]
-    #[arg(long, value_delimiter = ',', value_name = "LIST", requires = "topology")]
+    #[arg(long, value_parser = term, value_delimiter = ',', value_name = "LIST", requires = "topology")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     forceterms: Vec<String>,
     /// Pairs without repulsion, or none: bonds, angles and 1-4. A name acts if its term is computed too
     /// and the topology has its tuples [default: bonds, the published one]
-    #[arg(long, value_name = "LIST", requires = "topology")]
+    #[arg(long, value_parser = exclusion, value_name = "LIST", requires = "topology")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     exclusions: Vec<String>,
     /// Bead types, as numbers or in a .npy file [default: those of the published networks, by residue]
@@ -146,16 +146,35 @@ impl TopologyOptions {
     }
 }
 
-/// Torchmd's exclusions. One text names all that it contains, for example `('bonds')`.
+/// Parses the name of a term.
+fn term(text: &str) -> std::result::Result<String, String> {
+    let is_known = |known: &&str| known.eq_ignore_ascii_case(text);
+    match text == NONE || TERMS.iter().any(|known| is_known(&known)) {
+        true => Ok(text.to_owned()),
+        false => {
+            let terms = TERMS.join(", ");
+            Err(format!("{NONE}, or terms of coarse-grained models: {terms}"))
+        }
+    }
+}
+
+/// Parses a text of exclusions.
+fn exclusion(text: &str) -> std::result::Result<String, String> {
+    let is_known = EXCLUSIONS.iter().any(|name| text.contains(name));
+    let expected = || format!("{NONE}, or a text with {}", EXCLUSIONS.join(", "));
+    (text == NONE || is_known).then(|| text.to_owned()).ok_or_else(expected)
+}
+
+/// Torchmd's exclusions. A single text stands for all names that it contains, for example `('bonds')`.
 fn exclusions(given: &[String]) -> Result<Exclusions> {
-    let expected = || format!("{}, or {NONE}", EXCLUSIONS.join(", "));
     match given {
         [one] if one == NONE => Ok(Exclusions::List(Vec::new())),
-        [one] if EXCLUSIONS.iter().any(|name| one.contains(name)) => {
-            Ok(Exclusions::Text(one.clone()))
-        }
+        [one] => Ok(Exclusions::Text(one.clone())),
         names => match names.iter().find(|name| !EXCLUSIONS.contains(&name.as_str())) {
-            Some(other) => Err(Error::invalid("--exclusions", format!("{other:?}"), expected())),
+            Some(other) => {
+                let expected = format!("a list of {}", EXCLUSIONS.join(", "));
+                Err(Error::invalid("--exclusions", format!("{other:?}"), expected))
+            }
             None => Ok(Exclusions::List(names.to_vec())),
         },
     }

@@ -32,7 +32,8 @@ pub(super) fn read(
 }
 
 fn of_trajectory(path: &Path, n_beads: usize) -> Result<Vec<Vec<[f64; 3]>>> {
-    let mut trajectory = Trajectory::open(path, n_beads)?;
+    let expected = "positions of a topology: XTC, DCD, .npy, PDB or mmCIF";
+    let mut trajectory = Trajectory::open_or(path, n_beads, expected)?;
     let mut frames = Vec::new();
     while let Some(positions) = trajectory.read()? {
         frames.push(positions);

@@ -9,6 +9,6 @@ mod priors;
 mod psf;
 
 pub use self::field::ForceField;
-pub use self::priors::{Choice, Exclusions, priors};
+pub use self::priors::{Choice, Exclusions, TERMS, priors};
 pub(crate) use self::psf::residue_of;
 pub use self::psf::{Psf, type_of};

@@ -53,6 +53,12 @@ impl Trajectory {
     /// [`Error::Invalid`] if the format is unknown, the file is damaged, or it has another number
     /// of beads.
     pub fn open(path: &Path, n_beads: usize) -> Result<Self> {
+        Self::open_or(path, n_beads, "a trajectory: XTC, DCD or .npy")
+    }
+
+    /// [`Trajectory::open`] with a description of the files that the caller takes.
+    #[doc(hidden)]
+    pub fn open_or(path: &Path, n_beads: usize, expected: &str) -> Result<Self> {
         let io = |error| Error::io(path, error);
         let mut start = Vec::new();
         open(path)?.0.take(ENOUGH as u64).read_to_end(&mut start).map_err(io)?;
@@ -66,10 +72,7 @@ impl Trajectory {
                 Kind::Dcd(Box::new(DcdReader::open(path)?))
             }
             start if start.starts_with(npy_file::MAGIC) => Kind::Npy(NpyReader::open(path)?),
-            _ => {
-                let expected = "a trajectory: XTC, DCD or .npy";
-                return Err(wrong_content(&start, expected).of_file(path));
-            }
+            _ => return Err(wrong_content(&start, expected).of_file(path)),
         };
         let found = match &kind {
             Kind::Xtc(_) => n_beads,
