@@ -1,11 +1,13 @@
 //! Command-line options for models and structures, and how they are loaded.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{ArgGroup, Args};
 use flashschnet::error::{OfFile, printable};
+use flashschnet::io::force_field::ForceField;
 use flashschnet::io::import::{Import, combine};
-use flashschnet::io::{load_contents, load_structures};
+use flashschnet::io::{Priors, load_contents, load_priors, load_structures};
 use flashschnet::model::Model;
 use flashschnet::prepare::{Coarse, Loaded, ModelChoice, Options};
 use flashschnet::structure::Structure;
@@ -13,6 +15,7 @@ use flashschnet::system::check_specialised;
 use flashschnet::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+use super::specialised;
 use super::tell::tell;
 use super::torchmd::{self, TopologyOptions};
 
@@ -31,7 +34,7 @@ pub(super) struct InputOptions {
     #[arg(long, value_name = "N|all", requires = "structures")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pdb_model: Option<String>,
-    /// Prior file, for a model file that holds only a network
+    /// Prior file, for a model file that holds only a network; for one of TorchMD its force field (YAML)
     #[arg(long, value_name = "FILE", requires = "model")]
     priors: Option<PathBuf>,
     #[command(flatten)]
@@ -179,6 +182,37 @@ impl InputOptions {
     }
 }
 
+/// A model, and what belongs to it.
+pub(super) struct Parts {
+    /// The model; a network alone if there is a force field.
+    pub(super) model: Model,
+    /// The force field, which makes the priors of each molecule.
+    pub(super) force_field: Option<Arc<ForceField>>,
+    /// The structures in the model file.
+    structures: Option<Vec<Structure>>,
+}
+
+/// Loads a model, with the priors of a second file if one is given.
+pub(super) fn load_parts(model: &Path, priors: Option<&Path>) -> Result<Parts> {
+    let mut contents = load_contents(model)?;
+    let structures = contents.structures.take();
+    let priors = priors.map(|path| Ok((load_priors(path)?, path))).transpose()?;
+    let (network, force_field) = match (priors, contents.model) {
+        (Some((Priors::Import(priors), path)), network) => {
+            let network = Import { model: network, structures: None };
+            (combine(network, priors).of_file(path)?, None)
+        }
+        (Some((Priors::ForceField(field), _)), Some(network)) => (network, Some(Arc::new(field))),
+        (None, Some(network)) => (network, None),
+        (_, None) => {
+            let expected = "a model; --structures takes this file";
+            return Err(Error::invalid("content", "no model", expected).of_file(model));
+        }
+    };
+    network.check().of_file(model)?;
+    Ok(Parts { model: network, force_field, structures })
+}
+
 /// Loads a model, with the priors of a second file if one is given. The structures come from their
 /// own files or, if none are given, from the model file, which may contain some. PDB and mmCIF files
 /// are refused without options for them.
@@ -188,26 +222,19 @@ pub(super) fn load(
     structures: &[PathBuf],
     options: Option<&Options>,
 ) -> Result<(Model, Option<Vec<Structure>>)> {
-    let mut contents = load_contents(model)?;
-    let own = contents.structures.take();
-    let network = match (priors, contents.model) {
-        (Some(priors), network) => {
-            let network = Import { model: network, structures: None };
-            combine(network, load_contents(priors)?).of_file(priors)?
+    let Parts { model: network, force_field, structures: own } = load_parts(model, priors)?;
+    let Some(first_file) = structures.first() else {
+        if force_field.is_some() {
+            let expected = "structures of the molecule to which the force field gives priors";
+            return Err(Error::invalid("structures", "none", expected));
         }
-        (None, Some(network)) => network,
-        (None, None) => {
-            let expected = "a model; --structures takes this file";
-            return Err(Error::invalid("content", "no model", expected).of_file(model));
-        }
-    };
-    network.check().of_file(model)?;
-    if structures.is_empty() {
         return Ok((network, own));
-    }
-    let mut all = Vec::new();
+    };
+    let options =
+        options.map(|options| Options { force_field: force_field.clone(), ..options.clone() });
+    let mut all: Vec<Structure> = Vec::new();
     for path in structures {
-        let of_file = match options {
+        let of_file = match &options {
             Some(options) => {
                 let loaded = Loaded::load(path, options, &network)?;
                 tell_facts(loaded.coarse(), path);
@@ -221,13 +248,22 @@ pub(super) fn load(
                 check_specialised(&network, &own.topology, &structure.topology).of_file(path)?;
             }
         }
+        if force_field.is_some()
+            && let Some(first) = all.first().or(of_file.first())
+        {
+            specialised::check_same((&first.topology, first_file), &of_file, path)?;
+        }
         if structures.len() > 1 && !of_file.is_empty() {
             let last = all.len() + of_file.len() - 1;
             log::info!("{}: structures {} to {last}", printable(path.display()), all.len());
         }
         all.extend(of_file);
     }
-    Ok((network, Some(all)))
+    let model = match force_field {
+        Some(field) => specialised::join(&network, &field, &mut all, first_file)?,
+        None => network,
+    };
+    Ok((model, Some(all)))
 }
 
 /// Tells what a PDB or mmCIF file has become.

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::force_field::residue_of;
+use super::force_field::Residue;
 use crate::model::PriorForm;
 use crate::system::{Convention, Molecule};
 
-/// The residues of bead types 1 to 20, in the alphabetical order of their one-letter codes.
+/// The residues of bead types 1 to 20 of mlcg, in the alphabetical order of their one-letter codes.
 pub(crate) const RESIDUES: [&str; 20] = [
     "ALA", "CYS", "ASP", "GLU", "PHE", "GLY", "HIS", "ILE", "LYS", "LEU", "MET", "ASN", "PRO",
     "GLN", "ARG", "SER", "THR", "VAL", "TRP", "TYR",
@@ -32,7 +32,8 @@ struct Atom {
 fn atoms(types: &[u32], convention: Convention) -> (Vec<Atom>, Vec<&'static str>) {
     if convention == Convention::TorchMd {
         let atoms = (0..types.len()).map(|residue| Atom { name: "CA", residue }).collect();
-        return (atoms, types.iter().map(|of| residue_of(*of).unwrap_or("UNK")).collect());
+        let name = |of: &u32| Residue::of_type(*of).map_or("UNK", Residue::name);
+        return (atoms, types.iter().map(name).collect());
     }
     let backbone = types.iter().any(|t| (21..=24).contains(t));
     let mut atoms: Vec<Atom> = Vec::with_capacity(types.len());

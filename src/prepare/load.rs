@@ -21,7 +21,7 @@ impl Loaded {
             StructuresOr::Structures(structures) => return Ok(Loaded::Structures(structures)),
             StructuresOr::Bytes(bytes) => bytes,
         };
-        let mapping = mapping_of(model, options.mapping)
+        let mapping = mapping_of(model, options)
             .map_err(|error| match error {
                 Error::Invalid { .. } => wrong_content(&bytes, WITHOUT_MAPPING),
                 Error::Unsupported { .. } => {

@@ -85,6 +85,8 @@ pub struct Prepared {
     pub structures: Vec<Structure>,
     /// The priors on the beads.
     pub joined: Joined,
+    /// The model with the priors that a force field gives to this molecule, if there is one.
+    pub specialised: Option<Model>,
     /// The molecule with the parameters of the priors.
     pub molecule: Molecule,
     /// The energy of each prior in each structure, kcal/mol.
@@ -110,7 +112,7 @@ const LARGE_FORCE: f64 = 500.0;
 /// # Errors
 /// Those of [`Coarse::read`], [`mapping_of`] and [`prepare_beads`].
 pub fn prepare(path: &Path, options: &Options, model: &Model) -> Result<Prepared> {
-    let mapping = mapping_of(model, options.mapping)?;
+    let mapping = mapping_of(model, options)?;
     let coarse = Coarse::read(path, options, mapping)?;
     prepare_beads(coarse, options, model).of_file(path)
 }
@@ -125,17 +127,29 @@ pub fn prepare_sequences(
     options: &Options,
     model: &Model,
 ) -> Result<Prepared> {
-    let mapping = mapping_of(model, options.mapping)?;
+    let mapping = mapping_of(model, options)?;
     prepare_beads(Coarse::build(sequences, mapping, start)?, options, model)
 }
 
-/// Joins beads with the priors of a model.
+/// Joins beads with the priors of a model, or with those of a force field for its network.
 ///
 /// # Errors
 /// [`crate::Error::Structure`] with the kind `missing_priors`; [`crate::Error::Invalid`] for a bead
-/// type that the network does not have; [`crate::Error::OutOfMemory`].
+/// type that the network does not have, and for tuples that a force field has no parameters for;
+/// [`crate::Error::OutOfMemory`].
 pub fn prepare_beads(mut coarse: Coarse, options: &Options, model: &Model) -> Result<Prepared> {
-    let (topology, joined) = join::join(model, &coarse.layout(), options, &mut coarse.log)?;
+    let layout = coarse.layout();
+    let (specialised, topology, joined) = match &options.force_field {
+        None => {
+            let (topology, joined) = join::join(model, &layout, options, &mut coarse.log)?;
+            (None, topology, joined)
+        }
+        Some(field) => {
+            let (model, topology, joined) = join::join_force_field(model, field, &layout, options)?;
+            (Some(model), topology, joined)
+        }
+    };
+    let model = specialised.as_ref().unwrap_or(model);
     let topology = Arc::new(topology);
     let structures = coarse.structures(&topology);
     // Missing parameters were refused or allowed above.
@@ -158,7 +172,14 @@ pub fn prepare_beads(mut coarse: Coarse, options: &Options, model: &Model) -> Re
             largest_force = (force, bead);
         }
     }
-    Ok(Prepared { coarse, structures, joined, molecule, energies, largest_force })
+    Ok(Prepared { coarse, structures, joined, specialised, molecule, energies, largest_force })
+}
+
+impl Prepared {
+    /// The model with priors for this molecule; `general` is the one that it was prepared for.
+    pub fn model<'a>(&'a self, general: &'a Model) -> &'a Model {
+        self.specialised.as_ref().unwrap_or(general)
+    }
 }
 
 /// The largest magnitude of the forces, and its bead. NaN is larger than every number.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use flashschnet::error::OfFile;
+use flashschnet::io::force_field::has_terms;
 use flashschnet::prepare::{Bead, Coarse, Mapping, Options};
 use flashschnet::structure::Structure;
 use flashschnet::{Error, Result};
@@ -22,8 +23,12 @@ pub(super) fn of_beads(
 ) -> Result<Vec<usize>> {
     let types = &structure.topology.types;
     let is_backbone = |t: &u32| (21..=24).contains(t);
-    let has_five = molecule.is_none() && types.iter().any(is_backbone);
-    let mapping = if has_five { Mapping::FiveBead } else { Mapping::Ca };
+    let lists = structure.topology.lists.iter().map(|list| list.name.as_str());
+    let mapping = match molecule.is_some() || has_terms(lists) {
+        true => Mapping::TorchMd,
+        false if types.iter().any(is_backbone) => Mapping::FiveBead,
+        false => Mapping::Ca,
+    };
     let coarse = Coarse::read(path, &Options::default(), mapping)?;
     let invalid = |found: String, expected: &str| {
         Err(Error::invalid("trajectory-order", found, expected)).of_file(path)

@@ -20,7 +20,7 @@ pub(super) fn read(
 ) -> Result<Vec<Vec<[f64; 3]>>> {
     // The topology tells the bonds.
     let options = Options { breaks: Breaks::Bond, ..options.clone() };
-    let mut frames = match Coarse::read_if_structure(path, &options, Mapping::Ca)? {
+    let mut frames = match Coarse::read_if_structure(path, &options, Mapping::TorchMd)? {
         Some(coarse) => of_structure(coarse, molecule, topology, path).of_file(path)?,
         None => of_trajectory(path, molecule.n_beads())?,
     };
@@ -67,7 +67,7 @@ fn of_structure(
             return Err(Error::invalid(format!("residue of bead {k}"), found, expected));
         }
     }
-    for warning in coarse.log.warnings.iter().filter(|of| of.kind != "modified_residue") {
+    for warning in &coarse.log.warnings {
         log::warn!("{name}: {}", warning.line());
     }
     Ok(coarse.positions)
