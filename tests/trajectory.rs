@@ -210,7 +210,7 @@ fn bad_trajectories_are_named() {
         ("cut.xtc", "frame 2: found the end of the file"),
         ("bad.xtc", "frame 1: found coordinates that do not decode, expected a valid XTC frame"),
         ("beads.xtc", "frame 0: found two numbers of beads, 200 and 12"),
-        ("other.xtc", "frame 0: found 5 beads, expected 12, as in the structure"),
+        ("other.xtc", "frame 0: found 5 beads, expected 12, those of the molecule"),
         ("nan.dcd", "frame 2, bead 4: found [inf, "),
         ("wide.dcd", "a DCD file with 64-bit record markers is not supported"),
         ("empty", "content: found an empty file, expected a trajectory"),

@@ -125,7 +125,7 @@ impl Energy {
         let order = self
             .trajectory_order
             .as_deref()
-            .map(|file| order::of_beads(file, structure))
+            .map(|file| order::of_beads(file, structure, inputs.molecule.as_ref()))
             .transpose()?;
         let mut trajectory = Trajectory::open(path, structure.positions.len())?;
         let system = System::new(&inputs.model, std::slice::from_ref(structure))?;

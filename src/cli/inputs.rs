@@ -15,8 +15,9 @@ use flashschnet::system::check_specialised;
 use flashschnet::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+use super::specialised;
 use super::tell::tell;
-use super::{specialised, torchmd};
+use super::torchmd::{self, TopologyOptions};
 
 /// The model and the structures.
 #[derive(Args, Clone, Serialize, Deserialize)]
@@ -36,11 +37,9 @@ pub(super) struct InputOptions {
     /// Prior file, for a model file that holds only a network; for one of TorchMD its force field (YAML)
     #[arg(long, value_name = "FILE", requires = "model")]
     priors: Option<PathBuf>,
-    /// Topology of TorchMD. --priors is a force field then, and --structures are XTC, DCD or .npy files,
-    /// one replica for each frame
-    #[arg(long, value_name = "FILE.psf", requires_all = ["priors", "structures"])]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    topology: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(default, skip_serializing_if = "TopologyOptions::is_empty")]
+    torchmd: TopologyOptions,
     /// Use the built-in 269-bead system instead of files
     #[arg(long, conflicts_with_all = ["model", "structures"])]
     builtin: bool,
@@ -57,10 +56,17 @@ pub(super) struct Inputs {
     pub(super) structures: Vec<Structure>,
     pub(super) source: String,
     pub(super) builtin: bool,
+    /// What a topology of TorchMD tells.
+    pub(super) molecule: Option<torchmd::Molecule>,
 }
 
 impl InputOptions {
     pub(super) fn load(&self) -> Result<Inputs> {
+        let (builtin, source) = (self.model.is_none(), self.source());
+        if let Some(loaded) = self.load_on_topology() {
+            let torchmd::Loaded { model, structures, molecule } = loaded?;
+            return Ok(Inputs { model, structures, source, builtin, molecule: Some(molecule) });
+        }
         let (model, structures) = self.load_model()?;
         let structures = structures.ok_or_else(|| {
             self.of_model(Error::invalid(
@@ -69,25 +75,29 @@ impl InputOptions {
                 "a file with structures: --structures FILE",
             ))
         })?;
-        Ok(Inputs { model, structures, source: self.source(), builtin: self.model.is_none() })
+        Ok(Inputs { model, structures, source, builtin, molecule: None })
     }
 
     /// The model, and structures if there are any.
     pub(super) fn load_model(&self) -> Result<(Model, Option<Vec<Structure>>)> {
+        if let Some(loaded) = self.load_on_topology() {
+            return loaded.map(|loaded| (loaded.model, Some(loaded.structures)));
+        }
         match &self.model {
-            Some(path) => match (&self.topology, &self.priors) {
-                (Some(topology), Some(field)) => {
-                    let network = load_contents(path)?;
-                    let loaded = torchmd::load(network, field, topology, &self.structures);
-                    loaded.map(|(model, structures)| (model, Some(structures)))
-                }
-                _ => load(path, self.priors.as_deref(), &self.structures, Some(&self.options())),
-            },
+            Some(path) => {
+                load(path, self.priors.as_deref(), &self.structures, Some(&self.options()))
+            }
             None => {
                 let (model, structures) = builtin();
                 Ok((model, Some(structures)))
             }
         }
+    }
+
+    /// A model of TorchMD, if there is a topology.
+    fn load_on_topology(&self) -> Option<Result<torchmd::Loaded>> {
+        let (model, field) = (self.model.as_deref()?, self.priors.as_deref());
+        self.torchmd.load(model, field, &self.structures, &self.options())
     }
 
     /// The structures of `--structures` without a model.
@@ -108,14 +118,14 @@ impl InputOptions {
     }
 
     fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        self.model.iter().chain(&self.priors).chain(&self.topology).chain(&self.structures)
+        self.model.iter().chain(&self.priors).chain(self.torchmd.files()).chain(&self.structures)
     }
 
     /// Warns of inputs that a later process cannot read again, for example pipes.
     pub(super) fn warn_of_pipes(&self) {
         if let Some(pipe) = self.files().find(|file| !file.is_file()) {
             log::warn!(
-                "{} is no file: run --resume needs --model, --structures and --priors again",
+                "{} is no file: run --resume needs --model and the options that go with it again",
                 printable(pipe.display())
             );
         }
@@ -126,8 +136,8 @@ impl InputOptions {
     pub(super) fn check_files(&self) -> Result<()> {
         let Some(missing) = self.files().find(|file| !file.is_file()) else { return Ok(()) };
         let found = if missing.exists() { "a pipe or a device" } else { "No such file" };
-        let expected = "the file that the run began with; give --model, --structures and --priors \
-                        again if it is elsewhere";
+        let expected = "the file that the run began with; give --model and the options that go with \
+                        it again if it is elsewhere";
         Err(Error::invalid("input", found, expected).of_file(missing))
     }
 
@@ -153,7 +163,7 @@ impl InputOptions {
             structures: self.structures.iter().map(absolute).collect(),
             pdb_model: self.pdb_model.clone(),
             priors: self.priors.as_ref().map(absolute),
-            topology: self.topology.as_ref().map(absolute),
+            torchmd: self.torchmd.with_paths(absolute),
             builtin: self.builtin,
         }
     }

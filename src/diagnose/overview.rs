@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::geometry::{separation, square};
 use crate::grid::Grid;
+use crate::io::force_field::has_terms;
 use crate::io::{BeadName, bead_names};
 use crate::largest::largest;
 use crate::model::{Model, PriorForm};
 use crate::prepare::AminoAcid;
 use crate::sanity;
 use crate::structure::{Structure, Topology};
-use crate::system::{Molecule, Term};
+use crate::system::{Convention, Molecule, Term};
 use crate::units;
 
 /// Pairs of beads that are farther apart are not looked for, Å.
@@ -151,22 +152,21 @@ fn is_of_bonds(name: &str, order: usize) -> bool {
     order == 2 && name.ends_with("bonds")
 }
 
-/// A molecule with the bonds that the names of lists tell, for chains and residues. Other terms have no
-/// tuples.
+/// A molecule with the bonds that the names of lists tell, for chains and residues.
 fn without_model(topology: &Topology) -> Molecule {
-    let term = |list: &crate::structure::TupleList| {
-        let bonds = if is_of_bonds(&list.name, list.order) { list.tuples.clone() } else { vec![] };
-        Term {
-            name: list.name.clone(),
-            form: PriorForm::HarmonicBond,
-            values: [0.0, f64::NAN, 0.0].repeat(bonds.len()),
-            tuples: bonds,
-        }
+    let bonds = topology.lists.iter().filter(|list| is_of_bonds(&list.name, list.order));
+    let term = |list: &crate::structure::TupleList| Term {
+        name: list.name.clone(),
+        form: PriorForm::HarmonicBond,
+        tuples: list.tuples.clone(),
+        values: [0.0, f64::NAN, 0.0].repeat(list.tuples.len()),
     };
+    let names = topology.lists.iter().map(|list| list.name.as_str());
     Molecule {
         types: topology.types.clone(),
         masses: topology.masses.clone(),
-        terms: topology.lists.iter().map(term).collect(),
+        terms: bonds.map(term).collect(),
+        convention: if has_terms(names) { Convention::TorchMd } else { Convention::Mlcg },
     }
 }
 

@@ -29,5 +29,5 @@ pub use pdb::{BeadName, bead_names, topology_pdb};
 pub(crate) use trajectory::{Axes, NpyRows, counts};
 pub use trajectory::{
     DcdReader, FrameFormat, NpyPosition, NpyQuantity, NpyReader, NpyWriter, Trajectory,
-    TrajectoryWriter, XtcReader,
+    TrajectoryWriter, XtcReader, read_npy_types,
 };

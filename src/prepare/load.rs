@@ -74,6 +74,26 @@ impl Loaded {
     }
 }
 
+impl Coarse {
+    /// Reads the beads of a file; `None` for a file that does not start as a PDB or mmCIF file.
+    ///
+    /// # Errors
+    /// Those of [`Coarse::read`].
+    pub fn read_if_structure(
+        path: &Path,
+        options: &Options,
+        mapping: Mapping,
+    ) -> Result<Option<Self>> {
+        match read::bytes_of_structure(path)? {
+            None => Ok(None),
+            Some(bytes) => {
+                let coarse = Self::parse(&bytes, options, mapping).map_err(advised);
+                coarse.of_file(path).map(Some)
+            }
+        }
+    }
+}
+
 const WITHOUT_MAPPING: &str = "a native file or a .pt file, because the priors of the model do not \
                                tell which atoms are beads";
 

@@ -6,6 +6,7 @@ use flashschnet::Result;
 
 use flashschnet::io::entry::{Entry, Source, Value};
 
+use super::Translated;
 use super::unknown::unknown;
 
 /// Keys of the file itself, with the options that mean the same.
@@ -81,13 +82,6 @@ pub(super) fn is_of_peers(entries: &[Entry]) -> bool {
 
 fn option(key: &str) -> Option<&'static str> {
     TOP.iter().find(|(name, _)| *name == key).map(|(_, option)| *option)
-}
-
-/// The settings of a file of mlcg or flashmd as options of `run`.
-pub(super) struct Translated {
-    pub(super) entries: Vec<Entry>,
-    /// The keys that have no meaning here.
-    pub(super) ignored: Vec<String>,
 }
 
 /// Translates a file. Other keys of the file itself stay as they are. `integrator` is the one of

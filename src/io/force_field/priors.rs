@@ -53,7 +53,7 @@ impl Default for Choice {
 const MOST_REPULSIVE: u32 = 1 << 14;
 
 /// The terms that a choice can have.
-const TERMS: [&str; 5] = ["bonds", "angles", "dihedrals", "impropers", "repulsioncg"];
+pub const TERMS: [&str; 5] = ["bonds", "angles", "dihedrals", "impropers", "repulsioncg"];
 
 /// Makes the prior terms of a molecule and their tuples. The parameters belong to this molecule.
 ///

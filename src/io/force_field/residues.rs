@@ -33,6 +33,11 @@ impl Residue {
     }
 }
 
+/// The bead type of a residue in the published networks.
+pub fn type_of(residue: &str) -> Option<u32> {
+    Residue::of_name(residue).map(|residue| residue.bead_type)
+}
+
 /// The names of all residues, for messages.
 pub(crate) fn known_names() -> String {
     RESIDUES.map(|residue| residue.names.join("/")).join(", ")

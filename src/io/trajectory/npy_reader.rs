@@ -5,13 +5,9 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::frame::open;
+use super::npy_file::NpyFile;
 use super::npy_header::NpyHeader;
-use crate::error::{Error, OfFile, Result};
-use crate::io::content::check_shape;
-
-/// Upper limit of the bytes in a header. The header of an array of plain numbers is much shorter.
-const LONGEST_HEADER: u64 = 4096;
+use crate::error::{Error, Result};
 
 /// A `.npy` file of positions. Frames are read one by one, and replicas one after the other.
 #[derive(Debug)]
@@ -38,30 +34,11 @@ impl NpyReader {
     /// [`Error::Invalid`] if it is damaged or does not contain positions.
     pub fn open(path: &Path) -> Result<Self> {
         let io = |error| Error::io(path, error);
-        let (mut file, length) = open(path)?;
         let invalid = |field: &str, found: String, expected: &str| {
             Error::invalid(field, found, expected).of_file(path)
         };
-        let mut head = Vec::new();
-        (&mut file).take(LONGEST_HEADER + 12).read_to_end(&mut head).map_err(io)?;
-        let truncated = || invalid("header", "a truncated file".into(), "a NumPy array");
-        let (text_at, size) = match head.get(6).ok_or_else(truncated)? {
-            1 => (10, head.get(8..10).map(|n| u32::from(n[0]) | u32::from(n[1]) << 8)),
-            2 | 3 => (12, head.get(8..12).map(|n| u32::from_le_bytes([n[0], n[1], n[2], n[3]]))),
-            version => {
-                return Err(invalid("header", format!("version {version}"), "version 1, 2 or 3"));
-            }
-        };
-        let end = text_at + size.ok_or_else(truncated)? as usize;
-        let Some(text) = head.get(text_at..end) else {
-            let found = format!("{} bytes", end - text_at);
-            return Err(invalid("header", found, "a shorter header, inside the file"));
-        };
-        let damage = || invalid("header", "unknown content".into(), "that of an array of numbers");
-        let NpyHeader { descr, fortran_order, shape } =
-            NpyHeader::parse(text).ok_or_else(damage)?;
-        let sizes = shape.iter().map(|n| usize::try_from(*n).unwrap_or(usize::MAX));
-        check_shape("shape", &sizes.collect::<Vec<_>>()).of_file(path)?;
+        let NpyFile { mut file, header, start } = NpyFile::open(path)?;
+        let NpyHeader { descr, fortran_order, shape } = header;
         let expected = "(frames, beads, 3) or (replicas, frames, beads, 3)";
         let (n_replicas, n_frames, n_beads) = match shape[..] {
             [n_frames, n_beads, 3] => (None, n_frames, n_beads),
@@ -69,19 +46,12 @@ impl NpyReader {
             _ => return Err(invalid("shape", format!("{shape:?}"), expected)),
         };
         let (width, big_endian) = match descr.as_str() {
-            "<f4" => (4_u64, false),
+            "<f4" => (4, false),
             "<f8" => (8, false),
             ">f4" => (4, true),
             ">f8" => (8, true),
             other => return Err(invalid("type", other.into(), "'<f4' or '<f8', in Å")),
         };
-        let start = end as u64;
-        let bytes = shape.iter().try_fold(width, |product, n| product.checked_mul(*n));
-        if bytes != Some(length - start.min(length)) {
-            let found = format!("{} bytes of data", length.saturating_sub(start));
-            let expected = format!("{width} bytes for each number of shape {shape:?}");
-            return Err(invalid("data", found, &expected));
-        }
         let scattered = match fortran_order {
             false => None,
             true => {
@@ -95,7 +65,7 @@ impl NpyReader {
             path: path.to_owned(),
             file,
             start,
-            width: width as usize,
+            width,
             big_endian,
             n_replicas,
             n_frames,
