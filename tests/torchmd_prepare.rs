@@ -150,6 +150,28 @@ fn starts_have_the_energies_of_the_published_topology() {
     }
 }
 
+/// The force field has no angles: a minimization that goes too far makes some of them straight, where
+/// torsions have a kink.
+#[test]
+fn coils_of_the_published_model_converge_and_stay_bent() {
+    let Some(folder) = reference() else { return };
+    let raw = |name: &str| folder.join("raw").join(name).to_str().unwrap().to_owned();
+    let [model, field] = ["majewski_multiprotein_epoch97.ckpt", "prior_force_field.yaml"].map(raw);
+    let made = tempfile::tempdir().unwrap();
+    let system = made.path().join("s").to_str().unwrap().to_owned();
+    let sequence = ALL.repeat(4);
+    let given = ["--model", &model, "--priors", &field, "-o", &system];
+    let coils = ["prepare", "--sequence", &sequence, "--random-coil", "4"];
+    let output = program(&[&coils[..], &given].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("4 of 4 replicas converged"), "{}", stderr(&output));
+    for structure in flashschnet::io::load_structures(Path::new(&system)).unwrap() {
+        for x in structure.positions.windows(3) {
+            assert!(distance(x[0], x[2]) < 7.5, "{x:?}");
+        }
+    }
+}
+
 #[test]
 fn residues_have_the_published_types_and_masses_of_the_force_field() {
     let built = prepare_sequences(&aminos(ALL), Start::Extended, &options(), &network()).unwrap();

@@ -82,6 +82,14 @@ const OF_FILE: [&str; 5] = ["chain", "pdb_model", "breaks", "map", "rebuild"];
 /// Dynamics has far larger forces than this tolerance, kcal/mol/Å.
 const MINIMIZATION: Minimization = Minimization { most_steps: 5000, tolerance: 0.5 };
 
+/// A force field without angles lets a long minimization straighten some of them. Torsions have a kink
+/// there, where no minimization converges. This tolerance, kcal/mol/Å, is half of the forces in dynamics.
+const WITH_FORCE_FIELD: Minimization = Minimization { tolerance: 5.0, ..MINIMIZATION };
+
+fn minimization(options: &Options) -> Minimization {
+    if options.force_field.is_some() { WITH_FORCE_FIELD } else { MINIMIZATION }
+}
+
 fn origin() -> ArgGroup {
     ArgGroup::new("origin").args(["file", "sequence"]).required(true)
 }
@@ -257,7 +265,7 @@ impl Prepare {
             return Ok((Origin::File(file), prepare::prepare(file, options, model)?));
         }
         let (chains, start) = (self.sequence.chains()?, self.sequence.start());
-        let minimization = (!self.sequence.no_minimize).then_some(MINIMIZATION);
+        let minimization = (!self.sequence.no_minimize).then_some(minimization(options));
         let origin = Origin::Sequence { start, minimization };
         let built = prepare::prepare_sequences(&chains, start, options, model)?;
         let Some(minimization) = &minimization else { return Ok((origin, built)) };
