@@ -26,11 +26,13 @@ pub(super) struct Import {
     /// Model file: model_and_prior.pt, a specialised model, priors alone, or a .ckpt
     #[arg(value_name = "MODEL.pt")]
     model: PathBuf,
-    /// Structure file: a list of AtomicData; with --topology an XTC, DCD, .npy, PDB or mmCIF file
+    /// Structure file: a list of AtomicData, or what prepare writes; with --topology an XTC, DCD, .npy, PDB
+    /// or mmCIF file
     #[arg(value_name = "STRUCTURES.pt")]
     structures: Option<PathBuf>,
-    /// Prior file, for a model file that holds only a network
-    #[arg(long, value_name = "PRIOR.pt")]
+    /// Prior file, for a model file that holds only a network; for one of TorchMD its force field (YAML),
+    /// which gives the molecule of the structures its priors
+    #[arg(long, value_name = "FILE")]
     priors: Option<PathBuf>,
     #[command(flatten)]
     torchmd: TopologyOptions,

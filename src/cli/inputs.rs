@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::{ArgGroup, Args};
 use flashschnet::error::{OfFile, printable};
-use flashschnet::io::force_field::ForceField;
+use flashschnet::io::force_field::{ForceField, check_network};
 use flashschnet::io::import::{Import, combine};
 use flashschnet::io::{Priors, load_contents, load_priors, load_structures};
 use flashschnet::model::Model;
@@ -203,7 +203,10 @@ pub(super) fn load_parts(model: &Path, priors: Option<&Path>) -> Result<Parts> {
             let network = Import { model: network, structures: None };
             (combine(network, priors).of_file(path)?, None)
         }
-        (Some((Priors::ForceField(field), _)), Some(network)) => (network, Some(Arc::new(field))),
+        (Some((Priors::ForceField(field), _)), Some(network)) => {
+            check_network(&network).of_file(model)?;
+            (network, Some(Arc::new(field)))
+        }
         (None, Some(network)) => (network, None),
         (_, None) => {
             let expected = "a model; --structures takes this file";

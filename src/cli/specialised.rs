@@ -1,5 +1,4 @@
-//! Models of TorchMD whose structures are not topologies of TorchMD: the priors of a force field for
-//! the molecule of structure files.
+//! The priors that a force field of TorchMD gives to the molecule of structure files.
 
 use std::path::Path;
 use std::sync::Arc;

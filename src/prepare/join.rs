@@ -213,9 +213,8 @@ pub(super) fn join_force_field(
     options: &Options,
 ) -> Result<(Model, Topology, Joined)> {
     if options.allow_missing_priors {
-        let advice = "it needs parameters for every tuple; without --allow-missing-priors the error \
-                      names those that are missing";
-        return Err(Error::unsupported("missing parameters of a force field", advice));
+        let advice = "without it, the error names the tuples that lack parameters";
+        return Err(Error::unsupported("--allow-missing-priors with a force field", advice));
     }
     check_size(layout)?;
     let chains = of_layout(layout, min_pair(layout.mapping));

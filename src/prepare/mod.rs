@@ -9,9 +9,9 @@
 //! ```
 //!
 //! Every bead is an atom of the file ([`Mapping`]). Beads, types, masses and index lists are those
-//! of mlcg-tk. Where that tool drops or joins atoms silently, this one names them: all problems of a
-//! stage are one error ([`crate::Error::Structure`]), choices are notes, and doubts are warnings
-//! ([`Log`]).
+//! of mlcg-tk, or of TorchMD. Where other tools drop or join atoms silently, this one names them: all
+//! problems of a stage are one error ([`crate::Error::Structure`]), choices are notes, and doubts are
+//! warnings ([`Log`]).
 //!
 //! The kinds of these errors, in the order of the stages:
 //!
@@ -25,6 +25,10 @@
 //! | `overlap` | beads are at one point |
 //! | `unknown_term` | the model has a prior whose tuples are not known |
 //! | `missing_priors` | the priors have no parameters for some tuples |
+//!
+//! Networks of TorchMD have the beads of [`Mapping::TorchMd`]. A force field
+//! ([`Options::force_field`]) makes their priors for each molecule, and [`Prepared::specialised`] is the
+//! model with these priors.
 //!
 //! A sequence can take the place of a file: [`Coarse::build`] makes an extended chain or random
 //! coils, and [`Prepared::minimize`] relaxes them.

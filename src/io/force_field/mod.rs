@@ -13,7 +13,7 @@ mod residues;
 
 pub use self::field::ForceField;
 pub(crate) use self::field::is_force_field;
-pub use self::molecule::{has_terms, specialise};
+pub use self::molecule::{check_network, has_terms, specialise};
 pub use self::priors::{Choice, Exclusions, TERMS, priors};
 pub use self::psf::Psf;
 pub use self::residues::type_of;

@@ -12,15 +12,14 @@ use crate::structure::Topology;
 /// topology.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for a network that is not one of TorchMD; [`Error::Invalid`] for a model that
-/// has priors, and for bead types that the published networks do not have; those of
-/// [`priors`](fn@priors).
+/// Those of [`check_network`] and [`priors`](fn@priors); [`Error::Invalid`] for bead types that the
+/// published networks do not have.
 pub fn specialise(
     network: &Model,
     field: &ForceField,
     topology: &Topology,
 ) -> Result<(Model, Topology)> {
-    check(network)?;
+    check_network(network)?;
     let molecule = Psf::of_topology(topology)?;
     let (priors, lists) = priors(field, &molecule, &Choice::default())?;
     let model = Model { schnet: network.schnet.clone(), priors };
@@ -28,8 +27,12 @@ pub fn specialise(
     Ok((model, Topology { types, masses, lists }))
 }
 
-/// Refuses models whose priors do not come from a force field.
-fn check(network: &Model) -> Result<()> {
+/// Checks that a force field can give a model its priors.
+///
+/// # Errors
+/// [`Error::Unsupported`] for a network that is not one of TorchMD; [`Error::Invalid`] for a model that
+/// has priors.
+pub fn check_network(network: &Model) -> Result<()> {
     if !network.schnet.as_ref().is_some_and(|schnet| schnet.has_filter1_bias()) {
         let what = "a force field for a model that is not a network of TorchMD";
         return Err(Error::unsupported(what, "its priors are a .pt file or a native file"));
@@ -44,7 +47,8 @@ fn check(network: &Model) -> Result<()> {
     }
 }
 
-/// Whether these names of terms or index lists come from a force field: other models do not have them.
+/// Whether these names of terms or index lists come from a force field. Models of mlcg can have terms of
+/// the other names, but not this repulsion.
 pub fn has_terms<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
-    names.any(|name| ["dihedrals", "impropers", "repulsioncg"].contains(&name))
+    names.any(|name| name == "repulsioncg")
 }
