@@ -77,7 +77,7 @@ impl Files {
         let files = Files { folder: tempfile::tempdir().unwrap() };
         Checkpoint::default().write(&files.path("model.ckpt"));
         files.write("field.yaml", FIELD);
-        files.write("chain.psf", &psf());
+        files.write("chain.psf", psf());
         let mut writer =
             TrajectoryWriter::create(&files.path("starts.xtc"), FrameFormat::Xtc).unwrap();
         starts(3).iter().for_each(|frame| writer.write(0, 0.0, frame).unwrap());
