@@ -32,7 +32,7 @@ fn doubles(frame: &[[f32; 3]]) -> Vec<[f64; 3]> {
     frame.iter().map(|x| x.map(f64::from)).collect()
 }
 
-fn npy(path: &Path, shape: &[u64], fortran: bool, values: &[f64], single: bool) {
+pub(crate) fn npy(path: &Path, shape: &[u64], fortran: bool, values: &[f64], single: bool) {
     let order = if fortran { npyz::Order::Fortran } else { npyz::Order::C };
     let file = std::fs::File::create(path).unwrap();
     if single {
@@ -215,7 +215,7 @@ fn bad_trajectories_are_named() {
         ("wide.dcd", "a DCD file with 64-bit record markers is not supported"),
         ("empty", "content: found an empty file, expected a trajectory"),
         ("text", "content: found a text that starts with"),
-        ("flat.npy", "shape: found [3, 36], expected (frames, beads, 3) or (replicas"),
+        ("flat.npy", "shape: found [3, 36], expected (frames, beads, 3), (replicas"),
         ("other.npy", "frames: found 5 beads, expected 12"),
         ("none.npy", "frames: found none"),
         ("cut.npy", "data: found 428 bytes of data"),

@@ -5,6 +5,7 @@ mod peers;
 pub(super) mod settings;
 mod toml;
 mod torchmd;
+mod translated;
 pub(in crate::cli) mod unknown;
 
 use std::any::TypeId;
@@ -18,6 +19,7 @@ use flashschnet::io::entry::{Entry, Source, Value};
 use flashschnet::io::yaml;
 use flashschnet::{Error, Result};
 
+use self::translated::Translated;
 use self::unknown::unknown;
 use super::torchmd::Embeddings;
 
@@ -40,13 +42,6 @@ pub(super) struct Expanded {
     keys: Vec<(String, String)>,
     /// A warning about the file.
     pub(super) warning: Option<String>,
-}
-
-/// The settings of a file of another program as options of `run`.
-struct Translated {
-    entries: Vec<Entry>,
-    /// The keys that have no meaning here.
-    ignored: Vec<String>,
 }
 
 /// Puts the settings of the configuration file, if one is named, into the command line.
@@ -101,7 +96,8 @@ impl Expanded {
         }
         if is_yaml(&source.path, &text) {
             let translated = if torchmd::is_of_torchmd(&entries) {
-                torchmd::translate(source, entries, options, given)?
+                let known: Vec<&str> = keys(options).filter_map(Arg::get_long).collect();
+                torchmd::translate(source, entries, &known, &|id| is_given(given, id))?
             } else if peers::is_of_peers(&entries) {
                 let given = is_given(given, "integrator").then_some(given);
                 let integrator = given.and_then(|given| given.get_raw("integrator")?.next());

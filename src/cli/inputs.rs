@@ -125,7 +125,8 @@ impl InputOptions {
     pub(super) fn warn_of_pipes(&self) {
         if let Some(pipe) = self.files().find(|file| !file.is_file()) {
             log::warn!(
-                "{} is no file: run --resume needs --model and the options that go with it again",
+                "{} is no file: run --resume needs --model, --structures and the options that go with \
+                 them again",
                 printable(pipe.display())
             );
         }
@@ -136,8 +137,8 @@ impl InputOptions {
     pub(super) fn check_files(&self) -> Result<()> {
         let Some(missing) = self.files().find(|file| !file.is_file()) else { return Ok(()) };
         let found = if missing.exists() { "a pipe or a device" } else { "No such file" };
-        let expected = "the file that the run began with; give --model and the options that go with \
-                        it again if it is elsewhere";
+        let expected = "the file that the run began with; give --model, --structures and the options \
+                        that go with them again if it is elsewhere";
         Err(Error::invalid("input", found, expected).of_file(missing))
     }
 

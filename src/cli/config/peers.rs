@@ -6,7 +6,7 @@ use flashschnet::Result;
 
 use flashschnet::io::entry::{Entry, Source, Value};
 
-use super::Translated;
+use super::translated::Translated;
 use super::unknown::unknown;
 
 /// Keys of the file itself, with the options that mean the same.
@@ -91,7 +91,7 @@ pub(super) fn translate(
     entries: Vec<Entry>,
     integrator: Option<&str>,
 ) -> Result<Translated> {
-    let mut to = Translated { entries: Vec::new(), ignored: Vec::new() };
+    let mut to = Translated::default();
     let (mut simulation, mut is_flashmd) = (Vec::new(), false);
     for mut entry in entries {
         match (entry.key.as_str(), entry.value) {

@@ -3,12 +3,11 @@
 
 use std::path::Path;
 
-use clap::{Arg, ArgMatches, Command};
 use flashschnet::Result;
 use flashschnet::io::entry::{Entry, Source, Value};
 
+use super::translated::Translated;
 use super::unknown::unknown;
-use super::{Translated, is_given};
 
 /// Keys that torchmd alone has. They tell its files.
 const ITS_OWN: [&str; 8] = [
@@ -81,14 +80,15 @@ fn keys<'a>() -> impl Iterator<Item = &'a str> {
     same.chain(TRANSLATED).chain(refused).chain(WITHOUT_MEANING)
 }
 
-/// Translates a file. Options of `run` that torchmd does not have stay as they are.
+/// Translates a file. Options of `run` that torchmd does not have stay as they are: `options` are all of
+/// them, and `is_given` tells which the command line has.
 pub(super) fn translate(
     source: &Source,
     entries: Vec<Entry>,
-    options: &Command,
-    given: &ArgMatches,
+    options: &[&str],
+    is_given: &dyn Fn(&str) -> bool,
 ) -> Result<Translated> {
-    let mut to = Translated { entries: Vec::new(), ignored: Vec::new() };
+    let mut to = Translated::default();
     let mut own = Own::default();
     for entry in entries {
         let key = entry.key.as_str();
@@ -105,32 +105,21 @@ pub(super) fn translate(
             own.add(source, &mut to, entry)?;
         } else {
             let option = SAME.iter().find(|(same, ..)| *same == key).map(|(_, option, _)| *option);
-            let known: Vec<&str> = super::keys(options).filter_map(Arg::get_long).collect();
-            if option.is_none() && !known.contains(&&*key.replace('_', "-")) {
-                return Err(unknown(source, &entry, known.into_iter().chain(keys())));
+            if option.is_none() && !options.contains(&&*key.replace('_', "-")) {
+                return Err(unknown(source, &entry, options.iter().copied().chain(keys())));
             }
             let Entry { key, line, value } = entry;
             let value = if key == "exclusions" { exclusions(source, line, value)? } else { value };
             to.push(option.unwrap_or(&key), line, value);
         }
     }
-    own.finish(source, &mut to, given)?;
+    own.finish(source, &mut to, is_given)?;
     for (_, option, default) in SAME {
         if let Some(default) = default.filter(|_| !to.has(option)) {
             to.push(option, 0, Value::Text(default.into()));
         }
     }
     Ok(to)
-}
-
-impl Translated {
-    fn push(&mut self, option: &str, line: usize, value: Value) {
-        self.entries.push(Entry { key: option.to_owned(), line, value });
-    }
-
-    fn has(&self, option: &str) -> bool {
-        self.entries.iter().any(|entry| entry.key == option)
-    }
 }
 
 /// The values that options are made of when all are known.
@@ -200,12 +189,17 @@ impl Own {
         Ok(())
     }
 
-    fn finish(self, source: &Source, to: &mut Translated, given: &ArgMatches) -> Result<()> {
-        if !self.has_network && !to.has("model") && !is_given(given, "model") {
+    fn finish(
+        self,
+        source: &Source,
+        to: &mut Translated,
+        is_given: &dyn Fn(&str) -> bool,
+    ) -> Result<()> {
+        if !self.has_network && !to.has("model") && !is_given("model") {
             let expected = "the network: module, file and embeddings";
             return Err(source.invalid(0, "external", "nothing", expected));
         }
-        if !self.has_terms && !is_given(given, "forceterms") {
+        if !self.has_terms && !is_given("forceterms") {
             let expected =
                 "a list of terms; without it torchmd computes LJ, which is not supported";
             return Err(source.invalid(0, "forceterms", "nothing", expected));

@@ -148,8 +148,7 @@ impl TopologyOptions {
 
 /// Parses the name of a term.
 fn term(text: &str) -> std::result::Result<String, String> {
-    let is_known = |known: &&str| known.eq_ignore_ascii_case(text);
-    match text == NONE || TERMS.iter().any(|known| is_known(&known)) {
+    match text == NONE || TERMS.iter().any(|known| known.eq_ignore_ascii_case(text)) {
         true => Ok(text.to_owned()),
         false => {
             let terms = TERMS.join(", ");

@@ -1,5 +1,6 @@
-//! Reading of positions from NumPy's `.npy` files, in Å. The shape is `(frames, beads, 3)`, or
-//! `(replicas, frames, beads, 3)` as mlcg writes it.
+//! Reading of positions from NumPy's `.npy` files, in Å. The shape is `(frames, beads, 3)`,
+//! `(replicas, frames, beads, 3)` as mlcg writes it, `(beads, 3, frames)` as torchmd writes it, or
+//! `(beads, 3)` for one frame. Three frames in torchmd's shape cannot be told from frames of three beads.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -22,9 +23,16 @@ pub struct NpyReader {
     n_replicas: Option<u64>,
     n_frames: u64,
     n_beads: usize,
-    /// All numbers of a file in Fortran order, which scatters the numbers of a frame over the file.
-    scattered: Option<Vec<u8>>,
+    scattered: Option<Scattered>,
     next: u64,
+}
+
+/// All numbers of a file in which those of a frame are not together.
+#[derive(Debug)]
+struct Scattered {
+    bytes: Vec<u8>,
+    /// The distances of replicas, frames, beads and axes, in numbers.
+    strides: [usize; 4],
 }
 
 impl NpyReader {
@@ -39,10 +47,15 @@ impl NpyReader {
         };
         let NpyFile { mut file, header, start } = NpyFile::open(path)?;
         let NpyHeader { descr, fortran_order, shape } = header;
-        let expected = "(frames, beads, 3) or (replicas, frames, beads, 3)";
-        let (n_replicas, n_frames, n_beads) = match shape[..] {
-            [n_frames, n_beads, 3] => (None, n_frames, n_beads),
-            [n_replicas, n_frames, n_beads, 3] => (Some(n_replicas), n_frames, n_beads),
+        let expected = "(frames, beads, 3), (replicas, frames, beads, 3) or (beads, 3, frames)";
+        // The axes of the shape by number: replicas, frames, beads, and the axes of space.
+        let (n_replicas, n_frames, n_beads, axes) = match shape[..] {
+            [n_beads, 3] => (None, 1, n_beads, &[2, 3][..]),
+            [n_frames, n_beads, 3] => (None, n_frames, n_beads, &[1, 2, 3][..]),
+            [n_beads, 3, n_frames] => (None, n_frames, n_beads, &[2, 3, 1][..]),
+            [n_replicas, n_frames, n_beads, 3] => {
+                (Some(n_replicas), n_frames, n_beads, &[0, 1, 2, 3][..])
+            }
             _ => return Err(invalid("shape", format!("{shape:?}"), expected)),
         };
         let (width, big_endian) = match descr.as_str() {
@@ -52,13 +65,24 @@ impl NpyReader {
             ">f8" => (8, true),
             other => return Err(invalid("type", other.into(), "'<f4' or '<f8', in Å")),
         };
-        let scattered = match fortran_order {
+        let scattered = match fortran_order || !axes.is_sorted() {
             false => None,
             true => {
+                let mut strides = [0; 4];
+                let mut stride = 1_usize;
+                let mut set = |(axis, n): (&usize, &u64)| {
+                    strides[*axis] = stride;
+                    stride = stride.saturating_mul(*n as usize);
+                };
+                // The last axis varies fastest, or the first.
+                match fortran_order {
+                    false => axes.iter().zip(&shape).rev().for_each(&mut set),
+                    true => axes.iter().zip(&shape).for_each(&mut set),
+                }
                 let mut bytes = Vec::new();
                 file.seek(SeekFrom::Start(start)).map_err(io)?;
                 file.read_to_end(&mut bytes).map_err(io)?;
-                Some(bytes)
+                Some(Scattered { bytes, strides })
             }
         };
         Ok(NpyReader {
@@ -108,14 +132,12 @@ impl NpyReader {
                 read.and_then(|_| self.file.read_exact(&mut bytes))
                     .map_err(|error| Error::io(&self.path, error))?;
             }
-            Some(all) => {
-                // The first axis varies fastest.
-                let (replicas, frames) =
-                    (self.n_replicas.unwrap_or(1) as usize, self.n_frames as usize);
+            Some(Scattered { bytes: all, strides }) => {
+                let frames = self.n_frames as usize;
                 let (r, f) = (next as usize / frames, next as usize % frames);
                 for (k, number) in bytes.chunks_exact_mut(width).enumerate() {
-                    let (bead, axis) = (k / 3, k % 3);
-                    let at = r + replicas * (f + frames * (bead + self.n_beads * axis));
+                    let place = [r, f, k / 3, k % 3];
+                    let at: usize = place.iter().zip(strides).map(|(k, n)| k * n).sum();
                     number.copy_from_slice(&all[at * width..(at + 1) * width]);
                 }
             }
