@@ -51,6 +51,16 @@ impl Term {
     }
 }
 
+/// The residues that bead types stand for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Convention {
+    /// Those of mlcg's models.
+    #[default]
+    Mlcg,
+    /// Those of the published networks of TorchMD.
+    TorchMd,
+}
+
 /// A topology with the prior terms of a model: all data of a molecule that a backend needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Molecule {
@@ -60,6 +70,8 @@ pub struct Molecule {
     pub masses: Vec<f64>,
     /// The prior terms, in the order of the model. A term without tuples stays in the list.
     pub terms: Vec<Term>,
+    /// The residues of the bead types, for people.
+    pub convention: Convention,
 }
 
 impl Molecule {
@@ -143,7 +155,11 @@ impl Molecule {
             true => vec![f64::NAN; types.len()],
             false => topology.masses.clone(),
         };
-        Ok(Molecule { types, masses, terms })
+        let convention = match &model.schnet {
+            Some(schnet) if schnet.has_filter1_bias() => Convention::TorchMd,
+            _ => Convention::Mlcg,
+        };
+        Ok(Molecule { types, masses, terms, convention })
     }
 
     /// The number of beads.

@@ -134,7 +134,7 @@ fn frames_of_another_molecule_or_without_numbers_are_named() {
     let mut some = frames(3, 5, &[]);
     let scratch = file(&Dcd::default().bytes(&some));
     let error = Trajectory::open(&scratch.path, 7).unwrap_err().to_string();
-    assert!(error.contains("found 5 beads, expected 7, as in the structure"), "{error}");
+    assert!(error.contains("found 5 beads, expected 7, those of the molecule"), "{error}");
     some[1][3][2] = f32::NAN;
     let scratch = file(&Dcd::default().bytes(&some));
     let mut trajectory = Trajectory::open(&scratch.path, 5).unwrap();

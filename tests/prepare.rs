@@ -796,20 +796,23 @@ fn whole_model(mapping: Mapping) -> flashschnet::Model {
 
 #[test]
 fn priors_decide_the_mapping_and_must_fit() {
-    assert_eq!(mapping_of(&whole_model(FiveBead), None).unwrap(), FiveBead);
-    assert_eq!(mapping_of(&whole_model(Ca), None).unwrap(), Ca);
-    let error = mapping_of(&whole_model(Ca), Some(FiveBead)).unwrap_err().to_string();
+    let mapping = |model: &flashschnet::Model, mapping| {
+        mapping_of(model, &Options { mapping, ..Options::default() })
+    };
+    assert_eq!(mapping(&whole_model(FiveBead), None).unwrap(), FiveBead);
+    assert_eq!(mapping(&whole_model(Ca), None).unwrap(), Ca);
+    let error = mapping(&whole_model(Ca), Some(FiveBead)).unwrap_err().to_string();
     assert!(error.contains("no rule for the term bonds in the mapping five_bead"), "{error}");
     assert!(error.contains("it is a term of the mapping ca"), "{error}");
     let mut model = whole_model(FiveBead);
     model.priors[0].name = "bulk_nonbonded".into();
-    let error = mapping_of(&model, None).unwrap_err().to_string();
+    let error = mapping(&model, None).unwrap_err().to_string();
     assert!(error.contains("the term bulk_nonbonded is not supported"), "{error}");
     let mut model = whole_model(Ca);
     model.priors.retain(|prior| prior.name != "pseudo_ca_dihedral");
-    let error = mapping_of(&model, None).unwrap_err().to_string();
+    let error = mapping(&model, None).unwrap_err().to_string();
     assert!(error.contains("--mapping five_bead or ca"), "{error}");
-    let error = mapping_of(&crate::common::small::model(), None).unwrap_err().to_string();
+    let error = mapping(&crate::common::small::model(), None).unwrap_err().to_string();
     assert!(error.contains("the specialised prior"), "{error}");
 
     let folder = tempfile::tempdir().unwrap();

@@ -98,6 +98,8 @@ mod torchmd;
 mod prepare;
 // Extended chains and random coils of sequences.
 mod prepare_sequence;
+// Systems for TorchMD's models.
+mod torchmd_prepare;
 // DCD files of every flavor, truncated and damaged ones included.
 mod dcd;
 

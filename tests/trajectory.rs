@@ -32,7 +32,7 @@ fn doubles(frame: &[[f32; 3]]) -> Vec<[f64; 3]> {
     frame.iter().map(|x| x.map(f64::from)).collect()
 }
 
-fn npy(path: &Path, shape: &[u64], fortran: bool, values: &[f64], single: bool) {
+pub(crate) fn npy(path: &Path, shape: &[u64], fortran: bool, values: &[f64], single: bool) {
     let order = if fortran { npyz::Order::Fortran } else { npyz::Order::C };
     let file = std::fs::File::create(path).unwrap();
     if single {
@@ -210,12 +210,12 @@ fn bad_trajectories_are_named() {
         ("cut.xtc", "frame 2: found the end of the file"),
         ("bad.xtc", "frame 1: found coordinates that do not decode, expected a valid XTC frame"),
         ("beads.xtc", "frame 0: found two numbers of beads, 200 and 12"),
-        ("other.xtc", "frame 0: found 5 beads, expected 12, as in the structure"),
+        ("other.xtc", "frame 0: found 5 beads, expected 12, those of the molecule"),
         ("nan.dcd", "frame 2, bead 4: found [inf, "),
         ("wide.dcd", "a DCD file with 64-bit record markers is not supported"),
         ("empty", "content: found an empty file, expected a trajectory"),
         ("text", "content: found a text that starts with"),
-        ("flat.npy", "shape: found [3, 36], expected (frames, beads, 3) or (replicas"),
+        ("flat.npy", "shape: found [3, 36], expected (frames, beads, 3), (replicas"),
         ("other.npy", "frames: found 5 beads, expected 12"),
         ("none.npy", "frames: found none"),
         ("cut.npy", "data: found 428 bytes of data"),

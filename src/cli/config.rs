@@ -4,10 +4,12 @@
 mod peers;
 pub(super) mod settings;
 mod toml;
+mod torchmd;
+mod translated;
 pub(in crate::cli) mod unknown;
 
 use std::any::TypeId;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +19,9 @@ use flashschnet::io::entry::{Entry, Source, Value};
 use flashschnet::io::yaml;
 use flashschnet::{Error, Result};
 
+use self::translated::Translated;
 use self::unknown::unknown;
+use super::torchmd::Embeddings;
 
 /// The command that takes a file.
 pub(super) const COMMAND: &str = "run";
@@ -57,7 +61,7 @@ pub(super) fn expand(command: &Command, arguments: Vec<OsString>) -> Result<Expa
     let Some(path) = path.filter(|_| !is_given(given, "resume")) else { return Ok(expanded) };
     let source = Source { path: path.clone() };
     let mut settings = Vec::new();
-    for mut entry in expanded.read(&source, given)? {
+    for mut entry in expanded.read(&source, options, given)? {
         entry.key = entry.key.replace('_', "-");
         let mut known = keys(options);
         let Some(option) = known.find(|option| option.get_long() == Some(&entry.key)) else {
@@ -76,7 +80,12 @@ pub(super) fn expand(command: &Command, arguments: Vec<OsString>) -> Result<Expa
 
 impl Expanded {
     /// The keys and values of a file.
-    fn read(&mut self, source: &Source, given: &ArgMatches) -> Result<Vec<Entry>> {
+    fn read(
+        &mut self,
+        source: &Source,
+        options: &Command,
+        given: &ArgMatches,
+    ) -> Result<Vec<Entry>> {
         let text = text(source)?;
         let mut entries = match is_yaml(&source.path, &text) {
             true => yaml::read(source, &text)?,
@@ -85,11 +94,18 @@ impl Expanded {
         if entries.is_empty() {
             return Err(source.invalid(0, "content", "no keys", "settings of a run"));
         }
-        if is_yaml(&source.path, &text) && peers::is_of_peers(&entries) {
-            let given = is_given(given, "integrator").then_some(given);
-            let integrator = given.and_then(|given| given.get_raw("integrator")?.next());
-            let integrator = integrator.map(|name| name.to_string_lossy());
-            let translated = peers::translate(source, entries, integrator.as_deref())?;
+        if is_yaml(&source.path, &text) {
+            let translated = if torchmd::is_of_torchmd(&entries) {
+                let known: Vec<&str> = keys(options).filter_map(Arg::get_long).collect();
+                torchmd::translate(source, entries, &known, &|id| is_given(given, id))?
+            } else if peers::is_of_peers(&entries) {
+                let given = is_given(given, "integrator").then_some(given);
+                let integrator = given.and_then(|given| given.get_raw("integrator")?.next());
+                let integrator = integrator.map(|name| name.to_string_lossy());
+                peers::translate(source, entries, integrator.as_deref())?
+            } else {
+                Translated { entries, ignored: Vec::new() }
+            };
             entries = translated.entries;
             if !translated.ignored.is_empty() {
                 let (place, ignored) = (source.place(0), translated.ignored.join(", "));
@@ -205,6 +221,12 @@ fn is_path(option: &Arg) -> bool {
     option.get_value_parser().type_id() == TypeId::of::<PathBuf>()
 }
 
+/// Whether a value of an option is a path.
+fn is_path_in(option: &Arg, value: &OsStr) -> bool {
+    let may_be_path = option.get_value_parser().type_id() == TypeId::of::<Embeddings>();
+    is_path(option) || (may_be_path && value.to_str().is_some_and(Embeddings::is_path))
+}
+
 /// Whether an option with a value can also be given without.
 fn takes_none(option: &Arg) -> bool {
     option.get_num_args().is_some_and(|range| range.min_values() == 0)
@@ -253,9 +275,10 @@ fn texts(source: &Source, option: &Arg, entry: &Entry) -> Result<Vec<OsString>> 
         (_, other) => return Err(wrong(other, "a value, or a list of values")),
     };
     // Paths are relative to the folder of the file.
-    let folder = source.path.parent().filter(|_| is_path(option));
-    let placed = |text: String| match folder {
-        Some(folder) if !text.is_empty() => folder.join(text).into_os_string(),
+    let placed = |text: String| match source.path.parent() {
+        Some(folder) if !text.is_empty() && is_path_in(option, text.as_ref()) => {
+            folder.join(text).into_os_string()
+        }
         _ => text.into(),
     };
     Ok(texts.into_iter().map(|text| argument(option, Some(placed(text)))).collect())

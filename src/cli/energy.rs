@@ -41,8 +41,8 @@ pub(super) struct Energy {
     inputs: InputOptions,
     #[command(flatten)]
     backend: BackendOptions,
-    /// Evaluate the frames of this XTC, DCD or .npy file; a .npy file holds (frames, beads, 3) or
-    /// (replicas, frames, beads, 3) in Å
+    /// Evaluate the frames of this XTC, DCD or .npy file; a .npy file holds (frames, beads, 3),
+    /// (replicas, frames, beads, 3) or, as torchmd writes it, (beads, 3, frames) in Å
     #[arg(long, value_name = "FILE")]
     trajectory: Option<PathBuf>,
     /// PDB or mmCIF file with the beads in the order of the trajectory. They are put in the order of the
@@ -125,7 +125,7 @@ impl Energy {
         let order = self
             .trajectory_order
             .as_deref()
-            .map(|file| order::of_beads(file, structure))
+            .map(|file| order::of_beads(file, structure, inputs.molecule.as_ref()))
             .transpose()?;
         let mut trajectory = Trajectory::open(path, structure.positions.len())?;
         let system = System::new(&inputs.model, std::slice::from_ref(structure))?;

@@ -9,26 +9,33 @@ use flashschnet::error::printable;
 use flashschnet::io::check_free;
 use flashschnet::io::native::{write_model, write_structures};
 use flashschnet::model::{Model, PriorParameters};
+use flashschnet::prepare::Options;
 use flashschnet::structure::Structure;
 
 use super::inputs;
 use super::tell;
+use super::torchmd::TopologyOptions;
 
-/// Convert .pt and .ckpt files of mlcg and flashmd to native files.
+/// Convert .pt and .ckpt files of mlcg, flashmd and TorchMD to native files.
 ///
 /// Writes OUT.model.safetensors and, if there are structures, OUT.structures.safetensors. Code in a
-/// pickle is never executed. A specialised model file also contains the structures.
+/// pickle is never executed. A specialised model file also contains the structures. With --topology,
+/// the model is that of TorchMD for one molecule, and STRUCTURES are the starts.
 #[derive(Args)]
 pub(super) struct Import {
     /// Model file: model_and_prior.pt, a specialised model, priors alone, or a .ckpt
     #[arg(value_name = "MODEL.pt")]
     model: PathBuf,
-    /// Structure file: a list of AtomicData
+    /// Structure file: a list of AtomicData, or what prepare writes; with --topology an XTC, DCD, .npy, PDB
+    /// or mmCIF file
     #[arg(value_name = "STRUCTURES.pt")]
     structures: Option<PathBuf>,
-    /// Prior file, for a model file that holds only a network
-    #[arg(long, value_name = "PRIOR.pt")]
+    /// Prior file, for a model file that holds only a network; for one of TorchMD its force field (YAML),
+    /// which gives the molecule of the structures its priors
+    #[arg(long, value_name = "FILE")]
     priors: Option<PathBuf>,
+    #[command(flatten)]
+    torchmd: TopologyOptions,
     /// Prefix of the names of the new files
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
@@ -40,8 +47,13 @@ impl Import {
         let structures_path = with_ending(&self.output, ".structures.safetensors");
         check_free(&model_path)?;
         check_free(&structures_path)?;
-        let (model, structures) =
-            inputs::load(&self.model, self.priors.as_deref(), self.structures.as_slice(), None)?;
+        let (priors, structures) = (self.priors.as_deref(), self.structures.as_slice());
+        let of_topology =
+            self.torchmd.load(&self.model, priors, structures, &Options::default()).transpose()?;
+        let (model, structures) = match of_topology {
+            Some(loaded) => (loaded.model, Some(loaded.structures)),
+            None => inputs::load(&self.model, priors, structures, None)?,
+        };
         write_model(&model_path, &model)?;
         if let Some(structures) = &structures
             && let Err(error) = write_structures(&structures_path, structures)

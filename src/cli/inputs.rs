@@ -1,11 +1,13 @@
 //! Command-line options for models and structures, and how they are loaded.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{ArgGroup, Args};
 use flashschnet::error::{OfFile, printable};
+use flashschnet::io::force_field::{ForceField, check_network};
 use flashschnet::io::import::{Import, combine};
-use flashschnet::io::{load_contents, load_structures};
+use flashschnet::io::{Priors, load_contents, load_priors, load_structures};
 use flashschnet::model::Model;
 use flashschnet::prepare::{Coarse, Loaded, ModelChoice, Options};
 use flashschnet::structure::Structure;
@@ -13,8 +15,9 @@ use flashschnet::system::check_specialised;
 use flashschnet::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+use super::specialised;
 use super::tell::tell;
-use super::torchmd;
+use super::torchmd::{self, TopologyOptions};
 
 /// The model and the structures.
 #[derive(Args, Clone, Serialize, Deserialize)]
@@ -31,14 +34,12 @@ pub(super) struct InputOptions {
     #[arg(long, value_name = "N|all", requires = "structures")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pdb_model: Option<String>,
-    /// Prior file, for a model file that holds only a network
+    /// Prior file, for a model file that holds only a network; for one of TorchMD its force field (YAML)
     #[arg(long, value_name = "FILE", requires = "model")]
     priors: Option<PathBuf>,
-    /// Topology of TorchMD. --priors is a force field (YAML) then, and --structures are XTC, DCD or .npy
-    /// files, one replica for each frame
-    #[arg(long, value_name = "FILE.psf", requires_all = ["priors", "structures"])]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    topology: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(default, skip_serializing_if = "TopologyOptions::is_empty")]
+    torchmd: TopologyOptions,
     /// Use the built-in 269-bead system instead of files
     #[arg(long, conflicts_with_all = ["model", "structures"])]
     builtin: bool,
@@ -55,10 +56,17 @@ pub(super) struct Inputs {
     pub(super) structures: Vec<Structure>,
     pub(super) source: String,
     pub(super) builtin: bool,
+    /// What a topology of TorchMD tells.
+    pub(super) molecule: Option<torchmd::Molecule>,
 }
 
 impl InputOptions {
     pub(super) fn load(&self) -> Result<Inputs> {
+        let (builtin, source) = (self.model.is_none(), self.source());
+        if let Some(loaded) = self.load_on_topology() {
+            let torchmd::Loaded { model, structures, molecule } = loaded?;
+            return Ok(Inputs { model, structures, source, builtin, molecule: Some(molecule) });
+        }
         let (model, structures) = self.load_model()?;
         let structures = structures.ok_or_else(|| {
             self.of_model(Error::invalid(
@@ -67,25 +75,29 @@ impl InputOptions {
                 "a file with structures: --structures FILE",
             ))
         })?;
-        Ok(Inputs { model, structures, source: self.source(), builtin: self.model.is_none() })
+        Ok(Inputs { model, structures, source, builtin, molecule: None })
     }
 
     /// The model, and structures if there are any.
     pub(super) fn load_model(&self) -> Result<(Model, Option<Vec<Structure>>)> {
+        if let Some(loaded) = self.load_on_topology() {
+            return loaded.map(|loaded| (loaded.model, Some(loaded.structures)));
+        }
         match &self.model {
-            Some(path) => match (&self.topology, &self.priors) {
-                (Some(topology), Some(field)) => {
-                    let network = load_contents(path)?;
-                    let loaded = torchmd::load(network, field, topology, &self.structures);
-                    loaded.map(|(model, structures)| (model, Some(structures)))
-                }
-                _ => load(path, self.priors.as_deref(), &self.structures, Some(&self.options())),
-            },
+            Some(path) => {
+                load(path, self.priors.as_deref(), &self.structures, Some(&self.options()))
+            }
             None => {
                 let (model, structures) = builtin();
                 Ok((model, Some(structures)))
             }
         }
+    }
+
+    /// A model of TorchMD, if there is a topology.
+    fn load_on_topology(&self) -> Option<Result<torchmd::Loaded>> {
+        let (model, field) = (self.model.as_deref()?, self.priors.as_deref());
+        self.torchmd.load(model, field, &self.structures, &self.options())
     }
 
     /// The structures of `--structures` without a model.
@@ -106,14 +118,15 @@ impl InputOptions {
     }
 
     fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        self.model.iter().chain(&self.priors).chain(&self.topology).chain(&self.structures)
+        self.model.iter().chain(&self.priors).chain(self.torchmd.files()).chain(&self.structures)
     }
 
     /// Warns of inputs that a later process cannot read again, for example pipes.
     pub(super) fn warn_of_pipes(&self) {
         if let Some(pipe) = self.files().find(|file| !file.is_file()) {
             log::warn!(
-                "{} is no file: run --resume needs --model, --structures and --priors again",
+                "{} is no file: run --resume needs --model, --structures and the options that go with \
+                 them again",
                 printable(pipe.display())
             );
         }
@@ -124,8 +137,8 @@ impl InputOptions {
     pub(super) fn check_files(&self) -> Result<()> {
         let Some(missing) = self.files().find(|file| !file.is_file()) else { return Ok(()) };
         let found = if missing.exists() { "a pipe or a device" } else { "No such file" };
-        let expected = "the file that the run began with; give --model, --structures and --priors \
-                        again if it is elsewhere";
+        let expected = "the file that the run began with; give --model, --structures and the options \
+                        that go with them again if it is elsewhere";
         Err(Error::invalid("input", found, expected).of_file(missing))
     }
 
@@ -151,7 +164,7 @@ impl InputOptions {
             structures: self.structures.iter().map(absolute).collect(),
             pdb_model: self.pdb_model.clone(),
             priors: self.priors.as_ref().map(absolute),
-            topology: self.topology.as_ref().map(absolute),
+            torchmd: self.torchmd.with_paths(absolute),
             builtin: self.builtin,
         }
     }
@@ -170,6 +183,40 @@ impl InputOptions {
     }
 }
 
+/// A model, and what belongs to it.
+pub(super) struct Parts {
+    /// The model; a network alone if there is a force field.
+    pub(super) model: Model,
+    /// The force field, which makes the priors of each molecule.
+    pub(super) force_field: Option<Arc<ForceField>>,
+    /// The structures in the model file.
+    structures: Option<Vec<Structure>>,
+}
+
+/// Loads a model, with the priors of a second file if one is given.
+pub(super) fn load_parts(model: &Path, priors: Option<&Path>) -> Result<Parts> {
+    let mut contents = load_contents(model)?;
+    let structures = contents.structures.take();
+    let priors = priors.map(|path| Ok((load_priors(path)?, path))).transpose()?;
+    let (network, force_field) = match (priors, contents.model) {
+        (Some((Priors::Import(priors), path)), network) => {
+            let network = Import { model: network, structures: None };
+            (combine(network, priors).of_file(path)?, None)
+        }
+        (Some((Priors::ForceField(field), _)), Some(network)) => {
+            check_network(&network).of_file(model)?;
+            (network, Some(Arc::new(field)))
+        }
+        (None, Some(network)) => (network, None),
+        (_, None) => {
+            let expected = "a model; --structures takes this file";
+            return Err(Error::invalid("content", "no model", expected).of_file(model));
+        }
+    };
+    network.check().of_file(model)?;
+    Ok(Parts { model: network, force_field, structures })
+}
+
 /// Loads a model, with the priors of a second file if one is given. The structures come from their
 /// own files or, if none are given, from the model file, which may contain some. PDB and mmCIF files
 /// are refused without options for them.
@@ -179,26 +226,19 @@ pub(super) fn load(
     structures: &[PathBuf],
     options: Option<&Options>,
 ) -> Result<(Model, Option<Vec<Structure>>)> {
-    let mut contents = load_contents(model)?;
-    let own = contents.structures.take();
-    let network = match (priors, contents.model) {
-        (Some(priors), network) => {
-            let network = Import { model: network, structures: None };
-            combine(network, load_contents(priors)?).of_file(priors)?
+    let Parts { model: network, force_field, structures: own } = load_parts(model, priors)?;
+    let Some(first_file) = structures.first() else {
+        if force_field.is_some() {
+            let expected = "structures of the molecule to which the force field gives priors";
+            return Err(Error::invalid("structures", "none", expected));
         }
-        (None, Some(network)) => network,
-        (None, None) => {
-            let expected = "a model; --structures takes this file";
-            return Err(Error::invalid("content", "no model", expected).of_file(model));
-        }
-    };
-    network.check().of_file(model)?;
-    if structures.is_empty() {
         return Ok((network, own));
-    }
-    let mut all = Vec::new();
+    };
+    let options =
+        options.map(|options| Options { force_field: force_field.clone(), ..options.clone() });
+    let mut all: Vec<Structure> = Vec::new();
     for path in structures {
-        let of_file = match options {
+        let of_file = match &options {
             Some(options) => {
                 let loaded = Loaded::load(path, options, &network)?;
                 tell_facts(loaded.coarse(), path);
@@ -212,13 +252,22 @@ pub(super) fn load(
                 check_specialised(&network, &own.topology, &structure.topology).of_file(path)?;
             }
         }
+        if force_field.is_some()
+            && let Some(first) = all.first().or(of_file.first())
+        {
+            specialised::check_same((&first.topology, first_file), &of_file, path)?;
+        }
         if structures.len() > 1 && !of_file.is_empty() {
             let last = all.len() + of_file.len() - 1;
             log::info!("{}: structures {} to {last}", printable(path.display()), all.len());
         }
         all.extend(of_file);
     }
-    Ok((network, Some(all)))
+    let model = match force_field {
+        Some(field) => specialised::join(&network, &field, &mut all, first_file)?,
+        None => network,
+    };
+    Ok((model, Some(all)))
 }
 
 /// Tells what a PDB or mmCIF file has become.

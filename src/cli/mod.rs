@@ -17,6 +17,7 @@ mod progress;
 mod report;
 mod run;
 mod signals;
+mod specialised;
 mod table;
 pub(crate) mod tell;
 mod threads;

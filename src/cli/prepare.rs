@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{ArgGroup, Args, ValueEnum};
 use flashschnet::engine::{Minimization, Precision};
 use flashschnet::error::{Error, printable};
+use flashschnet::io::force_field::{ForceField, Psf};
 use flashschnet::io::native::{model_digest, write_with_provenance};
 use flashschnet::io::{check_free, topology_pdb, write_new};
 use flashschnet::model::Model;
 use flashschnet::prepare::{self, AminoAcid, Breaks, Mapping, Options, Origin, Prepared, Start};
 
 use super::backend::{BackendName, PlaceOptions};
-use super::inputs;
+use super::inputs::{self, Parts};
 use super::options::whole;
 use super::run::minimization_summary;
 use super::tell::{self, tell};
@@ -30,10 +32,10 @@ pub(super) struct Prepare {
     /// Structure file, PDB or mmCIF
     #[arg(value_name = "STRUCTURE", conflicts_with = "of_sequence")]
     file: Option<PathBuf>,
-    /// Model file: native, or a .pt or .ckpt file of mlcg or flashmd
+    /// Model file: native, or a .pt or .ckpt file of mlcg, flashmd or TorchMD
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// Prior file, for a model file that holds only a network
+    /// Prior file, for a model file that holds only a network; for one of TorchMD its force field (YAML)
     #[arg(long, value_name = "FILE")]
     priors: Option<PathBuf>,
     /// New file for the structures
@@ -41,6 +43,9 @@ pub(super) struct Prepare {
     output: PathBuf,
     #[command(flatten)]
     choices: Choices,
+    /// New file for the topology of a model of TorchMD, as torchmd and --topology take it
+    #[arg(long, value_name = "FILE.psf")]
+    psf: Option<PathBuf>,
     /// Print what became what, residue by residue, or write it to a new file
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     report: Option<Option<PathBuf>>,
@@ -76,6 +81,14 @@ const OF_FILE: [&str; 5] = ["chain", "pdb_model", "breaks", "map", "rebuild"];
 
 /// Dynamics has far larger forces than this tolerance, kcal/mol/Å.
 const MINIMIZATION: Minimization = Minimization { most_steps: 5000, tolerance: 0.5 };
+
+/// A force field without angles lets a long minimization straighten some of them. Torsions have a kink
+/// there, where no minimization converges. This tolerance, kcal/mol/Å, is half of the forces in dynamics.
+const WITH_FORCE_FIELD: Minimization = Minimization { tolerance: 5.0, ..MINIMIZATION };
+
+fn minimization(options: &Options) -> Minimization {
+    if options.force_field.is_some() { WITH_FORCE_FIELD } else { MINIMIZATION }
+}
 
 fn origin() -> ArgGroup {
     ArgGroup::new("origin").args(["file", "sequence"]).required(true)
@@ -170,9 +183,10 @@ impl Choices {
         Ok(())
     }
 
-    fn options(&self) -> Options {
+    fn options(&self, force_field: Option<Arc<ForceField>>) -> Options {
         Options {
             mapping: self.mapping,
+            force_field,
             chains: self.chain.clone(),
             model: inputs::model_choice(&self.pdb_model),
             breaks: match self.breaks {
@@ -191,34 +205,52 @@ impl Choices {
 impl Prepare {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         self.choices.check()?;
+        if self.output.extension().is_some_and(|extension| extension == "psf") {
+            let expected = "another name for the structures; --psf FILE writes the topology";
+            let found = printable(self.output.display());
+            return Err(Error::invalid("--output", found, expected).into());
+        }
         let pdb = beside(&self.output);
         let report = self.report.as_ref().and_then(Option::as_deref);
-        for file in [Some(&*self.output), Some(&*pdb), report].into_iter().flatten() {
+        let psf = self.psf.as_deref();
+        for file in [Some(&*self.output), Some(&*pdb), psf, report].into_iter().flatten() {
             check_free(file)?;
         }
-        let (model, _) = inputs::load(&self.model, self.priors.as_deref(), &[], None)?;
-        let options = self.choices.options();
+        let Parts { model, force_field, .. } =
+            inputs::load_parts(&self.model, self.priors.as_deref())?;
+        if psf.is_some() && force_field.is_none() {
+            let advice = "a model of TorchMD has a topology; --priors takes its force field";
+            return Err(
+                Error::unsupported("--psf for a model without a force field", advice).into()
+            );
+        }
+        let options = self.choices.options(force_field);
         let (origin, prepared) = self.prepare(&options, &model)?;
 
-        let provenance = prepared.provenance(origin, &model_digest(&model)?, &options);
+        let digest = model_digest(prepared.model(&model))?;
+        let provenance = prepared.provenance(origin, &digest, &options);
         let beads = topology_pdb(&prepared.molecule, &prepared.structures[0].positions);
+        let mut texts = vec![(&*pdb, beads)];
+        if let Some(path) = psf {
+            let topology = &prepared.structures[0].topology;
+            texts.push((path, Psf::of_topology(topology)?.text(&topology.masses)));
+        }
+        texts.extend(report.map(|path| (path, prepared.report())));
         let mut files: Vec<&Path> = Vec::new();
-        let written = write_with_provenance(&self.output, &prepared.structures, Some(provenance))
-            .and_then(|()| {
-                files.push(&self.output);
-                write_new(&pdb, beads.as_bytes())
-            })
-            .and_then(|()| {
-                files.push(&pdb);
-                let Some(path) = report else { return Ok(()) };
-                write_new(path, prepared.coarse.report().as_bytes())
-            });
-        if let Err(error) = written {
+        let write = || -> flashschnet::Result<()> {
+            write_with_provenance(&self.output, &prepared.structures, Some(provenance))?;
+            files.push(&self.output);
+            for (path, text) in &texts {
+                write_new(path, text.as_bytes())?;
+                files.push(path);
+            }
+            Ok(())
+        };
+        if let Err(error) = write() {
             // One file without the others would be in the way of the next try.
             files.iter().for_each(|file| drop(std::fs::remove_file(file)));
             return Err(error.into());
         }
-        files.extend(report);
         tell::print_beside(&files, |out| self.print(out, origin, &prepared, &files))?;
         Ok(ExitCode::SUCCESS)
     }
@@ -233,7 +265,7 @@ impl Prepare {
             return Ok((Origin::File(file), prepare::prepare(file, options, model)?));
         }
         let (chains, start) = (self.sequence.chains()?, self.sequence.start());
-        let minimization = (!self.sequence.no_minimize).then_some(MINIMIZATION);
+        let minimization = (!self.sequence.no_minimize).then_some(minimization(options));
         let origin = Origin::Sequence { start, minimization };
         let built = prepare::prepare_sequences(&chains, start, options, model)?;
         let Some(minimization) = &minimization else { return Ok((origin, built)) };
@@ -257,17 +289,28 @@ impl Prepare {
     ) -> std::io::Result<()> {
         write!(out, "{}", prepared.summary(origin))?;
         if let Some(None) = self.report {
-            write!(out, "{}", prepared.coarse.report())?;
+            write!(out, "{}", prepared.report())?;
         }
         let n_beads = prepared.structures[0].positions.len();
         let mapping = prepared.coarse.mapping.name();
-        let names: Vec<String> = files.iter().map(|file| printable(file.display())).collect();
+        let mut names: Vec<String> = files.iter().map(|file| printable(file.display())).collect();
         let structures = match prepared.structures.len() {
             1 => String::new(),
             n => format!("{n} structures of "),
         };
-        let others = names[1..].join(" and ");
-        writeln!(out, "wrote {} ({structures}{n_beads} beads, {mapping}) and {others}", names[0])
+        let plural = if n_beads == 1 { "" } else { "s" };
+        names[0] += &format!(" ({structures}{n_beads} bead{plural}, {mapping})");
+        writeln!(out, "wrote {}", listed(&names))
+    }
+}
+
+/// For example `a, b and c`.
+fn listed(names: &[String]) -> String {
+    match names {
+        [first @ .., before, last] if !first.is_empty() => {
+            format!("{}, {before} and {last}", first.join(", "))
+        }
+        names => names.join(" and "),
     }
 }
 

@@ -54,8 +54,8 @@ use super::tell::tell;
 /// run.lock, an empty file that is locked while a run writes to the folder.
 ///
 /// `run CONFIG -o DIR` takes the settings from a file. In a TOML file the keys are the long names of
-/// the options, for example steps = 1000. YAML files of mlcg and flashmd run as they are. An option on
-/// the command line replaces the key of the file. Paths in a file are relative to its folder.
+/// the options, for example steps = 1000. YAML files of mlcg, flashmd and torchmd run as they are. An
+/// option on the command line replaces the key of the file. Paths in a file are relative to its folder.
 ///
 /// Replicas start from the structures in turn. A replica has the velocities of its structure or, if
 /// the structure has none, random velocities for its temperature. A frame is saved after every save
@@ -77,8 +77,8 @@ use super::tell::tell;
 #[derive(Args)]
 #[command(group = ArgGroup::new("system").args(["model", "builtin", "resume"]).required(true).multiple(true))]
 pub(super) struct Run {
-    /// Configuration file: TOML, or YAML of mlcg or flashmd. It must come before options that take
-    /// several values
+    /// Configuration file: TOML, or YAML of mlcg, flashmd or torchmd. It must come before options that
+    /// take several values
     #[arg(value_name = "CONFIG", conflicts_with = "resume")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -236,6 +236,13 @@ impl Run {
         if inputs.structures.len() > replicas {
             let given = inputs.structures.len();
             log::warn!("{given} structures for {replicas} replicas: some structures are not used");
+        }
+        if inputs.molecule.is_some() && (2..replicas).contains(&inputs.structures.len()) {
+            let given = inputs.structures.len();
+            log::warn!(
+                "{replicas} replicas start from {given} frames in turn; torchmd starts all from the \
+                 first"
+            );
         }
         let interrupt = Interrupt::install().map_err(|error| anyhow!("signals: {error}"))?;
         let options = self.files.options(self.exchange.trajectories_by());

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::geometry::{separation, square};
 use crate::grid::Grid;
+use crate::io::force_field::has_terms;
 use crate::io::{BeadName, bead_names};
 use crate::largest::largest;
 use crate::model::{Model, PriorForm};
 use crate::prepare::AminoAcid;
 use crate::sanity;
 use crate::structure::{Structure, Topology};
-use crate::system::{Molecule, Term};
+use crate::system::{Convention, Molecule, Term};
 use crate::units;
 
 /// Pairs of beads that are farther apart are not looked for, Å.
@@ -160,10 +161,12 @@ fn without_model(topology: &Topology) -> Molecule {
         tuples: list.tuples.clone(),
         values: [0.0, f64::NAN, 0.0].repeat(list.tuples.len()),
     };
+    let names = topology.lists.iter().map(|list| list.name.as_str());
     Molecule {
         types: topology.types.clone(),
         masses: topology.masses.clone(),
         terms: bonds.map(term).collect(),
+        convention: if has_terms(names) { Convention::TorchMd } else { Convention::Mlcg },
     }
 }
 

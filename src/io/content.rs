@@ -1,5 +1,6 @@
 //! Names for the content of files, for the messages about a file of the wrong kind.
 
+use super::force_field::is_force_field;
 use crate::error::{Error, Result};
 
 /// The content is recognized from this many bytes at the start of a file.
@@ -248,6 +249,9 @@ fn of_text(text: &str) -> Option<Name> {
         () if starts(&["item: timestep"]) => ("a LAMMPS dump", OTHER_FORMATS),
         () if starts(&["@<tripos>"]) => ("a MOL2 file", OTHER_FORMATS),
         () if text.split_whitespace().next() == Some("PSF") => ("a PSF file", OTHER_FORMATS),
+        () if is_force_field(text) => {
+            ("a force field (YAML), which --priors takes with a network of TorchMD", "")
+        }
         () if starts(&["ccopy_reg", "(dp0", "(lp0", "cmlcg", "ctorch"]) => PICKLE,
         () if !first_lines.is_empty() && first_lines.iter().take(2).all(is_record) => {
             ("a PDB file", PREPARE)

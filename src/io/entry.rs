@@ -46,7 +46,7 @@ impl Value {
 }
 
 /// A file that is being read.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Source {
     /// Its path.
     pub path: PathBuf,

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::content::{ENOUGH, is_safetensors, wrong_content};
+use super::force_field::{ForceField, is_force_field};
 use super::import::{Import, import_bytes};
 use super::native::{parse_model, parse_structures};
 use crate::error::{Error, OfFile, Result};
@@ -51,8 +52,12 @@ impl<'a> Opened<'a> {
 
     /// All bytes. A file of another kind, which may be large or endless, is not read further.
     fn read(self) -> Result<(Kind, Vec<u8>)> {
+        self.read_or("a .pt file of torch.save, or a native file (safetensors)")
+    }
+
+    /// [`Opened::read`] with a description of the files that are taken.
+    fn read_or(self, expected: &str) -> Result<(Kind, Vec<u8>)> {
         let Some(kind) = self.kind() else {
-            let expected = "a .pt file of torch.save, or a native file (safetensors)";
             return Err(wrong_content(&self.bytes, expected).of_file(self.path));
         };
         Ok((kind, self.all()?))
@@ -61,6 +66,16 @@ impl<'a> Opened<'a> {
 
 fn read(path: &Path) -> Result<(Kind, Vec<u8>)> {
     Opened::new(path)?.read()
+}
+
+fn contents(kind: Kind, bytes: Vec<u8>, path: &Path) -> Result<Import> {
+    match kind {
+        Kind::Native => {
+            let model = parse_model(&bytes).of_file(path)?;
+            Ok(Import { model: Some(model), structures: None })
+        }
+        Kind::Torch => import_bytes(bytes).of_file(path),
+    }
 }
 
 fn missing(path: &Path, found: &str, expected: &str) -> Error {
@@ -93,13 +108,35 @@ impl Model {
 /// The errors of [`read_model`](super::native::read_model) and
 /// [`import`](fn@super::import::import).
 pub fn load_contents(path: &Path) -> Result<Import> {
-    match read(path)? {
-        (Kind::Native, bytes) => {
-            let model = parse_model(&bytes).of_file(path)?;
-            Ok(Import { model: Some(model), structures: None })
-        }
-        (Kind::Torch, bytes) => import_bytes(bytes).of_file(path),
+    let (kind, bytes) = read(path)?;
+    contents(kind, bytes, path)
+}
+
+/// The content of a prior file.
+#[derive(Debug)]
+pub enum Priors {
+    /// Priors with parameters by bead types.
+    Import(Import),
+    /// A force field of TorchMD, which makes the priors of a molecule.
+    ForceField(ForceField),
+}
+
+/// Loads a prior file: a native file, a file of mlcg or flashmd, or a force field (YAML). The content
+/// decides.
+///
+/// # Errors
+/// Those of [`load_contents`] and [`ForceField::read`].
+pub fn load_priors(path: &Path) -> Result<Priors> {
+    let opened = Opened::new(path)?;
+    if opened.kind().is_none() && is_force_field(&String::from_utf8_lossy(&opened.bytes)) {
+        let text = String::from_utf8(opened.all()?).map_err(|_| {
+            missing(path, "a text that is not UTF-8", "a force field (YAML) in UTF-8")
+        })?;
+        return ForceField::parse(path.to_owned(), &text).map(Priors::ForceField);
     }
+    let expected = "a .pt file of torch.save, a native file (safetensors) or a force field (YAML)";
+    let (kind, bytes) = opened.read_or(expected)?;
+    contents(kind, bytes, path).map(Priors::Import)
 }
 
 /// Loads structures from a native file or from a file of mlcg or flashmd.

@@ -21,13 +21,13 @@ pub mod yaml;
 
 pub(crate) use file::{GrowingFile, create_new, move_to, rewrite, sync_folder};
 pub use file::{check_free, write_new};
+pub use load::{Priors, load_contents, load_model_and_structures, load_priors, load_structures};
 pub(crate) use load::{StructuresOr, load_structures_or};
-pub use load::{load_contents, load_model_and_structures, load_structures};
 pub(crate) use native::{Reader, Writer};
 pub(crate) use pdb::RESIDUES;
 pub use pdb::{BeadName, bead_names, topology_pdb};
 pub(crate) use trajectory::{Axes, NpyRows, counts};
 pub use trajectory::{
     DcdReader, FrameFormat, NpyPosition, NpyQuantity, NpyReader, NpyWriter, Trajectory,
-    TrajectoryWriter, XtcReader,
+    TrajectoryWriter, XtcReader, read_npy_types,
 };

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use super::force_field::Residue;
 use crate::model::PriorForm;
-use crate::system::Molecule;
+use crate::system::{Convention, Molecule};
 
-/// The residues of bead types 1 to 20, in the alphabetical order of their one-letter codes.
+/// The residues of bead types 1 to 20 of mlcg, in the alphabetical order of their one-letter codes.
 pub(crate) const RESIDUES: [&str; 20] = [
     "ALA", "CYS", "ASP", "GLU", "PHE", "GLY", "HIS", "ILE", "LYS", "LEU", "MET", "ASN", "PRO",
     "GLN", "ARG", "SER", "THR", "VAL", "TRP", "TYR",
@@ -26,8 +27,14 @@ struct Atom {
 ///
 /// In models with five beads per residue, types 21 to 24 are N, CA, C and O. A type of 1 to 20 is
 /// the CB of the residue, or the CA of a glycine. In models without types 21 to 24, every bead is
-/// the CA of its residue. A bead of another type becomes a residue UNK of its own.
-fn atoms(types: &[u32]) -> (Vec<Atom>, Vec<&'static str>) {
+/// the CA of its residue. A bead of another type becomes a residue UNK of its own. In TorchMD's models,
+/// too, every bead is the CA of its residue.
+fn atoms(types: &[u32], convention: Convention) -> (Vec<Atom>, Vec<&'static str>) {
+    if convention == Convention::TorchMd {
+        let atoms = (0..types.len()).map(|residue| Atom { name: "CA", residue }).collect();
+        let name = |of: &u32| Residue::of_type(*of).map_or("UNK", Residue::name);
+        return (atoms, types.iter().map(name).collect());
+    }
     let backbone = types.iter().any(|t| (21..=24).contains(t));
     let mut atoms: Vec<Atom> = Vec::with_capacity(types.len());
     let mut residues: Vec<&'static str> = Vec::new();
@@ -122,11 +129,11 @@ impl BeadName {
 
 /// The names of all beads of a molecule. Beads that harmonic bonds connect are a chain.
 pub fn bead_names(molecule: &Molecule) -> Vec<BeadName> {
-    names(&molecule.types, &partners(molecule))
+    names(&molecule.types, molecule.convention, &partners(molecule))
 }
 
-fn names(types: &[u32], partners: &[BTreeSet<u32>]) -> Vec<BeadName> {
-    let (atoms, residues) = atoms(types);
+fn names(types: &[u32], convention: Convention, partners: &[BTreeSet<u32>]) -> Vec<BeadName> {
+    let (atoms, residues) = atoms(types, convention);
     let chains = chains(&atoms, partners);
     let name = |atom: &Atom| BeadName {
         atom: atom.name,
@@ -166,7 +173,7 @@ fn shift(positions: &[[f64; 3]]) -> Option<[f64; 3]> {
 /// columns, the molecule is moved; one that is longer than 10,998 Å is cut off.
 pub fn topology_pdb(molecule: &Molecule, positions: &[[f64; 3]]) -> String {
     let partners = partners(molecule);
-    let names = names(&molecule.types, &partners);
+    let names = names(&molecule.types, molecule.convention, &partners);
     let mut text = String::from("REMARK   1 COARSE-GRAINED BEADS, NAMED AFTER THEIR TYPES\n");
     let shift = shift(positions);
     if shift.is_some() {
@@ -210,7 +217,8 @@ mod tests {
 
     fn names(types: &[u32]) -> Vec<String> {
         let say = |name: &BeadName| format!("{}{}:{}", name.residue, name.number - 1, name.atom);
-        super::names(types, &vec![BTreeSet::new(); types.len()]).iter().map(say).collect()
+        let no_bonds = vec![BTreeSet::new(); types.len()];
+        super::names(types, Convention::Mlcg, &no_bonds).iter().map(say).collect()
     }
 
     #[test]
@@ -233,6 +241,14 @@ mod tests {
     }
 
     #[test]
+    fn bead_types_of_torchmd_are_other_residues() {
+        let no_bonds = vec![BTreeSet::new(); 4];
+        let names = super::names(&[4, 21, 17, 18], Convention::TorchMd, &no_bonds);
+        let residues: Vec<_> = names.iter().map(|name| (name.residue, name.atom)).collect();
+        assert_eq!(residues, [("TYR", "CA"), ("LEU", "CA"), ("NLE", "CA"), ("UNK", "CA")]);
+    }
+
+    #[test]
     fn columns_are_where_readers_look() {
         let bond = Term {
             name: "bonds".into(),
@@ -240,7 +256,12 @@ mod tests {
             tuples: vec![[0, 1, 0, 0]],
             values: vec![1.0, 3.8, 0.0],
         };
-        let molecule = Molecule { types: vec![1, 2], masses: vec![1.0; 2], terms: vec![bond] };
+        let molecule = Molecule {
+            types: vec![1, 2],
+            masses: vec![1.0; 2],
+            terms: vec![bond],
+            convention: Convention::Mlcg,
+        };
         let text = topology_pdb(&molecule, &[[0.0, -1.5, 250.25], [3.8, 0.0, 0.0]]);
         let lines: Vec<&str> = text.lines().collect();
         let expected =
@@ -265,6 +286,7 @@ mod tests {
             types: vec![1; 6],
             masses: vec![1.0; 6],
             terms: vec![bonds(star), bonds(vec![[0, 1, 0, 0]])],
+            convention: Convention::Mlcg,
         };
         let conect = |molecule: &Molecule| -> Vec<String> {
             let text = topology_pdb(molecule, &vec![[0.0; 3]; molecule.types.len()]);
@@ -289,7 +311,12 @@ mod tests {
             values: vec![0.0; 9],
             tuples,
         };
-        let mut molecule = Molecule { types: vec![1; 5], masses: vec![1.0; 5], terms: vec![bonds] };
+        let mut molecule = Molecule {
+            types: vec![1; 5],
+            masses: vec![1.0; 5],
+            terms: vec![bonds],
+            convention: Convention::Mlcg,
+        };
         let letters = |molecule: &Molecule| -> String {
             let text = topology_pdb(molecule, &[[0.0; 3]; 5]);
             let letter = |line: &str| match line.starts_with("ATOM") {

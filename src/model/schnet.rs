@@ -181,7 +181,8 @@ pub struct SchNet {
     pub neighbor_embedding: Option<Vec<f64>>,
     /// Constants that are added to the energy.
     pub constants: Option<Constants>,
-    /// The largest number of neighbors of a bead; more are an error.
+    /// The largest number of neighbors of a bead; more are an error. Networks of TorchMD have none:
+    /// their import does not apply the limit of the file.
     pub max_num_neighbors: Option<u32>,
 }
 

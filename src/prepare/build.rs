@@ -54,7 +54,7 @@ const BEAD_BYTES: u64 = 350;
 fn least_distance(mapping: Mapping) -> f64 {
     match mapping {
         Mapping::FiveBead => 2.7,
-        Mapping::Ca => 4.0,
+        Mapping::Ca | Mapping::TorchMd => 4.0,
     }
 }
 
@@ -193,7 +193,7 @@ impl<'a> Growth<'a> {
         let here = self.choose(r, draw);
         let beads = match self.layout.mapping {
             Mapping::FiveBead => self.five_bead(r, here, draw),
-            Mapping::Ca => self.ca(r, draw),
+            Mapping::Ca | Mapping::TorchMd => self.ca(r, draw),
         };
         let (least, pairs) = (least_distance(self.layout.mapping), min_pair(self.layout.mapping));
         let is_near = |(bead, x): &(u32, [f64; 3])| {

@@ -15,6 +15,9 @@ const BONDS: std::ops::RangeInclusive<f64> = 1.0..=2.0;
 /// A longer bond crosses the box, Å.
 const WRAPPED: f64 = 5.0;
 
+/// The CA of a cis peptide are nearer than this, Å: 2.9 instead of 3.8.
+const CIS_STEP: f64 = 3.3;
+
 /// Non-bonded beads that are nearer than this clash, Å.
 const CLASH: f64 = 2.4;
 
@@ -68,8 +71,10 @@ fn distance(first: &Residue, a: Site, second: &Residue, b: Site) -> Option<f64> 
 
 /// Warns of residues of the wrong handedness, and of cis peptides that are not before proline.
 pub(super) fn stereo(chains: &[Chain], mapping: Mapping, log: &mut Log) {
-    if mapping != Mapping::FiveBead {
-        return;
+    match mapping {
+        Mapping::FiveBead => {}
+        Mapping::Ca => return,
+        Mapping::TorchMd => return short_steps(chains, log),
     }
     let angle = |sites: [Option<[f64; 3]>; 4]| {
         let [a, b, c, d] = sites;
@@ -107,6 +112,22 @@ pub(super) fn stereo(chains: &[Chain], mapping: Mapping, log: &mut Log) {
     if cis_proline > 0 {
         log.note(format!("{} before proline", count(cis_proline, "cis peptide")));
     }
+}
+
+/// Warns of residues in a row that are too near to each other for a force field with one length of bonds.
+fn short_steps(chains: &[Chain], log: &mut Log) {
+    let of_chain = |chain: &Chain| {
+        let is_short = |pair: &&[Residue]| {
+            distance(&pair[0], Site::Ca, &pair[1], Site::Ca).is_some_and(|step| step < CIS_STEP)
+        };
+        let label = |pair: &[Residue]| {
+            format!("{} - {}", pair[0].label(&chain.letter), pair[1].short_label())
+        };
+        chain.residues.windows(2).filter(is_short).map(label).collect::<Vec<_>>()
+    };
+    let text =
+        ": cis by the distance of CA; the bonds of the force field are those of trans peptides";
+    log.warn("cis_peptide", chains.iter().flat_map(of_chain).collect(), text);
 }
 
 /// Notes what the model does not represent.

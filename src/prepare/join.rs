@@ -6,19 +6,35 @@ use super::log::{Log, Warning, capped, count, refuse};
 use super::mapping::{Layout, Mapping};
 use super::names::AminoAcid;
 use super::options::Options;
-use super::topology::{lists, min_pair, most_tuples, term_names};
+use super::topology::{lists, min_pair, most_tuples, of_layout, term_names};
 use crate::error::{Error, Result};
 use crate::host;
+use crate::io::force_field::{ForceField, specialise};
 use crate::model::prior::TypeKey;
-use crate::model::{Model, Prior, PriorParameters};
+use crate::model::{Model, Prior, PriorParameters, SchNet};
 use crate::structure::{Topology, TupleList};
 
-/// The mapping of a model, from the names of its priors and the bead types in them.
+/// The mapping of a model, from its force field, or from the names of its priors and the bead types in
+/// them.
 ///
 /// # Errors
 /// [`Error::Invalid`] if the priors do not tell it; [`Error::Unsupported`] for bead types and terms
 /// of other conventions.
-pub fn mapping_of(model: &Model, asked: Option<Mapping>) -> Result<Mapping> {
+pub fn mapping_of(model: &Model, options: &Options) -> Result<Mapping> {
+    let asked = options.mapping;
+    if options.force_field.is_some() {
+        return match asked {
+            None | Some(Mapping::Ca | Mapping::TorchMd) => Ok(Mapping::TorchMd),
+            Some(other) => {
+                let expected = "ca: a force field of TorchMD has one bead per residue";
+                Err(Error::invalid("mapping", other.name(), expected))
+            }
+        };
+    }
+    if model.schnet.as_ref().is_some_and(SchNet::has_filter1_bias) {
+        let advice = "its priors are a force field (YAML), which --priors takes";
+        return Err(Error::unsupported("a network of TorchMD without a force field", advice));
+    }
     let types = || {
         model.priors.iter().flat_map(|prior| {
             let order = prior.form.order();
@@ -141,12 +157,7 @@ pub(super) fn join(
 ) -> Result<(Topology, Joined)> {
     check_size(layout)?;
     let types = layout.types();
-    if let Some(schnet) = &model.schnet
-        && let Some(largest) = types.iter().max().filter(|t| **t as usize >= schnet.n_types)
-    {
-        let expected = format!("types below {}, the rows of the embedding", schnet.n_types);
-        return Err(Error::invalid("bead types", format!("up to {largest}"), expected));
-    }
+    check_types(model, &types)?;
     let mut all = lists(layout, min_pair(layout.mapping));
     let mut joined = Joined { n_terms: model.priors.len(), ..Joined::default() };
     let (mut places, mut chosen) = (Vec::new(), Vec::new());
@@ -188,6 +199,42 @@ pub(super) fn join(
     }
     let topology = Topology { types, masses: layout.masses(), lists: chosen };
     Ok((topology, joined))
+}
+
+/// The model and the topology of a molecule with the priors of a force field.
+///
+/// # Errors
+/// Those of [`specialise`]; [`Error::Unsupported`] if the options allow missing parameters;
+/// [`Error::OutOfMemory`].
+pub(super) fn join_force_field(
+    network: &Model,
+    field: &ForceField,
+    layout: &Layout,
+    options: &Options,
+) -> Result<(Model, Topology, Joined)> {
+    if options.allow_missing_priors {
+        let advice = "without it, the error names the tuples that lack parameters";
+        return Err(Error::unsupported("--allow-missing-priors with a force field", advice));
+    }
+    check_size(layout)?;
+    let chains = of_layout(layout, min_pair(layout.mapping));
+    let (model, topology) = specialise(network, field, &chains)?;
+    check_types(&model, &topology.types)?;
+    let n_tuples = topology.lists.iter().map(|list| list.tuples.len()).sum();
+    let joined = Joined { n_terms: model.priors.len(), n_tuples, ..Joined::default() };
+    Ok((model, topology, joined))
+}
+
+/// Refuses bead types that the network does not have.
+fn check_types(model: &Model, types: &[u32]) -> Result<()> {
+    let Some(schnet) = &model.schnet else { return Ok(()) };
+    match types.iter().max().filter(|t| **t as usize >= schnet.n_types) {
+        Some(largest) => {
+            let expected = format!("types below {}, the rows of the embedding", schnet.n_types);
+            Err(Error::invalid("bead types", format!("up to {largest}"), expected))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Refuses a molecule whose lists do not fit into memory.

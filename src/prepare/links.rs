@@ -71,7 +71,9 @@ const REMEDIES: [&str; 2] = [
 fn breaks(chain: &Chain, mapping: Mapping) -> Vec<usize> {
     let is_broken = |r: &usize| match mapping {
         Mapping::FiveBead => gap(chain, *r, mapping).is_none_or(|distance| distance > LONGEST_BOND),
-        Mapping::Ca => gap(chain, *r, mapping).is_none_or(|step| !CA_STEP.contains(&step)),
+        Mapping::Ca | Mapping::TorchMd => {
+            gap(chain, *r, mapping).is_none_or(|step| !CA_STEP.contains(&step))
+        }
     };
     (1..chain.residues.len()).filter(is_broken).collect()
 }
@@ -80,7 +82,7 @@ fn breaks(chain: &Chain, mapping: Mapping) -> Vec<usize> {
 fn gap(chain: &Chain, r: usize, mapping: Mapping) -> Option<f64> {
     let (first, second) = match mapping {
         Mapping::FiveBead => (Site::C, Site::N),
-        Mapping::Ca => (Site::Ca, Site::Ca),
+        Mapping::Ca | Mapping::TorchMd => (Site::Ca, Site::Ca),
     };
     let (a, b) = (chain.residues[r - 1].position(first)?, chain.residues[r].position(second)?);
     Some(square(separation(a, b)).sqrt())
@@ -92,7 +94,7 @@ fn describe(chain: &Chain, at: usize, missing: Option<&[String]>, mapping: Mappi
     /// Names of residues that a message shows.
     const MOST_NAMES: usize = 30;
     let (before, after) = (&chain.residues[at - 1], &chain.residues[at]);
-    let atoms = if mapping == Mapping::Ca { "CA-CA" } else { "C-N" };
+    let atoms = if mapping == Mapping::FiveBead { "C-N" } else { "CA-CA" };
     let distance = gap(chain, at, mapping).unwrap_or(f64::NAN);
     let missing = missing.filter(|names| !names.is_empty());
     let about = match (missing, numbers_between(before, after)) {

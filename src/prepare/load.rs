@@ -21,7 +21,7 @@ impl Loaded {
             StructuresOr::Structures(structures) => return Ok(Loaded::Structures(structures)),
             StructuresOr::Bytes(bytes) => bytes,
         };
-        let mapping = mapping_of(model, options.mapping)
+        let mapping = mapping_of(model, options)
             .map_err(|error| match error {
                 Error::Invalid { .. } => wrong_content(&bytes, WITHOUT_MAPPING),
                 Error::Unsupported { .. } => {
@@ -70,6 +70,26 @@ impl Loaded {
         match self {
             Loaded::Structures(_) => None,
             Loaded::Prepared(coarse, _) => Some(coarse),
+        }
+    }
+}
+
+impl Coarse {
+    /// Reads the beads of a file; `None` for a file that does not start as a PDB or mmCIF file.
+    ///
+    /// # Errors
+    /// Those of [`Coarse::read`].
+    pub fn read_if_structure(
+        path: &Path,
+        options: &Options,
+        mapping: Mapping,
+    ) -> Result<Option<Self>> {
+        match read::bytes_of_structure(path)? {
+            None => Ok(None),
+            Some(bytes) => {
+                let coarse = Self::parse(&bytes, options, mapping).map_err(advised);
+                coarse.of_file(path).map(Some)
+            }
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use super::names::AminoAcid;
+use crate::io::force_field;
+use crate::units::AMU;
 
 /// Which atoms of a residue are beads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,6 +13,8 @@ pub enum Mapping {
     FiveBead,
     /// CA.
     Ca,
+    /// CA, with the bead types of the published networks of TorchMD.
+    TorchMd,
 }
 
 /// A place for a bead in a residue.
@@ -66,16 +70,17 @@ impl Site {
 pub(super) const SECOND_OXYGENS: [&str; 5] = ["OXT", "OT2", "O2", "OC2", "OCT2"];
 
 impl Mapping {
-    /// The mapping of a name.
+    /// The mapping of a name. That of TorchMD is never asked for: its force field tells it.
     pub fn from_name(name: &str) -> Option<Self> {
         [Mapping::FiveBead, Mapping::Ca].into_iter().find(|mapping| mapping.name() == name)
     }
 
-    /// `five_bead` or `ca`.
+    /// `five_bead`, `ca` or `torchmd_ca`.
     pub fn name(self) -> &'static str {
         match self {
             Mapping::FiveBead => "five_bead",
             Mapping::Ca => "ca",
+            Mapping::TorchMd => "torchmd_ca",
         }
     }
 
@@ -94,6 +99,10 @@ impl Mapping {
     /// The type of a bead. The side chain, or the CA of glycine, has the number of the amino acid.
     pub fn bead_type(self, amino: AminoAcid, site: Site) -> u32 {
         match (self, site) {
+            (Mapping::TorchMd, _) => {
+                let residue = force_field::Residue::of_name(amino.name());
+                residue.map_or(0, |residue| residue.bead_type)
+            }
             (Mapping::Ca, _) | (_, Site::Cb) => amino.bead_type(),
             (_, Site::Ca) if amino == AminoAcid::GLY => amino.bead_type(),
             (_, Site::N) => 21,
@@ -171,7 +180,7 @@ impl Layout {
 
     /// The masses in the mass unit of [`crate::units`].
     pub(super) fn masses(&self) -> Vec<f64> {
-        let of_residue = |residue| self.beads(residue).map(|(_, site)| site.mass_amu() / 418.4);
+        let of_residue = |residue| self.beads(residue).map(|(_, site)| site.mass_amu() * AMU);
         (0..self.aminos.len()).flat_map(of_residue).collect()
     }
 }

@@ -9,9 +9,9 @@
 //! ```
 //!
 //! Every bead is an atom of the file ([`Mapping`]). Beads, types, masses and index lists are those
-//! of mlcg-tk. Where that tool drops or joins atoms silently, this one names them: all problems of a
-//! stage are one error ([`crate::Error::Structure`]), choices are notes, and doubts are warnings
-//! ([`Log`]).
+//! of mlcg-tk, or of TorchMD. Where other tools drop or join atoms silently, this one names them: all
+//! problems of a stage are one error ([`crate::Error::Structure`]), choices are notes, and doubts are
+//! warnings ([`Log`]).
 //!
 //! The kinds of these errors, in the order of the stages:
 //!
@@ -25,6 +25,10 @@
 //! | `overlap` | beads are at one point |
 //! | `unknown_term` | the model has a prior whose tuples are not known |
 //! | `missing_priors` | the priors have no parameters for some tuples |
+//!
+//! Networks of TorchMD have the beads of [`Mapping::TorchMd`]. A force field
+//! ([`Options::force_field`]) makes their priors for each molecule, and [`Prepared::specialised`] is the
+//! model with these priors.
 //!
 //! A sequence can take the place of a file: [`Coarse::build`] makes an extended chain or random
 //! coils, and [`Prepared::minimize`] relaxes them.
@@ -85,6 +89,8 @@ pub struct Prepared {
     pub structures: Vec<Structure>,
     /// The priors on the beads.
     pub joined: Joined,
+    /// The model with the priors that a force field gives to this molecule, if there is one.
+    pub specialised: Option<Model>,
     /// The molecule with the parameters of the priors.
     pub molecule: Molecule,
     /// The energy of each prior in each structure, kcal/mol.
@@ -110,7 +116,7 @@ const LARGE_FORCE: f64 = 500.0;
 /// # Errors
 /// Those of [`Coarse::read`], [`mapping_of`] and [`prepare_beads`].
 pub fn prepare(path: &Path, options: &Options, model: &Model) -> Result<Prepared> {
-    let mapping = mapping_of(model, options.mapping)?;
+    let mapping = mapping_of(model, options)?;
     let coarse = Coarse::read(path, options, mapping)?;
     prepare_beads(coarse, options, model).of_file(path)
 }
@@ -125,17 +131,29 @@ pub fn prepare_sequences(
     options: &Options,
     model: &Model,
 ) -> Result<Prepared> {
-    let mapping = mapping_of(model, options.mapping)?;
+    let mapping = mapping_of(model, options)?;
     prepare_beads(Coarse::build(sequences, mapping, start)?, options, model)
 }
 
-/// Joins beads with the priors of a model.
+/// Joins beads with the priors of a model, or with those of a force field for its network.
 ///
 /// # Errors
 /// [`crate::Error::Structure`] with the kind `missing_priors`; [`crate::Error::Invalid`] for a bead
-/// type that the network does not have; [`crate::Error::OutOfMemory`].
+/// type that the network does not have, and for tuples that a force field has no parameters for;
+/// [`crate::Error::OutOfMemory`].
 pub fn prepare_beads(mut coarse: Coarse, options: &Options, model: &Model) -> Result<Prepared> {
-    let (topology, joined) = join::join(model, &coarse.layout(), options, &mut coarse.log)?;
+    let layout = coarse.layout();
+    let (specialised, topology, joined) = match &options.force_field {
+        None => {
+            let (topology, joined) = join::join(model, &layout, options, &mut coarse.log)?;
+            (None, topology, joined)
+        }
+        Some(field) => {
+            let (model, topology, joined) = join::join_force_field(model, field, &layout, options)?;
+            (Some(model), topology, joined)
+        }
+    };
+    let model = specialised.as_ref().unwrap_or(model);
     let topology = Arc::new(topology);
     let structures = coarse.structures(&topology);
     // Missing parameters were refused or allowed above.
@@ -158,7 +176,14 @@ pub fn prepare_beads(mut coarse: Coarse, options: &Options, model: &Model) -> Re
             largest_force = (force, bead);
         }
     }
-    Ok(Prepared { coarse, structures, joined, molecule, energies, largest_force })
+    Ok(Prepared { coarse, structures, joined, specialised, molecule, energies, largest_force })
+}
+
+impl Prepared {
+    /// The model with priors for this molecule; `general` is the one that it was prepared for.
+    pub fn model<'a>(&'a self, general: &'a Model) -> &'a Model {
+        self.specialised.as_ref().unwrap_or(general)
+    }
 }
 
 /// The largest magnitude of the forces, and its bead. NaN is larger than every number.

@@ -9,11 +9,15 @@ pub struct AminoAcid(u8);
 
 const LETTERS: &[u8; 20] = b"ACDEFGHIKLMNPQRSTVWY";
 
+pub(super) const NORLEUCINE: &str = "NLE";
+
 impl AminoAcid {
     /// Glycine, which has no CB.
     pub const GLY: AminoAcid = AminoAcid(6);
     /// Proline, before which peptide bonds can be cis.
     pub const PRO: AminoAcid = AminoAcid(13);
+    /// Norleucine, which only the published networks of TorchMD know. It has no bead type in others.
+    pub(super) const NLE: AminoAcid = AminoAcid(21);
 
     /// The amino acid of a three-letter name. Other spellings are not known here.
     pub fn from_name(name: &str) -> Option<Self> {
@@ -34,12 +38,12 @@ impl AminoAcid {
 
     /// The three-letter name.
     pub fn name(self) -> &'static str {
-        RESIDUES[usize::from(self.0) - 1]
+        RESIDUES.get(usize::from(self.0) - 1).copied().unwrap_or(NORLEUCINE)
     }
 
-    /// The one-letter code.
+    /// The one-letter code; norleucine has that of leucine.
     pub fn letter(self) -> char {
-        char::from(LETTERS[usize::from(self.0) - 1])
+        LETTERS.get(usize::from(self.0) - 1).map_or('L', |letter| char::from(*letter))
     }
 
     /// The bead type of its CB, of its CA if it is glycine, or of its only bead.
@@ -88,7 +92,7 @@ const AMBIGUOUS: [(&str, &str); 4] =
     [("HIN", "HIS"), ("LYP", "LYS"), ("CYN", "CYS"), ("TYM", "TYR")];
 
 /// Modified amino acids with the backbone and the chemistry of their parents.
-const MODIFIED: [(&str, &str); 2] = [("MSE", "MET"), ("NLE", "LEU")];
+const MODIFIED: [(&str, &str); 2] = [("MSE", "MET"), (NORLEUCINE, "LEU")];
 
 /// Modified amino acids by their parents, after the Chemical Component Dictionary.
 const FOREIGN: [(&str, &[&str]); 17] = [

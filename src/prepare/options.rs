@@ -1,10 +1,12 @@
 //! The choices of a user.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::atoms::ModelChoice;
 use super::mapping::Mapping;
 use super::names::AminoAcid;
+use crate::io::force_field::ForceField;
 
 /// Where a chain is broken.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,10 +21,13 @@ pub enum Breaks {
 }
 
 /// Options of [`super::prepare`]. The default refuses everything that is not certain.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Options {
     /// The mapping; `None` takes that of the model's priors.
     pub mapping: Option<Mapping>,
+    /// The force field that makes the priors of each molecule, for networks of TorchMD; `None` takes
+    /// the priors of the model.
+    pub force_field: Option<Arc<ForceField>>,
     /// The letters of the chains to take; empty takes all. `_` is a chain without a letter.
     pub chains: Vec<String>,
     /// The models to take.

@@ -35,6 +35,19 @@ pub(super) fn bytes(path: &Path, expected: &str) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The bytes of a PDB or mmCIF file; `None` for a file that does not start like one.
+pub(super) fn bytes_of_structure(path: &Path) -> Result<Option<Vec<u8>>> {
+    let io = |error| Error::io(path, error);
+    let mut file = File::open(path).map_err(io)?;
+    let mut bytes = Vec::new();
+    (&mut file).take(ENOUGH as u64).read_to_end(&mut bytes).map_err(io)?;
+    if !is_structure_file(&bytes) {
+        return Ok(None);
+    }
+    file.read_to_end(&mut bytes).map_err(io)?;
+    Ok(Some(bytes))
+}
+
 pub(super) const EXPECTED: &str = "a structure file, PDB or mmCIF, with atoms";
 
 /// Whether a file starts as a PDB or mmCIF file.

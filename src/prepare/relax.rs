@@ -27,7 +27,7 @@ impl Prepared {
     ) -> Result<(Self, Vec<Minimized>)> {
         let (mut positions, mut results) = (Vec::new(), Vec::new());
         for batch in self.structures.chunks(BATCH) {
-            let system = System::new(model, batch)?;
+            let system = System::new(self.model(model), batch)?;
             let dynamics = Dynamics::none(&system);
             let mut engine = backend.engine(system.clone(), &dynamics)?;
             engine.set_positions(&concat(batch))?;

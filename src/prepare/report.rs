@@ -1,5 +1,6 @@
 //! The texts about a preparation: a summary, a report by residues, and the provenance.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -103,6 +104,20 @@ impl Coarse {
 }
 
 impl Prepared {
+    /// The report of the beads, and the numbers of bead types and of tuples of the terms.
+    pub fn report(&self) -> String {
+        let mut text = self.coarse.report();
+        let mut types: BTreeMap<u32, usize> = BTreeMap::new();
+        self.molecule.types.iter().for_each(|t| *types.entry(*t).or_default() += 1);
+        let types: Vec<String> = types.iter().map(|(t, n)| format!("{t} x{n}")).collect();
+        let _ = writeln!(text, "bead types  {}", types.join(", "));
+        let _ = writeln!(text, "terms (name, form, tuples)");
+        for term in self.molecule.terms.iter().filter(|term| !term.tuples.is_empty()) {
+            let _ = writeln!(text, "  {} {} {}", term.name, term.form.name(), term.tuples.len());
+        }
+        text
+    }
+
     /// The summary of the beads and of the priors on them.
     pub fn summary(&self, origin: Origin) -> String {
         let mut text = self.coarse.summary(origin);
@@ -115,8 +130,10 @@ impl Prepared {
         let bead = self.coarse.beads().nth(bead).map(|bead| bead.label()).unwrap_or_default();
         let _ = writeln!(
             text,
-            "  priors: {n_terms} terms, {n_tuples} tuples, {keys}; energy {:.1} kcal/mol, largest \
-             force {force:.0} kcal/mol/A ({bead})",
+            "  priors: {}, {}, {keys}; energy {:.1} kcal/mol, largest force {force:.0} kcal/mol/A \
+             ({bead})",
+            count(n_terms, "term"),
+            count(n_tuples, "tuple"),
             self.energies[0].iter().sum::<f64>()
         );
         text

@@ -6,10 +6,11 @@ use super::atoms::{Contents, Frame, Group, Segment};
 use super::conformer::Conformer;
 use super::log::{Log, count, refuse};
 use super::mapping::{Mapping, Site};
-use super::names::{AminoAcid, Known, known, of_ambiguous};
+use super::names::{AminoAcid, Known, NORLEUCINE, known, of_ambiguous};
 use super::options::Options;
 use crate::error::{Error, Result};
 use crate::geometry::{separation, square};
+use crate::io::force_field::known_names;
 
 /// A residue of a chain with its conformer.
 pub(super) struct Member<'a> {
@@ -88,7 +89,7 @@ pub(super) fn select<'a>(
         }
     }
     if !unknown.is_empty() {
-        return Err(unknown_residues(&unknown));
+        return Err(unknown_residues(&unknown, mapping));
     }
     for parent in AminoAcid::all() {
         let of_parent = modified.iter().filter(|(_, amino)| *amino == parent);
@@ -169,7 +170,7 @@ fn roles<'a>(
         .iter()
         .map(|group| {
             let conformer = Conformer::choose(group, mapping);
-            (conformer, role(conformer, options))
+            (conformer, role(conformer, options, mapping))
         })
         .collect();
     // Other groups within a protein are unknown residues: those in its sequence, or, where the file has
@@ -236,10 +237,13 @@ fn free(roles: &[(Conformer, Role)], sequence: &HashSet<&str>) -> Vec<usize> {
     others.filter(is_free).map(|k| places[k]).collect()
 }
 
-fn role(conformer: Conformer, options: &Options) -> Role {
+fn role(conformer: Conformer, options: &Options, mapping: Mapping) -> Role {
     let name = conformer.name;
     if let Some(amino) = options.map.get(name) {
         return Role::AminoAcid(*amino);
+    }
+    if mapping == Mapping::TorchMd && name == NORLEUCINE {
+        return Role::AminoAcid(AminoAcid::NLE);
     }
     match known(name) {
         Some(Known::AminoAcid(amino)) => Role::AminoAcid(amino),
@@ -277,7 +281,10 @@ fn linked(first: Conformer, second: Conformer) -> bool {
     }
 }
 
-fn unknown_residues(unknown: &BTreeMap<&str, (Option<Known>, Vec<String>)>) -> Error {
+fn unknown_residues(
+    unknown: &BTreeMap<&str, (Option<Known>, Vec<String>)>,
+    mapping: Mapping,
+) -> Error {
     /// Places of one name that the message lists.
     const MOST_PLACES: usize = 5;
     let n: usize = unknown.values().map(|(_, places)| places.len()).sum();
@@ -301,8 +308,12 @@ fn unknown_residues(unknown: &BTreeMap<&str, (Option<Known>, Vec<String>)>) -> E
         }
     };
     let is_are = if n == 1 { "is" } else { "are" };
-    let what = format!("{} {is_are} not among the 20 that the model knows", count(n, "residue"));
-    refuse("unknown_residue", what, unknown.iter().map(line).collect(), &[])
+    let n_known = if mapping == Mapping::TorchMd { 21 } else { 20 };
+    let residues = count(n, "residue");
+    let what = format!("{residues} {is_are} not among the {n_known} that the model knows");
+    let all = format!("it knows {}", known_names());
+    let remedies = if mapping == Mapping::TorchMd { &[&*all][..] } else { &[] };
+    refuse("unknown_residue", what, unknown.iter().map(line).collect(), remedies)
 }
 
 impl Group {

@@ -13,7 +13,7 @@ use crate::structure::{Topology, TupleList};
 pub fn min_pair(mapping: Mapping) -> u32 {
     match mapping {
         Mapping::FiveBead => 6,
-        Mapping::Ca => 4,
+        Mapping::Ca | Mapping::TorchMd => 4,
     }
 }
 
@@ -22,8 +22,12 @@ pub fn min_pair(mapping: Mapping) -> u32 {
 ///
 /// `min_pair` is normally that of [`min_pair`].
 pub fn topology(mapping: Mapping, sequences: &[Vec<AminoAcid>], min_pair: u32) -> Topology {
-    let layout = Layout::new(mapping, sequences);
-    Topology { types: layout.types(), masses: layout.masses(), lists: lists(&layout, min_pair) }
+    of_layout(&Layout::new(mapping, sequences), min_pair)
+}
+
+/// [`topology`] of a layout.
+pub(super) fn of_layout(layout: &Layout, min_pair: u32) -> Topology {
+    Topology { types: layout.types(), masses: layout.masses(), lists: lists(layout, min_pair) }
 }
 
 /// The names of all terms of a mapping, in the order of the lists of [`topology`].
@@ -41,6 +45,10 @@ pub(super) fn lists(layout: &Layout, min_pair: u32) -> Vec<TupleList> {
     match layout.mapping {
         Mapping::FiveBead => five_bead(layout, min_pair),
         Mapping::Ca => ca(layout, min_pair),
+        // A force field makes the other lists from these.
+        Mapping::TorchMd => {
+            vec![list("bonds", runs::<2>(layout)), list("dihedrals", runs::<4>(layout))]
+        }
     }
 }
 
@@ -53,16 +61,17 @@ fn list<const N: usize>(name: impl Into<String>, tuples: Vec<[u32; N]>) -> Tuple
     TupleList { name: name.into(), order: N, tuples: wide.collect() }
 }
 
+/// All N beads in a row of chains with one bead per residue.
+fn runs<const N: usize>(layout: &Layout) -> Vec<[u32; N]> {
+    let of_chain = |chain: &std::ops::Range<usize>| {
+        let (start, end) = (chain.start as u32, chain.end as u32);
+        (start..end.saturating_sub(N as u32 - 1).max(start))
+            .map(|first| std::array::from_fn(|k| first + k as u32))
+    };
+    layout.chains.iter().flat_map(of_chain).collect()
+}
+
 fn ca(layout: &Layout, min_pair: u32) -> Vec<TupleList> {
-    /// N beads in a row.
-    fn runs<const N: usize>(layout: &Layout) -> Vec<[u32; N]> {
-        let of_chain = |chain: &std::ops::Range<usize>| {
-            let (start, end) = (chain.start as u32, chain.end as u32);
-            (start..end.saturating_sub(N as u32 - 1).max(start))
-                .map(|first| std::array::from_fn(|k| first + k as u32))
-        };
-        layout.chains.iter().flat_map(of_chain).collect()
-    }
     let mut pairs = Vec::new();
     for chain in &layout.chains {
         for i in chain.clone() {
@@ -238,7 +247,7 @@ pub(super) fn is_pair(layout: &Layout, first: u32, second: u32, min_pair: u32) -
     match layout.mapping {
         _ if gap == 0 => false,
         Mapping::FiveBead => bonds_between(site, gap, to) >= least,
-        Mapping::Ca => gap as u32 >= least,
+        Mapping::Ca | Mapping::TorchMd => gap as u32 >= least,
     }
 }
 

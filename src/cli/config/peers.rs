@@ -6,6 +6,7 @@ use flashschnet::Result;
 
 use flashschnet::io::entry::{Entry, Source, Value};
 
+use super::translated::Translated;
 use super::unknown::unknown;
 
 /// Keys of the file itself, with the options that mean the same.
@@ -83,13 +84,6 @@ fn option(key: &str) -> Option<&'static str> {
     TOP.iter().find(|(name, _)| *name == key).map(|(_, option)| *option)
 }
 
-/// The settings of a file of mlcg or flashmd as options of `run`.
-pub(super) struct Translated {
-    pub(super) entries: Vec<Entry>,
-    /// The keys that have no meaning here.
-    pub(super) ignored: Vec<String>,
-}
-
 /// Translates a file. Other keys of the file itself stay as they are. `integrator` is the one of
 /// the command line.
 pub(super) fn translate(
@@ -97,7 +91,7 @@ pub(super) fn translate(
     entries: Vec<Entry>,
     integrator: Option<&str>,
 ) -> Result<Translated> {
-    let mut to = Translated { entries: Vec::new(), ignored: Vec::new() };
+    let mut to = Translated::default();
     let (mut simulation, mut is_flashmd) = (Vec::new(), false);
     for mut entry in entries {
         match (entry.key.as_str(), entry.value) {

@@ -9,7 +9,7 @@ use flashschnet::checkpoint::Identity;
 use flashschnet::engine::{Filter, Numerics};
 use toml_edit::{Array, DocumentMut, Item, Value};
 
-use super::{COMMAND, Shape, argument, excludes, is_number, is_path, keys, shape};
+use super::{COMMAND, Shape, argument, excludes, is_number, is_path_in, keys, shape};
 
 /// Options that are not written: where the results go, and the limits of one process.
 const NOT_WRITTEN: [&str; 2] = ["output", "max-hours"];
@@ -121,7 +121,7 @@ impl InForce {
 /// A value as the file has it: paths are absolute.
 fn of_value(option: &Arg, value: &OsStr) -> OsString {
     match std::path::absolute(value) {
-        Ok(path) if is_path(option) => path.into_os_string(),
+        Ok(path) if is_path_in(option, value) => path.into_os_string(),
         _ => value.to_owned(),
     }
 }

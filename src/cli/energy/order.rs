@@ -3,19 +3,32 @@
 use std::path::Path;
 
 use flashschnet::error::OfFile;
-use flashschnet::prepare::{Coarse, Mapping, Options};
+use flashschnet::io::force_field::has_terms;
+use flashschnet::prepare::{Bead, Coarse, Mapping, Options};
 use flashschnet::structure::Structure;
 use flashschnet::{Error, Result};
 
-/// For each bead of a structure its place in the file.
+use crate::cli::torchmd::{Molecule, is_residue};
+
+/// For each bead of a structure its place in the file. Beads of a topology have the residues of their
+/// molecule, and others the types of the mapping.
 ///
 /// # Errors
 /// Those of [`Coarse::read`]; [`Error::Invalid`] for a file with other atoms than beads, or with beads
 /// of another molecule.
-pub(super) fn of_beads(path: &Path, structure: &Structure) -> Result<Vec<usize>> {
+pub(super) fn of_beads(
+    path: &Path,
+    structure: &Structure,
+    molecule: Option<&Molecule>,
+) -> Result<Vec<usize>> {
     let types = &structure.topology.types;
     let is_backbone = |t: &u32| (21..=24).contains(t);
-    let mapping = if types.iter().any(is_backbone) { Mapping::FiveBead } else { Mapping::Ca };
+    let lists = structure.topology.lists.iter().map(|list| list.name.as_str());
+    let mapping = match molecule.is_some() || has_terms(lists) {
+        true => Mapping::TorchMd,
+        false if types.iter().any(is_backbone) => Mapping::FiveBead,
+        false => Mapping::Ca,
+    };
     let coarse = Coarse::read(path, &Options::default(), mapping)?;
     let invalid = |found: String, expected: &str| {
         Err(Error::invalid("trajectory-order", found, expected)).of_file(path)
@@ -28,12 +41,25 @@ pub(super) fn of_beads(path: &Path, structure: &Structure) -> Result<Vec<usize>>
         let found = format!("{} beads", of_file.len());
         return invalid(found, &format!("the {} beads of the structure", types.len()));
     }
-    match of_file.iter().zip(types).position(|(a, b)| a != b) {
-        Some(bead) => {
-            let label = coarse.beads().nth(bead).map(|bead| bead.label()).unwrap_or_default();
-            let found = format!("{label}, of type {}, in the place of bead {bead}", of_file[bead]);
-            invalid(found, &format!("type {}, the molecule of the structure", types[bead]))
-        }
+    let fits = |(k, bead): (usize, &Bead)| match molecule {
+        Some(molecule) => is_residue(bead.residue, &molecule.residues[k]),
+        None => of_file[k] == types[k],
+    };
+    match coarse.beads().enumerate().find(|(k, bead)| !fits((*k, bead))) {
         None => Ok(order),
+        Some((k, bead)) => {
+            let label = bead.label();
+            match molecule {
+                Some(molecule) => {
+                    let found = format!("{label} in the place of bead {k}");
+                    invalid(found, &format!("{}, as in the topology", molecule.residues[k]))
+                }
+                None => {
+                    let found =
+                        format!("{label}, of type {}, in the place of bead {k}", of_file[k]);
+                    invalid(found, &format!("type {}, the molecule of the structure", types[k]))
+                }
+            }
+        }
     }
 }

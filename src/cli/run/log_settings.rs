@@ -68,6 +68,9 @@ impl Run {
             output.log(format!("configuration file: {}", config.display()))?;
         }
         output.log(format!("system: {}", inputs.source))?;
+        if let Some(molecule) = &inputs.molecule {
+            output.log(&molecule.summary)?;
+        }
         output.log(format!("structures: {}", inputs.structures.len()))?;
         output.log(format!("replicas: {replicas}"))?;
         if n_molecules > 1 {

@@ -10,14 +10,14 @@ use crate::io::yaml;
 use crate::units::AMU;
 
 /// k (q − q0)²: k0 in kcal/mol by the square of the unit of q, and q0 in Å or radians.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Harmonic {
     pub(super) k: f64,
     pub(super) x0: f64,
 }
 
 /// k (1 + cos(n φ − phase)), phase in radians.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Periodic {
     pub(super) k: f64,
     pub(super) phase: f64,
@@ -25,7 +25,7 @@ pub(super) struct Periodic {
 }
 
 /// The sections of a force field that coarse-grained models use.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct ForceField {
     source: Source,
     pub(super) bonds: Section<Harmonic>,
@@ -95,6 +95,21 @@ impl ForceField {
         let found = format!("nothing for {}", names.join(", "));
         self.source.invalid(0, section, found, "parameters for every tuple of atom types")
     }
+}
+
+/// The names of the sections of force fields.
+const SECTIONS: [&str; 8] =
+    ["atomtypes", "bonds", "angles", "dihedrals", "impropers", "lj", "electrostatics", "masses"];
+
+/// Whether a text starts as a force field: a line of it is the name of a section.
+pub(crate) fn is_force_field(start: &str) -> bool {
+    let is_section = |line: &str| {
+        let name = line.split_once(':').map(|(name, rest)| (name.trim_end(), rest.trim()));
+        name.is_some_and(|(name, rest)| {
+            SECTIONS.contains(&name) && (rest.is_empty() || rest.starts_with(['#', '{']))
+        })
+    };
+    start.trim_start_matches('\u{feff}').lines().any(is_section)
 }
 
 struct Reader<'a> {

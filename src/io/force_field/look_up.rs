@@ -6,7 +6,7 @@ use std::collections::HashMap;
 const ANY: &str = "X";
 
 /// Parameters by the names of the atom types of a tuple.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Section<T> {
     entries: HashMap<Vec<String>, T>,
 }

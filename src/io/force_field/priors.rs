@@ -53,7 +53,7 @@ impl Default for Choice {
 const MOST_REPULSIVE: u32 = 1 << 14;
 
 /// The terms that a choice can have.
-const TERMS: [&str; 5] = ["bonds", "angles", "dihedrals", "impropers", "repulsioncg"];
+pub const TERMS: [&str; 5] = ["bonds", "angles", "dihedrals", "impropers", "repulsioncg"];
 
 /// The terms that torchmd has for models with all atoms.
 const ALL_ATOM_TERMS: [&str; 4] = ["lj", "repulsion", "1-4", "electrostatics"];

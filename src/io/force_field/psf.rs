@@ -1,14 +1,19 @@
 //! PSF files: atom types and tuples of a molecule.
 
+use std::collections::HashSet;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use super::residues::{Residue, known_names};
 use crate::error::{Error, Result};
 use crate::io::entry::Source;
+use crate::structure::Topology;
+use crate::units::AMU;
 
 /// The most beads of a file.
 const MOST: usize = 1 << 24;
 
-/// A molecule of a PSF file. Charges and masses are not read.
+/// A molecule as a PSF file has it, with one bead per residue. Charges and masses are not read.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Psf {
     /// The residue name of each bead.
@@ -133,38 +138,94 @@ impl Psf {
     /// # Errors
     /// [`Error::Invalid`] for a residue that is not in the table.
     pub fn types(&self) -> Result<Vec<u32>> {
-        let of_residue = |(bead, residue): (usize, &String)| {
-            let known = TYPES.iter().find(|(names, _)| names.contains(&residue.as_str()));
-            known.map(|(_, of)| *of).ok_or_else(|| {
-                let expected = "a residue that the published networks know, or given types";
-                Error::invalid(format!("residue of bead {bead}"), residue, expected)
+        let of_residue = |(bead, name): (usize, &String)| {
+            let known = Residue::of_name(name).map(|residue| residue.bead_type);
+            known.ok_or_else(|| {
+                let expected = format!(
+                    "a residue that the published networks know: {}; or --embeddings",
+                    known_names()
+                );
+                Error::invalid(format!("residue of bead {bead}"), name, expected)
             })
         };
         self.residues.iter().enumerate().map(of_residue).collect()
     }
+
+    /// The molecule of a topology with the bead types of the published networks. The lists that have
+    /// the names of terms of a force field are its tuples.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a bead type that is not in the table.
+    pub fn of_topology(topology: &Topology) -> Result<Self> {
+        let residue = |(bead, bead_type): (usize, &u32)| {
+            Residue::of_type(*bead_type).ok_or_else(|| {
+                let expected = "a bead type of the published networks of TorchMD";
+                Error::invalid(format!("type of bead {bead}"), bead_type, expected)
+            })
+        };
+        let residues: Vec<Residue> =
+            topology.types.iter().enumerate().map(residue).collect::<Result<_>>()?;
+        let tuples = |name: &str| {
+            let list = topology.lists.iter().find(|list| list.name == name);
+            list.map_or_else(Vec::new, |list| list.tuples.clone())
+        };
+        Ok(Psf {
+            residues: residues.iter().map(|residue| residue.name().to_owned()).collect(),
+            atom_types: residues.iter().map(|residue| residue.atom_type()).collect(),
+            bonds: tuples("bonds"),
+            angles: tuples("angles"),
+            dihedrals: tuples("dihedrals"),
+            impropers: tuples("impropers"),
+        })
+    }
+
+    /// The text of a file. A new segment begins where no bond leads to the bead before; residues are
+    /// counted in each segment. `masses` are those of [`ForceField::masses`](super::ForceField::masses):
+    /// newer versions of torchmd take them from this file.
+    pub fn text(&self, masses: &[f64]) -> String {
+        let bonds: HashSet<[u32; 2]> =
+            self.bonds.iter().map(|[i, j, ..]| [*i.min(j), *i.max(j)]).collect();
+        let (mut segment, mut number) = (0, 0);
+        let mut text = format!("PSF NAMD\n\n       0 !NTITLE\n\n{:>8} !NATOM\n", self.n_beads());
+        let atoms = self.residues.iter().zip(&self.atom_types).zip(masses);
+        for (bead, ((residue, atom_type), mass)) in (0_u32..).zip(atoms) {
+            if bead > 0 && !bonds.contains(&[bead - 1, bead]) {
+                (segment, number) = (segment + 1, 0);
+            }
+            number += 1;
+            let _ = writeln!(
+                text,
+                "{:>10} {:<8} {number:<8} {residue:<8} {:<8} {atom_type:<8} {:.6}{:>14.4}{:>12}",
+                bead + 1,
+                segment_name(segment),
+                "CA",
+                0.0,
+                mass / AMU,
+                0
+            );
+        }
+        for (title, order, of_line, tuples) in [
+            ("NBOND: bonds", 2, 4, &self.bonds),
+            ("NTHETA: angles", 3, 3, &self.angles),
+            ("NPHI: dihedrals", 4, 2, &self.dihedrals),
+            ("NIMPHI: impropers", 4, 2, &self.impropers),
+        ] {
+            let _ = writeln!(text, "\n{:>8} !{title}", tuples.len());
+            for line in tuples.chunks(of_line) {
+                let beads = line.iter().flat_map(|tuple| &tuple[..order]);
+                let line: String = beads.map(|bead| format!("{:>10}", bead + 1)).collect();
+                let _ = writeln!(text, "{line}");
+            }
+        }
+        text + "\n"
+    }
 }
 
-/// The bead types of the published networks.
-const TYPES: [(&[&str], u32); 21] = [
-    (&["ALA"], 1),
-    (&["GLY"], 2),
-    (&["PHE"], 3),
-    (&["TYR"], 4),
-    (&["ASP"], 5),
-    (&["GLU"], 6),
-    (&["TRP"], 7),
-    (&["PRO"], 8),
-    (&["ASN"], 9),
-    (&["GLN"], 10),
-    (&["HIS", "HSD", "HSE"], 11),
-    (&["SER"], 12),
-    (&["THR"], 13),
-    (&["VAL"], 14),
-    (&["MET"], 15),
-    (&["CYS"], 16),
-    (&["NLE"], 17),
-    (&["ARG"], 19),
-    (&["LYS"], 20),
-    (&["LEU"], 21),
-    (&["ILE"], 22),
-];
+/// The name of a segment: A to Z, then A1 to Z1 and so on.
+fn segment_name(segment: usize) -> String {
+    let letter = char::from(b'A' + (segment % 26) as u8);
+    match segment / 26 {
+        0 => letter.to_string(),
+        round => format!("{letter}{round}"),
+    }
+}

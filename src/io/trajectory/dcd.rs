@@ -25,6 +25,7 @@ pub struct DcdReader {
     /// The beads that frames after the first contain, counted from 1; `None` for all beads.
     free: Option<Vec<u32>>,
     has_cell: bool,
+    has_box: bool,
     has_fourth: bool,
     /// The number of frames in the header. Some programs write it at the end of a run, or never.
     n_announced: u32,
@@ -50,6 +51,7 @@ impl DcdReader {
             n_beads: 0,
             free: None,
             has_cell: false,
+            has_box: false,
             has_fourth: false,
             n_announced: 0,
             n_read: 0,
@@ -63,6 +65,11 @@ impl DcdReader {
     /// The number of beads in every frame.
     pub fn n_beads(&self) -> usize {
         self.n_beads
+    }
+
+    /// Whether a frame that has been read has a periodic box.
+    pub fn has_box(&self) -> bool {
+        self.has_box
     }
 
     fn header(&mut self) -> Result<()> {
@@ -183,9 +190,14 @@ impl DcdReader {
         at_end
     }
 
-    /// Skips the record of the unit cell, if there is one.
+    /// Reads the record of the unit cell, if there is one. Programs write zeros for a system without.
     fn cell(&mut self, what: &str) -> Result<()> {
-        if self.has_cell { self.skip_record(CELL, what) } else { Ok(()) }
+        if self.has_cell {
+            let cell = self.record(CELL as usize / 4, what)?;
+            // The lengths stand among the angles.
+            self.has_box |= [0, 2, 5].iter().any(|k| cell[2 * k] != 0 || cell[2 * k + 1] != 0);
+        }
+        Ok(())
     }
 
     /// Skips the record of the fourth coordinate, if there is one.

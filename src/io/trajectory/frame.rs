@@ -11,7 +11,7 @@ pub(super) fn check_beads(path: &Path, field: &str, found: usize, expected: usiz
         return Ok(());
     }
     let found = format!("{found} beads");
-    let expected = format!("{expected}, as in the structure");
+    let expected = format!("{expected}, those of the molecule");
     Err(Error::invalid(field, found, expected).of_file(path))
 }
 

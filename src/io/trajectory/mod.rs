@@ -4,6 +4,7 @@ mod dcd;
 mod dcd_header;
 mod frame;
 mod npy_array;
+mod npy_file;
 mod npy_header;
 mod npy_reader;
 mod npy_rows;
@@ -14,6 +15,7 @@ mod xtc_reader;
 
 pub use dcd::DcdReader;
 use frame::{check_beads, open};
+pub use npy_file::read_npy_types;
 pub use npy_reader::NpyReader;
 pub(crate) use npy_rows::{Axes, NpyRows, counts};
 pub use npy_writer::{NpyPosition, NpyQuantity, NpyWriter};
@@ -51,6 +53,12 @@ impl Trajectory {
     /// [`Error::Invalid`] if the format is unknown, the file is damaged, or it has another number
     /// of beads.
     pub fn open(path: &Path, n_beads: usize) -> Result<Self> {
+        Self::open_or(path, n_beads, "a trajectory: XTC, DCD or .npy")
+    }
+
+    /// [`Trajectory::open`] with a description of the files that the caller takes.
+    #[doc(hidden)]
+    pub fn open_or(path: &Path, n_beads: usize, expected: &str) -> Result<Self> {
         let io = |error| Error::io(path, error);
         let mut start = Vec::new();
         open(path)?.0.take(ENOUGH as u64).read_to_end(&mut start).map_err(io)?;
@@ -63,11 +71,8 @@ impl Trajectory {
             {
                 Kind::Dcd(Box::new(DcdReader::open(path)?))
             }
-            [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Kind::Npy(NpyReader::open(path)?),
-            _ => {
-                let expected = "a trajectory: XTC, DCD or .npy";
-                return Err(wrong_content(&start, expected).of_file(path));
-            }
+            start if start.starts_with(npy_file::MAGIC) => Kind::Npy(NpyReader::open(path)?),
+            _ => return Err(wrong_content(&start, expected).of_file(path)),
         };
         let found = match &kind {
             Kind::Xtc(_) => n_beads,
@@ -84,6 +89,15 @@ impl Trajectory {
         match &self.kind {
             Kind::Npy(reader) => reader.frames_per_replica(),
             Kind::Xtc(_) | Kind::Dcd(_) => None,
+        }
+    }
+
+    /// Whether a frame that has been read has a periodic box.
+    pub fn has_box(&self) -> bool {
+        match &self.kind {
+            Kind::Xtc(reader) => reader.has_box(),
+            Kind::Dcd(reader) => reader.has_box(),
+            Kind::Npy(_) => false,
         }
     }
 

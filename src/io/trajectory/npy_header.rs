@@ -40,6 +40,19 @@ impl NpyHeader {
     }
 }
 
+impl NpyHeader {
+    /// The bytes of a number; `None` for other types than whole numbers, and floats of 4 or 8 bytes.
+    pub(super) fn width(&self) -> Option<u64> {
+        match self.descr.get(1..)? {
+            "i1" | "u1" => Some(1),
+            "i2" | "u2" => Some(2),
+            "i4" | "u4" | "f4" => Some(4),
+            "i8" | "u8" | "f8" => Some(8),
+            _ => None,
+        }
+    }
+}
+
 /// The length of a header that is written. The longest shape fits, so that a header can be replaced.
 pub(super) const HEADER_BYTES: usize = 128;
 

@@ -1,17 +1,14 @@
-//! Reading of positions from NumPy's `.npy` files, in Å. The shape is `(frames, beads, 3)`, or
-//! `(replicas, frames, beads, 3)` as mlcg writes it.
+//! Reading of positions from NumPy's `.npy` files, in Å. The shape is `(frames, beads, 3)`,
+//! `(replicas, frames, beads, 3)` as mlcg writes it, `(beads, 3, frames)` as torchmd writes it, or
+//! `(beads, 3)` for one frame. Three frames in torchmd's shape cannot be told from frames of three beads.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::frame::open;
+use super::npy_file::NpyFile;
 use super::npy_header::NpyHeader;
-use crate::error::{Error, OfFile, Result};
-use crate::io::content::check_shape;
-
-/// Upper limit of the bytes in a header. The header of an array of plain numbers is much shorter.
-const LONGEST_HEADER: u64 = 4096;
+use crate::error::{Error, Result};
 
 /// A `.npy` file of positions. Frames are read one by one, and replicas one after the other.
 #[derive(Debug)]
@@ -26,9 +23,16 @@ pub struct NpyReader {
     n_replicas: Option<u64>,
     n_frames: u64,
     n_beads: usize,
-    /// All numbers of a file in Fortran order, which scatters the numbers of a frame over the file.
-    scattered: Option<Vec<u8>>,
+    scattered: Option<Scattered>,
     next: u64,
+}
+
+/// All numbers of a file in which those of a frame are not together.
+#[derive(Debug)]
+struct Scattered {
+    bytes: Vec<u8>,
+    /// The distances of replicas, frames, beads and axes, in numbers.
+    strides: [usize; 4],
 }
 
 impl NpyReader {
@@ -38,64 +42,54 @@ impl NpyReader {
     /// [`Error::Invalid`] if it is damaged or does not contain positions.
     pub fn open(path: &Path) -> Result<Self> {
         let io = |error| Error::io(path, error);
-        let (mut file, length) = open(path)?;
         let invalid = |field: &str, found: String, expected: &str| {
             Error::invalid(field, found, expected).of_file(path)
         };
-        let mut head = Vec::new();
-        (&mut file).take(LONGEST_HEADER + 12).read_to_end(&mut head).map_err(io)?;
-        let truncated = || invalid("header", "a truncated file".into(), "a NumPy array");
-        let (text_at, size) = match head.get(6).ok_or_else(truncated)? {
-            1 => (10, head.get(8..10).map(|n| u32::from(n[0]) | u32::from(n[1]) << 8)),
-            2 | 3 => (12, head.get(8..12).map(|n| u32::from_le_bytes([n[0], n[1], n[2], n[3]]))),
-            version => {
-                return Err(invalid("header", format!("version {version}"), "version 1, 2 or 3"));
+        let NpyFile { mut file, header, start } = NpyFile::open(path)?;
+        let NpyHeader { descr, fortran_order, shape } = header;
+        let expected = "(frames, beads, 3), (replicas, frames, beads, 3) or (beads, 3, frames)";
+        // The axes of the shape by number: replicas, frames, beads, and the axes of space.
+        let (n_replicas, n_frames, n_beads, axes) = match shape[..] {
+            [n_beads, 3] => (None, 1, n_beads, &[2, 3][..]),
+            [n_frames, n_beads, 3] => (None, n_frames, n_beads, &[1, 2, 3][..]),
+            [n_beads, 3, n_frames] => (None, n_frames, n_beads, &[2, 3, 1][..]),
+            [n_replicas, n_frames, n_beads, 3] => {
+                (Some(n_replicas), n_frames, n_beads, &[0, 1, 2, 3][..])
             }
-        };
-        let end = text_at + size.ok_or_else(truncated)? as usize;
-        let Some(text) = head.get(text_at..end) else {
-            let found = format!("{} bytes", end - text_at);
-            return Err(invalid("header", found, "a shorter header, inside the file"));
-        };
-        let damage = || invalid("header", "unknown content".into(), "that of an array of numbers");
-        let NpyHeader { descr, fortran_order, shape } =
-            NpyHeader::parse(text).ok_or_else(damage)?;
-        let sizes = shape.iter().map(|n| usize::try_from(*n).unwrap_or(usize::MAX));
-        check_shape("shape", &sizes.collect::<Vec<_>>()).of_file(path)?;
-        let expected = "(frames, beads, 3) or (replicas, frames, beads, 3)";
-        let (n_replicas, n_frames, n_beads) = match shape[..] {
-            [n_frames, n_beads, 3] => (None, n_frames, n_beads),
-            [n_replicas, n_frames, n_beads, 3] => (Some(n_replicas), n_frames, n_beads),
             _ => return Err(invalid("shape", format!("{shape:?}"), expected)),
         };
         let (width, big_endian) = match descr.as_str() {
-            "<f4" => (4_u64, false),
+            "<f4" => (4, false),
             "<f8" => (8, false),
             ">f4" => (4, true),
             ">f8" => (8, true),
             other => return Err(invalid("type", other.into(), "'<f4' or '<f8', in Å")),
         };
-        let start = end as u64;
-        let bytes = shape.iter().try_fold(width, |product, n| product.checked_mul(*n));
-        if bytes != Some(length - start.min(length)) {
-            let found = format!("{} bytes of data", length.saturating_sub(start));
-            let expected = format!("{width} bytes for each number of shape {shape:?}");
-            return Err(invalid("data", found, &expected));
-        }
-        let scattered = match fortran_order {
+        let scattered = match fortran_order || !axes.is_sorted() {
             false => None,
             true => {
+                let mut strides = [0; 4];
+                let mut stride = 1_usize;
+                let mut set = |(axis, n): (&usize, &u64)| {
+                    strides[*axis] = stride;
+                    stride = stride.saturating_mul(*n as usize);
+                };
+                // The last axis varies fastest, or the first.
+                match fortran_order {
+                    false => axes.iter().zip(&shape).rev().for_each(&mut set),
+                    true => axes.iter().zip(&shape).for_each(&mut set),
+                }
                 let mut bytes = Vec::new();
                 file.seek(SeekFrom::Start(start)).map_err(io)?;
                 file.read_to_end(&mut bytes).map_err(io)?;
-                Some(bytes)
+                Some(Scattered { bytes, strides })
             }
         };
         Ok(NpyReader {
             path: path.to_owned(),
             file,
             start,
-            width: width as usize,
+            width,
             big_endian,
             n_replicas,
             n_frames,
@@ -138,14 +132,12 @@ impl NpyReader {
                 read.and_then(|_| self.file.read_exact(&mut bytes))
                     .map_err(|error| Error::io(&self.path, error))?;
             }
-            Some(all) => {
-                // The first axis varies fastest.
-                let (replicas, frames) =
-                    (self.n_replicas.unwrap_or(1) as usize, self.n_frames as usize);
+            Some(Scattered { bytes: all, strides }) => {
+                let frames = self.n_frames as usize;
                 let (r, f) = (next as usize / frames, next as usize % frames);
                 for (k, number) in bytes.chunks_exact_mut(width).enumerate() {
-                    let (bead, axis) = (k / 3, k % 3);
-                    let at = r + replicas * (f + frames * (bead + self.n_beads * axis));
+                    let place = [r, f, k / 3, k % 3];
+                    let at: usize = place.iter().zip(strides).map(|(k, n)| k * n).sum();
                     number.copy_from_slice(&all[at * width..(at + 1) * width]);
                 }
             }

@@ -12,6 +12,9 @@ use crate::error::{Error, Result};
 /// beads again.
 const HEADER: usize = 56;
 
+/// The place of the nine numbers of the box in the header.
+const BOX: usize = 16;
+
 /// Bytes between the header and the length of the compressed coordinates: precision, lower and
 /// upper limits of the coordinates, and the number of bits of a small difference.
 const PRELUDE: usize = 32;
@@ -28,6 +31,7 @@ pub struct XtcReader {
     path: PathBuf,
     file: BufReader<File>,
     n_read: u64,
+    has_box: bool,
     /// Bytes not read yet.
     left: u64,
 }
@@ -39,7 +43,18 @@ impl XtcReader {
     /// [`Error::Io`].
     pub fn open(path: &Path) -> Result<Self> {
         let (file, left) = open(path)?;
-        Ok(XtcReader { path: path.to_owned(), file: BufReader::new(file), n_read: 0, left })
+        Ok(XtcReader {
+            path: path.to_owned(),
+            file: BufReader::new(file),
+            n_read: 0,
+            has_box: false,
+            left,
+        })
+    }
+
+    /// Whether a frame that has been read has a periodic box.
+    pub fn has_box(&self) -> bool {
+        self.has_box
     }
 
     /// Reads the next frame, Å; `None` at the end.
@@ -105,6 +120,7 @@ impl XtcReader {
         if !MAGIC.contains(&magic) {
             return Err(self.damaged(format!("magic number {magic}")));
         }
+        self.has_box |= (BOX..BOX + 36).step_by(4).any(|at| float(&bytes, at) != 0.0);
         let (n_beads, again) = (word(&bytes, 4) as usize, word(&bytes, 52) as usize);
         if n_beads != again {
             return Err(self.damaged(format!("two numbers of beads, {n_beads} and {again}")));

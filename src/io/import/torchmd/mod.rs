@@ -3,6 +3,11 @@
 //! torchmd-net of 2021 and of 2026, and torchmd-exp, save the same network with different names of
 //! some tensors. [`SchNet`] has the equations of the network, and says how the parts that mlcg's
 //! networks do not have are brought into its form.
+//!
+//! `max_num_neighbors` is not applied, with a warning: every bead has all its neighbors within the cutoff.
+//! torchmd-net of 2021 left out neighbors beyond the limit, whichever they were. Since October 2023 it
+//! takes all of them unless the pairs of all beads together exceed the limit. mlcg's networks keep
+//! their limit, which is an error there.
 
 mod settings;
 mod weights;
@@ -28,6 +33,12 @@ pub(super) fn model(state: &View, parameters: &View) -> Result<Model> {
     let weights = Weights::new(state, &tensors);
     let schnet = schnet(&settings, &weights)?;
     weights.check_all_used()?;
+    if let Some(limit) = settings.max_num_neighbors {
+        log::warn!(
+            "max_num_neighbors={limit} of TorchMD's checkpoint is not applied: each bead has all \
+             neighbors within the cutoff"
+        );
+    }
     Ok(Model { schnet: Some(schnet), priors: Vec::new() })
 }
 
@@ -58,7 +69,7 @@ fn schnet(settings: &Settings, weights: &Weights) -> Result<SchNet> {
         activation: settings.activation,
         interactions,
         readout: weights.readout()?,
-        max_num_neighbors: Some(settings.max_num_neighbors),
+        max_num_neighbors: None,
         neighbor_embedding: None,
         constants: None,
     };

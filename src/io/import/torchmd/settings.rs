@@ -20,13 +20,11 @@ pub(super) struct Settings {
     pub(super) cutoffs: [f64; 2],
     /// `None` if only the tensors say it.
     pub(super) neighbor_embedding: Option<bool>,
-    pub(super) max_num_neighbors: u32,
+    /// The limit of the file, which is not applied.
+    pub(super) max_num_neighbors: Option<u32>,
     /// Whether energies by bead type are added; `None` if the network has none.
     pub(super) atomref: Option<bool>,
 }
-
-/// The limit of torchmd-net, if hyperparameters do not have one.
-const MAX_NUM_NEIGHBORS: u32 = 32;
 
 /// ln 2 in single precision, which torchmd-net subtracts.
 const SHIFT: f64 = std::f32::consts::LN_2 as f64;
@@ -99,7 +97,7 @@ impl Settings {
             neighbor_embedding: value(parameters, "neighbor_embedding")?
                 .map(|flag| flag.flag())
                 .transpose()?,
-            max_num_neighbors: count("max_num_neighbors")?.unwrap_or(MAX_NUM_NEIGHBORS),
+            max_num_neighbors: count("max_num_neighbors")?,
             atomref: has_atomref(parameters)?,
         })
     }
