@@ -223,7 +223,7 @@ impl Coarse {
     }
 
     /// A structure for each set of positions.
-    pub(super) fn structures(&self, topology: &Arc<Topology>) -> Vec<Structure> {
+    pub fn structures(&self, topology: &Arc<Topology>) -> Vec<Structure> {
         let structure = |positions: &Vec<[f64; 3]>| Structure {
             topology: topology.clone(),
             positions: positions.clone(),

@@ -1,12 +1,14 @@
 //! The observables on the command line.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use flashschnet::error::OfFile;
 use flashschnet::io::load_structures;
+use flashschnet::prepare::{Coarse, Mapping, Options};
 use flashschnet::structure::Structure;
-use flashschnet::system::System;
+use flashschnet::system::{Convention, System};
 use flashschnet::variable::{CONTACT_BETA, CONTACT_CUTOFF, CONTACT_LAMBDA, Variable};
 use flashschnet::{Error, Result};
 
@@ -19,8 +21,8 @@ pub(super) struct ObservableOptions {
     /// --npy, as run_rg_0000.npy (replicas, frames) and so on
     #[arg(long, value_enum, value_delimiter = ',', value_name = "LIST")]
     observables: Vec<Name>,
-    /// Structure file with the reference of rmsd and q; its first structure counts, and it must have
-    /// the same beads
+    /// Structure file with the reference of rmsd and q, also PDB or mmCIF; its first structure counts,
+    /// and it must have the same beads
     #[arg(long, value_name = "FILE", requires = "observables")]
     reference: Option<PathBuf>,
     /// Native contacts are pairs of beads that are nearer than this in the reference, Å
@@ -136,9 +138,22 @@ fn n_beads(system: &System) -> Result<usize> {
     }
 }
 
-/// The first structure of a file, which must have the beads of every molecule.
+/// The first structure of a file, which must have the beads of every molecule. Atoms of a PDB or mmCIF
+/// file become beads.
 pub(super) fn reference(path: &Path, system: &System) -> Result<Structure> {
-    let structure = load_structures(path)?.into_iter().next();
+    let mapping = system.molecules().first().map_or(Mapping::Ca, |molecule| {
+        let has_backbone = molecule.types.iter().any(|bead_type| (21..=24).contains(bead_type));
+        match molecule.convention {
+            Convention::TorchMd => Mapping::TorchMd,
+            Convention::Mlcg if has_backbone => Mapping::FiveBead,
+            Convention::Mlcg => Mapping::Ca,
+        }
+    });
+    let structures = match Coarse::read_if_structure(path, &Options::default(), mapping)? {
+        Some(coarse) => coarse.structures(&Arc::new(coarse.topology())),
+        None => load_structures(path)?,
+    };
+    let structure = structures.into_iter().next();
     let structure =
         structure.ok_or_else(|| Error::invalid("reference", "no structure", "one structure"))?;
     let types = &structure.topology.types;
