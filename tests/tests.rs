@@ -90,6 +90,8 @@ mod cuda;
 // Model and structure files of the field's Python tools, and native files.
 mod import;
 mod import_field;
+// Newer classes of mlcg, and those that mean the same as others.
+mod import_classes;
 mod import_parts;
 mod import_priors;
 mod native;
