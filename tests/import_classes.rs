@@ -239,6 +239,13 @@ fn other_networks_are_refused_with_what_is_missing() {
         assert!(error.contains(&format!("mlcg.nn.some.{class} at model")), "{error}");
         assert!(error.contains(expected), "{error}");
     }
+    let whole = module(("torchmdnet.models.model", "TorchMD_Net"), [], [], []);
+    assert!(refusal(&whole).contains("give a checkpoint (.ckpt) of torchmd-net"));
+    let weights = || dict([("model.embedding_layer.weight", f32s(&[1], [1.0]))]);
+    for value in [weights(), dict([("state_dict", weights())])] {
+        let error = try_import(&value).unwrap_err().to_string();
+        assert!(error.contains("weights without hyper_parameters"), "{error}");
+    }
 }
 
 #[test]

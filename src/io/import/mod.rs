@@ -39,8 +39,8 @@ pub struct Import {
 ///
 /// The file can contain:
 ///
-/// * a whole model (`SumOut`), priors (`ModuleDict` or `SumOut`), or a network (`GradientsOut` or
-///   the module itself);
+/// * a whole model (`SumOut`), priors (`ModuleDict` or `SumOut`), or a network (`GradientsOut`,
+///   `EnergyOut` or the module itself);
 /// * structures (`AtomicData` or a list of them);
 /// * a specialized model: a pair of a model and its structures;
 /// * a training checkpoint of Lightning, from which the model is taken: one of mlcg, or of a graph
@@ -218,15 +218,22 @@ const PART: &str = "model.";
 /// hyperparameters, the weights from the state dict.
 fn checkpoint(root: &View) -> Result<Model> {
     let (state, parameters) = (root.get("state_dict")?, root.get("hyper_parameters")?);
-    let (Some(state), Some(parameters)) = (state, parameters) else {
+    let (Some(state), Some(parameters)) = (&state, &parameters) else {
         if root.get("pos")?.is_some() && root.get("current_timestep")?.is_some() {
             return Err(root.unsupported(
                 "a simulation checkpoint",
                 "it holds the state of a run, but no model; give the model it was run with",
             ));
         }
+        // A state dict, alone or in a dict of another name, has no activation, cutoffs and so on.
+        let entries = root.entries().unwrap_or_default();
+        let has_weights = entries.iter().any(|(name, _)| name.ends_with(".weight"));
+        let found = match has_weights || state.is_some() {
+            true => "weights without hyper_parameters, which define the architecture".to_owned(),
+            false => root.describe(),
+        };
         return Err(root.invalid(
-            root.describe(),
+            found,
             "a model, structures or a training checkpoint (state_dict and hyper_parameters)",
         ));
     };
@@ -236,7 +243,7 @@ fn checkpoint(root: &View) -> Result<Model> {
         return Err(parameters.invalid(found, expected));
     };
     if torchmd::is_torchmd(&module) {
-        return torchmd::model(&state, &parameters);
+        return torchmd::model(state, parameters);
     }
     let state = state.entries()?.into_iter().map(|(name, view)| (name, view.id));
     let state = StateDict::new(state, PART)?;

@@ -53,6 +53,9 @@ pub(super) fn prior(view: &View, name: &str, n_tuples: Option<usize>) -> Result<
 
 fn unknown(view: &View) -> Error {
     let what = format!("the model class {}", view.describe());
+    if let Some(("torchmdnet", _)) = view.class() {
+        return view.unsupported(&what, "give a checkpoint (.ckpt) of torchmd-net");
+    }
     let class = view.own_class().unwrap_or_default();
     let known = MISSING.iter().find(|(part, _)| class.contains(part));
     view.unsupported(
