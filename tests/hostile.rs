@@ -405,6 +405,7 @@ fn seeds() -> Vec<Seed> {
                 ("structures.pt", "structures_cln_ca.pt"),
                 ("checkpoint.ckpt", "schnet_train.ckpt"),
                 ("structures.pt", "structures_cln_5b.pt"),
+                ("checkpoint.ckpt", "../torchmd/raw/gn_new_gauss_ssp.ckpt"),
             ] {
                 let file = std::fs::read(Path::new(&folder).join("raw").join(name)).unwrap();
                 seeds.push(Seed::new(kind, without_checksums(file)));

@@ -96,6 +96,8 @@ mod import_parts;
 mod import_priors;
 mod native;
 mod torchmd;
+// TorchMD's networks of many forms, against their equations.
+mod torchmd_energy;
 // Beads and index lists of PDB and mmCIF files.
 mod prepare;
 // Extended chains and random coils of sequences.
