@@ -79,6 +79,26 @@ fn refused(name: &str, bytes: &[u8], expected: &str) {
     assert!(seconds < 20.0, "{name} took {seconds} s");
 }
 
+/// Weights of losses and states of optimizers can be by far the largest part of a checkpoint.
+#[test]
+fn what_a_checkpoint_holds_beside_its_network_is_not_read() {
+    let bulk = || pt::tensor("FloatStorage", 4, &[1 << 22], vec![1; 1 << 24]);
+    let network = || pt::gradients_out("SchNet", pt::schnet(pt::Network::default()));
+    let mut state = pt::state_dict(&network(), "model.");
+    state.push(("loss.weights".into(), bulk()));
+    let Py::Dict(mut file) = pt::checkpoint(state, network()) else { panic!() };
+    file.push(("optimizer_states".into(), Py::List(vec![bulk(), bulk()])));
+    let bytes = pt::file(&Py::Dict(file));
+    let path = scratch();
+    std::fs::write(&path, &bytes).unwrap();
+    let account = counting::Account::open();
+    let model = Model::load(&path);
+    std::fs::remove_file(&path).unwrap();
+    model.unwrap().check().unwrap();
+    let (peak, limit) = (account.peak(), bytes.len() + (4 << 20));
+    assert!(peak <= limit, "{} bytes of file took {peak} bytes of memory", bytes.len());
+}
+
 #[test]
 fn pickle_bombs_are_defused() {
     // The most that a pickle of any size can have.
@@ -385,6 +405,7 @@ fn seeds() -> Vec<Seed> {
                 ("structures.pt", "structures_cln_ca.pt"),
                 ("checkpoint.ckpt", "schnet_train.ckpt"),
                 ("structures.pt", "structures_cln_5b.pt"),
+                ("checkpoint.ckpt", "../torchmd/raw/gn_new_gauss_ssp.ckpt"),
             ] {
                 let file = std::fs::read(Path::new(&folder).join("raw").join(name)).unwrap();
                 seeds.push(Seed::new(kind, without_checksums(file)));

@@ -417,7 +417,10 @@ fn what_this_version_does_not_have_is_refused_by_name_and_place() {
             dict([("pos", Py::None), ("velocities", Py::None), ("current_timestep", Py::Int(1))]),
             "a simulation checkpoint at the top level is not supported; it holds",
         ),
-        (dict([("a.weight", Py::None)]), "the saved object: found a dict of 1, expected a model"),
+        (
+            dict([("a.weight", Py::None)]),
+            "the saved object: found weights without hyper_parameters",
+        ),
         (
             dict([("state_dict", dict([])), ("hyper_parameters", dict([]))]),
             "hyper_parameters: found a dict of 0 without a model",

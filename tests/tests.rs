@@ -90,10 +90,14 @@ mod cuda;
 // Model and structure files of the field's Python tools, and native files.
 mod import;
 mod import_field;
+// Newer classes of mlcg, and those that mean the same as others.
+mod import_classes;
 mod import_parts;
 mod import_priors;
 mod native;
 mod torchmd;
+// TorchMD's networks of many forms, against their equations.
+mod torchmd_energy;
 // Beads and index lists of PDB and mmCIF files.
 mod prepare;
 // Extended chains and random coils of sequences.

@@ -15,7 +15,8 @@ impl SchNet {
     /// Moves the bias of the last readout layer to the constants, and the scale to both.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a table of energies with fewer rows than there are bead types.
+    /// [`Error::Invalid`] for a table of energies with fewer rows than there are bead types, and for a
+    /// bias of more than one value.
     pub(crate) fn fold_scale(&mut self, scale: Scale) -> Result<()> {
         let Scale { mean, std, atomref } = scale;
         let mut of_type = atomref.unwrap_or_else(|| vec![0.0; self.n_types]);
@@ -26,7 +27,14 @@ impl SchNet {
         of_type.truncate(self.n_types);
         if let Some(last) = self.readout.last_mut() {
             last.weight.iter_mut().for_each(|weight| *weight *= std);
-            let bias = last.bias.take().map_or(0.0, |bias| bias.iter().sum());
+            let bias = match last.bias.take().as_deref() {
+                None => 0.0,
+                Some([bias]) => *bias,
+                Some(values) => {
+                    let found = format!("{} values", values.len());
+                    return Err(Error::invalid("bias of the last readout layer", found, "one"));
+                }
+            };
             of_type.iter_mut().for_each(|energy| *energy += std * bias);
         }
         self.constants = Some(Constants { of_type, of_molecule: mean });

@@ -355,13 +355,22 @@ struct Checkpoint {
     layers: &'static str,
     changed: Vec<(&'static str, Option<Py>)>,
     more: Vec<(String, Py)>,
+    /// A tensor that is left out.
+    left_out: String,
     container: fn(Vec<(Py, Py)>) -> Py,
 }
 
 impl Default for Checkpoint {
     fn default() -> Self {
         let (prefix, layers) = ("model.", "");
-        Checkpoint { prefix, layers, changed: vec![], more: vec![], container: Py::Dict }
+        Checkpoint {
+            prefix,
+            layers,
+            changed: vec![],
+            more: vec![],
+            left_out: String::new(),
+            container: Py::Dict,
+        }
     }
 }
 
@@ -377,7 +386,9 @@ impl Checkpoint {
         let tensor = |(name, shape): (String, Vec<i64>)| {
             (Py::Str(format!("{}{name}", self.prefix)), f32s(&shape, values(&name, &shape)))
         };
-        let mut tensors: Vec<_> = state(self.layers).into_iter().map(tensor).collect();
+        let mut all = state(self.layers);
+        all.retain(|(name, _)| *name != self.left_out);
+        let mut tensors: Vec<_> = all.into_iter().map(tensor).collect();
         tensors.extend(self.more.into_iter().map(|(name, value)| (Py::Str(name), value)));
         let mut all = parameters();
         for (name, value) in self.changed {
@@ -467,13 +478,17 @@ fn scale_and_energies_of_types_become_constants() {
         (Py::List(vec!["Atomref".into()]), Py::List(vec![on(true)])),
         (entry("Atomref", on(true)), Py::None),
         (Py::List(vec![entry("Atomref", Py::None)]), Py::None),
+        // The arguments beside the names replace those inside.
+        (Py::List(vec![entry("Atomref", on(false))]), Py::List(vec![on(true)])),
     ] {
         assert_eq!(of_type(prior, arguments, "prior_model.0"), expected);
     }
     assert_eq!(of_type("Atomref".into(), Py::None, "prior_model"), expected);
-    for (prior, arguments) in
-        [("Atomref".into(), on(false)), (entry("Atomref", on(false)), Py::None)]
-    {
+    for (prior, arguments) in [
+        ("Atomref".into(), on(false)),
+        (entry("Atomref", on(false)), Py::None),
+        (entry("Atomref", on(true)), on(false)),
+    ] {
         assert_eq!(of_type(prior, arguments, "prior_model.0"), constants.of_type);
     }
 }
@@ -512,6 +527,8 @@ fn other_networks_are_refused_by_name() {
         ("box_vecs", Py::List(vec![Py::Int(1)]), "box_vecs"),
         ("num_layers", Py::Int(3), "hyper_parameters/num_layers: found 3"),
         ("embedding_dimension", Py::Int(8), "hyper_parameters/embedding_dimension: found 8"),
+        ("num_rbf", Py::Int(4), "hyper_parameters/num_rbf: found 4"),
+        ("max_z", Py::Int(100), "hyper_parameters/max_z: found 100"),
         (
             "neighbor_embedding",
             Py::Bool(true),
@@ -545,4 +562,28 @@ fn other_networks_are_refused_by_name() {
     assert_eq!(with(copy, same).model(), Checkpoint::default().model());
     let error = with(copy, f32s(&[HIDDEN], [1.0, 2.0, 3.0, 4.0])).refusal();
     assert!(error.contains(copy) && error.contains("other values"), "{error}");
+}
+
+#[test]
+fn every_tensor_is_needed_and_no_other_is_taken() {
+    for (name, _) in state("") {
+        let left_out = Checkpoint { left_out: name.clone(), ..Checkpoint::default() };
+        let error = left_out.refusal();
+        // Without the first tensor of a block or of the readout, there are fewer of them.
+        let fewer = ["mlp.0.weight", "network.0.weight", "network.2.weight"];
+        if !fewer.iter().any(|end| name.ends_with(end)) {
+            assert!(error.contains(&format!("{name}: found no such tensor")), "{name}: {error}");
+        }
+    }
+    let more = |name: &str, shape: &[i64]| {
+        let more = vec![(format!("model.{name}"), f32s(shape, values(name, shape)))];
+        Checkpoint { more, ..Checkpoint::default() }.refusal()
+    };
+    let name = "representation_model.interactions.0.conv.lin1.bias";
+    assert!(more(name, &[HIDDEN]).contains(&format!("{name}: found a tensor that")));
+    let name = "output_model.output_network.2.bias";
+    let left_out = name.to_owned();
+    let more = vec![(format!("model.{name}"), f32s(&[2], values(name, &[2])))];
+    let error = Checkpoint { left_out, more, ..Checkpoint::default() }.refusal();
+    assert!(error.contains("bias of the last readout layer: found 2 values"), "{error}");
 }

@@ -7,6 +7,7 @@
 
 mod keys;
 mod prior;
+mod radial;
 mod schnet;
 mod structure;
 mod torchmd;
@@ -18,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use view::View;
-use wrapper::StateDict;
+use wrapper::{MAX_DEPTH, StateDict};
 
 use crate::error::{Error, OfFile, Result};
 use crate::io::pickle::{Archive, Node};
@@ -38,8 +39,8 @@ pub struct Import {
 ///
 /// The file can contain:
 ///
-/// * a whole model (`SumOut`), priors (`ModuleDict` or `SumOut`), or a network (`GradientsOut` or
-///   the module itself);
+/// * a whole model (`SumOut`), priors (`ModuleDict` or `SumOut`), or a network (`GradientsOut`,
+///   `EnergyOut` or the module itself);
 /// * structures (`AtomicData` or a list of them);
 /// * a specialized model: a pair of a model and its structures;
 /// * a training checkpoint of Lightning, from which the model is taken: one of mlcg, or of a graph
@@ -130,7 +131,7 @@ fn structures(list: &View) -> Result<Vec<Structure>> {
 
 /// Reads a model from a module, which is a sum of terms or a single term.
 fn modules(view: &View, topologies: Option<&[Arc<Topology>]>) -> Result<Model> {
-    let view = &view.clone().unwrapped()?;
+    let view = &inner(view.clone().unwrapped()?)?;
     let mut model = Model { schnet: None, priors: Vec::new() };
     if view.own_class() == Some("SumOut") {
         view.only(&["models"], &[])?;
@@ -142,32 +143,30 @@ fn modules(view: &View, topologies: Option<&[Arc<Topology>]>) -> Result<Model> {
     } else if view.torch_class() == Some("ModuleDict") {
         add_terms(&mut model, view, topologies)?;
     } else {
-        let inner = inner(view)?;
-        let name = match inner.attribute("name")? {
+        let name = match view.attribute("name")? {
             Some(name) if !name.is_none() => name.text()?,
             _ => SCHNET,
         };
-        add_term(&mut model, name, &inner, topologies)?;
+        add_term(&mut model, name, view, topologies)?;
     }
     Ok(model)
 }
 
 fn add_terms(model: &mut Model, terms: &View, topologies: Option<&[Arc<Topology>]>) -> Result<()> {
     for (name, term) in terms.modules()? {
-        add_term(model, name, &inner(&term)?, topologies)?;
+        add_term(model, name, &inner(term)?, topologies)?;
     }
     Ok(())
 }
 
-/// The module inside a `GradientsOut`, a wrapper that computes forces.
-fn inner<'a>(view: &View<'a>) -> Result<View<'a>> {
-    match view.own_class() {
-        Some("GradientsOut") => {
-            view.only(&["model"], &[])?;
-            view.module("model")
-        }
-        _ => Ok(view.clone()),
+/// The module inside classes that compute forces (`GradientsOut`) or select the energy (`EnergyOut`).
+fn inner(mut view: View) -> Result<View> {
+    for _ in 0..MAX_DEPTH {
+        let Some("GradientsOut" | "EnergyOut") = view.own_class() else { return Ok(view) };
+        view.only(&["model"], &[])?;
+        view = view.module("model")?;
     }
+    Err(view.unsupported(&format!("more than {MAX_DEPTH} nested GradientsOut or EnergyOut"), ""))
 }
 
 fn add_term(
@@ -219,15 +218,22 @@ const PART: &str = "model.";
 /// hyperparameters, the weights from the state dict.
 fn checkpoint(root: &View) -> Result<Model> {
     let (state, parameters) = (root.get("state_dict")?, root.get("hyper_parameters")?);
-    let (Some(state), Some(parameters)) = (state, parameters) else {
+    let (Some(state), Some(parameters)) = (&state, &parameters) else {
         if root.get("pos")?.is_some() && root.get("current_timestep")?.is_some() {
             return Err(root.unsupported(
                 "a simulation checkpoint",
                 "it holds the state of a run, but no model; give the model it was run with",
             ));
         }
+        // A state dict, alone or in a dict of another name, has no activation, cutoffs and so on.
+        let entries = root.entries().unwrap_or_default();
+        let has_weights = entries.iter().any(|(name, _)| name.ends_with(".weight"));
+        let found = match has_weights || state.is_some() {
+            true => "weights without hyper_parameters, which define the architecture".to_owned(),
+            false => root.describe(),
+        };
         return Err(root.invalid(
-            root.describe(),
+            found,
             "a model, structures or a training checkpoint (state_dict and hyper_parameters)",
         ));
     };
@@ -237,7 +243,7 @@ fn checkpoint(root: &View) -> Result<Model> {
         return Err(parameters.invalid(found, expected));
     };
     if torchmd::is_torchmd(&module) {
-        return torchmd::model(&state, &parameters);
+        return torchmd::model(state, parameters);
     }
     let state = state.entries()?.into_iter().map(|(name, view)| (name, view.id));
     let state = StateDict::new(state, PART)?;

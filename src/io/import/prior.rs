@@ -53,8 +53,34 @@ pub(super) fn prior(view: &View, name: &str, n_tuples: Option<usize>) -> Result<
 
 fn unknown(view: &View) -> Error {
     let what = format!("the model class {}", view.describe());
-    view.unsupported(&what, "it is neither a known network nor a known prior")
+    if let Some(("torchmdnet", _)) = view.class() {
+        return view.unsupported(&what, "give a checkpoint (.ckpt) of torchmd-net");
+    }
+    let class = view.own_class().unwrap_or_default();
+    let known = MISSING.iter().find(|(part, _)| class.contains(part));
+    view.unsupported(
+        &what,
+        known.map_or("it is neither a known network nor a known prior", |m| m.1),
+    )
 }
+
+/// Parts of the names of mlcg's other classes, and the reasons for which they are refused.
+const MISSING: [(&str, &str); 8] = [
+    (
+        "AttentiveSchNet",
+        "it needs attention between beads; SchNets without attention are supported",
+    ),
+    ("EdgeRBFRegularized", PAIRS),
+    ("RepulsionFiltered", PAIRS),
+    ("PaiNN", SCALAR),
+    ("MACE", SCALAR),
+    ("So3krates", SCALAR),
+    ("Allegro", SCALAR),
+    ("Flash", "it has fused kernels; import the model before its conversion to flash classes"),
+];
+const PAIRS: &str =
+    "it needs filters by pairs of bead types; a network has one filter for all pairs";
+const SCALAR: &str = "it needs features with directions; SchNets have scalar features";
 
 /// Reads a prior with parameters by bead types.
 fn keyed(view: &View, form: PriorForm) -> Result<PriorParameters> {

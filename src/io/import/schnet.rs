@@ -1,12 +1,23 @@
-//! Import of the network: `StandardSchNet` of mlcg and flashmd.
+//! Import of the network: `StandardSchNet` of mlcg and flashmd, and networks that mean the same.
 
+use super::radial::{Factors, cutoff, radial_basis};
 use super::view::View;
 use crate::error::Result;
-use crate::model::{Activation, Cutoff, Interaction, Linear, RadialBasis, RadialFunctions, SchNet};
+use crate::model::fold::Scale;
+use crate::model::{Activation, Cutoff, Interaction, Linear, SchNet};
 
 /// Whether the module is the network.
 pub(super) fn is_schnet(view: &View) -> bool {
-    matches!(view.own_class(), Some("StandardSchNet" | "SchNet"))
+    matches!(
+        view.own_class(),
+        Some(
+            "StandardSchNet"
+                | "SchNet"
+                | "RBFRegularizedSchNet"
+                | "StandardFlashSchNet"
+                | "FlashSchNet"
+        )
+    )
 }
 
 pub(super) fn schnet(view: &View) -> Result<SchNet> {
@@ -35,7 +46,9 @@ pub(super) fn schnet(view: &View) -> Result<SchNet> {
         }
     };
 
-    let radial_basis = radial_basis(&view.module("rbf_layer")?)?;
+    let rbf_layer = view.module("rbf_layer")?;
+    let (basis, factors) = Factors::read(&rbf_layer)?;
+    let radial_basis = radial_basis(&basis)?;
     let mut shared = Shared { activation: None, cutoff: None };
     let mut interactions = Vec::new();
     let blocks = view.module("interaction_blocks")?;
@@ -43,12 +56,15 @@ pub(super) fn schnet(view: &View) -> Result<SchNet> {
     for (_, block) in blocks.modules()? {
         interactions.push(shared.block(&block)?);
     }
-    let readout = shared.mlp(&view.module("output_network")?)?;
+    if let Some(factors) = factors {
+        factors.fold(&rbf_layer, &mut interactions)?;
+    }
+    let readout = shared.readout(&view.module("output_network")?)?;
 
     let no_blocks = || blocks.invalid("no blocks", "at least one");
     let cutoff = shared.cutoff.ok_or_else(no_blocks)?;
     let activation = shared.activation.ok_or_else(no_blocks)?;
-    Ok(SchNet {
+    let mut schnet = SchNet {
         n_types,
         n_hidden,
         embedding,
@@ -60,7 +76,11 @@ pub(super) fn schnet(view: &View) -> Result<SchNet> {
         max_num_neighbors,
         neighbor_embedding: None,
         constants: None,
-    })
+    };
+    if schnet.readout.last().is_some_and(|last| last.bias.is_some()) {
+        schnet.fold_scale(Scale { mean: 0.0, std: 1.0, atomref: None })?;
+    }
+    Ok(schnet)
 }
 
 /// The settings that must be equal in all blocks.
@@ -106,6 +126,19 @@ impl Shared {
         })
     }
 
+    /// Reads the output network: an MLP, or a `TypesMLP` that has one MLP for all bead types.
+    fn readout(&mut self, view: &View) -> Result<Vec<Linear>> {
+        if view.own_class() != Some("TypesMLP") {
+            return self.mlp(view);
+        }
+        if view.weight("species")?.is_some() {
+            let what = "a TypesMLP with a network for each species";
+            return Err(view.unsupported(what, "one readout for all bead types is supported"));
+        }
+        view.only(&["mlp"], &[])?;
+        self.mlp(&view.module("mlp")?)
+    }
+
     /// Reads the linear layers of an MLP, which alternate with the activation.
     fn mlp(&mut self, view: &View) -> Result<Vec<Linear>> {
         expect_own(view, "MLP", "network")?;
@@ -136,9 +169,10 @@ impl Shared {
     }
 }
 
+/// Expects a class, or the class that computes the same in fused kernels.
 fn expect_own(view: &View, class: &str, role: &str) -> Result<()> {
     match view.own_class() {
-        Some(name) if name == class => Ok(()),
+        Some(name) if name.strip_prefix("Flash").unwrap_or(name) == class => Ok(()),
         _ => Err(view.unsupported(&format!("the {role} {}", view.describe()), "")),
     }
 }
@@ -172,6 +206,8 @@ fn activation(view: &View) -> Result<Activation> {
     match view.class() {
         Some(("torch", "Tanh")) => Ok(Activation::Tanh),
         Some(("torch", "SiLU")) => Ok(Activation::Silu),
+        Some(("torch", "Sigmoid")) => Ok(Activation::Sigmoid),
+        Some(("torch", "Mish")) => Ok(Activation::Mish),
         Some(("torch", "Softplus")) => {
             let beta = view.require("beta")?;
             if beta.number()? != 1.0 {
@@ -193,62 +229,7 @@ fn activation(view: &View) -> Result<Activation> {
         }
         _ => Err(view.unsupported(
             &format!("the activation {}", view.describe()),
-            "Tanh, SiLU, Softplus and ShiftedSoftplus are supported",
+            "Tanh, SiLU, Softplus, ShiftedSoftplus, Sigmoid and Mish are supported",
         )),
     }
-}
-
-fn cutoff(view: &View) -> Result<Cutoff> {
-    view.only(&[], &[])?;
-    let upper = || view.require("cutoff_upper")?.number();
-    let lower = || view.require("cutoff_lower")?.number();
-    match view.own_class() {
-        Some("IdentityCutoff") => Ok(Cutoff::Identity { lower: lower()?, upper: upper()? }),
-        Some("CosineCutoff") => Ok(Cutoff::Cosine { lower: lower()?, upper: upper()? }),
-        Some("ShiftedCosineCutoff") => Ok(Cutoff::ShiftedCosine {
-            upper: upper()?,
-            width: view.require("smooth_width")?.number()?,
-        }),
-        _ => Err(view.unsupported(
-            &format!("the cutoff {}", view.describe()),
-            "IdentityCutoff, CosineCutoff and ShiftedCosineCutoff are supported",
-        )),
-    }
-}
-
-fn radial_basis(view: &View) -> Result<RadialBasis> {
-    let tensors: &[_] = match view.own_class() {
-        Some("GaussianBasis") => &["coeff", "offset"],
-        Some("ExpNormalBasis" | "ExtendedExpNormalBasis") => &["means", "betas", "alpha"],
-        Some("SpacedExpBasis") => &["means", "betas"],
-        _ => {
-            return Err(view.unsupported(
-                &format!("the radial basis {}", view.describe()),
-                "GaussianBasis, ExpNormalBasis, ExtendedExpNormalBasis and SpacedExpBasis are \
-                 supported",
-            ));
-        }
-    };
-    view.only(&["cutoff"], tensors)?;
-    let cutoff = cutoff(&view.module("cutoff")?)?;
-    let functions = match view.own_class() {
-        Some("GaussianBasis") => RadialFunctions::Gaussian {
-            coeff: view.scalar("coeff")?,
-            offset: view.vector("offset")?,
-        },
-        Some("SpacedExpBasis") => RadialFunctions::SpacedExp {
-            means: view.vector("means")?,
-            betas: view.vector("betas")?,
-        },
-        class => RadialFunctions::ExpNormal {
-            alpha: view.scalar("alpha")?,
-            lower: match class {
-                Some("ExtendedExpNormalBasis") => view.scalar("internal_cutoff_lower")?,
-                _ => cutoff.lower(),
-            },
-            means: view.vector("means")?,
-            betas: view.vector("betas")?,
-        },
-    };
-    Ok(RadialBasis { functions, cutoff })
 }

@@ -18,7 +18,7 @@ use super::view::View;
 use super::wrapper::StateDict;
 use crate::error::{Error, Result};
 use crate::model::fold::Scale;
-use crate::model::{Cutoff, Interaction, Linear, Model, RadialBasis, RadialFunctions, SchNet};
+use crate::model::{Cutoff, Interaction, Model, RadialBasis, RadialFunctions, SchNet};
 
 /// Whether hyperparameters are TorchMD's: the model is a name instead of a module.
 pub(super) fn is_torchmd(model: &View) -> bool {
@@ -47,9 +47,12 @@ fn schnet(settings: &Settings, weights: &Weights) -> Result<SchNet> {
     let (shape, embedding) = weights.matrix("representation_model.embedding")?;
     let [n_types, n_hidden] = shape;
     let blocks = weights.count_blocks();
+    let radial_basis = radial_basis(settings, weights)?;
     for (name, found, said) in [
         ("embedding_dimension", n_hidden, settings.n_hidden),
         ("num_layers", blocks, settings.n_blocks),
+        ("num_rbf", radial_basis.n_rbf(), settings.n_rbf),
+        ("max_z", n_types, settings.n_types),
     ] {
         if let Some(said) = said
             && said as usize != found
@@ -64,7 +67,7 @@ fn schnet(settings: &Settings, weights: &Weights) -> Result<SchNet> {
         n_types,
         n_hidden,
         embedding,
-        radial_basis: radial_basis(settings, weights)?,
+        radial_basis,
         cutoff: Cutoff::Cosine { lower, upper },
         activation: settings.activation,
         interactions,
@@ -102,7 +105,7 @@ fn interaction(weights: &Weights, b: usize) -> Result<Interaction> {
     Ok(Interaction {
         filter0: weights.linear(&name("mlp.0"))?,
         filter1: weights.linear(&name("mlp.2"))?,
-        lin1: Linear { bias: None, ..weights.linear(&name("conv.lin1"))? },
+        lin1: weights.linear_without_bias(&name("conv.lin1"))?,
         lin2: weights.linear(&name("conv.lin2"))?,
         lin: weights.linear(&name("lin"))?,
     })

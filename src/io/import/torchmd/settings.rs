@@ -14,6 +14,8 @@ pub(super) enum Basis {
 pub(super) struct Settings {
     pub(super) n_hidden: Option<u32>,
     pub(super) n_blocks: Option<u32>,
+    pub(super) n_rbf: Option<u32>,
+    pub(super) n_types: Option<u32>,
     pub(super) basis: Basis,
     pub(super) activation: Activation,
     /// The lower and the upper cutoff, Å.
@@ -91,6 +93,8 @@ impl Settings {
         Ok(Settings {
             n_hidden: count("embedding_dimension")?,
             n_blocks: count("num_layers")?,
+            n_rbf: count("num_rbf")?,
+            n_types: count("max_z")?,
             basis: basis(&required(parameters, "rbf_type")?)?,
             activation: activation(&required(parameters, "activation")?)?,
             cutoffs,
@@ -132,33 +136,34 @@ fn activation(name: &View) -> Result<Activation> {
 /// network's energy. All others are refused.
 fn has_atomref<'a>(parameters: &View<'a>) -> Result<Option<bool>> {
     let Some(priors) = value(parameters, "prior_model")? else { return Ok(None) };
+    // The arguments beside the names replace those inside a dict of names.
     let arguments = value(parameters, "prior_args")?;
-    let of_prior = |k: usize| -> Result<Option<View<'a>>> {
-        let Some(arguments) = &arguments else { return Ok(None) };
-        Ok(match arguments.sequence() {
-            Some(all) => all.get(k).map(|id| arguments.at(*id, &k.to_string())),
-            None => Some(arguments.clone()),
-        })
+    let of_prior = |k: usize, own: Option<View<'a>>| match &arguments {
+        None => own,
+        Some(all) => match all.sequence() {
+            Some(ids) => ids.get(k).map(|id| all.at(*id, &k.to_string())),
+            None => Some(all.clone()),
+        },
     };
     // A name, a dict of names and arguments, or a list of both.
     let mut found: Vec<(String, Option<View<'a>>)> = Vec::new();
-    let mut add = |k: usize, prior: &View<'a>| -> Result<()> {
-        match prior.text() {
-            Ok(name) => found.push((name.to_owned(), of_prior(k)?)),
-            Err(_) => {
-                let entries = prior.entries()?;
-                found.extend(entries.into_iter().map(|(name, of)| (name.to_owned(), Some(of))));
-            }
+    let mut add = |prior: &View<'a>| -> Result<()> {
+        let named = match prior.text() {
+            Ok(name) => vec![(name, None)],
+            Err(_) => prior.entries()?.into_iter().map(|(name, own)| (name, Some(own))).collect(),
+        };
+        for (name, own) in named {
+            found.push((name.to_owned(), of_prior(found.len(), own)));
         }
         Ok(())
     };
     match priors.sequence() {
         Some(all) => {
             for (k, id) in all.iter().enumerate() {
-                add(k, &priors.at(*id, &k.to_string()))?;
+                add(&priors.at(*id, &k.to_string()))?;
             }
         }
-        None => add(0, &priors)?,
+        None => add(&priors)?,
     }
     if let Some((other, _)) = found.iter().find(|(name, _)| name != "Atomref") {
         let advice = "Atomref is supported";

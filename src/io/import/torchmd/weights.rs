@@ -73,12 +73,15 @@ impl<'a> Weights<'a> {
         }
     }
 
-    /// A linear layer, with its bias if it has one.
+    /// A linear layer with a bias.
     pub(super) fn linear(&self, module: &str) -> Result<Linear> {
+        let bias = self.vector(&format!("{module}.bias"))?;
+        Ok(Linear { bias: Some(bias), ..self.linear_without_bias(module)? })
+    }
+
+    pub(super) fn linear_without_bias(&self, module: &str) -> Result<Linear> {
         let ([n_out, n_in], weight) = self.matrix(module)?;
-        let bias = format!("{module}.bias");
-        let bias = if self.has(&bias) { Some(self.vector(&bias)?) } else { None };
-        Ok(Linear { n_in, n_out, weight, bias })
+        Ok(Linear { n_in, n_out, weight, bias: None })
     }
 
     /// The number of interaction blocks.
