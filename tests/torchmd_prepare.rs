@@ -378,6 +378,7 @@ fn models_force_fields_and_structures_that_do_not_belong_together_are_refused() 
     let texts = [
         ("broken", field_text().replace("{k0: 100", "{k0: [100")),
         ("few", field_text().replace("  CAI: ", "  CAZ: ")),
+        ("light", field_text().replace("  CAI: ", "  CAI: -")),
         ("bonds", field_text().replace("(X, X):", "(X, CAW):").replace("(CAA, X)", "(CAA, CAA)")),
         ("other", "model: graph-network\nrbf: expnorm\n".to_owned()),
     ];
@@ -385,7 +386,7 @@ fn models_force_fields_and_structures_that_do_not_belong_together_are_refused() 
         std::fs::write(path(name), text).unwrap();
     }
     let out = path("out");
-    let [broken, few, bonds, unrelated] = texts.each_ref().map(|(name, _)| path(name));
+    let [broken, few, light, bonds, unrelated] = texts.each_ref().map(|(name, _)| path(name));
     let psf = path("x.psf");
     let unknown = path("z.pdb");
     let text = pdb(&helix("GLIK", 'A', 1, [0.0; 3])).replace("LEU", "SEP");
@@ -404,6 +405,7 @@ fn models_force_fields_and_structures_that_do_not_belong_together_are_refused() 
         (&special, &with(&field), &[file], "a model with priors (bonds)"),
         (&network, &with(&broken), &[file], "broken:"),
         (&network, &with(&few), &[file], "masses: found nothing for CAI"),
+        (&network, &with(&light), &[file], "masses: found -18 for CAI, expected a mass > 0"),
         (&network, &with(&bonds), &[file], "bonds: found nothing for CAG, CAL"),
         (&network, &with(&unrelated), &[file], "or a force field (YAML)"),
         (&network, &with(file), &[file], "found a PDB file, expected"),

@@ -140,7 +140,7 @@ pub struct Constants {
 /// ```
 ///
 /// mlcg's networks have neither b1 nor constants. TorchMD's networks have both, and some more parts,
-/// which `fold_scale` and `fold_neighbors` bring into this form:
+/// which `SchNet::fold_scale` and `SchNet::fold_neighbors` bring into this form:
 ///
 /// ```text
 /// TorchMD                                           this form

@@ -243,7 +243,8 @@ fn role(conformer: Conformer, options: &Options, mapping: Mapping) -> Role {
         return Role::AminoAcid(*amino);
     }
     if mapping == Mapping::TorchMd && name == NORLEUCINE {
-        return Role::AminoAcid(AminoAcid::NLE);
+        // A modified residue as for other models, but with a bead type of its own, so without a warning.
+        return Role::Modified(AminoAcid::NLE);
     }
     match known(name) {
         Some(Known::AminoAcid(amino)) => Role::AminoAcid(amino),

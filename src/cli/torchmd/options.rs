@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub(in crate::cli) struct TopologyOptions {
     /// Topology of TorchMD. --priors is a force field (YAML) then, and --structures are XTC, DCD, .npy, PDB
-    /// or mmCIF files: each frame starts a replica
+    /// or mmCIF files, whose frames start the replicas in turn
     #[arg(long, value_name = "FILE.psf", requires_all = ["priors", "structures"])]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) topology: Option<PathBuf>,

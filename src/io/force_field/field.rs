@@ -82,11 +82,17 @@ impl ForceField {
     /// a PSF file are not used: published files have zeros.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an atom type without a mass.
+    /// [`Error::Invalid`] for an atom type without a mass, or with one that is not positive.
     pub fn masses(&self, psf: &Psf) -> Result<Vec<f64>> {
         let mass = |name: &String| {
-            let mass = self.masses.exact(&[name]).copied();
-            mass.map(|mass| mass * AMU).ok_or_else(|| self.missing("masses", &[name]))
+            let mass = self.masses.exact(&[name]).ok_or_else(|| self.missing("masses", &[name]))?;
+            match *mass > 0.0 {
+                true => Ok(mass * AMU),
+                false => {
+                    let found = format!("{mass} for {name}");
+                    Err(self.source.invalid(0, "masses", found, "a mass > 0"))
+                }
+            }
         };
         psf.atom_types.iter().map(mass).collect()
     }
