@@ -1,5 +1,6 @@
 //! The simulated system: molecules, made from structures and a model, and their replicas.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
@@ -160,6 +161,34 @@ impl Molecule {
             _ => Convention::Mlcg,
         };
         Ok(Molecule { types, masses, terms, convention })
+    }
+
+    /// A torsion with three beads in a row whose angle no prior holds. Its force has no bound where
+    /// these beads come into a line.
+    pub fn torsion_without_angles(&self) -> Option<[u32; 4]> {
+        use PriorForm::{
+            Dihedral, HarmonicAngle, HarmonicAngleRaw, QuarticAngle, QuarticAngleRaw,
+            RestrictedQuartic,
+        };
+        let is_angle = |form: &PriorForm| {
+            matches!(
+                form,
+                HarmonicAngle
+                    | HarmonicAngleRaw
+                    | QuarticAngle
+                    | QuarticAngleRaw
+                    | RestrictedQuartic
+            )
+        };
+        let tuples = |chosen: &dyn Fn(&PriorForm) -> bool| -> Vec<[u32; 4]> {
+            let terms = self.terms.iter().filter(|term| chosen(&term.form));
+            terms.flat_map(|term| &term.tuples).copied().collect()
+        };
+        let held: HashSet<[u32; 3]> =
+            tuples(&is_angle).iter().map(|[i, j, k, _]| [*i.min(k), *j, *i.max(k)]).collect();
+        let is_held = |i: u32, j: u32, k: u32| held.contains(&[i.min(k), j, i.max(k)]);
+        let mut torsions = tuples(&|form| matches!(form, Dihedral { .. })).into_iter();
+        torsions.find(|[i, j, k, l]| !is_held(*i, *j, *k) || !is_held(*j, *k, *l))
     }
 
     /// The number of beads.

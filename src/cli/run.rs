@@ -244,6 +244,7 @@ impl Run {
                  first"
             );
         }
+        start::warn_of_torsions(simulation.system(), settings.dt);
         let interrupt = Interrupt::install().map_err(|error| anyhow!("signals: {error}"))?;
         let options = self.files.options(self.exchange.trajectories_by());
         let plan = Plan {

@@ -15,7 +15,8 @@ use flashschnet::io::native::{read_model, write_model};
 use flashschnet::io::pickle::{Archive, NodeId, Tensor};
 use flashschnet::model::{Activation, Cutoff, Model, PriorParameters, RadialFunctions};
 use flashschnet::reference::Reference;
-use flashschnet::system::System;
+use flashschnet::structure::Topology;
+use flashschnet::system::{Molecule, System};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -586,4 +587,22 @@ fn every_tensor_is_needed_and_no_other_is_taken() {
     let more = vec![(format!("model.{name}"), f32s(&[2], values(name, &[2])))];
     let error = Checkpoint { left_out, more, ..Checkpoint::default() }.refusal();
     assert!(error.contains("bias of the last readout layer: found 2 values"), "{error}");
+}
+
+#[test]
+fn torsions_without_angles_are_found() {
+    let raw = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/torchmd/raw"));
+    let field = ForceField::read(&raw.join("yaml_terms.yaml")).unwrap();
+    let psf = Psf::read(&raw.join("yaml_terms.psf")).unwrap();
+    let torsion = |terms: &[&str]| {
+        let terms = terms.iter().map(|term| (*term).to_owned()).collect();
+        let (priors, lists) = priors(&field, &psf, &Choice { terms, ..Choice::default() }).unwrap();
+        let n = psf.n_beads();
+        let topology = Topology { types: vec![0; n], masses: vec![1.0; n], lists };
+        let molecule = Molecule::join(&Model { schnet: None, priors }, &topology).unwrap();
+        molecule.torsion_without_angles()
+    };
+    assert_eq!(torsion(&["Bonds", "Dihedrals"]), Some(psf.dihedrals[0]));
+    assert_eq!(torsion(&["Bonds", "Angles"]), None);
+    assert_eq!(torsion(&["Angles", "Dihedrals"]), None);
 }
