@@ -227,3 +227,42 @@ fn a_file_that_names_the_order_of_a_trajectory_has_the_residues() {
     let said = files.fails(&Files::with("energy", "starts.xtc", &order));
     assert!(said.contains("TRP A 3 in the place of bead 2, expected PHE"), "{said}");
 }
+
+/// One step of 1e-6 ps leaves the RMSD from the start at the digits of energies.csv.
+#[test]
+fn a_structure_file_is_a_reference() {
+    let files = Files::new();
+    let all = atoms();
+    files.write("all.pdb", pdb(&all));
+    files.write("all.cif", cif(&all, &COLUMNS));
+    files.write("other.pdb", pdb(&all).replace("PHE", "TRP"));
+    files.write("short.pdb", pdb(&all[..all.len() / 2]));
+    let with = |reference: &str, folder: &str| {
+        let mut arguments = Files::with("run", "all.pdb", &["--steps", "1"]);
+        arguments.retain(|argument| *argument != "--csv");
+        let more = ["--replicas", "2", "--save-interval", "1", "--dt", "1e-6", "--observables"];
+        let rest = ["rmsd", "--reference", reference, "-o", folder];
+        let arguments = [&arguments[..], &more, &rest].concat();
+        arguments.into_iter().map(str::to_owned).collect::<Vec<String>>()
+    };
+    let run = |reference: &str, folder: &str| {
+        let arguments = with(reference, folder);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        files.program(&arguments)
+    };
+    for (k, reference) in ["all.pdb", "all.cif"].into_iter().enumerate() {
+        let folder = format!("out{k}");
+        let output = run(reference, &folder);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let energies = files.read(&format!("{folder}/energies.csv"));
+        let rmsd = energies.lines().skip(1).map(|line| line.split(',').next_back().unwrap());
+        let rmsd: Vec<f64> = rmsd.map(|number| number.parse().unwrap()).collect();
+        assert!(rmsd.len() == 2 && rmsd.iter().all(|rmsd| *rmsd < 1e-3), "{energies}");
+    }
+    for (reference, expected) in
+        [("other.pdb", "beads of other types"), ("short.pdb", "expected the 6 beads of the run")]
+    {
+        let said = stderr(&run(reference, "out"));
+        assert!(said.contains(reference) && said.contains(expected), "{said}");
+    }
+}
