@@ -32,7 +32,8 @@ static_assert(WORKGROUP >= TILE);
 
 constexpr u32 BIAS = N_RBF * N_FILTERS;
 constexpr u32 FILTER1 = BIAS + N_FILTERS;
-constexpr u32 FUNCTIONS = FILTER1 + N_FILTERS * N_FILTERS;
+constexpr u32 BIAS1 = FILTER1 + N_FILTERS * N_FILTERS;
+constexpr u32 FUNCTIONS = BIAS1 + N_FILTERS;
 
 __shared__ EdgeBasis edges[TILE];
 // C, C' of the edges of the tile; 0 where there is no neighbor.
@@ -149,11 +150,15 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward(
             }
         }
         __syncthreads();
-        // G = filter1 act(s) and G' = filter1 (act'(s) s')
+        // G = filter1 act(s) + b1 and G' = filter1 (act'(s) s')
 #pragma unroll
-        for (u32 c = 0u; c < CHANNELS * TILE_QUADS; c++) {
-            sum[c] = four(0.0f);
-            slope[c] = four(0.0f);
+        for (u32 c = 0u; c < CHANNELS; c++) {
+            const u32 f = min(c * WORKGROUP + lane, N_FILTERS - 1u);
+#pragma unroll
+            for (u32 q = 0u; q < TILE_QUADS; q++) {
+                sum[c * TILE_QUADS + q] = four(weights[BIAS1 + f]);
+                slope[c * TILE_QUADS + q] = four(0.0f);
+            }
         }
         for (u32 k = 0u; k < N_FILTERS; k++) {
 #pragma unroll

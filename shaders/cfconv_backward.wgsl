@@ -32,7 +32,8 @@ const_assert WORKGROUP >= TILE;
 
 const BIAS: u32 = N_RBF * N_FILTERS;
 const FILTER1: u32 = BIAS + N_FILTERS;
-const FUNCTIONS: u32 = FILTER1 + N_FILTERS * N_FILTERS;
+const BIAS1: u32 = FILTER1 + N_FILTERS * N_FILTERS;
+const FUNCTIONS: u32 = BIAS1 + N_FILTERS;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> row: array<vec2<u32>>;
@@ -157,10 +158,15 @@ fn cfconv_backward(
             }
         }
         workgroupBarrier();
-        // G = filter1 act(s) and G' = filter1 (act'(s) s')
-        for (var c = 0u; c < CHANNELS * TILE_QUADS; c++) {
-            sum[c] = vec4<f32>(0.0);
-            slope[c] = vec4<f32>(0.0);
+        // G = filter1 act(s) + b1 and G' = filter1 (act'(s) s')
+        // unroll
+        for (var c = 0u; c < CHANNELS; c++) {
+            let f = min(c * WORKGROUP + lane, N_FILTERS - 1u);
+            // unroll
+            for (var q = 0u; q < TILE_QUADS; q++) {
+                sum[c * TILE_QUADS + q] = vec4<f32>(weights[BIAS1 + f]);
+                slope[c * TILE_QUADS + q] = vec4<f32>(0.0);
+            }
         }
         for (var k = 0u; k < N_FILTERS; k++) {
             // unroll

@@ -1,14 +1,14 @@
 // cfconv_forward -- sum of filtered neighbor features per bead ("flash message passing",
 //                   "flash aggregation")
 //
-//   m_if = sum_{j in row i} y_jf W_f(d_ij),  W = C(d) filter1 act(filter0 B(d) + b0)
+//   m_if = sum_{j in row i} y_jf W_f(d_ij),  W = C(d) (filter1 act(filter0 B(d) + b0) + b1)
 //
 // The filters of a tile of edges stay in shared memory and registers; the kernel writes no feature
 // of an edge to GPU memory. Weight matrices are stored column by column.
 //
 // reads   row [n_beads], col, position [n_beads] Å, y [n_beads, STRIDE],
-//         weights: columns of filter0, its bias, columns of filter1, (center, sharpness) of the
-//         N_RBF functions
+//         weights: columns of filter0, its bias, columns of filter1, its bias or zeros,
+//         (center, sharpness) of the N_RBF functions
 // writes  m [n_beads, STRIDE]   overwritten; no atomics; summation order = order of the row
 // grid    one block per bead; a thread computes the same channels over the whole row
 // twin    cfconv_forward.wgsl, src/reference/cfconv.rs
@@ -32,7 +32,8 @@ static_assert(WORKGROUP >= TILE);
 
 constexpr u32 BIAS = N_RBF * N_FILTERS;
 constexpr u32 FILTER1 = BIAS + N_FILTERS;
-constexpr u32 FUNCTIONS = FILTER1 + N_FILTERS * N_FILTERS;
+constexpr u32 BIAS1 = FILTER1 + N_FILTERS * N_FILTERS;
+constexpr u32 FUNCTIONS = BIAS1 + N_FILTERS;
 
 __shared__ EdgeBasis edges[TILE];
 // C(d) of the edges of the tile; 0 where there is no neighbor.
@@ -118,8 +119,12 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_forward(
         }
         __syncthreads();
 #pragma unroll
-        for (u32 c = 0u; c < CHANNELS * TILE_QUADS; c++) {
-            sum[c] = four(0.0f);
+        for (u32 c = 0u; c < CHANNELS; c++) {
+            const u32 f = min(c * WORKGROUP + lane, N_FILTERS - 1u);
+#pragma unroll
+            for (u32 q = 0u; q < TILE_QUADS; q++) {
+                sum[c * TILE_QUADS + q] = four(weights[BIAS1 + f]);
+            }
         }
         for (u32 k = 0u; k < N_FILTERS; k++) {
 #pragma unroll

@@ -1,14 +1,14 @@
 // cfconv_forward -- sum of filtered neighbor features per bead ("flash message passing",
 //                   "flash aggregation")
 //
-//   m_if = sum_{j in row i} y_jf W_f(d_ij),  W = C(d) filter1 act(filter0 B(d) + b0)
+//   m_if = sum_{j in row i} y_jf W_f(d_ij),  W = C(d) (filter1 act(filter0 B(d) + b0) + b1)
 //
 // The filters of a tile of edges stay in workgroup memory and registers; the kernel writes no
 // feature of an edge to GPU memory. Weight matrices are stored column by column.
 //
 // reads   row [n_beads], col, position [n_beads] Å, y [n_beads, STRIDE],
-//         weights: columns of filter0, its bias, columns of filter1, (center, sharpness) of the
-//         N_RBF functions
+//         weights: columns of filter0, its bias, columns of filter1, its bias or zeros,
+//         (center, sharpness) of the N_RBF functions
 // writes  m [n_beads, STRIDE]   overwritten; no atomics; summation order = order of the row
 // grid    one workgroup per bead; an invocation computes the same channels over the whole row
 // twin    src/reference/cfconv.rs
@@ -32,7 +32,8 @@ const_assert WORKGROUP >= TILE;
 
 const BIAS: u32 = N_RBF * N_FILTERS;
 const FILTER1: u32 = BIAS + N_FILTERS;
-const FUNCTIONS: u32 = FILTER1 + N_FILTERS * N_FILTERS;
+const BIAS1: u32 = FILTER1 + N_FILTERS * N_FILTERS;
+const FUNCTIONS: u32 = BIAS1 + N_FILTERS;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> row: array<vec2<u32>>;
@@ -127,8 +128,13 @@ fn cfconv_forward(
             }
         }
         workgroupBarrier();
-        for (var c = 0u; c < CHANNELS * TILE_QUADS; c++) {
-            sum[c] = vec4<f32>(0.0);
+        // unroll
+        for (var c = 0u; c < CHANNELS; c++) {
+            let f = min(c * WORKGROUP + lane, N_FILTERS - 1u);
+            // unroll
+            for (var q = 0u; q < TILE_QUADS; q++) {
+                sum[c * TILE_QUADS + q] = vec4<f32>(weights[BIAS1 + f]);
+            }
         }
         for (var k = 0u; k < N_FILTERS; k++) {
             // unroll

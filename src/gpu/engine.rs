@@ -13,7 +13,7 @@ mod requested;
 mod submit;
 
 use self::evaluation::Evaluations;
-use self::fit::{Fit, check_fit, for_kernels};
+use self::fit::{Fit, check_fit};
 use self::requested::Requested;
 use super::api::Submission;
 use super::biases::Biases;
@@ -94,7 +94,6 @@ impl GpuEngine {
     ) -> Result<Self> {
         dynamics.check(&system)?;
         let numerics = numerics.into();
-        let system = for_kernels(system, numerics.filter);
         check_fit(device, &system, dynamics, numerics.filter)?;
         let fit = Fit::new(device, &system, dynamics);
         Self::on(device, system, dynamics, numerics).map_err(|error| fit.advise(error))

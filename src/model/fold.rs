@@ -94,51 +94,6 @@ impl SchNet {
     }
 }
 
-/// The output of the hidden channel that stands for a bias: f16 holds it exactly.
-const CONSTANT: f64 = 0.5;
-
-impl SchNet {
-    /// The same network without a bias of the second filter layers. One more hidden channel of the
-    /// filter networks, whose output does not depend on the distance, multiplies the bias. The
-    /// filters get a channel of zeros with it, because both layers have the same width.
-    pub(crate) fn without_filter1_bias(&self) -> SchNet {
-        let mut wide = self.clone();
-        for b in 0..wide.interactions.len() {
-            let activation = self.activation_of(b);
-            let Interaction { filter0, filter1, lin1, lin2, .. } = &mut wide.interactions[b];
-            let Some(bias) = filter1.bias.take() else { return wide };
-            // The activations rise to CONSTANT, and stay above it from there on.
-            let (mut low, mut high) = (-40.0, 40.0);
-            while f64::midpoint(low, high) > low && f64::midpoint(low, high) < high {
-                let middle = f64::midpoint(low, high);
-                let is_below = activation.value_and_slope(middle).0 < CONSTANT;
-                *(if is_below { &mut low } else { &mut high }) = middle;
-            }
-            let hidden = f64::from(high as f32);
-            let (value, _) = activation.value_and_slope(hidden);
-            add_input(filter1, |o| bias[o] / value);
-            for (layer, of_bias) in [(&mut *filter0, hidden), (filter1, 0.0), (lin1, 0.0)] {
-                layer.n_out += 1;
-                layer.weight.extend(vec![0.0; layer.n_in]);
-                layer.bias.iter_mut().for_each(|bias| bias.push(of_bias));
-            }
-            add_input(lin2, |_| 0.0);
-        }
-        if let Some(features) = &mut wide.neighbor_embedding {
-            let rows = features.chunks_exact(self.n_filters());
-            *features = rows.flat_map(|row| row.iter().copied().chain([0.0])).collect();
-        }
-        wide
-    }
-}
-
-/// Adds an input with these weights.
-fn add_input(layer: &mut Linear, weight: impl Fn(usize) -> f64) {
-    let rows = layer.weight.chunks_exact(layer.n_in).enumerate();
-    layer.weight = rows.flat_map(|(o, row)| row.iter().copied().chain([weight(o)])).collect();
-    layer.n_in += 1;
-}
-
 /// The identity of n numbers.
 fn identity(n: usize) -> Linear {
     let weight = (0..n * n).map(|k| f64::from(u8::from(k / n == k % n))).collect();

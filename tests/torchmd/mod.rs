@@ -26,6 +26,7 @@ use crate::pt::{self, Py, dict, f32s};
 
 on_every_backend!(agrees_with_the_data);
 on_mixed_backends!(is_near_the_data);
+on_every_backend!(@ wgpu_matrix: is_near_the_data_of_a_cloud);
 
 /// The folder of the reference data. Prints a message if the variable is not set.
 fn reference() -> Option<PathBuf> {
@@ -97,10 +98,12 @@ fn checkpoints_become_models_that_native_files_hold() {
     }
 }
 
-/// Runs all cases of the reference data, or those in `tests/data` if there are no others.
+/// The cases in `tests/data`, which are small.
+const OWN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/torchmd");
+
+/// Runs all cases of the reference data, or the small ones if there are no others.
 fn check_cases(options: Options, engine: &EngineFactory) {
-    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/torchmd");
-    let folder = reference().unwrap_or_else(|| PathBuf::from(own));
+    let folder = reference().unwrap_or_else(|| PathBuf::from(OWN));
     let mut failed = Vec::new();
     for path in verify::cases_at(&folder).unwrap() {
         let report = verify::verify_file(&path, options, engine);
@@ -131,7 +134,7 @@ fn reference_with_tables_agrees_with_the_data() {
 /// Only variants that need terms of all-atom models, a cutoff or harmonic torsions are left out.
 #[test]
 fn variants_of_force_fields_are_refused_by_name() {
-    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/torchmd"));
+    let folder = PathBuf::from(OWN);
     let engine = |system: System, dynamics: &Dynamics| {
         Ok(Box::new(Reference::new(system, dynamics)?) as Box<dyn Engine>)
     };
@@ -153,14 +156,13 @@ fn variants_of_force_fields_are_refused_by_name() {
 
 #[test]
 fn a_variant_with_an_unknown_term_or_other_pairs_fails() {
-    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/torchmd");
     let folder = tempfile::tempdir().unwrap();
     for name in ["yaml_terms.safetensors", "raw/yaml_terms.psf", "raw/yaml_terms.yaml"] {
         let to = folder.path().join(name);
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-        std::fs::copy(PathBuf::from(own).join(name), to).unwrap();
+        std::fs::copy(PathBuf::from(OWN).join(name), to).unwrap();
     }
-    let text = std::fs::read_to_string(PathBuf::from(own).join("yaml_terms.json")).unwrap();
+    let text = std::fs::read_to_string(PathBuf::from(OWN).join("yaml_terms.json")).unwrap();
     let mut manifest: Value = serde_json::from_str(&text).unwrap();
     let path = folder.path().join("yaml_terms.json");
     let mut run = |terms: &str| {
@@ -185,6 +187,14 @@ fn agrees_with_the_data(backend: &Backend) {
 fn is_near_the_data(backend: &Backend) {
     let options = Options { mixed: true, ..Options::default() };
     check_cases(options, &backend.engine);
+}
+
+/// Emulated tensor cores are slow.
+fn is_near_the_data_of_a_cloud(backend: &Backend) {
+    let path = Path::new(OWN).join("cloud_neighbor_embedding.json");
+    let options = Options { mixed: true, ..Options::default() };
+    let report = verify::verify_file(&path, options, &backend.engine);
+    assert_eq!(report.status, Status::Pass, "{report}");
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Whether a system fits a device, and how many of its replicas would.
 
-use std::sync::Arc;
-
 use super::super::device::Device;
 use super::super::metadynamics::Metadynamics;
 use super::super::neighbors::widest;
@@ -9,17 +7,6 @@ use super::super::tuning::first_capacity;
 use crate::engine::{Dynamics, Filter};
 use crate::error::{Error, Result};
 use crate::system::System;
-
-/// The system in the form of the kernels. Those of exact filters have no bias of the second layer;
-/// tables contain it.
-pub(super) fn for_kernels(mut system: System, filter: Filter) -> System {
-    if let (Some(schnet), Filter::Exact) = (&system.schnet, filter)
-        && schnet.has_filter1_bias()
-    {
-        system.schnet = Some(Arc::new(schnet.without_filter1_bias()));
-    }
-    system
-}
 
 /// Refuses a system whose largest buffer exceeds the largest binding of the device, before anything
 /// is allocated.
