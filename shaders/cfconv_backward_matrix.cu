@@ -48,13 +48,10 @@ constexpr u32 HIDDEN_SLOPES = TILE * HIDDEN_STRIDE;
 constexpr u32 SUM_SLOPES = TILE * SUM_STRIDE;
 // Offset of the low parts of the basis.
 constexpr u32 LOW = 2u * TILE * BASIS_STRIDE;
-// Whether filter1 has a bias.
-constexpr bool HAS_BIAS1 = false;
-// Offset of filter1 in `halves`; offsets of the biases and the functions in `numbers`.
+// Offset of filter1 in `halves`; offsets of the bias and the functions in `numbers`.
 constexpr u32 FILTER1 = 64u * RBF_MATRICES * FILTER_MATRICES;
 constexpr u32 BIAS = 1u;
-constexpr u32 BIAS1 = BIAS + 4u * FILTER_MATRICES;
-constexpr u32 FUNCTIONS = BIAS1 + 4u * FILTER_MATRICES;
+constexpr u32 FUNCTIONS = BIAS + 4u * FILTER_MATRICES;
 
 // List entries checked against the cutoff at a time; slots for neighbors that wait for a full tile.
 constexpr u32 SEGMENT = 256u;
@@ -241,7 +238,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward_matrix(
                         half, g, rows + HIDDEN_SLOPES + 4u * column, HIDDEN_STRIDE, lane);
                 }
                 __syncthreads();
-                // filter1 act(s), without its bias, and G' = filter1 (act'(s) s')
+                // G = filter1 act(s) and G' = filter1 (act'(s) s')
                 sum = {};
 #pragma unroll
                 for (u32 k = 0u; k < FILTER_MATRICES; k++) {
@@ -257,10 +254,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward_matrix(
                         const float2 envelope = factors[(done + t) % SLOTS];
                         const float3 unit = xyz(edges[(done + t) % SLOTS]);
                         const u32 at = t * SUM_STRIDE + min(q, QUADS - 1u);
-                        float4 g = unscale.y * sums[at];
-                        if constexpr (HAS_BIAS1) {
-                            g += numbers[BIAS1 + min(q, QUADS - 1u)];
-                        }
+                        const float4 g = unscale.y * sums[at];
                         const float4 dg = unscale.z * sums[SUM_SLOPES + at];
                         gradient = fma(envelope.x * g, their_m[k], gradient);
                         const float4 dw = envelope.y * g + envelope.x * dg;

@@ -190,7 +190,7 @@ fn cfconv_backward_matrix(
                     }
                 }
                 workgroupBarrier();
-                // filter1 act(s), without its bias, and G' = filter1 (act'(s) s')
+                // G = filter1 act(s) and G' = filter1 (act'(s) s')
                 sum = Sum();
                 // unroll
                 for (var k = 0u; k < FILTER_MATRICES; k++) {
@@ -206,10 +206,7 @@ fn cfconv_backward_matrix(
                         let envelope = factors[(done + t) % SLOTS];
                         let unit = bitcast<vec3<f32>>(edges[(done + t) % SLOTS].xyz);
                         let at = t * SUM_STRIDE + min(q, QUADS - 1u);
-                        var g = unscale.y * sums[at];
-                        if HAS_BIAS1 {
-                            g += numbers[BIAS1 + min(q, QUADS - 1u)];
-                        }
+                        let g = unscale.y * sums[at];
                         let dg = unscale.z * sums[SUM_SLOPES + at];
                         gradient = fma(envelope.x * g, their_m[k], gradient);
                         let dw = envelope.y * g + envelope.x * dg;

@@ -1,6 +1,6 @@
 // cfconv_forward_matrix -- cfconv_forward with the filter networks on tensor cores
 //
-//   m_if = sum_{j in row i} y_jf W_f(d_ij),  W = C(d) (filter1 act(filter0 B(d) + b0) + b1)
+//   m_if = sum_{j in row i} y_jf W_f(d_ij),  W = C(d) filter1 act(filter0 B(d) + b0)
 //
 // Weights and the hidden layer are f16. Each value of the basis is the sum of two f16, because sums
 // of the first layer are small remainders of much larger terms. Products are summed in f32. A warp
@@ -11,8 +11,8 @@
 //
 // reads   row [n_beads], col, position [n_beads] Å, y [n_beads, quads of filters],
 //         halves: matrices of filter0, then of filter1, each layer times a power of two,
-//         numbers: 1 / these powers; bias of filter0; bias of filter1 or zeros; alternating quads
-//         of centers and of sharpnesses
+//         numbers: 1 / these powers; bias of filter0; alternating quads of centers and of
+//         sharpnesses
 // writes  m [n_beads, quads of filters]   overwritten; no atomics; each warp sums every
 //         SUBGROUPS-th neighbor within the cutoff in order, then the sums of the warps are added in
 //         order
@@ -47,13 +47,10 @@ constexpr u32 HIDDEN_STRIDE = 4u * FILTER_MATRICES + 2u;
 constexpr u32 SUM_STRIDE = 4u * FILTER_MATRICES + 2u;
 // Offset of the low parts of the basis.
 constexpr u32 LOW = TILE * BASIS_STRIDE;
-// Whether filter1 has a bias.
-constexpr bool HAS_BIAS1 = false;
-// Offset of filter1 in `halves`; offsets of the biases and the functions in `numbers`.
+// Offset of filter1 in `halves`; offsets of the bias and the functions in `numbers`.
 constexpr u32 FILTER1 = 64u * RBF_MATRICES * FILTER_MATRICES;
 constexpr u32 BIAS = 1u;
-constexpr u32 BIAS1 = BIAS + 4u * FILTER_MATRICES;
-constexpr u32 FUNCTIONS = BIAS1 + 4u * FILTER_MATRICES;
+constexpr u32 FUNCTIONS = BIAS + 4u * FILTER_MATRICES;
 
 // List entries checked against the cutoff at a time; slots for neighbors that wait for a full tile.
 constexpr u32 SEGMENT = 256u;
@@ -183,7 +180,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_forward_matrix(
                     theirs[k] = four(0.0f);
                     if (done + t < found) {
                         const uint4 edge = edges[(done + t) % SLOTS];
-                        factor[k] = float_of_bits(edge.y);
+                        factor[k] = unscale.y * float_of_bits(edge.y);
                         theirs[k] = y[edge.x * QUADS + min(q, QUADS - 1u)];
                     }
                 }
@@ -211,10 +208,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_forward_matrix(
 #pragma unroll
                 for (u32 k = 0u; k < PER_LANE; k++) {
                     const u32 t = warp + k * SUBGROUPS;
-                    float4 g = unscale.y * sums[t * SUM_STRIDE + min(q, QUADS - 1u)];
-                    if constexpr (HAS_BIAS1) {
-                        g += numbers[BIAS1 + min(q, QUADS - 1u)];
-                    }
+                    const float4 g = sums[t * SUM_STRIDE + min(q, QUADS - 1u)];
                     message = fma(factor[k] * g, theirs[k], message);
                 }
             }

@@ -1,6 +1,6 @@
 // cfconv_forward_matrix -- cfconv_forward with the filter networks on tensor cores
 //
-//   m_if = sum_{j in row i} y_jf W_f(d_ij),  W = C(d) (filter1 act(filter0 B(d) + b0) + b1)
+//   m_if = sum_{j in row i} y_jf W_f(d_ij),  W = C(d) filter1 act(filter0 B(d) + b0)
 //
 // Weights and the hidden layer are f16. Each value of the basis is the sum of two f16, because sums
 // of the first layer are small remainders of much larger terms. Products are summed in f32. A
@@ -10,8 +10,8 @@
 //
 // reads   row [n_beads], col, position [n_beads] Å, y [n_beads, quads of filters],
 //         halves: matrices of filter0, then of filter1, each layer times a power of two,
-//         numbers: 1 / these powers; bias of filter0; bias of filter1 or zeros; alternating quads
-//         of centers and of sharpnesses
+//         numbers: 1 / these powers; bias of filter0; alternating quads of centers and of
+//         sharpnesses
 // writes  m [n_beads, quads of filters]   overwritten; no atomics on floats; each subgroup sums
 //         every SUBGROUPS-th neighbor within the cutoff in order, then the sums of the subgroups
 //         are added in order
@@ -153,7 +153,7 @@ fn cfconv_forward_matrix(
                     theirs[k] = vec4<f32>(0.0);
                     if done + t < found {
                         let edge = edges[(done + t) % SLOTS];
-                        factor[k] = bitcast<f32>(edge.y);
+                        factor[k] = unscale.y * bitcast<f32>(edge.y);
                         theirs[k] = y[edge.x * QUADS + min(q, QUADS - 1u)];
                     }
                 }
@@ -177,10 +177,7 @@ fn cfconv_forward_matrix(
                 // unroll
                 for (var k = 0u; k < PER_LANE; k++) {
                     let t = lane / 32u + k * SUBGROUPS;
-                    var g = unscale.y * sums[t * SUM_STRIDE + min(q, QUADS - 1u)];
-                    if HAS_BIAS1 {
-                        g += numbers[BIAS1 + min(q, QUADS - 1u)];
-                    }
+                    let g = sums[t * SUM_STRIDE + min(q, QUADS - 1u)];
                     message = fma(factor[k] * g, theirs[k], message);
                 }
             }

@@ -25,13 +25,10 @@ const SUM_STRIDE: u32 = 4u * FILTER_MATRICES + 2u;
 // Offset of the low parts of the basis; size of the larger input of the two layers.
 const LOW: u32 = 32u * BASIS_STRIDE;
 const ROWS_SIZE: u32 = max(2u * LOW, 32u * HIDDEN_STRIDE);
-// Whether filter1 has a bias.
-const HAS_BIAS1: bool = false;
-// Offset of filter1 in `halves`; offsets of the biases and the functions in `numbers`.
+// Offset of filter1 in `halves`; offsets of the bias and the functions in `numbers`.
 const FILTER1: u32 = 64u * RBF_MATRICES * FILTER_MATRICES;
 const BIAS: u32 = 1u;
-const BIAS1: u32 = BIAS + 4u * FILTER_MATRICES;
-const FUNCTIONS: u32 = BIAS1 + 4u * FILTER_MATRICES;
+const FUNCTIONS: u32 = BIAS + 4u * FILTER_MATRICES;
 
 // List entries checked against the cutoff at a time; slots for neighbors that wait for a full tile.
 const SEGMENT: u32 = 256u;

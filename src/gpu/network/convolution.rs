@@ -383,7 +383,6 @@ fn matrix_constants(
         ("QUADS", Value::Count(quads(schnet.n_filters()))),
         ("FILTER_MATRICES", Value::Count(matrices(schnet.n_filters()) as u32)),
         ("RBF_MATRICES", Value::Count(functions as u32)),
-        ("HAS_BIAS1", Value::Flag(schnet.has_filter1_bias())),
         ("BASIS_LANES", Value::Count(4 * functions.next_power_of_two() as u32)),
     ]);
     if emulated {

@@ -28,16 +28,11 @@ pub(in crate::gpu) fn filter_weights(schnet: &SchNet, block: &Interaction) -> Ve
     let mut weights = columns(&block.filter0);
     weights.extend(narrow(block.filter0.bias.as_deref().unwrap_or(&[])));
     weights.extend(columns(&block.filter1));
-    weights.extend(bias1(block, block.filter1.n_out));
+    let mut bias1 = narrow(block.filter1.bias.as_deref().unwrap_or(&[]));
+    bias1.resize(block.filter1.n_out, 0.0);
+    weights.extend(bias1);
     weights.extend(radial_functions(&schnet.radial_basis));
     weights
-}
-
-/// The bias of filter1 for a number of channels, or zeros.
-fn bias1(block: &Interaction, n: usize) -> Vec<f32> {
-    let mut bias = narrow(block.filter1.bias.as_deref().unwrap_or(&[]));
-    bias.resize(n, 0.0);
-    bias
 }
 
 /// The number of distances for which the rounding of weights is optimised.
@@ -208,9 +203,6 @@ pub(in crate::gpu) fn divided(block: &Interaction, scales: &[f64]) -> Interactio
     for (row, scale) in divided.filter1.weight.chunks_exact_mut(n_in).zip(scales) {
         row.iter_mut().for_each(|weight| *weight /= scale);
     }
-    for (bias, scale) in divided.filter1.bias.iter_mut().flatten().zip(scales) {
-        *bias /= scale;
-    }
     divided
 }
 
@@ -233,10 +225,8 @@ pub(in crate::gpu) fn matrix_weights(
     let power = slope_power(&schnet.radial_basis);
     let mut numbers = narrow(&[first, second, second / power, power]);
     let mut bias = narrow(block.filter0.bias.as_deref().unwrap_or(&[]));
-    let n_channels = 16 * matrices(schnet.n_filters());
-    bias.resize(n_channels, 0.0);
+    bias.resize(16 * matrices(schnet.n_filters()), 0.0);
     numbers.extend(bias);
-    numbers.extend(bias1(block, n_channels));
     // The functions that fill up the last matrix have weights of 0.
     let mut functions = radial_functions(&schnet.radial_basis);
     functions.resize(2 * 16 * matrices(schnet.radial_basis.n_rbf()), 0.0);
