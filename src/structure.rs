@@ -98,7 +98,7 @@ impl Structure {
 }
 
 /// Whether m is positive, and single precision holds m and 1/m.
-fn is_mass(m: f64) -> bool {
+pub(crate) fn is_mass(m: f64) -> bool {
     m > 0.0 && (m as f32).is_normal() && (1.0 / m as f32).is_normal()
 }
 

@@ -12,10 +12,10 @@ use crate::structure::{self, Structure, Topology, in_structure};
 /// only, even if the numbers of tuples agree.
 #[doc(hidden)]
 pub fn check_specialised(model: &Model, first: &Topology, other: &Topology) -> Result<()> {
-    let list = |of: &Topology, name: &str| {
+    fn list<'a>(of: &'a Topology, name: &str) -> &'a [[u32; 4]] {
         let list = of.lists.iter().find(|list| list.name == name);
-        list.map_or_else(Vec::new, |list| list.tuples.clone())
-    };
+        list.map(|list| &list.tuples[..]).unwrap_or_default()
+    }
     let keyless = |prior: &&Prior| matches!(&prior.parameters, PriorParameters::PerTuple { values } if !values.is_empty());
     let differs = |prior: &&Prior| {
         first.types != other.types || list(first, &prior.name) != list(other, &prior.name)

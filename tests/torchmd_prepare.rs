@@ -405,7 +405,7 @@ fn models_force_fields_and_structures_that_do_not_belong_together_are_refused() 
         (&special, &with(&field), &[file], "a model with priors (bonds)"),
         (&network, &with(&broken), &[file], "broken:"),
         (&network, &with(&few), &[file], "masses: found nothing for CAI"),
-        (&network, &with(&light), &[file], "masses: found -18 for CAI, expected a mass > 0"),
+        (&network, &with(&light), &[file], "mass of CAI: found -18, expected a mass > 0"),
         (&network, &with(&bonds), &[file], "bonds: found nothing for CAG, CAL"),
         (&network, &with(&unrelated), &[file], "or a force field (YAML)"),
         (&network, &with(file), &[file], "found a PDB file, expected"),

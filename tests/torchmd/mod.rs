@@ -2,6 +2,7 @@
 
 mod config;
 mod files;
+mod force_field;
 mod options;
 mod starts;
 
@@ -9,14 +10,12 @@ use std::path::{Path, PathBuf};
 
 use flashschnet::diagnose::verify::{self, EngineFactory, Options, Status};
 use flashschnet::engine::{Dynamics, Engine, Filter};
-use flashschnet::io::force_field::{Choice, Exclusions, ForceField, Psf, priors};
 use flashschnet::io::import::{Import, import};
 use flashschnet::io::native::{read_model, write_model};
 use flashschnet::io::pickle::{Archive, NodeId, Tensor};
-use flashschnet::model::{Activation, Cutoff, Model, PriorParameters, RadialFunctions};
+use flashschnet::model::{Activation, Cutoff, Model, RadialFunctions};
 use flashschnet::reference::Reference;
-use flashschnet::structure::Topology;
-use flashschnet::system::{Molecule, System};
+use flashschnet::system::System;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -217,76 +216,6 @@ fn the_program_reads_checkpoint_force_field_topology_and_starts() {
     assert_eq!(text.lines().filter(|line| line.starts_with(' ')).count(), 32, "{text}");
     let output = program(&["energy", "--model", &model, "--topology", &psf]);
     assert!(!output.status.success() && stderr(&output).contains("--priors"));
-}
-
-/// The program's choice of pairs, and torchmd's default.
-#[test]
-fn pairs_of_repulsions_depend_on_exclusions() {
-    let Some(folder) = reference() else { return };
-    let field = ForceField::read(&folder.join("raw/prior_force_field.yaml")).unwrap();
-    let psf = Psf::read(&folder.join("raw/cln.psf")).unwrap();
-    assert_eq!(psf.types().unwrap(), [4, 4, 5, 8, 6, 13, 2, 13, 7, 4]);
-    let masses = field.masses(&psf).unwrap();
-    assert!(masses.iter().all(|mass| (mass * 418.4 - 12.0).abs() < 1e-12), "{masses:?}");
-    let pairs = |exclusions: Exclusions| {
-        let choice = Choice { exclusions, ..Choice::default() };
-        let (_, lists) = priors(&field, &psf, &choice).unwrap();
-        let list = lists.iter().find(|list| list.name == "repulsioncg").unwrap();
-        list.tuples.len()
-    };
-    let list = |names: &[&str]| Exclusions::List(names.iter().map(|n| (*n).into()).collect());
-    assert_eq!(pairs(Choice::default().exclusions), 36);
-    assert_eq!(pairs(Exclusions::Text("('bonds')".into())), 36);
-    // The file has no angles, so that the name excludes nothing.
-    assert_eq!(pairs(list(&["bonds", "angles", "1-4"])), 29);
-    assert_eq!(pairs(list(&[])), 45);
-}
-
-const PSF: &str = "PSF\n\n 3 !NATOM\n 7 A 1 ALA CA CAA 0 0 0\n 9 A 2A GLY CA CAG 0 0 0\n\
-                   11 A 3 ALA CA CAA 0 0 0\n\n 2 !NBOND: bonds\n 2 1 2 3\n";
-
-#[test]
-fn broken_topologies_and_force_fields_are_refused_with_the_line() {
-    let psf = Psf::parse("some.psf".into(), PSF).unwrap();
-    assert_eq!(psf.bonds, [[1, 0, 0, 0], [1, 2, 0, 0]]);
-    assert_eq!(psf.types().unwrap(), [1, 2, 1]);
-    for (from, to, expected) in [
-        ("PSF\n", "PDB\n", "a PSF file"),
-        (" 3 !NATOM", " 4 !NATOM", "some.psf:7"),
-        (" 3 !NATOM", " many !NATOM", "some.psf:3"),
-        ("GLY CA CAG", "", "some.psf:5"),
-        ("CAG 0 0", "CAG 0 none", "some.psf:5"),
-        (" 2 1 2 3", " 2 1 2 4", "some.psf:9"),
-        (" 2 1 2 3", " 2 1 2", "2 tuples of 2"),
-    ] {
-        let error = Psf::parse("some.psf".into(), &PSF.replace(from, to)).unwrap_err();
-        assert!(error.to_string().contains(expected), "{to}: {error}");
-    }
-    let error = Psf::parse("some.psf".into(), &PSF.replace("GLY", "UNK")).unwrap().types();
-    assert!(error.unwrap_err().to_string().contains("UNK"));
-
-    let text = "bonds:\n  (CAA, CAG):\n    k0: 2\n    req: 3.5\nmasses:\n  CAA: 12\n  CAG: 13\n";
-    let choice = Choice { terms: vec!["BONDS".into()], ..Choice::default() };
-    let all = |text: &str| {
-        let field = ForceField::parse("some.yaml".into(), text)?;
-        field.masses(&psf)?;
-        priors(&field, &psf, &choice)
-    };
-    let (terms, lists) = all(text).unwrap();
-    assert_eq!(lists[0].tuples, [[0, 1, 0, 0], [1, 2, 0, 0]]);
-    let PriorParameters::PerTuple { values } = &terms[0].parameters else { panic!() };
-    assert_eq!(values, &[2.0, 3.5, 0.0, 2.0, 3.5, 0.0]);
-    for (from, to, expected) in [
-        ("req: 3.5", "r0: 3.5", "some.yaml:2"),
-        ("k0: 2", "k0: two", "some.yaml:3"),
-        ("k0: 2", "k0: nan", "some.yaml:3"),
-        ("CAG):", "CAC):", "CAA, CAG"),
-        ("CAG: 13", "CAC: 13", "masses"),
-        ("masses:\n", "masses: 12\nother:\n", "some.yaml:5"),
-    ] {
-        let error = all(&text.replace(from, to)).unwrap_err().to_string();
-        assert!(error.contains(expected), "{to}: {error}");
-    }
 }
 
 const TYPES: i64 = 5;
@@ -580,8 +509,8 @@ fn every_tensor_is_needed_and_no_other_is_taken() {
     for (name, _) in state("") {
         let left_out = Checkpoint { left_out: name.clone(), ..Checkpoint::default() };
         let error = left_out.refusal();
-        // Without the first tensor of a block or of the readout, there are fewer of them.
-        let fewer = ["mlp.0.weight", "network.0.weight", "network.2.weight"];
+        // Without the first tensor of a layer of the readout, there are fewer layers.
+        let fewer = ["network.0.weight", "network.2.weight"];
         if !fewer.iter().any(|end| name.ends_with(end)) {
             assert!(error.contains(&format!("{name}: found no such tensor")), "{name}: {error}");
         }
@@ -592,27 +521,17 @@ fn every_tensor_is_needed_and_no_other_is_taken() {
     };
     let name = "representation_model.interactions.0.conv.lin1.bias";
     assert!(more(name, &[HIDDEN]).contains(&format!("{name}: found a tensor that")));
+    let name = "representation_model.neighbor_embedding.embedding.weight";
+    let error = more(name, &[TYPES, HIDDEN]);
+    assert!(
+        error.contains("hyper_parameters/neighbor_embedding: found False, expected"),
+        "{error}"
+    );
+    let name = "representation_model.interactions.4.mlp.0.weight";
+    assert!(more(name, &[HIDDEN, RADIAL]).contains(&format!("{name}: found a tensor that")));
     let name = "output_model.output_network.2.bias";
     let left_out = name.to_owned();
     let more = vec![(format!("model.{name}"), f32s(&[2], values(name, &[2])))];
     let error = Checkpoint { left_out, more, ..Checkpoint::default() }.refusal();
     assert!(error.contains("bias of the last readout layer: found 2 values"), "{error}");
-}
-
-#[test]
-fn torsions_without_angles_are_found() {
-    let raw = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/torchmd/raw"));
-    let field = ForceField::read(&raw.join("yaml_terms.yaml")).unwrap();
-    let psf = Psf::read(&raw.join("yaml_terms.psf")).unwrap();
-    let torsion = |terms: &[&str]| {
-        let terms = terms.iter().map(|term| (*term).to_owned()).collect();
-        let (priors, lists) = priors(&field, &psf, &Choice { terms, ..Choice::default() }).unwrap();
-        let n = psf.n_beads();
-        let topology = Topology { types: vec![0; n], masses: vec![1.0; n], lists };
-        let molecule = Molecule::join(&Model { schnet: None, priors }, &topology).unwrap();
-        molecule.torsion_without_angles()
-    };
-    assert_eq!(torsion(&["Bonds", "Dihedrals"]), Some(psf.dihedrals[0]));
-    assert_eq!(torsion(&["Bonds", "Angles"]), None);
-    assert_eq!(torsion(&["Angles", "Dihedrals"]), None);
 }

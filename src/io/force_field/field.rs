@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::look_up::Section;
+use super::look_up::{Row, Section};
 use super::psf::Psf;
 use crate::error::{Error, Result};
 use crate::io::entry::{Entry, Source, Value};
 use crate::io::yaml;
+use crate::structure::is_mass;
 use crate::units::AMU;
 
 /// k (q − q0)²: k0 in kcal/mol by the square of the unit of q, and q0 in Å or radians.
@@ -73,7 +74,7 @@ impl ForceField {
             dihedrals: reader.section("dihedrals", dihedral)?,
             impropers: reader.section("impropers", periodic)?,
             lj: reader.section("lj", lj)?,
-            masses: reader.masses()?,
+            masses: reader.rows("masses", |entry| number(&source, entry))?,
             source,
         })
     }
@@ -85,12 +86,12 @@ impl ForceField {
     /// [`Error::Invalid`] for an atom type without a mass, or with one that is not positive.
     pub fn masses(&self, psf: &Psf) -> Result<Vec<f64>> {
         let mass = |name: &String| {
-            let mass = self.masses.exact(&[name]).ok_or_else(|| self.missing("masses", &[name]))?;
-            match *mass > 0.0 {
-                true => Ok(mass * AMU),
+            let row = self.masses.exact(name).ok_or_else(|| self.missing("masses", &[name]))?;
+            let mass = row.value * AMU;
+            match is_mass(mass) {
+                true => Ok(mass),
                 false => {
-                    let found = format!("{mass} for {name}");
-                    Err(self.source.invalid(0, "masses", found, "a mass > 0"))
+                    Err(self.invalid(row, &format!("mass of {name}"), row.value, "a mass > 0"))
                 }
             }
         };
@@ -99,7 +100,33 @@ impl ForceField {
 
     pub(super) fn missing(&self, section: &str, names: &[&str]) -> Error {
         let found = format!("nothing for {}", names.join(", "));
-        self.source.invalid(0, section, found, "parameters for every tuple of atom types")
+        // CHARMM's own format numbers the atom types.
+        let is_charmm = |name: &&str| name.bytes().all(|byte| byte.is_ascii_digit());
+        let expected = match names.iter().all(is_charmm) {
+            true => {
+                "parameters for atom types, whose names a PSF file of the X-PLOR format has; this \
+                     one has numbers, as CHARMM's format"
+            }
+            false => "parameters for every tuple of atom types",
+        };
+        self.source.invalid(0, section, found, expected)
+    }
+
+    /// An error about a row.
+    pub(super) fn invalid<T>(
+        &self,
+        row: &Row<T>,
+        name: &str,
+        found: impl ToString,
+        expected: impl Into<String>,
+    ) -> Error {
+        self.source.invalid(row.line, name, found.to_string(), expected)
+    }
+
+    /// A row that means something, but cannot be computed.
+    pub(super) fn unsupported<T>(&self, row: &Row<T>, what: String, advice: &str) -> Error {
+        let origin = self.source.place(row.line);
+        Error::Unsupported { origin, what, advice: advice.to_owned() }
     }
 }
 
@@ -143,22 +170,23 @@ impl<'a> Reader<'a> {
     }
 
     fn section<T>(&self, name: &str, read: impl Fn(&Fields) -> Result<T>) -> Result<Section<T>> {
-        let mut section = Section::default();
-        for Entry { key, line, value } in self.entries(name)? {
+        self.rows(name, |Entry { key, line, value }| {
             let Value::Table(entries) = value else {
                 let found = value.describe();
                 return Err(self.source.invalid(*line, key, found, "parameters by name"));
             };
-            let fields = Fields { source: self.source, line: *line, entries };
-            section.add(key, read(&fields)?);
-        }
-        Ok(section)
+            read(&Fields { source: self.source, line: *line, entries })
+        })
     }
 
-    fn masses(&self) -> Result<Section<f64>> {
+    /// Keys that differ only in blanks are one key.
+    fn rows<T>(&self, name: &str, read: impl Fn(&Entry) -> Result<T>) -> Result<Section<T>> {
         let mut section = Section::default();
-        for entry in self.entries("masses")? {
-            section.add(&entry.key, number(self.source, entry)?);
+        for entry in self.entries(name)? {
+            if let Some(first) = section.add(&entry.key, entry.line, read(entry)?) {
+                let found = format!("the key a second time, after line {}", first.line);
+                return Err(self.source.invalid(entry.line, &entry.key, found, "it once"));
+            }
         }
         Ok(section)
     }
@@ -187,10 +215,21 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The largest size of a number. Products of a few of them are finite in single precision.
+const MOST: f64 = 1e30;
+
 fn number(source: &Source, Entry { key, line, value }: &Entry) -> Result<f64> {
-    let number = match value {
-        Value::Text(text) => text.parse().ok().filter(|number: &f64| number.is_finite()),
-        _ => None,
-    };
-    number.ok_or_else(|| source.invalid(*line, key, value.describe(), "a number"))
+    let refused = |expected: &str| Err(source.invalid(*line, key, value.describe(), expected));
+    let Value::Text(text) = value else { return refused("a number") };
+    let digits = text.trim_start_matches(['+', '-']);
+    if digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|d| d.is_ascii_digit()) {
+        return refused(
+            "a number without a zero before it, which is octal for some readers of YAML",
+        );
+    }
+    match text.parse::<f64>() {
+        Ok(number) if number.abs() <= MOST => Ok(number),
+        Ok(number) if number.is_finite() => refused(&format!("a number up to {MOST:e} in size")),
+        _ => refused("a number"),
+    }
 }

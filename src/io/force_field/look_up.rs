@@ -8,7 +8,14 @@ const ANY: &str = "X";
 /// Parameters by the names of the atom types of a tuple.
 #[derive(Debug, PartialEq)]
 pub(super) struct Section<T> {
-    entries: HashMap<Vec<String>, T>,
+    entries: HashMap<Vec<String>, Row<T>>,
+}
+
+/// Parameters, and the line of the file that has them.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Row<T> {
+    pub(super) line: usize,
+    pub(super) value: T,
 }
 
 impl<T> Default for Section<T> {
@@ -18,17 +25,18 @@ impl<T> Default for Section<T> {
 }
 
 impl<T> Section<T> {
-    /// Adds the parameters of a key, such as `(CAA, CAC)` or `CAA`.
-    pub(super) fn add(&mut self, key: &str, value: T) {
+    /// Adds the parameters of a key, such as `(CAA, CAC)` or `CAA`. If the section has these names
+    /// already, returns the row that is replaced.
+    pub(super) fn add(&mut self, key: &str, line: usize, value: T) -> Option<Row<T>> {
         let key = key.trim();
         let names = key.strip_prefix('(').and_then(|key| key.strip_suffix(')')).unwrap_or(key);
-        self.entries.insert(names.split(',').map(|name| name.trim().to_owned()).collect(), value);
+        let names = names.split(',').map(|name| name.trim().to_owned()).collect();
+        self.entries.insert(names, Row { line, value })
     }
 
-    /// The parameters of exactly these names.
-    pub(super) fn exact(&self, names: &[&str]) -> Option<&T> {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        self.entries.get(&names)
+    /// The parameters of exactly this name.
+    pub(super) fn exact(&self, name: &str) -> Option<&Row<T>> {
+        self.entries.get(&[name.to_owned()][..])
     }
 
     /// The parameters of the first of several orders of the same names that the section has, with as
@@ -36,7 +44,7 @@ impl<T> Section<T> {
     ///
     /// Among equally many wildcards the first order comes first. Then the last name that can be
     /// replaced is replaced first: (A, X) comes before (X, B).
-    pub(super) fn look_up(&self, orders: &[Vec<&str>]) -> Option<&T> {
+    pub(super) fn look_up(&self, orders: &[Vec<&str>]) -> Option<&Row<T>> {
         let n = orders.first().map_or(0, Vec::len);
         let candidates = (0..=n).flat_map(|wildcards| {
             let masks =
@@ -60,7 +68,9 @@ mod tests {
 
     fn section(keys: &[&str]) -> Section<usize> {
         let mut section = Section::default();
-        keys.iter().enumerate().for_each(|(k, key)| section.add(key, k));
+        for (k, key) in keys.iter().enumerate() {
+            assert_eq!(section.add(key, k + 1, k), None);
+        }
         section
     }
 
@@ -69,9 +79,10 @@ mod tests {
         let both = || [vec!["A", "B"], vec!["B", "A"]];
         let all = ["(X, X)", "(X, A)", "(B, X)", "(X, B)", "(A, X)", "(B, A)", "(A, B)"];
         for n in (1..=all.len()).rev() {
-            assert_eq!(section(&all[..n]).look_up(&both()), Some(&(n - 1)), "{n}");
+            let row = Row { line: n, value: n - 1 };
+            assert_eq!(section(&all[..n]).look_up(&both()), Some(&row), "{n}");
         }
         assert_eq!(section(&["(A, C)"]).look_up(&both()), None);
-        assert_eq!(section(&["X"]).look_up(&[vec!["A"]]), Some(&0));
+        assert_eq!(section(&["X"]).look_up(&[vec!["A"]]), Some(&Row { line: 1, value: 0 }));
     }
 }

@@ -1,23 +1,27 @@
 //! The prior terms of a molecule, as torchmd computes them.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
-use super::field::{ForceField, Periodic};
+use super::field::{ForceField, Harmonic, Periodic};
+use super::kinds::{Kinds, Rows};
+use super::look_up::{Row, Section};
 use super::psf::Psf;
 use crate::error::{Error, Result};
 use crate::model::prior::MAX_DEGREE;
 use crate::model::{Prior, PriorForm, PriorParameters};
 use crate::structure::TupleList;
 
-/// The terms of torchmd's `forceterms`, and the pairs without a repulsion.
+/// The terms of torchmd's `forceterms`, the pairs without a repulsion, and the bead types.
 #[derive(Debug, Clone)]
 pub struct Choice {
     /// Names of terms, in any case.
     pub terms: Vec<String>,
     /// Pairs without a repulsion.
     pub exclusions: Exclusions,
-    /// Å; pairs and bonds beyond it have no energy. No published model has a cutoff.
+    /// The `cutoff` of torchmd's classical terms, Å. It is refused; no published model has one.
     pub cutoff: Option<f64>,
+    /// The bead types, `None` for those of the published networks by residue.
+    pub types: Option<Vec<u32>>,
 }
 
 /// Torchmd's `exclusions`. A name acts only if its term is chosen and the topology has its tuples.
@@ -45,6 +49,7 @@ impl Default for Choice {
             terms: ["Bonds", "RepulsionCG", "Dihedrals"].map(str::to_owned).into(),
             exclusions: Exclusions::List(vec!["bonds".to_owned()]),
             cutoff: None,
+            types: None,
         }
     }
 }
@@ -59,15 +64,60 @@ pub const TERMS: [&str; 5] = ["bonds", "angles", "dihedrals", "impropers", "repu
 const ALL_ATOM_TERMS: [&str; 4] = ["lj", "repulsion", "1-4", "electrostatics"];
 
 /// Makes the prior terms of a molecule and their tuples. The parameters belong to this molecule.
+/// Warns of chosen terms without tuples.
 ///
 /// # Errors
 /// [`Error::Unsupported`] names a term of all-atom force fields, a cutoff or harmonic torsions;
-/// [`Error::Invalid`] names an unknown term, or atom types without parameters.
+/// [`Error::Invalid`] names an unknown term, atom types without parameters, or a molecule without
+/// bonds.
 pub fn priors(
     field: &ForceField,
     psf: &Psf,
     choice: &Choice,
 ) -> Result<(Vec<Prior>, Vec<TupleList>)> {
+    let chosen = chosen(choice)?;
+    let has = |term: &str| chosen.iter().any(|name| name == term);
+    let lists = Lists::new(psf);
+    check_tuples(&has, &lists, psf.n_beads())?;
+    let kinds = Kinds::new(psf);
+    let mut terms = Vec::new();
+    let mut tuples = Vec::new();
+    let mut add = |name: &str, form: PriorForm, list: Vec<[u32; 4]>, values| {
+        let name = name.to_owned();
+        tuples.push(TupleList { name: name.clone(), order: form.order(), tuples: list });
+        terms.push(Prior { name, form, parameters: PriorParameters::PerTuple { values } });
+    };
+    for (name, form, list, section) in [
+        ("bonds", PriorForm::HarmonicBond, &lists.bonds, &field.bonds),
+        ("angles", PriorForm::HarmonicAngleRaw, &lists.angles, &field.angles),
+    ] {
+        if has(name) && !list.is_empty() {
+            let of_names = |names: &[&str]| found(field, name, section, names);
+            let rows = kinds.rows(list, form.order(), of_names)?;
+            let values = rows.concat(|Row { value: Harmonic { k, x0 }, .. }| vec![*k, *x0, 0.0]);
+            add(name, form, list.clone(), values);
+        }
+    }
+    if has("dihedrals") && !lists.dihedrals.is_empty() {
+        let of_names = |names: &[&str]| found(field, "dihedrals", &field.dihedrals, names);
+        let rows = kinds.rows(&lists.dihedrals, 4, of_names)?;
+        let (form, values) = torsions(field, "dihedrals", &rows, Vec::as_slice)?;
+        add("dihedrals", form, lists.dihedrals.clone(), values);
+    }
+    if has("impropers") && !lists.impropers.is_empty() {
+        let rows = Rows::each(&lists.impropers, |beads| improper(field, psf, &lists, beads))?;
+        let (form, values) = torsions(field, "impropers", &rows, std::slice::from_ref)?;
+        add("impropers", form, lists.impropers.clone(), values);
+    }
+    if has("repulsioncg") {
+        let (pairs, values) = repulsions(field, &kinds, &lists.excluded(&has, &choice.exclusions))?;
+        add("repulsioncg", PriorForm::Repulsion, pairs, values);
+    }
+    Ok((terms, tuples))
+}
+
+/// The names of the chosen terms in lower case.
+fn chosen(choice: &Choice) -> Result<Vec<String>> {
     let chosen: Vec<String> = choice.terms.iter().map(|term| term.to_ascii_lowercase()).collect();
     if let Some(other) = chosen.iter().find(|term| !TERMS.contains(&term.as_str())) {
         let known = TERMS.join(", ");
@@ -83,154 +133,150 @@ pub fn priors(
         let advice = "no published model has one";
         return Err(Error::unsupported("a cutoff of the terms of a force field", advice));
     }
-    let has = |term: &str| chosen.iter().any(|name| name == term);
-    let lists = Lists::new(psf);
-    let mut all = Vec::new();
-    if has("bonds") && !lists.bonds.is_empty() {
-        all.push(term(psf, "bonds", PriorForm::HarmonicBond, &lists.bonds, |names| {
-            let bond = field.bonds.look_up(&both_ways(names))?;
-            Some(vec![bond.k, bond.x0, 0.0])
-        }));
-    }
-    if has("angles") && !lists.angles.is_empty() {
-        all.push(term(psf, "angles", PriorForm::HarmonicAngleRaw, &lists.angles, |names| {
-            let angle = field.angles.look_up(&both_ways(names))?;
-            Some(vec![angle.k, angle.x0, 0.0])
-        }));
-    }
-    if has("dihedrals") && !lists.dihedrals.is_empty() {
-        let series =
-            |_: &[u32], names: &[&str]| field.dihedrals.look_up(&both_ways(names)).cloned();
-        all.push(torsions(psf, "dihedrals", &lists.dihedrals, series)?);
-    }
-    if has("impropers") && !lists.impropers.is_empty() {
-        let series = |beads: &[u32], names: &[&str]| improper(field, psf, &lists, beads, names);
-        all.push(torsions(psf, "impropers", &lists.impropers, series)?);
-    }
-    if has("repulsioncg") {
-        let excluded = lists.excluded(&has, &choice.exclusions);
-        let n = psf.n_beads() as u32;
-        if n > MOST_REPULSIVE {
-            let expected = format!("at most {MOST_REPULSIVE}, all pairs of which repel each other");
-            return Err(Error::invalid("beads", n, expected));
-        }
-        let pairs = (0..n).flat_map(|i| (i + 1..n).map(move |j| [i, j, 0, 0]));
-        let pairs: Vec<_> = pairs.filter(|[i, j, ..]| !excluded.contains(&[*i, *j])).collect();
-        all.push(term(psf, "repulsioncg", PriorForm::Repulsion, &pairs, |names| {
-            let of = |name: &str| field.lj.look_up(&[vec![name]]);
-            let ([eps_i, sigma_i], [eps_j, sigma_j]) = (of(names[0])?, of(names[1])?);
-            let sigma = 0.5 * (sigma_i + sigma_j);
-            // (σ/r)⁶ is 4 √(ε_i ε_j) σ_ij⁶ / r⁶.
-            Some(vec![(4.0 * (eps_i * eps_j).sqrt() * sigma.powi(6)).powf(1.0 / 6.0)])
-        }));
-    }
-    let named = |(name, found): (&'static str, Found)| {
-        found.map_err(|names| {
-            let section = if name == "repulsioncg" { "lj" } else { name };
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            field.missing(section, &names)
-        })
-    };
-    let mut terms = Vec::new();
-    let mut tuples = Vec::new();
-    for (name, found) in all {
-        let (form, list, values) = named((name, found))?;
-        let parameters = PriorParameters::PerTuple { values };
-        tuples.push(TupleList { name: name.to_owned(), order: form.order(), tuples: list });
-        terms.push(Prior { name: name.to_owned(), form, parameters });
-    }
-    Ok((terms, tuples))
+    Ok(chosen)
 }
 
-/// The form, the tuples and the parameters of a term, or the atom types that have none.
-type Found = std::result::Result<(PriorForm, Vec<[u32; 4]>, Vec<f64>), Vec<String>>;
+/// Refuses a molecule of several beads without bonds: its file is incomplete. Warns of other chosen
+/// terms that have no tuples.
+fn check_tuples(has: &dyn Fn(&str) -> bool, lists: &Lists, n_beads: usize) -> Result<()> {
+    if has("bonds") && lists.bonds.is_empty() && n_beads > 1 {
+        let expected = "bonds, which the term Bonds needs; name the terms of a molecule without \
+                        bonds with --forceterms";
+        return Err(Error::invalid("bonds", format!("none between {n_beads} beads"), expected));
+    }
+    let others = [
+        ("angles", 3, &lists.angles),
+        ("dihedrals", 4, &lists.dihedrals),
+        ("impropers", 4, &lists.impropers),
+    ];
+    let is_absent = |(name, order, tuples): &(&str, usize, &Vec<[u32; 4]>)| {
+        has(name) && tuples.is_empty() && n_beads >= *order
+    };
+    let absent: Vec<&str> = others.into_iter().filter(is_absent).map(|(name, ..)| name).collect();
+    if !absent.is_empty() {
+        let absent = absent.join(" and no ");
+        log::warn!("the molecule has no {absent}, so that its force field has no such energy");
+    }
+    Ok(())
+}
 
-/// The names of a tuple in both directions.
-fn both_ways<'a>(names: &[&'a str]) -> [Vec<&'a str>; 2] {
-    [names.to_vec(), names.iter().rev().copied().collect()]
+/// The row of a section for a tuple in one of both directions.
+fn found<'a, T>(
+    field: &'a ForceField,
+    name: &str,
+    section: &'a Section<T>,
+    names: &[&str],
+) -> Result<&'a Row<T>> {
+    let both = [names.to_vec(), names.iter().rev().copied().collect()];
+    section.look_up(&both).ok_or_else(|| field.missing(name, names))
 }
 
 fn names_of<'a>(psf: &'a Psf, beads: &[u32]) -> Vec<&'a str> {
     beads.iter().map(|bead| psf.atom_types[*bead as usize].as_str()).collect()
 }
 
-fn owned(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| (*name).to_owned()).collect()
-}
-
-fn term(
-    psf: &Psf,
-    name: &'static str,
-    form: PriorForm,
-    tuples: &[[u32; 4]],
-    parameters: impl Fn(&[&str]) -> Option<Vec<f64>>,
-) -> (&'static str, Found) {
-    let of_tuple = |tuple: &[u32; 4]| {
-        let names = names_of(psf, &tuple[..form.order()]);
-        parameters(&names).ok_or_else(|| owned(&names))
-    };
-    let rows = tuples.iter().map(of_tuple).collect::<std::result::Result<Vec<_>, _>>();
-    (name, rows.map(|rows| (form, tuples.to_vec(), rows.concat())))
-}
-
 /// Fourier series. k (1 + cos(n φ − p)) = k + k cos p cos nφ + k sin p sin nφ.
-fn torsions(
-    psf: &Psf,
-    name: &'static str,
-    tuples: &[[u32; 4]],
-    series: impl Fn(&[u32], &[&str]) -> Option<Vec<Periodic>>,
-) -> Result<(&'static str, Found)> {
-    let mut all = Vec::new();
-    for tuple in tuples {
-        let names = names_of(psf, tuple);
-        match series(tuple, &names) {
-            Some(terms) => all.push(terms),
-            None => return Ok((name, Err(owned(&names)))),
-        }
-    }
+fn torsions<T>(
+    field: &ForceField,
+    name: &str,
+    rows: &Rows<&Row<T>>,
+    terms: impl Fn(&T) -> &[Periodic],
+) -> Result<(PriorForm, Vec<f64>)> {
     let mut degree = 0;
-    for Periodic { per, .. } in all.iter().flatten() {
-        if *per <= 0.0 {
-            let what = format!("{name} with a periodicity of {per}, which torchmd makes harmonic");
-            return Err(Error::unsupported(what, "periodicities of 1 or more are supported"));
+    for row in &rows.distinct {
+        for Periodic { per, .. } in terms(&row.value) {
+            if *per <= 0.0 {
+                let what =
+                    format!("{name} with a periodicity of {per}, which torchmd makes harmonic,");
+                let advice = "periodicities of 1 or more are supported";
+                return Err(field.unsupported(row, what, advice));
+            }
+            if per.fract() != 0.0 || *per > MAX_DEGREE as f64 {
+                let expected = format!("a whole number up to {MAX_DEGREE}");
+                return Err(field.invalid(row, &format!("per of {name}"), per, expected));
+            }
+            degree = degree.max(*per as usize);
         }
-        if per.fract() != 0.0 || *per > MAX_DEGREE as f64 {
-            let expected = format!("a whole number up to {MAX_DEGREE}");
-            return Err(Error::invalid(format!("per of {name}"), per, expected));
-        }
-        degree = degree.max(*per as usize);
     }
-    let row = |terms: &Vec<Periodic>| {
-        let mut row = vec![0.0; 1 + 2 * degree];
-        for Periodic { k, phase, per } in terms {
+    let series = |row: &&Row<T>| {
+        let mut series = vec![0.0; 1 + 2 * degree];
+        for Periodic { k, phase, per } in terms(&row.value) {
             let n = *per as usize;
-            row[0] += k;
-            row[n] += k * phase.sin();
-            row[degree + n] += k * phase.cos();
+            series[0] += k;
+            series[n] += k * phase.sin();
+            series[degree + n] += k * phase.cos();
         }
-        row
+        series
     };
-    let values = all.iter().flat_map(row).collect();
-    Ok((name, Ok((PriorForm::Dihedral { degree }, tuples.to_vec(), values))))
+    Ok((PriorForm::Dihedral { degree }, rows.concat(series)))
+}
+
+/// The pairs that repel each other, the lower index first, and their σ.
+fn repulsions(
+    field: &ForceField,
+    kinds: &Kinds,
+    excluded: &BTreeSet<[u32; 2]>,
+) -> Result<(Vec<[u32; 4]>, Vec<f64>)> {
+    let n = kinds.of_bead.len() as u32;
+    if n > MOST_REPULSIVE {
+        let expected = format!("at most {MOST_REPULSIVE}, all pairs of which repel each other");
+        return Err(Error::invalid("beads", n, expected));
+    }
+    let row = |name: &&str| {
+        let row = field.lj.look_up(&[vec![*name]]);
+        row.ok_or_else(|| field.missing("lj", &[*name]))
+    };
+    let rows = kinds.names.iter().map(row).collect::<Result<Vec<_>>>()?;
+    // (σ/r)⁶ is 4 √(ε_i ε_j) σ_ij⁶ / r⁶.
+    let sixth = |i: &Row<[f64; 2]>, j: &Row<[f64; 2]>| {
+        let ([eps_i, sigma_i], [eps_j, sigma_j]) = (i.value, j.value);
+        4.0 * (eps_i * eps_j).sqrt() * (0.5 * (sigma_i + sigma_j)).powi(6)
+    };
+    let n_pairs = (n as usize * (n as usize).saturating_sub(1) / 2).saturating_sub(excluded.len());
+    let (mut pairs, mut values) = (Vec::with_capacity(n_pairs), Vec::with_capacity(n_pairs));
+    let mut repels = vec![true; n as usize];
+    for i in 0..n {
+        let excluded = || excluded.range([i, 0]..[i + 1, 0]).map(|[_, j]| *j as usize);
+        excluded().for_each(|j| repels[j] = false);
+        let own = rows[kinds.of_bead[i as usize] as usize];
+        let of_kind: Vec<f64> = rows.iter().map(|other| sixth(own, other)).collect();
+        for j in i + 1..n {
+            let kind = kinds.of_bead[j as usize] as usize;
+            if repels[j as usize] {
+                if !(of_kind[kind] as f32).is_finite() {
+                    let ([epsilon, sigma], line) = (own.value, rows[kind].line);
+                    let found =
+                        format!("epsilon {epsilon} and sigma {sigma}, with those of line {line}");
+                    let expected = "epsilon and sigma of a finite repulsion";
+                    return Err(field.invalid(own, "lj", found, expected));
+                }
+                pairs.push([i, j, 0, 0]);
+                values.push(of_kind[kind]);
+            }
+        }
+        excluded().for_each(|j| repels[j] = true);
+    }
+    values.iter_mut().for_each(|value| *value = f64::powf(*value, 1.0 / 6.0));
+    Ok((pairs, values))
 }
 
 /// The parameters of an improper. The third bead is the center. If the force field has nothing for
 /// this order, the bead that is bonded to the three others becomes the center.
-fn improper(
-    field: &ForceField,
+fn improper<'a>(
+    field: &'a ForceField,
     psf: &Psf,
     lists: &Lists,
-    beads: &[u32],
-    names: &[&str],
-) -> Option<Vec<Periodic>> {
+    beads: &[u32; 4],
+) -> Result<&'a Row<Periodic>> {
     /// All orders that keep the third place.
     const ORDERS: [[usize; 4]; 6] =
         [[0, 1, 2, 3], [0, 3, 2, 1], [1, 0, 2, 3], [1, 3, 2, 0], [3, 0, 2, 1], [3, 1, 2, 0]];
     let look_up = |names: &[&str]| {
         let orders = ORDERS.map(|order| order.map(|k| names[k]).to_vec());
-        field.impropers.look_up(&orders).map(|term| vec![*term])
+        field.impropers.look_up(&orders)
     };
-    look_up(names).or_else(|| {
+    let names = names_of(psf, beads);
+    let with_center = || {
         let bonded =
             |a: u32, b: u32| lists.bonds.binary_search(&[a.min(b), a.max(b), 0, 0]).is_ok();
         let is_center = |i: &u32| beads.iter().all(|j| i == j || bonded(*i, *j));
@@ -239,7 +285,8 @@ fn improper(
         others.sort_unstable();
         let [a, b, c] = others[..] else { return None };
         look_up(&names_of(psf, &[a, b, center, c]))
-    })
+    };
+    look_up(&names).or_else(with_center).ok_or_else(|| field.missing("impropers", &names))
 }
 
 /// The tuples of a topology in the order of their indices, in one direction and without repeats.
@@ -271,8 +318,8 @@ impl Lists {
     }
 
     /// The pairs without a repulsion, the lower index first.
-    fn excluded(&self, has: &dyn Fn(&str) -> bool, exclusions: &Exclusions) -> HashSet<[u32; 2]> {
-        let mut pairs = HashSet::new();
+    fn excluded(&self, has: &dyn Fn(&str) -> bool, exclusions: &Exclusions) -> BTreeSet<[u32; 2]> {
+        let mut pairs = BTreeSet::new();
         for (name, term, tuples, last) in [
             ("bonds", "bonds", &self.bonds, 1),
             ("angles", "angles", &self.angles, 2),

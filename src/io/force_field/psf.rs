@@ -13,6 +13,9 @@ use crate::units::AMU;
 /// The most beads of a file.
 const MOST: usize = 1 << 24;
 
+/// The sections that are read. All others are skipped.
+const SECTIONS: [&str; 6] = ["NTITLE", "NATOM", "NBOND", "NTHETA", "NPHI", "NIMPHI"];
+
 /// A molecule as a PSF file has it, with one bead per residue. Charges and masses are not read.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Psf {
@@ -36,7 +39,10 @@ impl Psf {
     /// # Errors
     /// [`Error::Io`]; [`Error::Invalid`] names the wrong line.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|error| Error::io(path, error))?;
+        let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
+        // Remarks can be in Latin-1.
+        let latin = |bytes: Vec<u8>| bytes.into_iter().map(char::from).collect();
+        let text = String::from_utf8(bytes).unwrap_or_else(|error| latin(error.into_bytes()));
         Self::parse(path.to_owned(), &text)
     }
 
@@ -46,24 +52,34 @@ impl Psf {
     /// See [`Psf::read`].
     pub fn parse(path: PathBuf, text: &str) -> Result<Self> {
         let source = Source { path };
-        let mut lines = text.lines().enumerate().map(|(k, line)| (k + 1, line));
+        let mut lines = (1..).zip(text.lines()).peekable();
         match lines.next() {
             Some((_, first)) if first.trim_start_matches('\u{feff}').starts_with("PSF") => {}
             _ => return Err(source.invalid(1, "content", "other text", "a PSF file")),
         }
         let mut psf = Psf::default();
+        let mut read = HashSet::new();
         while let Some((number, line)) = lines.next() {
-            let Some((count, title)) = line.split_once('!') else { continue };
-            let count = || {
-                let count = count.split_whitespace().next().and_then(|count| count.parse().ok());
-                let count = count.filter(|count: &usize| *count <= MOST);
+            let Some((count, title)) = title(line) else { continue };
+            let name = title.split([':', ' ', '\t']).next().unwrap_or_default();
+            if !SECTIONS.contains(&name) {
+                continue;
+            }
+            let count = count.split_whitespace().next().and_then(|count| count.parse().ok());
+            let count = count.filter(|count: &usize| *count <= MOST).ok_or_else(|| {
                 let expected = format!("a number up to {MOST} before the title");
-                count.ok_or_else(|| source.invalid(number, title.trim(), line.trim(), expected))
-            };
-            let section = title.split([':', ' ']).next().unwrap_or_default();
-            let (order, list) = match section {
+                source.invalid(number, title, line.trim(), expected)
+            })?;
+            if !read.insert(name) {
+                return Err(source.invalid(number, title, "the section a second time", "it once"));
+            }
+            let (order, list) = match name {
+                "NTITLE" => {
+                    lines.by_ref().take(count).for_each(drop);
+                    continue;
+                }
                 "NATOM" => {
-                    for _ in 0..count()? {
+                    for _ in 0..count {
                         let (number, line) = lines.next().unwrap_or((number, ""));
                         psf.add_atom(&source, number, line)?;
                     }
@@ -72,28 +88,25 @@ impl Psf {
                 "NBOND" => (2, &mut psf.bonds),
                 "NTHETA" => (3, &mut psf.angles),
                 "NPHI" => (4, &mut psf.dihedrals),
-                "NIMPHI" => (4, &mut psf.impropers),
-                _ => continue,
+                _ => (4, &mut psf.impropers),
             };
             let n_beads = psf.atom_types.len();
             let mut beads: Vec<u32> = Vec::new();
-            let section = lines.by_ref().take_while(|(_, line)| !line.trim().is_empty());
-            for (number, line) in section {
+            let is_inside = |(_, line): &(_, &str)| !line.trim().is_empty() && !line.contains('!');
+            while let Some((number, line)) = lines.next_if(is_inside) {
                 for word in line.split_whitespace() {
                     // Beads are counted from 1 by their places, whatever their serial numbers are.
                     let bead =
                         word.parse::<u32>().ok().filter(|b| (1..=n_beads).contains(&(*b as usize)));
                     let expected = format!("a bead from 1 to {n_beads}");
-                    let bead =
-                        bead.ok_or_else(|| source.invalid(number, title.trim(), word, expected))?;
+                    let bead = bead.ok_or_else(|| source.invalid(number, title, word, expected))?;
                     beads.push(bead - 1);
                 }
             }
-            let count = count()?;
             if beads.len() != count * order {
                 let expected = format!("{count} tuples of {order}");
                 let found = format!("{} beads", beads.len());
-                return Err(source.invalid(number, title.trim(), found, expected));
+                return Err(source.invalid(number, title, found, expected));
             }
             let tuple = |beads: &[u32]| {
                 let mut tuple = [0; 4];
@@ -109,22 +122,25 @@ impl Psf {
     }
 
     /// Adds the atom of a line: serial, segment, residue number, residue, name, type, charge, mass.
+    /// The columns of the extended formats are wider, and have more columns after these.
     fn add_atom(&mut self, source: &Source, number: usize, line: &str) -> Result<()> {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let is_number = |word: &str| word.parse::<f64>().is_ok();
+        let is_number = |word: &str| word.parse().is_ok_and(f64::is_finite);
+        let refused = |expected| Err(source.invalid(number, "NATOM", line.trim(), expected));
         match words[..] {
-            [_, _, _, residue, _, atom_type, charge, mass, ..]
-                if is_number(charge) && is_number(mass) =>
+            [_, first, second, ..] if is_residue_number(first) && !is_residue_number(second) => {
+                refused("the name of a segment before the number of the residue")
+            }
+            [_, _, residue_number, residue, _, atom_type, charge, mass, ..]
+                if is_residue_number(residue_number) && is_number(charge) && is_number(mass) =>
             {
                 self.residues.push(residue.to_owned());
                 self.atom_types.push(atom_type.to_owned());
                 Ok(())
             }
-            _ => {
-                let expected = "an atom: serial, segment, residue number, residue, name, type, \
-                                charge and mass";
-                Err(source.invalid(number, "NATOM", line.trim(), expected))
-            }
+            _ => refused(
+                "an atom: serial, segment, residue number, residue, name, type, charge and mass",
+            ),
         }
     }
 
@@ -219,6 +235,21 @@ impl Psf {
         }
         text + "\n"
     }
+}
+
+/// The text before and after the exclamation mark of a title; `None` for other lines. A remark can
+/// have the name of a section.
+fn title(line: &str) -> Option<(&str, &str)> {
+    let (count, title) = line.split_once('!')?;
+    let is_remark = line.trim_start().starts_with("REMARK");
+    (!is_remark).then(|| (count, title.trim()))
+}
+
+/// Whether a word is the number of a residue, which can have an insertion letter.
+fn is_residue_number(word: &str) -> bool {
+    let digits = word.strip_prefix('-').unwrap_or(word);
+    let digits = digits.strip_suffix(|c: char| c.is_ascii_alphabetic()).unwrap_or(digits);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The name of a segment: A to Z, then A1 to Z1 and so on.

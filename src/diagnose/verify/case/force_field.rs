@@ -31,7 +31,7 @@ impl Case {
         let terms = self.manifest.get("priors").and_then(Value::as_object);
         let terms = terms.map(|terms| terms.keys().cloned().collect()).unwrap_or_default();
         let exclusions = exclusions(self.manifest.get("exclusions"));
-        priors(&field, &psf, &Choice { terms, exclusions, cutoff: None }).map(Some)
+        priors(&field, &psf, &Choice { terms, exclusions, cutoff: None, types: None }).map(Some)
     }
 }
 
@@ -61,7 +61,7 @@ impl Files {
         let (terms, exclusions) =
             (texts(variant.get("terms")), exclusions(variant.get("exclusions")));
         let (priors, lists) =
-            priors(&self.field, &self.psf, &Choice { terms, exclusions, cutoff })?;
+            priors(&self.field, &self.psf, &Choice { terms, exclusions, cutoff, types: None })?;
         let types = vec![0; self.psf.n_beads()];
         let topology = Topology { types, masses: self.field.masses(&self.psf)?, lists };
         Ok((Model { schnet: None, priors }, topology))
