@@ -330,7 +330,7 @@ fn models_and_structures_can_come_from_pipes() {
     let again = ["run", "--resume", &run, "--steps", "16"];
     let output = program(&again);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("give --model, --structures"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("give --model and --structures again"), "{}", stderr(&output));
     let output = program(&[&again[..], &["--model", model, "--structures", structures]].concat());
     assert!(output.status.success(), "{}", stderr(&output));
 

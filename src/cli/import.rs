@@ -12,9 +12,9 @@ use flashschnet::model::{Model, PriorParameters};
 use flashschnet::prepare::Options;
 use flashschnet::structure::Structure;
 
-use super::inputs;
-use super::tell;
-use super::torchmd::TopologyOptions;
+use super::inputs::{self, Files, unlimited};
+use super::tell::{self, tell};
+use super::torchmd::{Loaded, TopologyOptions};
 
 /// Convert .pt and .ckpt files of mlcg, flashmd and TorchMD to native files.
 ///
@@ -50,10 +50,15 @@ impl Import {
         let (priors, structures) = (self.priors.as_deref(), self.structures.as_slice());
         let of_topology =
             self.torchmd.load(&self.model, priors, structures, &Options::default()).transpose()?;
-        let (model, structures) = match of_topology {
-            Some(loaded) => (loaded.model, Some(loaded.structures)),
+        let Files { model, structures, neighbor_limit } = match of_topology {
+            Some(Loaded { model, structures, neighbor_limit, .. }) => {
+                Files { model, structures: Some(structures), neighbor_limit }
+            }
             None => inputs::load(&self.model, priors, structures, None)?,
         };
+        if let Some(limit) = neighbor_limit {
+            tell!("note: {}", unlimited(limit));
+        }
         write_model(&model_path, &model)?;
         if let Some(structures) = &structures
             && let Err(error) = write_structures(&structures_path, structures)

@@ -16,7 +16,7 @@ use flashschnet::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::specialised;
-use super::tell::tell;
+use super::tell::{listed, tell};
 use super::torchmd::{self, TopologyOptions};
 
 /// The model and the structures.
@@ -64,7 +64,8 @@ impl InputOptions {
     pub(super) fn load(&self) -> Result<Inputs> {
         let (builtin, source) = (self.model.is_none(), self.source());
         if let Some(loaded) = self.load_on_topology() {
-            let torchmd::Loaded { model, structures, molecule } = loaded?;
+            let torchmd::Loaded { model, structures, molecule, neighbor_limit } = loaded?;
+            warn_of_limit(neighbor_limit, &structures);
             return Ok(Inputs { model, structures, source, builtin, molecule: Some(molecule) });
         }
         let (model, structures) = self.load_model()?;
@@ -81,11 +82,17 @@ impl InputOptions {
     /// The model, and structures if there are any.
     pub(super) fn load_model(&self) -> Result<(Model, Option<Vec<Structure>>)> {
         if let Some(loaded) = self.load_on_topology() {
-            return loaded.map(|loaded| (loaded.model, Some(loaded.structures)));
+            let torchmd::Loaded { model, structures, neighbor_limit, .. } = loaded?;
+            warn_of_limit(neighbor_limit, &structures);
+            return Ok((model, Some(structures)));
         }
         match &self.model {
             Some(path) => {
-                load(path, self.priors.as_deref(), &self.structures, Some(&self.options()))
+                let (priors, options) = (self.priors.as_deref(), self.options());
+                let files = load(path, priors, &self.structures, Some(&options))?;
+                let structures = files.structures.as_deref().unwrap_or_default();
+                warn_of_limit(files.neighbor_limit, structures);
+                Ok((files.model, files.structures))
             }
             None => {
                 let (model, structures) = builtin();
@@ -125,9 +132,9 @@ impl InputOptions {
     pub(super) fn warn_of_pipes(&self) {
         if let Some(pipe) = self.files().find(|file| !file.is_file()) {
             log::warn!(
-                "{} is no file: run --resume needs --model, --structures and the options that go with \
-                 them again",
-                printable(pipe.display())
+                "{} is no file: run --resume needs {} again",
+                printable(pipe.display()),
+                listed(&self.in_use())
             );
         }
     }
@@ -137,9 +144,23 @@ impl InputOptions {
     pub(super) fn check_files(&self) -> Result<()> {
         let Some(missing) = self.files().find(|file| !file.is_file()) else { return Ok(()) };
         let found = if missing.exists() { "a pipe or a device" } else { "No such file" };
-        let expected = "the file that the run began with; give --model, --structures and the options \
-                        that go with them again if it is elsewhere";
+        let expected = format!(
+            "the file that the run began with; give {} again if it is elsewhere",
+            listed(&self.in_use())
+        );
         Err(Error::invalid("input", found, expected).of_file(missing))
+    }
+
+    /// The options that are given.
+    fn in_use(&self) -> Vec<String> {
+        let own = [
+            ("--model", self.model.is_some()),
+            ("--structures", !self.structures.is_empty()),
+            ("--pdb-model", self.pdb_model.is_some()),
+            ("--priors", self.priors.is_some()),
+        ];
+        let in_use = own.into_iter().chain(self.torchmd.in_use()).filter(|(_, is_given)| *is_given);
+        in_use.map(|(name, _)| name.to_owned()).collect()
     }
 
     /// The names of the input files, or of the built-in system.
@@ -191,6 +212,31 @@ pub(super) struct Parts {
     pub(super) force_field: Option<Arc<ForceField>>,
     /// The structures in the model file.
     structures: Option<Vec<Structure>>,
+    neighbor_limit: Option<u32>,
+}
+
+/// A model with the priors of a second file, and structures if there are any.
+pub(super) struct Files {
+    pub(super) model: Model,
+    pub(super) structures: Option<Vec<Structure>>,
+    /// A limit that is not applied.
+    pub(super) neighbor_limit: Option<u32>,
+}
+
+/// A limit of neighbors, which a model of TorchMD does not apply, in words.
+pub(super) fn unlimited(limit: u32) -> String {
+    format!(
+        "max_num_neighbors={limit} of TorchMD's checkpoint is not applied: each bead has all neighbors \
+         within the cutoff"
+    )
+}
+
+/// Warns of a limit of neighbors that is not applied, if a bead can have more.
+fn warn_of_limit(limit: Option<u32>, structures: &[Structure]) {
+    let most = structures.iter().map(|structure| structure.positions.len()).max().unwrap_or(0);
+    if let Some(limit) = limit.filter(|limit| most > *limit as usize + 1) {
+        log::warn!("{}", unlimited(limit));
+    }
 }
 
 /// Loads a model, with the priors of a second file if one is given.
@@ -200,7 +246,7 @@ pub(super) fn load_parts(model: &Path, priors: Option<&Path>) -> Result<Parts> {
     let priors = priors.map(|path| Ok((load_priors(path)?, path))).transpose()?;
     let (network, force_field) = match (priors, contents.model) {
         (Some((Priors::Import(priors), path)), network) => {
-            let network = Import { model: network, structures: None };
+            let network = Import { model: network, ..Import::default() };
             (combine(network, priors).of_file(path)?, None)
         }
         (Some((Priors::ForceField(field), _)), Some(network)) => {
@@ -214,7 +260,8 @@ pub(super) fn load_parts(model: &Path, priors: Option<&Path>) -> Result<Parts> {
         }
     };
     network.check().of_file(model)?;
-    Ok(Parts { model: network, force_field, structures })
+    let neighbor_limit = contents.neighbor_limit;
+    Ok(Parts { model: network, force_field, structures, neighbor_limit })
 }
 
 /// Loads a model, with the priors of a second file if one is given. The structures come from their
@@ -225,14 +272,15 @@ pub(super) fn load(
     priors: Option<&Path>,
     structures: &[PathBuf],
     options: Option<&Options>,
-) -> Result<(Model, Option<Vec<Structure>>)> {
-    let Parts { model: network, force_field, structures: own } = load_parts(model, priors)?;
+) -> Result<Files> {
+    let Parts { model: network, force_field, structures: own, neighbor_limit } =
+        load_parts(model, priors)?;
     let Some(first_file) = structures.first() else {
         if force_field.is_some() {
             let expected = "structures of the molecule to which the force field gives priors";
             return Err(Error::invalid("structures", "none", expected));
         }
-        return Ok((network, own));
+        return Ok(Files { model: network, structures: own, neighbor_limit });
     };
     let options =
         options.map(|options| Options { force_field: force_field.clone(), ..options.clone() });
@@ -240,7 +288,19 @@ pub(super) fn load(
     for path in structures {
         let of_file = match &options {
             Some(options) => {
-                let loaded = Loaded::load(path, options, &network)?;
+                let loaded =
+                    Loaded::load(path, options, &network).map_err(|error| match error {
+                        Error::Invalid { origin, field, found, .. }
+                            if force_field.is_some() && field == "content" =>
+                        {
+                            let expected =
+                                "a PDB, mmCIF or native file; frames of XTC, DCD and .npy files \
+                                        need --topology FILE.psf"
+                                    .to_owned();
+                            Error::Invalid { origin, field, found, expected }
+                        }
+                        error => error,
+                    })?;
                 tell_facts(loaded.coarse(), path);
                 loaded.structures()
             }
@@ -267,7 +327,7 @@ pub(super) fn load(
         Some(field) => specialised::join(&network, &field, &mut all, first_file)?,
         None => network,
     };
-    Ok((model, Some(all)))
+    Ok(Files { model, structures: Some(all), neighbor_limit })
 }
 
 /// Tells what a PDB or mmCIF file has become.

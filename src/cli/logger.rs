@@ -1,4 +1,4 @@
-//! Warnings go to stderr, and are also kept for the log file of a run.
+//! Warnings and notes go to stderr, and are also kept for the log file of a run.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use log::{Level, Log, Metadata, Record};
 
 use super::tell::tell;
 
-static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+static KEPT: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// The graphics stack returns its failures as errors; its log is for its own developers.
 const USUAL: &str = "warn,wgpu_core=off,wgpu_hal=off,naga=off";
@@ -31,8 +31,7 @@ impl Log for Logger {
         };
         tell!("{level}: {}", printable(record.args()));
         if record.level() <= Level::Warn {
-            let mut warnings = WARNINGS.lock().unwrap_or_else(PoisonError::into_inner);
-            warnings.push(record.args().to_string());
+            keep(format!("warning: {}", record.args()));
         }
     }
 
@@ -57,7 +56,17 @@ pub(super) fn install() {
     }
 }
 
-/// The warnings since the last call.
-pub(super) fn take_warnings() -> Vec<String> {
-    std::mem::take(&mut WARNINGS.lock().unwrap_or_else(PoisonError::into_inner))
+/// Tells a fact that belongs into the log file of a run too.
+pub(super) fn note(line: String) {
+    tell!("{line}");
+    keep(line);
+}
+
+fn keep(line: String) {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+}
+
+/// The warnings and notes since the last call.
+pub(super) fn take_lines() -> Vec<String> {
+    std::mem::take(&mut KEPT.lock().unwrap_or_else(PoisonError::into_inner))
 }

@@ -19,7 +19,7 @@ use super::backend::{BackendName, PlaceOptions};
 use super::inputs::{self, Parts};
 use super::options::whole;
 use super::run::minimization_summary;
-use super::tell::{self, tell};
+use super::tell::{self, listed, tell};
 
 /// Make structures for a model from a PDB or mmCIF file, all-atom or coarse-grained, or a sequence.
 ///
@@ -301,16 +301,6 @@ impl Prepare {
         let plural = if n_beads == 1 { "" } else { "s" };
         names[0] += &format!(" ({structures}{n_beads} bead{plural}, {mapping})");
         writeln!(out, "wrote {}", listed(&names))
-    }
-}
-
-/// For example `a, b and c`.
-fn listed(names: &[String]) -> String {
-    match names {
-        [first @ .., before, last] if !first.is_empty() => {
-            format!("{}, {before} and {last}", first.join(", "))
-        }
-        names => names.join(" and "),
     }
 }
 

@@ -31,6 +31,16 @@ pub(crate) fn line(message: std::fmt::Arguments) {
     }
 }
 
+/// For example `a, b and c`.
+pub(crate) fn listed(names: &[String]) -> String {
+    match names {
+        [first @ .., before, last] if !first.is_empty() => {
+            format!("{}, {before} and {last}", first.join(", "))
+        }
+        names => names.join(" and "),
+    }
+}
+
 /// Whether a line can be written to stderr without waiting for its reader. Waits for up to `wait`
 /// milliseconds.
 pub(crate) fn stderr_has_room(wait: i32) -> bool {

@@ -72,7 +72,7 @@ fn contents(kind: Kind, bytes: Vec<u8>, path: &Path) -> Result<Import> {
     match kind {
         Kind::Native => {
             let model = parse_model(&bytes).of_file(path)?;
-            Ok(Import { model: Some(model), structures: None })
+            Ok(Import { model: Some(model), ..Import::default() })
         }
         Kind::Torch => import_bytes(bytes).of_file(path),
     }
@@ -192,7 +192,9 @@ pub fn load_model_and_structures(path: &Path) -> Result<(Model, Vec<Structure>)>
             Err(missing(path, "a native file, which holds only one of them", expected))
         }
         (Kind::Torch, bytes) => match import_bytes(bytes).of_file(path)? {
-            Import { model: Some(model), structures: Some(structures) } => Ok((model, structures)),
+            Import { model: Some(model), structures: Some(structures), .. } => {
+                Ok((model, structures))
+            }
             Import { model: Some(_), .. } => {
                 Err(missing(path, "a model and no structures", expected))
             }

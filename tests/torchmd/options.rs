@@ -129,7 +129,7 @@ fn options_of_a_topology_need_one() {
     let small = small_files()[0].to_str().unwrap();
     let said = with(small, "field.yaml");
     assert!(
-        said.contains("found a model of another kind, expected a network of TorchMD"),
+        said.contains("a force field for a model that is not a network of TorchMD is not"),
         "{said}"
     );
     let said = with("model.ckpt", "chain.psf");
@@ -154,17 +154,19 @@ fn an_import_holds_the_priors_of_a_topology() {
     let model = "out.model.safetensors";
     let again = ["energy", "--model", model, "--priors", "field.yaml", "--topology", "chain.psf"];
     let said = files.fails(&[&again[..], &["--structures", "starts.xtc"]].concat());
-    assert!(said.contains("found a model with priors, expected a network"), "{said}");
+    assert!(said.contains("found a model with priors (bonds), expected a network"), "{said}");
 }
 
-/// A limit of neighbors is not applied, with one warning, whatever it is.
+/// A limit of neighbors is not applied, with one warning if a bead can have more.
 #[test]
 fn a_limit_of_neighbors_is_told_and_not_applied() {
     let files = Files::new();
     let without = changed("max_num_neighbors", None);
-    let few = changed("max_num_neighbors", Some(crate::pt::Py::Int(2)));
+    let limit = |limit: i64| changed("max_num_neighbors", Some(crate::pt::Py::Int(limit)));
     let mut energies = Vec::new();
-    for (checkpoint, warnings) in [(without, 0), (few, 1), (Checkpoint::default(), 1)] {
+    for (checkpoint, warnings) in
+        [(without, 0), (limit(2), 1), (limit(4), 1), (limit(5), 0), (Checkpoint::default(), 0)]
+    {
         checkpoint.write(&files.path("model.ckpt"));
         energies.push(files.energies("starts.xtc", &[]));
         let run = ["--steps", "2", "--replicas", "1", "-o", "out"];
@@ -176,7 +178,8 @@ fn a_limit_of_neighbors_is_told_and_not_applied() {
     assert!(energies.iter().all(|of| *of == energies[0]));
     let import = files.succeeds(&["import", "model.ckpt", "-o", "out"]);
     assert!(
-        stderr(&import).contains("max_num_neighbors=128 of TorchMD's checkpoint is not applied")
+        stderr(&import)
+            .contains("note: max_num_neighbors=128 of TorchMD's checkpoint is not applied")
     );
     let native = ["energy", "--model", "out.model.safetensors", "--priors", "field.yaml"];
     let topology = ["--topology", "chain.psf", "--structures", "starts.xtc", "--csv"];

@@ -167,6 +167,11 @@ fn a_box_is_noted_once_for_each_file_that_has_one() {
         let note = format!("{name}: note: the box of this file is not used");
         assert_eq!(said.matches(&note).count(), count, "{said}");
         assert_eq!(said.matches("box").count(), count, "{said}");
+        let run = ["--steps", "2", "--replicas", "1", "-o", name.split('.').next().unwrap()];
+        let folder = run[5].to_owned() + &name.replace('.', "_");
+        files.succeeds(&Files::with("run", name, &[&run[..5], &[folder.as_str()]].concat()));
+        let log = files.read(&format!("{folder}/run.log"));
+        assert_eq!(log.matches(&note).count(), count, "{log}");
     }
 }
 
@@ -207,6 +212,16 @@ fn a_run_on_a_topology_goes_on_from_its_checkpoint() {
         let said = files.fails(&["run", "--resume", "a", "--steps", "30"]);
         assert!(said.contains("error: "), "{said}");
         files.write("types.npy", types);
+        // A file that is elsewhere must be given again, with all other options.
+        std::fs::rename(files.path("chain.psf"), files.path("moved.psf")).unwrap();
+        let said = files.fails(&["run", "--resume", "a", "--steps", "30"]);
+        let given = "give --model, --structures, --priors, --topology, --exclusions and --embeddings \
+                     again if it is elsewhere";
+        assert!(
+            said.contains("chain.psf: input: found No such file") && said.contains(given),
+            "{said}"
+        );
+        std::fs::rename(files.path("moved.psf"), files.path("chain.psf")).unwrap();
         for out in ["a", "b"] {
             std::fs::remove_dir_all(files.path(out)).unwrap();
         }

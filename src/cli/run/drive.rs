@@ -250,13 +250,9 @@ fn log_speed(
     Ok(())
 }
 
-/// Adds the warnings since the last call to `run.log`.
+/// Adds the warnings and notes since the last call to `run.log`.
 pub(super) fn log_warnings(output: &mut Output) -> Result<()> {
-    warnings().try_for_each(|line| output.log(line))
-}
-
-fn warnings() -> impl Iterator<Item = String> {
-    logger::take_warnings().into_iter().map(|warning| format!("warning: {warning}"))
+    logger::take_lines().into_iter().try_for_each(|line| output.log(line))
 }
 
 /// The reasons to stop before the last step.
@@ -316,6 +312,6 @@ impl Observer for Writer<'_> {
         if self.stop.is_final() || has_come(self.stop.due) {
             control.stop();
         }
-        warnings().try_for_each(|line| self.queue.log(line))
+        logger::take_lines().into_iter().try_for_each(|line| self.queue.log(line))
     }
 }

@@ -6,13 +6,13 @@ mod starts;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use flashschnet::Result;
 use flashschnet::error::{Error, OfFile};
-use flashschnet::io::force_field::{ForceField, Psf, priors};
-use flashschnet::io::import::{Import, combine};
-use flashschnet::model::{Model, SchNet};
+use flashschnet::io::force_field::{ForceField, Psf, check_network, join};
+use flashschnet::io::load_contents;
+use flashschnet::model::Model;
 use flashschnet::prepare::Options;
-use flashschnet::structure::{Structure, Topology};
-use flashschnet::{Result, io};
+use flashschnet::structure::Structure;
 
 pub(super) use self::options::{Embeddings, TopologyOptions};
 pub(super) use self::starts::is_residue;
@@ -23,6 +23,8 @@ pub(super) struct Loaded {
     /// A structure for each frame.
     pub(super) structures: Vec<Structure>,
     pub(super) molecule: Molecule,
+    /// A limit that is not applied.
+    pub(super) neighbor_limit: Option<u32>,
 }
 
 /// What a topology tells about a molecule beside its beads.
@@ -55,14 +57,17 @@ impl TopologyOptions {
         frames: &[PathBuf],
         of_structure_files: &Options,
     ) -> Result<Loaded> {
-        let choice = self.choice()?;
-        let network = network(io::load_contents(model)?).of_file(model)?;
-        let (field, molecule) = (ForceField::read(field)?, Psf::read(psf)?);
-        let (priors, lists) = priors(&field, &molecule, &choice).of_file(psf)?;
-        let priors = Import { model: Some(Model { schnet: None, priors }), structures: None };
-        let model = combine(network, priors).of_file(model)?;
-        let (types, masses) = (self.types(&molecule, psf)?, field.masses(&molecule)?);
-        let topology = Arc::new(Topology { types, masses, lists });
+        let molecule = Psf::read(psf)?;
+        let choice = self.choice(&molecule, psf)?;
+        let contents = load_contents(model)?;
+        let network = contents.model.ok_or_else(|| {
+            let expected = "a network of TorchMD; --structures takes this file";
+            Error::invalid("content", "no model", expected).of_file(model)
+        })?;
+        check_network(&network).of_file(model)?;
+        let field = ForceField::read(field)?;
+        let (model, topology) = join(&network, &field, &molecule, &choice).of_file(psf)?;
+        let topology = Arc::new(topology);
         let mut structures = Vec::new();
         for path in frames {
             let frames = starts::read(path, &molecule, psf, of_structure_files)?;
@@ -76,19 +81,6 @@ impl TopologyOptions {
             return Err(Error::invalid("structures", "no frames", "at least one"));
         }
         let molecule = Molecule { residues: molecule.residues, summary: self.summary() };
-        Ok(Loaded { model, structures, molecule })
+        Ok(Loaded { model, structures, molecule, neighbor_limit: contents.neighbor_limit })
     }
-}
-
-/// Refuses all but a network of TorchMD alone.
-fn network(import: Import) -> Result<Import> {
-    let is_torchmd = |model: &Model| model.schnet.as_ref().is_some_and(SchNet::has_filter1_bias);
-    let expected = "a network of TorchMD alone; --topology and --priors give its priors";
-    let found = match &import.model {
-        None => "structures and no model",
-        Some(model) if !is_torchmd(model) => "a model of another kind",
-        Some(model) if !model.priors.is_empty() => "a model with priors",
-        Some(_) => return Ok(Import { structures: None, ..import }),
-    };
-    Err(Error::invalid("content", found, expected))
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use flashschnet::Result;
-use flashschnet::error::{Error, OfFile, printable};
+use flashschnet::error::{Error, printable};
 use flashschnet::io::force_field::{Choice, Exclusions, Psf, TERMS};
 use flashschnet::io::read_npy_types;
 use serde::{Deserialize, Serialize};
@@ -73,6 +73,16 @@ impl TopologyOptions {
         *self == Self::default()
     }
 
+    /// The names of the options, and whether they are given.
+    pub(in crate::cli) fn in_use(&self) -> [(&'static str, bool); 4] {
+        [
+            ("--topology", self.topology.is_some()),
+            ("--forceterms", !self.forceterms.is_empty()),
+            ("--exclusions", !self.exclusions.is_empty()),
+            ("--embeddings", self.embeddings.is_some()),
+        ]
+    }
+
     /// The files of the options.
     pub(in crate::cli) fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let embeddings = self.embeddings.as_ref().and_then(|embeddings| match embeddings {
@@ -92,9 +102,10 @@ impl TopologyOptions {
         with
     }
 
-    /// The terms and the excluded pairs.
-    pub(super) fn choice(&self) -> Result<Choice> {
-        let mut choice = Choice::default();
+    /// The terms, the excluded pairs and the bead types.
+    pub(super) fn choice(&self, molecule: &Psf, topology: &Path) -> Result<Choice> {
+        let types = self.types(molecule.n_beads(), topology)?;
+        let mut choice = Choice { types, ..Choice::default() };
         match self.forceterms.as_slice() {
             [] => {}
             [none] if none == NONE => choice.terms = Vec::new(),
@@ -106,16 +117,15 @@ impl TopologyOptions {
         Ok(choice)
     }
 
-    /// The bead types of a molecule.
-    pub(super) fn types(&self, molecule: &Psf, topology: &Path) -> Result<Vec<u32>> {
+    /// The bead types that are given.
+    fn types(&self, n_beads: usize, topology: &Path) -> Result<Option<Vec<u32>>> {
         let types = match &self.embeddings {
-            None => return molecule.types().of_file(topology),
+            None => return Ok(None),
             Some(Embeddings::List(types)) => types.clone(),
             Some(Embeddings::File(path)) => read_npy_types(path)?,
         };
-        let n_beads = molecule.n_beads();
         if types.len() == n_beads {
-            return Ok(types);
+            return Ok(Some(types));
         }
         let topology = printable(topology.display());
         let expected = format!("{n_beads}, one for each bead of {topology}");

@@ -8,6 +8,7 @@ use flashschnet::io::Trajectory;
 use flashschnet::io::force_field::{Psf, type_of};
 use flashschnet::prepare::{Breaks, Coarse, Mapping, Options, Residue};
 
+use crate::cli::logger::note;
 use crate::cli::tell::tell;
 
 /// The frames of a trajectory, or of the CA atoms of a PDB or mmCIF file. The center of each is in the
@@ -39,7 +40,7 @@ fn of_trajectory(path: &Path, n_beads: usize) -> Result<Vec<Vec<[f64; 3]>>> {
         frames.push(positions);
     }
     if trajectory.has_box() {
-        tell!("{}: note: the box of this file is not used", printable(path.display()));
+        note(format!("{}: note: the box of this file is not used", printable(path.display())));
     }
     Ok(frames)
 }

@@ -27,12 +27,14 @@ use crate::model::{Model, SCHNET};
 use crate::structure::{Structure, Topology};
 
 /// The content of a file: a model, structures, or both.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Import {
     /// A network, priors, or both. One part alone may be an incomplete model.
     pub model: Option<Model>,
     /// Structures. Those with equal topologies share one.
     pub structures: Option<Vec<Structure>>,
+    /// The largest number of neighbors of a bead in a file of TorchMD, which the model does not apply.
+    pub neighbor_limit: Option<u32>,
 }
 
 /// Imports a file written by `torch.save`.
@@ -84,7 +86,7 @@ pub fn combine(network: Import, priors: Import) -> Result<Model> {
 
 fn read(archive: &Archive) -> Result<Import> {
     let root = View::root(archive);
-    let only_model = |model| Import { model: Some(model), structures: None };
+    let only_model = |model| Import { model: Some(model), ..Import::default() };
     if let Some(elements) = root.sequence() {
         if let [model, list] = elements {
             let (model, list) = (root.at(*model, "0"), root.at(*list, "1"));
@@ -95,17 +97,19 @@ fn read(archive: &Archive) -> Result<Import> {
                 let mut seen = HashSet::new();
                 topologies.retain(|topology| seen.insert(Arc::as_ptr(topology)));
                 let model = checked(modules(&model, Some(&topologies))?)?;
-                return Ok(Import { model: Some(model), structures: Some(structures) });
+                let (model, structures) = (Some(model), Some(structures));
+                return Ok(Import { model, structures, neighbor_limit: None });
             }
         }
-        return Ok(Import { model: None, structures: Some(structures(&root)?) });
+        return Ok(Import { structures: Some(structures(&root)?), ..Import::default() });
     }
     if structure::is_structure(&root) {
         let structure = structure::Reader::default().read(&root)?;
-        return Ok(Import { model: None, structures: Some(vec![structure]) });
+        return Ok(Import { structures: Some(vec![structure]), ..Import::default() });
     }
     if let Node::Dict(_) = root.node() {
-        return checkpoint(&root).and_then(checked).map(only_model);
+        let (model, neighbor_limit) = checkpoint(&root)?;
+        return Ok(Import { model: Some(checked(model)?), neighbor_limit, structures: None });
     }
     modules(&root, None).and_then(checked).map(only_model)
 }
@@ -215,8 +219,9 @@ fn n_tuples(view: &View, name: &str, topologies: &[Arc<Topology>]) -> Result<usi
 const PART: &str = "model.";
 
 /// Reads the model of a training checkpoint: the architecture from the pickled module or from plain
-/// hyperparameters, the weights from the state dict.
-fn checkpoint(root: &View) -> Result<Model> {
+/// hyperparameters, the weights from the state dict. The number is the limit of neighbors that a model
+/// of TorchMD does not apply.
+fn checkpoint(root: &View) -> Result<(Model, Option<u32>)> {
     let (state, parameters) = (root.get("state_dict")?, root.get("hyper_parameters")?);
     let (Some(state), Some(parameters)) = (&state, &parameters) else {
         if root.get("pos")?.is_some() && root.get("current_timestep")?.is_some() {
@@ -255,6 +260,6 @@ fn checkpoint(root: &View) -> Result<Model> {
             "a tensor that the architecture in hyper_parameters does not have",
             "the weights of that architecture",
         )),
-        None => Ok(model),
+        None => Ok((model, None)),
     }
 }

@@ -4,7 +4,8 @@
 //! some tensors. [`SchNet`] has the equations of the network, and says how the parts that mlcg's
 //! networks do not have are brought into its form.
 //!
-//! `max_num_neighbors` is not applied, with a warning: every bead has all its neighbors within the cutoff.
+//! `max_num_neighbors` is not applied: every bead has all its neighbors within the cutoff. The program
+//! warns of it where a molecule is large enough for so many neighbors.
 //! torchmd-net of 2021 left out neighbors beyond the limit, whichever they were. Since October 2023 it
 //! takes all of them unless the pairs of all beads together exceed the limit. mlcg's networks keep
 //! their limit, which is an error there.
@@ -25,21 +26,15 @@ pub(super) fn is_torchmd(model: &View) -> bool {
     model.text().is_ok()
 }
 
-/// Reads the model of a training checkpoint.
-pub(super) fn model(state: &View, parameters: &View) -> Result<Model> {
+/// Reads the model of a training checkpoint, and its limit of neighbors.
+pub(super) fn model(state: &View, parameters: &View) -> Result<(Model, Option<u32>)> {
     let settings = Settings::read(parameters)?;
     let entries = state.entries()?;
     let tensors = StateDict::new(entries.iter().map(|(name, view)| (*name, view.id)), "")?;
     let weights = Weights::new(state, &tensors);
     let schnet = schnet(&settings, &weights)?;
     weights.check_all_used()?;
-    if let Some(limit) = settings.max_num_neighbors {
-        log::warn!(
-            "max_num_neighbors={limit} of TorchMD's checkpoint is not applied: each bead has all \
-             neighbors within the cutoff"
-        );
-    }
-    Ok(Model { schnet: Some(schnet), priors: Vec::new() })
+    Ok((Model { schnet: Some(schnet), priors: Vec::new() }, settings.max_num_neighbors))
 }
 
 fn schnet(settings: &Settings, weights: &Weights) -> Result<SchNet> {
@@ -57,7 +52,7 @@ fn schnet(settings: &Settings, weights: &Weights) -> Result<SchNet> {
         if let Some(said) = said
             && said as usize != found
         {
-            let expected = format!("tensors of that size instead of {found}");
+            let expected = format!("{found}, which the tensors have");
             return Err(Error::invalid(format!("hyper_parameters/{name}"), said, expected));
         }
     }
@@ -78,6 +73,10 @@ fn schnet(settings: &Settings, weights: &Weights) -> Result<SchNet> {
     };
     let name = |part: &str| format!("representation_model.neighbor_embedding.{part}");
     let has_neighbors = weights.has(&name("embedding.weight"));
+    if settings.neighbor_embedding == Some(false) && has_neighbors {
+        let expected = "True: the state dict has the tensors of one";
+        return Err(Error::invalid("hyper_parameters/neighbor_embedding", "False", expected));
+    }
     if settings.neighbor_embedding.unwrap_or(has_neighbors) {
         let (_, embedding) = weights.matrix(&name("embedding"))?;
         let filter = weights.linear(&name("distance_proj"))?;

@@ -1,18 +1,17 @@
 //! The tensors of a state dict, by the names of torchmd-net.
 
+use super::super::PART;
 use super::super::view::View;
 use super::super::wrapper::StateDict;
 use crate::error::{Error, Result};
 use crate::io::pickle::NodeId;
 use crate::model::Linear;
 
-/// The start of the names of tensors that Lightning adds. torchmd-exp saves a model without it.
-const PART: &str = "model.";
-
 /// The tensors of a state dict.
 pub(super) struct Weights<'a> {
     state: &'a View<'a>,
     tensors: &'a StateDict,
+    /// Lightning adds it to the names. torchmd-exp saves a model without it.
     prefix: &'static str,
 }
 
@@ -86,8 +85,8 @@ impl<'a> Weights<'a> {
 
     /// The number of interaction blocks.
     pub(super) fn count_blocks(&self) -> usize {
-        let name = |b| format!("representation_model.interactions.{b}.mlp.0.weight");
-        (0..).take_while(|b: &usize| self.has(&name(*b))).count()
+        let name = |b| format!("{}representation_model.interactions.{b}.", self.prefix);
+        (0..).take_while(|b: &usize| self.tensors.has_any(&name(*b))).count()
     }
 
     /// The layers of the readout, which alternate with activations.
