@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use view::View;
-use wrapper::{MAX_DEPTH, StateDict};
+use wrapper::{MAX_DEPTH, PART, StateDict};
 
 use crate::error::{Error, OfFile, Result};
 use crate::io::pickle::{Archive, Node};
@@ -214,9 +214,6 @@ fn n_tuples(view: &View, name: &str, topologies: &[Arc<Topology>]) -> Result<usi
         )),
     }
 }
-
-/// The start of the names of the model's tensors in a training checkpoint.
-const PART: &str = "model.";
 
 /// Reads the model of a training checkpoint: the architecture from the pickled module or from plain
 /// hyperparameters, the weights from the state dict. The number is the limit of neighbors that a model

@@ -26,6 +26,9 @@ const PREFIXES: [&str; 5] = [
     "_forward_module",
 ];
 
+/// The start of the names of the model's tensors in a training checkpoint.
+pub(super) const PART: &str = "model.";
+
 /// More wrappers than this around one module are refused. This also refuses a wrapper of itself.
 pub(super) const MAX_DEPTH: usize = 8;
 

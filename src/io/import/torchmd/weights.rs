@@ -1,8 +1,7 @@
 //! The tensors of a state dict, by the names of torchmd-net.
 
-use super::super::PART;
 use super::super::view::View;
-use super::super::wrapper::StateDict;
+use super::super::wrapper::{PART, StateDict};
 use crate::error::{Error, Result};
 use crate::io::pickle::NodeId;
 use crate::model::Linear;
