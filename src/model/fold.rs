@@ -99,3 +99,136 @@ fn identity(n: usize) -> Linear {
     let weight = (0..n * n).map(|k| f64::from(u8::from(k / n == k % n))).collect();
     Linear { n_in: n, n_out: n, weight, bias: None }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Activation, Cutoff, RadialBasis, RadialFunctions};
+
+    const TYPES: usize = 3;
+    const HIDDEN: usize = 4;
+    const FILTERS: usize = 5;
+    const RADIAL: usize = 2;
+
+    /// Numbers in [-1, 1) that depend on the seed.
+    fn noise(n: usize, seed: usize) -> Vec<f64> {
+        let number = |k: usize| (0.37 + 0.618_034 * (k + 31 * seed) as f64).fract() * 2.0 - 1.0;
+        (0..n).map(number).collect()
+    }
+
+    fn layer(n_in: usize, n_out: usize, seed: usize) -> Linear {
+        let (weight, bias) = (noise(n_in * n_out, seed), Some(noise(n_out, seed + 7)));
+        Linear { n_in, n_out, weight, bias }
+    }
+
+    fn apply(layer: &Linear, x: &[f64]) -> Vec<f64> {
+        let row = |o: usize| {
+            let weights = &layer.weight[o * layer.n_in..][..layer.n_in];
+            let bias = layer.bias.as_ref().map_or(0.0, |bias| bias[o]);
+            weights.iter().zip(x).map(|(w, x)| w * x).sum::<f64>() + bias
+        };
+        (0..layer.n_out).map(row).collect()
+    }
+
+    fn network() -> SchNet {
+        let block = Interaction {
+            filter0: layer(RADIAL, FILTERS, 1),
+            filter1: layer(FILTERS, FILTERS, 2),
+            lin1: Linear { bias: None, ..layer(HIDDEN, FILTERS, 3) },
+            lin2: layer(FILTERS, HIDDEN, 4),
+            lin: layer(HIDDEN, HIDDEN, 5),
+        };
+        let cutoff = Cutoff::Cosine { lower: 0.0, upper: 12.0 };
+        SchNet {
+            n_types: TYPES,
+            n_hidden: HIDDEN,
+            embedding: noise(TYPES * HIDDEN, 6),
+            radial_basis: RadialBasis {
+                functions: RadialFunctions::Gaussian { coeff: -1.0, offset: vec![3.0, 6.0] },
+                cutoff,
+            },
+            cutoff,
+            activation: Activation::Tanh,
+            interactions: vec![block],
+            readout: vec![layer(HIDDEN, 2, 8), layer(2, 1, 9)],
+            max_num_neighbors: None,
+            neighbor_embedding: None,
+            constants: None,
+        }
+    }
+
+    fn assert_near(a: &[f64], b: &[f64]) {
+        assert_eq!(a.len(), b.len());
+        let is_near = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-14 * (1.0 + a.abs());
+        assert!(a.iter().zip(b).all(is_near), "{a:?} {b:?}");
+    }
+
+    fn scale(std: f64, atomref: Option<Vec<f64>>) -> Scale {
+        Scale { mean: -3.5, std, atomref }
+    }
+
+    #[test]
+    fn a_scaled_energy_is_that_of_the_folded_readout() {
+        let last = |schnet: &SchNet| schnet.readout.last().unwrap().clone();
+        for (std, atomref) in
+            [(2.5, None), (-1e4, Some(noise(TYPES, 10))), (0.0, Some(noise(TYPES + 2, 11)))]
+        {
+            let (plain, mut folded) = (network(), network());
+            folded.fold_scale(scale(std, atomref.clone())).unwrap();
+            let constants = folded.constants.clone().unwrap();
+            assert_eq!(constants.of_molecule, -3.5);
+            for z in 0..TYPES {
+                let x = noise(2, 20 + z);
+                let of_type = atomref.as_ref().map_or(0.0, |table| table[z]);
+                let expected = std * apply(&last(&plain), &x)[0] + of_type;
+                let found = apply(&last(&folded), &x)[0] + constants.of_type[z];
+                assert!((found - expected).abs() <= 1e-14 * (1.0 + std.abs()), "{found}");
+            }
+            // All else stays.
+            let (readout, constants) = (plain.readout.clone(), None);
+            assert_eq!(SchNet { readout, constants, ..folded }, plain);
+        }
+    }
+
+    #[test]
+    fn wrong_tables_and_biases_are_refused() {
+        let refused = |change: fn(&mut SchNet), table| {
+            let mut schnet = network();
+            change(&mut schnet);
+            schnet.fold_scale(scale(1.0, table)).unwrap_err().to_string()
+        };
+        assert!(refused(|_| {}, Some(vec![0.0; TYPES - 1])).contains("rows of atomref: found 2"));
+        let two = |schnet: &mut SchNet| schnet.readout[1].bias = Some(vec![0.0; 2]);
+        assert!(refused(two, None).contains("found 2 values"));
+        let mut schnet = network();
+        schnet.readout[1].bias = None;
+        schnet.fold_scale(scale(1.0, None)).unwrap();
+        assert_eq!(schnet.constants.unwrap().of_type, [0.0; TYPES]);
+    }
+
+    #[test]
+    fn a_neighbor_embedding_is_a_block_before_the_others() {
+        let (plain, mut folded) = (network(), network());
+        let (features, filter) = (noise(TYPES * FILTERS, 12), layer(RADIAL, FILTERS, 13));
+        let combine = layer(HIDDEN + FILTERS, HIDDEN, 14);
+        folded.fold_neighbors(features.clone(), filter.clone(), &combine).unwrap();
+        let block = &folded.interactions[0];
+        assert_eq!(folded.interactions[1..], plain.interactions[..]);
+        assert_eq!(folded.neighbor_embedding.as_deref(), Some(&features[..]));
+        assert_eq!(folded.activation_of(0), Activation::Identity);
+        assert_eq!(folded.activation_of(1), Activation::Tanh);
+        for z in 0..TYPES {
+            let (basis, sum) = (noise(RADIAL, 15 + z), noise(FILTERS, 18 + z));
+            let w = apply(&block.filter1, &apply(&block.filter0, &basis));
+            assert_near(&w, &apply(&filter, &basis));
+            let of_type = |schnet: &SchNet| schnet.embedding[z * HIDDEN..][..HIDDEN].to_vec();
+            let expected = apply(&combine, &[of_type(&plain), sum.clone()].concat());
+            let of_sum = apply(&block.lin, &apply(&block.lin2, &sum));
+            let found: Vec<f64> = of_type(&folded).iter().zip(of_sum).map(|(h, m)| h + m).collect();
+            assert_near(&found, &expected);
+        }
+        let narrow = layer(HIDDEN + FILTERS - 1, HIDDEN, 14);
+        let error = network().fold_neighbors(features, filter, &narrow).unwrap_err().to_string();
+        assert!(error.contains("combine.weight: found shape (4, 8), expected (4, 9)"), "{error}");
+    }
+}
