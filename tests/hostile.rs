@@ -4,15 +4,19 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use flashschnet::Result;
+use flashschnet::error::OfFile;
+use flashschnet::io::force_field::{Choice, ForceField, Psf, priors};
 use flashschnet::io::native::{write_model, write_structures};
 use flashschnet::io::{load_model_and_structures, load_structures};
-use flashschnet::model::Model;
+use flashschnet::model::{Model, Prior};
 use flashschnet::prepare::{Coarse, Mapping, Options};
 
 use crate::counting;
 use crate::mutate::{Seed, campaign};
 use crate::peptide;
 use crate::pt::{self, Pickle, Py};
+use crate::torchmd::{Checkpoint, FIELD, psf};
 
 /// Reading takes at most this much memory per byte of the file, plus `BYTES_BASE`. A pickle whose
 /// opcodes are single bytes that each make an object needs the most.
@@ -31,8 +35,18 @@ struct Outcome {
     peak: usize,
 }
 
-/// Reads the bytes as a model, as structures, as both, and as a PDB or mmCIF file, and checks memory
-/// and error messages.
+/// Makes the priors of a force field for a molecule, one of which is read from a hostile file.
+fn join(field: &ForceField, psf: &Psf) -> Result<()> {
+    psf.types()?;
+    field.masses(psf)?;
+    let (priors, lists) = priors(field, psf, &Choice::default())?;
+    let n_tuples = lists.iter().map(|list| list.tuples.len()).sum::<usize>();
+    assert!(n_tuples <= psf.n_beads().pow(2) + psf.bonds.len() + psf.dihedrals.len());
+    priors.iter().try_for_each(Prior::check)
+}
+
+/// Reads the bytes as a model, as structures, as both, as a PDB or mmCIF file, as a topology and as a
+/// force field, and checks memory and error messages.
 fn read(bytes: &[u8]) -> Outcome {
     let path = scratch();
     std::fs::write(&path, bytes).unwrap();
@@ -42,18 +56,22 @@ fn read(bytes: &[u8]) -> Outcome {
         .map(|all| all.iter().for_each(|structure| structure.check().unwrap()));
     let both = load_model_and_structures(&path).map(drop);
     let beads = Coarse::read(&path, &Options::default(), Mapping::FiveBead).map(drop);
+    let sound_field = || ForceField::parse(path.clone(), FIELD).unwrap();
+    let sound_psf = || Psf::parse(path.clone(), &psf()).unwrap();
+    let psf = Psf::read(&path).and_then(|psf| join(&sound_field(), &psf).of_file(&path));
+    let field = ForceField::read(&path).and_then(|field| join(&field, &sound_psf()));
     std::fs::remove_file(&path).unwrap();
     let peak = account.peak();
     let limit = BYTES_PER_BYTE * bytes.len() + BYTES_BASE;
     assert!(peak <= limit, "{} bytes of file took {peak} bytes of memory", bytes.len());
-    let errors = [model.err(), structures.err(), both.err(), beads.err()];
+    let errors = [model.err(), structures.err(), both.err(), beads.err(), psf.err(), field.err()];
     for error in errors.iter().flatten() {
         let text = error.to_string();
         assert!(text.starts_with(path.to_str().unwrap()), "{text}");
         assert!(text.len() < 4000, "{text}");
     }
-    let [model, structures, _, beads] = errors;
-    let error = beads.and(model).and(structures);
+    let [model, structures, _, beads, psf, field] = errors;
+    let error = psf.and(field).and(beads).and(model).and(structures);
     Outcome { error: error.map(|error| error.to_string()), peak }
 }
 
@@ -385,6 +403,9 @@ fn seeds() -> Vec<Seed> {
         Seed::pickled("priors.pt", &pt::module_dict(pt::keyed_priors())),
         Seed::pickled("structures.pt", &structures),
         Seed::pickled("checkpoint.ckpt", &checkpoint),
+        Seed::pickled("torchmd.ckpt", &Checkpoint::default().content()),
+        Seed::new("x.psf", psf().into_bytes()),
+        Seed::new("x.yaml", FIELD.into()),
     ];
     let path = scratch().with_extension("seed");
     std::fs::write(&path, &seeds[1].file).unwrap();
@@ -405,7 +426,7 @@ fn seeds() -> Vec<Seed> {
                 ("structures.pt", "structures_cln_ca.pt"),
                 ("checkpoint.ckpt", "schnet_train.ckpt"),
                 ("structures.pt", "structures_cln_5b.pt"),
-                ("checkpoint.ckpt", "../torchmd/raw/gn_new_gauss_ssp.ckpt"),
+                ("torchmd.ckpt", "../torchmd/raw/gn_new_gauss_ssp.ckpt"),
             ] {
                 let file = std::fs::read(Path::new(&folder).join("raw").join(name)).unwrap();
                 seeds.push(Seed::new(kind, without_checksums(file)));

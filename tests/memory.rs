@@ -16,6 +16,9 @@ mod mutate;
 mod peptide;
 // Writes `.pt` files.
 mod pt;
+// A small model of TorchMD.
+#[path = "torchmd/small.rs"]
+mod torchmd;
 
 // Damaged and malicious model and structure files: no panic, bounded memory.
 mod hostile;

@@ -1,7 +1,7 @@
 //! The content of a file of keys and values, in whatever language it is written.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
@@ -69,12 +69,7 @@ impl Source {
         found: impl Into<String>,
         expected: impl Into<String>,
     ) -> Error {
-        Error::Invalid {
-            origin: self.place(line),
-            field: field.into(),
-            found: found.into(),
-            expected: expected.into(),
-        }
+        Error::invalid(field, found.into(), expected).of_file(Path::new(&self.place(line)))
     }
 
     /// Refuses a key that stands twice.

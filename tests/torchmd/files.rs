@@ -5,53 +5,9 @@ use std::process::{Command, Output};
 
 use flashschnet::io::{FrameFormat, TrajectoryWriter};
 
-use super::Checkpoint;
+use super::small::{Checkpoint, FIELD, SEQUENCE, psf};
 use crate::common::peptide::{Line, helix};
 use crate::common::program::{PROGRAM, stderr, stdout};
-
-/// The residues have bead types that the small network knows.
-pub(crate) const SEQUENCE: &str = "AGFYAG";
-
-pub(crate) const FIELD: &str = "\
-bonds:
-  (X, X):
-    k0: 60
-    req: 3.8
-dihedrals:
-  (X, X, X, X):
-    terms:
-    - {phi_k: 0.2, phase: -130.5, per: 1}
-    - {phi_k: 0.33, phase: -98, per: 2}
-lj:
-  X:
-    epsilon: 1500
-    sigma: 1.0
-masses:
-  CAA: 12.0
-  CAF: 12.0
-  CAG: 12.0
-  CAY: 12.0
-";
-
-/// A topology with a bond for each two residues in a row, and a dihedral for each four.
-pub(crate) fn psf() -> String {
-    let names = [('A', "ALA"), ('G', "GLY"), ('F', "PHE"), ('Y', "TYR")];
-    let n = SEQUENCE.len();
-    let mut text = format!("PSF\n\n{n} !NATOM\n");
-    for (k, letter) in SEQUENCE.chars().enumerate() {
-        let name = names.iter().find(|(of, _)| *of == letter).unwrap().1;
-        text += &format!("{} A {} {name} CA CA{letter} 0.0 0.0 0\n", 10 * k + 2, k + 1);
-    }
-    for (title, order) in [("NBOND: bonds", 2), ("NPHI: dihedrals", 4)] {
-        text += &format!("\n{} !{title}\n", n + 1 - order);
-        for first in 1..=n + 1 - order {
-            let beads = (first..first + order).map(|bead| format!(" {bead}"));
-            text += &beads.collect::<String>();
-        }
-        text += "\n";
-    }
-    text
-}
 
 /// All atoms of the molecule, far from the origin.
 pub(crate) fn atoms() -> Vec<Line> {

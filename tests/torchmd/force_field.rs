@@ -8,8 +8,9 @@ use flashschnet::model::{Model, PriorForm, PriorParameters};
 use flashschnet::structure::Topology;
 use flashschnet::system::Molecule;
 
-use super::files::{FIELD, Files, psf};
-use super::{Checkpoint, OWN, reference};
+use super::files::Files;
+use super::small::{Checkpoint, FIELD, psf};
+use super::{OWN, reference};
 use crate::common::program::stderr;
 
 /// The program's choice of pairs, and torchmd's default.

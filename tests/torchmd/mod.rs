@@ -4,21 +4,23 @@ mod config;
 mod files;
 mod force_field;
 mod options;
+mod small;
 mod starts;
 
 use std::path::{Path, PathBuf};
 
 use flashschnet::diagnose::verify::{self, EngineFactory, Options, Status};
 use flashschnet::engine::{Dynamics, Engine, Filter};
-use flashschnet::io::import::{Import, import};
+use flashschnet::io::import::import;
 use flashschnet::io::native::{read_model, write_model};
 use flashschnet::io::pickle::{Archive, NodeId, Tensor};
-use flashschnet::model::{Activation, Cutoff, Model, RadialFunctions};
+use flashschnet::model::{Activation, Cutoff, RadialFunctions};
 use flashschnet::reference::Reference;
 use flashschnet::system::System;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use self::small::{Checkpoint, HIDDEN, RADIAL, TYPES, changed, state, values};
 use crate::common::Backend;
 use crate::common::program::{program, stderr, stdout};
 use crate::pt::{self, Py, dict, f32s};
@@ -216,142 +218,6 @@ fn the_program_reads_checkpoint_force_field_topology_and_starts() {
     assert_eq!(text.lines().filter(|line| line.starts_with(' ')).count(), 32, "{text}");
     let output = program(&["energy", "--model", &model, "--topology", &psf]);
     assert!(!output.status.success() && stderr(&output).contains("--priors"));
-}
-
-const TYPES: i64 = 5;
-const HIDDEN: i64 = 4;
-const RADIAL: i64 = 3;
-
-/// The values of a tensor, which depend on its name, but not on the version.
-fn values(name: &str, shape: &[i64]) -> Vec<f32> {
-    let name = name.replace(".layers", "");
-    let seed = name.bytes().fold(7_u32, |sum, byte| sum.wrapping_mul(31) ^ u32::from(byte));
-    let n = shape.iter().product::<i64>() as u32;
-    let mix = |k: u32| (k ^ seed).wrapping_mul(2_654_435_761) >> 8;
-    (0..n).map(|k| mix(mix(k)) as f32 / 8_388_608.0 - 1.0).collect()
-}
-
-/// The tensors of a network, without the prefix that Lightning adds.
-fn state(layers: &str) -> Vec<(String, Vec<i64>)> {
-    let (h, k) = (HIDDEN, RADIAL);
-    let mut all = vec![
-        ("mean".to_owned(), vec![]),
-        ("std".to_owned(), vec![]),
-        ("representation_model.embedding.weight".to_owned(), vec![TYPES, h]),
-        ("representation_model.distance_expansion.means".to_owned(), vec![k]),
-        ("representation_model.distance_expansion.betas".to_owned(), vec![k]),
-    ];
-    for b in 0..2 {
-        let part = [
-            ("mlp.0.weight", vec![h, k]),
-            ("mlp.0.bias", vec![h]),
-            ("mlp.2.weight", vec![h, h]),
-            ("mlp.2.bias", vec![h]),
-            ("conv.lin1.weight", vec![h, h]),
-            ("conv.lin2.weight", vec![h, h]),
-            ("conv.lin2.bias", vec![h]),
-            ("lin.weight", vec![h, h]),
-            ("lin.bias", vec![h]),
-        ];
-        let block = format!("representation_model.interactions.{b}");
-        all.extend(part.map(|(name, shape)| (format!("{block}.{name}"), shape)));
-    }
-    let readout = [
-        ("0.weight", vec![h / 2, h]),
-        ("0.bias", vec![h / 2]),
-        ("2.weight", vec![1, h / 2]),
-        ("2.bias", vec![1]),
-    ];
-    let network = format!("output_model.output_network{layers}");
-    all.extend(readout.map(|(name, shape)| (format!("{network}.{name}"), shape)));
-    all
-}
-
-fn parameters() -> Vec<(&'static str, Py)> {
-    vec![
-        ("model", "graph-network".into()),
-        ("output_model", "Scalar".into()),
-        ("embedding_dimension", Py::Int(HIDDEN)),
-        ("num_layers", Py::Int(2)),
-        ("num_rbf", Py::Int(RADIAL)),
-        ("rbf_type", "expnorm".into()),
-        ("activation", "tanh".into()),
-        ("cutoff_lower", Py::Float(3.0)),
-        ("cutoff_upper", Py::Int(12)),
-        ("neighbor_embedding", Py::Bool(false)),
-        ("max_num_neighbors", Py::Int(128)),
-        ("prior_model", Py::None),
-        ("derivative", Py::Bool(true)),
-        ("atom_filter", Py::Int(-1)),
-        ("charge", Py::Bool(false)),
-        ("box_vecs", Py::None),
-        ("reduce_op", "add".into()),
-    ]
-}
-
-/// A checkpoint. `more` replaces hyperparameters, or removes those of no value, and adds tensors.
-struct Checkpoint {
-    prefix: &'static str,
-    layers: &'static str,
-    changed: Vec<(&'static str, Option<Py>)>,
-    more: Vec<(String, Py)>,
-    /// A tensor that is left out.
-    left_out: String,
-    container: fn(Vec<(Py, Py)>) -> Py,
-}
-
-impl Default for Checkpoint {
-    fn default() -> Self {
-        let (prefix, layers) = ("model.", "");
-        Checkpoint {
-            prefix,
-            layers,
-            changed: vec![],
-            more: vec![],
-            left_out: String::new(),
-            container: Py::Dict,
-        }
-    }
-}
-
-impl Checkpoint {
-    fn import(self) -> flashschnet::Result<Import> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("some.ckpt");
-        self.write(&path);
-        import(&path)
-    }
-
-    fn write(self, path: &Path) {
-        let tensor = |(name, shape): (String, Vec<i64>)| {
-            (Py::Str(format!("{}{name}", self.prefix)), f32s(&shape, values(&name, &shape)))
-        };
-        let mut all = state(self.layers);
-        all.retain(|(name, _)| *name != self.left_out);
-        let mut tensors: Vec<_> = all.into_iter().map(tensor).collect();
-        tensors.extend(self.more.into_iter().map(|(name, value)| (Py::Str(name), value)));
-        let mut all = parameters();
-        for (name, value) in self.changed {
-            all.retain(|(key, _)| *key != name);
-            all.extend(value.map(|value| (name, value)));
-        }
-        let all = all.into_iter().map(|(name, value)| (name.into(), value)).collect();
-        let file =
-            dict([("state_dict", Py::Dict(tensors)), ("hyper_parameters", (self.container)(all))]);
-        std::fs::write(path, pt::file(&file)).unwrap();
-    }
-
-    fn model(self) -> Model {
-        self.import().unwrap().model.unwrap()
-    }
-
-    fn refusal(self) -> String {
-        self.import().unwrap_err().to_string()
-    }
-}
-
-fn changed(name: &'static str, value: impl Into<Option<Py>>) -> Checkpoint {
-    Checkpoint { changed: vec![(name, value.into())], ..Checkpoint::default() }
 }
 
 #[test]

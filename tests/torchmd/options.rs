@@ -2,8 +2,8 @@
 
 use npyz::WriterBuilder;
 
-use super::files::{Files, SEQUENCE, rows};
-use super::{Checkpoint, changed};
+use super::files::{Files, rows};
+use super::small::{Checkpoint, SEQUENCE, changed};
 use crate::common::program::{small_files, stderr, stdout};
 use crate::trajectory::npy;
 

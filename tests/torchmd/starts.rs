@@ -1,6 +1,7 @@
 //! Starts of a topology: trajectories and structure files.
 
-use super::files::{Files, SEQUENCE, assert_near, atoms, rows, same_results, starts};
+use super::files::{Files, assert_near, atoms, rows, same_results, starts};
+use super::small::SEQUENCE;
 use crate::common::dcd::Dcd;
 use crate::common::peptide::{COLUMNS, cif, helix, pdb};
 use crate::common::program::{stderr, stdout};

@@ -125,8 +125,7 @@ impl ForceField {
 
     /// A row that means something, but cannot be computed.
     pub(super) fn unsupported<T>(&self, row: &Row<T>, what: String, advice: &str) -> Error {
-        let origin = self.source.place(row.line);
-        Error::Unsupported { origin, what, advice: advice.to_owned() }
+        Error::unsupported(what, advice).of_file(Path::new(&self.source.place(row.line)))
     }
 }
 

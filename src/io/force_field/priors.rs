@@ -227,10 +227,11 @@ fn repulsions(
         row.ok_or_else(|| field.missing("lj", &[*name]))
     };
     let rows = kinds.names.iter().map(row).collect::<Result<Vec<_>>>()?;
-    // (σ/r)⁶ is 4 √(ε_i ε_j) σ_ij⁶ / r⁶.
-    let sixth = |i: &Row<[f64; 2]>, j: &Row<[f64; 2]>| {
+    // (σ/r)⁶ is 4 √(ε_i ε_j) σ_ij⁶ / r⁶. Single precision holds σ⁶, or σ is not finite.
+    let sigma = |i: &Row<[f64; 2]>, j: &Row<[f64; 2]>| {
         let ([eps_i, sigma_i], [eps_j, sigma_j]) = (i.value, j.value);
-        4.0 * (eps_i * eps_j).sqrt() * (0.5 * (sigma_i + sigma_j)).powi(6)
+        let sixth = 4.0 * (eps_i * eps_j).sqrt() * (0.5 * (sigma_i + sigma_j)).powi(6);
+        if (sixth as f32).is_finite() { sixth.powf(1.0 / 6.0) } else { f64::NAN }
     };
     let n_pairs = (n as usize * (n as usize).saturating_sub(1) / 2).saturating_sub(excluded.len());
     let (mut pairs, mut values) = (Vec::with_capacity(n_pairs), Vec::with_capacity(n_pairs));
@@ -239,11 +240,11 @@ fn repulsions(
         let excluded = || excluded.range([i, 0]..[i + 1, 0]).map(|[_, j]| *j as usize);
         excluded().for_each(|j| repels[j] = false);
         let own = rows[kinds.of_bead[i as usize] as usize];
-        let of_kind: Vec<f64> = rows.iter().map(|other| sixth(own, other)).collect();
+        let of_kind: Vec<f64> = rows.iter().map(|other| sigma(own, other)).collect();
         for j in i + 1..n {
             let kind = kinds.of_bead[j as usize] as usize;
             if repels[j as usize] {
-                if !(of_kind[kind] as f32).is_finite() {
+                if of_kind[kind].is_nan() {
                     let ([epsilon, sigma], line) = (own.value, rows[kind].line);
                     let found =
                         format!("epsilon {epsilon} and sigma {sigma}, with those of line {line}");
@@ -256,7 +257,6 @@ fn repulsions(
         }
         excluded().for_each(|j| repels[j] = true);
     }
-    values.iter_mut().for_each(|value| *value = f64::powf(*value, 1.0 / 6.0));
     Ok((pairs, values))
 }
 
