@@ -17,6 +17,10 @@
 //! PDB, mmCIF ─► prepare ┘
 //! ```
 //!
+//! [`io`] imports models of mlcg, flashmd and TorchMD into one form ([`model::SchNet`]), so that no
+//! backend knows of their origin. The priors of TorchMD's models come from a force field and a
+//! topology ([`io::force_field`]).
+//!
 //! Three backends implement the engine: [`reference`](mod@reference) (f64, plain loops, the
 //! definition of every result), [`cpu`] (f32, threads and vector instructions) and [`gpu`] (WGSL
 //! through wgpu, or CUDA C).
@@ -56,11 +60,12 @@
 //! # The state
 //!
 //! [`engine::State`] is total: it holds positions, velocities, origins, inverse temperatures, the
-//! number of steps done, the labels and counts of replica exchange, the frozen replicas, the potential of
-//! the hills of metadynamics, and the work of moving biases. With the same system, [`engine::Dynamics`], biases, external
-//! forces, force callback and backend, a run continues from it bit for bit. A [`Checkpoint`] stores it with all that decides the bits, and
-//! [`output::Output`] continues the files of a run at the lengths that a checkpoint names. Four rules
-//! make this true:
+//! number of steps done, the labels and counts of replica exchange, the frozen replicas, the
+//! potential of the hills of metadynamics, and the work of moving biases. With the same system,
+//! [`engine::Dynamics`], biases, external forces, force callback and backend, a run continues from
+//! it bit for bit. A [`Checkpoint`] stores it with all that decides the bits, and
+//! [`output::Output`] continues the files of a run at the lengths that a checkpoint names. Four
+//! rules make this true:
 //!
 //! - Noise is a function of seed, replica number, step and bead. The random numbers of an exchange
 //!   are a function of seed, first replica of the ladder, number of the exchange and try.
@@ -84,33 +89,34 @@
 //! ```
 //!
 //! The half kicks of the slow forces are joined with those of the fast forces in the same place. So
-//! a half kick has the force F_fast + w F_slow + F_host, with the external and callback forces F_host
-//! and the weight w: K in the first and the last half kick of an outer step, and 0 between them. With
-//! K = 1, w is 1 everywhere.
+//! a half kick has the force F_fast + w F_slow + F_host, with the external and callback forces
+//! F_host and the weight w: K in the first and the last half kick of an outer step, and 0 between
+//! them. With K = 1, w is 1 everywhere.
 //!
 //! State and noise count steps, not outer steps. Engines stop only where an outer step ends, so all
-//! forces belong to the same positions whenever a state is read, set or exchanged. Limits are tested
-//! in every step, with the force of its last half kick.
+//! forces belong to the same positions whenever a state is read, set or exchanged. Limits are
+//! tested in every step, with the force of its last half kick.
 //!
 //! # Blow-ups
 //!
 //! Every engine tests each replica in every step against the limits of [`engine::Watch`]: force and
-//! kinetic energy of each bead, length of each harmonic bond, and range of each coordinate. A replica
-//! that exceeds a limit freezes at that very step. It keeps its positions and velocities, which stay
-//! finite, and has the energy NaN, so it exchanges nothing. [`engine::State::frozen`] has the step, the
-//! bead and the reason, and is part of the state: a frozen replica stays frozen in a continued run.
+//! kinetic energy of each bead, length of each harmonic bond, and range of each coordinate. A
+//! replica that exceeds a limit freezes at that very step. It keeps its positions and velocities,
+//! which stay finite, and has the energy NaN, so it exchanges nothing. [`engine::State::frozen`]
+//! has the step, the bead and the reason, and is part of the state: a frozen replica stays frozen
+//! in a continued run.
 //!
-//! Engines only freeze. The simulation looks at every reading, names the term with the largest force
-//! on the bead, and ends the run or goes on ([`engine::OnBlowUp`]). It holds the last good state of
-//! each replica, to which [`Simulation::reset`] puts a replica back.
+//! Engines only freeze. The simulation looks at every reading, names the term with the largest
+//! force on the bead, and ends the run or goes on ([`engine::OnBlowUp`]). It holds the last good
+//! state of each replica, to which [`Simulation::reset`] puts a replica back.
 //!
 //! # Replica exchange
 //!
 //! [`engine::Exchange`] has one or more independent ladders of temperatures. A temperature is a
 //! state, and its label moves between the replicas of the ladder, its walkers. Positions stay where
-//! they are, so forces stay valid. [`engine::Engine::exchange`] decides on the device, from energies
-//! that are there, and the host reads nothing. It swaps labels and temperatures, and multiplies the
-//! velocities of a walker by √(T_new/T_old).
+//! they are, so forces stay valid. [`engine::Engine::exchange`] decides on the device, from
+//! energies that are there, and the host reads nothing. It swaps labels and temperatures, and
+//! multiplies the velocities of a walker by √(T_new/T_old).
 //!
 //! [`Simulation`] has the schedule. At a step of the schedule the frame comes first, then the
 //! exchange. The device keeps the labels after the last [`engine::TRACE`] exchanges, and the
@@ -130,8 +136,8 @@
 //! ```text
 //! engine       submits steps, repeats them after an overflow, reads, reports errors
 //! step         the list of the dispatches of a step
-//! the parts    state, neighbors, priors, integrate, network, exchange, fire, variables, biases, hills,
-//!              metadynamics: each owns its buffers, grows them and makes its dispatches
+//! the parts    state, neighbors, priors, integrate, network, exchange, fire, variables, biases,
+//!              hills, metadynamics: each owns its buffers, grows them and makes its dispatches
 //! helpers      kept (copies of a state), compose (text of kernels), pack (layouts of numbers),
 //!              tuning (thresholds), storage (formats of a network), params (structs shared with
 //!              the shaders)
@@ -169,10 +175,10 @@
 //! integrate_end      half kick; counts the step; raises an alarm for a force or a kinetic energy
 //! ```
 //!
-//! If the temperature changes with the step ([`engine::Dynamics::anneal`]), the kernel `anneal` ends an
-//! outer step: it sets the temperature of the next one. A step of a minimization
-//! ([`engine::Minimization`]) has the same kernels of forces, after the kernel `fire`, which moves the
-//! beads of each replica that has not converged.
+//! If the temperature changes with the step ([`engine::Dynamics::anneal`]), the kernel `anneal`
+//! ends an outer step: it sets the temperature of the next one. A step of a minimization
+//! ([`engine::Minimization`]) has the same kernels of forces, after the kernel `fire`, which moves
+//! the beads of each replica that has not converged.
 //!
 //! An exchange is a submission of its own, between steps:
 //!
@@ -183,42 +189,42 @@
 //! exchange_end       new temperatures; scales velocities
 //! ```
 //!
-//! A reading can evaluate variables ([`Variable`]) with the kernel `observe`: one workgroup for each
-//! replica, which sums over beads in a fixed order. Biases ([`Bias`]) are potentials of variables. The
-//! kernel `bias` runs after those of the priors in every step. It starts the bias range of the forces
-//! from the forces of the host, adds the forces of each bias in order, and writes values and energies.
-//! The numbers of a bias belong to the state of a replica in its ladder, or to the replica.
+//! A reading can evaluate variables ([`Variable`]) with the kernel `observe`: one workgroup for
+//! each replica, which sums over beads in a fixed order. Biases ([`Bias`]) are potentials of
+//! variables. The kernel `bias` runs after those of the priors in every step. It starts the bias
+//! range of the forces from the forces of the host, adds the forces of each bias in order, and
+//! writes values and energies. The numbers of a bias belong to the state of a replica in its
+//! ladder, or to the replica.
 //!
 //! `exchange` compares whole numbers of 64 and 128 bits, so drivers cannot round decisions
 //! differently.
 //!
-//! Forces are ranges of one buffer, each with a force and an energy for each bead. The fast range has
-//! the forces of the priors; the slow range has those of the network. Both have their own validity:
-//! the engine knows whether the range belongs to the present positions, so a reading runs only the
-//! kernels whose results are missing. A third range, the bias range, exists only if there are biases,
-//! external forces or a force callback. The half kicks add it, and the potential energy does not
-//! contain it. Without this range,
-//! the kernels of the half kicks do not read it.
+//! Forces are ranges of one buffer, each with a force and an energy for each bead. The fast range
+//! has the forces of the priors; the slow range has those of the network. Both have their own
+//! validity: the engine knows whether the range belongs to the present positions, so a reading runs
+//! only the kernels whose results are missing. A third range, the bias range, exists only if there
+//! are biases, external forces or a force callback. The half kicks add it, and the potential energy
+//! does not contain it. Without this range, the kernels of the half kicks do not read it.
 //!
 //! Kernels report problems in the status of a replica: a neighbor list without enough room, more
-//! neighbors than the model allows. The host reads the status at the next read-back. If a list had no
-//! room, the host grows all lists and repeats the steps and exchanges from a copy of the state. Too
-//! many neighbors are an error.
+//! neighbors than the model allows. The host reads the status at the next read-back. If a list had
+//! no room, the host grows all lists and repeats the steps and exchanges from a copy of the state.
+//! Too many neighbors are an error.
 //!
 //! An alarm is a word of the replica, the lowest bead that exceeded a limit and the reason, which
 //! kernels lower by an integer atomic. It is part of the state, because steps that are repeated
-//! start without the alarms of wrong lists. A kernel that raises alarms reads none, so all beads of a
-//! replica stop at the same step.
+//! start without the alarms of wrong lists. A kernel that raises alarms reads none, so all beads of
+//! a replica stop at the same step.
 //!
-//! With a force callback ([`engine::Engine::set_force_callback`]) a step is two submissions: up to the
-//! neighbor lists, and the rest. The host reads status and positions after the first, calls the
+//! With a force callback ([`engine::Engine::set_force_callback`]) a step is two submissions: up to
+//! the neighbor lists, and the rest. The host reads status and positions after the first, calls the
 //! callback, and writes the bias range. So no step is ever repeated.
 //!
 //! One read-back serves a frame: one submission runs the missing kernels and copies status, state,
-//! energies and forces to the host, which waits once. [`engine::Engine::request`] does not wait: the
-//! host submits the next steps before it collects the reading, unless an observer may change them
-//! ([`simulation::Observer::is_passive`]). The engine copies the state on the device at the reading,
-//! so that only the later steps are repeated if a list overflows after it.
+//! energies and forces to the host, which waits once. [`engine::Engine::request`] does not wait:
+//! the host submits the next steps before it collects the reading, unless an observer may change
+//! them ([`simulation::Observer::is_passive`]). The engine copies the state on the device at the
+//! reading, so that only the later steps are repeated if a list overflows after it.
 //!
 //! Consecutive linear layers are one dispatch: a tile of rows stays in workgroup memory from one
 //! layer to the next. The libraries `lib/dense` and `lib/dense_matrix` have the same functions, the

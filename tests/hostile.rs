@@ -45,8 +45,8 @@ fn join(field: &ForceField, psf: &Psf) -> Result<()> {
     priors.iter().try_for_each(Prior::check)
 }
 
-/// Reads the bytes as a model, as structures, as both, as a PDB or mmCIF file, as a topology and as a
-/// force field, and checks memory and error messages.
+/// Reads the bytes as a model, as structures, as both, as a PDB or mmCIF file, as a topology and as
+/// a force field, and checks memory and error messages.
 fn read(bytes: &[u8]) -> Outcome {
     let path = scratch();
     std::fs::write(&path, bytes).unwrap();

@@ -107,8 +107,8 @@ mod torchmd_prepare;
 // DCD files of every flavor, truncated and damaged ones included.
 mod dcd;
 
-// The program as a user runs it: commands, configuration files, trajectories, wrong input, and what fails around it:
-// streams, disks, signals, threads.
+// The program as a user runs it: commands, configuration files, trajectories, wrong input, and what
+// fails around it: streams, disks, signals, threads.
 mod bad_input;
 mod bias_run;
 mod config;

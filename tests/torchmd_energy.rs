@@ -330,7 +330,8 @@ fn reference_agrees_with_the_equations() {
     });
 }
 
-/// A device takes long to compile the shaders of a form. Every fifth form has all parts of networks.
+/// A device takes long to compile the shaders of a form. Every fifth form has all parts of
+/// networks.
 fn agrees_with_the_equations(backend: &Backend) {
     for_each(5, |what, system, positions, expected| {
         let mut engine = backend.still(system.clone());

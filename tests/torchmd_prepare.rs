@@ -1,4 +1,5 @@
-//! `prepare` for TorchMD's models: CA beads of files and sequences, with the priors of a force field.
+//! `prepare` for TorchMD's models: CA beads of files and sequences, with the priors of a force
+//! field.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -115,8 +116,8 @@ fn sequences_are_the_published_topologies() {
     }
 }
 
-/// The frames of the published starts have the same energies with the published topology as with what
-/// `prepare` makes of the sequence.
+/// The frames of the published starts have the same energies with the published topology as with
+/// what `prepare` makes of the sequence.
 #[test]
 fn starts_have_the_energies_of_the_published_topology() {
     let Some(folder) = reference() else { return };
@@ -150,8 +151,8 @@ fn starts_have_the_energies_of_the_published_topology() {
     }
 }
 
-/// The force field has no angles: a minimization that goes too far makes some of them straight, where
-/// torsions have a kink.
+/// The force field has no angles: a minimization that goes too far makes some of them straight,
+/// where torsions have a kink.
 #[test]
 fn coils_of_the_published_model_converge_and_stay_bent() {
     let Some(folder) = reference() else { return };
@@ -288,8 +289,8 @@ fn a_cis_peptide_is_told_by_its_short_step() {
     assert!(warning.text.starts_with("GLY A 2 - PRO 3: "), "{}", warning.text);
 }
 
-/// The same system as a structure file, as a PDB file, as PSF with a trajectory, and as native files
-/// of `import`.
+/// The same system as a structure file, as a PDB file, as PSF with a trajectory, and as native
+/// files of `import`.
 #[test]
 fn the_program_takes_what_prepare_writes() {
     let (_folder, path) = folder(&helix("GLIKWAPS", 'A', 1, [0.0; 3]));

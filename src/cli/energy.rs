@@ -26,9 +26,9 @@ use super::tell::{self, tell};
 ///
 /// For structures, prints the total energy and the energy of every term in kcal/mol, and the
 /// largest force on a bead in kcal/mol/Å. For the frames of a trajectory, prints the total energy;
-/// --terms adds every term, and --output adds the forces. A frame that does not fit the molecule is an
-/// error: beads at one point, a molecule that is wrapped into a periodic cell, or beads in another
-/// order, which the lengths of the bonds tell.
+/// --terms adds every term, and --output adds the forces. A frame that does not fit the molecule is
+/// an error: beads at one point, a molecule that is wrapped into a periodic cell, or beads in
+/// another order, which the lengths of the bonds tell.
 ///
 /// The output file holds the f64 tensors energy_total and energy/TERM of shape (structures), and
 /// forces_total and forces/TERM of shape (structures, beads, 3). If the structures differ in size,
@@ -45,8 +45,8 @@ pub(super) struct Energy {
     /// (replicas, frames, beads, 3) or, as torchmd writes it, (beads, 3, frames) in Å
     #[arg(long, value_name = "FILE")]
     trajectory: Option<PathBuf>,
-    /// PDB or mmCIF file with the beads in the order of the trajectory. They are put in the order of the
-    /// structure by their names
+    /// PDB or mmCIF file with the beads in the order of the trajectory. They are put in the order
+    /// of the structure by their names
     #[arg(long, value_name = "FILE", requires = "trajectory")]
     trajectory_order: Option<PathBuf>,
     /// Number of the structure that has the molecule of the trajectory, counted from 0

@@ -1,4 +1,4 @@
-//! `flashschnet import`: converts pickled files of mlcg and flashmd to native files.
+//! `flashschnet import`: converts pickled files of mlcg, flashmd and TorchMD to native files.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -19,19 +19,19 @@ use super::torchmd::{Loaded, TopologyOptions};
 /// Convert .pt and .ckpt files of mlcg, flashmd and TorchMD to native files.
 ///
 /// Writes OUT.model.safetensors and, if there are structures, OUT.structures.safetensors. Code in a
-/// pickle is never executed. A specialised model file also contains the structures. With --topology,
-/// the model is that of TorchMD for one molecule, and STRUCTURES are the starts.
+/// pickle is never executed. A specialised model file also contains the structures. With
+/// --topology, the model is that of TorchMD for one molecule, and STRUCTURES are the starts.
 #[derive(Args)]
 pub(super) struct Import {
     /// Model file: model_and_prior.pt, a specialised model, priors alone, or a .ckpt
     #[arg(value_name = "MODEL.pt")]
     model: PathBuf,
-    /// Structure file: a list of AtomicData, or what prepare writes; with --topology an XTC, DCD, .npy, PDB
-    /// or mmCIF file
+    /// Structure file: a list of AtomicData, or what prepare writes; with --topology an XTC, DCD,
+    /// .npy, PDB or mmCIF file
     #[arg(value_name = "STRUCTURES.pt")]
     structures: Option<PathBuf>,
-    /// Prior file, for a model file that holds only a network; for one of TorchMD its force field (YAML),
-    /// which gives the molecule of the structures its priors
+    /// Prior file, for a model file that holds only a network; for one of TorchMD its force field
+    /// (YAML), which gives the molecule of the structures its priors
     #[arg(long, value_name = "FILE")]
     priors: Option<PathBuf>,
     #[command(flatten)]

@@ -1,5 +1,5 @@
-//! `flashschnet info`: the available adapters, a system in numbers, and the errors of a model in mixed
-//! precision.
+//! `flashschnet info`: the available adapters, a system in numbers, and the errors of a model in
+//! mixed precision.
 
 mod system;
 
@@ -27,9 +27,9 @@ const ADVICE: &str = "install the GPU's driver, or software Vulkan to try out th
 /// Show the version, the adapters with their features and limits, and the backend that auto takes.
 ///
 /// With --structures, or a model that has structures, prints a system instead: chains, residues,
-/// bead types, masses, the index list of each prior, neighbors within the cutoff, the closest pairs,
-/// and with a model the energy of every term, by default on the CPU. A PDB or mmCIF file without a
-/// model has the index lists of all terms that are known for its beads.
+/// bead types, masses, the index list of each prior, neighbors within the cutoff, the closest
+/// pairs, and with a model the energy of every term, by default on the CPU. A PDB or mmCIF file
+/// without a model has the index lists of all terms that are known for its beads.
 ///
 /// With --precision, reports on a model instead: the dynamic range of every tensor of the network,
 /// and the error of each way to store the tensor in 16 bits. If there are structures and a GPU,

@@ -26,15 +26,16 @@ pub(super) struct InputOptions {
     /// Model file: native, or a .pt or .ckpt file of mlcg, flashmd or TorchMD
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
-    /// Structure files, unless the model file contains structures; the molecules may differ. PDB and
-    /// mmCIF files become beads as by `prepare`, whose options they may need
+    /// Structure files, unless the model file contains structures; the molecules may differ. PDB
+    /// and mmCIF files become beads as by `prepare`, whose options they may need
     #[arg(long, value_name = "FILE", requires = "model", num_args = 1..)]
     structures: Vec<PathBuf>,
     /// Take the model with this number from PDB and mmCIF files, or all; the default is the first
     #[arg(long, value_name = "N|all", requires = "structures")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pdb_model: Option<String>,
-    /// Prior file, for a model file that holds only a network; for one of TorchMD its force field (YAML)
+    /// Prior file, for a model file that holds only a network; for one of TorchMD its force field
+    /// (YAML)
     #[arg(long, value_name = "FILE", requires = "model")]
     priors: Option<PathBuf>,
     #[command(flatten)]
@@ -265,8 +266,8 @@ pub(super) fn load_parts(model: &Path, priors: Option<&Path>) -> Result<Parts> {
 }
 
 /// Loads a model, with the priors of a second file if one is given. The structures come from their
-/// own files or, if none are given, from the model file, which may contain some. PDB and mmCIF files
-/// are refused without options for them.
+/// own files or, if none are given, from the model file, which may contain some. PDB and mmCIF
+/// files are refused without options for them.
 pub(super) fn load(
     model: &Path,
     priors: Option<&Path>,

@@ -21,7 +21,7 @@ use super::options::whole;
 use super::run::minimization_summary;
 use super::tell::{self, listed, tell};
 
-/// Make structures for a model from a PDB or mmCIF file, all-atom or coarse-grained, or a sequence.
+/// Make structures for a model from a sequence, or from an all-atom or coarse PDB or mmCIF file.
 ///
 /// Writes the beads, their types and masses, and the index list of every prior to FILE, which
 /// --structures of run and energy takes, and the beads to NAME_cg.pdb beside it for viewers. Nothing
@@ -35,7 +35,8 @@ pub(super) struct Prepare {
     /// Model file: native, or a .pt or .ckpt file of mlcg, flashmd or TorchMD
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// Prior file, for a model file that holds only a network; for one of TorchMD its force field (YAML)
+    /// Prior file, for a model file that holds only a network; for one of TorchMD its force field
+    /// (YAML)
     #[arg(long, value_name = "FILE")]
     priors: Option<PathBuf>,
     /// New file for the structures
@@ -82,8 +83,9 @@ const OF_FILE: [&str; 5] = ["chain", "pdb_model", "breaks", "map", "rebuild"];
 /// Dynamics has far larger forces than this tolerance, kcal/mol/Å.
 const MINIMIZATION: Minimization = Minimization { most_steps: 5000, tolerance: 0.5 };
 
-/// A force field without angles lets a long minimization straighten some of them. Torsions have a kink
-/// there, where no minimization converges. This tolerance, kcal/mol/Å, is half of the forces in dynamics.
+/// A force field without angles lets a long minimization straighten some of them. Torsions have a
+/// kink there, where no minimization converges. This tolerance, kcal/mol/Å, is half of the forces
+/// in dynamics.
 const WITH_FORCE_FIELD: Minimization = Minimization { tolerance: 5.0, ..MINIMIZATION };
 
 fn minimization(options: &Options) -> Minimization {
@@ -130,7 +132,8 @@ struct Choices {
     /// Take only these chains, separated by commas; _ is a chain without a letter
     #[arg(long, value_delimiter = ',', value_name = "LETTERS")]
     chain: Vec<String>,
-    /// Take the model with this number, or all as structures of one system; the default is the first
+    /// Take the model with this number, or all as structures of one system; the default is the
+    /// first
     #[arg(long, value_name = "N|all", default_value = "first", hide_default_value = true)]
     pdb_model: String,
     /// Where a chain is broken, simulate separate chains (split) or bond the ends (bond)

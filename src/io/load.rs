@@ -19,8 +19,8 @@ enum Kind {
     Native,
 }
 
-/// A file of which the start is read. It is read once, from its start to its end, so that it can be a
-/// pipe.
+/// A file of which the start is read. It is read once, from its start to its end, so that it can be
+/// a pipe.
 struct Opened<'a> {
     path: &'a Path,
     file: File,
@@ -83,8 +83,9 @@ fn missing(path: &Path, found: &str, expected: &str) -> Error {
 }
 
 impl Model {
-    /// Loads a model from a native file or from a file of mlcg or flashmd. [`import`] lists the
-    /// supported files of these tools.
+    /// Loads a model from a native file or from a file of mlcg, flashmd or TorchMD. [`import`] lists
+    /// the supported files of these tools. A model of TorchMD is a network without priors;
+    /// [`force_field::load`](super::force_field::load()) loads it with them.
     ///
     /// # Errors
     /// The errors of [`read_model`](super::native::read_model) and [`import`]; [`Error::Invalid`]
@@ -101,8 +102,8 @@ impl Model {
     }
 }
 
-/// Loads all that a model file holds: a native file, or a file of mlcg or flashmd, which may also
-/// hold structures.
+/// Loads all that a model file holds: a native file, or a file of mlcg, flashmd or TorchMD. One of
+/// mlcg or flashmd may also hold structures.
 ///
 /// # Errors
 /// The errors of [`read_model`](super::native::read_model) and
@@ -121,8 +122,8 @@ pub enum Priors {
     ForceField(ForceField),
 }
 
-/// Loads a prior file: a native file, a file of mlcg or flashmd, or a force field (YAML). The content
-/// decides.
+/// Loads a prior file: a native file, a file of mlcg or flashmd, or a force field (YAML). The
+/// content decides.
 ///
 /// # Errors
 /// Those of [`load_contents`] and [`ForceField::read`].

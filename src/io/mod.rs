@@ -1,7 +1,7 @@
 //! Reading and writing of models, structures and trajectories.
 //!
-//! A trajectory grows by whole frames, also if writing fails; only a process that is killed can leave
-//! a part of a frame at the end. Other files appear under their names only when they are
+//! A trajectory grows by whole frames, also if writing fails; only a process that is killed can
+//! leave a part of a frame at the end. Other files appear under their names only when they are
 //! complete.
 
 pub(crate) mod content;

@@ -27,8 +27,8 @@ struct Atom {
 ///
 /// In models with five beads per residue, types 21 to 24 are N, CA, C and O. A type of 1 to 20 is
 /// the CB of the residue, or the CA of a glycine. In models without types 21 to 24, every bead is
-/// the CA of its residue. A bead of another type becomes a residue UNK of its own. In TorchMD's models,
-/// too, every bead is the CA of its residue.
+/// the CA of its residue. A bead of another type becomes a residue UNK of its own. In TorchMD's
+/// models, too, every bead is the CA of its residue.
 fn atoms(types: &[u32], convention: Convention) -> (Vec<Atom>, Vec<&'static str>) {
     if convention == Convention::TorchMd {
         let atoms = (0..types.len()).map(|residue| Atom { name: "CA", residue }).collect();
@@ -151,8 +151,8 @@ const CHAINS: &[u8; 26] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const LEAST: f64 = -999.0;
 const MOST: f64 = 9999.0;
 
-/// The coordinates to subtract so that the columns hold those of the beads. If that is necessary, the
-/// middle of the molecule goes to 0, or to the middle of the range if the molecule is long.
+/// The coordinates to subtract so that the columns hold those of the beads. If that is necessary,
+/// the middle of the molecule goes to 0, or to the middle of the range if the molecule is long.
 fn shift(positions: &[[f64; 3]]) -> Option<[f64; 3]> {
     let fits = |x: &f64| *x > LEAST && *x < MOST;
     if positions.as_flattened().iter().all(fits) {

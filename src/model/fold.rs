@@ -15,8 +15,8 @@ impl SchNet {
     /// Moves the bias of the last readout layer to the constants, and the scale to both.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a table of energies with fewer rows than there are bead types, and for a
-    /// bias of more than one value.
+    /// [`Error::Invalid`] for a table of energies with fewer rows than there are bead types, and for
+    /// a bias of more than one value.
     pub(crate) fn fold_scale(&mut self, scale: Scale) -> Result<()> {
         let Scale { mean, std, atomref } = scale;
         let mut of_type = atomref.unwrap_or_else(|| vec![0.0; self.n_types]);
@@ -41,9 +41,9 @@ impl SchNet {
         Ok(())
     }
 
-    /// Puts a neighbor embedding before the first block. `combine` is TorchMD's layer on the features of a bead and the
-    /// sum over its neighbors, (H, H + F) with bias. Its part on the features of a bead depends on
-    /// the type only, and is applied to the embedding.
+    /// Puts a neighbor embedding before the first block. `combine` is TorchMD's layer on the
+    /// features of a bead and the sum over its neighbors, (H, H + F) with bias. Its part on the
+    /// features of a bead depends on the type only, and is applied to the embedding.
     ///
     /// # Errors
     /// [`Error::Invalid`] for another shape of `combine` or of the embedding.

@@ -173,9 +173,9 @@ pub struct RadialForm {
     pub warp: Option<(f64, f64)>,
 }
 
-/// The largest exponent of t(d) = exp(alpha (lower − d)). Where the exponent is larger, t is constant,
-/// so that t² and the slope of t stay inside the range of f32. [`RadialBasis::check`] makes sure that
-/// all functions are 0 there.
+/// The largest exponent of t(d) = exp(alpha (lower − d)). Where the exponent is larger, t is
+/// constant, so that t² and the slope of t stay inside the range of f32. [`RadialBasis::check`]
+/// makes sure that all functions are 0 there.
 pub(crate) const MOST_EXPONENT: f64 = 30.0;
 
 /// e^−x of a larger x is 0 for every backend.

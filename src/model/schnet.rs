@@ -139,8 +139,8 @@ pub struct Constants {
 /// e_i  = readout(h_i) + of_type[type_i];   E = Σ_i e_i + of_molecule
 /// ```
 ///
-/// mlcg's networks have neither b1 nor constants. TorchMD's networks have both, and some more parts,
-/// which `SchNet::fold_scale` and `SchNet::fold_neighbors` bring into this form:
+/// mlcg's networks have neither b1 nor constants. TorchMD's networks have both, and some more
+/// parts, which `SchNet::fold_scale` and `SchNet::fold_neighbors` bring into this form:
 ///
 /// ```text
 /// TorchMD                                           this form
@@ -152,9 +152,10 @@ pub struct Constants {
 /// neighbor embedding, before the first block:
 /// h_i = A Emb[z_i] + D n_i + a, [A D] = combine     embedding[z] = A Emb[z] + a
 /// n_i = Σ_j NEmb[z_j] ∘ C(r_ij) (P B(r_ij) + p)     a block before the others, whose act is the
-///                                                   identity: filter0 = P with b0 = p, filter1 = 1,
-///                                                   lin2 = D, lin = 1; neighbor_embedding[z_j] =
-///                                                   NEmb[z_j] takes the place of lin1 h_j
+///                                                   identity: filter0 = P with b0 = p,
+///                                                   filter1 = 1, lin2 = D, lin = 1;
+///                                                   neighbor_embedding[z_j] = NEmb[z_j] takes the
+///                                                   place of lin1 h_j
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct SchNet {

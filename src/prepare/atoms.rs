@@ -269,7 +269,8 @@ impl Builder {
         let is_last = at.last.0 == row.number && at.last.1 == row.icode && at.last.2 == polymer;
         let known = match is_last && !segment.residues.is_empty() {
             true => Some(segment.residues.len() - 1),
-            // The beads of a residue can stand apart, for example in a file that is sorted by names.
+            // The beads of a residue can stand apart, for example in a file that is sorted by
+            // names.
             false => {
                 at.last = (row.number.to_owned(), row.icode.to_owned(), polymer.to_owned());
                 at.residues.get(&at.last).copied()
@@ -306,8 +307,8 @@ fn accepts(residue: &Group, atom: &Atom) -> bool {
         && !begins_another(residue, atom)
 }
 
-/// Whether an atom of a residue of another name is an alternate location: of another amino acid in the
-/// same place, not of a water or a ligand with the same number.
+/// Whether an atom of a residue of another name is an alternate location: of another amino acid in
+/// the same place, not of a water or a ligand with the same number.
 fn is_alternate(residue: &Group, atom: &Atom) -> bool {
     /// Alternate locations of an atom are nearer than this, Å.
     const NEAR: f64 = 3.0;

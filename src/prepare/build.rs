@@ -61,8 +61,8 @@ fn least_distance(mapping: Mapping) -> f64 {
 /// The positions of all beads in each of the conformations.
 ///
 /// # Errors
-/// [`Error::OutOfMemory`]; [`Error::Invalid`] for a chain that finds no room, which does not happen in
-/// practice.
+/// [`Error::OutOfMemory`]; [`Error::Invalid`] for a chain that finds no room, which does not happen
+/// in practice.
 pub(super) fn positions(layout: &Layout, start: Start) -> Result<Vec<Vec<[f64; 3]>>> {
     let n = match start {
         Start::Extended => 1,

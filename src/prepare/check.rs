@@ -114,7 +114,8 @@ pub(super) fn stereo(chains: &[Chain], mapping: Mapping, log: &mut Log) {
     }
 }
 
-/// Warns of residues in a row that are too near to each other for a force field with one length of bonds.
+/// Warns of residues in a row that are too near to each other for a force field with one length of
+/// bonds.
 fn short_steps(chains: &[Chain], log: &mut Log) {
     let of_chain = |chain: &Chain| {
         let is_short = |pair: &&[Residue]| {

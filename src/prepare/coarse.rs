@@ -54,8 +54,8 @@ impl Coarse {
     /// Reads the beads of a file.
     ///
     /// # Errors
-    /// [`Error::Io`] and [`Error::Invalid`] for a file that cannot be read; [`Error::Structure`] for
-    /// one whose beads are not determined.
+    /// [`Error::Io`] and [`Error::Invalid`] for a file that cannot be read; [`Error::Structure`]
+    /// for one whose beads are not determined.
     pub fn read(path: &Path, options: &Options, mapping: Mapping) -> Result<Self> {
         Self::parse(&read::bytes(path, read::EXPECTED)?, options, mapping).of_file(path)
     }

@@ -14,8 +14,8 @@ use crate::model::prior::TypeKey;
 use crate::model::{Model, Prior, PriorParameters, SchNet};
 use crate::structure::{Topology, TupleList};
 
-/// The mapping of a model, from its force field, or from the names of its priors and the bead types in
-/// them.
+/// The mapping of a model, from its force field, or from the names of its priors and the bead types
+/// in them.
 ///
 /// # Errors
 /// [`Error::Invalid`] if the priors do not tell it; [`Error::Unsupported`] for bead types and terms
@@ -133,7 +133,8 @@ pub struct Missing {
     pub term: String,
     /// The number of tuples.
     pub n_tuples: usize,
-    /// The number of different type keys, where a key and its mirror image are one; 0 if the model does not have the term at all.
+    /// The number of different type keys, where a key and its mirror image are one; 0 if the model
+    /// does not have the term at all.
     pub n_keys: usize,
 }
 
@@ -147,8 +148,8 @@ impl Joined {
 /// The topology of a molecule with the lists of a model's priors, in their order.
 ///
 /// # Errors
-/// `missing_priors` if parameters are missing, unless the options allow it; [`Error::Invalid`] for a
-/// bead type that the network does not have; [`Error::OutOfMemory`].
+/// `missing_priors` if parameters are missing, unless the options allow it; [`Error::Invalid`] for
+/// a bead type that the network does not have; [`Error::OutOfMemory`].
 pub(super) fn join(
     model: &Model,
     layout: &Layout,

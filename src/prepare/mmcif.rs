@@ -125,8 +125,8 @@ impl Rows for Reader<'_> {
         let either =
             |first: &str, second: &str| of(first).or_else(|| of(second)).unwrap_or_default();
         if !self.table.is_atoms {
-            // A place of the sequence has several rows if its residue differs between molecules. The
-            // first is enough.
+            // A place of the sequence has several rows if its residue differs between molecules.
+            // The first is enough.
             if let (Some(entity), Some(name)) = (of("entity_id"), of("mon_id")) {
                 let place = (entity.to_owned(), of("num").unwrap_or_default().to_owned());
                 if self.last.as_ref() != Some(&place) || place.1.is_empty() {

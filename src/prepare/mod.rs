@@ -9,9 +9,9 @@
 //! ```
 //!
 //! Every bead is an atom of the file ([`Mapping`]). Beads, types, masses and index lists are those
-//! of mlcg-tk, or of TorchMD. Where other tools drop or join atoms silently, this one names them: all
-//! problems of a stage are one error ([`crate::Error::Structure`]), choices are notes, and doubts are
-//! warnings ([`Log`]).
+//! of mlcg-tk, or of TorchMD. Where other tools drop or join atoms silently, this one names them:
+//! all problems of a stage are one error ([`crate::Error::Structure`]), choices are notes, and
+//! doubts are warnings ([`Log`]).
 //!
 //! The kinds of these errors, in the order of the stages:
 //!
@@ -27,8 +27,8 @@
 //! | `missing_priors` | the priors have no parameters for some tuples |
 //!
 //! Networks of TorchMD have the beads of [`Mapping::TorchMd`]. A force field
-//! ([`Options::force_field`]) makes their priors for each molecule, and [`Prepared::specialised`] is the
-//! model with these priors.
+//! ([`Options::force_field`]) makes their priors for each molecule, and [`Prepared::specialised`]
+//! is the model with these priors.
 //!
 //! A sequence can take the place of a file: [`Coarse::build`] makes an extended chain or random
 //! coils, and [`Prepared::minimize`] relaxes them.
@@ -102,7 +102,7 @@ pub struct Prepared {
 /// The structures of a file.
 #[derive(Debug, Clone)]
 pub enum Loaded {
-    /// Those of a native file or of a file of mlcg or flashmd.
+    /// Those of a native file or of a `.pt` file of mlcg or flashmd.
     Structures(Vec<Structure>),
     /// Those of a PDB or mmCIF file, with its beads.
     Prepared(Box<Coarse>, Vec<Structure>),

@@ -2,8 +2,8 @@
 
 use crate::io::RESIDUES;
 
-/// One of the 20 amino acids, by the bead type of its side chain: 1 to 20, in the alphabetical order
-/// of the one-letter codes.
+/// One of the 20 amino acids, by the bead type of its side chain: 1 to 20, in the alphabetical
+/// order of the one-letter codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AminoAcid(u8);
 
@@ -16,7 +16,8 @@ impl AminoAcid {
     pub const GLY: AminoAcid = AminoAcid(6);
     /// Proline, before which peptide bonds can be cis.
     pub const PRO: AminoAcid = AminoAcid(13);
-    /// Norleucine, which only the published networks of TorchMD know. It has no bead type in others.
+    /// Norleucine, which only the published networks of TorchMD know. It has no bead type in
+    /// others.
     pub(super) const NLE: AminoAcid = AminoAcid(21);
 
     /// The amino acid of a three-letter name. Other spellings are not known here.

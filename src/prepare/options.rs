@@ -25,8 +25,8 @@ pub enum Breaks {
 pub struct Options {
     /// The mapping; `None` takes that of the model's priors.
     pub mapping: Option<Mapping>,
-    /// The force field that makes the priors of each molecule, for networks of TorchMD; `None` takes
-    /// the priors of the model.
+    /// The force field that makes the priors of each molecule, for networks of TorchMD; `None`
+    /// takes the priors of the model.
     pub force_field: Option<Arc<ForceField>>,
     /// The letters of the chains to take; empty takes all. `_` is a chain without a letter.
     pub chains: Vec<String>,

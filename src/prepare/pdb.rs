@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::atoms::{Builder, Row};
 use crate::error::{Error, Result};
 
-/// Reads the records ATOM, HETATM, TER, MODEL, ENDMDL, END and SEQRES. Serial numbers may be absent,
-/// hexadecimal or asterisks. Elements and charges are not read.
+/// Reads the records ATOM, HETATM, TER, MODEL, ENDMDL, END and SEQRES. Serial numbers may be
+/// absent, hexadecimal or asterisks. Elements and charges are not read.
 pub(super) fn read(text: &[u8], builder: &mut Builder) -> Result<()> {
     let (mut ended, mut in_chain) = (false, false);
     for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
@@ -82,8 +82,8 @@ fn shift(line: &[u8]) -> usize {
     }
 }
 
-/// The coordinate that ends before a column is longer than its eight columns, and all numbers behind
-/// it are displaced.
+/// The coordinate that ends before a column is longer than its eight columns, and all numbers
+/// behind it are displaced.
 fn is_too_long(line: &[u8], end: usize) -> bool {
     let is_digit = |at: usize| line.get(at).is_some_and(u8::is_ascii_digit);
     is_digit(end - 1) && is_digit(end) && line[end - 4] != b'.'

@@ -1,10 +1,10 @@
 //! Reading of structure files of either format. The content decides, not the name.
 //!
-//! mmCIF is read by the names of its items. The readers are our own. pdbtbx (0.12) joins chains that
-//! have the same letter on both sides of TER, copies atoms into every conformer, and refuses serial
-//! numbers that are not decimal, short lines, and mmCIF files without `type_symbol` or `label_*`
-//! items. The other readers of CIF need a newer compiler, have an incompatible license or round
-//! coordinates to f32.
+//! mmCIF is read by the names of its items. The readers are our own. pdbtbx (0.12) joins chains
+//! that have the same letter on both sides of TER, copies atoms into every conformer, and refuses
+//! serial numbers that are not decimal, short lines, and mmCIF files without `type_symbol` or
+//! `label_*` items. The other readers of CIF need a newer compiler, have an incompatible license or
+//! round coordinates to f32.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -123,8 +123,8 @@ fn format(text: &[u8]) -> Option<Format> {
         let has_atoms = text.windows(NAME.len()).any(|word| word.eq_ignore_ascii_case(NAME));
         return has_atoms.then_some(Format::Mmcif);
     }
-    // Something precedes the structure. Lines of atoms start with the same words in both formats, but
-    // names come first in mmCIF.
+    // Something precedes the structure. Lines of atoms start with the same words in both formats,
+    // but names come first in mmCIF.
     lines().find_map(|line| {
         if starts(line, NAME) {
             Some(Format::Mmcif)

@@ -82,7 +82,8 @@ pub(super) fn select<'a>(
                 }
             }
         }
-        // Residues whose beads stand apart are in the order of their CA. Other residues are so anyway.
+        // Residues whose beads stand apart are in the order of their CA. Other residues are so
+        // anyway.
         members.sort_by_key(|member: &Member| member.conformer.group.place());
         if !members.is_empty() {
             strands.push(Strand { segment, members, sequence });
@@ -173,8 +174,8 @@ fn roles<'a>(
             (conformer, role(conformer, options, mapping))
         })
         .collect();
-    // Other groups within a protein are unknown residues: those in its sequence, or, where the file has
-    // no sequence, those that it numbers as parts of a polymer before an amino acid.
+    // Other groups within a protein are unknown residues: those in its sequence, or, where the file
+    // has no sequence, those that it numbers as parts of a polymer before an amino acid.
     let last_amino = roles.iter().rposition(|(_, role)| matches!(role, Role::AminoAcid(_)));
     for (place, (conformer, role)) in roles.iter_mut().enumerate() {
         let polymer = conformer.group.polymer;
@@ -193,8 +194,8 @@ fn roles<'a>(
     roles
 }
 
-/// The residues that are ligands: those outside the polymer, where the file tells it, and HETATM that
-/// no bond joins to a chain.
+/// The residues that are ligands: those outside the polymer, where the file tells it, and HETATM
+/// that no bond joins to a chain.
 fn free(roles: &[(Conformer, Role)], sequence: &HashSet<&str>) -> Vec<usize> {
     let is_residue =
         |role: &Role| matches!(role, Role::AminoAcid(_) | Role::Modified(_) | Role::Unknown(_));
@@ -224,7 +225,8 @@ fn free(roles: &[(Conformer, Role)], sequence: &HashSet<&str>) -> Vec<usize> {
             (Some(in_polymer), _) => !in_polymer,
             // Between residues that are not bonded there is a break, in which this one can belong.
             (None, Some((before, after))) => linked(conformer(before), conformer(after)),
-            // Modified residues are parts of chains. A sequence without this one tells that it is none.
+            // Modified residues are parts of chains. A sequence without this one tells that it is
+            // none.
             (None, None) => match role {
                 Role::AminoAcid(_) => true,
                 _ if of_chain.is_empty() => true,
@@ -243,7 +245,8 @@ fn role(conformer: Conformer, options: &Options, mapping: Mapping) -> Role {
         return Role::AminoAcid(*amino);
     }
     if mapping == Mapping::TorchMd && name == NORLEUCINE {
-        // A modified residue as for other models, but with a bead type of its own, so without a warning.
+        // A modified residue as for other models, but with a bead type of its own, so without a
+        // warning.
         return Role::Modified(AminoAcid::NLE);
     }
     match known(name) {

@@ -7,7 +7,8 @@ use super::names::AminoAcid;
 use super::read;
 use crate::error::{Error, OfFile, Result};
 
-/// The chains of a sequence in one-letter codes, for example `GYDPETGTWG`. A colon separates chains.
+/// The chains of a sequence in one-letter codes, for example `GYDPETGTWG`. A colon separates
+/// chains.
 ///
 /// # Errors
 /// `unknown_residue` for letters that are not among the 20; [`Error::Invalid`] for an empty chain.

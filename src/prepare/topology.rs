@@ -1,15 +1,15 @@
 //! The index lists of the prior terms, from sequences alone.
 //!
-//! Bonds are those of the backbone and CA-CB. Pairs and angles have their lower end first. Dihedrals
-//! and impropers have the orientation of the published priors and are never turned around. The
-//! names, tuples and splits are those of mlcg-tk.
+//! Bonds are those of the backbone and CA-CB. Pairs and angles have their lower end first.
+//! Dihedrals and impropers have the orientation of the published priors and are never turned
+//! around. The names, tuples and splits are those of mlcg-tk.
 
 use super::mapping::{Layout, Mapping, Site};
 use super::names::AminoAcid;
 use crate::structure::{Topology, TupleList};
 
-/// The convention of non-bonded pairs: the smallest number of beads on the path of bonds between the
-/// two beads, both of them included.
+/// The convention of non-bonded pairs: the smallest number of beads on the path of bonds between
+/// the two beads, both of them included.
 pub fn min_pair(mapping: Mapping) -> u32 {
     match mapping {
         Mapping::FiveBead => 6,
@@ -251,8 +251,8 @@ pub(super) fn is_pair(layout: &Layout, first: u32, second: u32, min_pair: u32) -
     }
 }
 
-/// Pairs in different residues with at least `min_pair` beads on the path between them, and all pairs
-/// in different chains. Bonds and the ends of angles are never pairs.
+/// Pairs in different residues with at least `min_pair` beads on the path between them, and all
+/// pairs in different chains. Bonds and the ends of angles are never pairs.
 fn non_bonded(layout: &Layout, min_pair: u32) -> Vec<[u32; 2]> {
     let least = min_pair.saturating_sub(1).max(3);
     let n_beads = layout.n_beads() as u32;

@@ -92,8 +92,8 @@ fn a_file_of_torchmd_is_a_run() {
     files.succeeds(&Files::with("run", "starts.xtc", &options));
     same_results(&folder, &files.path("same"));
 
-    // An option replaces its key, also one that the file does not know. Inputs belong to the folder of the
-    // file.
+    // An option replaces its key, also one that the file does not know. Inputs belong to the folder
+    // of the file.
     let path = files.path("simulate.yaml");
     let elsewhere = tempfile::tempdir().unwrap();
     let out = elsewhere.path().join("out");

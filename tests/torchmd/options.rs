@@ -1,4 +1,5 @@
-//! The terms, the excluded pairs and the bead types of a topology on the command line, and its import.
+//! The terms, the excluded pairs and the bead types of a topology on the command line, and its
+//! import.
 
 use npyz::WriterBuilder;
 

@@ -1,5 +1,5 @@
-//! The configuration of torchmd's `run.py`, its `simulate.yaml`: keys and defaults in the options of
-//! `run`.
+//! The configuration of torchmd's `run.py`, its `simulate.yaml`: keys and defaults in the options
+//! of `run`.
 
 use std::path::Path;
 
@@ -21,8 +21,8 @@ const ITS_OWN: [&str; 8] = [
     "log_dir",
 ];
 
-/// Keys with the same values as options, and torchmd's defaults. Those without a default are inputs, and
-/// `minimize`, which is not done by default.
+/// Keys with the same values as options, and torchmd's defaults. Those without a default are
+/// inputs, and `minimize`, which is not done by default.
 const SAME: [(&str, &str, Option<&str>); 10] = [
     ("topology", "topology", None),
     ("coordinates", "structures", None),
@@ -80,8 +80,8 @@ fn keys<'a>() -> impl Iterator<Item = &'a str> {
     same.chain(TRANSLATED).chain(refused).chain(WITHOUT_MEANING)
 }
 
-/// Translates a file. Options of `run` that torchmd does not have stay as they are: `options` are all of
-/// them, and `is_given` tells which the command line has.
+/// Translates a file. Options of `run` that torchmd does not have stay as they are: `options` are
+/// all of them, and `is_given` tells which the command line has.
 pub(super) fn translate(
     source: &Source,
     entries: Vec<Entry>,

@@ -10,12 +10,12 @@ use flashschnet::{Error, Result};
 
 use crate::cli::torchmd::{Molecule, is_residue};
 
-/// For each bead of a structure its place in the file. Beads of a topology have the residues of their
-/// molecule, and others the types of the mapping.
+/// For each bead of a structure its place in the file. Beads of a topology have the residues of
+/// their molecule, and others the types of the mapping.
 ///
 /// # Errors
-/// Those of [`Coarse::read`]; [`Error::Invalid`] for a file with other atoms than beads, or with beads
-/// of another molecule.
+/// Those of [`Coarse::read`]; [`Error::Invalid`] for a file with other atoms than beads, or with
+/// beads of another molecule.
 pub(super) fn of_beads(
     path: &Path,
     structure: &Structure,

@@ -36,8 +36,8 @@ pub(super) struct Molecule {
 }
 
 impl TopologyOptions {
-    /// The model of a network with the priors that a force field gives to the topology, and a structure
-    /// for each frame of the given files; `None` without a topology.
+    /// The model of a network with the priors that a force field gives to the topology, and a
+    /// structure for each frame of the given files; `None` without a topology.
     pub(super) fn load(
         &self,
         model: &Path,

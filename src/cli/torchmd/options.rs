@@ -13,22 +13,24 @@ use serde::{Deserialize, Serialize};
 #[derive(Args, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::cli) struct TopologyOptions {
-    /// Topology of TorchMD. --priors is a force field (YAML) then, and --structures are XTC, DCD, .npy, PDB
-    /// or mmCIF files, whose frames start the replicas in turn
+    /// Topology of TorchMD. --priors is a force field (YAML) then, and --structures are XTC, DCD,
+    /// .npy, PDB or mmCIF files, whose frames start the replicas in turn
     #[arg(long, value_name = "FILE.psf", requires_all = ["priors", "structures"])]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) topology: Option<PathBuf>,
-    /// Terms of the force field, in any case, or none: bonds, angles, dihedrals, impropers and repulsioncg
+    /// Terms of the force field, in any case, or none: bonds, angles, dihedrals, impropers and
+    /// repulsioncg
     /// [default: Bonds,RepulsionCG,Dihedrals, the published ones]
     #[arg(long, value_parser = term, value_delimiter = ',', value_name = "LIST", requires = "topology")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     forceterms: Vec<String>,
-    /// Pairs without repulsion, or none: bonds, angles and 1-4. A name acts if its term is computed too
-    /// and the topology has its tuples [default: bonds, the published one]
+    /// Pairs without repulsion, or none: bonds, angles and 1-4. A name acts if its term is computed
+    /// too and the topology has its tuples [default: bonds, the published one]
     #[arg(long, value_parser = exclusion, value_name = "LIST", requires = "topology")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     exclusions: Vec<String>,
-    /// Bead types, as numbers or in a .npy file [default: those of the published networks, by residue]
+    /// Bead types, as numbers or in a .npy file [default: those of the published networks, by
+    /// residue]
     #[arg(long, value_parser = Embeddings::parse, value_name = "N,...|FILE.npy", requires = "topology")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     embeddings: Option<Embeddings>,
@@ -174,7 +176,8 @@ fn exclusion(text: &str) -> std::result::Result<String, String> {
     (text == NONE || is_known).then(|| text.to_owned()).ok_or_else(expected)
 }
 
-/// Torchmd's exclusions. A single text stands for all names that it contains, for example `('bonds')`.
+/// Torchmd's exclusions. A single text stands for all names that it contains, for example
+/// `('bonds')`.
 fn exclusions(given: &[String]) -> Result<Exclusions> {
     match given {
         [one] if one == NONE => Ok(Exclusions::List(Vec::new())),

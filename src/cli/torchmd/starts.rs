@@ -11,8 +11,9 @@ use flashschnet::prepare::{Breaks, Coarse, Mapping, Options, Residue};
 use crate::cli::logger::note;
 use crate::cli::tell::tell;
 
-/// The frames of a trajectory, or of the CA atoms of a PDB or mmCIF file. The center of each is in the
-/// origin: all-atom simulations leave a protein far from it, where single precision loses digits.
+/// The frames of a trajectory, or of the CA atoms of a PDB or mmCIF file. The center of each is in
+/// the origin: all-atom simulations leave a protein far from it, where single precision loses
+/// digits.
 pub(super) fn read(
     path: &Path,
     molecule: &Psf,

@@ -22,8 +22,8 @@ pub(in crate::gpu) fn radial_functions(basis: &RadialBasis) -> Vec<f32> {
     form.center.iter().zip(&form.sharpness).flat_map(|(c, s)| [*c as f32, *s as f32]).collect()
 }
 
-/// A filter network as cfconv_forward and cfconv_backward read it: columns and bias of filter0, columns
-/// and bias of filter1, and the radial functions.
+/// A filter network as cfconv_forward and cfconv_backward read it: columns and bias of filter0,
+/// columns and bias of filter1, and the radial functions.
 pub(in crate::gpu) fn filter_weights(schnet: &SchNet, block: &Interaction) -> Vec<f32> {
     let mut weights = columns(&block.filter0);
     weights.extend(narrow(block.filter0.bias.as_deref().unwrap_or(&[])));
@@ -179,8 +179,8 @@ fn check_rounded(
     Ok(())
 }
 
-/// The largest ratio of the weights of two filters that f16 holds with all digits, less the room for
-/// smaller weights of the same filter.
+/// The largest ratio of the weights of two filters that f16 holds with all digits, less the room
+/// for smaller weights of the same filter.
 const MOST_RATIO: f64 = 4096.0;
 
 /// The power of two by which each filter of a block is divided on tensor cores: 1, but for filters

@@ -79,8 +79,8 @@ impl ForceField {
         })
     }
 
-    /// The masses of the atom types of a molecule, in the mass unit of [`crate::units`]. The masses of
-    /// a PSF file are not used: published files have zeros.
+    /// The masses of the atom types of a molecule, in the mass unit of [`crate::units`]. The masses
+    /// of a PSF file are not used: published files have zeros.
     ///
     /// # Errors
     /// [`Error::Invalid`] for an atom type without a mass, or with one that is not positive.

@@ -39,8 +39,8 @@ impl<T> Section<T> {
         self.entries.get(&[name.to_owned()][..])
     }
 
-    /// The parameters of the first of several orders of the same names that the section has, with as
-    /// few wildcards as possible.
+    /// The parameters of the first of several orders of the same names that the section has, with
+    /// as few wildcards as possible.
     ///
     /// Among equally many wildcards the first order comes first. Then the last name that can be
     /// replaced is replaced first: (A, X) comes before (X, B).

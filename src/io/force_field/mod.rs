@@ -1,9 +1,9 @@
 //! TorchMD's force fields and topologies: a YAML file with parameters by atom type, and a PSF file
 //! with the atom types and the tuples of a molecule.
 //!
-//! [`load`](load()) loads a network with both. [`priors`](priors()) makes the prior terms that torchmd
-//! computes from both. A molecule comes from a PSF file ([`Psf::read`]) or from bead types and chains
-//! ([`Psf::of_topology`]).
+//! [`load`](load()) loads a network with both. [`priors`](priors()) makes the prior terms that
+//! torchmd computes from both. A molecule comes from a PSF file ([`Psf::read`]) or from bead types
+//! and chains ([`Psf::of_topology`]).
 
 mod field;
 mod kinds;

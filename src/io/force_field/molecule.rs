@@ -9,8 +9,8 @@ use crate::error::{Error, OfFile, Result};
 use crate::model::Model;
 use crate::structure::Topology;
 
-/// Loads a model of TorchMD for the molecule of a PSF file: the network of a checkpoint or of a native
-/// file, with the priors and the masses of a force field (YAML).
+/// Loads a model of TorchMD for the molecule of a PSF file: the network of a checkpoint or of a
+/// native file, with the priors and the masses of a force field (YAML).
 ///
 /// # Errors
 /// Those of [`Model::load`], [`ForceField::read`], [`Psf::read`] and [`join`]. They name the file.
@@ -50,7 +50,8 @@ pub fn load(
     join(&model, &ForceField::read(field)?, &Psf::read(psf)?, choice).of_file(psf)
 }
 
-/// The model and the topology of a molecule: the priors and the masses are those of the force field.
+/// The model and the topology of a molecule: the priors and the masses are those of the force
+/// field.
 ///
 /// # Errors
 /// Those of [`check_network`], [`ForceField::masses`] and [`priors`](fn@priors); [`Error::Invalid`]
@@ -73,8 +74,8 @@ pub fn join(
     Ok((model, Topology { types, masses, lists }))
 }
 
-/// [`join`] for the bead types of a topology. Its lists of bonds and dihedrals, if there are any, are
-/// the tuples of the molecule.
+/// [`join`] for the bead types of a topology. Its lists of bonds and dihedrals, if there are any,
+/// are the tuples of the molecule.
 ///
 /// # Errors
 /// Those of [`join`]; [`Error::Invalid`] for bead types that the published networks do not have.
@@ -90,8 +91,8 @@ pub fn specialise(
 /// Checks that a force field can give a model its priors.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for a network that is not one of TorchMD; [`Error::Invalid`] for a model that
-/// has priors.
+/// [`Error::Unsupported`] for a network that is not one of TorchMD; [`Error::Invalid`] for a model
+/// that has priors.
 pub fn check_network(network: &Model) -> Result<()> {
     if !network.schnet.as_ref().is_some_and(|schnet| schnet.has_filter1_bias()) {
         let what = "a force field for a model that is not a network of TorchMD";
@@ -107,8 +108,8 @@ pub fn check_network(network: &Model) -> Result<()> {
     }
 }
 
-/// Whether these names of terms or index lists come from a force field. Models of mlcg can have terms of
-/// the other names, but not this repulsion.
+/// Whether these names of terms or index lists come from a force field. Models of mlcg can have
+/// terms of the other names, but not this repulsion.
 pub fn has_terms<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
     names.any(|name| name == "repulsioncg")
 }

@@ -167,8 +167,8 @@ impl Psf {
         self.residues.iter().enumerate().map(of_residue).collect()
     }
 
-    /// The molecule of a topology with the bead types of the published networks. The lists that have
-    /// the names of terms of a force field are its tuples.
+    /// The molecule of a topology with the bead types of the published networks. The lists that
+    /// have the names of terms of a force field are its tuples.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a bead type that is not in the table.
@@ -195,9 +195,10 @@ impl Psf {
         })
     }
 
-    /// The text of a file. A new segment begins where no bond leads to the bead before; residues are
-    /// counted in each segment. `masses` are those of [`ForceField::masses`](super::ForceField::masses):
-    /// newer versions of torchmd take them from this file.
+    /// The text of a file. A new segment begins where no bond leads to the bead before; residues
+    /// are counted in each segment. `masses` are those of
+    /// [`ForceField::masses`](super::ForceField::masses): newer versions of torchmd take them from
+    /// this file.
     pub fn text(&self, masses: &[f64]) -> String {
         let bonds: HashSet<[u32; 2]> =
             self.bonds.iter().map(|[i, j, ..]| [*i.min(j), *i.max(j)]).collect();

@@ -1,5 +1,5 @@
-//! Import of files of the Python tools mlcg and flashmd: models, priors, structures and training
-//! checkpoints; and of checkpoints of TorchMD's graph networks.
+//! Import of files of Python tools: models, priors, structures and training checkpoints of mlcg and
+//! flashmd, and checkpoints of TorchMD's graph networks.
 //!
 //! Classes are recognized by the package and the name of the class, because versions of the tools
 //! keep the same class in different modules. The import refuses all other content and names it with
@@ -33,7 +33,8 @@ pub struct Import {
     pub model: Option<Model>,
     /// Structures. Those with equal topologies share one.
     pub structures: Option<Vec<Structure>>,
-    /// The largest number of neighbors of a bead in a file of TorchMD, which the model does not apply.
+    /// The largest number of neighbors of a bead in a file of TorchMD, which the model does not
+    /// apply.
     pub neighbor_limit: Option<u32>,
 }
 
@@ -163,7 +164,8 @@ fn add_terms(model: &mut Model, terms: &View, topologies: Option<&[Arc<Topology>
     Ok(())
 }
 
-/// The module inside classes that compute forces (`GradientsOut`) or select the energy (`EnergyOut`).
+/// The module inside classes that compute forces (`GradientsOut`) or select the energy
+/// (`EnergyOut`).
 fn inner(mut view: View) -> Result<View> {
     for _ in 0..MAX_DEPTH {
         let Some("GradientsOut" | "EnergyOut") = view.own_class() else { return Ok(view) };
@@ -216,8 +218,8 @@ fn n_tuples(view: &View, name: &str, topologies: &[Arc<Topology>]) -> Result<usi
 }
 
 /// Reads the model of a training checkpoint: the architecture from the pickled module or from plain
-/// hyperparameters, the weights from the state dict. The number is the limit of neighbors that a model
-/// of TorchMD does not apply.
+/// hyperparameters, the weights from the state dict. The number is the limit of neighbors that a
+/// model of TorchMD does not apply.
 fn checkpoint(root: &View) -> Result<(Model, Option<u32>)> {
     let (state, parameters) = (root.get("state_dict")?, root.get("hyper_parameters")?);
     let (Some(state), Some(parameters)) = (&state, &parameters) else {

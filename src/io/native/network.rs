@@ -46,7 +46,6 @@ enum ActivationKind {
     ShiftedSoftplus { shift: f64 },
     Sigmoid {},
     Mish {},
-    Identity {},
 }
 
 #[derive(Serialize, Deserialize)]
@@ -121,7 +120,7 @@ pub(super) fn write_schnet(writer: &mut Writer, schnet: &SchNet) -> Network {
             Activation::ShiftedSoftplus { shift } => ActivationKind::ShiftedSoftplus { shift },
             Activation::Sigmoid => ActivationKind::Sigmoid {},
             Activation::Mish => ActivationKind::Mish {},
-            Activation::Identity => ActivationKind::Identity {},
+            Activation::Identity => unreachable!("a checked network has an activation"),
         },
         radial_basis,
         radial_cutoff: schnet.radial_basis.cutoff.into(),
@@ -205,7 +204,6 @@ pub(super) fn read_schnet(reader: &mut Reader, network: Network) -> Result<SchNe
             ActivationKind::ShiftedSoftplus { shift } => Activation::ShiftedSoftplus { shift },
             ActivationKind::Sigmoid {} => Activation::Sigmoid,
             ActivationKind::Mish {} => Activation::Mish,
-            ActivationKind::Identity {} => Activation::Identity,
         },
         interactions,
         readout,

@@ -4,11 +4,11 @@
 //! some tensors. [`SchNet`] has the equations of the network, and says how the parts that mlcg's
 //! networks do not have are brought into its form.
 //!
-//! `max_num_neighbors` is not applied: every bead has all its neighbors within the cutoff. The program
-//! warns of it where a molecule is large enough for so many neighbors.
-//! torchmd-net of 2021 left out neighbors beyond the limit, whichever they were. Since October 2023 it
-//! takes all of them unless the pairs of all beads together exceed the limit. mlcg's networks keep
-//! their limit, which is an error there.
+//! `max_num_neighbors` is not applied: every bead has all its neighbors within the cutoff. The
+//! program warns of it where a molecule is large enough for so many neighbors. torchmd-net of 2021
+//! left out neighbors beyond the limit, whichever they were. Since October 2023 it takes all of
+//! them unless the pairs of all beads together exceed the limit. mlcg's networks keep their limit,
+//! which is an error there.
 
 mod settings;
 mod weights;

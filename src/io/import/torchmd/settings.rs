@@ -132,8 +132,8 @@ fn activation(name: &View) -> Result<Activation> {
     }
 }
 
-/// Whether Atomref, if it is among the priors of torchmd-net, is enabled. These priors are part of the
-/// network's energy. All others are refused.
+/// Whether Atomref, if it is among the priors of torchmd-net, is enabled. These priors are part of
+/// the network's energy. All others are refused.
 fn has_atomref<'a>(parameters: &View<'a>) -> Result<Option<bool>> {
     let Some(priors) = value(parameters, "prior_model")? else { return Ok(None) };
     // The arguments beside the names replace those inside a dict of names.
