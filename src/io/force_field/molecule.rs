@@ -34,7 +34,7 @@ use crate::structure::Topology;
 ///     structures.push(Structure { topology, positions, velocities: None });
 /// }
 /// let settings = Settings { n_replicas: structures.len(), ..Settings::default() };
-/// let backend = Backend::new(BackendKind::Cpu)?;
+/// let backend = Backend::open(BackendKind::Auto, None)?;
 /// let mut simulation = Simulation::new(&model, &structures, &settings, &backend)?;
 /// simulation.run(1000)?;
 /// # Ok::<(), flashschnet::Error>(())
