@@ -203,8 +203,8 @@ impl Molecule {
 pub struct System {
     /// The network, shared by all replicas; a model of priors only has none.
     pub(crate) schnet: Option<Arc<SchNet>>,
-    /// The different molecules.
-    pub(crate) molecules: Vec<Molecule>,
+    /// The different molecules, which can be large: systems share them.
+    pub(crate) molecules: Vec<Arc<Molecule>>,
     /// The index of each replica's molecule in `molecules`. `[n_replicas]`
     pub(crate) molecule_of: Vec<usize>,
     /// The first bead of each replica, and the number of all beads at the end. `[n_replicas + 1]`
@@ -231,7 +231,7 @@ impl System {
             if molecule_of[s] == molecules.len() {
                 let joined = check_specialised(model, &structures[0].topology, &structure.topology)
                     .and_then(|()| Molecule::join(model, &structure.topology));
-                molecules.push(joined.map_err(|error| in_structure(error, s))?);
+                molecules.push(Arc::new(joined.map_err(|error| in_structure(error, s))?));
             }
             first_bead.push(first_bead[first_bead.len() - 1] + structure.positions.len());
         }
@@ -256,7 +256,7 @@ impl System {
             }));
             first_bead.push(first_bead[first_bead.len() - 1] + self.beads(r).len());
         }
-        let molecules = chosen.into_iter().map(|of| self.molecules[of].clone()).collect();
+        let molecules = chosen.into_iter().map(|of| Arc::clone(&self.molecules[of])).collect();
         System { schnet: self.schnet.clone(), molecules, molecule_of, first_bead }
     }
 
@@ -266,7 +266,7 @@ impl System {
     }
 
     /// The different molecules.
-    pub fn molecules(&self) -> &[Molecule] {
+    pub fn molecules(&self) -> &[Arc<Molecule>] {
         &self.molecules
     }
 
@@ -291,7 +291,7 @@ impl System {
     }
 
     /// The molecule of replica `r`.
-    pub fn molecule(&self, r: usize) -> &Molecule {
+    pub fn molecule(&self, r: usize) -> &Arc<Molecule> {
         &self.molecules[self.molecule_of[r]]
     }
 

@@ -1,6 +1,7 @@
 //! A system in numbers: what a person checks before a long run.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use crate::geometry::{separation, square};
 use crate::grid::Grid;
@@ -32,7 +33,7 @@ pub struct Overview {
     pub doubt: Option<String>,
     /// The index lists.
     pub lists: Vec<ListOverview>,
-    molecule: Molecule,
+    molecule: Arc<Molecule>,
 }
 
 /// A chain of beads that bonds connect.
@@ -74,8 +75,9 @@ pub struct Geometry {
 
 impl Overview {
     /// The overview of a molecule; `molecule` is that of a model.
-    pub fn new(topology: &Topology, model: Option<(&Model, &Molecule)>) -> Self {
-        let molecule = model.map_or_else(|| without_model(topology), |(_, of)| of.clone());
+    pub fn new(topology: &Topology, model: Option<(&Model, &Arc<Molecule>)>) -> Self {
+        let molecule =
+            model.map_or_else(|| Arc::new(without_model(topology)), |(_, of)| Arc::clone(of));
         let names = bead_names(&molecule);
         let mut types = BTreeMap::new();
         topology.types.iter().for_each(|t| *types.entry(*t).or_default() += 1);

@@ -5,6 +5,8 @@ mod convolution;
 mod layout;
 mod uploads;
 
+use std::sync::Arc;
+
 use self::arguments::{check_block, check_dense, check_graph, check_len, check_replicas};
 use self::convolution::Convolution;
 use self::layout::{pad, places, unpad, widen};
@@ -46,7 +48,7 @@ impl GpuOps {
         let mut system = system.clone();
         system.schnet = None;
         for molecule in &mut system.molecules {
-            for term in &mut molecule.terms {
+            for term in &mut Arc::make_mut(molecule).terms {
                 if term.form.is_repulsion() != repulsion {
                     term.tuples.clear();
                     term.values.clear();

@@ -131,7 +131,7 @@ pub(super) fn replicas(
         }
     }
     if settings.integrator.has_velocities() {
-        let doubts = system.molecules.iter().filter_map(sanity::doubt_masses);
+        let doubts = system.molecules.iter().filter_map(|molecule| sanity::doubt_masses(molecule));
         doubts.for_each(|doubt| log::warn!("{doubt}"));
     }
     let system = system.select(numbers.iter().copied());

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use flashschnet::engine::{Minimization, Minimized};
-use flashschnet::system::{Molecule, System};
+use flashschnet::system::System;
 
 use crate::cli::options::{real, whole};
 
@@ -41,7 +41,7 @@ const TORSION_DT: f64 = 0.002;
 /// Warns of a time step that is too long for torsions without angles. Such a torsion can kick a bead
 /// that passes near the line of its neighbors, so hard that the replica heats up.
 pub(super) fn warn_of_torsions(system: &System, dt: f64) {
-    let torsion = system.molecules().iter().find_map(Molecule::torsion_without_angles);
+    let torsion = system.molecules().iter().find_map(|molecule| molecule.torsion_without_angles());
     if let Some(beads) = torsion.filter(|_| dt > TORSION_DT) {
         log::warn!(
             "no prior holds the angles of torsions, for example of beads {beads:?}: their forces have \

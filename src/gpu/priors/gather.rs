@@ -289,6 +289,8 @@ impl Records {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::builtin;
 
@@ -296,7 +298,7 @@ mod tests {
     fn lists(change: impl FnOnce(&mut Term)) -> GatherLists {
         let model = builtin::model();
         let mut system = System::new(&model, &[builtin::structure()]).expect("valid");
-        let terms = &mut system.molecules[0].terms;
+        let terms = &mut Arc::make_mut(&mut system.molecules[0]).terms;
         change(terms.iter_mut().find(|term| term.form == PriorForm::Repulsion).expect("has one"));
         GatherLists::new(&system).expect("fits")
     }
