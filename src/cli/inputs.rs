@@ -57,7 +57,7 @@ pub(super) struct Inputs {
     pub(super) structures: Vec<Structure>,
     pub(super) source: String,
     pub(super) builtin: bool,
-    /// What a topology of TorchMD tells.
+    /// The residues and the choices of a topology of TorchMD, if there is one.
     pub(super) molecule: Option<torchmd::Molecule>,
 }
 

@@ -47,7 +47,7 @@ fn with(changed: &[(&str, &str)]) -> Files {
     files
 }
 
-/// What a run with some other lines says.
+/// The messages of a run with some other lines.
 fn said(changed: &[(&str, &str)]) -> String {
     let files = with(changed);
     stderr(&files.succeeds(&[&["run", "simulate.yaml", "-o", "out"][..], &REFERENCE].concat()))

@@ -7,7 +7,7 @@ mod options;
 mod small;
 mod starts;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use flashschnet::diagnose::verify::{self, EngineFactory, Options, Status};
 use flashschnet::engine::{Dynamics, Engine, Filter};
@@ -27,7 +27,6 @@ use crate::pt::{self, Py, dict, f32s};
 
 on_every_backend!(agrees_with_the_data);
 on_mixed_backends!(is_near_the_data);
-on_every_backend!(@ wgpu_matrix: is_near_the_data_of_a_cloud);
 
 /// The folder of the reference data. Prints a message if the variable is not set.
 fn reference() -> Option<PathBuf> {
@@ -188,14 +187,6 @@ fn agrees_with_the_data(backend: &Backend) {
 fn is_near_the_data(backend: &Backend) {
     let options = Options { mixed: true, ..Options::default() };
     check_cases(options, &backend.engine);
-}
-
-/// Emulated tensor cores are slow.
-fn is_near_the_data_of_a_cloud(backend: &Backend) {
-    let path = Path::new(OWN).join("cloud_neighbor_embedding.json");
-    let options = Options { mixed: true, ..Options::default() };
-    let report = verify::verify_file(&path, options, &backend.engine);
-    assert_eq!(report.status, Status::Pass, "{report}");
 }
 
 #[test]

@@ -161,7 +161,7 @@ impl Checkpoint {
         std::fs::write(path, pt::file(&self.content())).unwrap();
     }
 
-    /// What the file holds.
+    /// The content of the file.
     pub(crate) fn content(self) -> Py {
         let tensor = |(name, shape): (String, Vec<i64>)| {
             (Py::Str(format!("{}{name}", self.prefix)), f32s(&shape, values(&name, &shape)))

@@ -27,7 +27,7 @@ pub(super) struct Loaded {
     pub(super) neighbor_limit: Option<u32>,
 }
 
-/// What a topology tells about a molecule beside its beads.
+/// The facts of a topology that a structure does not have.
 pub(super) struct Molecule {
     /// The name of the residue of each bead.
     pub(super) residues: Vec<String>,
