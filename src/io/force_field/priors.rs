@@ -18,8 +18,6 @@ pub struct Choice {
     pub terms: Vec<String>,
     /// Pairs without a repulsion.
     pub exclusions: Exclusions,
-    /// The `cutoff` of torchmd's classical terms, Å. It is refused; no published model has one.
-    pub cutoff: Option<f64>,
     /// The bead types, `None` for those of the published networks by residue.
     pub types: Option<Vec<u32>>,
 }
@@ -48,7 +46,6 @@ impl Default for Choice {
         Choice {
             terms: ["Bonds", "RepulsionCG", "Dihedrals"].map(str::to_owned).into(),
             exclusions: Exclusions::List(vec!["bonds".to_owned()]),
-            cutoff: None,
             types: None,
         }
     }
@@ -67,7 +64,7 @@ const ALL_ATOM_TERMS: [&str; 4] = ["lj", "repulsion", "1-4", "electrostatics"];
 /// Warns of chosen terms without tuples.
 ///
 /// # Errors
-/// [`Error::Unsupported`] names a term of all-atom force fields, a cutoff or harmonic torsions;
+/// [`Error::Unsupported`] names a term of all-atom force fields, or harmonic torsions;
 /// [`Error::Invalid`] names an unknown term, atom types without parameters, or a molecule without
 /// bonds.
 pub fn priors(
@@ -128,10 +125,6 @@ fn chosen(choice: &Choice) -> Result<Vec<String>> {
             }
             false => Error::invalid("forceterms", other, format!("names among {known}")),
         });
-    }
-    if choice.cutoff.is_some() {
-        let advice = "no published model has one";
-        return Err(Error::unsupported("a cutoff of the terms of a force field", advice));
     }
     Ok(chosen)
 }

@@ -31,7 +31,7 @@ impl Case {
         let terms = self.manifest.get("priors").and_then(Value::as_object);
         let terms = terms.map(|terms| terms.keys().cloned().collect()).unwrap_or_default();
         let exclusions = exclusions(self.manifest.get("exclusions"));
-        priors(&field, &psf, &Choice { terms, exclusions, cutoff: None, types: None }).map(Some)
+        priors(&field, &psf, &Choice { terms, exclusions, types: None }).map(Some)
     }
 }
 
@@ -50,18 +50,14 @@ fn texts(value: Option<&Value>) -> Vec<String> {
 impl Files {
     /// The model and the topology of a variant of the terms, which the manifest describes.
     pub(crate) fn variant(&self, variant: &Value) -> Result<(Model, Topology)> {
-        let cutoff = match variant.get("cutoff") {
-            None | Some(Value::Null) => None,
-            Some(cutoff) => Some(
-                cutoff
-                    .as_f64()
-                    .ok_or_else(|| Error::invalid("cutoff of a variant", cutoff, "a number"))?,
-            ),
-        };
+        if variant.get("cutoff").is_some_and(|cutoff| !cutoff.is_null()) {
+            let advice = "no published model has one";
+            return Err(Error::unsupported("a cutoff of the terms of a force field", advice));
+        }
         let (terms, exclusions) =
             (texts(variant.get("terms")), exclusions(variant.get("exclusions")));
         let (priors, lists) =
-            priors(&self.field, &self.psf, &Choice { terms, exclusions, cutoff, types: None })?;
+            priors(&self.field, &self.psf, &Choice { terms, exclusions, types: None })?;
         let types = vec![0; self.psf.n_beads()];
         let topology = Topology { types, masses: self.field.masses(&self.psf)?, lists };
         Ok((Model { schnet: None, priors }, topology))
