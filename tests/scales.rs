@@ -23,10 +23,12 @@ on_every_backend!(
 );
 on_every_backend!(
     @ wgpu_matrix:
-    networks_of_any_scale_are_right_or_refused_in_16_bits
+    networks_of_any_scale_are_right_or_refused_in_16_bits,
+    every_activation_is_right_in_16_bits
 );
 on_mixed_backends!(
     networks_of_any_scale_are_right_or_refused_in_16_bits,
+    every_activation_is_right_in_16_bits,
     sums_beyond_f32_are_noticed_in_16_bits,
     small_slopes_keep_their_digits_in_16_bits,
     filters_of_far_pairs_do_not_disturb_near_pairs_in_16_bits,
@@ -175,6 +177,12 @@ fn small_slopes_keep_their_digits(backend: &Backend) {
 /// is for trained networks.
 fn networks_of_any_scale_are_right_or_refused_in_16_bits(backend: &Backend) {
     check(backend, networks(), 4e-3, 8);
+}
+
+/// Filters on tensor cores have activations of their own (lib/near).
+fn every_activation_is_right_in_16_bits(backend: &Backend) {
+    let network = |activation| (format!("{activation:?}"), SchNet { activation, ..small_schnet() });
+    check(backend, ACTIVATIONS.map(network).into(), 4e-3, ACTIVATIONS.len());
 }
 
 fn sums_beyond_f32_are_noticed_in_16_bits(backend: &Backend) {

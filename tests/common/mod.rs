@@ -313,10 +313,12 @@ pub(crate) fn linear(seed: u64, n_in: usize, n_out: usize, bias: bool) -> Linear
     Linear { n_in, n_out, weight: numbers(seed, n_in * n_out, scale), bias }
 }
 
-pub(crate) const ACTIVATIONS: [Activation; 3] = [
+pub(crate) const ACTIVATIONS: [Activation; 5] = [
     Activation::Tanh,
     Activation::Silu,
     Activation::ShiftedSoftplus { shift: 0.693_147_182_464_599_6 },
+    Activation::Sigmoid,
+    Activation::Mish,
 ];
 
 /// Every radial basis with every envelope that it may have, for a cutoff radius of `upper`, Å.

@@ -229,14 +229,15 @@ fn pack(two: [[f64; 4]; 2]) -> [u32; 4] {
     words
 }
 
-/// The upper byte that, with this lower byte, gives the f16 nearest to x.
+/// The upper byte that, with this lower byte, gives the f16 nearest to x; that of NaN if x is NaN, which
+/// [`half_coefficients`] refuses.
 fn upper_byte(x: f64, lower: u8) -> u8 {
     let near = f16::from_f64(x).to_bits() >> 8;
     let of = |upper: u16| f16::from_bits(upper << 8 | u16::from(lower));
     let error = |upper: &u16| (of(*upper).to_f64() - x).abs();
     let candidates = near.saturating_sub(1)..=(near + 1).min(255);
     let finite = candidates.filter(|upper| of(*upper).is_finite());
-    finite.min_by(|a, b| error(a).total_cmp(&error(b))).expect("the one it has is finite") as u8
+    finite.min_by(|a, b| error(a).total_cmp(&error(b))).unwrap_or(near) as u8
 }
 
 /// The coefficients that lib/filter_table_read_half.wgsl reads from the words of [`pack`].
