@@ -25,9 +25,9 @@ pub use load::{Priors, load_contents, load_model_and_structures, load_priors, lo
 pub(crate) use load::{StructuresOr, load_structures_or};
 pub(crate) use native::{Reader, Writer};
 pub(crate) use pdb::RESIDUES;
-pub use pdb::{BeadName, bead_names, topology_pdb};
+pub use pdb::{BeadName, bead_names, names_of_types, topology_pdb};
 pub(crate) use trajectory::{Axes, NpyRows, counts};
 pub use trajectory::{
-    DcdReader, FrameFormat, NpyPosition, NpyQuantity, NpyReader, NpyWriter, Trajectory,
-    TrajectoryWriter, XtcReader, read_npy_types,
+    DcdReader, FrameFormat, Mark, NpyPosition, NpyQuantity, NpyReader, NpyWriter, Trajectory,
+    TrajectoryWriter, XtcReader, npy_header, read_npy_types,
 };

@@ -132,6 +132,11 @@ pub fn bead_names(molecule: &Molecule) -> Vec<BeadName> {
     names(&molecule.types, molecule.convention, &partners(molecule))
 }
 
+/// The names of beads of these types, in one chain.
+pub fn names_of_types(types: &[u32], convention: Convention) -> Vec<BeadName> {
+    names(types, convention, &[])
+}
+
 fn names(types: &[u32], convention: Convention, partners: &[BTreeSet<u32>]) -> Vec<BeadName> {
     let (atoms, residues) = atoms(types, convention);
     let chains = chains(&atoms, partners);

@@ -2,9 +2,10 @@
 //! in either byte order, each between two copies of its length. Positions are f32, in Å.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use super::dcd_header::AKMA;
 use super::frame::open;
 use crate::error::{Error, Result, printable};
 use crate::io::content::wrong_content;
@@ -29,7 +30,12 @@ pub struct DcdReader {
     has_fourth: bool,
     /// The number of frames in the header. Some programs write it at the end of a run, or never.
     n_announced: u32,
+    /// The step of the first frame, and the steps between frames.
+    steps: [u32; 2],
+    /// The time step, ps.
+    dt: f64,
     n_read: u64,
+    length: u64,
     /// Bytes not read yet.
     left: u64,
     /// The last frame. The next one takes the positions of fixed beads from it.
@@ -43,7 +49,7 @@ impl DcdReader {
     /// [`Error::Invalid`] if it is damaged; [`Error::Unsupported`] for 64-bit record markers and
     /// for velocities.
     pub fn open(path: &Path) -> Result<Self> {
-        let (file, left) = open(path)?;
+        let (file, length) = open(path)?;
         let mut reader = DcdReader {
             path: path.to_owned(),
             file: BufReader::new(file),
@@ -54,8 +60,11 @@ impl DcdReader {
             has_box: false,
             has_fourth: false,
             n_announced: 0,
+            steps: [0; 2],
+            dt: 0.0,
             n_read: 0,
-            left,
+            length,
+            left: length,
             frame: Vec::new(),
         };
         reader.header()?;
@@ -101,9 +110,13 @@ impl DcdReader {
         }
         self.marker(HEADER, "the header")?;
         self.n_announced = control[0];
+        self.steps = [control[1], control[2]];
         // X-PLOR writes version 0, without CHARMM's unit cell and fourth coordinate.
         let charmm = control[19] != 0;
         (self.has_cell, self.has_fourth) = (charmm && control[10] != 0, charmm && control[11] != 0);
+        // X-PLOR writes its time step in other words.
+        let dt = if charmm { f32::from_bits(control[9]) } else { 0.0 };
+        self.dt = AKMA * f64::from(dt);
 
         let title = self.word("the title")?;
         self.skip_bytes(u64::from(title), "the title")?;
@@ -152,6 +165,32 @@ impl DcdReader {
         self.fourth(&what)?;
         self.n_read += 1;
         Ok(Some(&self.frame))
+    }
+
+    /// Step and time, ps, of the last frame that was read or skipped; `None` if the header does not
+    /// tell them.
+    pub(super) fn stamp(&self) -> Option<(u64, f64)> {
+        let [first, every] = self.steps.map(u64::from);
+        let step = first + every * self.n_read.checked_sub(1)?;
+        let is_known = every > 0 && self.dt > 0.0 && self.dt.is_finite();
+        is_known.then(|| (step, step as f64 * self.dt))
+    }
+
+    /// The place of the next frame in the file, in bytes.
+    pub(super) fn offset(&self) -> u64 {
+        self.length - self.left
+    }
+
+    /// Goes to frame `n`, whose place [`DcdReader::offset`] has told.
+    pub(super) fn go_to(&mut self, offset: u64, n: u64) -> Result<()> {
+        if self.free.is_some() && self.n_read == 0 && n > 0 {
+            // The positions of fixed beads are in the first frame.
+            self.read()?;
+        }
+        let moved = self.file.seek(SeekFrom::Start(offset));
+        moved.map_err(|error| Error::io(&self.path, error))?;
+        (self.left, self.n_read) = (self.length.saturating_sub(offset), n);
+        Ok(())
     }
 
     /// Skips the next frame; `false` at the end.

@@ -8,7 +8,7 @@ use std::ops::Range;
 pub(super) const DCD_HEADER: u64 = 276;
 
 /// CHARMM's unit of time, ps: √(amu Å²/(kcal/mol)).
-const AKMA: f64 = 0.048_888_21;
+pub(super) const AKMA: f64 = 0.048_888_21;
 
 /// CHARMM's version whose format this is. X-PLOR writes 0.
 const VERSION: u32 = 24;

@@ -16,6 +16,7 @@ mod xtc_reader;
 pub use dcd::DcdReader;
 use frame::{check_beads, open};
 pub use npy_file::read_npy_types;
+pub use npy_header::npy_header;
 pub use npy_reader::NpyReader;
 pub(crate) use npy_rows::{Axes, NpyRows, counts};
 pub use npy_writer::{NpyPosition, NpyQuantity, NpyWriter};
@@ -37,6 +38,15 @@ pub struct Trajectory {
     kind: Kind,
     /// The number of frames read or skipped.
     n_seen: u64,
+}
+
+/// The place of a frame in a trajectory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// The number of the frame, counted from 0.
+    pub frame: u64,
+    /// Its first byte in the file; 0 in arrays.
+    offset: u64,
 }
 
 #[derive(Debug)]
@@ -112,23 +122,82 @@ impl Trajectory {
     /// [`Error::Invalid`] names a frame that is damaged, has another number of beads, or contains
     /// coordinates that are not finite.
     pub fn read(&mut self) -> Result<Option<Vec<[f64; 3]>>> {
-        let frame = match &mut self.kind {
-            Kind::Xtc(reader) => reader.read_beads(self.n_beads)?,
-            Kind::Dcd(reader) => {
-                reader.read()?.map(|frame| frame.iter().map(|x| x.map(f64::from)).collect())
-            }
-            Kind::Npy(reader) => reader.read()?,
+        let mut frame = Vec::new();
+        Ok(self.read_into(&mut frame)?.then_some(frame))
+    }
+
+    /// Reads the next frame into `frame`, Å; `false` at the end.
+    ///
+    /// # Errors
+    /// See [`Trajectory::read`].
+    pub fn read_into(&mut self, frame: &mut Vec<[f64; 3]>) -> Result<bool> {
+        let more = match &mut self.kind {
+            Kind::Xtc(reader) => reader.read_beads(self.n_beads, frame)?,
+            Kind::Dcd(reader) => match reader.read()? {
+                Some(of_file) => {
+                    frame.clear();
+                    frame.extend(of_file.iter().map(|x| x.map(f64::from)));
+                    true
+                }
+                None => false,
+            },
+            Kind::Npy(reader) => match reader.read()? {
+                Some(of_file) => {
+                    *frame = of_file;
+                    true
+                }
+                None => false,
+            },
         };
-        let Some(frame): Option<Vec<[f64; 3]>> = frame else { return Ok(None) };
-        let name = format!("frame {}", self.n_seen);
-        check_beads(&self.path, &name, frame.len(), self.n_beads)?;
+        if !more {
+            return Ok(false);
+        }
+        let name = || format!("frame {}", self.n_seen);
+        if frame.len() != self.n_beads {
+            check_beads(&self.path, &name(), frame.len(), self.n_beads)?;
+        }
         if let Some(bead) = frame.iter().position(|x| !x.iter().all(|x| x.is_finite())) {
             let found = format!("{:?}", frame[bead]);
-            let field = format!("{name}, bead {bead}");
+            let field = format!("{}, bead {bead}", name());
             return Err(Error::invalid(field, found, "finite coordinates").of_file(&self.path));
         }
         self.n_seen += 1;
-        Ok(Some(frame))
+        Ok(true)
+    }
+
+    /// Step and time, ps, of the last frame that was read or skipped, as the file tells them. The step
+    /// of an XTC frame is at most 2³¹ − 1.
+    pub fn stamp(&self) -> Option<(u64, f64)> {
+        match &self.kind {
+            Kind::Xtc(reader) => reader.stamp(),
+            Kind::Dcd(reader) => reader.stamp(),
+            Kind::Npy(_) => None,
+        }
+    }
+
+    /// The place of the next frame.
+    pub fn mark(&self) -> Mark {
+        let offset = match &self.kind {
+            Kind::Xtc(reader) => reader.offset(),
+            Kind::Dcd(reader) => reader.offset(),
+            Kind::Npy(_) => 0,
+        };
+        Mark { frame: self.n_seen, offset }
+    }
+
+    /// Goes to a frame whose place is known.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn go_to(&mut self, mark: Mark) -> Result<()> {
+        let Mark { frame, offset } = mark;
+        match &mut self.kind {
+            Kind::Xtc(reader) => reader.go_to(offset, frame)?,
+            Kind::Dcd(reader) => reader.go_to(offset, frame)?,
+            Kind::Npy(reader) => reader.go_to(frame),
+        }
+        self.n_seen = frame;
+        Ok(())
     }
 
     /// Skips the next frame; `false` at the end.

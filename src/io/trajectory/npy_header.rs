@@ -70,6 +70,11 @@ pub(super) fn header(descr: &str, fortran_order: bool, shape: &[u64]) -> Vec<u8>
     header
 }
 
+/// The header of an array of `f64` in C order, which its numbers follow in little-endian order.
+pub fn npy_header(shape: &[u64]) -> Vec<u8> {
+    header("<f8", false, shape)
+}
+
 /// The text that is not parsed yet.
 struct Text<'a>(&'a str);
 

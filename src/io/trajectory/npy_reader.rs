@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::npy_file::NpyFile;
@@ -15,24 +16,66 @@ use crate::error::{Error, Result};
 pub struct NpyReader {
     path: PathBuf,
     file: File,
-    /// The offset of the first number.
-    start: u64,
-    /// Bytes of a number, 4 or 8.
-    width: usize,
+    shape: NpyShape,
     big_endian: bool,
     n_replicas: Option<u64>,
-    n_frames: u64,
-    n_beads: usize,
     scattered: Option<Scattered>,
     next: u64,
 }
 
-/// All numbers of a file in which those of a frame are not together.
+/// A file in which the numbers of a frame are not together, and some of its frames.
 #[derive(Debug)]
 struct Scattered {
-    bytes: Vec<u8>,
     /// The distances of replicas, frames, beads and axes, in numbers.
-    strides: [usize; 4],
+    strides: [u64; 4],
+    /// The frames in `bytes`, all of one replica.
+    frames: Range<u64>,
+    bytes: Vec<u8>,
+}
+
+/// The most bytes of scattered frames that are read at once, unless one frame has more.
+const MOST_BYTES: u64 = 4 << 20;
+
+/// Frames whose numbers are farther apart, in numbers, are read one by one.
+const FARTHEST: u64 = 64;
+
+impl Scattered {
+    /// Reads frame `next` and some after it.
+    fn load(&mut self, next: u64, from: &NpyShape, file: &mut File) -> std::io::Result<()> {
+        let NpyShape { start, width, n_frames, n_beads } = *from;
+        let [replica, frame, bead, axis] = self.strides;
+        let of_frame = 3 * n_beads * width;
+        let most = MOST_BYTES / (of_frame * frame.max(1)).max(1);
+        let n = if frame > FARTHEST { 1 } else { most.max(1) };
+        let (r, f) = (next / n_frames, next % n_frames);
+        let n = n.min(n_frames - f);
+        self.frames = next..next + n;
+        self.bytes.resize((n * of_frame) as usize, 0);
+        let mut span = vec![0; (((n - 1) * frame + 1) * width) as usize];
+        for k in 0..3 * n_beads {
+            let at = r * replica + f * frame + k / 3 * bead + k % 3 * axis;
+            file.seek(SeekFrom::Start(start + at * width))?;
+            file.read_exact(&mut span)?;
+            let width = width as usize;
+            let numbers = span.chunks_exact(width).step_by(frame as usize);
+            for (of_frame, number) in self.bytes.chunks_exact_mut(of_frame as usize).zip(numbers) {
+                of_frame[k as usize * width..][..width].copy_from_slice(number);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The place and the lengths of the numbers in a file.
+#[derive(Debug, Clone, Copy)]
+struct NpyShape {
+    /// The offset of the first number.
+    start: u64,
+    /// Bytes of a number, 4 or 8.
+    width: u64,
+    /// The frames of each replica.
+    n_frames: u64,
+    n_beads: u64,
 }
 
 impl NpyReader {
@@ -41,11 +84,10 @@ impl NpyReader {
     /// # Errors
     /// [`Error::Invalid`] if it is damaged or does not contain positions.
     pub fn open(path: &Path) -> Result<Self> {
-        let io = |error| Error::io(path, error);
         let invalid = |field: &str, found: String, expected: &str| {
             Error::invalid(field, found, expected).of_file(path)
         };
-        let NpyFile { mut file, header, start } = NpyFile::open(path)?;
+        let NpyFile { file, header, start } = NpyFile::open(path)?;
         let NpyHeader { descr, fortran_order, shape } = header;
         let expected = "(frames, beads, 3), (replicas, frames, beads, 3) or (beads, 3, frames)";
         // The axes of the shape by number: replicas, frames, beads, and the axes of space.
@@ -69,31 +111,25 @@ impl NpyReader {
             false => None,
             true => {
                 let mut strides = [0; 4];
-                let mut stride = 1_usize;
+                let mut stride = 1_u64;
                 let mut set = |(axis, n): (&usize, &u64)| {
                     strides[*axis] = stride;
-                    stride = stride.saturating_mul(*n as usize);
+                    stride = stride.saturating_mul(*n);
                 };
                 // The last axis varies fastest, or the first.
                 match fortran_order {
                     false => axes.iter().zip(&shape).rev().for_each(&mut set),
                     true => axes.iter().zip(&shape).for_each(&mut set),
                 }
-                let mut bytes = Vec::new();
-                file.seek(SeekFrom::Start(start)).map_err(io)?;
-                file.read_to_end(&mut bytes).map_err(io)?;
-                Some(Scattered { bytes, strides })
+                Some(Scattered { strides, frames: 0..0, bytes: Vec::new() })
             }
         };
         Ok(NpyReader {
             path: path.to_owned(),
             file,
-            start,
-            width,
+            shape: NpyShape { start, width, n_frames, n_beads },
             big_endian,
             n_replicas,
-            n_frames,
-            n_beads: n_beads as usize,
             scattered,
             next: 0,
         })
@@ -101,17 +137,20 @@ impl NpyReader {
 
     /// The number of beads in every frame.
     pub fn n_beads(&self) -> usize {
-        self.n_beads
+        self.shape.n_beads as usize
     }
 
     /// The number of frames of each replica, if the file has an axis of replicas.
     pub fn frames_per_replica(&self) -> Option<u64> {
-        self.n_replicas.map(|_| self.n_frames)
+        self.n_replicas.map(|_| self.shape.n_frames)
     }
 
     fn len(&self) -> u64 {
         // Without beads, the size of the file would not limit the number of frames.
-        if self.n_beads == 0 { 0 } else { self.n_replicas.unwrap_or(1) * self.n_frames }
+        match self.shape.n_beads {
+            0 => 0,
+            _ => self.n_replicas.unwrap_or(1) * self.shape.n_frames,
+        }
     }
 
     /// Reads the next frame, Å; `None` at the end.
@@ -119,37 +158,44 @@ impl NpyReader {
     /// # Errors
     /// [`Error::Io`].
     pub fn read(&mut self) -> Result<Option<Vec<[f64; 3]>>> {
-        let (next, width) = (self.next, self.width);
+        let (next, shape) = (self.next, self.shape);
         if next >= self.len() {
             return Ok(None);
         }
         self.next += 1;
-        let mut bytes = vec![0; 3 * self.n_beads * width];
-        match &self.scattered {
+        let mut bytes = vec![0; (3 * shape.n_beads * shape.width) as usize];
+        let read = match &mut self.scattered {
             None => {
-                let at = self.start + next * bytes.len() as u64;
-                let read = self.file.seek(SeekFrom::Start(at));
-                read.and_then(|_| self.file.read_exact(&mut bytes))
-                    .map_err(|error| Error::io(&self.path, error))?;
+                let at = shape.start + next * bytes.len() as u64;
+                let moved = self.file.seek(SeekFrom::Start(at));
+                moved.and_then(|_| self.file.read_exact(&mut bytes))
             }
-            Some(Scattered { bytes: all, strides }) => {
-                let frames = self.n_frames as usize;
-                let (r, f) = (next as usize / frames, next as usize % frames);
-                for (k, number) in bytes.chunks_exact_mut(width).enumerate() {
-                    let place = [r, f, k / 3, k % 3];
-                    let at: usize = place.iter().zip(strides).map(|(k, n)| k * n).sum();
-                    number.copy_from_slice(&all[at * width..(at + 1) * width]);
-                }
+            Some(scattered) => {
+                let loaded = match scattered.frames.contains(&next) {
+                    true => Ok(()),
+                    false => scattered.load(next, &shape, &mut self.file),
+                };
+                loaded.map(|()| {
+                    let at = (next - scattered.frames.start) as usize * bytes.len();
+                    let of_frame = at..at + bytes.len();
+                    bytes.copy_from_slice(&scattered.bytes[of_frame]);
+                })
             }
-        }
+        };
+        read.map_err(|error| Error::io(&self.path, error))?;
         if self.big_endian {
-            bytes.chunks_exact_mut(width).for_each(<[u8]>::reverse);
+            bytes.chunks_exact_mut(shape.width as usize).for_each(<[u8]>::reverse);
         }
-        let numbers: Vec<f64> = match width {
+        let numbers: Vec<f64> = match shape.width {
             4 => bytes.as_chunks().0.iter().map(|x| f64::from(f32::from_le_bytes(*x))).collect(),
             _ => bytes.as_chunks().0.iter().map(|x| f64::from_le_bytes(*x)).collect(),
         };
         Ok(Some(numbers.as_chunks::<3>().0.to_vec()))
+    }
+
+    /// Goes to frame `n`.
+    pub(super) fn go_to(&mut self, n: u64) {
+        self.next = n;
     }
 
     /// Skips the next frame; `false` at the end.

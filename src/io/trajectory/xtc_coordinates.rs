@@ -35,8 +35,13 @@ pub(super) struct Prelude {
     pub(super) small: u32,
 }
 
-/// The coordinates of `n` beads, nm; `None` if the bytes are damaged.
-pub(super) fn decode(prelude: &Prelude, bytes: &[u8], n: usize) -> Option<Vec<[f32; 3]>> {
+/// Appends the coordinates of `n` beads, nm, to no positions; `None` if the bytes are damaged.
+pub(super) fn decode(
+    prelude: &Prelude,
+    bytes: &[u8],
+    n: usize,
+    positions: &mut Vec<[f32; 3]>,
+) -> Option<()> {
     let mut bits = Bits { bytes, at: 0 };
     let mut sizes = [0_u32; 3];
     for ((size, high), low) in sizes.iter_mut().zip(prelude.high).zip(prelude.low) {
@@ -47,7 +52,7 @@ pub(super) fn decode(prelude: &Prelude, bytes: &[u8], n: usize) -> Option<Vec<[f
     let mut small = prelude.small;
     let mut size = size_of(small)?;
     let mut run = 0;
-    let mut positions: Vec<[f32; 3]> = Vec::with_capacity(n + LONGEST_RUN);
+    positions.reserve(n + LONGEST_RUN);
     let to_nm = |x: [i64; 3]| x.map(|x| x as f32 * scale);
     while positions.len() < n {
         let first = plus(bits.large(sizes)?, low);
@@ -74,7 +79,7 @@ pub(super) fn decode(prelude: &Prelude, bytes: &[u8], n: usize) -> Option<Vec<[f
         size = size_of(small)?;
     }
     positions.truncate(n);
-    Some(positions)
+    Some(())
 }
 
 fn size_of(small: u32) -> Option<u32> {

@@ -1,7 +1,7 @@
 //! Reading of GROMACS' XTC format.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::frame::{check_beads, open};
@@ -30,10 +30,15 @@ const MAGIC: [u32; 2] = [1995, 2023];
 pub struct XtcReader {
     path: PathBuf,
     file: BufReader<File>,
-    n_read: u64,
-    has_box: bool,
+    length: u64,
     /// Bytes not read yet.
     left: u64,
+    n_read: u64,
+    has_box: bool,
+    /// The bytes of the last frame. Those of a skipped one end before its coordinates.
+    bytes: Vec<u8>,
+    /// The coordinates of the last frame, nm.
+    decoded: Vec<[f32; 3]>,
 }
 
 impl XtcReader {
@@ -42,13 +47,16 @@ impl XtcReader {
     /// # Errors
     /// [`Error::Io`].
     pub fn open(path: &Path) -> Result<Self> {
-        let (file, left) = open(path)?;
+        let (file, length) = open(path)?;
         Ok(XtcReader {
             path: path.to_owned(),
             file: BufReader::new(file),
+            length,
+            left: length,
             n_read: 0,
             has_box: false,
-            left,
+            bytes: Vec::new(),
+            decoded: Vec::new(),
         })
     }
 
@@ -62,25 +70,60 @@ impl XtcReader {
     /// # Errors
     /// [`Error::Invalid`] if the file is damaged or ends within the frame.
     pub fn read(&mut self) -> Result<Option<Vec<[f64; 3]>>> {
-        let Some(bytes) = self.frame()? else { return Ok(None) };
-        self.decode(&bytes).map(Some)
+        let mut positions = Vec::new();
+        let more = self.frame()?;
+        if more {
+            self.decode(&mut positions)?;
+        }
+        Ok(more.then_some(positions))
     }
 
-    /// The same for a frame of `n_beads` beads. The memory for a frame with another number of beads
-    /// is not allocated, because a frame of few bytes can claim many beads.
-    pub(super) fn read_beads(&mut self, n_beads: usize) -> Result<Option<Vec<[f64; 3]>>> {
-        let Some(bytes) = self.frame()? else { return Ok(None) };
+    /// The same for a frame of `n_beads` beads, into `positions`; `false` at the end. The memory for a
+    /// frame with another number of beads is not allocated, because a frame of few bytes can claim
+    /// many beads.
+    pub(super) fn read_beads(
+        &mut self,
+        n_beads: usize,
+        positions: &mut Vec<[f64; 3]>,
+    ) -> Result<bool> {
+        if !self.frame()? {
+            return Ok(false);
+        }
         let name = format!("frame {}", self.n_read);
-        check_beads(&self.path, &name, word(&bytes, 4) as usize, n_beads)?;
-        self.decode(&bytes).map(Some)
+        check_beads(&self.path, &name, self.n_beads(), n_beads)?;
+        self.decode(positions).map(|()| true)
     }
 
-    fn decode(&mut self, bytes: &[u8]) -> Result<Vec<[f64; 3]>> {
-        let n_beads = word(bytes, 4) as usize;
-        let positions = if n_beads <= UNCOMPRESSED {
-            (0..n_beads)
-                .map(|bead| [0, 1, 2].map(|c| float(bytes, HEADER + 12 * bead + 4 * c)))
-                .collect()
+    /// Step and time, ps, of the last frame that was read or skipped.
+    pub(super) fn stamp(&self) -> Option<(u64, f64)> {
+        let has_any = self.n_read > 0;
+        has_any.then(|| (word(&self.bytes, 8).into(), float(&self.bytes, 12).into()))
+    }
+
+    /// The place of the next frame in the file, in bytes.
+    pub(super) fn offset(&self) -> u64 {
+        self.length - self.left
+    }
+
+    /// Goes to frame `n`, whose place [`XtcReader::offset`] has told.
+    pub(super) fn go_to(&mut self, offset: u64, n: u64) -> Result<()> {
+        let moved = self.file.seek(SeekFrom::Start(offset));
+        moved.map_err(|error| Error::io(&self.path, error))?;
+        (self.left, self.n_read) = (self.length.saturating_sub(offset), n);
+        Ok(())
+    }
+
+    fn n_beads(&self) -> usize {
+        word(&self.bytes, 4) as usize
+    }
+
+    fn decode(&mut self, positions: &mut Vec<[f64; 3]>) -> Result<()> {
+        let (bytes, n_beads) = (&self.bytes[..], self.n_beads());
+        self.decoded.clear();
+        if n_beads <= UNCOMPRESSED {
+            let position =
+                |bead: usize| [0, 1, 2].map(|c| float(bytes, HEADER + 12 * bead + 4 * c));
+            self.decoded.extend((0..n_beads).map(position));
         } else {
             let corner = |at: usize| [0, 1, 2].map(|c| word(bytes, at + 4 * c) as i32);
             let prelude = Prelude {
@@ -90,12 +133,13 @@ impl XtcReader {
                 small: word(bytes, HEADER + 28),
             };
             let start = HEADER + PRELUDE + length_of_length(word(bytes, 0));
-            let decoded = decode(&prelude, &bytes[start..], n_beads);
-            decoded.ok_or_else(|| self.damaged("coordinates that do not decode"))?
-        };
+            let decoded = decode(&prelude, &bytes[start..], n_beads, &mut self.decoded);
+            decoded.ok_or_else(|| self.damaged("coordinates that do not decode"))?;
+        }
         self.n_read += 1;
-        let angstrom = |x: f32| 10.0 * f64::from(x);
-        Ok(positions.iter().map(|x| x.map(angstrom)).collect())
+        positions.clear();
+        positions.extend(self.decoded.iter().map(|x| x.map(|x| 10.0 * f64::from(x))));
+        Ok(())
     }
 
     /// Skips the next frame; `false` at the end.
@@ -103,54 +147,72 @@ impl XtcReader {
     /// # Errors
     /// See [`XtcReader::read`].
     pub fn skip(&mut self) -> Result<bool> {
-        let more = self.frame()?.is_some();
-        self.n_read += u64::from(more);
-        Ok(more)
+        let Some(rest) = self.head()? else { return Ok(false) };
+        self.need(rest)?;
+        self.left -= rest;
+        // A relative seek keeps the data in the buffer.
+        let moved = self.file.seek_relative(rest as i64);
+        moved.map_err(|error| Error::io(&self.path, error))?;
+        self.n_read += 1;
+        Ok(true)
     }
 
-    /// Reads the bytes of the next frame. It allocates memory only for bytes that the file
-    /// contains.
-    fn frame(&mut self) -> Result<Option<Vec<u8>>> {
+    /// Reads the bytes of the next frame; `false` at the end. It allocates memory only for bytes that
+    /// the file contains.
+    fn frame(&mut self) -> Result<bool> {
+        let Some(rest) = self.head()? else { return Ok(false) };
+        self.append(rest).map(|()| true)
+    }
+
+    /// Reads the bytes of the next frame up to its coordinates. Returns the number of bytes that
+    /// follow; `None` at the end.
+    fn head(&mut self) -> Result<Option<u64>> {
         if self.left == 0 {
             return Ok(None);
         }
-        let mut bytes = Vec::new();
-        self.append(&mut bytes, HEADER as u64)?;
-        let magic = word(&bytes, 0);
+        self.bytes.clear();
+        self.append(HEADER as u64)?;
+        let magic = word(&self.bytes, 0);
         if !MAGIC.contains(&magic) {
             return Err(self.damaged(format!("magic number {magic}")));
         }
-        self.has_box |= (BOX..BOX + 36).step_by(4).any(|at| float(&bytes, at) != 0.0);
-        let (n_beads, again) = (word(&bytes, 4) as usize, word(&bytes, 52) as usize);
+        self.has_box |= (BOX..BOX + 36).step_by(4).any(|at| float(&self.bytes, at) != 0.0);
+        let (n_beads, again) = (self.n_beads(), word(&self.bytes, 52) as usize);
         if n_beads != again {
             return Err(self.damaged(format!("two numbers of beads, {n_beads} and {again}")));
         }
         if n_beads <= UNCOMPRESSED {
-            self.append(&mut bytes, 12 * n_beads as u64)?;
-            return Ok(Some(bytes));
+            return Ok(Some(12 * n_beads as u64));
         }
-        self.append(&mut bytes, (PRELUDE + length_of_length(magic)) as u64)?;
-        let length = bytes[HEADER + PRELUDE..].iter();
+        self.append((PRELUDE + length_of_length(magic)) as u64)?;
+        let length = self.bytes[HEADER + PRELUDE..].iter();
         let length = length.fold(0_u64, |length, byte| length << 8 | u64::from(*byte));
         // A bead takes at least two bits. Check this before memory is allocated for the beads.
         if n_beads as u64 > length.saturating_mul(4) {
             return Err(self.damaged(format!("{n_beads} beads in {length} bytes")));
         }
-        self.append(&mut bytes, length.checked_next_multiple_of(4).unwrap_or(u64::MAX))?;
-        Ok(Some(bytes))
+        Ok(Some(length.checked_next_multiple_of(4).unwrap_or(u64::MAX)))
     }
 
-    fn append(&mut self, bytes: &mut Vec<u8>, n: u64) -> Result<()> {
-        if n > self.left {
-            let found = format!("the end of the file after {} bytes", self.left);
-            let expected = format!("{n} more bytes; the file is truncated");
-            let field = format!("frame {}", self.n_read);
-            return Err(Error::invalid(field, found, expected).of_file(&self.path));
-        }
+    /// Reads `n` more bytes of the frame.
+    fn append(&mut self, n: u64) -> Result<()> {
+        self.need(n)?;
         self.left -= n;
-        let start = bytes.len();
-        bytes.resize(start + n as usize, 0);
-        self.file.read_exact(&mut bytes[start..]).map_err(|error| Error::io(&self.path, error))
+        let start = self.bytes.len();
+        self.bytes.resize(start + n as usize, 0);
+        let read = self.file.read_exact(&mut self.bytes[start..]);
+        read.map_err(|error| Error::io(&self.path, error))
+    }
+
+    /// Checks that the file has `n` more bytes.
+    fn need(&self, n: u64) -> Result<()> {
+        if n <= self.left {
+            return Ok(());
+        }
+        let found = format!("the end of the file after {} bytes", self.left);
+        let expected = format!("{n} more bytes; the file is truncated");
+        let field = format!("frame {}", self.n_read);
+        Err(Error::invalid(field, found, expected).of_file(&self.path))
     }
 
     fn damaged(&self, found: impl ToString) -> Error {
