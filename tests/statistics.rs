@@ -5,6 +5,8 @@
 mod autocorrelation;
 // Blocks, and errors by the jackknife.
 mod blocks;
+// Folding, unfolding, and first passage times.
+mod events;
 // Weights of samples of several states.
 mod mbar;
 

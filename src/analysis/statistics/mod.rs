@@ -14,4 +14,5 @@
 
 pub mod autocorrelation;
 pub mod blocks;
+pub mod events;
 pub mod mbar;
