@@ -9,6 +9,8 @@ mod blocks;
 mod events;
 // Weights of samples of several states.
 mod mbar;
+// Free energies along coordinates.
+mod profile;
 
 use flashschnet::analysis::statistics::blocks::Estimate;
 use flashschnet::random::{Stream, normal3};

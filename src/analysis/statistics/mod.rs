@@ -16,3 +16,4 @@ pub mod autocorrelation;
 pub mod blocks;
 pub mod events;
 pub mod mbar;
+pub mod profile;
