@@ -9,6 +9,8 @@ mod blocks;
 mod events;
 // Weights of samples of several states.
 mod mbar;
+// Averages over temperatures, and melting temperatures.
+mod melting;
 // Free energies along coordinates.
 mod profile;
 

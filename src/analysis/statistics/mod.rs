@@ -16,4 +16,5 @@ pub mod autocorrelation;
 pub mod blocks;
 pub mod events;
 pub mod mbar;
+pub mod melting;
 pub mod profile;
