@@ -5,8 +5,14 @@
 mod autocorrelation;
 // Blocks, and errors by the jackknife.
 mod blocks;
+// Folding, unfolding, and first passage times.
+mod events;
 // Weights of samples of several states.
 mod mbar;
+// Averages over temperatures, and melting temperatures.
+mod melting;
+// Free energies along coordinates.
+mod profile;
 
 use flashschnet::analysis::statistics::blocks::Estimate;
 use flashschnet::random::{Stream, normal3};

@@ -14,4 +14,7 @@
 
 pub mod autocorrelation;
 pub mod blocks;
+pub mod events;
 pub mod mbar;
+pub mod melting;
+pub mod profile;
