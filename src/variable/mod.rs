@@ -6,6 +6,8 @@
 mod evaluate;
 mod rotation;
 
+pub(crate) use rotation::rotation;
+
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};

@@ -6,7 +6,7 @@
 /// Horn (1987). N is shifted, so that no eigenvalue is negative, and squared until only that
 /// eigenvector is left. If the largest eigenvalues are equal, the result is one of the optimal
 /// rotations.
-pub(super) fn rotation(s: [[f64; 3]; 3]) -> [[f64; 3]; 3] {
+pub(crate) fn rotation(s: [[f64; 3]; 3]) -> [[f64; 3]; 3] {
     let [[xx, xy, xz], [yx, yy, yz], [zx, zy, zz]] = s;
     let n = [
         [xx + yy + zz, yz - zy, zx - xz, xy - yx],
@@ -22,10 +22,16 @@ pub(super) fn rotation(s: [[f64; 3]; 3]) -> [[f64; 3]; 3] {
     });
     for _ in 0..SQUARINGS {
         let trace: f64 = (0..4).map(|i| power[i][i]).sum();
-        power = power.map(|row| row.map(|x| x / trace));
-        power = std::array::from_fn(|i| {
-            std::array::from_fn(|j| (0..4).map(|k| power[i][k] * power[k][j]).sum())
-        });
+        let mut of_last = power;
+        of_last.as_flattened_mut().iter_mut().for_each(|x| *x /= trace);
+        for i in 0..4 {
+            for j in i..4 {
+                // The matrix is symmetric. Loops of known length become straight code.
+                let [a, b] = [of_last[i], of_last[j]];
+                let product = a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3];
+                (power[i][j], power[j][i]) = (product, product);
+            }
+        }
     }
     // Each column is now the eigenvector times a number. The column of the largest diagonal element
     // is the longest.
