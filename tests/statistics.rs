@@ -13,6 +13,8 @@ mod mbar;
 mod melting;
 // Free energies along coordinates.
 mod profile;
+// Slow coordinates and their time scales.
+mod tica;
 
 use flashschnet::analysis::statistics::blocks::Estimate;
 use flashschnet::random::{Stream, normal3};

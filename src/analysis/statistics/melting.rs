@@ -31,11 +31,11 @@ pub const MIDPOINT: f64 = 0.5;
 pub struct Point {
     /// T, K.
     pub temperature: f64,
-    /// <Q>, without a unit.
+    /// The average Q, without a unit.
     pub q: Option<Estimate>,
-    /// <U>, kcal/mol.
+    /// The average potential, kcal/mol.
     pub potential: Option<Estimate>,
-    /// C, kcal/(mol K).
+    /// The configurational heat capacity C, kcal/(mol K).
     pub heat_capacity: Option<Estimate>,
 }
 
@@ -46,7 +46,7 @@ pub enum MeltingTemperature {
     Found(Estimate),
     /// The heat capacity is largest at this end of the range, K. Its maximum may be outside.
     AtEdge(f64),
-    /// <Q> does not fall through the midpoint within the range, or an average is unknown.
+    /// The average Q does not fall through the midpoint within the range, or an average is unknown.
     Absent,
 }
 
@@ -57,7 +57,7 @@ pub struct Melting {
     pub points: Vec<Point>,
     /// The temperature at which C is largest.
     pub heat_capacity: MeltingTemperature,
-    /// The temperature at which <Q> falls through the midpoint; `None` without Q.
+    /// The temperature at which the average Q falls through the midpoint; `None` without Q.
     pub q: Option<MeltingTemperature>,
 }
 
@@ -72,8 +72,9 @@ pub fn temperatures(lowest: f64, highest: f64, count: usize) -> Vec<f64> {
 ///
 /// `energies` has the potential U of each sample in kcal/mol, without biases, and `q` its fraction of
 /// native contacts. The maximum of C is that of the parabola through the largest value and the two
-/// values next to it. <Q> falls through the midpoint between the first two temperatures at which <Q>
-/// is above it (or equal) and below it; the temperature between them is interpolated linearly.
+/// values next to it. The average Q falls through the midpoint between the first two temperatures of
+/// which one has an average at or above it, and the next one below; the temperature between them is
+/// interpolated linearly.
 ///
 /// # Errors
 ///
@@ -126,7 +127,7 @@ pub fn melting(
     Ok(Melting { points, heat_capacity, q: q.map(|_| found(melting[1])) })
 }
 
-/// <Q>, <U> and C at a temperature.
+/// The averages of Q and U, and C, at a temperature.
 fn averages(
     weights: &Weights<'_>,
     energies: &[f64],

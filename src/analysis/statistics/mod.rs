@@ -18,3 +18,4 @@ pub mod events;
 pub mod mbar;
 pub mod melting;
 pub mod profile;
+pub mod tica;
