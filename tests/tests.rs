@@ -111,6 +111,7 @@ mod dcd;
 
 // The program as a user runs it: commands, configuration files, trajectories, wrong input, and what
 // fails around it: streams, disks, signals, threads.
+mod analysis;
 mod bad_input;
 mod bias_run;
 mod config;

@@ -119,6 +119,17 @@ impl Track {
     }
 }
 
+/// A frame of a trajectory.
+#[derive(Debug)]
+pub struct Frame<'a> {
+    /// Its number in the trajectory, counted from 0.
+    pub number: u64,
+    /// Its step and its time.
+    pub stamp: Stamp,
+    /// Å, `[n_beads]`.
+    pub positions: &'a [[f64; 3]],
+}
+
 /// Reads the frames of a chunk.
 #[derive(Debug)]
 pub struct ChunkReader<'a> {
@@ -134,26 +145,26 @@ pub struct ChunkReader<'a> {
 }
 
 impl ChunkReader<'_> {
-    /// The number in the trajectory of the next frame, its step and time, and its positions, Å.
+    /// The next frame; `None` at the end of the chunk.
     ///
     /// # Errors
     /// Those of [`Trajectory::read`].
-    pub fn next(&mut self) -> Result<Option<(u64, Stamp, &[[f64; 3]])>> {
+    pub fn read(&mut self) -> Result<Option<Frame<'_>>> {
         if self.left == 0 {
             return Ok(None);
         }
         let mut at = self.next;
-        let mut number = 0;
-        while let Some(piece) = self.track.pieces.get(number).filter(|piece| at >= piece.n) {
+        let mut place = 0;
+        while let Some(piece) = self.track.pieces.get(place).filter(|piece| at >= piece.n) {
             at -= piece.n;
-            number += 1;
+            place += 1;
         }
-        let piece = &self.track.pieces[number];
+        let piece = &self.track.pieces[place];
         let trajectory = match &mut self.open {
-            Some((open, trajectory)) if *open == number => trajectory,
+            Some((open, trajectory)) if *open == place => trajectory,
             open => {
                 let trajectory = Trajectory::open(&piece.path, self.track.n_beads)?;
-                &mut open.insert((number, trajectory)).1
+                &mut open.insert((place, trajectory)).1
             }
         };
         let goal = piece.marks[0].frame + at;
@@ -166,10 +177,10 @@ impl ChunkReader<'_> {
             let expected = "as many as before; another program changes the file";
             return Err(Error::invalid("frames", goal, expected).of_file(&piece.path));
         }
-        let frame = self.next;
+        let number = self.next;
         self.next += self.stride;
         self.left -= 1;
-        Ok(Some((frame, trajectory.stamp(), &self.positions)))
+        Ok(Some(Frame { number, stamp: trajectory.stamp(), positions: &self.positions }))
     }
 }
 

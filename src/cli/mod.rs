@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand.
 
+mod analyze;
 mod backend;
 mod bench;
 mod config;
@@ -14,6 +15,7 @@ mod parity;
 mod precision;
 mod prepare;
 mod progress;
+mod reference;
 mod report;
 mod run;
 mod signals;
@@ -52,6 +54,7 @@ enum Command {
     Info(info::Info),
     Import(import::Import),
     Prepare(prepare::Prepare),
+    Analyze(Box<analyze::Analyze>),
     Report(report::Report),
 }
 
@@ -80,6 +83,7 @@ pub(crate) fn main() -> anyhow::Result<ExitCode> {
         Command::Info(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Prepare(command) => command.run(),
+        Command::Analyze(command) => command.run(),
         Command::Report(command) => command.run(),
     };
     let options = found.subcommand_name().and_then(|name| command.find_subcommand(name));

@@ -1,18 +1,17 @@
 //! The observables on the command line.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use flashschnet::error::OfFile;
-use flashschnet::io::load_structures;
-use flashschnet::prepare::{Coarse, Mapping, Options};
+use flashschnet::prepare::Mapping;
 use flashschnet::structure::Structure;
 use flashschnet::system::{Convention, System};
 use flashschnet::variable::{CONTACT_BETA, CONTACT_CUTOFF, CONTACT_LAMBDA, Variable};
 use flashschnet::{Error, Result};
 
 use crate::cli::options::real;
+use crate::cli::reference::{first_structure, native_contacts};
 
 #[derive(Args)]
 #[command(next_help_heading = "Observables")]
@@ -105,23 +104,14 @@ impl ObservableOptions {
                 Name::Rg => Variable::radius_of_gyration(),
                 Name::EndToEnd => Variable::end_to_end(n_beads(system)?),
                 Name::Rmsd => Variable::rmsd(reference()?),
-                Name::Q => self.contacts(reference()?)?,
+                Name::Q => {
+                    native_contacts(reference()?, [self.q_cutoff, self.q_beta, self.q_lambda])?
+                }
             };
             variable.check(system)?;
             all.push((text.to_owned(), variable));
         }
         Ok(all)
-    }
-
-    fn contacts(&self, reference: &[[f64; 3]]) -> Result<Variable> {
-        let constants =
-            [("q-cutoff", self.q_cutoff), ("q-beta", self.q_beta), ("q-lambda", self.q_lambda)];
-        match constants.into_iter().find(|(_, number)| !(*number > 0.0 && number.is_finite())) {
-            Some((name, number)) => Err(Error::invalid(name, number, "a finite number > 0")),
-            None => {
-                Ok(Variable::native_contacts(reference, self.q_cutoff, self.q_beta, self.q_lambda))
-            }
-        }
     }
 }
 
@@ -149,13 +139,7 @@ pub(super) fn reference(path: &Path, system: &System) -> Result<Structure> {
             Convention::Mlcg => Mapping::Ca,
         }
     });
-    let structures = match Coarse::read_if_structure(path, &Options::default(), mapping)? {
-        Some(coarse) => coarse.structures(&Arc::new(coarse.topology())),
-        None => load_structures(path)?,
-    };
-    let structure = structures.into_iter().next();
-    let structure =
-        structure.ok_or_else(|| Error::invalid("reference", "no structure", "one structure"))?;
+    let structure = first_structure(path, mapping)?;
     let types = &structure.topology.types;
     match system.molecules().iter().find(|molecule| molecule.types != *types) {
         Some(other) if other.n_beads() != types.len() => {

@@ -173,7 +173,7 @@ impl DcdReader {
         let [first, every] = self.steps.map(u64::from);
         let step = first + every * self.n_read.checked_sub(1)?;
         let is_known = every > 0 && self.dt > 0.0 && self.dt.is_finite();
-        is_known.then(|| (step, step as f64 * self.dt))
+        is_known.then_some((step, step as f64 * self.dt))
     }
 
     /// The place of the next frame in the file, in bytes.

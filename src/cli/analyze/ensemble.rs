@@ -1,0 +1,148 @@
+//! The samples as an ensemble: their states, and the states whose averages are told.
+
+use flashschnet::analysis::statistics::blocks::{Blocks, Estimate};
+use flashschnet::analysis::statistics::mbar::{Mbar, Potentials, Weights};
+use flashschnet::{Error, Result, units};
+
+use super::Analyze;
+use super::columns::Columns;
+use super::series::Samples;
+use super::source::{Source, State};
+use super::summary::Log;
+
+/// How averages of unbiased states at given temperatures follow from the samples.
+pub(super) enum Weighting {
+    /// All samples are from one state without bias.
+    Equal,
+    /// Energies of all samples in all states, as β_k U(x_n).
+    Temperatures,
+    /// Reduced potentials β_k (U(x_n) + W_k(x_n)), sample after sample.
+    Matrix(Vec<f64>),
+    /// They do not follow, for this reason.
+    Unknown(String),
+}
+
+/// The samples, and what can be told of them.
+pub(super) struct Ensemble<'a> {
+    pub(super) source: &'a Source,
+    pub(super) samples: Samples,
+    /// The names of the columns of the samples.
+    pub(super) names: Vec<&'static str>,
+    pub(super) blocks: Blocks,
+    pub(super) weighting: Weighting,
+    /// 1/(k_B T) of each state, mol/kcal; of the states of known temperature.
+    betas: Vec<f64>,
+    /// The temperatures of the states without repetition, ascending, K.
+    pub(super) temperatures: Vec<f64>,
+    /// The coordinates of free energies.
+    pub(super) profiles: Vec<Vec<usize>>,
+    /// The time between samples, ps.
+    pub(super) interval: Option<f64>,
+}
+
+impl<'a> Ensemble<'a> {
+    /// The samples as an ensemble.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a free energy that cannot be told although it is asked for.
+    pub(super) fn new(
+        options: &Analyze,
+        source: &'a Source,
+        columns: &Columns,
+        samples: Samples,
+        log: &mut Log,
+    ) -> Result<Self> {
+        let n_extra = usize::from(columns.core.is_some());
+        let has_tica = samples.columns.len() > columns.names.len() + n_extra;
+        let profiles = columns.profiles(options, has_tica)?;
+        let states = &source.states;
+        let betas: Option<Vec<f64>> = states.iter().map(State::beta).collect();
+        let mut temperatures: Vec<f64> = states.iter().filter_map(|of| of.temperature).collect();
+        temperatures.sort_by(f64::total_cmp);
+        temperatures.dedup();
+        let is_biased = !samples.biases.is_empty();
+        let weighting = match (&source.no_energies, &betas) {
+            (Some(reason), _) => Weighting::Unknown(reason.clone()),
+            (None, _) if states.len() == 1 && !is_biased => Weighting::Equal,
+            (None, None) => Weighting::Unknown("there are states of unknown temperature".into()),
+            (None, Some(_)) if samples.potential.iter().any(|u| !u.is_finite()) => {
+                Weighting::Unknown("there are potential energies that are not finite".into())
+            }
+            (None, Some(_)) if !is_biased => Weighting::Temperatures,
+            (None, Some(betas)) => {
+                let of_sample = |(potential, biases): (&f64, &[f64])| {
+                    let of_state = biases.iter().zip(betas);
+                    of_state.map(|(bias, beta)| beta * (potential + bias)).collect::<Vec<f64>>()
+                };
+                let rows = samples.potential.iter().zip(samples.biases.chunks_exact(betas.len()));
+                Weighting::Matrix(rows.flat_map(of_sample).collect())
+            }
+        };
+        if let Weighting::Unknown(reason) = &weighting {
+            log.warn(format!(
+                "no free energies and no melting curve: {reason}; averages are those of the frames \
+                 as they are"
+            ));
+            if !options.free_energy.is_empty() {
+                let field = options.free_energy.join(" ");
+                return Err(Error::invalid("free-energy", field, format!("none: {reason}")));
+            }
+        }
+        let interval = source.interval().map(|interval| interval * samples.every as f64);
+        Ok(Ensemble {
+            source,
+            names: columns.all(has_tica),
+            blocks: Blocks::of_samples(&samples.block),
+            samples,
+            weighting,
+            betas: betas.unwrap_or_default(),
+            temperatures,
+            profiles,
+            interval,
+        })
+    }
+
+    /// The solution of MBAR, if there are several states or biases.
+    pub(super) fn mbar(&self) -> Result<Option<Mbar<'_>>> {
+        let potentials = match &self.weighting {
+            Weighting::Equal | Weighting::Unknown(_) => return Ok(None),
+            Weighting::Temperatures => {
+                Potentials::Temperatures { betas: &self.betas, energies: &self.samples.potential }
+            }
+            Weighting::Matrix(reduced) => Potentials::Matrix { reduced, states: self.betas.len() },
+        };
+        Mbar::new(potentials, &self.samples.state, &self.blocks).map(Some)
+    }
+
+    /// A statistic of the weights at each of the temperatures, one after the other, with errors.
+    /// Without MBAR all samples have equal weights, and there is one temperature or an unknown one.
+    pub(super) fn jackknife(
+        &self,
+        mbar: Option<&Mbar>,
+        statistic: impl Fn(&[f64]) -> Vec<f64>,
+    ) -> Vec<Option<Estimate>> {
+        match mbar {
+            None => {
+                self.blocks.jackknife(|left_out| statistic(&self.blocks.equal_weights(left_out)))
+            }
+            Some(mbar) => mbar.jackknife(|weights| {
+                let at = |kelvin: &f64| statistic(&self.weights(weights, *kelvin));
+                self.temperatures.iter().flat_map(at).collect()
+            }),
+        }
+    }
+
+    /// The weights of the samples at a temperature without biases.
+    fn weights(&self, weights: &Weights, kelvin: f64) -> Vec<f64> {
+        let beta = units::beta(kelvin);
+        weights.at(|n| beta * self.samples.potential[n])
+    }
+
+    /// The temperatures of the statistic of [`Ensemble::jackknife`]; `None` for an unknown one.
+    pub(super) fn targets(&self) -> Vec<Option<f64>> {
+        match self.temperatures.is_empty() {
+            true => vec![None],
+            false => self.temperatures.iter().copied().map(Some).collect(),
+        }
+    }
+}

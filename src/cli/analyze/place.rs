@@ -1,0 +1,62 @@
+//! The folder of the results. It appears under its name when it is complete.
+
+use std::path::{Path, PathBuf};
+
+use flashschnet::{Error, Result};
+
+/// A file that every folder of results has.
+pub(super) const LOG: &str = "analysis.log";
+
+/// A new folder of results, beside the place that it will take. It is removed if it is not complete.
+pub(super) struct Place {
+    path: PathBuf,
+    partial: PathBuf,
+}
+
+impl Place {
+    /// Creates an empty folder. Results of an earlier analysis may be at its place.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if there is something else; [`Error::Io`].
+    pub(super) fn new(path: &Path) -> Result<Self> {
+        check(path)?;
+        let name = path
+            .file_name()
+            .ok_or_else(|| Error::invalid("output", path.display(), "the name of a folder"))?;
+        let name = format!(".{}.{}.partial", name.to_string_lossy(), std::process::id());
+        let partial = path.with_file_name(name);
+        std::fs::create_dir_all(&partial).map_err(|error| Error::io(&partial, error))?;
+        Ok(Place { path: path.to_owned(), partial })
+    }
+
+    /// Where the files are written.
+    pub(super) fn folder(&self) -> &Path {
+        &self.partial
+    }
+
+    /// Puts the folder at its place. Results of an earlier analysis are removed.
+    pub(super) fn complete(self) -> Result<()> {
+        check(&self.path)?;
+        let io = |error| Error::io(&self.path, error);
+        if self.path.exists() {
+            std::fs::remove_dir_all(&self.path).map_err(io)?;
+        }
+        std::fs::rename(&self.partial, &self.path).map_err(io)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // It is there only if it is not complete. A failure is ignored: the caller has an earlier error.
+        let _ = std::fs::remove_dir_all(&self.partial);
+    }
+}
+
+/// Refuses a path that has other things than results of an analysis.
+fn check(path: &Path) -> Result<()> {
+    let is_free = match std::fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_none() || path.join(LOG).is_file(),
+        Err(_) => path.symlink_metadata().is_err(),
+    };
+    if is_free { Ok(()) } else { Err(Error::Exists(path.to_owned())) }
+}

@@ -1,0 +1,334 @@
+//! The folder of a run, which may still be going on.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use flashschnet::analysis::frames::Track;
+use flashschnet::bias::{Bias, BiasForm};
+use flashschnet::checkpoint::Checkpoint;
+use flashschnet::engine::Integrator;
+use flashschnet::error::OfFile;
+use flashschnet::io::Trajectory;
+use flashschnet::{Error, Result, units};
+use rayon::prelude::*;
+use toml_edit::DocumentMut;
+
+use super::molecule::Molecule;
+use super::rows::{self, Row, Steps};
+use super::source::{Clock, Facts, Source, State, States, number};
+
+/// The source of the frames of a trajectory: a replica, or a state of a ladder, each counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Key {
+    Replica(usize),
+    State { ladder: usize, state: usize },
+}
+
+/// A run: how its rows of energies belong to its trajectories.
+#[derive(Debug)]
+pub(super) struct Run {
+    energies: PathBuf,
+    replicas: HashMap<u32, usize>,
+    /// The ladder of each replica, for trajectories of states.
+    ladders: Option<Vec<usize>>,
+    /// The trajectory of each source.
+    pub(super) tracks: HashMap<Key, usize>,
+}
+
+/// The steps and states of the frames of a source.
+#[derive(Default)]
+struct Frames {
+    steps: Steps,
+    states: Vec<u16>,
+}
+
+impl Run {
+    /// Reads a folder.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it is not the folder of a run of one molecule, has no frames, or its files
+    /// do not fit each other.
+    pub(super) fn read(folder: &Path) -> Result<Source> {
+        let invalid = |field: &str, found: String, expected: &str| {
+            Error::invalid(field, found, expected).of_file(folder)
+        };
+        let energies = folder.join("energies.csv");
+        if !energies.is_file() {
+            let expected = "the output folder of a run, with energies.csv and trajectories";
+            return Err(invalid("input", "no run".into(), expected));
+        }
+        if folder.join("topology_0000.pdb").exists() {
+            let expected =
+                "one: the trajectories of one of them, with --topology topology_0000.pdb";
+            return Err(invalid("run", "several molecules".into(), expected));
+        }
+        let molecule = Molecule::read(&folder.join("topology.pdb"))?;
+        let (checkpoint, _) = Checkpoint::latest(folder, |_| Ok(()))?;
+        let dynamics = &checkpoint.dynamics;
+        let files = Files::find(folder, &checkpoint)?;
+        let (mut states, of_source) = states(&checkpoint);
+        let ids = dynamics.replica_ids.iter().enumerate();
+        let mut run = Run {
+            energies,
+            replicas: ids.map(|(replica, id)| (*id, replica)).collect(),
+            ladders: files.by_state().then(|| ladders(&checkpoint)),
+            tracks: HashMap::new(),
+        };
+
+        let of_replica = ladders(&checkpoint);
+        let mut frames: HashMap<Key, Frames> = HashMap::new();
+        rows::each(&run.energies, |row| {
+            let key = run.key(&row)?;
+            let of_key = frames.entry(key).or_default();
+            of_key.steps.push(row.step);
+            if dynamics.exchange.is_some() {
+                let replica = run.replicas[&row.replica];
+                let of_ladder = of_source.get(of_replica[replica]);
+                let state = of_ladder.and_then(|of| of.get(usize::from(row.state?)).copied());
+                of_key.states.push(state.ok_or_else(|| run.wrong("state", row.state))?);
+            }
+            Ok(())
+        })?;
+        let mut keys: Vec<Key> = frames.keys().copied().collect();
+        keys.sort();
+        if keys.is_empty() {
+            return Err(invalid("frames", "none yet".into(), "at least one frame"));
+        }
+        run.tracks = keys.iter().enumerate().map(|(track, key)| (*key, track)).collect();
+        let n_beads = molecule.n_beads();
+        let open = |key: &Key| files.track(*key, &frames[key].steps, n_beads);
+        let tracks = keys.par_iter().map(open).collect::<Result<Vec<Track>>>()?;
+        let mut facts = Vec::new();
+        for key in &keys {
+            let Frames { steps, states } = frames.remove(key).unwrap_or_default();
+            let of_key = match (key, dynamics.exchange.is_some()) {
+                (Key::Replica(_), true) => States::Each(states),
+                (Key::State { .. }, _) => States::All(states[0]),
+                (Key::Replica(replica), false) => States::All(of_source[0][*replica]),
+            };
+            facts.push(Facts {
+                run: Some(0),
+                clock: Clock::Steps(steps, dynamics.dt),
+                states: of_key,
+                is_continuous: matches!(key, Key::Replica(_)),
+                is_exchanged: dynamics.exchange.is_some(),
+            });
+        }
+        let no_energies = if dynamics.metadynamics.is_some() {
+            Some("hills of metadynamics change with time".to_owned())
+        } else if !dynamics.anneal.is_empty() {
+            Some("the temperature changes with time".to_owned())
+        } else if checkpoint.biases.iter().any(|bias| matches!(bias.form, BiasForm::Moving { .. }))
+        {
+            Some("the center of a bias moves".to_owned())
+        } else {
+            None
+        };
+        if no_energies.is_some() {
+            states.iter_mut().for_each(|state| state.biases.clear());
+        }
+        let (reference, contacts) = settings(folder)?;
+        let runs = vec![run];
+        Ok(Source { molecule, tracks, facts, states, runs, reference, contacts, no_energies })
+    }
+
+    fn wrong(&self, field: &str, found: impl std::fmt::Debug) -> Error {
+        let expected = "one of the checkpoint of the run";
+        Error::invalid(field, format!("{found:?}"), expected).of_file(&self.energies)
+    }
+
+    /// The source of the frame of a row.
+    fn key(&self, row: &Row) -> Result<Key> {
+        let replica = self.replicas.get(&row.replica);
+        let replica = *replica.ok_or_else(|| self.wrong("replica", row.replica))?;
+        match (&self.ladders, row.state) {
+            (None, _) => Ok(Key::Replica(replica)),
+            (Some(ladders), Some(state)) => {
+                Ok(Key::State { ladder: ladders[replica], state: state.into() })
+            }
+            (Some(_), None) => Err(self.wrong("state", row.state)),
+        }
+    }
+
+    /// Passes each trajectory of a row, the number of the row in it, and the potential energy,
+    /// kcal/mol.
+    pub(super) fn potentials(&self, mut see: impl FnMut(usize, u64, f64)) -> Result<()> {
+        let mut seen: HashMap<usize, u64> = HashMap::new();
+        rows::each(&self.energies, |row| {
+            if let Some(track) = self.tracks.get(&self.key(&row)?) {
+                let n = seen.entry(*track).or_default();
+                see(*track, *n, row.potential);
+                *n += 1;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The ladder of each replica; 0 without ladders.
+fn ladders(checkpoint: &Checkpoint) -> Vec<usize> {
+    let mut of_replica = vec![0; checkpoint.dynamics.replica_ids.len()];
+    let ladders = checkpoint.dynamics.exchange.iter().flat_map(|of| of.ladders.iter().enumerate());
+    for (l, ladder) in ladders {
+        ladder.walkers.iter().for_each(|replica| of_replica[*replica] = l);
+    }
+    of_replica
+}
+
+/// The different states of a run, and the number of that of each state of each ladder, or of each
+/// replica.
+fn states(checkpoint: &Checkpoint) -> (Vec<State>, Vec<Vec<u16>>) {
+    let Checkpoint { dynamics, biases, state, .. } = checkpoint;
+    let is_known = dynamics.anneal.is_empty() && dynamics.integrator != Integrator::Nve;
+    let mut all = Vec::new();
+    let mut of_source = |(k, beta): (usize, &f64)| {
+        let biases = biases.iter().map(|bias| alone(bias, k)).collect();
+        // The digits of the temperatures that a user has given.
+        let kelvin = (1e6 * units::kelvin(*beta)).round() / 1e6;
+        number(&mut all, State { temperature: is_known.then_some(kelvin), biases })
+    };
+    let numbers = match &dynamics.exchange {
+        Some(exchange) => {
+            let ladders = exchange.ladders.iter();
+            ladders.map(|of| of.beta.iter().enumerate().map(&mut of_source).collect()).collect()
+        }
+        None => vec![state.beta.iter().enumerate().map(of_source).collect()],
+    };
+    (all, numbers)
+}
+
+/// A bias with the numbers of one state.
+fn alone(bias: &Bias, state: usize) -> Bias {
+    let one = |list: &Vec<f64>| list.get(state).or(list.first()).copied().into_iter().collect();
+    let form = match &bias.form {
+        BiasForm::Harmonic { k, center } => BiasForm::Harmonic { k: one(k), center: one(center) },
+        BiasForm::FlatBottom { k, lower, upper } => {
+            BiasForm::FlatBottom { k: one(k), lower: one(lower), upper: one(upper) }
+        }
+        moving @ BiasForm::Moving { .. } => moving.clone(),
+    };
+    Bias { form, ..bias.clone() }
+}
+
+/// The reference and the constants of native contacts in the settings.
+fn settings(folder: &Path) -> Result<(Option<PathBuf>, [Option<f64>; 3])> {
+    let path = folder.join("settings.toml");
+    let Ok(text) = std::fs::read_to_string(&path) else { return Ok((None, [None; 3])) };
+    let file: DocumentMut = text
+        .parse()
+        .map_err(|_| Error::invalid("content", "no TOML", "the settings of a run"))
+        .of_file(&path)?;
+    let number = |key: &str| {
+        let value = file.get(key)?;
+        value.as_float().or(value.as_integer().map(|n| n as f64))
+    };
+    let reference = file.get("reference").and_then(|value| value.as_str()).map(PathBuf::from);
+    Ok((reference, ["q-cutoff", "q-beta", "q-lambda"].map(number)))
+}
+
+/// The files that have the frames.
+enum Files {
+    /// By source, XTC or DCD.
+    Trajectories { paths: HashMap<Key, PathBuf>, by_state: bool, is_xtc: bool },
+    /// Arrays of all replicas.
+    Arrays(Vec<PathBuf>),
+}
+
+impl Files {
+    fn find(folder: &Path, checkpoint: &Checkpoint) -> Result<Self> {
+        let ids = &checkpoint.dynamics.replica_ids;
+        let exchange = checkpoint.dynamics.exchange.iter();
+        let ladders: Vec<usize> =
+            exchange.flat_map(|of| of.ladders.iter().map(|ladder| ladder.n_states())).collect();
+        for by_state in [false, true] {
+            for extension in ["xtc", "dcd"] {
+                let name = |key: Key| match key {
+                    Key::Replica(r) => format!("replica_{:04}.{extension}", ids[r]),
+                    Key::State { ladder, state } => {
+                        format!("ladder_{ladder:04}_state_{state:04}.{extension}")
+                    }
+                };
+                let keys: Vec<Key> = match by_state {
+                    false => (0..ids.len()).map(Key::Replica).collect(),
+                    true => {
+                        let of_ladder = |(ladder, n): (usize, &usize)| {
+                            (0..*n).map(move |state| Key::State { ladder, state })
+                        };
+                        ladders.iter().enumerate().flat_map(of_ladder).collect()
+                    }
+                };
+                let paths: HashMap<Key, PathBuf> = keys
+                    .into_iter()
+                    .map(|key| (key, folder.join(name(key))))
+                    .filter(|(_, path)| path.is_file())
+                    .collect();
+                if !paths.is_empty() {
+                    let is_xtc = extension == "xtc";
+                    return Ok(Files::Trajectories { paths, by_state, is_xtc });
+                }
+            }
+        }
+        let block = |n: usize| folder.join(format!("run_coords_{n:04}.npy"));
+        let blocks: Vec<PathBuf> = (0..).map(block).take_while(|path| path.is_file()).collect();
+        if blocks.is_empty() {
+            let expected = "replica_*.xtc, replica_*.dcd, ladder_*_state_*.xtc or run_coords_*.npy";
+            return Err(Error::invalid("trajectories", "none", expected)).of_file(folder);
+        }
+        Ok(Files::Arrays(blocks))
+    }
+
+    fn by_state(&self) -> bool {
+        matches!(self, Files::Trajectories { by_state: true, .. })
+    }
+
+    /// The trajectory of a source whose frames have these steps.
+    fn track(&self, key: Key, steps: &Steps, n_beads: usize) -> Result<Track> {
+        let (paths, is_xtc) = match self {
+            Files::Trajectories { paths, is_xtc, .. } => (paths, *is_xtc),
+            Files::Arrays(blocks) => return of_arrays(blocks, key, steps, n_beads),
+        };
+        let path = paths.get(&key).ok_or_else(|| {
+            Error::invalid(
+                "trajectories",
+                format!("none of {key:?}"),
+                "one of each in energies.csv",
+            )
+        })?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let mut track = Track::new(name, n_beads);
+        let mut other = None;
+        track.add(path, (0, steps.len()), |frame, stamp| {
+            // A DCD file has no steps of frames, and steps of XTC are at most 2³¹ − 1.
+            let wrong = stamp
+                .filter(|(step, _)| is_xtc && *step < i32::MAX as u64 && *step != steps.get(frame));
+            other = other.or(wrong.map(|(step, _)| (frame, step)));
+        })?;
+        if let Some((frame, step)) = other {
+            let expected = format!("step {}, as in energies.csv", steps.get(frame));
+            let field = format!("frame {frame}");
+            return Err(Error::invalid(field, format!("step {step}"), expected)).of_file(path);
+        }
+        if track.len() < steps.len() {
+            let expected = format!("{}, as many as rows of energies.csv", steps.len());
+            return Err(Error::invalid("frames", track.len(), expected)).of_file(path);
+        }
+        Ok(track)
+    }
+}
+
+/// The trajectory of a replica in arrays. A run that is going on has rows of energies beyond them.
+fn of_arrays(blocks: &[PathBuf], key: Key, steps: &Steps, n_beads: usize) -> Result<Track> {
+    let Key::Replica(replica) = key else {
+        return Err(Error::invalid("arrays", "states", "replicas"));
+    };
+    let mut track = Track::new(format!("replica_{replica:04}"), n_beads);
+    for path in blocks {
+        let n = Trajectory::open(path, n_beads)?.frames_per_replica().ok_or_else(|| {
+            let expected = "(replicas, frames, beads, 3)";
+            Error::invalid("shape", "no axis of replicas", expected).of_file(path)
+        })?;
+        let left = steps.len() - track.len();
+        track.add(path, (replica as u64 * n, n.min(left)), |_, _| {})?;
+    }
+    Ok(track)
+}

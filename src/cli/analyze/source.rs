@@ -1,0 +1,298 @@
+//! The trajectories to analyze, with all that is known of their frames.
+
+use std::path::{Path, PathBuf};
+
+use flashschnet::analysis::frames::{Stamp, Track};
+use flashschnet::bias::Bias;
+use flashschnet::error::OfFile;
+use flashschnet::io::Trajectory;
+use flashschnet::{Error, Result, units};
+use rayon::prelude::*;
+
+use super::Analyze;
+use super::molecule::Molecule;
+use super::rows::Steps;
+use super::run_folder::Run;
+
+/// A thermodynamic state from which frames are drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct State {
+    /// K; `None` if it is not known or changes.
+    pub(super) temperature: Option<f64>,
+    /// The biases that act, each with the numbers of this state alone.
+    pub(super) biases: Vec<Bias>,
+}
+
+impl State {
+    /// 1/(k_B T), mol/kcal.
+    pub(super) fn beta(&self) -> Option<f64> {
+        self.temperature.map(units::beta)
+    }
+
+    /// The energy of the biases, kcal/mol.
+    pub(super) fn bias(&self, positions: &[[f64; 3]]) -> f64 {
+        self.biases.iter().map(|bias| bias.value_and_energy(positions, 0, 0)[1]).sum()
+    }
+}
+
+/// The states of the frames of a trajectory, by number.
+#[derive(Debug, Clone)]
+pub(super) enum States {
+    All(u16),
+    Each(Vec<u16>),
+}
+
+impl States {
+    pub(super) fn of(&self, frame: u64) -> u16 {
+        match self {
+            States::All(state) => *state,
+            States::Each(states) => states.get(frame as usize).copied().unwrap_or_default(),
+        }
+    }
+}
+
+/// The times of the frames of a trajectory.
+#[derive(Debug, Clone)]
+pub(super) enum Clock {
+    /// Steps, and the time step in ps.
+    Steps(Steps, f64),
+    /// The time between frames, ps.
+    Every(f64),
+    /// The file tells them: those of the first two frames, ps.
+    File([f64; 2]),
+    Unknown,
+}
+
+impl Clock {
+    /// ps; NaN if it is not known.
+    pub(super) fn time(&self, frame: u64, stamp: Stamp) -> f64 {
+        match self {
+            Clock::Steps(steps, dt) => steps.get(frame) as f64 * dt,
+            Clock::Every(interval) => frame as f64 * interval,
+            Clock::File(_) => stamp.map_or(f64::NAN, |(_, time)| time),
+            Clock::Unknown => f64::NAN,
+        }
+    }
+
+    /// The time between two frames, ps.
+    pub(super) fn between(&self, first: u64, second: u64) -> Option<f64> {
+        let time = match self {
+            Clock::Steps(..) => self.time(second, None) - self.time(first, None),
+            Clock::Every(interval) => (second - first) as f64 * interval,
+            Clock::File([start, next]) => (second - first) as f64 * (next - start),
+            Clock::Unknown => return None,
+        };
+        (time > 0.0).then_some(time)
+    }
+
+    /// The first of `n` frames that is not before a time, ps, if the times are known. The frames of
+    /// files have equal distances.
+    pub(super) fn first_at(&self, time: f64, n: u64) -> Option<u64> {
+        let (start, interval) = match self {
+            Clock::Steps(steps, dt) => {
+                let is_early = |k: &u64| (steps.get(*k) as f64) * dt < time;
+                return Some((0..n).take_while(is_early).count() as u64);
+            }
+            Clock::Every(interval) => (0.0, *interval),
+            Clock::File([start, next]) => (*start, next - start),
+            Clock::Unknown => return None,
+        };
+        Some(((time - start) / interval).ceil().max(0.0) as u64)
+    }
+}
+
+/// All that is known of a trajectory besides its frames.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    /// The number of its run.
+    pub(super) run: Option<usize>,
+    pub(super) clock: Clock,
+    pub(super) states: States,
+    /// Whether each frame develops from the frame before it. The frames of a state of a ladder come
+    /// from different replicas.
+    pub(super) is_continuous: bool,
+    /// Frames of the same time in the trajectories of an ensemble depend on each other: those of a
+    /// ladder.
+    pub(super) is_exchanged: bool,
+}
+
+/// The input.
+pub(super) struct Source {
+    pub(super) molecule: Molecule,
+    pub(super) tracks: Vec<Track>,
+    /// One for each of `tracks`.
+    pub(super) facts: Vec<Facts>,
+    pub(super) states: Vec<State>,
+    pub(super) runs: Vec<Run>,
+    /// The reference that the settings of the runs name.
+    pub(super) reference: Option<PathBuf>,
+    /// `q-cutoff`, `q-beta` and `q-lambda` of the settings.
+    pub(super) contacts: [Option<f64>; 3],
+    /// Why energies of unbiased states cannot be told.
+    pub(super) no_energies: Option<String>,
+}
+
+impl Source {
+    /// Reads folders of runs, or trajectories.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a mixture, and those of the files.
+    pub(super) fn read(options: &Analyze) -> Result<Self> {
+        let n_folders = options.inputs.iter().filter(|path| path.is_dir()).count();
+        match n_folders {
+            0 => Self::of_trajectories(options),
+            n if n == options.inputs.len() => Self::of_runs(options),
+            _ => {
+                let expected = "either folders of runs or trajectories";
+                Err(Error::invalid("input", "folders and files", expected))
+            }
+        }
+    }
+
+    fn of_runs(options: &Analyze) -> Result<Self> {
+        let given = [
+            ("topology", options.topology.is_some()),
+            ("temperature", options.temperature.is_some()),
+            ("interval", options.interval.is_some()),
+        ];
+        if let Some((name, _)) = given.into_iter().find(|(_, is_given)| *is_given) {
+            return Err(Error::invalid(name, "it with a run", "none: the run tells it"));
+        }
+        let mut source: Option<Source> = None;
+        for folder in &options.inputs {
+            let mut read = Run::read(folder)?;
+            if options.inputs.len() > 1 {
+                let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy();
+                for track in &mut read.tracks {
+                    track.name = format!("{name}/{}", track.name);
+                }
+            }
+            match &mut source {
+                None => source = Some(read),
+                Some(source) => source.add(read, folder)?,
+            }
+        }
+        source.ok_or_else(|| Error::invalid("input", "none", "at least one run"))
+    }
+
+    /// Adds another run of the same molecule.
+    fn add(&mut self, other: Source, folder: &Path) -> Result<()> {
+        if other.molecule != self.molecule {
+            let expected = "the molecule of the first run";
+            return Err(Error::invalid("beads", "another molecule", expected).of_file(folder));
+        }
+        let of_state: Vec<u16> =
+            other.states.into_iter().map(|s| number(&mut self.states, s)).collect();
+        let n_runs = self.runs.len();
+        let first_track = self.tracks.len();
+        for mut facts in other.facts {
+            facts.run = facts.run.map(|run| run + n_runs);
+            match &mut facts.states {
+                States::All(state) => *state = of_state[*state as usize],
+                States::Each(states) => {
+                    states.iter_mut().for_each(|state| *state = of_state[*state as usize]);
+                }
+            }
+            self.facts.push(facts);
+        }
+        self.tracks.extend(other.tracks);
+        for mut run in other.runs {
+            run.tracks.values_mut().for_each(|track| *track += first_track);
+            self.runs.push(run);
+        }
+        self.reference = self.reference.take().or(other.reference);
+        self.no_energies = self.no_energies.take().or(other.no_energies);
+        Ok(())
+    }
+
+    /// The time between chosen frames, ps, if all trajectories have the same.
+    pub(super) fn interval(&self) -> Option<f64> {
+        let of_track = |(track, facts): (&Track, &Facts)| {
+            let enough = track.chosen() > 1;
+            enough.then(|| facts.clock.between(track.frame(0), track.frame(1)))
+        };
+        let mut all = self.tracks.iter().zip(&self.facts).filter_map(of_track);
+        let first = all.next()??;
+        all.all(|of| of.is_some_and(|x| (x - first).abs() <= 1e-3 * first)).then_some(first)
+    }
+
+    fn of_trajectories(options: &Analyze) -> Result<Self> {
+        let topology = options.topology.as_ref().ok_or_else(|| {
+            Error::invalid("topology", "none", "a PDB, mmCIF or structures file of the molecule")
+        })?;
+        let molecule = Molecule::read(topology)?;
+        let (mut tracks, mut facts) = (Vec::new(), Vec::new());
+        let scan = |path: &PathBuf| scan(path, molecule.n_beads(), options.interval);
+        for of_file in options.inputs.par_iter().map(scan).collect::<Result<Vec<_>>>()? {
+            for (track, clock) in of_file {
+                tracks.push(track);
+                facts.push(Facts {
+                    run: None,
+                    clock,
+                    states: States::All(0),
+                    is_continuous: true,
+                    is_exchanged: false,
+                });
+            }
+        }
+        let state = State { temperature: options.temperature, biases: Vec::new() };
+        Ok(Source {
+            molecule,
+            tracks,
+            facts,
+            states: vec![state],
+            runs: Vec::new(),
+            reference: None,
+            contacts: [None; 3],
+            no_energies: None,
+        })
+    }
+}
+
+/// The number of a state, which is added if it is new.
+pub(super) fn number(states: &mut Vec<State>, state: State) -> u16 {
+    let known = states.iter().position(|other| *other == state);
+    known.unwrap_or_else(|| {
+        states.push(state);
+        states.len() - 1
+    }) as u16
+}
+
+/// The trajectories of a file, and their times.
+fn scan(path: &Path, n_beads: usize, interval: Option<f64>) -> Result<Vec<(Track, Clock)>> {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let per_replica = Trajectory::open(path, n_beads)?.frames_per_replica();
+    let n_tracks = match per_replica {
+        None => 1,
+        Some(0) => 0,
+        Some(n) => {
+            let mut all = Track::new("", n_beads);
+            all.add(path, (0, u64::MAX), |_, _| {})?;
+            all.len() / n
+        }
+    };
+    let mut tracks = Vec::new();
+    for r in 0..n_tracks {
+        let mut track = match per_replica {
+            None => Track::new(&name, n_beads),
+            Some(_) => Track::new(format!("{name}_replica_{r:04}"), n_beads),
+        };
+        let range = per_replica.map_or((0, u64::MAX), |n| (r * n, n));
+        let mut times = [None; 2];
+        track.add(path, range, |frame, stamp| {
+            if let Some(time) = times.get_mut(frame as usize) {
+                *time = stamp.map(|(_, time)| time);
+            }
+        })?;
+        let clock = match (interval, times) {
+            (Some(interval), _) => Clock::Every(interval),
+            (None, [Some(first), Some(second)]) if second > first => Clock::File([first, second]),
+            _ => Clock::Unknown,
+        };
+        tracks.push((track, clock));
+    }
+    if tracks.iter().all(|(track, _)| track.is_empty()) {
+        return Err(Error::invalid("frames", "none", "at least one")).of_file(path);
+    }
+    Ok(tracks)
+}

@@ -1,0 +1,276 @@
+//! The log, the table of averages, and the lines at the end.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use flashschnet::Result;
+use flashschnet::analysis::statistics::autocorrelation::Autocorrelation;
+use flashschnet::analysis::statistics::blocks::Estimate;
+use flashschnet::error::printable;
+use flashschnet::io::write_new;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Analyze;
+use super::columns::{Columns, FOLDED};
+use super::ensemble::{Ensemble, Weighting};
+use super::place::LOG;
+use super::series::Averages;
+use super::source::Source;
+use super::table::{Cell, Table, cells};
+use crate::cli::tell::{stderr_has_room, tell};
+
+/// A block should be longer than this number of autocorrelation times.
+const SHORTEST: f64 = 5.0;
+
+/// A bar of the frames that are read, on a terminal.
+pub(super) fn bar(n_frames: u64) -> ProgressBar {
+    let bar = if stderr_has_room(0) { ProgressBar::new(n_frames) } else { ProgressBar::hidden() };
+    let style =
+        ProgressStyle::with_template("[{bar:16}] {percent:>3}%  {pos}/{len} frames, ETA {eta}");
+    match style {
+        Ok(style) => bar.with_style(style.progress_chars("=> ")),
+        Err(_) => bar,
+    }
+}
+
+/// The lines of `analysis.log`.
+pub(super) struct Log(String);
+
+impl Log {
+    /// The input and the settings in force.
+    pub(super) fn new(options: &Analyze, source: &Source, columns: &Columns) -> Self {
+        let mut log = Log(format!("flashschnet {} analyze\n", env!("CARGO_PKG_VERSION")));
+        for path in &options.inputs {
+            log.note(format!("input: {}", printable(path.display())));
+        }
+        let tracks = &source.tracks;
+        let n_frames: u64 = tracks.iter().map(|track| track.len()).sum();
+        let n_beads = source.molecule.n_beads();
+        log.note(format!("{} trajectories, {n_frames} frames, {n_beads} beads", tracks.len()));
+        for (k, state) in source.states.iter().enumerate() {
+            let kelvin =
+                state.temperature.map_or("unknown temperature".into(), |t| format!("{t} K"));
+            let biases: Vec<&str> = state.biases.iter().map(|bias| bias.name.as_str()).collect();
+            let biases = match biases.is_empty() {
+                true => String::new(),
+                false => format!(", biases {}", biases.join(", ")),
+            };
+            log.note(format!("state {k}: {kelvin}{biases}"));
+        }
+        match &columns.reference {
+            Some((path, _)) => {
+                let [cutoff, beta, lambda] = columns.contacts;
+                log.note(format!("reference: {}", printable(path.display())));
+                log.note(format!("q: cutoff {cutoff} Å, beta {beta} /Å, lambda {lambda}"));
+                let [folded, unfolded] = columns.cores;
+                let core = columns.core.map_or("", |core| columns.names[core]);
+                log.note(format!("cores: folded {folded}, unfolded {unfolded}, of {core}"));
+            }
+            None => log.note("reference: none; RMSF after superposition on the first frame"),
+        }
+        log.note(format!(
+            "beads of rg, rmsd and rmsf: {} ({})",
+            options.beads,
+            columns.beads.len()
+        ));
+        log.note(format!(
+            "discard {} ps, stride {}, contact cutoff {} Å, {} bins, {} blocks",
+            options.discard, options.stride, options.contact_cutoff, options.bins, options.blocks
+        ));
+        log
+    }
+
+    pub(super) fn note(&mut self, line: impl AsRef<str>) {
+        self.0 += line.as_ref();
+        self.0.push('\n');
+    }
+
+    /// A line that the user also sees now.
+    pub(super) fn warn(&mut self, line: impl AsRef<str>) {
+        log::warn!("{}", line.as_ref());
+        self.note(format!("warning: {}", line.as_ref()));
+    }
+
+    /// The frames that are read, and those that are samples.
+    pub(super) fn frames(&mut self, n_frames: u64, every: u64) {
+        let samples = match every {
+            1 => "all of them samples".to_owned(),
+            n => format!(
+                "every {n}th one a sample; averages, rmsf, contacts and events are of all frames"
+            ),
+        };
+        self.note(format!("{n_frames} frames after discard and stride, {samples}"));
+    }
+
+    pub(super) fn write(&self, folder: &Path) -> Result<()> {
+        write_new(&folder.join(LOG), self.0.as_bytes())
+    }
+}
+
+/// The averages, and the lines for the user.
+pub(super) struct Summary {
+    lines: Vec<String>,
+}
+
+impl Summary {
+    /// Writes `summary`: averages of each state, or of each temperature if there are biases.
+    pub(super) fn new(
+        ensemble: &Ensemble,
+        averages: &Averages,
+        columns: &Columns,
+        folder: &Path,
+        log: &mut Log,
+    ) -> Result<Self> {
+        let mut table = Table::new([
+            "temperature_K",
+            "quantity",
+            "mean",
+            "error",
+            "autocorrelation_time_ps",
+            "independent_samples",
+            "samples",
+        ]);
+        let mut lines = Vec::new();
+        let names: Vec<&str> =
+            ensemble.names.iter().copied().chain(columns.core.map(|_| FOLDED)).collect();
+        let n_columns = names.len();
+        let judged = columns.names.iter().position(|name| *name == "q").unwrap_or(0);
+        if let Weighting::Matrix(_) = ensemble.weighting {
+            let mbar = ensemble.mbar()?;
+            let of_columns = ensemble.jackknife(mbar.as_ref(), |weights| {
+                let mean = |of: &Vec<f64>| of.iter().zip(weights).map(|(x, w)| x * w).sum::<f64>();
+                ensemble.samples.columns.iter().map(mean).collect()
+            });
+            for (t, target) in ensemble.targets().into_iter().enumerate() {
+                let estimates = &of_columns[t * n_columns..][..n_columns];
+                for (name, estimate) in names.iter().zip(estimates) {
+                    let mut row = vec![target.into(), Cell::from(*name)];
+                    row.extend(cells(*estimate));
+                    row.extend([None, None].map(Cell::from));
+                    row.push(Cell::Whole(ensemble.samples.state.len() as u64));
+                    table.rows.push(row);
+                }
+                lines.push(line(target, &names, estimates));
+            }
+        } else {
+            for (state, of_state) in ensemble.source.states.iter().enumerate() {
+                let mut estimates = Vec::new();
+                for (column, name) in names.iter().enumerate() {
+                    let sums: Vec<(u64, f64)> = averages.blocks(state, column).collect();
+                    let n: u64 = sums.iter().map(|(n, _)| n).sum();
+                    if n == 0 {
+                        continue;
+                    }
+                    let estimate = mean(&sums);
+                    let correlation = correlation(ensemble, state, column);
+                    let time = correlation.zip(ensemble.interval).map(|(of, i)| of.time(i));
+                    let independent = correlation.map(|of| {
+                        n as f64
+                            / (1.0 + (of.inefficiency - 1.0) * ensemble.samples.every as f64)
+                                .max(1.0)
+                    });
+                    let mut row = vec![of_state.temperature.into(), Cell::from(*name)];
+                    row.extend(cells(Some(estimate)));
+                    row.extend([time, independent].map(Cell::from));
+                    row.push(Cell::Whole(n));
+                    table.rows.push(row);
+                    estimates.push(Some(estimate));
+                    if column == judged
+                        && let Some(of) = correlation
+                    {
+                        let used = sums.iter().filter(|(n, _)| *n > 0).count();
+                        let block = n as f64 / used.max(1) as f64 / ensemble.samples.every as f64;
+                        let needed = SHORTEST * of.time(1.0);
+                        if block < needed {
+                            log.warn(format!(
+                                "state {state}: a block has {block:.0} samples, fewer than {SHORTEST} \
+                                 autocorrelation times of {name} ({needed:.0} samples): errors may be \
+                                 too small"
+                            ));
+                        }
+                    }
+                }
+                if !estimates.is_empty() {
+                    lines.push(line(of_state.temperature, &names, &estimates));
+                }
+            }
+        }
+        table.write(folder, "summary")?;
+        Ok(Summary { lines })
+    }
+
+    pub(super) fn melting(&mut self, definition: &str, estimate: Estimate) {
+        self.lines.push(format!("melting temperature by {definition}: {} K", text(estimate, 1)));
+    }
+
+    pub(super) fn events(&mut self, folding: u64, unfolding: u64) {
+        self.lines.push(format!("{folding} folding and {unfolding} unfolding events"));
+    }
+
+    /// Tells the user.
+    pub(super) fn tell(&self) {
+        self.lines.iter().for_each(|line| tell!("{line}"));
+    }
+}
+
+/// The mean of blocks of samples, given the number and the sum of each, with its error by jackknife.
+fn mean(sums: &[(u64, f64)]) -> Estimate {
+    let n: u64 = sums.iter().map(|(n, _)| n).sum();
+    let sum: f64 = sums.iter().map(|(_, sum)| sum).sum();
+    let used: Vec<_> = sums.iter().filter(|(n, _)| *n > 0).collect();
+    let count = used.len() as f64;
+    let without: Vec<f64> = used.iter().map(|(m, s)| (sum - s) / (n - m) as f64).collect();
+    let middle = without.iter().sum::<f64>() / count;
+    let square = without.iter().map(|x| (x - middle).powi(2)).sum::<f64>();
+    let error = (count > 1.0).then(|| ((count - 1.0) / count * square).sqrt());
+    Estimate { value: sum / n as f64, error }
+}
+
+/// The correlation of the samples of a state in a column. The samples of a state of a ladder come from
+/// different replicas, in the order of time.
+fn correlation(ensemble: &Ensemble, state: usize, column: usize) -> Option<Autocorrelation> {
+    let samples = &ensemble.samples;
+    let values = &samples.columns[column];
+    let facts = &ensemble.source.facts;
+    let mut series: Vec<Vec<f64>> = Vec::new();
+    let mut of_ladders: Vec<(usize, f64)> = Vec::new();
+    for (track, range) in samples.starts.windows(2).enumerate() {
+        let of_state = (range[0]..range[1]).filter(|n| samples.state[*n] == state);
+        match facts[track].states {
+            super::source::States::All(_) => series.push(of_state.map(|n| values[n]).collect()),
+            super::source::States::Each(_) => {
+                of_ladders.extend(of_state.map(|n| (n - range[0], values[n])));
+            }
+        }
+    }
+    of_ladders.sort_by_key(|(time, _)| *time);
+    series.push(of_ladders.into_iter().map(|(_, value)| value).collect());
+    let slices: Vec<&[f64]> = series.iter().map(Vec::as_slice).filter(|s| !s.is_empty()).collect();
+    Autocorrelation::of(&slices)
+}
+
+/// A number with its error.
+fn text(Estimate { value, error }: Estimate, least_digits: usize) -> String {
+    match error.filter(|error| *error > 0.0) {
+        Some(error) => {
+            let digits = (1.0 - error.log10().floor()).clamp(least_digits as f64, 6.0) as usize;
+            format!("{value:.digits$} ± {error:.digits$}")
+        }
+        None => format!("{value:.3}"),
+    }
+}
+
+/// The averages of a state in a line.
+fn line(temperature: Option<f64>, names: &[&str], estimates: &[Option<Estimate>]) -> String {
+    let mut line = temperature.map_or(String::new(), |kelvin| format!("{kelvin:.1} K: "));
+    for (k, (name, estimate)) in names.iter().zip(estimates).enumerate() {
+        let Some(estimate) = estimate else { continue };
+        if name.starts_with("tic_") {
+            continue;
+        }
+        let (name, unit) = name.strip_suffix("_A").map_or((*name, ""), |name| (name, " Å"));
+        let comma = if k > 0 { ", " } else { "" };
+        let _ = write!(line, "{comma}{} {}{unit}", name.replace('_', " "), text(*estimate, 0));
+    }
+    line
+}
