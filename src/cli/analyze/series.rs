@@ -18,7 +18,7 @@ use super::table::{Cell, Table};
 use super::tica::Components;
 
 /// The most samples in memory.
-const MOST_SAMPLES: u64 = 1 << 18;
+const MOST_SAMPLES: u64 = 1 << 17;
 
 /// The most numbers of reduced potentials in memory.
 const MOST_POTENTIALS: u64 = 1 << 21;
@@ -199,15 +199,17 @@ pub(super) fn write(
         (_, _, false) => Some("frames of the states of a ladder do not follow each other in time"),
         _ => None,
     };
+    let of_track = |track: &Track| track.chosen().div_ceil(every) as usize;
+    let n_samples = source.tracks.iter().map(of_track).sum();
     // One more column tells whether a frame is folded.
     let n_extra = usize::from(columns.core.is_some());
     let mut series = Series {
         samples: Samples {
             every,
             starts: vec![0],
-            state: Vec::new(),
-            block: Vec::new(),
-            columns: vec![Vec::new(); n_columns + n_extra],
+            state: Vec::with_capacity(n_samples),
+            block: Vec::with_capacity(n_samples),
+            columns: (0..n_columns + n_extra).map(|_| Vec::with_capacity(n_samples)).collect(),
             potential: Vec::new(),
             biases: Vec::new(),
         },
@@ -225,8 +227,8 @@ pub(super) fn write(
     };
     let core = columns.core;
     for track in &source.tracks {
-        let n = track.chosen().div_ceil(every) as usize;
-        series.samples.starts.push(series.samples.starts[series.samples.starts.len() - 1] + n);
+        let start = series.samples.starts.last().copied().unwrap_or_default();
+        series.samples.starts.push(start + of_track(track));
     }
     let bar = super::summary::bar(total);
     in_chunks(&source.tracks, 1, CHUNK, read, |chunk, part: Part| {
