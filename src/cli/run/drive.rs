@@ -11,6 +11,7 @@ use flashschnet::simulation::{Control, Frame, Observer, Simulation, Wants};
 use flashschnet::{Error, Result};
 
 use super::exchange;
+use super::look;
 use super::plan::{Limits, Plan};
 use crate::cli::logger;
 use crate::cli::progress::{Progress, ns_per_day, short};
@@ -152,7 +153,11 @@ impl Drive {
         }
         let page = self.output.folder().join(report::NAME);
         match report::write(self.output.folder(), &page) {
-            Ok(()) => tell!("  {}  report", printable(page.display())),
+            Ok(look) => {
+                tell!("  {}  report", printable(page.display()));
+                let commands = look.iter().flat_map(look::commands);
+                commands.for_each(|command| tell!("{command}"));
+            }
             // All results are there.
             Err(error) => tell!("warning: no report: {error}"),
         }

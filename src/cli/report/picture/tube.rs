@@ -1,0 +1,208 @@
+//! A chain as a shaded tube in SVG.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use super::super::plots::shade;
+
+/// The direction to the light: x to the right, y down, z to the viewer.
+const LIGHT: [f64; 3] = [-0.39, -0.56, 0.73];
+
+/// The share of white in the color of the farthest point.
+const FOG: f64 = 0.45;
+
+/// The width of the outline.
+const OUTLINE: f64 = 1.3;
+
+/// The most points of a tube, about.
+const MOST_POINTS: usize = 800;
+
+/// The most beads that are points of a tube.
+const MOST_BEADS: usize = 500;
+
+/// A tube is a ball where less than this part of its length is seen.
+const STEEP: f64 = 0.3;
+
+/// A point of a tube.
+struct Point {
+    x: [f64; 3],
+    /// The direction of the tube.
+    along: [f64; 3],
+    /// From 0 at the start of the chain to 1 at its end.
+    part: f64,
+}
+
+/// A piece of a tube, or a ball.
+enum Piece<'a> {
+    Tube(&'a Point, &'a Point),
+    Ball(&'a Point, f64),
+}
+
+impl Piece<'_> {
+    fn depth(&self) -> f64 {
+        match self {
+            Piece::Tube(a, b) => 0.5 * (a.x[2] + b.x[2]),
+            Piece::Ball(point, _) => point.x[2],
+        }
+    }
+}
+
+/// Draws a tube of a radius through the beads of each chain, with a ball at its start. x goes to the
+/// right, y down, z to the viewer.
+pub(super) fn draw(svg: &mut String, beads: &[[f64; 3]], chains: &[Range<usize>], radius: f64) {
+    let stride = beads.len().div_ceil(MOST_BEADS).max(1);
+    let pieces = (MOST_POINTS * stride / beads.len().max(1)).clamp(2, 10);
+    let chains: Vec<Vec<Point>> = chains
+        .iter()
+        .map(|chain| {
+            let last = chain.clone().next_back();
+            let some = chain.clone().step_by(stride).chain(last);
+            let mut some: Vec<usize> = some.collect();
+            some.dedup();
+            curve(&some.iter().map(|k| beads[*k]).collect::<Vec<_>>(), pieces)
+        })
+        .collect();
+    let mut all = Vec::new();
+    for chain in &chains {
+        all.extend(chain.windows(2).map(|pair| Piece::Tube(&pair[0], &pair[1])));
+        all.extend(chain.iter().filter(|point| is_steep(point)).map(|p| Piece::Ball(p, radius)));
+        all.extend(chain.first().map(|point| Piece::Ball(point, 1.5 * radius)));
+    }
+    all.sort_by(|a, b| a.depth().total_cmp(&b.depth()));
+    let depths = || all.iter().map(Piece::depth);
+    let (back, front) =
+        (depths().fold(f64::INFINITY, f64::min), depths().fold(f64::NEG_INFINITY, f64::max));
+    let n_strips = match all.len() {
+        _ if radius < 2.5 => 3,
+        ..=400 => 9,
+        ..=700 => 7,
+        _ => 5,
+    };
+    svg.push_str("<g class=\"tube\" stroke-width=\".6\" stroke-linejoin=\"round\">\n");
+    for piece in &all {
+        let fog = FOG * (front - piece.depth()) / (front - back).max(1e-9);
+        match piece {
+            Piece::Tube(a, b) => strips(svg, a, b, radius, n_strips, fog),
+            Piece::Ball(point, radius) => ball(svg, point, *radius, fog),
+        }
+    }
+    svg.push_str("</g>\n");
+}
+
+/// A smooth curve through beads (Catmull and Rom), with some pieces between neighbors.
+fn curve(beads: &[[f64; 3]], pieces: usize) -> Vec<Point> {
+    let n = beads.len();
+    let last = n.saturating_sub(1);
+    let mut points = Vec::new();
+    for k in 0..n {
+        // Beyond the ends the chain goes straight on.
+        let before = |c: usize| match k {
+            0 => 2.0 * beads[0][c] - beads[1.min(last)][c],
+            k => beads[k - 1][c],
+        };
+        let [from, to] = [k, (k + 1).min(last)];
+        let after = |c: usize| match k + 2 {
+            next if next <= last => beads[next][c],
+            _ => 2.0 * beads[to][c] - beads[from][c],
+        };
+        for piece in 0..if k == last { 1 } else { pieces } {
+            let t = piece as f64 / pieces as f64;
+            let mut point =
+                Point { x: [0.0; 3], along: [0.0; 3], part: (k as f64 + t) / last.max(1) as f64 };
+            for c in 0..3 {
+                let (p, q, r, s) = (before(c), beads[from][c], beads[to][c], after(c));
+                let [b, d, e] = [r - p, 2.0 * p - 5.0 * q + 4.0 * r - s, 3.0 * (q - r) + s - p];
+                point.x[c] = q + 0.5 * t * (b + t * (d + t * e));
+                point.along[c] = 0.5 * (b + t * (2.0 * d + t * 3.0 * e));
+            }
+            points.push(point);
+        }
+    }
+    points
+}
+
+/// The length of the direction as it is seen, and its whole length.
+fn lengths(along: &[f64; 3]) -> (f64, f64) {
+    let seen = along[0].hypot(along[1]);
+    (seen, seen.hypot(along[2]))
+}
+
+fn is_steep(point: &Point) -> bool {
+    let (seen, whole) = lengths(&point.along);
+    seen < STEEP * whole
+}
+
+/// A piece of a tube between two points, as strips of one color with an outline below them.
+fn strips(svg: &mut String, a: &Point, b: &Point, radius: f64, n: usize, fog: f64) {
+    let across = [a, b].map(|point| {
+        let seen = lengths(&point.along).0.max(1e-9);
+        [-point.along[1] / seen, point.along[0] / seen]
+    });
+    let mut strip = |from: f64, to: f64, color: &str| {
+        let corner = |p: &Point, across: [f64; 2], u: f64| [0, 1].map(|c| p.x[c] + u * across[c]);
+        let corners = [
+            corner(a, across[0], from),
+            corner(a, across[0], to),
+            corner(b, across[1], to),
+            corner(b, across[1], from),
+        ];
+        let _ = write!(svg, "<path fill=\"{color}\" stroke=\"{color}\" d=\"M");
+        for [x, y] in corners {
+            let _ = write!(svg, "{x:.1} {y:.1} ");
+        }
+        svg.push_str("Z\"/>\n");
+    };
+    let edge = radius + OUTLINE;
+    strip(-edge, edge, &color([38.0, 46.0, 58.0], 1.0, 0.0, fog));
+    let base = shade(0.5 * (a.part + b.part));
+    for k in 0..n {
+        // Strips of equal angles around the tube.
+        let side = |k: f64| (std::f64::consts::PI * k / n as f64).cos();
+        let [from, middle, to] = [0.0, 0.5, 1.0].map(|d| side(k as f64 + d));
+        let front = (1.0 - middle * middle).sqrt();
+        let normal = [middle * across[0][0], middle * across[0][1], front];
+        strip(radius * from, radius * to, &lit(base, normal, fog));
+    }
+}
+
+/// A ball with an outline, as discs of one color.
+fn ball(svg: &mut String, point: &Point, radius: f64, fog: f64) {
+    const DISCS: usize = 6;
+    let mut disc = |radius: f64, part: f64, color: &str| {
+        let [x, y] = [0, 1].map(|c| point.x[c] + part * LIGHT[c]);
+        let _ = writeln!(
+            svg,
+            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\" fill=\"{color}\"/>"
+        );
+    };
+    disc(radius + OUTLINE, 0.0, &color([38.0, 46.0, 58.0], 1.0, 0.0, fog));
+    for k in 0..DISCS {
+        let part = k as f64 / DISCS as f64;
+        // The normal turns from the rim that is away from the light to the light.
+        let angle = 1.9 * (1.0 - part);
+        let [x, y, z] = LIGHT;
+        let flat = x.hypot(y);
+        let normal = [
+            angle.cos() * x - angle.sin() * z * x / flat,
+            angle.cos() * y - angle.sin() * z * y / flat,
+            angle.cos() * z + angle.sin() * flat,
+        ];
+        disc(radius * (1.0 - part), 0.62 * radius * part, &lit(shade(point.part), normal, fog));
+    }
+}
+
+/// The color of a surface in the light.
+fn lit(base: [f64; 3], normal: [f64; 3], fog: f64) -> String {
+    let facing = (0..3).map(|c| normal[c] * LIGHT[c]).sum::<f64>().max(0.0);
+    color(base, 0.5 + 0.62 * facing, 0.35 * facing.powi(24), fog)
+}
+
+/// A color with a brightness, a share of white for gloss, and another one for distance.
+fn color(base: [f64; 3], brightness: f64, gloss: f64, fog: f64) -> String {
+    let [r, g, b] = base.map(|x| {
+        let x = (brightness * x).min(255.0);
+        let x = x + gloss * (255.0 - x);
+        (x + fog * (255.0 - x)).round() as u8
+    });
+    format!("#{r:02x}{g:02x}{b:02x}")
+}
