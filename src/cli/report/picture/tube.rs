@@ -9,13 +9,16 @@ use super::super::plots::shade;
 const LIGHT: [f64; 3] = [-0.39, -0.56, 0.73];
 
 /// The share of white in the color of the farthest point.
-const FOG: f64 = 0.45;
+const FOG: f64 = 0.35;
+
+/// The color of the outline.
+const DARK: [f64; 3] = [38.0, 46.0, 58.0];
 
 /// The width of the outline.
 const OUTLINE: f64 = 1.3;
 
 /// The most points of a tube, about.
-const MOST_POINTS: usize = 800;
+const MOST_POINTS: usize = 600;
 
 /// The most beads that are points of a tube.
 const MOST_BEADS: usize = 500;
@@ -32,10 +35,11 @@ struct Point {
     part: f64,
 }
 
-/// A piece of a tube, or a ball.
+/// A piece of a tube, a ball, or the outline of one.
 enum Piece<'a> {
     Tube(&'a Point, &'a Point),
     Ball(&'a Point, f64),
+    Outline(&'a Point, f64),
 }
 
 impl Piece<'_> {
@@ -43,15 +47,17 @@ impl Piece<'_> {
         match self {
             Piece::Tube(a, b) => 0.5 * (a.x[2] + b.x[2]),
             Piece::Ball(point, _) => point.x[2],
+            // Neighbors of the ball hide its outline.
+            Piece::Outline(point, radius) => point.x[2] - radius,
         }
     }
 }
 
-/// Draws a tube of a radius through the beads of each chain, with a ball at its start. x goes to the
+/// Draws a tube of a radius through the beads of each chain, with a large ball at its start. x goes to the
 /// right, y down, z to the viewer.
 pub(super) fn draw(svg: &mut String, beads: &[[f64; 3]], chains: &[Range<usize>], radius: f64) {
     let stride = beads.len().div_ceil(MOST_BEADS).max(1);
-    let pieces = (MOST_POINTS * stride / beads.len().max(1)).clamp(2, 10);
+    let pieces = (MOST_POINTS * stride / beads.len().max(1)).clamp(2, 6);
     let chains: Vec<Vec<Point>> = chains
         .iter()
         .map(|chain| {
@@ -65,8 +71,11 @@ pub(super) fn draw(svg: &mut String, beads: &[[f64; 3]], chains: &[Range<usize>]
     let mut all = Vec::new();
     for chain in &chains {
         all.extend(chain.windows(2).map(|pair| Piece::Tube(&pair[0], &pair[1])));
-        all.extend(chain.iter().filter(|point| is_steep(point)).map(|p| Piece::Ball(p, radius)));
-        all.extend(chain.first().map(|point| Piece::Ball(point, 1.5 * radius)));
+        let is_cap = |k: usize| k == 0 || k + 1 == chain.len();
+        for (k, point) in chain.iter().enumerate().filter(|(k, p)| is_cap(*k) || is_steep(p)) {
+            let radius = if k == 0 { 1.5 * radius } else { radius };
+            all.extend([Piece::Ball(point, radius), Piece::Outline(point, radius)]);
+        }
     }
     all.sort_by(|a, b| a.depth().total_cmp(&b.depth()));
     let depths = || all.iter().map(Piece::depth);
@@ -74,8 +83,7 @@ pub(super) fn draw(svg: &mut String, beads: &[[f64; 3]], chains: &[Range<usize>]
         (depths().fold(f64::INFINITY, f64::min), depths().fold(f64::NEG_INFINITY, f64::max));
     let n_strips = match all.len() {
         _ if radius < 2.5 => 3,
-        ..=400 => 9,
-        ..=700 => 7,
+        ..=500 => 7,
         _ => 5,
     };
     svg.push_str("<g class=\"tube\" stroke-width=\".6\" stroke-linejoin=\"round\">\n");
@@ -84,6 +92,9 @@ pub(super) fn draw(svg: &mut String, beads: &[[f64; 3]], chains: &[Range<usize>]
         match piece {
             Piece::Tube(a, b) => strips(svg, a, b, radius, n_strips, fog),
             Piece::Ball(point, radius) => ball(svg, point, *radius, fog),
+            Piece::Outline(point, radius) => {
+                disc(svg, point.x, radius + OUTLINE, &color(DARK, 1.0, 0.0, fog));
+            }
         }
     }
     svg.push_str("</g>\n");
@@ -132,7 +143,7 @@ fn is_steep(point: &Point) -> bool {
     seen < STEEP * whole
 }
 
-/// A piece of a tube between two points, as strips of one color with an outline below them.
+/// A piece of a tube between two points, as strips of one color and an outline.
 fn strips(svg: &mut String, a: &Point, b: &Point, radius: f64, n: usize, fog: f64) {
     let across = [a, b].map(|point| {
         let seen = lengths(&point.along).0.max(1e-9);
@@ -147,13 +158,17 @@ fn strips(svg: &mut String, a: &Point, b: &Point, radius: f64, n: usize, fog: f6
             corner(b, across[1], from),
         ];
         let _ = write!(svg, "<path fill=\"{color}\" stroke=\"{color}\" d=\"M");
-        for [x, y] in corners {
-            let _ = write!(svg, "{x:.1} {y:.1} ");
+        let [mut x, mut y] = corners[0];
+        let _ = write!(svg, "{x:.1} {y:.1}l");
+        for corner in &corners[1..] {
+            let _ = write!(svg, "{:.1} {:.1} ", corner[0] - x, corner[1] - y);
+            [x, y] = *corner;
         }
-        svg.push_str("Z\"/>\n");
+        svg.push_str("z\"/>\n");
     };
-    let edge = radius + OUTLINE;
-    strip(-edge, edge, &color([38.0, 46.0, 58.0], 1.0, 0.0, fog));
+    for side in [-1.0, 1.0] {
+        strip(side * (radius - OUTLINE), side * (radius + OUTLINE), &color(DARK, 1.0, 0.0, fog));
+    }
     let base = shade(0.5 * (a.part + b.part));
     for k in 0..n {
         // Strips of equal angles around the tube.
@@ -165,17 +180,15 @@ fn strips(svg: &mut String, a: &Point, b: &Point, radius: f64, n: usize, fog: f6
     }
 }
 
-/// A ball with an outline, as discs of one color.
+/// A disc of one color.
+fn disc(svg: &mut String, [x, y, _]: [f64; 3], radius: f64, color: &str) {
+    let _ =
+        writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\" fill=\"{color}\"/>");
+}
+
+/// A ball as discs.
 fn ball(svg: &mut String, point: &Point, radius: f64, fog: f64) {
     const DISCS: usize = 6;
-    let mut disc = |radius: f64, part: f64, color: &str| {
-        let [x, y] = [0, 1].map(|c| point.x[c] + part * LIGHT[c]);
-        let _ = writeln!(
-            svg,
-            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\" fill=\"{color}\"/>"
-        );
-    };
-    disc(radius + OUTLINE, 0.0, &color([38.0, 46.0, 58.0], 1.0, 0.0, fog));
     for k in 0..DISCS {
         let part = k as f64 / DISCS as f64;
         // The normal turns from the rim that is away from the light to the light.
@@ -187,7 +200,8 @@ fn ball(svg: &mut String, point: &Point, radius: f64, fog: f64) {
             angle.cos() * y - angle.sin() * z * y / flat,
             angle.cos() * z + angle.sin() * flat,
         ];
-        disc(radius * (1.0 - part), 0.62 * radius * part, &lit(shade(point.part), normal, fog));
+        let moved: [f64; 3] = std::array::from_fn(|c| point.x[c] + 0.62 * radius * part * LIGHT[c]);
+        disc(svg, moved, radius * (1.0 - part), &lit(shade(point.part), normal, fog));
     }
 }
 
