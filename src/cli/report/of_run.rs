@@ -6,7 +6,7 @@ use super::analysis;
 use super::names::{Name, kelvin, name};
 use super::page::Page;
 use super::picture::{self, Chosen};
-use super::plots::{self, Axes, Grid, Line};
+use super::plots::{self, Axes, Grid, Kind, Line};
 use super::results::{FreeEnergy, MOST_COURSES, Results};
 use super::series::{Bin, Series};
 
@@ -123,7 +123,7 @@ fn free_energy(page: &mut Page, results: &Results) -> anyhow::Result<()> {
             let x = names.first().map_or("", |name| &name.axis);
             let points = nodes.iter().map(|node| [node[0], node[2], f64::NAN]).collect();
             let axes = Axes { x, y: "free energy (kcal/mol)" };
-            let line = Line { points, ..Line::default() };
+            let line = Line { points, kind: Kind::LINE, ..Line::default() };
             ("", plots::lines(axes, &[line], &[], false))
         }
     };

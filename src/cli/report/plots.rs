@@ -9,7 +9,7 @@ use plotters::prelude::*;
 
 use self::axis::Axis;
 pub(super) use self::cells::{Grid, contacts, map, maps};
-pub(super) use self::lines::{Line, Strip, bars, distributions, lines, over_time, strips};
+pub(super) use self::lines::{Kind, Line, Strip, bars, distributions, lines, over_time, strips};
 
 /// SVG text.
 pub(super) type Plotted = Result<String, Box<dyn std::error::Error>>;
@@ -20,6 +20,7 @@ type Chart<'c, 's> = ChartContext<'c, SVGBackend<'s>, Cartesian2d<Axis, Axis>>;
 const SIZE: (u32, u32) = (900, 340);
 const BLUE: RGBColor = RGBColor(31, 98, 163);
 const RED: RGBColor = RGBColor(184, 50, 42);
+const BLACK: RGBColor = RGBColor(20, 28, 38);
 const GRAY: RGBColor = RGBColor(90, 98, 108);
 
 /// The width of a legend or of a color bar.
@@ -91,7 +92,11 @@ fn chart(
     draw: impl FnOnce(&mut Chart) -> Drawn,
 ) -> Drawn {
     let mut builder = ChartBuilder::on(area);
-    builder.margin(10).margin_right(18).x_label_area_size(46).y_label_area_size(78);
+    builder
+        .margin(10)
+        .margin_right(18)
+        .x_label_area_size(if axes.x.is_empty() { 22 } else { 46 })
+        .y_label_area_size(78);
     if !title.is_empty() {
         builder.caption(title, ("sans-serif", 16).into_font().color(&GRAY));
     }
@@ -103,7 +108,7 @@ fn chart(
         .bold_line_style(GRAY.mix(0.18))
         .axis_style(GRAY)
         .x_labels(if narrow { 5 } else { 10 })
-        .y_labels(if area.dim_in_pixel().1 < 160 { 3 } else { 8 })
+        .y_labels(if area.dim_in_pixel().1 < 180 { 3 } else { 8 })
         .x_desc(axes.x)
         .y_desc(axes.y)
         .axis_desc_style(("sans-serif", 16))

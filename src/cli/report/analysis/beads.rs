@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use super::super::page::Page;
-use super::super::plots::{self, Axes, Line};
+use super::super::plots::{self, Axes, Kind, Line};
 use super::super::table;
 
 /// The fluctuation of each bead.
 pub(super) fn rmsf(page: &mut Page, path: &Path) -> anyhow::Result<()> {
-    let (mut beads, mut residues) = (Line::default(), Line::default());
+    let empty = || Line { kind: Kind::LINE, ..Line::default() };
+    let (mut beads, mut residues) = (empty(), empty());
     table::read(path, &["name"], &["bead", "residue", "rmsf_A"], |row| {
         let [bead, residue, rmsf] = ["bead", "residue", "rmsf_A"].map(|name| row.number(name));
         if rmsf.is_finite() {

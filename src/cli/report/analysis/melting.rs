@@ -4,13 +4,14 @@ use std::path::Path;
 
 use super::super::names::with_error;
 use super::super::page::Page;
-use super::super::plots::{self, Axes, Line};
+use super::super::plots::{self, Axes, Kind, Line};
 use super::super::table;
 use super::ERRORS;
 
 /// Two sections: Q and the heat capacity at all temperatures.
 pub(super) fn sections(page: &mut Page, folder: &Path) -> anyhow::Result<()> {
-    let (mut contacts, mut capacity) = (Line::default(), Line::default());
+    let empty = || Line { kind: Kind::LINE, ..Line::default() };
+    let (mut contacts, mut capacity) = (empty(), empty());
     let value = "heat_capacity_kcal_per_mol_K";
     table::read(&folder.join("melting.csv"), &[], &["temperature_K", value], |row| {
         let temperature = row.number("temperature_K");
@@ -80,7 +81,7 @@ fn noted(found: &[(String, f64, f64)]) -> String {
 
 /// The means of Q at the temperatures of the run.
 fn direct(path: &Path) -> anyhow::Result<Line> {
-    let mut line = Line { is_dotted: true, ..Line::default() };
+    let mut line = Line { kind: Kind::Dots, ..Line::default() };
     table::read(path, &["quantity"], &["temperature_K", "mean", "error"], |row| {
         let point = ["temperature_K", "mean", "error"].map(|name| row.number(name));
         if row.text("quantity") == "q" && point[..2].iter().all(|x| x.is_finite()) {

@@ -8,7 +8,7 @@ use flashschnet::Error;
 use super::super::names::{kelvin, name};
 use super::super::of_run::spread;
 use super::super::page::Page;
-use super::super::plots::{self, Axes, Grid, Line};
+use super::super::plots::{self, Axes, Grid, Kind, Line};
 use super::super::table;
 use super::ERRORS;
 
@@ -116,10 +116,11 @@ pub(super) fn sections(page: &mut Page, profiles: Vec<Profile>) -> anyhow::Resul
                 (title, caption, plots::maps(axes, unit, &grids?))
             }
             names => {
+                let width = width(&all);
                 let line = |(temperature, bins): &(f64, Vec<[f64; 4]>)| Line {
                     name: kelvin(*temperature),
                     points: bins.iter().map(|[x, _, f, error]| [*x, *f, *error]).collect(),
-                    is_dotted: false,
+                    kind: Kind::Line { gap: 1.5 * width },
                 };
                 let lines: Vec<Line> = all.iter().map(line).collect();
                 let title = format!("Free energy along {}", names[0].text);
@@ -133,4 +134,10 @@ pub(super) fn sections(page: &mut Page, profiles: Vec<Profile>) -> anyhow::Resul
         page.section(&title, &caption, plot)?;
     }
     Ok(())
+}
+
+/// The distance between neighbors among all bins.
+fn width(all: &[(f64, Vec<[f64; 4]>)]) -> f64 {
+    let gaps = all.iter().flat_map(|(_, bins)| bins.windows(2).map(|pair| pair[1][0] - pair[0][0]));
+    gaps.filter(|gap| *gap > 0.0).fold(f64::INFINITY, f64::min)
 }

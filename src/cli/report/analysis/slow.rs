@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::super::names::name;
 use super::super::page::Page;
-use super::super::plots::{self, Axes, Line};
+use super::super::plots::{self, Axes, Kind, Line};
 use super::super::table;
 use super::ERRORS;
 
@@ -18,9 +18,9 @@ pub(super) fn sections(page: &mut Page, folder: &Path) -> anyhow::Result<()> {
     let scales: Vec<&String> =
         found.iter().filter(|column| column.starts_with("time_scale_")).collect();
     let mut lines: Vec<Line> = (1..=scales.len())
-        .map(|k| Line { name: format!("component {k}"), ..Line::default() })
+        .map(|k| Line { name: format!("component {k}"), kind: Kind::LINE, ..Line::default() })
         .collect();
-    let mut lags = Line { name: "lag time".to_owned(), ..Line::default() };
+    let mut lags = Line { name: "lag time".to_owned(), kind: Kind::Guide, points: Vec::new() };
     table::read(&path, &[], &["lag_ps"], |row| {
         let lag = row.number("lag_ps") * 1e-3;
         lags.points.push([lag, lag, f64::NAN]);
@@ -39,7 +39,7 @@ pub(super) fn sections(page: &mut Page, folder: &Path) -> anyhow::Result<()> {
         }
         let caption = format!(
             "Time scales of the slowest motions at each lag time (TICA), on a logarithmic axis; the bands \
-             are {ERRORS}. Motions below the line of the lag time are too fast for it."
+             are {ERRORS}. Motions below the dashed line, which is the lag time, are too fast for it."
         );
         let axes = Axes { x: "lag time (ns)", y: "time scale (ns)" };
         page.section("Slow motions", &caption, plots::lines(axes, &lines, &[], true))?;

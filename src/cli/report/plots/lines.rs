@@ -3,7 +3,9 @@
 use plotters::prelude::*;
 
 use super::super::series::{Bin, Values};
-use super::{Axes, Axis, BLUE, GRAY, Plotted, RED, around, blue_to_red, chart, picture, plot};
+use super::{
+    Axes, Axis, BLACK, BLUE, GRAY, Plotted, RED, around, blue_to_red, chart, picture, plot,
+};
 
 /// The most points of the line of one replica.
 const COURSE: usize = 200;
@@ -34,7 +36,7 @@ pub(in super::super) fn over_time(
             let color = blue_to_red(k as f64 / (courses.len().max(2) - 1) as f64);
             chart.draw_series(LineSeries::new(points, color.mix(0.55)))?;
         }
-        let color = if courses.is_empty() { BLUE } else { RGBColor(20, 28, 38) };
+        let color = if courses.is_empty() { BLUE } else { BLACK };
         chart.draw_series(LineSeries::new(mean, color.stroke_width(2)))?;
         Ok(())
     })
@@ -47,19 +49,35 @@ pub(in super::super) fn distributions(axes: Axes, all: &[(String, &Values)]) -> 
     let line = |(name, values): &(String, &Values)| {
         let points = values.histogram(80, range)?.into_iter();
         let points = points.map(|(x, y)| [x, y, f64::NAN]).collect();
-        Some(Line { name: name.clone(), points, ..Line::default() })
+        Some(Line { name: name.clone(), points, kind: Kind::LINE })
     };
     lines(axes, &all.iter().filter_map(line).collect::<Vec<_>>(), &[], false)
 }
 
-/// A line through points.
+/// How points are drawn.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(in super::super) enum Kind {
+    /// A line with a band for the errors. Neighbors that are more than `gap` apart are not connected.
+    Line { gap: f64 },
+    /// Dots with error bars.
+    Dots,
+    /// A dashed line, to compare with.
+    #[default]
+    Guide,
+}
+
+impl Kind {
+    /// A line without gaps.
+    pub(in super::super) const LINE: Kind = Kind::Line { gap: f64::INFINITY };
+}
+
+/// Points with a name.
 #[derive(Debug, Default)]
 pub(in super::super) struct Line {
     pub(in super::super) name: String,
     /// x, y and the error of y, NaN if it is unknown, in the order of x.
     pub(in super::super) points: Vec<[f64; 3]>,
-    /// Whether it has dots with error bars, and neither a line nor a band.
-    pub(in super::super) is_dotted: bool,
+    pub(in super::super) kind: Kind,
 }
 
 /// The least factor between the error and the value of a number on a logarithmic axis.
@@ -87,43 +105,61 @@ pub(in super::super) fn lines(
         }
         false => Axis::linear(around(reach())),
     };
-    let n_lines = all.iter().filter(|line| !line.is_dotted).count();
-    let color = |k: usize| match n_lines {
-        ..=1 => BLUE,
-        n => blue_to_red(k as f64 / (n - 1) as f64),
+    let is_line = |line: &Line| matches!(line.kind, Kind::Line { .. });
+    let n_lines = all.iter().filter(|line| is_line(line)).count();
+    let color = |k: usize| match (all[k].kind, n_lines) {
+        (Kind::Guide, _) => GRAY,
+        (Kind::Dots, _) => BLACK,
+        (_, ..=1) => BLUE,
+        (_, n) => blue_to_red(k as f64 / (n - 1) as f64),
     };
-    let named = all.iter().enumerate().filter(|(_, line)| !line.is_dotted);
+    let named = all.iter().enumerate().filter(|(_, line)| line.kind != Kind::Dots);
     let names: Vec<_> = named.map(|(k, line)| (line.name.clone(), color(k))).collect();
-    let range = y.clone();
+    let range = Ranged::range(&y);
     plot(axes, (Axis::linear(ends), y), &names, |chart| {
         for x in marks {
-            let ends = Ranged::range(&range);
-            let style = GRAY.mix(0.8).stroke_width(1);
-            let mark = [(*x, ends.start), (*x, ends.end)];
-            chart.draw_series(DashedLineSeries::new(mark, 6, 4, style))?;
+            let mark = [(*x, range.start), (*x, range.end)];
+            chart.draw_series(DashedLineSeries::new(mark, 6, 4, GRAY.stroke_width(1)))?;
         }
-        for (k, line) in all.iter().enumerate().filter(|(_, line)| !line.is_dotted) {
-            let known = line.points.iter().filter(|[_, _, error]| error.is_finite());
-            let sides: Vec<_> = known.map(|point| limits(*point)).collect();
+        // Bands are below all lines.
+        for (k, piece) in pieces(all) {
+            let sides: Vec<_> = piece.iter().map(|point| limits(*point)).collect();
             let upper = sides.iter().map(|[_, upper]| *upper);
             let band: Vec<_> = upper.chain(sides.iter().rev().map(|[lower, _]| *lower)).collect();
-            if sides.len() > 1 {
+            if is_line(&all[k]) && piece.iter().any(|[_, _, error]| error.is_finite()) {
                 chart.draw_series([Polygon::new(band, color(k).mix(0.2))])?;
             }
         }
-        for (k, line) in all.iter().enumerate() {
-            let places = line.points.iter().map(|[x, y, _]| (*x, *y));
-            if !line.is_dotted {
-                chart.draw_series(LineSeries::new(places, color(k).stroke_width(2)))?;
-                continue;
+        for (k, piece) in pieces(all) {
+            let style = color(k).stroke_width(2);
+            let places = piece.iter().map(|[x, y, _]| (*x, *y));
+            match all[k].kind {
+                Kind::Line { .. } if piece.len() == 1 => {
+                    chart.draw_series(places.map(|at| Circle::new(at, 2, style.filled())))?;
+                }
+                Kind::Line { .. } => {
+                    chart.draw_series(LineSeries::new(places, style))?;
+                }
+                Kind::Guide => {
+                    chart.draw_series(DashedLineSeries::new(places, 6, 4, style))?;
+                }
+                Kind::Dots => {
+                    let bar = |point: &[f64; 3]| PathElement::new(limits(*point).to_vec(), BLACK);
+                    chart.draw_series(piece.iter().map(bar))?;
+                    chart.draw_series(places.map(|at| Circle::new(at, 3, style.filled())))?;
+                }
             }
-            let color = RGBColor(20, 28, 38);
-            for point in &line.points {
-                chart.draw_series([PathElement::new(limits(*point).to_vec(), color)])?;
-            }
-            chart.draw_series(places.map(|place| Circle::new(place, 3, color.filled())))?;
         }
         Ok(())
+    })
+}
+
+/// The points of each line between its gaps, with the number of the line.
+fn pieces(all: &[Line]) -> impl Iterator<Item = (usize, &[[f64; 3]])> {
+    all.iter().enumerate().flat_map(|(k, line)| {
+        let gap = if let Kind::Line { gap } = line.kind { gap } else { f64::INFINITY };
+        let pieces = line.points.chunk_by(move |a, b| b[0] - a[0] <= gap);
+        pieces.map(move |piece| (k, piece))
     })
 }
 
@@ -155,10 +191,15 @@ pub(in super::super) fn strips(axes: Axes, all: &[Strip], scale: f64) -> Plotted
     let x = |bin: &Bin| bin.step as f64 * scale;
     let ends = around(bins().map(x));
     let (low, high) = around(bins().flat_map(|bin| [bin.least, bin.most]));
-    picture((SIZE_OF_STRIP.0, SIZE_OF_STRIP.1 * all.len() as u32), |root| {
-        for (area, strip) in root.split_evenly((all.len(), 1)).iter().zip(all) {
+    let n = all.len();
+    picture((SIZE_OF_STRIP.0, SIZE_OF_STRIP.1 * n as u32 + LABEL), |root| {
+        for (k, strip) in all.iter().enumerate() {
+            let (top, is_last) = (SIZE_OF_STRIP.1 * k as u32, k + 1 == n);
+            let height = SIZE_OF_STRIP.1 + if is_last { LABEL } else { 0 };
+            let area = root.clone().shrink((0, top), (SIZE_OF_STRIP.0, height));
+            let axes = if is_last { axes } else { Axes { x: "", ..axes } };
             let scales = (Axis::linear(ends), Axis::linear((low, high)));
-            chart(area, axes, scales, strip.name, |chart| {
+            chart(&area, axes, scales, strip.name, |chart| {
                 for (time, is_folding) in strip.events {
                     let color = if *is_folding { BLUE } else { RED };
                     let mark = vec![(*time, low), (*time, high)];
@@ -166,12 +207,10 @@ pub(in super::super) fn strips(axes: Axes, all: &[Strip], scale: f64) -> Plotted
                 }
                 let upper = strip.bins.iter().map(|bin| (x(bin), bin.most));
                 let lower = strip.bins.iter().rev().map(|bin| (x(bin), bin.least));
-                chart.draw_series([Polygon::new(
-                    upper.chain(lower).collect::<Vec<_>>(),
-                    GRAY.mix(0.3),
-                )])?;
+                let band: Vec<_> = upper.chain(lower).collect();
+                chart.draw_series([Polygon::new(band, GRAY.mix(0.3))])?;
                 let mean = strip.bins.iter().map(|bin| (x(bin), bin.mean()));
-                chart.draw_series(LineSeries::new(mean, RGBColor(20, 28, 38)))?;
+                chart.draw_series(LineSeries::new(mean, BLACK))?;
                 Ok(())
             })?;
         }
@@ -179,4 +218,6 @@ pub(in super::super) fn strips(axes: Axes, all: &[Strip], scale: f64) -> Plotted
     })
 }
 
-const SIZE_OF_STRIP: (u32, u32) = (900, 190);
+/// The size of a strip without the label of its axis, and the height of this label.
+const SIZE_OF_STRIP: (u32, u32) = (900, 150);
+const LABEL: u32 = 24;
