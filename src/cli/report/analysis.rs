@@ -9,13 +9,10 @@ mod slow;
 
 use std::path::Path;
 
-use super::names::{kelvin, name, with_error};
-use super::of_run::spread;
+use super::names::{ERRORS, kelvin, name, with_error};
 use super::page::Page;
+use super::series::spread;
 use super::table;
-
-/// The words of captions about all errors.
-const ERRORS: &str = "one standard error, from a jackknife over blocks of time";
 
 /// The most temperatures in a table.
 const MOST_ROWS: usize = 64;

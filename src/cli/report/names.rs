@@ -1,5 +1,8 @@
 //! The names of quantities for a reader.
 
+/// The words of captions about the errors of an analysis.
+pub(super) const ERRORS: &str = "one standard error, from a jackknife over blocks of time";
+
 /// The names of a quantity.
 #[derive(Debug)]
 pub(super) struct Name {

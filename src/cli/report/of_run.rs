@@ -8,7 +8,7 @@ use super::page::Page;
 use super::picture::{self, Chosen};
 use super::plots::{self, Axes, Grid, Kind, Line};
 use super::results::{FreeEnergy, MOST_COURSES, Results};
-use super::series::{Bin, Series};
+use super::series::{Bin, Series, spread};
 
 /// The most states with lines of their own.
 const MOST_LINES: usize = 10;
@@ -196,15 +196,6 @@ fn settings(page: &mut Page, log: &[String]) {
     let rows: Vec<_> = lines.take_while(is_setting).map(row).collect();
     page.heading("Settings");
     page.table(&[], &rows);
-}
-
-/// A few of many, from the first to the last.
-pub(super) fn spread<T: Copy>(all: Vec<T>, most: usize) -> Vec<T> {
-    if all.len() <= most {
-        return all;
-    }
-    let last = all.len() - 1;
-    (0..most).map(|k| all[k * last / (most - 1)]).collect()
 }
 
 fn state_name(results: &Results, state: u64) -> String {

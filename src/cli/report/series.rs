@@ -131,6 +131,15 @@ impl Values {
     }
 }
 
+/// A few of many, from the first to the last.
+pub(super) fn spread<T: Copy>(all: Vec<T>, most: usize) -> Vec<T> {
+    if all.len() <= most {
+        return all;
+    }
+    let last = all.len() - 1;
+    (0..most).map(|k| all[k * last / (most - 1)]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

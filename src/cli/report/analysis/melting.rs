@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use super::super::names::with_error;
+use super::super::names::{ERRORS, with_error};
 use super::super::page::Page;
 use super::super::plots::{self, Axes, Kind, Line};
 use super::super::table;
-use super::ERRORS;
 
 /// Two sections: Q and the heat capacity at all temperatures.
 pub(super) fn sections(page: &mut Page, folder: &Path) -> anyhow::Result<()> {

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use flashschnet::Error;
 
-use super::super::names::{kelvin, name};
-use super::super::of_run::spread;
+use super::super::names::{ERRORS, kelvin, name};
 use super::super::page::Page;
 use super::super::plots::{self, Axes, Grid, Kind, Line};
+use super::super::series::spread;
 use super::super::table;
-use super::ERRORS;
 
 /// The most temperatures of a section.
 const MOST: usize = 6;

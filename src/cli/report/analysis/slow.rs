@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use super::super::names::name;
+use super::super::names::{ERRORS, name};
 use super::super::page::Page;
 use super::super::plots::{self, Axes, Kind, Line};
 use super::super::table;
-use super::ERRORS;
 
 /// The most features in the table.
 const MOST: usize = 10;

@@ -118,14 +118,16 @@ fn curve(beads: &[[f64; 3]], pieces: usize) -> Vec<Point> {
         };
         for piece in 0..if k == last { 1 } else { pieces } {
             let t = piece as f64 / pieces as f64;
-            let mut point =
-                Point { x: [0.0; 3], along: [0.0; 3], part: (k as f64 + t) / last.max(1) as f64 };
-            for c in 0..3 {
+            let terms = |c: usize| {
                 let (p, q, r, s) = (before(c), beads[from][c], beads[to][c], after(c));
-                let [b, d, e] = [r - p, 2.0 * p - 5.0 * q + 4.0 * r - s, 3.0 * (q - r) + s - p];
-                point.x[c] = q + 0.5 * t * (b + t * (d + t * e));
-                point.along[c] = 0.5 * (b + t * (2.0 * d + t * 3.0 * e));
-            }
+                [q, 0.5 * (r - p), p - 2.5 * q + 2.0 * r - 0.5 * s, 0.5 * (3.0 * (q - r) + s - p)]
+            };
+            let terms = [0, 1, 2].map(terms);
+            let point = Point {
+                x: terms.map(|[a, b, d, e]| a + t * (b + t * (d + t * e))),
+                along: terms.map(|[_, b, d, e]| b + t * (2.0 * d + t * 3.0 * e)),
+                part: (k as f64 + t) / last.max(1) as f64,
+            };
             points.push(point);
         }
     }
@@ -219,4 +221,26 @@ fn color(base: [f64; 3], brightness: f64, gloss: f64, fog: f64) -> String {
         (x + fog * (255.0 - x)).round() as u8
     });
     format!("#{r:02x}{g:02x}{b:02x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tube goes through all beads of a short chain, and its size is bounded for a long one.
+    #[test]
+    fn a_tube_goes_through_the_beads() {
+        let bead = |k: usize| [5.0 * k as f64, 9.0 * (k as f64).sin(), 9.0 * (k as f64).cos()];
+        for n in [1, 2, 3, 28, 1000, 5000] {
+            let beads: Vec<[f64; 3]> = (0..n).map(bead).collect();
+            let points = curve(&beads, 4);
+            assert_eq!(points.len(), 4 * (n - 1) + 1);
+            assert!(points.iter().step_by(4).map(|point| point.x).eq(beads.iter().copied()));
+            assert!(points.windows(2).all(|pair| pair[0].x[0] < pair[1].x[0]));
+            let mut svg = String::new();
+            let half = n / 2;
+            draw(&mut svg, &beads, &[0..half, half..n], 3.0);
+            assert!(svg.len() < 700_000 && !svg.contains("NaN"), "{n}: {}", svg.len());
+        }
+    }
 }

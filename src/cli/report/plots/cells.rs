@@ -3,9 +3,9 @@
 use plotters::prelude::*;
 
 use super::super::series::Bin;
-use super::{
-    Area, Axes, Axis, Chart, Drawn, GRAY, Plotted, SIDE, blue_to_red, chart, picture, plot,
-    white_to_blue,
+use super::axis::Axis;
+use super::chart::{
+    Area, Axes, Chart, Drawn, GRAY, Plotted, SIDE, blue_to_red, chart, picture, plot, white_to_blue,
 };
 
 /// Colors are those of this number of levels, so that equal neighbors are one rectangle.

@@ -3,8 +3,9 @@
 use plotters::prelude::*;
 
 use super::super::series::{Bin, Values};
-use super::{
-    Axes, Axis, BLACK, BLUE, GRAY, Plotted, RED, around, blue_to_red, chart, picture, plot,
+use super::axis::Axis;
+use super::chart::{
+    Axes, BLACK, BLUE, GRAY, Plotted, RED, around, blue_to_red, chart, picture, plot,
 };
 
 /// The most points of the line of one replica.
