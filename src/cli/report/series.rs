@@ -106,6 +106,11 @@ impl Values {
         }
     }
 
+    /// The number of values that are kept.
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
+    }
+
     /// The fraction of values in each of `n` intervals of equal width, and the ends of the range;
     /// `None` without values.
     pub(super) fn histogram(&self, n: usize, (low, high): (f64, f64)) -> Option<Vec<(f64, f64)>> {

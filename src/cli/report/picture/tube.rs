@@ -194,7 +194,7 @@ fn ball(svg: &mut String, point: &Point, radius: f64, fog: f64) {
     for k in 0..DISCS {
         let part = k as f64 / DISCS as f64;
         // The normal turns from the rim that is away from the light to the light.
-        let angle = 1.9 * (1.0 - part);
+        let angle = 1.35 * (1.0 - part);
         let [x, y, z] = LIGHT;
         let flat = x.hypot(y);
         let normal = [

@@ -43,12 +43,18 @@ pub(in super::super) fn over_time(
     })
 }
 
+/// The fewest and the most intervals of a distribution.
+const INTERVALS: [f64; 2] = [20.0, 80.0];
+
 /// The distribution of values, one line for each name.
 pub(in super::super) fn distributions(axes: Axes, all: &[(String, &Values)]) -> Plotted {
     let ranges = all.iter().filter_map(|(_, values)| values.range());
     let range = around(ranges.flat_map(|(low, high)| [low, high]).collect::<Vec<_>>().into_iter());
+    // The rule of Rice, with half as many again: the fewer values there are, the wider is an interval.
+    let fewest = all.iter().map(|(_, values)| values.len()).min().unwrap_or_default();
+    let n = (3.0 * (fewest as f64).cbrt()).clamp(INTERVALS[0], INTERVALS[1]) as usize;
     let line = |(name, values): &(String, &Values)| {
-        let points = values.histogram(80, range)?.into_iter();
+        let points = values.histogram(n, range)?.into_iter();
         let points = points.map(|(x, y)| [x, y, f64::NAN]).collect();
         Some(Line { name: name.clone(), points, kind: Kind::LINE })
     };
