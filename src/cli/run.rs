@@ -7,6 +7,7 @@ mod exchange;
 mod files;
 mod limits;
 mod log_settings;
+mod look;
 mod observables;
 mod plan;
 mod resume;
