@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::common::program::{npy, program, stderr};
 
-fn data(name: &str) -> PathBuf {
+pub(crate) fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/analysis").join(name)
 }
 
@@ -137,7 +137,7 @@ fn results_do_not_depend_on_threads() {
     std::fs::write(&long, bytes.repeat(10)).unwrap();
     let long = long.to_str().unwrap();
     let mut all = [1, 2, 5].map(|threads: usize| {
-        let out = folder.path().join(format!("{threads}"));
+        let out = folder.path().join(format!("{threads}/out"));
         analyze(&out, &[long, "--threads", &threads.to_string(), "--lag", "8"])
     });
     let (first, others) = all.split_first_mut().unwrap();
@@ -195,18 +195,22 @@ fn sums_do_not_depend_on_chunks() {
     }
 }
 
-/// The memory that a process had at most, kB.
+/// The memory that a process had at most, kB. It is looked at every few milliseconds, because the number
+/// that the system tells at the end contains the memory of this process.
 #[cfg(target_os = "linux")]
-#[expect(clippy::zombie_processes, reason = "wait4 waits for the process")]
 fn peak(command: &mut std::process::Command) -> u64 {
-    let child = command.spawn().unwrap();
-    let mut status = 0;
-    // SAFETY: all bits zero are a valid `rusage`.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: the pointers are valid, and the process is a child that nobody has waited for.
-    let found = unsafe { libc::wait4(child.id() as i32, &raw mut status, 0, &raw mut usage) };
-    assert_eq!((found, status), (child.id() as i32, 0));
-    usage.ru_maxrss as u64
+    let mut child = command.spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let found = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+        peak = found.unwrap_or(peak);
+        std::thread::sleep(std::time::Duration::from_millis(3));
+    }
+    assert!(child.wait().unwrap().success());
+    peak
 }
 
 /// The short form of tests/long/analysis.
@@ -225,5 +229,5 @@ fn memory_does_not_grow_with_the_trajectory() {
     };
     // 1.3 and 63 MB. The samples in memory grow, up to 2^18.
     let [small, large] = [20, 1000].map(of_copies);
-    assert!(large < small + 40_000, "{small} and {large} kB");
+    assert!(small > 5000 && large < small + 30_000, "{small} and {large} kB");
 }

@@ -1,7 +1,7 @@
 //! Quantities of single frames, and sums over frames.
 
 use crate::geometry::{center, dot, separation, square};
-use crate::variable::{Variable, rotation};
+use crate::variable::{Variable, optimal};
 
 /// Units of a sum of positions or of their squares in 1 Å or 1 Å². Sums of whole numbers do not
 /// depend on the order of the frames.
@@ -87,15 +87,9 @@ impl Superposition {
         fitted.clear();
         fitted.extend(self.beads.iter().map(|bead| positions[*bead as usize]));
         let center = center(fitted);
-        let mut s = [[0.0; 3]; 3];
-        for (x, z) in fitted.iter_mut().zip(&self.reference) {
-            *x = separation(*x, center);
-            for (row, z) in s.iter_mut().zip(z) {
-                row.iter_mut().zip(&*x).for_each(|(s, x)| *s += z * x);
-            }
-        }
+        fitted.iter_mut().for_each(|x| *x = separation(*x, center));
         // The rotation moves the reference onto the frame. Its inverse is its transpose.
-        let r = rotation(s);
+        let r = optimal(fitted, &self.reference);
         let columns: [[f64; 3]; 3] = std::array::from_fn(|a| [r[0][a], r[1][a], r[2][a]]);
         fitted.iter_mut().for_each(|x| *x = columns.map(|column| dot(column, *x)));
     }

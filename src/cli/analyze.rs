@@ -121,22 +121,15 @@ impl Analyze {
         let threads = self.threads.unwrap_or_else(rayon::current_num_threads);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
         let place = Place::new(&output)?;
-        let (summary, page) = pool.install(|| self.write(&place))?;
+        let summary = pool.install(|| self.write(&place))?;
         place.complete()?;
-        let page = match page {
-            true => {
-                let folder = &self.inputs[0];
-                let page = folder.join(report::NAME);
-                report::write(folder, &page)?;
-                Some(page)
-            }
-            false => None,
-        };
+        // The results in the folder of a run are part of its report.
+        let of_report = if self.output.is_none() { &self.inputs[0] } else { &output };
+        let page = of_report.join(report::NAME);
+        report::write(of_report, &page)?;
         summary.tell();
-        tell!("{}", printable(output.display()));
-        if let Some(page) = page {
-            tell!("{}", printable(page.display()));
-        }
+        let [output, page] = [&output, &page].map(|path| printable(path.display()));
+        tell!("  {output}  tables\n  {page}  report");
         Ok(ExitCode::SUCCESS)
     }
 
@@ -185,8 +178,8 @@ impl Analyze {
         }
     }
 
-    /// Writes all files of results. Returns the summary, and whether there is the report of a run.
-    fn write(&self, place: &Place) -> Result<(summary::Summary, bool)> {
+    /// Writes all files of results.
+    fn write(&self, place: &Place) -> Result<summary::Summary> {
         let mut source = Source::read(self)?;
         self.choose(&mut source)?;
         let columns = Columns::new(self, &source)?;
@@ -204,8 +197,7 @@ impl Analyze {
             tica.write(folder)?;
         }
         log.write(folder)?;
-        let is_run = self.output.is_none();
-        Ok((summary, is_run))
+        Ok(summary)
     }
 
     /// Leaves out the first frames of the trajectories.

@@ -7,9 +7,8 @@ mod evaluate;
 mod rotation;
 mod superpose;
 
+pub(crate) use superpose::optimal;
 pub use superpose::superposed;
-
-pub(crate) use rotation::rotation;
 
 use std::collections::HashSet;
 

@@ -6,7 +6,7 @@
 /// Horn (1987). N is shifted, so that no eigenvalue is negative, and squared until only that
 /// eigenvector is left. If the largest eigenvalues are equal, the result is one of the optimal
 /// rotations.
-pub(crate) fn rotation(s: [[f64; 3]; 3]) -> [[f64; 3]; 3] {
+pub(super) fn rotation(s: [[f64; 3]; 3]) -> [[f64; 3]; 3] {
     let [[xx, xy, xz], [yx, yy, yz], [zx, zy, zz]] = s;
     let n = [
         [xx + yy + zz, yz - zy, zx - xz, xy - yx],

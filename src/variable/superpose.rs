@@ -4,7 +4,7 @@ use super::rotation::rotation;
 use crate::geometry::{center, centered, combine, dot};
 
 /// The rotation R for which Σ_i |y_i − R z_i|² is smallest, for points whose centers are 0.
-pub(super) fn optimal(y: &[[f64; 3]], z: &[[f64; 3]]) -> [[f64; 3]; 3] {
+pub(crate) fn optimal(y: &[[f64; 3]], z: &[[f64; 3]]) -> [[f64; 3]; 3] {
     let mut s = [[0.0; 3]; 3];
     for (y, z) in y.iter().zip(z) {
         s = std::array::from_fn(|a| std::array::from_fn(|b| s[a][b] + z[a] * y[b]));

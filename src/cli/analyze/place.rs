@@ -38,10 +38,21 @@ impl Place {
     pub(super) fn complete(self) -> Result<()> {
         check(&self.path)?;
         let io = |error| Error::io(&self.path, error);
-        if self.path.exists() {
-            std::fs::remove_dir_all(&self.path).map_err(io)?;
+        let mut old = self.partial.clone().into_os_string();
+        old.push(".old");
+        let is_replaced = self.path.exists();
+        if is_replaced {
+            std::fs::rename(&self.path, &old).map_err(io)?;
         }
-        std::fs::rename(&self.partial, &self.path).map_err(io)
+        let moved = std::fs::rename(&self.partial, &self.path);
+        if is_replaced {
+            // The caller needs the first error.
+            let _ = match moved {
+                Ok(()) => std::fs::remove_dir_all(&old),
+                Err(_) => std::fs::rename(&old, &self.path),
+            };
+        }
+        moved.map_err(io)
     }
 }
 
