@@ -8,8 +8,8 @@ use flashschnet::error::OfFile;
 use flashschnet::variable::{CONTACT_BETA, CONTACT_CUTOFF, CONTACT_LAMBDA, Variable};
 use flashschnet::{Error, Result};
 
+use super::options::{Analyze, Core};
 use super::source::Source;
-use super::{Analyze, Core};
 use crate::cli::reference::{first_structure, native_contacts};
 
 /// The names of the quantities on the command line, and their columns.

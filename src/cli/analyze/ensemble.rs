@@ -4,11 +4,11 @@ use flashschnet::analysis::statistics::blocks::{Blocks, Estimate};
 use flashschnet::analysis::statistics::mbar::{Mbar, Potentials, Weights};
 use flashschnet::{Error, Result, units};
 
-use super::Analyze;
 use super::columns::Columns;
+use super::log::Log;
+use super::options::Analyze;
 use super::series::Samples;
 use super::source::{Source, State};
-use super::summary::Log;
 
 /// How averages of unbiased states at given temperatures follow from the samples.
 pub(super) enum Weighting {

@@ -10,9 +10,10 @@ use flashschnet::analysis::statistics::melting::{
 use flashschnet::analysis::statistics::profile::{Bins, free_energies, histogram};
 use flashschnet::{Result, units};
 
-use super::Analyze;
 use super::ensemble::{Ensemble, Weighting};
-use super::summary::{Log, Summary};
+use super::log::Log;
+use super::options::Analyze;
+use super::summary::Summary;
 use super::table::{Cell, Table, cells};
 
 /// The temperatures of a melting curve.

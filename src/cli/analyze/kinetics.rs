@@ -5,9 +5,10 @@ use std::path::Path;
 use flashschnet::Result;
 use flashschnet::analysis::statistics::events::Direction;
 
+use super::log::Log;
 use super::series::Transitions;
 use super::source::{Source, States};
-use super::summary::{Log, Summary};
+use super::summary::Summary;
 use super::table::{Cell, Table, cells};
 
 fn name(direction: Direction) -> &'static str {

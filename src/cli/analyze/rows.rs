@@ -1,8 +1,9 @@
 //! The rows of `energies.csv`.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flashschnet::{Error, Result};
 
@@ -68,6 +69,58 @@ pub(super) fn each(path: &Path, mut see: impl FnMut(Row) -> Result<()>) -> Resul
 
 fn parsed<T: std::str::FromStr>(cell: &[u8]) -> Option<T> {
     std::str::from_utf8(cell).ok()?.parse().ok()
+}
+
+/// The source of the frames of a trajectory: a replica, or a state of a ladder, each counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Key {
+    Replica(usize),
+    State { ladder: usize, state: usize },
+}
+
+/// A run: how its rows of energies belong to its trajectories.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) energies: PathBuf,
+    pub(super) replicas: HashMap<u32, usize>,
+    /// The ladder of each replica, for trajectories of states.
+    pub(super) ladders: Option<Vec<usize>>,
+    /// The trajectory of each source.
+    pub(super) tracks: HashMap<Key, usize>,
+}
+
+impl Run {
+    pub(super) fn wrong(&self, field: &str, found: impl std::fmt::Debug) -> Error {
+        let expected = "one of the checkpoint of the run";
+        Error::invalid(field, format!("{found:?}"), expected).of_file(&self.energies)
+    }
+
+    /// The source of the frame of a row.
+    pub(super) fn key(&self, row: &Row) -> Result<Key> {
+        let replica = self.replicas.get(&row.replica);
+        let replica = *replica.ok_or_else(|| self.wrong("replica", row.replica))?;
+        match (&self.ladders, row.state) {
+            (None, _) => Ok(Key::Replica(replica)),
+            (Some(ladders), Some(state)) => {
+                Ok(Key::State { ladder: ladders[replica], state: state.into() })
+            }
+            (Some(_), None) => Err(self.wrong("state", row.state)),
+        }
+    }
+
+    /// Passes each trajectory of a row, the number of the row in it, and the potential energy,
+    /// kcal/mol.
+    pub(super) fn potentials(&self, mut see: impl FnMut(usize, u64, f64)) -> Result<()> {
+        let mut seen: HashMap<usize, u64> = HashMap::new();
+        each(&self.energies, |row| {
+            if let Some(track) = self.tracks.get(&self.key(&row)?) {
+                let n = seen.entry(*track).or_default();
+                see(*track, *n, row.potential);
+                *n += 1;
+            }
+            Ok(())
+        })
+    }
 }
 
 /// Increasing steps with few different distances, in little memory.

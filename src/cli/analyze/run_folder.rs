@@ -14,26 +14,8 @@ use rayon::prelude::*;
 use toml_edit::DocumentMut;
 
 use super::molecule::Molecule;
-use super::rows::{self, Row, Steps};
+use super::rows::{self, Key, Run, Steps};
 use super::source::{Clock, Facts, Source, State, States, number};
-
-/// The source of the frames of a trajectory: a replica, or a state of a ladder, each counted from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Key {
-    Replica(usize),
-    State { ladder: usize, state: usize },
-}
-
-/// A run: how its rows of energies belong to its trajectories.
-#[derive(Debug)]
-pub(super) struct Run {
-    energies: PathBuf,
-    replicas: HashMap<u32, usize>,
-    /// The ladder of each replica, for trajectories of states.
-    ladders: Option<Vec<usize>>,
-    /// The trajectory of each source.
-    pub(super) tracks: HashMap<Key, usize>,
-}
 
 /// The steps and states of the frames of a source.
 #[derive(Default)]
@@ -42,127 +24,91 @@ struct Frames {
     states: Vec<u16>,
 }
 
-impl Run {
-    /// Reads a folder.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] if it is not the folder of a run of one molecule, has no frames, or its files
-    /// do not fit each other.
-    pub(super) fn read(folder: &Path) -> Result<Source> {
-        let invalid = |field: &str, found: String, expected: &str| {
-            Error::invalid(field, found, expected).of_file(folder)
+/// Reads a folder.
+///
+/// # Errors
+/// [`Error::Invalid`] if it is not the folder of a run of one molecule, has no frames, or its files
+/// do not fit each other.
+pub(super) fn read(folder: &Path) -> Result<Source> {
+    let invalid = |field: &str, found: String, expected: &str| {
+        Error::invalid(field, found, expected).of_file(folder)
+    };
+    let energies = folder.join("energies.csv");
+    if !energies.is_file() {
+        let expected = "the output folder of a run, with energies.csv and trajectories";
+        return Err(invalid("input", "no run".into(), expected));
+    }
+    if folder.join("topology_0000.pdb").exists() {
+        let expected = "one: the trajectories of one of them, with --topology topology_0000.pdb";
+        return Err(invalid("run", "several molecules".into(), expected));
+    }
+    let molecule = Molecule::read(&folder.join("topology.pdb"))?;
+    let (checkpoint, _) = Checkpoint::latest(folder, |_| Ok(()))?;
+    let dynamics = &checkpoint.dynamics;
+    let files = Files::find(folder, &checkpoint)?;
+    let (mut states, of_source) = states(&checkpoint);
+    let ids = dynamics.replica_ids.iter().enumerate();
+    let mut run = Run {
+        energies,
+        replicas: ids.map(|(replica, id)| (*id, replica)).collect(),
+        ladders: files.by_state().then(|| ladders(&checkpoint)),
+        tracks: HashMap::new(),
+    };
+
+    let of_replica = ladders(&checkpoint);
+    let mut frames: HashMap<Key, Frames> = HashMap::new();
+    rows::each(&run.energies, |row| {
+        let key = run.key(&row)?;
+        let of_key = frames.entry(key).or_default();
+        of_key.steps.push(row.step);
+        if dynamics.exchange.is_some() {
+            let replica = run.replicas[&row.replica];
+            let of_ladder = of_source.get(of_replica[replica]);
+            let state = of_ladder.and_then(|of| of.get(usize::from(row.state?)).copied());
+            of_key.states.push(state.ok_or_else(|| run.wrong("state", row.state))?);
+        }
+        Ok(())
+    })?;
+    let mut keys: Vec<Key> = frames.keys().copied().collect();
+    keys.sort();
+    if keys.is_empty() {
+        return Err(invalid("frames", "none yet".into(), "at least one frame"));
+    }
+    run.tracks = keys.iter().enumerate().map(|(track, key)| (*key, track)).collect();
+    let n_beads = molecule.n_beads();
+    let open = |key: &Key| files.track(*key, &frames[key].steps, n_beads);
+    let tracks = keys.par_iter().map(open).collect::<Result<Vec<Track>>>()?;
+    let mut facts = Vec::new();
+    for key in &keys {
+        let Frames { steps, states } = frames.remove(key).unwrap_or_default();
+        let of_key = match (key, dynamics.exchange.is_some()) {
+            (Key::Replica(_), true) => States::Each(states),
+            (Key::State { .. }, _) => States::All(states[0]),
+            (Key::Replica(replica), false) => States::All(of_source[0][*replica]),
         };
-        let energies = folder.join("energies.csv");
-        if !energies.is_file() {
-            let expected = "the output folder of a run, with energies.csv and trajectories";
-            return Err(invalid("input", "no run".into(), expected));
-        }
-        if folder.join("topology_0000.pdb").exists() {
-            let expected =
-                "one: the trajectories of one of them, with --topology topology_0000.pdb";
-            return Err(invalid("run", "several molecules".into(), expected));
-        }
-        let molecule = Molecule::read(&folder.join("topology.pdb"))?;
-        let (checkpoint, _) = Checkpoint::latest(folder, |_| Ok(()))?;
-        let dynamics = &checkpoint.dynamics;
-        let files = Files::find(folder, &checkpoint)?;
-        let (mut states, of_source) = states(&checkpoint);
-        let ids = dynamics.replica_ids.iter().enumerate();
-        let mut run = Run {
-            energies,
-            replicas: ids.map(|(replica, id)| (*id, replica)).collect(),
-            ladders: files.by_state().then(|| ladders(&checkpoint)),
-            tracks: HashMap::new(),
-        };
-
-        let of_replica = ladders(&checkpoint);
-        let mut frames: HashMap<Key, Frames> = HashMap::new();
-        rows::each(&run.energies, |row| {
-            let key = run.key(&row)?;
-            let of_key = frames.entry(key).or_default();
-            of_key.steps.push(row.step);
-            if dynamics.exchange.is_some() {
-                let replica = run.replicas[&row.replica];
-                let of_ladder = of_source.get(of_replica[replica]);
-                let state = of_ladder.and_then(|of| of.get(usize::from(row.state?)).copied());
-                of_key.states.push(state.ok_or_else(|| run.wrong("state", row.state))?);
-            }
-            Ok(())
-        })?;
-        let mut keys: Vec<Key> = frames.keys().copied().collect();
-        keys.sort();
-        if keys.is_empty() {
-            return Err(invalid("frames", "none yet".into(), "at least one frame"));
-        }
-        run.tracks = keys.iter().enumerate().map(|(track, key)| (*key, track)).collect();
-        let n_beads = molecule.n_beads();
-        let open = |key: &Key| files.track(*key, &frames[key].steps, n_beads);
-        let tracks = keys.par_iter().map(open).collect::<Result<Vec<Track>>>()?;
-        let mut facts = Vec::new();
-        for key in &keys {
-            let Frames { steps, states } = frames.remove(key).unwrap_or_default();
-            let of_key = match (key, dynamics.exchange.is_some()) {
-                (Key::Replica(_), true) => States::Each(states),
-                (Key::State { .. }, _) => States::All(states[0]),
-                (Key::Replica(replica), false) => States::All(of_source[0][*replica]),
-            };
-            facts.push(Facts {
-                run: Some(0),
-                clock: Clock::Steps(steps, dynamics.dt),
-                states: of_key,
-                is_continuous: matches!(key, Key::Replica(_)),
-                is_exchanged: dynamics.exchange.is_some(),
-            });
-        }
-        let no_energies = if dynamics.metadynamics.is_some() {
-            Some("hills of metadynamics change with time".to_owned())
-        } else if !dynamics.anneal.is_empty() {
-            Some("the temperature changes with time".to_owned())
-        } else if checkpoint.biases.iter().any(|bias| matches!(bias.form, BiasForm::Moving { .. }))
-        {
-            Some("the center of a bias moves".to_owned())
-        } else {
-            None
-        };
-        if no_energies.is_some() {
-            states.iter_mut().for_each(|state| state.biases.clear());
-        }
-        let (reference, contacts) = settings(folder)?;
-        let runs = vec![run];
-        Ok(Source { molecule, tracks, facts, states, runs, reference, contacts, no_energies })
+        facts.push(Facts {
+            run: Some(0),
+            clock: Clock::Steps(steps, dynamics.dt),
+            states: of_key,
+            is_continuous: matches!(key, Key::Replica(_)),
+            is_exchanged: dynamics.exchange.is_some(),
+        });
     }
-
-    fn wrong(&self, field: &str, found: impl std::fmt::Debug) -> Error {
-        let expected = "one of the checkpoint of the run";
-        Error::invalid(field, format!("{found:?}"), expected).of_file(&self.energies)
+    let no_energies = if dynamics.metadynamics.is_some() {
+        Some("hills of metadynamics change with time".to_owned())
+    } else if !dynamics.anneal.is_empty() {
+        Some("the temperature changes with time".to_owned())
+    } else if checkpoint.biases.iter().any(|bias| matches!(bias.form, BiasForm::Moving { .. })) {
+        Some("the center of a bias moves".to_owned())
+    } else {
+        None
+    };
+    if no_energies.is_some() {
+        states.iter_mut().for_each(|state| state.biases.clear());
     }
-
-    /// The source of the frame of a row.
-    fn key(&self, row: &Row) -> Result<Key> {
-        let replica = self.replicas.get(&row.replica);
-        let replica = *replica.ok_or_else(|| self.wrong("replica", row.replica))?;
-        match (&self.ladders, row.state) {
-            (None, _) => Ok(Key::Replica(replica)),
-            (Some(ladders), Some(state)) => {
-                Ok(Key::State { ladder: ladders[replica], state: state.into() })
-            }
-            (Some(_), None) => Err(self.wrong("state", row.state)),
-        }
-    }
-
-    /// Passes each trajectory of a row, the number of the row in it, and the potential energy,
-    /// kcal/mol.
-    pub(super) fn potentials(&self, mut see: impl FnMut(usize, u64, f64)) -> Result<()> {
-        let mut seen: HashMap<usize, u64> = HashMap::new();
-        rows::each(&self.energies, |row| {
-            if let Some(track) = self.tracks.get(&self.key(&row)?) {
-                let n = seen.entry(*track).or_default();
-                see(*track, *n, row.potential);
-                *n += 1;
-            }
-            Ok(())
-        })
-    }
+    let (reference, contacts) = settings(folder)?;
+    let runs = vec![run];
+    Ok(Source { molecule, tracks, facts, states, runs, reference, contacts, no_energies })
 }
 
 /// The ladder of each replica; 0 without ladders.

@@ -10,10 +10,11 @@ use flashschnet::analysis::statistics::events::{Cores, Event, Passages};
 use flashschnet::io::npy_header;
 use flashschnet::{Error, Result};
 
-use super::Analyze;
 use super::columns::Columns;
+use super::cut::Cut;
+use super::log::{Log, bar};
+use super::options::Analyze;
 use super::source::{Source, States};
-use super::summary::Log;
 use super::table::{Cell, Table};
 use super::tica::Components;
 
@@ -22,47 +23,6 @@ const MOST_SAMPLES: u64 = 1 << 17;
 
 /// The most numbers of reduced potentials in memory.
 const MOST_POTENTIALS: u64 = 1 << 21;
-
-/// How the frames are cut into blocks. Trajectories of one state stand one after the other. Those of a
-/// ladder are cut at the same times.
-pub(super) struct Cut {
-    /// The frames before those of each trajectory, and all frames of its state.
-    tracks: Vec<(u64, u64)>,
-    n: u64,
-}
-
-impl Cut {
-    pub(super) fn new(source: &Source, n_blocks: usize) -> Self {
-        let mut of_state = vec![0; source.states.len()];
-        let ladders = source.tracks.iter().zip(&source.facts).filter(|(_, f)| f.is_exchanged);
-        let longest = ladders.map(|(track, _)| track.chosen()).max().unwrap_or_default();
-        let starts: Vec<u64> = source
-            .tracks
-            .iter()
-            .zip(&source.facts)
-            .map(|(track, facts)| match facts.states {
-                States::All(state) if !facts.is_exchanged => {
-                    let of_state = &mut of_state[usize::from(state)];
-                    *of_state += track.chosen();
-                    *of_state - track.chosen()
-                }
-                _ => 0,
-            })
-            .collect();
-        let total = |facts: &super::source::Facts| match facts.states {
-            States::All(state) if !facts.is_exchanged => of_state[usize::from(state)],
-            _ => longest,
-        };
-        let tracks = starts.into_iter().zip(source.facts.iter().map(total)).collect();
-        Cut { tracks, n: n_blocks as u64 }
-    }
-
-    /// The block of a chosen frame.
-    pub(super) fn block(&self, track: usize, chosen: u64) -> usize {
-        let (start, total) = self.tracks[track];
-        ((start + chosen) * self.n / total.max(1)).min(self.n - 1) as usize
-    }
-}
 
 /// The frames that statistics work on: every `every`th chosen frame.
 pub(super) struct Samples {
@@ -230,7 +190,7 @@ pub(super) fn write(
         let start = series.samples.starts.last().copied().unwrap_or_default();
         series.samples.starts.push(start + of_track(track));
     }
-    let bar = super::summary::bar(total);
+    let bar = bar(total);
     in_chunks(&source.tracks, 1, CHUNK, read, |chunk, part: Part| {
         out.add(&part)?;
         let facts = &source.facts[chunk.track];

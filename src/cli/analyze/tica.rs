@@ -11,11 +11,11 @@ use flashschnet::analysis::statistics::autocorrelation::Autocorrelation;
 use flashschnet::analysis::statistics::blocks::Estimate;
 use flashschnet::analysis::statistics::tica::{Covariances, EPSILON, Tica};
 
-use super::Analyze;
 use super::columns::{Columns, TICS};
-use super::series::Cut;
+use super::cut::Cut;
+use super::log::Log;
+use super::options::Analyze;
 use super::source::Source;
-use super::summary::Log;
 use super::table::{Cell, Table, cells};
 
 /// About the most frames whose covariances are taken.

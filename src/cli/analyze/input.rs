@@ -1,0 +1,127 @@
+//! The reading of the input: folders of runs, or trajectories.
+
+use std::path::{Path, PathBuf};
+
+use flashschnet::analysis::frames::Track;
+use flashschnet::error::OfFile;
+use flashschnet::io::Trajectory;
+use flashschnet::{Error, Result};
+use rayon::prelude::*;
+
+use super::molecule::Molecule;
+use super::options::Analyze;
+use super::run_folder;
+use super::source::{Clock, Facts, Source, State, States};
+
+/// Reads folders of runs, or trajectories.
+///
+/// # Errors
+/// [`Error::Invalid`] for a mixture, and those of the files.
+pub(super) fn read(options: &Analyze) -> Result<Source> {
+    let n_folders = options.inputs.iter().filter(|path| path.is_dir()).count();
+    match n_folders {
+        0 => of_trajectories(options),
+        n if n == options.inputs.len() => of_runs(options),
+        _ => {
+            let expected = "either folders of runs or trajectories";
+            Err(Error::invalid("input", "folders and files", expected))
+        }
+    }
+}
+
+fn of_runs(options: &Analyze) -> Result<Source> {
+    let given = [
+        ("topology", options.topology.is_some()),
+        ("temperature", options.temperature.is_some()),
+        ("interval", options.interval.is_some()),
+    ];
+    if let Some((name, _)) = given.into_iter().find(|(_, is_given)| *is_given) {
+        return Err(Error::invalid(name, "it with a run", "none: the run tells it"));
+    }
+    let mut source: Option<Source> = None;
+    for folder in &options.inputs {
+        let mut read = run_folder::read(folder)?;
+        if options.inputs.len() > 1 {
+            let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy();
+            for track in &mut read.tracks {
+                track.name = format!("{name}/{}", track.name);
+            }
+        }
+        match &mut source {
+            None => source = Some(read),
+            Some(source) => source.add(read, folder)?,
+        }
+    }
+    source.ok_or_else(|| Error::invalid("input", "none", "at least one run"))
+}
+
+fn of_trajectories(options: &Analyze) -> Result<Source> {
+    let topology = options.topology.as_ref().ok_or_else(|| {
+        Error::invalid("topology", "none", "a PDB, mmCIF or structures file of the molecule")
+    })?;
+    let molecule = Molecule::read(topology)?;
+    let (mut tracks, mut facts) = (Vec::new(), Vec::new());
+    let scan = |path: &PathBuf| scan(path, molecule.n_beads(), options.interval);
+    for of_file in options.inputs.par_iter().map(scan).collect::<Result<Vec<_>>>()? {
+        for (track, clock) in of_file {
+            tracks.push(track);
+            facts.push(Facts {
+                run: None,
+                clock,
+                states: States::All(0),
+                is_continuous: true,
+                is_exchanged: false,
+            });
+        }
+    }
+    let state = State { temperature: options.temperature, biases: Vec::new() };
+    Ok(Source {
+        molecule,
+        tracks,
+        facts,
+        states: vec![state],
+        runs: Vec::new(),
+        reference: None,
+        contacts: [None; 3],
+        no_energies: None,
+    })
+}
+
+/// The trajectories of a file, and their times.
+fn scan(path: &Path, n_beads: usize, interval: Option<f64>) -> Result<Vec<(Track, Clock)>> {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let per_replica = Trajectory::open(path, n_beads)?.frames_per_replica();
+    let n_tracks = match per_replica {
+        None => 1,
+        Some(0) => 0,
+        Some(n) => {
+            let mut all = Track::new("", n_beads);
+            all.add(path, (0, u64::MAX), |_, _| {})?;
+            all.len() / n
+        }
+    };
+    let mut tracks = Vec::new();
+    for r in 0..n_tracks {
+        let mut track = match per_replica {
+            None => Track::new(&name, n_beads),
+            Some(_) => Track::new(format!("{name}_replica_{r:04}"), n_beads),
+        };
+        let range = per_replica.map_or((0, u64::MAX), |n| (r * n, n));
+        let mut times = [None; 2];
+        track.add(path, range, |frame, stamp| {
+            if let Some(time) = times.get_mut(frame as usize) {
+                *time = stamp.map(|(_, time)| time);
+            }
+        })?;
+        let clock = match (interval, times) {
+            (Some(interval), _) => Clock::Every(interval),
+            (None, [Some(first), Some(second)]) if second > first => Clock::File([first, second]),
+            _ => Clock::Unknown,
+        };
+        tracks.push((track, clock));
+    }
+    if tracks.iter().all(|(track, _)| track.is_empty()) {
+        return Err(Error::invalid("frames", "none", "at least one")).of_file(path);
+    }
+    Ok(tracks)
+}
