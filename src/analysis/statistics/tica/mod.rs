@@ -93,7 +93,7 @@ impl Tica {
     /// # Panics
     ///
     /// If there are fewer components than `out` has room for, or another number of features.
-    pub fn project(&self, row: &[f64], out: &mut [f64]) {
+    pub fn project_into(&self, row: &[f64], out: &mut [f64]) {
         let n = self.mean.len();
         assert_eq!(row.len(), n, "number of features");
         assert!(out.len() <= self.eigenvalues.len(), "there are fewer components");
