@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::super::blocks::Blocks;
-use super::Potentials;
+use super::potentials::Potentials;
 
 /// The number of samples in a chunk. It does not depend on the number of threads.
 pub(super) const CHUNK: usize = 2048;
