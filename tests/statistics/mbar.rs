@@ -179,6 +179,36 @@ fn states_may_be_far_apart_if_others_connect_them() {
     assert!((50.0..1000.0).contains(&worth), "{worth}");
 }
 
+/// Wide and narrow oscillators in an order in which those that follow each other have nothing in
+/// common, so that the first guess is far from the solution.
+#[test]
+fn the_order_of_states_does_not_matter() {
+    const N: usize = 31;
+    let constant = |k: usize| [0.2, 1.0, 4.0][k % 3];
+    let u = |x: f64, k: usize| 0.5 * constant(k) * (x - 3.0 * k as f64).powi(2) + 700.0 * k as f64;
+    let solve = |order: &dyn Fn(usize) -> usize| {
+        let mut reduced = Vec::new();
+        for k in 0..N {
+            let z = normals(order(k) as u64, 200);
+            let x = z.iter().map(|z| 3.0 * order(k) as f64 + z / constant(order(k)).sqrt());
+            x.for_each(|x| reduced.extend((0..N).map(|j| u(x, order(j)))));
+        }
+        let blocks = Blocks::of_samples(&pieces(&[200; N], 5));
+        let potentials = Potentials::Matrix { reduced: &reduced, states: N };
+        let origins = origins(&[200; N]);
+        let f = Mbar::new(potentials, &origins, &blocks).unwrap().free_energies();
+        let mut of_state = vec![0.0; N];
+        f.iter().enumerate().for_each(|(k, f)| of_state[order(k)] = f.unwrap().value);
+        of_state.iter().map(|f| f - of_state[0]).collect::<Vec<_>>()
+    };
+    let sorted = solve(&|k| k);
+    assert_close("f", &solve(&|k| k * 12 % N), &sorted, 1e-12);
+    for (k, f) in sorted.iter().enumerate() {
+        let exact = 700.0 * k as f64 + 0.5 * (constant(k) / constant(0)).ln();
+        assert!((f - exact).abs() < 3.0, "state {k}: {f}, expected {exact}");
+    }
+}
+
 #[test]
 fn a_bad_start_does_not_matter() {
     // Every second state has no samples, so that neighbors overlap little.

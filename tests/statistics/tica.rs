@@ -51,7 +51,7 @@ fn equals_deeptime() {
         }
         for (row, exact) in trajectories[0].iter().zip(&model.projected) {
             let mut own = vec![0.0; rank];
-            found.project(row, &mut own);
+            found.project_into(row, &mut own);
             assert_close("projection", &own, exact, 1e-8);
         }
     }
@@ -92,7 +92,7 @@ fn finds_the_time_scales_of_ornstein_uhlenbeck_processes() {
     let mut moments = [0.0; 5];
     for row in frames.chunks(3) {
         let mut y = [0.0; 2];
-        tica.project(row, &mut y);
+        tica.project_into(row, &mut y);
         let products = [y[0], y[1], y[0] * y[0], y[1] * y[1], y[0] * y[1]];
         moments.iter_mut().zip(products).for_each(|(sum, x)| *sum += x / FRAMES as f64);
     }

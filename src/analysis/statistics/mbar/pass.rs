@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::super::blocks::Blocks;
-use super::Potentials;
+use super::potentials::Potentials;
 
 /// The number of samples in a chunk. It does not depend on the number of threads.
 pub(super) const CHUNK: usize = 2048;
@@ -24,11 +24,15 @@ pub(super) struct Kept<'a> {
     pub counts: Vec<f64>,
     /// The states with N_k > 0.
     pub sampled: Vec<usize>,
+    /// The place of each state among those with samples.
+    place: Vec<usize>,
 }
 
 /// Sums for the states with samples. P_nk = N_k exp(f_k - u_k(x_n))/D_n is the share of state k in
 /// the density of samples at x_n.
 pub(super) struct Sums {
+    /// -Σ_n ln P_(n, state of n).
+    pub loss: f64,
     /// Σ_n P_nk.
     pub shares: Vec<f64>,
     /// Σ_n P_ni P_nj for j ≤ i, row after row.
@@ -41,8 +45,10 @@ impl Samples<'_> {
         for (n, origin) in self.origins.iter().enumerate() {
             counts[*origin] += f64::from(Some(self.blocks.of(n)) != left_out);
         }
-        let sampled = (0..counts.len()).filter(|k| counts[*k] > 0.0).collect();
-        Kept { samples: self, left_out, counts, sampled }
+        let sampled: Vec<usize> = (0..counts.len()).filter(|k| counts[*k] > 0.0).collect();
+        let place =
+            (0..counts.len()).map(|k| sampled.partition_point(|other| *other < k)).collect();
+        Kept { samples: self, left_out, counts, sampled, place }
     }
 
     /// A first guess of the free energies: between states that follow each other,
@@ -73,10 +79,14 @@ impl Kept<'_> {
         let shifts = self.shifts(f);
         let n_samples = self.samples.origins.len();
         let of_chunk = |chunk: usize| {
-            let mut sums = Sums { shares: vec![0.0; k], products: vec![0.0; k * (k + 1) / 2] };
+            let (shares, products) = (vec![0.0; k], vec![0.0; k * (k + 1) / 2]);
+            let mut sums = Sums { loss: 0.0, shares, products };
             let mut row = vec![0.0; k];
             for n in self.chunk(chunk) {
-                let (_, sum) = self.exponentials(n, &shifts, &mut row);
+                let (largest, sum) = self.exponentials(n, &shifts, &mut row);
+                let origin = self.samples.origins[n];
+                let own = shifts[self.place[origin]] - self.samples.potentials.of(n, origin);
+                sums.loss += largest + sum.ln() - own;
                 row.iter_mut().for_each(|share| *share /= sum);
                 let mut products = sums.products.as_mut_slice();
                 for (i, share) in row.iter().enumerate() {
@@ -95,6 +105,7 @@ impl Kept<'_> {
         let mut chunks = chunks.into_iter();
         let mut all = chunks.next().expect("there are samples");
         for own in chunks {
+            all.loss += own.loss;
             add(&mut all.shares, &own.shares);
             add(&mut all.products, &own.products);
         }

@@ -1,19 +1,23 @@
 //! The solution of the MBAR equations.
 //!
-//! The free energies minimize the convex function Σ_n ln D_n - Σ_k N_k f_k, with the gradient
-//! Σ_n P_nk - N_k and the second derivatives δ_ij Σ_n P_ni - Σ_n P_ni P_nj. Newton's method finds the
-//! minimum from a good guess. A step that does not reduce the gradient is replaced by steps of the
-//! self-consistent iteration f_k += ln(N_k/Σ_n P_nk), which converges from any guess, but slowly.
+//! P_nk is the probability that the sample n comes from the state k, if only x_n is known. The free
+//! energies maximize the likelihood of the states that the samples do come from: they minimize the
+//! convex function L = -Σ_n ln P_(n, state of n), with the gradient Σ_n P_nk - N_k and the second
+//! derivatives H_ij = δ_ij Σ_n P_ni - Σ_n P_ni P_nj. The method is that of Levenberg and Marquardt,
+//! which solves (H + μ N) step = -gradient with the diagonal matrix N of all N_k. With μ = 0 it is
+//! Newton's method. A step that does not reduce L is tried again with a larger μ.
 
 use super::pass::{Kept, Sums};
 use crate::error::{Error, Result};
 
 /// The last Newton step may change no free energy by more. Its own error is about the square.
 const TOLERANCE: f64 = 1e-9;
-/// The rounding error of Σ_n P_nk/N_k - 1, at which steps only follow rounding errors.
-const ROUNDING: f64 = 1e-13;
+/// Newton's steps of this size fail only because of rounding errors.
+const ROUNDING: f64 = 1e-6;
+/// The smallest μ above 0.
+const DAMPING: f64 = 1e-6;
 /// The largest number of passes over the samples.
-const PASSES: usize = 2000;
+const PASSES: usize = 500;
 /// States share samples if Σ_n P_ni P_nj is larger than this part of the smaller of N_i and N_j.
 const OVERLAP: f64 = 1e-10;
 
@@ -28,68 +32,69 @@ pub(super) fn free_energies(kept: &Kept<'_>, start: &[f64]) -> Result<Vec<f64>> 
         let expected = "for each sample a finite one in a state with samples";
         return Err(Error::invalid("reduced potentials", "infinite ones", expected));
     }
-    // The number of self-consistent steps before the next Newton step.
-    let (mut wait, mut longest_wait) = (0_usize, 1);
+    let mut damping = 0.0;
     for _ in 0..PASSES {
-        let newton = newton(kept, &sums);
-        let largest = |step: &[f64]| step.iter().fold(0.0, |all: f64, step| all.max(step.abs()));
-        if let Some(step) = newton.as_ref().filter(|_| wait == 0) {
-            let next = moved(kept, &f, step);
-            if largest(step) <= TOLERANCE || residual(kept, &sums) <= ROUNDING {
-                return finished(kept, &sums, next);
-            }
-            let there = kept.sums(&next);
-            if residual(kept, &there) < residual(kept, &sums) {
-                (f, sums) = (next, there);
-                continue;
-            }
-            wait = longest_wait;
-            longest_wait *= 2;
+        let newton = step(kept, &sums, 0.0);
+        let is_singular = newton.is_none();
+        damping = if is_singular { DAMPING.max(damping) } else { damping };
+        let damped = if damping > 0.0 { step(kept, &sums, damping) } else { newton };
+        let Some(step) = damped else { break };
+        let next = moved(kept, &f, &step);
+        let largest = step.iter().fold(0.0, |all: f64, step| all.max(step.abs()));
+        if largest <= TOLERANCE && damping == 0.0 {
+            return finished(kept, &sums, next);
         }
-        let log = |(k, share): (&usize, &f64)| (kept.counts[*k] / share).ln();
-        let step: Vec<f64> = kept.sampled.iter().zip(&sums.shares).map(log).collect();
-        if newton.is_none() && largest(&step) <= TOLERANCE {
-            return Err(apart(kept, &sums));
+        // No step is left, but some differences are unknown.
+        if largest <= TOLERANCE && is_singular {
+            break;
         }
-        f = moved(kept, &f, &step);
-        sums = kept.sums(&f);
-        wait = wait.saturating_sub(1);
+        let there = kept.sums(&next);
+        if is_better(kept, &there, &sums) {
+            (f, sums) = (next, there);
+            damping = if damping > DAMPING { damping / 10.0 } else { 0.0 };
+        } else if largest <= ROUNDING && damping == 0.0 {
+            return finished(kept, &sums, f);
+        } else {
+            damping = DAMPING.max(10.0 * damping);
+        }
     }
     Err(apart(kept, &sums))
 }
 
-/// The largest |Σ_n P_nk/N_k - 1|.
-fn residual(kept: &Kept<'_>, sums: &Sums) -> f64 {
-    let of = |(k, share): (&usize, &f64)| (share / kept.counts[*k] - 1.0).abs();
-    kept.sampled.iter().zip(&sums.shares).map(of).fold(0.0, f64::max)
+/// Whether L is smaller, or the gradient if rounding errors hide the change of L.
+fn is_better(kept: &Kept<'_>, new: &Sums, old: &Sums) -> bool {
+    let gradient = |sums: &Sums| {
+        let of = |(k, share): (&usize, &f64)| (share / kept.counts[*k] - 1.0).abs();
+        kept.sampled.iter().zip(&sums.shares).map(of).fold(0.0, f64::max)
+    };
+    let hidden = 1e-9 * (1.0 + old.loss);
+    new.loss < old.loss - hidden || (new.loss <= old.loss + hidden && gradient(new) < gradient(old))
 }
 
-/// The free energies after a step of those of the states with samples. The step of a share that
-/// vanished is infinite, and is left out.
+/// The free energies after a step of those of the states with samples.
 fn moved(kept: &Kept<'_>, f: &[f64], step: &[f64]) -> Vec<f64> {
     let mut f = f.to_vec();
-    for (k, step) in kept.sampled.iter().zip(step) {
-        f[*k] += if step.is_finite() { *step } else { 0.0 };
-    }
+    kept.sampled.iter().zip(step).for_each(|(k, step)| f[*k] += step);
     f
 }
 
-/// Newton's step, which leaves the first state with samples as it is; `None` if the matrix of second
-/// derivatives is singular.
-fn newton(kept: &Kept<'_>, sums: &Sums) -> Option<Vec<f64>> {
+/// The step with the given μ, which leaves the first state with samples as it is; `None` if the
+/// matrix is singular.
+fn step(kept: &Kept<'_>, sums: &Sums, damping: f64) -> Option<Vec<f64>> {
     let n = sums.shares.len();
+    let counts: Vec<f64> = kept.sampled.iter().map(|k| kept.counts[*k]).collect();
     let mut step: Vec<f64> =
-        kept.sampled.iter().zip(&sums.shares).map(|(k, share)| kept.counts[*k] - share).collect();
+        counts.iter().zip(&sums.shares).map(|(count, share)| count - share).collect();
     // The Cholesky factor of the matrix without its first row and column.
     let mut factor = vec![vec![0.0; n]; n];
     for i in 1..n {
         for j in 1..=i {
-            let diagonal = if i == j { sums.shares[i] } else { 0.0 };
+            let diagonal = if i == j { sums.shares[i] + damping * counts[i] } else { 0.0 };
             let known: f64 = (1..j).map(|k| factor[i][k] * factor[j][k]).sum();
             let rest = diagonal - sums.products[i * (i + 1) / 2 + j] - known;
             if i > j {
                 factor[i][j] = rest / factor[j][j];
-            } else if rest > OVERLAP * kept.counts[kept.sampled[i]] {
+            } else if rest > OVERLAP * counts[i] {
                 factor[i][i] = rest.sqrt();
             } else {
                 return None;

@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 use super::super::blocks::{Estimate, estimates};
-use super::Tica;
+use super::components::{Moments, Tica};
 use crate::error::{Error, Result};
 
 /// The number of frames that are added at once.
@@ -39,15 +39,6 @@ struct Sums {
     sum: Vec<f64>,
     /// Σ u uᵀ and Σ v vᵀ, the lower triangles row after row.
     products: [Vec<f64>; 2],
-}
-
-/// The mean and both covariance matrices.
-pub(super) struct Moments {
-    pub mean: Vec<f64>,
-    /// C_0.
-    pub instantaneous: Vec<f64>,
-    /// C_τ.
-    pub lagged: Vec<f64>,
 }
 
 impl Covariances {
