@@ -18,6 +18,7 @@ mod summary;
 mod table;
 mod tica;
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use flashschnet::error::printable;
@@ -30,6 +31,7 @@ pub(super) use self::options::Analyze;
 use self::place::Place;
 use self::source::Source;
 use super::report;
+use super::signals::Interrupt;
 use super::tell::tell;
 
 impl Analyze {
@@ -39,7 +41,13 @@ impl Analyze {
         let threads = self.threads.unwrap_or_else(rayon::current_num_threads);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
         let place = Place::new(&output)?;
-        let summary = pool.install(|| self.write(&place))?;
+        let interrupt = Interrupt::install()?;
+        let written = pool.install(|| self.write(&place, &interrupt));
+        if let (Err(_), Some((code, name))) = (&written, interrupt.signal()) {
+            tell!("interrupted by {name}; nothing is written");
+            return Ok(ExitCode::from(code));
+        }
+        let summary = written?;
         place.complete()?;
         // The results in the folder of a run are part of its report.
         let of_report = if self.output.is_none() { &self.inputs[0] } else { &output };
@@ -52,18 +60,24 @@ impl Analyze {
     }
 
     /// Writes all files of results.
-    fn write(&self, place: &Place) -> Result<summary::Summary> {
+    fn write(&self, place: &Place, interrupt: &Interrupt) -> Result<summary::Summary> {
+        let go_on = || match interrupt.signal() {
+            None => Ok(()),
+            Some(_) => Err(Error::io(place.folder(), ErrorKind::Interrupted.into())),
+        };
         let mut source = input::read(self)?;
         self.choose(&mut source)?;
         let columns = Columns::new(self, &source)?;
         let mut log = Log::new(self, &source, &columns);
         let folder = place.folder();
         let tica = tica::Components::find(self, &source, &columns, &mut log)?;
-        let series = series::write(self, &source, &columns, tica.as_ref(), folder, &mut log)?;
+        let series =
+            series::write(self, &source, &columns, tica.as_ref(), folder, &mut log, &go_on)?;
         let ensemble = Ensemble::new(self, &source, &columns, series.samples, &mut log)?;
         series.sums.write(&source, &columns, folder)?;
         let mut summary =
             summary::Summary::new(&ensemble, &series.averages, &columns, folder, &mut log)?;
+        go_on()?;
         estimates::write(self, &ensemble, folder, &mut log, &mut summary)?;
         kinetics::write(&series.passages, &source, folder, &mut log, &mut summary)?;
         if let Some(tica) = &tica {

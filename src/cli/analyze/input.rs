@@ -1,9 +1,10 @@
 //! The reading of the input: folders of runs, or trajectories.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use flashschnet::analysis::frames::Track;
-use flashschnet::error::OfFile;
+use flashschnet::error::{OfFile, printable};
 use flashschnet::io::Trajectory;
 use flashschnet::{Error, Result};
 use rayon::prelude::*;
@@ -42,7 +43,7 @@ fn of_runs(options: &Analyze) -> Result<Source> {
     for folder in &options.inputs {
         let mut read = run_folder::read(folder)?;
         if options.inputs.len() > 1 {
-            let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy();
+            let name = name(folder, &options.inputs, |path| path.file_name());
             for track in &mut read.tracks {
                 track.name = format!("{name}/{}", track.name);
             }
@@ -61,12 +62,14 @@ fn of_trajectories(options: &Analyze) -> Result<Source> {
     })?;
     let molecule = Molecule::read(topology)?;
     let (mut tracks, mut facts) = (Vec::new(), Vec::new());
-    let scan = |path: &PathBuf| scan(path, molecule.n_beads(), options.interval);
+    let scan = |path: &PathBuf| {
+        let name = name(path, &options.inputs, |path| path.file_stem());
+        scan(path, name, molecule.n_beads(), options.interval)
+    };
     for of_file in options.inputs.par_iter().map(scan).collect::<Result<Vec<_>>>()? {
         for (track, clock) in of_file {
             tracks.push(track);
             facts.push(Facts {
-                run: None,
                 clock,
                 states: States::All(0),
                 is_continuous: true,
@@ -87,9 +90,21 @@ fn of_trajectories(options: &Analyze) -> Result<Source> {
     })
 }
 
+/// The name of an input in results: the short one, or the whole path if another input has that name.
+fn name(path: &Path, all: &[PathBuf], short: impl Fn(&Path) -> Option<&OsStr>) -> String {
+    let of_path = short(path);
+    let is_unique = all.iter().filter(|other| short(other) == of_path).count() == 1;
+    let name = of_path.filter(|_| is_unique).unwrap_or(path.as_os_str());
+    printable(name.to_string_lossy())
+}
+
 /// The trajectories of a file, and their times.
-fn scan(path: &Path, n_beads: usize, interval: Option<f64>) -> Result<Vec<(Track, Clock)>> {
-    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+fn scan(
+    path: &Path,
+    name: String,
+    n_beads: usize,
+    interval: Option<f64>,
+) -> Result<Vec<(Track, Clock)>> {
     let per_replica = Trajectory::open(path, n_beads)?.frames_per_replica();
     let n_tracks = match per_replica {
         None => 1,

@@ -87,7 +87,6 @@ pub(super) fn read(folder: &Path) -> Result<Source> {
             (Key::Replica(replica), false) => States::All(of_source[0][*replica]),
         };
         facts.push(Facts {
-            run: Some(0),
             clock: Clock::Steps(steps, dynamics.dt),
             states: of_key,
             is_continuous: matches!(key, Key::Replica(_)),

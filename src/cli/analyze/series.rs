@@ -8,6 +8,7 @@ use flashschnet::analysis::frames::{CHUNK, Chunk, ChunkReader, Frame, Track, in_
 use flashschnet::analysis::measures::{Fluctuations, Measured, Room};
 use flashschnet::analysis::statistics::events::{Cores, Event, Passages};
 use flashschnet::io::npy_header;
+use flashschnet::output::csv_cell;
 use flashschnet::{Error, Result};
 
 use super::columns::Columns;
@@ -93,7 +94,7 @@ struct Part {
     biases: Vec<f64>,
 }
 
-/// Reads all frames, and writes `series.csv` and `series.npy`.
+/// Reads all frames, and writes `series.csv` and `series.npy`. `go_on` is asked after each chunk.
 pub(super) fn write(
     options: &Analyze,
     source: &Source,
@@ -101,6 +102,7 @@ pub(super) fn write(
     tica: Option<&Components>,
     folder: &Path,
     log: &mut Log,
+    go_on: &dyn Fn() -> Result<()>,
 ) -> Result<Series> {
     let names = columns.all(tica.is_some());
     let n_columns = names.len();
@@ -119,7 +121,7 @@ pub(super) fn write(
     let read = |chunk: Chunk, reader: &mut ChunkReader| {
         let (track, facts) = (&source.tracks[chunk.track], &source.facts[chunk.track]);
         let (mut part, mut room, mut row) = (Part::default(), Room::default(), Vec::new());
-        let mut chosen = chunk.start;
+        let (mut chosen, name) = (chunk.start, csv_cell(&track.name));
         while let Some(Frame { number: frame, stamp, positions }) = reader.read()? {
             let first = part.measured.values.len();
             columns.measures.add(positions, &mut room, &mut part.measured);
@@ -131,7 +133,7 @@ pub(super) fn write(
                 part.biases.extend(source.states.iter().map(|state| state.bias(positions)));
             }
             let values = &part.measured.values[first..];
-            let _ = write!(part.text, "{},{frame},", track.name);
+            let _ = write!(part.text, "{name},{frame},");
             let _ = if time.is_finite() { write!(part.text, "{time:.6}") } else { Ok(()) };
             let _ = write!(part.text, ",{state}");
             values.iter().for_each(|value| drop(write!(part.text, ",{value:.6}")));
@@ -231,7 +233,7 @@ pub(super) fn write(
         sums.fluctuations.join(&part.measured.fluctuations);
         sums.n_frames += chunk.n;
         bar.inc(chunk.n);
-        Ok(())
+        go_on()
     })?;
     bar.finish_and_clear();
     out.finish()?;

@@ -99,8 +99,6 @@ impl Clock {
 /// All that is known of a trajectory besides its frames.
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
-    /// The number of its run.
-    pub(super) run: Option<usize>,
     pub(super) clock: Clock,
     pub(super) states: States,
     /// Whether each frame develops from the frame before it. The frames of a state of a ladder come
@@ -136,10 +134,8 @@ impl Source {
         }
         let of_state: Vec<u16> =
             other.states.into_iter().map(|s| number(&mut self.states, s)).collect();
-        let n_runs = self.runs.len();
         let first_track = self.tracks.len();
         for mut facts in other.facts {
-            facts.run = facts.run.map(|run| run + n_runs);
             match &mut facts.states {
                 States::All(state) => *state = of_state[*state as usize],
                 States::Each(states) => {

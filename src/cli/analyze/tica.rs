@@ -193,7 +193,7 @@ impl Components {
         row.clear();
         self.features.add(positions, row);
         let mut components = [0.0; TICS.len()];
-        self.tica.project(row, &mut components);
+        self.tica.project_into(row, &mut components);
         to.extend(components);
     }
 }
