@@ -101,6 +101,26 @@ fn quantities_agree_with_mdtraj_and_mdanalysis() {
 }
 
 #[test]
+fn slow_components_agree_with_deeptime() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    analyze(&out, &["--lag", "10"]);
+    let lags = column(&out, "tica_time_scales", 0);
+    assert_eq!(lags, [2.0, 4.0, 10.0, 20.0, 40.0]);
+    // Distances by MDTraj are in f32.
+    for (k, expected) in golden("time_scales").into_iter().enumerate() {
+        let found = column(&out, "tica_time_scales", 1 + 2 * k)[2];
+        assert!((found - expected).abs() < 1e-5 * expected, "{found}, {expected}");
+        let (of_frames, name) = (column(&out, "series", 8 + k), format!("tic_{}", k + 1));
+        // deeptime multiplies components by their eigenvalue, and chooses a sign.
+        let scale = (-10.0 / found).exp() * (of_frames[0] * golden(&name)[0]).signum();
+        let scaled: Vec<f64> = of_frames.iter().map(|x| scale * x).collect();
+        assert_close(&scaled, &name, 1e-4);
+    }
+    assert_eq!(cells(&out, "tica_features", "feature")[..2], ["distance_0_4", "distance_0_6"]);
+}
+
+#[test]
 fn means_are_those_of_the_series() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");

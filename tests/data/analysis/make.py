@@ -1,4 +1,5 @@
-"""Makes golden.json, the quantities of chain.xtc by MDTraj and MDAnalysis: `python make.py` in this folder.
+"""Makes golden.json, the quantities of chain.xtc by MDTraj, MDAnalysis and deeptime: `python make.py` in this
+folder.
 
 chain.xtc is a run of the demonstration model (examples/demonstration), an extended chain that folds:
 
@@ -9,14 +10,17 @@ native.pdb is ww_domain_ca.pdb of that folder. MDTraj computes in f32, so the nu
 
 import json
 
+import deeptime
 import mdtraj
 import MDAnalysis
 import numpy
+from deeptime.decomposition import TICA
 from MDAnalysis.analysis import align, rms
 from MDAnalysis.analysis.contacts import soft_cut_q
 
 CUTOFF, BETA, LAMBDA = 8.0, 5.0, 1.2
 PART = list(range(3, 9)) + [20, 25]
+LAG = 5
 
 
 def digits(numbers):
@@ -50,14 +54,26 @@ def fluctuations(select):
     return rms.RMSF(mobile.select_atoms(select)).run().results.rmsf
 
 
+def tica(trajectory, lag):
+    """Time scales and components of the distances between every second bead, for a lag in frames. By default
+    deeptime multiplies a component by its eigenvalue."""
+    n = trajectory.n_atoms
+    pairs = [(i, j) for i in range(0, n, 2) for j in range(i + 2, n, 2) if j - i >= 3]
+    distances = 10.0 * mdtraj.compute_distances(trajectory, pairs).astype(float)
+    model = TICA(lagtime=lag, dim=2, epsilon=1e-6).fit_fetch(distances)
+    interval = trajectory.time[1] - trajectory.time[0]
+    return interval * model.timescales(k=2), model.transform(distances)
+
+
 def main():
     native = mdtraj.load("native.pdb")
     trajectory = mdtraj.load("chain.xtc", top="native.pdb")
     n = trajectory.n_atoms
     frequency, of_native = contacts(native, trajectory)
+    scales, components = tica(trajectory, LAG)
     part = "index " + " ".join(map(str, PART))
     golden = {
-        "versions": {"mdtraj": mdtraj.__version__, "MDAnalysis": MDAnalysis.__version__, "numpy": numpy.__version__},
+        "versions": {"mdtraj": mdtraj.__version__, "MDAnalysis": MDAnalysis.__version__, "deeptime": deeptime.__version__, "numpy": numpy.__version__},
         "cutoff": CUTOFF,
         "part": PART,
         "rg": digits(10.0 * mdtraj.compute_rg(trajectory)),
@@ -69,6 +85,9 @@ def main():
         "time": digits(trajectory.time),
         "contacts": digits(frequency),
         "native": [int(x) for x in of_native],
+        "time_scales": digits(scales),
+        "tic_1": digits(components[:, 0]),
+        "tic_2": digits(components[:, 1]),
         "rmsf": digits(fluctuations("all")),
         "rmsf_part": digits(fluctuations(part)),
     }
