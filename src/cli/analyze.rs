@@ -1,5 +1,6 @@
 //! `flashschnet analyze`: quantities, free energies and kinetics of trajectories.
 
+mod beads;
 mod columns;
 mod cut;
 mod ensemble;
@@ -12,11 +13,13 @@ mod options;
 mod place;
 mod rows;
 mod run_folder;
+mod samples;
 mod series;
 mod source;
 mod summary;
 mod table;
 mod tica;
+mod transitions;
 
 use std::io::ErrorKind;
 use std::process::ExitCode;
@@ -29,6 +32,7 @@ use self::ensemble::Ensemble;
 use self::log::Log;
 pub(super) use self::options::Analyze;
 use self::place::Place;
+use self::series::Pass;
 use self::source::Source;
 use super::report;
 use super::signals::Interrupt;
@@ -71,15 +75,16 @@ impl Analyze {
         let mut log = Log::new(self, &source, &columns);
         let folder = place.folder();
         let tica = tica::Components::find(self, &source, &columns, &mut log)?;
-        let series =
-            series::write(self, &source, &columns, tica.as_ref(), folder, &mut log, &go_on)?;
+        let (tica_of, n_blocks) = (tica.as_ref(), self.blocks);
+        let pass = Pass { source: &source, columns: &columns, tica: tica_of, n_blocks };
+        let series = pass.write(folder, &mut log, &go_on)?;
         let ensemble = Ensemble::new(self, &source, &columns, series.samples, &mut log)?;
         series.sums.write(&source, &columns, folder)?;
         let mut summary =
             summary::Summary::new(&ensemble, &series.averages, &columns, folder, &mut log)?;
         go_on()?;
         estimates::write(self, &ensemble, folder, &mut log, &mut summary)?;
-        kinetics::write(&series.passages, &source, folder, &mut log, &mut summary)?;
+        kinetics::write(&series.transitions, &source, folder, &mut log, &mut summary)?;
         if let Some(tica) = &tica {
             tica.write(folder)?;
         }

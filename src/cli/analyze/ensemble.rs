@@ -7,7 +7,7 @@ use flashschnet::{Error, Result, units};
 use super::columns::Columns;
 use super::log::Log;
 use super::options::Analyze;
-use super::series::Samples;
+use super::samples::Samples;
 use super::source::{Source, State};
 
 /// How averages of unbiased states at given temperatures follow from the samples.
@@ -49,7 +49,7 @@ impl<'a> Ensemble<'a> {
         options: &Analyze,
         source: &'a Source,
         columns: &Columns,
-        samples: Samples,
+        mut samples: Samples,
         log: &mut Log,
     ) -> Result<Self> {
         let n_extra = usize::from(columns.core.is_some());
@@ -70,12 +70,12 @@ impl<'a> Ensemble<'a> {
             }
             (None, Some(_)) if !is_biased => Weighting::Temperatures,
             (None, Some(betas)) => {
-                let of_sample = |(potential, biases): (&f64, &[f64])| {
-                    let of_state = biases.iter().zip(betas);
-                    of_state.map(|(bias, beta)| beta * (potential + bias)).collect::<Vec<f64>>()
-                };
-                let rows = samples.potential.iter().zip(samples.biases.chunks_exact(betas.len()));
-                Weighting::Matrix(rows.flat_map(of_sample).collect())
+                let mut reduced = std::mem::take(&mut samples.biases);
+                let rows = reduced.chunks_exact_mut(betas.len()).zip(&samples.potential);
+                for (row, potential) in rows {
+                    row.iter_mut().zip(betas).for_each(|(x, beta)| *x = beta * (*x + potential));
+                }
+                Weighting::Matrix(reduced)
             }
         };
         if let Weighting::Unknown(reason) = &weighting {

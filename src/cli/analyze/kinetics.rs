@@ -6,10 +6,10 @@ use flashschnet::Result;
 use flashschnet::analysis::statistics::events::Direction;
 
 use super::log::Log;
-use super::series::Transitions;
 use super::source::{Source, States};
 use super::summary::Summary;
 use super::table::{Cell, Table, cells};
+use super::transitions::Transitions;
 
 fn name(direction: Direction) -> &'static str {
     match direction {
@@ -26,7 +26,7 @@ pub(super) fn write(
     log: &mut Log,
     summary: &mut Summary,
 ) -> Result<()> {
-    if let Some(reason) = &transitions.reason {
+    if let Some(reason) = transitions.reason {
         log.note(format!("no folding events: {reason}"));
         return Ok(());
     }

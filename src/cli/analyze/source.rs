@@ -154,6 +154,11 @@ impl Source {
         Ok(())
     }
 
+    /// Whether biases act in a state.
+    pub(super) fn is_biased(&self) -> bool {
+        self.states.iter().any(|state| !state.biases.is_empty())
+    }
+
     /// The time between chosen frames, ps, if all trajectories have the same.
     pub(super) fn interval(&self) -> Option<f64> {
         let of_track = |(track, facts): (&Track, &Facts)| {

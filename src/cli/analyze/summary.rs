@@ -10,7 +10,7 @@ use flashschnet::analysis::statistics::blocks::Estimate;
 use super::columns::{Columns, FOLDED};
 use super::ensemble::{Ensemble, Weighting};
 use super::log::Log;
-use super::series::Averages;
+use super::samples::Averages;
 use super::source::States;
 use super::table::{Cell, Table, cells};
 use crate::cli::tell::tell;
@@ -75,11 +75,7 @@ impl Summary {
                     let estimate = mean(&sums);
                     let correlation = correlation(ensemble, state, column);
                     let time = correlation.zip(ensemble.interval).map(|(of, i)| of.time(i));
-                    let independent = correlation.map(|of| {
-                        n as f64
-                            / (1.0 + (of.inefficiency - 1.0) * ensemble.samples.every as f64)
-                                .max(1.0)
-                    });
+                    let independent = correlation.map(|of| of.independent_samples());
                     let mut row = vec![of_state.temperature.into(), Cell::from(*name)];
                     row.extend(cells(Some(estimate)));
                     row.extend([time, independent].map(Cell::from));
