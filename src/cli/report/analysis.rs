@@ -62,7 +62,9 @@ fn averages(page: &mut Page, path: &Path) -> anyhow::Result<()> {
         if samples.is_finite() {
             cell += &format!("\n{samples:.0} independent");
         }
-        if rows.last().is_none_or(|(last, _)| *last != temperature) {
+        // States can share a temperature.
+        let is_known = |of: &[(String, String)]| of.iter().any(|(known, _)| known == quantity);
+        if rows.last().is_none_or(|(last, of)| *last != temperature || is_known(of)) {
             rows.push((temperature, Vec::new()));
         }
         rows.last_mut()
