@@ -99,7 +99,7 @@ fn an_analysis_has_sections() {
     for words in [
         // The table of averages.
         "<th>radius of gyration (Å)</th>",
-        "<td>0.812 ± 0.013<br><small>200 independent</small></td>",
+        "<td>0.812 ± 0.013<br><small>n = 200</small></td>",
         "<td>12.50</td>",
         "<h2>Free energy along fraction of native contacts Q</h2>",
         "<h2>Free energy along RMSD from the reference and fraction of native contacts Q</h2>",
