@@ -93,8 +93,8 @@ fn an_analysis_has_sections() {
     let folder = temporary.path().join("analysis");
     analysis(&folder, 12);
     let page = page(&folder);
-    // Free energies in one and two coordinates, of TICA, melting, heat capacity, events, RMSF, contacts and
-    // time scales.
+    // Free energies in one and two coordinates, of TICA, melting, heat capacity, events, RMSF,
+    // contacts and time scales.
     assert_eq!(n_plots(&page), 9);
     for words in [
         // The table of averages.

@@ -74,8 +74,8 @@ impl Page {
         Ok(())
     }
 
-    /// A table. The names of the columns are its first row. A table without names has text that can fill
-    /// lines. A cell can have a second line.
+    /// A table. The names of the columns are its first row. A table without names has text that can
+    /// fill lines. A cell can have a second line.
     pub(super) fn table(&mut self, columns: &[String], rows: &[Vec<String>]) {
         self.html.push_str(if columns.is_empty() {
             "<table>\n"

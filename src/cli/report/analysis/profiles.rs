@@ -63,8 +63,8 @@ impl Profile {
         Ok(Profile { path, coordinates, value, unit })
     }
 
-    /// Temperatures in the order of the file, with coordinates, free energy and error of each bin. With
-    /// one coordinate the second one is 0.
+    /// Temperatures in the order of the file, with coordinates, free energy and error of each bin.
+    /// With one coordinate the second one is 0.
     fn read(&self) -> anyhow::Result<Vec<(f64, Vec<[f64; 4]>)>> {
         let error = self.value.replacen("free_energy", "error", 1);
         let mut numbers: Vec<&str> = self.coordinates.iter().map(String::as_str).collect();

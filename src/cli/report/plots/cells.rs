@@ -56,8 +56,8 @@ pub(in super::super) struct Grid {
 const MOST_CELLS: usize = 1 << 24;
 
 impl Grid {
-    /// The grid of cells at x and y with their values; `None` if there are no cells, or if they are too
-    /// far apart for a grid.
+    /// The grid of cells at x and y with their values; `None` if there are no cells, or if they are
+    /// too far apart for a grid.
     pub(in super::super) fn of(cells: &[[f64; 3]]) -> Option<Grid> {
         Some(Grid::around(cells)?.with(cells))
     }
@@ -91,8 +91,8 @@ impl Grid {
         grid
     }
 
-    /// A grid of at most `most` cells along each axis. The value of a cell is that of `join` over the
-    /// values in it.
+    /// A grid of at most `most` cells along each axis. The value of a cell is that of `join` over
+    /// the values in it.
     fn coarse(&self, most: usize, join: fn(&[f64]) -> f64) -> Grid {
         let by = self.n.map(|n| n.div_ceil(most).max(1));
         let n = [0, 1].map(|c| self.n[c].div_ceil(by[c]));
@@ -160,8 +160,8 @@ fn bar(area: &Area, label: &str, most: f64, color: fn(f64) -> RGBColor) -> Drawn
     Ok(())
 }
 
-/// Maps of energies with their titles, from blue for 0 to red for the highest one. The color of a cell
-/// is that of the least value in it.
+/// Maps of energies with their titles, from blue for 0 to red for the highest one. The color of a
+/// cell is that of the least value in it.
 pub(in super::super) fn maps(axes: Axes, unit: &str, all: &[(String, Grid)]) -> Plotted {
     let columns = match all.len() {
         0 | 1 => 1,
@@ -194,8 +194,8 @@ pub(in super::super) fn maps(axes: Axes, unit: &str, all: &[(String, Grid)]) -> 
 /// The most cells of a contact map along each axis.
 const CONTACT_CELLS: usize = 64;
 
-/// A contact map of `n` beads. The frequencies of the pairs i < j are above the diagonal, and their native
-/// contacts, 0 or 1, below it. Cells of many beads have means.
+/// A contact map of `n` beads. The frequencies of the pairs i < j are above the diagonal, and their
+/// native contacts, 0 or 1, below it. Cells of many beads have means.
 pub(in super::super) fn contacts(
     axes: Axes,
     n: usize,

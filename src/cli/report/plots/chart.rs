@@ -112,7 +112,8 @@ pub(super) fn chart(
     draw(&mut chart)
 }
 
-/// A picture of one chart, with a list of names and their colors beside it if there is more than one.
+/// A picture of one chart, with a list of names and their colors beside it if there is more than
+/// one.
 pub(super) fn plot(
     axes: Axes,
     (x, y): (Axis, Axis),
