@@ -93,13 +93,13 @@ fn an_analysis_has_sections() {
     let folder = temporary.path().join("analysis");
     analysis(&folder, 12);
     let page = page(&folder);
-    // Free energies in one and two coordinates, of TICA, melting, heat capacity, events, RMSF, contacts and
-    // time scales.
+    // Free energies in one and two coordinates, of TICA, melting, heat capacity, events, RMSF,
+    // contacts and time scales.
     assert_eq!(n_plots(&page), 9);
     for words in [
         // The table of averages.
         "<th>radius of gyration (Å)</th>",
-        "<td>0.812 ± 0.013<br><small>200 independent</small></td>",
+        "<td>0.812 ± 0.013<br><small>n = 200</small></td>",
         "<td>12.50</td>",
         "<h2>Free energy along fraction of native contacts Q</h2>",
         "<h2>Free energy along RMSD from the reference and fraction of native contacts Q</h2>",

@@ -24,12 +24,12 @@ use super::tell::tell;
 /// The name of the page in the folder of a run.
 pub(super) const NAME: &str = "report.html";
 
-/// Make a page about a run: a picture of the chain, observables, energies, temperatures, distributions, free
-/// energies, exchange, the results of an analysis, speed and settings.
+/// Make a page about a run: a picture of the chain, observables, energies, temperatures,
+/// distributions, free energies, exchange, the results of an analysis, speed and settings.
 ///
-/// The page is one HTML file that needs no other file and no network. A run that ends makes it; this
-/// command makes it again, also while the run is going on. A folder with the results of an analysis of
-/// trajectories has a page too.
+/// The page is one HTML file that needs no other file and no network. A run that ends makes it;
+/// this command makes it again, also while the run is going on. A folder with the results of an
+/// analysis of trajectories has a page too.
 #[derive(Args)]
 pub(super) struct Report {
     /// The output folder of the run or of the analysis
@@ -49,8 +49,9 @@ impl Report {
     }
 }
 
-/// Writes the page about a run, or about an analysis of trajectories that belong to no run. A page that is
-/// there is replaced. Returns the trajectory of the picture with its topology, if there is one.
+/// Writes the page about a run, or about an analysis of trajectories that belong to no run. A page
+/// that is there is replaced. Returns the trajectory of the picture with its topology, if there is
+/// one.
 pub(super) fn write(folder: &Path, path: &Path) -> anyhow::Result<Option<Look>> {
     let is_there = |name| folder.join(name).is_file();
     if is_there(analysis::LOG) && !is_there(results::LOG) {

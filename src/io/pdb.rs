@@ -26,9 +26,9 @@ struct Atom {
 /// The atoms and the residue names that follow from bead types.
 ///
 /// In models with five beads per residue, types 21 to 24 are N, CA, C and O. A type of 1 to 20 is
-/// the CB of the residue, or the CA of a glycine. Models with other types may use these numbers too, so
-/// that types 21 to 24 count only if most beads have them. In other models, every bead is the CA of its
-/// residue. A bead of another type becomes a residue UNK of its own. In TorchMD's
+/// the CB of the residue, or the CA of a glycine. Models with other types may use these numbers
+/// too, so that types 21 to 24 count only if most beads have them. In other models, every bead is
+/// the CA of its residue. A bead of another type becomes a residue UNK of its own. In TorchMD's
 /// models, too, every bead is the CA of its residue.
 fn atoms(types: &[u32], convention: Convention) -> (Vec<Atom>, Vec<&'static str>) {
     if convention == Convention::TorchMd {

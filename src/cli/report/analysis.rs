@@ -54,15 +54,21 @@ fn averages(page: &mut Page, path: &Path) -> anyhow::Result<()> {
     let mut quantities: Vec<String> = Vec::new();
     table::read(path, &["quantity"], &["temperature_K", "mean", "error"], |row| {
         let (temperature, quantity) = (kelvin(row.number("temperature_K")), row.text("quantity"));
+        // The means of components of TICA are about 0 by definition.
+        if quantity.starts_with("tic_") {
+            return;
+        }
         if !quantities.iter().any(|known| known == quantity) {
             quantities.push(quantity.to_owned());
         }
         let mut cell = with_error(row.number("mean"), row.number("error"));
         let samples = row.number("independent_samples");
         if samples.is_finite() {
-            cell += &format!("\n{samples:.0} independent");
+            cell += &format!("\nn = {samples:.0}");
         }
-        if rows.last().is_none_or(|(last, _)| *last != temperature) {
+        // States can share a temperature.
+        let is_known = |of: &[(String, String)]| of.iter().any(|(known, _)| known == quantity);
+        if rows.last().is_none_or(|(last, of)| *last != temperature || is_known(of)) {
             rows.push((temperature, Vec::new()));
         }
         rows.last_mut()
@@ -86,8 +92,8 @@ fn averages(page: &mut Page, path: &Path) -> anyhow::Result<()> {
         spread(rows.iter().collect(), MOST_ROWS).into_iter().map(cells).collect();
     page.heading("Averages");
     page.paragraph(&format!(
-        "Means of all samples at each temperature, with {ERRORS}; below each mean the number of \
-         independent samples, from the autocorrelation of the quantity."
+        "Means of all samples at each temperature, with {ERRORS}; below each mean n, the number \
+         of independent samples, from the autocorrelation of the quantity."
     ));
     page.table(&columns, &all);
     Ok(())

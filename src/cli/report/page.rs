@@ -18,7 +18,8 @@ svg { max-width: 100%; height: auto; }
 table { border-collapse: collapse; margin: 0.5em 0; }
 td, th { padding: 0.15em 1.2em 0.15em 0; text-align: left; vertical-align: top; }
 th { font-weight: 600; color: #4a535e; }
-tr > th:first-child { white-space: nowrap; }
+tr > th:first-child, .numbers td { white-space: nowrap; }
+.numbers { font-size: 14px; }
 small { color: #7b848f; }
 pre { background: #f4f6f8; padding: 0.8em; overflow-x: auto; font-size: 13px; }
 ";
@@ -73,10 +74,14 @@ impl Page {
         Ok(())
     }
 
-    /// A table. The names of the columns are its first row; there can be none. A cell can have a second
-    /// line.
+    /// A table. The names of the columns are its first row. A table without names has text that can
+    /// fill lines. A cell can have a second line.
     pub(super) fn table(&mut self, columns: &[String], rows: &[Vec<String>]) {
-        self.html.push_str("<table>\n");
+        self.html.push_str(if columns.is_empty() {
+            "<table>\n"
+        } else {
+            "<table class=\"numbers\">\n"
+        });
         if !columns.is_empty() {
             let cells: String =
                 columns.iter().map(|name| format!("<th>{}</th>", escaped(name))).collect();

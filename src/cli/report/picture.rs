@@ -30,12 +30,13 @@ pub(super) struct Chosen<'a> {
     replica: &'a Ends,
 }
 
-/// The observables that tell how near a chain is to its native structure, with their labels and units.
+/// The observables that tell how near a chain is to its native structure, with their labels and
+/// units.
 const NEARNESS: [(&str, &str, &str); 2] = [("rmsd_A", "RMSD", " Å"), ("q", "Q", "")];
 
-/// The replica with the median of the last RMSD, or of Q, among those that have trajectories, or the
-/// first one without these observables. If only states have trajectories, that of state 0; if there
-/// are none, `None`.
+/// The replica with the median of the last RMSD, or of Q, among those that have trajectories, or
+/// the first one without these observables. If only states have trajectories, that of state 0; if
+/// there are none, `None`.
 pub(super) fn choose<'a>(folder: &Path, results: &'a Results) -> Option<Chosen<'a>> {
     let file = |name: String| {
         let paths = ["xtc", "dcd"].map(|extension| folder.join(format!("{name}.{extension}")));
@@ -185,8 +186,8 @@ const BOTTOM: f64 = 40.0;
 const RADIUS: f64 = 1.15;
 const RADII: [f64; 2] = [1.6, 14.0];
 
-/// A structure has a scale of its own if the common one would be smaller than this part of that which
-/// fits the native structure, or the end without one.
+/// A structure has a scale of its own if the common one would be smaller than this part of that
+/// which fits the native structure, or the end without one.
 const COMMON: f64 = 0.6;
 
 impl Panel {
@@ -202,8 +203,8 @@ impl Panel {
     }
 }
 
-/// Sets the scales of panels: a common one, and others for structures that are too long. These are seen
-/// along their own axes. Returns the titles of these.
+/// Sets the scales of panels: a common one, and others for structures that are too long. These are
+/// seen along their own axes. Returns the titles of these.
 fn scales(panels: &mut [Panel], unturned: &[&Vec<[f64; 3]>], n: usize) -> Vec<&'static str> {
     let width = WIDTH / n as f64;
     let fits: Vec<f64> = panels.iter().map(|panel| panel.fit(width)).collect();

@@ -26,8 +26,8 @@ fn cells(line: &str) -> Vec<Cow<'_, str>> {
     all
 }
 
-/// Passes the names of the columns and the cells of each row to `add`. The last row of a run that is
-/// going on may be incomplete, which `add` tells with false.
+/// Passes the names of the columns and the cells of each row to `add`. The last row of a run that
+/// is going on may be incomplete, which `add` tells with false.
 pub(super) fn rows(path: &Path, mut add: impl FnMut(&[String], &[Cow<str>]) -> bool) -> Result<()> {
     let io = |error| Error::io(path, error);
     let mut lines = BufReader::new(File::open(path).map_err(io)?).lines();

@@ -260,8 +260,8 @@ pub(super) fn log_warnings(output: &mut Output) -> Result<()> {
     logger::take_lines().into_iter().try_for_each(|line| output.log(line))
 }
 
-/// The mean temperature of a frame, and the mean Q or RMSD if one of them is observed. Frozen replicas
-/// have none.
+/// The mean temperature of a frame, and the mean Q or RMSD if one of them is observed. Frozen
+/// replicas have none.
 fn means(frame: &Frame) -> String {
     let mean = |values: &[f64]| {
         let known: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();

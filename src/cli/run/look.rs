@@ -2,8 +2,8 @@
 
 use crate::cli::report::Look;
 
-/// One command for each viewer. There are none if a file is missing, or if a path cannot be written in a
-/// line of text.
+/// One command for each viewer. There are none if a file is missing, or if a path cannot be written
+/// in a line of text.
 pub(super) fn commands(look: &Look) -> Vec<String> {
     let paths = [&look.topology, &look.trajectory];
     let texts = paths.map(|path| path.to_str().filter(|_| path.is_file()));

@@ -10,7 +10,8 @@ use super::super::table;
 pub(super) fn rmsf(page: &mut Page, path: &Path) -> anyhow::Result<()> {
     let empty = || Line { kind: Kind::LINE, ..Line::default() };
     let (mut beads, mut residues) = (empty(), empty());
-    table::read(path, &["name"], &["bead", "residue", "rmsf_A"], |row| {
+    // The number of a residue can have a letter.
+    table::read(path, &["residue", "name"], &["bead", "rmsf_A"], |row| {
         let [bead, residue, rmsf] = ["bead", "residue", "rmsf_A"].map(|name| row.number(name));
         if rmsf.is_finite() {
             beads.points.push([bead, rmsf, f64::NAN]);

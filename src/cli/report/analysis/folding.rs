@@ -27,11 +27,14 @@ pub(super) fn sections(page: &mut Page, folder: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     page.heading("Folding and unfolding");
+    page.paragraph(
+        "A chain folds when it reaches the folded core after the unfolded one, and unfolds when it \
+         reaches the unfolded core after the folded one.",
+    );
     if !rates.is_empty() {
         page.paragraph(
-            "A chain folds when it reaches the folded core from the unfolded one, and the other way \
-             round. The mean first passage time is the total time in the state that is left over the \
-             number of events, with an error of its part 1/√events.",
+            "The mean first passage time is the total time in the state that is left, divided by the \
+             number of events. Its relative error is 1/√events.",
         );
         let columns = [
             "temperature",

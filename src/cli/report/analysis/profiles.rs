@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::anyhow;
 use flashschnet::Error;
 
 use super::super::names::{ERRORS, kelvin, name};
@@ -64,8 +63,8 @@ impl Profile {
         Ok(Profile { path, coordinates, value, unit })
     }
 
-    /// Temperatures in the order of the file, with coordinates, free energy and error of each bin. With
-    /// one coordinate the second one is 0.
+    /// Temperatures in the order of the file, with coordinates, free energy and error of each bin.
+    /// With one coordinate the second one is 0.
     fn read(&self) -> anyhow::Result<Vec<(f64, Vec<[f64; 4]>)>> {
         let error = self.value.replacen("free_energy", "error", 1);
         let mut numbers: Vec<&str> = self.coordinates.iter().map(String::as_str).collect();
@@ -99,20 +98,25 @@ pub(super) fn sections(page: &mut Page, profiles: Vec<Profile>) -> anyhow::Resul
         let y = format!("free energy ({unit})");
         let (title, caption, plot) = match &names[..] {
             [x, y] => {
-                let grid = |(temperature, bins): &(f64, Vec<[f64; 4]>)| {
-                    let cells: Vec<_> = bins.iter().map(|[x, y, f, _]| [*x, *y, *f]).collect();
-                    let grid = Grid::of(&cells);
-                    let file = profile.path.display();
-                    Ok((kelvin(*temperature), grid.ok_or_else(|| anyhow!("{file}: no grid"))?))
+                let cells = |bins: &[[f64; 4]]| -> Vec<[f64; 3]> {
+                    bins.iter().map(|[x, y, f, _]| [*x, *y, *f]).collect()
                 };
-                let grids: anyhow::Result<Vec<_>> = all.iter().map(grid).collect();
+                let of_all: Vec<_> = all.iter().flat_map(|(_, bins)| cells(bins)).collect();
+                let too_far = || Error::invalid("bins", "others", "bins of equal sizes");
+                let grid = Grid::around(&of_all);
+                let grid = grid.ok_or_else(|| too_far().of_file(&profile.path))?;
+                let named = |(temperature, bins): &(f64, Vec<[f64; 4]>)| {
+                    (kelvin(*temperature), grid.with(&cells(bins)))
+                };
+                let grids: Vec<_> = all.iter().map(named).collect();
                 let title = format!("Free energy along {} and {}", x.text, y.text);
+                let file = profile.path.file_name().unwrap_or_default().to_string_lossy();
                 let caption = format!(
-                    "Free energy in {unit} above its minimum, from blue for 0 to red; cells without \
-                     samples are white. Its errors ({ERRORS}) are in the table."
+                    "Free energy in {unit} above its minimum at each temperature, from blue for 0 to \
+                     red; cells without samples are white. The errors in {file} are {ERRORS}."
                 );
                 let axes = Axes { x: &x.axis, y: &y.axis };
-                (title, caption, plots::maps(axes, unit, &grids?))
+                (title, caption, plots::maps(axes, unit, &grids))
             }
             names => {
                 let width = width(&all);

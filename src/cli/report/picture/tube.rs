@@ -53,8 +53,8 @@ impl Piece<'_> {
     }
 }
 
-/// Draws a tube of a radius through the beads of each chain, with a large ball at its start. x goes to the
-/// right, y down, z to the viewer.
+/// Draws a tube of a radius through the beads of each chain, with a large ball at its start. x goes
+/// to the right, y down, z to the viewer.
 pub(super) fn draw(svg: &mut String, beads: &[[f64; 3]], chains: &[Range<usize>], radius: f64) {
     let stride = beads.len().div_ceil(MOST_BEADS).max(1);
     let pieces = (MOST_POINTS * stride / beads.len().max(1)).clamp(2, 6);

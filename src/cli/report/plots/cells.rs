@@ -56,9 +56,14 @@ pub(in super::super) struct Grid {
 const MOST_CELLS: usize = 1 << 24;
 
 impl Grid {
-    /// The grid of cells at x and y with their values; `None` if there are no cells, or if they are too
-    /// far apart for a grid.
+    /// The grid of cells at x and y with their values; `None` if there are no cells, or if they are
+    /// too far apart for a grid.
     pub(in super::super) fn of(cells: &[[f64; 3]]) -> Option<Grid> {
+        Some(Grid::around(cells)?.with(cells))
+    }
+
+    /// A grid without values, for all of these cells.
+    pub(in super::super) fn around(cells: &[[f64; 3]]) -> Option<Grid> {
         let mut grid = Grid::default();
         for c in 0..2 {
             let mut all: Vec<f64> = cells.iter().map(|cell| cell[c]).collect();
@@ -72,16 +77,22 @@ impl Grid {
         }
         let n_cells = grid.n[0].checked_mul(grid.n[1]).filter(|n| *n <= MOST_CELLS)?;
         grid.values = vec![f64::NAN; n_cells];
+        Some(grid)
+    }
+
+    /// The same grid with the values of some of its cells.
+    pub(in super::super) fn with(&self, cells: &[[f64; 3]]) -> Grid {
+        let mut grid = self.clone();
         for cell in cells {
             let [i, j] =
                 [0, 1].map(|c| ((cell[c] - grid.first[c]) / grid.step[c]).round() as usize);
             grid.values[j * grid.n[0] + i] = cell[2];
         }
-        Some(grid)
+        grid
     }
 
-    /// A grid of at most `most` cells along each axis. The value of a cell is that of `join` over the
-    /// values in it.
+    /// A grid of at most `most` cells along each axis. The value of a cell is that of `join` over
+    /// the values in it.
     fn coarse(&self, most: usize, join: fn(&[f64]) -> f64) -> Grid {
         let by = self.n.map(|n| n.div_ceil(most).max(1));
         let n = [0, 1].map(|c| self.n[c].div_ceil(by[c]));
@@ -149,15 +160,15 @@ fn bar(area: &Area, label: &str, most: f64, color: fn(f64) -> RGBColor) -> Drawn
     Ok(())
 }
 
-/// Maps of energies with their titles, from blue for 0 to red for the highest one. The color of a cell
-/// is that of the least value in it.
+/// Maps of energies with their titles, from blue for 0 to red for the highest one. The color of a
+/// cell is that of the least value in it.
 pub(in super::super) fn maps(axes: Axes, unit: &str, all: &[(String, Grid)]) -> Plotted {
     let columns = match all.len() {
         0 | 1 => 1,
         2 | 4 => 2,
         _ => 3,
     };
-    let cells = [80, 40, 30][columns - 1];
+    let cells = if columns == 1 { 80 } else { 40 };
     let least = |values: &[f64]| values.iter().copied().fold(f64::INFINITY, f64::min);
     let all: Vec<_> = all.iter().map(|(title, grid)| (title, grid.coarse(cells, least))).collect();
     let values = || all.iter().flat_map(|(_, grid)| &grid.values).copied();
@@ -183,8 +194,8 @@ pub(in super::super) fn maps(axes: Axes, unit: &str, all: &[(String, Grid)]) -> 
 /// The most cells of a contact map along each axis.
 const CONTACT_CELLS: usize = 64;
 
-/// A contact map of `n` beads. The frequencies of the pairs i < j are above the diagonal, and their native
-/// contacts, 0 or 1, below it. Cells of many beads have means.
+/// A contact map of `n` beads. The frequencies of the pairs i < j are above the diagonal, and their
+/// native contacts, 0 or 1, below it. Cells of many beads have means.
 pub(in super::super) fn contacts(
     axes: Axes,
     n: usize,
@@ -214,4 +225,29 @@ pub(in super::super) fn contacts(
         })?;
         bar(&right, "frequency", 1.0, white_to_blue)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_find_their_places_in_a_grid() {
+        let cells = [[1.0, 5.0, 0.1], [1.5, 5.0, 0.2], [3.0, 9.0, 0.3]];
+        let grid = Grid::of(&cells).unwrap();
+        assert_eq!((grid.n, grid.step), ([5, 2], [0.5, 4.0]));
+        let known = |grid: &Grid| -> Vec<(usize, f64)> {
+            let all = grid.values.iter().copied().enumerate();
+            all.filter(|(_, value)| !value.is_nan()).collect()
+        };
+        assert_eq!(known(&grid), [(0, 0.1), (1, 0.2), (9, 0.3)]);
+        let coarse = grid.coarse(3, |values| values.iter().copied().fold(f64::INFINITY, f64::min));
+        assert_eq!((coarse.n, coarse.ends(0)), ([3, 2], (0.75, 3.75)));
+        assert_eq!(known(&coarse), [(0, 0.1), (5, 0.3)]);
+        // One cell, cells too far apart, and none.
+        assert_eq!(Grid::of(&cells[..1]).unwrap().n, [1, 1]);
+        assert!(Grid::of(&[[0.0, 0.0, 0.0], [1e-4, 0.0, 0.0], [9e9, 0.0, 0.0]]).is_some());
+        assert!(Grid::of(&[[0.0, 0.0, 0.0], [1.0, 1.0, 0.0], [9e5, 9e5, 0.0]]).is_none());
+        assert!(Grid::of(&[]).is_none());
+    }
 }

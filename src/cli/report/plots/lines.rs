@@ -11,8 +11,8 @@ use super::chart::{
 /// The most points of the line of one replica.
 const COURSE: usize = 200;
 
-/// The mean of all replicas over time, with the range between the smallest and the largest value, and
-/// thin lines for single replicas. `scale` turns steps into the unit of the axis.
+/// The mean of all replicas over time, with the range between the smallest and the largest value,
+/// and thin lines for single replicas. `scale` turns steps into the unit of the axis.
 pub(in super::super) fn over_time(
     axes: Axes,
     bins: &[Bin],
@@ -50,7 +50,8 @@ const INTERVALS: [f64; 2] = [20.0, 80.0];
 pub(in super::super) fn distributions(axes: Axes, all: &[(String, &Values)]) -> Plotted {
     let ranges = all.iter().filter_map(|(_, values)| values.range());
     let range = around(ranges.flat_map(|(low, high)| [low, high]).collect::<Vec<_>>().into_iter());
-    // The rule of Rice, with half as many again: the fewer values there are, the wider is an interval.
+    // The rule of Rice, with half as many again: the fewer values there are, the wider is an
+    // interval.
     let fewest = all.iter().map(|(_, values)| values.len()).min().unwrap_or_default();
     let n = (3.0 * (fewest as f64).cbrt()).clamp(INTERVALS[0], INTERVALS[1]) as usize;
     let line = |(name, values): &(String, &Values)| {
@@ -64,7 +65,8 @@ pub(in super::super) fn distributions(axes: Axes, all: &[(String, &Values)]) -> 
 /// How points are drawn.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(in super::super) enum Kind {
-    /// A line with a band for the errors. Neighbors that are more than `gap` apart are not connected.
+    /// A line with a band for the errors. Neighbors that are more than `gap` apart are not
+    /// connected.
     Line { gap: f64 },
     /// Dots with error bars.
     Dots,
