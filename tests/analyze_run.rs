@@ -4,7 +4,7 @@ use std::path::Path;
 
 use flashschnet::units;
 
-use crate::analysis::{cells, column, data};
+use crate::analysis::{cells, column, data, files};
 use crate::common::program::{program, small_files, stderr, table, with_system};
 
 /// Runs the small system.
@@ -46,10 +46,11 @@ fn every_kind_of_trajectories_of_a_ladder_gives_the_same_averages() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path().join("run");
     let options = ["--ladder", "300,400,3", "--exchange-interval", "5", "--steps", "300"];
-    let files = ["--trajectories-by", "both", "--format", "both", "--npy", "--save-interval", "5"];
+    let written =
+        ["--trajectories-by", "both", "--format", "both", "--npy", "--save-interval", "5"];
     let observed = ["--observables", "rg,end-to-end,rmsd,q", "--reference", reference()];
     let observed = [&observed[..], &["--q-cutoff", "15"]].concat();
-    run(&folder, &[&options[..], &files, &observed].concat());
+    run(&folder, &[&options[..], &written, &observed].concat());
     let said = analyze(&[text(&folder)]);
     assert!(said.contains("400.0 K: rg ") && said.contains("analysis  tables"), "{said}");
     let out = folder.join("analysis");
@@ -84,6 +85,11 @@ fn every_kind_of_trajectories_of_a_ladder_gives_the_same_averages() {
     assert!(!out.join("kinetics.csv").exists() && log(&out).contains("changes by exchange"));
     let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
     assert!(page.contains("Melting curve"));
+
+    // No bit depends on the threads.
+    let before = files(&out);
+    analyze(&[text(&folder), "--threads", "1"]);
+    assert!(before.len() > 30 && files(&out) == before);
 
     // DCD files of replicas, XTC and DCD files of states, and arrays.
     let rg = |folder: &Path| {
@@ -214,6 +220,37 @@ fn biased_runs_give_averages_without_bias() {
         assert!((found[1] - of_ends).abs() < 1e-3, "{name}: {}, {of_ends}", found[1]);
         assert!(log(&out).contains("biases ends"));
         assert!(out.join("free_energy_end_to_end_A.csv").exists());
+    }
+}
+
+/// A frozen replica has fewer frames. Its state is so hot that no energy is common to the others.
+#[test]
+fn states_without_overlap_have_averages_alone() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("run");
+    let ladder = ["--exchange-interval", "5", "--temperature", "300,330,20000", "--replicas", "6"];
+    let freeze = ["--on-blow-up", "freeze", "--max-force", "150", "--npy"];
+    let steps = ["--steps", "240", "--save-interval", "10"];
+    run(&folder, &[&ladder[..], &freeze, &steps].concat());
+    let rows = table(&folder.join("energies.csv"));
+    assert!(rows.len() < 144, "no replica is frozen");
+    let out = folder.join("analysis");
+    for _ in 0..2 {
+        let said = analyze(&[text(&folder)]);
+        let expected = "no free energies and no melting curve: overlap of states: found none";
+        assert!(said.contains(expected), "{said}");
+        assert_eq!(column(&out, "series", 0).len(), rows.len());
+        for (state, kelvin) in [300.0, 330.0, 20_000.0].into_iter().enumerate() {
+            let n = rows.iter().filter(|row| row[3] == state as f64).count();
+            let temperature = numbers(&out, "summary", "temperature_K");
+            let at = temperature.iter().position(|t| (t - kelvin).abs() < 1e-3).unwrap();
+            assert_eq!(numbers(&out, "summary", "samples")[at], n as f64);
+        }
+        assert!(!out.join("free_energy_rg_A.csv").exists());
+        // The same from arrays, in which a frozen replica has NaN.
+        for replica in 0..6 {
+            let _ = std::fs::remove_file(folder.join(format!("replica_{replica:04}.xtc")));
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use flashschnet::io::native::{read_structures, write_model, write_structures};
-use flashschnet::io::{FrameFormat, TrajectoryWriter};
+use flashschnet::io::{FrameFormat, Trajectory, TrajectoryWriter};
 use flashschnet::model::{Model, PriorForm, PriorParameters};
 use flashschnet::structure::{Structure, Topology, TupleList};
 use npyz::WriterBuilder;
@@ -415,4 +415,88 @@ fn many_terms_are_lines_of_the_table() {
     assert_eq!(find("term_49"), ["-"; 4]);
     assert_eq!(find("total").len(), 4);
     assert!(table.lines().all(|line| line.len() < 100), "{table}");
+}
+
+/// Every format can go on at any frame whose place is known, in a file that is read or newly opened.
+#[test]
+fn trajectories_go_on_from_marks() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let frames = frames(9);
+    let n = u64::from(small::N_BEADS);
+    // The beads that are not free keep the positions of the first frame.
+    let free = vec![2, 3, 9];
+    let fixed: Vec<Vec<[f32; 3]>> = frames
+        .iter()
+        .map(|frame| {
+            let of_bead = |(k, x): (usize, &[f32; 3])| {
+                if free.contains(&(k as u32 + 1)) { *x } else { frames[0][k] }
+            };
+            frame.iter().enumerate().map(of_bead).collect()
+        })
+        .collect();
+    std::fs::write(path("x.dcd"), Dcd { cell: true, ..Dcd::default() }.bytes(&frames)).unwrap();
+    std::fs::write(path("fixed.dcd"), Dcd { free, ..Dcd::default() }.bytes(&fixed)).unwrap();
+    let numbers: Vec<f64> = frames.iter().flatten().flatten().map(|x| f64::from(*x)).collect();
+    npy(&path("c.npy"), &[3, 3, n, 3], false, &numbers, true);
+    // torchmd's shape, and Fortran order, in which replicas vary fastest.
+    let at = |f: usize, i: usize, c: usize| f64::from(frames[f][i][c]);
+    let beads = 0..n as usize;
+    let of_beads = || beads.clone().flat_map(|i| (0..3).map(move |c| (i, c)));
+    let last: Vec<f64> = of_beads().flat_map(|(i, c)| (0..9).map(move |f| at(f, i, c))).collect();
+    npy(&path("last.npy"), &[n, 3, 9], false, &last, false);
+    let places = (0..3).flat_map(|c| beads.clone().map(move |i| (i, c)));
+    let order = |(i, c)| (0..3).flat_map(move |f| (0..3).map(move |r| at(3 * r + f, i, c)));
+    npy(
+        &path("first.npy"),
+        &[3, 3, n, 3],
+        true,
+        &places.flat_map(order).collect::<Vec<_>>(),
+        false,
+    );
+    let mut writer = TrajectoryWriter::create(&path("x.xtc"), FrameFormat::Xtc).unwrap();
+    for (f, frame) in frames.iter().enumerate() {
+        writer.write(50 * f as u64, 0.25 * f as f64, &doubles(frame)).unwrap();
+    }
+    for name in ["x.dcd", "fixed.dcd", "c.npy", "last.npy", "first.npy", "x.xtc"] {
+        let open = || Trajectory::open(&path(name), n as usize).unwrap();
+        let mut trajectory = open();
+        let mut marks = Vec::new();
+        let mut whole = Vec::new();
+        for f in 0..9 {
+            marks.push(trajectory.mark());
+            // Marks are the same after frames that were skipped.
+            if f % 3 == 2 {
+                assert!(trajectory.skip().unwrap());
+                let stamp = trajectory.stamp();
+                trajectory.go_to(marks[f]).unwrap();
+                whole.push(trajectory.read().unwrap().unwrap());
+                assert_eq!(trajectory.stamp(), stamp);
+            } else {
+                whole.push(trajectory.read().unwrap().unwrap());
+            }
+        }
+        let expected = if name == "fixed.dcd" { &fixed } else { &frames };
+        for (f, (found, expected)) in whole.iter().zip(expected).enumerate() {
+            for (x, y) in found.as_flattened().iter().zip(doubles(expected).as_flattened()) {
+                let tolerance = if name == "x.xtc" { 0.0051 } else { 0.0 };
+                assert!((x - y).abs() <= tolerance, "{name}, frame {f}: {x}, {y}");
+            }
+        }
+        assert!(trajectory.read().unwrap().is_none());
+        let mut other = open();
+        for f in [5, 6, 1, 8, 0, 4] {
+            for trajectory in [&mut trajectory, &mut other, &mut open()] {
+                trajectory.go_to(marks[f]).unwrap();
+                assert_eq!(trajectory.frame(), f as u64);
+                assert_eq!(trajectory.read().unwrap().unwrap(), whole[f], "{name}, frame {f}");
+                let expected = match name {
+                    "x.xtc" => Some((50 * f as u64, 0.25 * f as f64)),
+                    "x.dcd" | "fixed.dcd" => trajectory.stamp(),
+                    _ => None,
+                };
+                assert_eq!(trajectory.stamp(), expected);
+            }
+        }
+    }
 }

@@ -78,12 +78,20 @@ impl Analyze {
         let (tica_of, n_blocks) = (tica.as_ref(), self.blocks);
         let pass = Pass { source: &source, columns: &columns, tica: tica_of, n_blocks };
         let series = pass.write(folder, &mut log, &go_on)?;
-        let ensemble = Ensemble::new(self, &source, &columns, series.samples, &mut log)?;
-        series.sums.write(&source, &columns, folder)?;
-        let mut summary =
-            summary::Summary::new(&ensemble, &series.averages, &columns, folder, &mut log)?;
+        let ensemble = Ensemble::new(self, &source, &columns, series.samples)?;
         go_on()?;
-        estimates::write(self, &ensemble, folder, &mut log, &mut summary)?;
+        let weighing = ensemble.weigh(self, &mut log)?;
+        series.sums.write(&source, &columns, folder)?;
+        let mut summary = summary::Summary::new(
+            &ensemble,
+            &weighing,
+            &series.averages,
+            &columns,
+            folder,
+            &mut log,
+        )?;
+        go_on()?;
+        estimates::write(self, &ensemble, &weighing, folder, &mut log, &mut summary)?;
         kinetics::write(&series.transitions, &source, folder, &mut log, &mut summary)?;
         if let Some(tica) = &tica {
             tica.write(folder)?;

@@ -11,7 +11,7 @@ use super::samples::Samples;
 use super::source::{Source, State};
 
 /// How averages of unbiased states at given temperatures follow from the samples.
-pub(super) enum Weighting {
+enum Weighting {
     /// All samples are from one state without bias.
     Equal,
     /// Energies of all samples in all states, as β_k U(x_n).
@@ -22,6 +22,13 @@ pub(super) enum Weighting {
     Unknown(String),
 }
 
+/// The weights of the samples.
+pub(super) enum Weighing<'a> {
+    Equal,
+    Mbar(Mbar<'a>),
+    Unknown,
+}
+
 /// The samples, and what can be told of them.
 pub(super) struct Ensemble<'a> {
     pub(super) source: &'a Source,
@@ -29,7 +36,7 @@ pub(super) struct Ensemble<'a> {
     /// The names of the columns of the samples.
     pub(super) names: Vec<&'static str>,
     pub(super) blocks: Blocks,
-    pub(super) weighting: Weighting,
+    weighting: Weighting,
     /// 1/(k_B T) of each state, mol/kcal; of the states of known temperature.
     betas: Vec<f64>,
     /// The temperatures of the states without repetition, ascending, K.
@@ -50,7 +57,6 @@ impl<'a> Ensemble<'a> {
         source: &'a Source,
         columns: &Columns,
         mut samples: Samples,
-        log: &mut Log,
     ) -> Result<Self> {
         let n_extra = usize::from(columns.core.is_some());
         let has_tica = samples.columns.len() > columns.names.len() + n_extra;
@@ -78,16 +84,6 @@ impl<'a> Ensemble<'a> {
                 Weighting::Matrix(reduced)
             }
         };
-        if let Weighting::Unknown(reason) = &weighting {
-            log.warn(format!(
-                "no free energies and no melting curve: {reason}; averages are those of the frames \
-                 as they are"
-            ));
-            if !options.free_energy.is_empty() {
-                let field = options.free_energy.join(" ");
-                return Err(Error::invalid("free-energy", field, format!("none: {reason}")));
-            }
-        }
         let interval = source.interval().map(|interval| interval * samples.every as f64);
         Ok(Ensemble {
             source,
@@ -102,30 +98,43 @@ impl<'a> Ensemble<'a> {
         })
     }
 
-    /// The solution of MBAR, if there are several states or biases.
-    pub(super) fn mbar(&self) -> Result<Option<Mbar<'_>>> {
+    /// The weights of the samples. If there are none, the log tells why.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there are none although a free energy is asked for.
+    pub(super) fn weigh(&self, options: &Analyze, log: &mut Log) -> Result<Weighing<'_>> {
         let potentials = match &self.weighting {
-            Weighting::Equal | Weighting::Unknown(_) => return Ok(None),
+            Weighting::Equal => return Ok(Weighing::Equal),
+            Weighting::Unknown(reason) => return unknown(reason, options, log),
             Weighting::Temperatures => {
                 Potentials::Temperatures { betas: &self.betas, energies: &self.samples.potential }
             }
             Weighting::Matrix(reduced) => Potentials::Matrix { reduced, states: self.betas.len() },
         };
-        Mbar::new(potentials, &self.samples.state, &self.blocks).map(Some)
+        match Mbar::new(potentials, &self.samples.state, &self.blocks) {
+            Ok(mbar) => Ok(Weighing::Mbar(mbar)),
+            Err(error) => unknown(&error.to_string(), options, log),
+        }
+    }
+
+    /// Whether biases act in a state.
+    pub(super) fn is_biased(&self) -> bool {
+        matches!(self.weighting, Weighting::Matrix(_))
     }
 
     /// A statistic of the weights at each of the temperatures, one after the other, with errors.
-    /// Without MBAR all samples have equal weights, and there is one temperature or an unknown one.
+    /// With equal weights there is one temperature or an unknown one.
     pub(super) fn jackknife(
         &self,
-        mbar: Option<&Mbar>,
+        weighing: &Weighing,
         statistic: impl Fn(&[f64]) -> Vec<f64>,
     ) -> Vec<Option<Estimate>> {
-        match mbar {
-            None => {
+        match weighing {
+            Weighing::Unknown => Vec::new(),
+            Weighing::Equal => {
                 self.blocks.jackknife(|left_out| statistic(&self.blocks.equal_weights(left_out)))
             }
-            Some(mbar) => mbar.jackknife(|weights| {
+            Weighing::Mbar(mbar) => mbar.jackknife(|weights| {
                 let at = |kelvin: &f64| statistic(&self.weights(weights, *kelvin));
                 self.temperatures.iter().flat_map(at).collect()
             }),
@@ -143,6 +152,20 @@ impl<'a> Ensemble<'a> {
         match self.temperatures.is_empty() {
             true => vec![None],
             false => self.temperatures.iter().copied().map(Some).collect(),
+        }
+    }
+}
+
+/// Tells why there are no weights.
+fn unknown<'a>(reason: &str, options: &Analyze, log: &mut Log) -> Result<Weighing<'a>> {
+    log.warn(format!(
+        "no free energies and no melting curve: {reason}; averages are those of the frames as they are"
+    ));
+    match options.free_energy.is_empty() {
+        true => Ok(Weighing::Unknown),
+        false => {
+            let field = options.free_energy.join(" ");
+            Err(Error::invalid("free-energy", field, format!("none: {reason}")))
         }
     }
 }

@@ -10,7 +10,7 @@ use flashschnet::analysis::statistics::melting::{
 use flashschnet::analysis::statistics::profile::{Bins, free_energies, histogram};
 use flashschnet::{Result, units};
 
-use super::ensemble::{Ensemble, Weighting};
+use super::ensemble::{Ensemble, Weighing};
 use super::log::Log;
 use super::options::Analyze;
 use super::summary::Summary;
@@ -23,19 +23,19 @@ const CURVE: usize = 41;
 pub(super) fn write(
     options: &Analyze,
     ensemble: &Ensemble,
+    weighing: &Weighing,
     folder: &Path,
     log: &mut Log,
     summary: &mut Summary,
 ) -> Result<()> {
-    if let Weighting::Unknown(_) = ensemble.weighting {
+    if let Weighing::Unknown = weighing {
         return Ok(());
     }
-    let mbar = ensemble.mbar()?;
-    write_profiles(options, ensemble, mbar.as_ref(), folder, log)?;
-    if let Some(mbar) = &mbar {
-        write_melting(ensemble, mbar, folder, log, summary)?;
+    write_profiles(options, ensemble, weighing, folder, log)?;
+    match weighing {
+        Weighing::Mbar(mbar) => write_melting(ensemble, mbar, folder, log, summary),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Coordinates of a free energy with their bins.
@@ -60,7 +60,7 @@ impl Profile<'_> {
 fn write_profiles(
     options: &Analyze,
     ensemble: &Ensemble,
-    mbar: Option<&Mbar>,
+    weighing: &Weighing,
     folder: &Path,
     log: &mut Log,
 ) -> Result<()> {
@@ -77,7 +77,7 @@ fn write_profiles(
             None => log.note(format!("no free energy of {}: it is constant", names.join(", "))),
         }
     }
-    let all = ensemble.jackknife(mbar, |weights| {
+    let all = ensemble.jackknife(weighing, |weights| {
         profiles.iter().flat_map(|profile| profile.of(weights)).collect()
     });
     let n_all: usize = profiles.iter().map(Profile::n_bins).sum();

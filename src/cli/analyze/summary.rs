@@ -8,7 +8,7 @@ use flashschnet::analysis::statistics::autocorrelation::Autocorrelation;
 use flashschnet::analysis::statistics::blocks::Estimate;
 
 use super::columns::{Columns, FOLDED};
-use super::ensemble::{Ensemble, Weighting};
+use super::ensemble::{Ensemble, Weighing};
 use super::log::Log;
 use super::samples::Averages;
 use super::source::States;
@@ -27,6 +27,7 @@ impl Summary {
     /// Writes `summary`: averages of each state, or of each temperature if there are biases.
     pub(super) fn new(
         ensemble: &Ensemble,
+        weighing: &Weighing,
         averages: &Averages,
         columns: &Columns,
         folder: &Path,
@@ -46,9 +47,8 @@ impl Summary {
             ensemble.names.iter().copied().chain(columns.core.map(|_| FOLDED)).collect();
         let n_columns = names.len();
         let judged = columns.names.iter().position(|name| *name == "q").unwrap_or(0);
-        if let Weighting::Matrix(_) = ensemble.weighting {
-            let mbar = ensemble.mbar()?;
-            let of_columns = ensemble.jackknife(mbar.as_ref(), |weights| {
+        if let (true, Weighing::Mbar(_)) = (ensemble.is_biased(), weighing) {
+            let of_columns = ensemble.jackknife(weighing, |weights| {
                 let mean = |of: &Vec<f64>| of.iter().zip(weights).map(|(x, w)| x * w).sum::<f64>();
                 ensemble.samples.columns.iter().map(mean).collect()
             });

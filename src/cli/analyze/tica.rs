@@ -118,8 +118,12 @@ impl Components {
                 "a tenth of the correlation time of {name}, {time:.3} ps, at least one frame"
             ),
         };
+        let frames = match every {
+            1 => "all frames".to_owned(),
+            n => format!("every {n}th frame"),
+        };
         log.note(format!(
-            "TICA: {} distances, lag time {:.3} ps ({why}), every {every}. frame",
+            "TICA: {} distances, lag time {:.3} ps ({why}), {frames}",
             features.pairs.len(),
             lag as f64 * interval
         ));
