@@ -4,7 +4,7 @@
 const MOST_BINS: usize = 512;
 
 /// The most values that a distribution keeps.
-const MOST_VALUES: usize = 1 << 16;
+const MOST_VALUES: usize = 1 << 14;
 
 /// The mean, the smallest and the largest of the values of some steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
