@@ -86,6 +86,8 @@ mod shaders;
 mod layers;
 // CUDA C without a GPU: every kernel agrees with its WGSL twin.
 mod cuda;
+// The Markdown files: links, paths and commands.
+mod prose;
 
 // Model and structure files of the field's Python tools, and native files.
 mod import;
