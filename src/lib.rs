@@ -32,7 +32,7 @@
 //!
 //! ```text
 //! cli
-//! diagnose, output, checkpoint
+//! analysis, diagnose, output, checkpoint
 //! simulation, scoring
 //! builtin, prepare
 //! backend
@@ -245,6 +245,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod analysis;
 pub mod backend;
 pub mod bias;
 pub mod builtin;

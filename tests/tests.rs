@@ -79,6 +79,8 @@ mod masses;
 mod output;
 // The built-in system.
 mod builtin;
+// Statistics of samples: against pymbar, deeptime and exact results.
+mod statistics;
 
 // WGSL without a GPU: every specialisation translates, and structs agree with the host's.
 mod shaders;

@@ -1,0 +1,3 @@
+//! Analysis of trajectories: statistics of samples ([`statistics`]).
+
+pub mod statistics;

@@ -1,0 +1,138 @@
+//! The correlation of a quantity in time, and the number of independent samples.
+
+use std::f64::consts::PI;
+
+/// How strongly the samples of a quantity are correlated in time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Autocorrelation {
+    /// The statistical inefficiency g ≥ 1: the number of samples that are worth an independent one.
+    pub inefficiency: f64,
+    /// The number of samples N.
+    pub samples: usize,
+}
+
+impl Autocorrelation {
+    /// The statistical inefficiency of a quantity in one or more trajectories, whose samples have
+    /// the same interval.
+    ///
+    /// ```text
+    /// g    = 1 + 2 Σ_t (1 - t/L) C(t)
+    /// C(t) = Σ (A_n - mean)(A_(n+t) - mean) / (M_t σ²)
+    /// ```
+    ///
+    /// C(t) is the normalized autocorrelation function. Its sum runs over all M_t pairs of samples
+    /// in the same trajectory with the distance t. The mean and the variance σ² are those of all
+    /// samples, and L is the mean length of a trajectory. The sum over t ends before the first C(t)
+    /// ≤ 0 beyond t = 3 for one trajectory, or beyond t = 10 for several, and before the longest
+    /// trajectory is shorter than t + 2. If the result is below 1, g is 1.
+    ///
+    /// These are the definitions of `statistical_inefficiency` and
+    /// `statistical_inefficiency_multiple` of pymbar 4. Correlation functions are computed by a
+    /// Fourier transform, in a time of N log N. Source: J. D. Chodera, W. C. Swope, J. W. Pitera,
+    /// C. Seok and K. A. Dill, J. Chem. Theory Comput. 3, 26 (2007).
+    ///
+    /// The result is `None` for a constant quantity, for fewer than two samples, and if a value is
+    /// not finite. The error of g is large if the trajectories are not many times longer than the
+    /// autocorrelation time: g is then too small.
+    pub fn of(trajectories: &[&[f64]]) -> Option<Autocorrelation> {
+        let values = || trajectories.iter().flat_map(|values| values.iter().copied());
+        let samples = values().count();
+        let first = values().next()?;
+        if values().all(|value| value == first) || !values().all(f64::is_finite) {
+            return None;
+        }
+        // Differences from a value of the series keep their digits.
+        let mean = values().map(|value| value - first).sum::<f64>() / samples as f64;
+        let differences = |values: &[f64]| -> Vec<f64> {
+            values.iter().map(|value| value - first - mean).collect()
+        };
+        let lengths = || trajectories.iter().map(|values| values.len()).filter(|n| *n > 0);
+        let longest = lengths().max().unwrap_or(0);
+        let mut sums = vec![0.0; longest];
+        for values in trajectories.iter().filter(|values| !values.is_empty()) {
+            let own = correlation(&differences(values));
+            sums.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
+        }
+        let variance = sums[0] / samples as f64;
+        if !(variance.is_normal()) {
+            return None;
+        }
+        let n_trajectories = lengths().count();
+        let mean_length = samples as f64 / n_trajectories as f64;
+        let least = if n_trajectories == 1 { 3 } else { 10 };
+        let pairs = pairs(lengths(), longest);
+        let mut inefficiency = 1.0;
+        for t in 1..longest.saturating_sub(1) {
+            let c = sums[t] / (pairs[t] * variance);
+            if c <= 0.0 && t > least {
+                break;
+            }
+            inefficiency += 2.0 * c * (1.0 - t as f64 / mean_length);
+        }
+        Some(Autocorrelation { inefficiency: inefficiency.max(1.0), samples })
+    }
+
+    /// The integrated autocorrelation time (g - 1)/2 · interval, in the unit of the interval
+    /// between samples.
+    pub fn time(&self, interval: f64) -> f64 {
+        (self.inefficiency - 1.0) / 2.0 * interval
+    }
+
+    /// The number of independent samples N/g.
+    pub fn independent_samples(&self) -> f64 {
+        self.samples as f64 / self.inefficiency
+    }
+}
+
+/// The number of pairs of samples with each distance below `longest`.
+fn pairs(lengths: impl Iterator<Item = usize>, longest: usize) -> Vec<f64> {
+    // pairs[t] = Σ max(length - t, 0). Its second difference counts the lengths that are t + 1.
+    let mut pairs = vec![0.0; longest + 2];
+    lengths.for_each(|length| pairs[length - 1] += 1.0);
+    for _ in 0..2 {
+        (0..=longest).rev().for_each(|t| pairs[t] += pairs[t + 1]);
+    }
+    pairs
+}
+
+/// Σ_n x_n x_(n+t) for all t.
+fn correlation(x: &[f64]) -> Vec<f64> {
+    // Zeros keep the ends apart.
+    let size = (2 * x.len()).next_power_of_two();
+    let mut values: Vec<[f64; 2]> = x.iter().map(|x| [*x, 0.0]).collect();
+    values.resize(size, [0.0; 2]);
+    transform(&mut values);
+    values.iter_mut().for_each(|value| *value = [value[0].powi(2) + value[1].powi(2), 0.0]);
+    // The spectrum is even, so that the transform is its own inverse up to the factor.
+    transform(&mut values);
+    values[..x.len()].iter().map(|value| value[0] / size as f64).collect()
+}
+
+/// The discrete Fourier transform Σ_n x_n exp(-2πi n k/N), in place. N is a power of two.
+fn transform(x: &mut [[f64; 2]]) {
+    let n = x.len();
+    let unused = usize::BITS - n.trailing_zeros();
+    for i in 1..n {
+        let j = i.reverse_bits() >> unused;
+        if i < j {
+            x.swap(i, j);
+        }
+    }
+    let turns: Vec<[f64; 2]> = (0..n / 2)
+        .map(|k| -2.0 * PI * k as f64 / n as f64)
+        .map(|angle| [angle.cos(), angle.sin()])
+        .collect();
+    let mut half = 1;
+    while half < n {
+        for part in x.chunks_exact_mut(2 * half) {
+            let (low, high) = part.split_at_mut(half);
+            let turns = turns.iter().step_by(n / (2 * half));
+            for ((a, b), [c, s]) in low.iter_mut().zip(high).zip(turns) {
+                let turned = [b[0] * c - b[1] * s, b[0] * s + b[1] * c];
+                *b = [a[0] - turned[0], a[1] - turned[1]];
+                *a = [a[0] + turned[0], a[1] + turned[1]];
+            }
+        }
+        half *= 2;
+    }
+}

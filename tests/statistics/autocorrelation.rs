@@ -1,0 +1,70 @@
+use flashschnet::analysis::statistics::autocorrelation::Autocorrelation;
+use serde::Deserialize;
+
+use super::{autoregressive, golden, normals};
+use crate::common::assert_close;
+
+#[derive(Deserialize)]
+struct Golden {
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    trajectories: Vec<Vec<f64>>,
+    inefficiency: f64,
+}
+
+fn of(trajectories: &[Vec<f64>]) -> Option<Autocorrelation> {
+    Autocorrelation::of(&trajectories.iter().map(Vec::as_slice).collect::<Vec<_>>())
+}
+
+#[test]
+fn equals_pymbar() {
+    let golden: Golden = golden("autocorrelation");
+    assert_eq!(golden.cases.len(), 4);
+    for case in golden.cases {
+        let found = of(&case.trajectories).expect("known");
+        assert_close("g", &[found.inefficiency], &[case.inefficiency], 1e-12);
+        assert_eq!(found.samples, case.trajectories.concat().len());
+    }
+}
+
+/// g = (1 + a)/(1 - a). The sum over C(t) ends near W = 60 steps, so that its relative error is
+/// √(2 (2W + 1)/N) = 2 %; the tolerance is four times as large.
+#[test]
+fn finds_the_time_of_an_autoregressive_process() {
+    let trajectories: Vec<_> = (0..4).map(|seed| autoregressive(seed, 1 << 17, 0.9)).collect();
+    let found = of(&trajectories).expect("known");
+    assert_close("g", &[found.inefficiency], &[19.0], 0.08);
+    assert_close("time", &[found.time(0.5)], &[4.5], 0.08);
+    assert_close("independent samples", &[found.independent_samples()], &[524288.0 / 19.0], 0.08);
+
+    let one = of(&trajectories[..1]).expect("known");
+    // One trajectory has four times the variance.
+    assert_close("g of one", &[one.inefficiency], &[19.0], 0.16);
+}
+
+#[test]
+fn a_shift_of_the_values_changes_nothing() {
+    let plain = autoregressive(3, 1000, 0.8);
+    let shifted: Vec<f64> = plain.iter().map(|x| x + 1e6).collect();
+    let g = |x| of(&[x]).expect("known").inefficiency;
+    // The values themselves lose 1e6 times their precision.
+    assert_close("g", &[g(shifted)], &[g(plain)], 1e-8);
+}
+
+#[test]
+fn is_unknown_without_fluctuations() {
+    assert_eq!(of(&[]), None);
+    assert_eq!(of(&[vec![]]), None);
+    assert_eq!(of(&[vec![1.5]]), None);
+    assert_eq!(of(&[vec![0.1; 100]]), None);
+    assert_eq!(of(&[vec![0.1; 7], vec![], vec![0.1; 3]]), None);
+    assert_eq!(of(&[vec![1.0, f64::NAN, 2.0, 3.0]]), None);
+    assert_eq!(of(&[vec![1.0, f64::INFINITY, 2.0, 3.0]]), None);
+    // Two samples tell nothing of correlation, as in pymbar.
+    assert_eq!(of(&[vec![1.0, 2.0]]), Some(Autocorrelation { inefficiency: 1.0, samples: 2 }));
+    let empty_ones = of(&[vec![], normals(1, 50), vec![]]);
+    assert!(empty_ones.is_some() && empty_ones == of(&[normals(1, 50)]));
+}
