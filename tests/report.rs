@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use crate::common::program::{program, stderr, with_system};
+use crate::common::program::{program, small_files, stderr, with_system};
 
-fn text(path: &Path) -> String {
+pub(crate) fn text(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
 /// The number of plots, and a check that the page is whole and needs no other file.
-fn n_plots(page: &str) -> usize {
+pub(crate) fn n_plots(page: &str) -> usize {
     assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"));
     for tag in ["svg", "table", "pre", "body", "html"] {
         let [open, close] = [format!("<{tag}"), format!("</{tag}>")];
@@ -27,17 +27,34 @@ fn a_run_ends_with_a_page() {
     let output = with_system("run", &arguments, &run).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     let page = text(&run.join("report.html"));
-    // Energies and temperatures over time, and their distributions.
-    assert_eq!(n_plots(&page), 4);
+    // The picture, energies and temperatures over time, and their distributions.
+    assert_eq!(n_plots(&page), 5);
+    assert_eq!(n_tubes(&page), 2);
+    assert!(
+        page.contains("<p>Replica 0: its first and its last frame, superposed with each other")
+    );
     assert!(page.contains("<h1>a &lt;b&gt; &amp; c</h1>"));
-    assert!(page.contains("12 frames, 0.000240 ns per replica"), "{page}");
+    assert!(page.contains("12 frames, 0.000240 ns per replica"));
     assert!(page.contains("<th>integrator</th><td>langevin</td>"));
+    // The commands for viewers come last, with paths that a shell takes.
+    let folder = run.display();
+    let said = stderr(&output);
+    let last: Vec<&str> = said.lines().rev().take(3).collect();
+    let vmd = format!("vmd '{folder}/topology.pdb' '{folder}/replica_0000.xtc'");
+    assert_eq!(last[1], vmd);
+    assert!(last[0].starts_with(&format!("pymol '{folder}/topology.pdb' -d 'cmd.load_traj(\"")));
+    assert!(last[2].ends_with("report.html  report"), "{said}");
     // It can be made again, elsewhere too.
     let other = temporary.path().join("other.html");
     let [folder, file] = [&run, &other].map(|path| path.to_str().unwrap());
     let output = program(&["report", folder, "-o", file]);
     assert!(output.status.success(), "{}", stderr(&output));
-    assert_eq!(n_plots(&text(&other)), 4);
+    assert_eq!(n_plots(&text(&other)), 5);
+}
+
+/// The number of structures in the picture.
+fn n_tubes(page: &str) -> usize {
+    page.matches("<g class=\"tube\"").count()
 }
 
 #[test]
@@ -50,8 +67,13 @@ fn observables_have_plots() {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     let page = text(&run.join("report.html"));
-    assert_eq!(n_plots(&page), 8);
-    for words in ["<h2>rg</h2>", "<h2>Distribution of end to end</h2>", "end to end (Å)"] {
+    assert_eq!(n_plots(&page), 9);
+    for words in [
+        "<h2>Radius of gyration</h2>",
+        "<h2>Distribution of end-to-end distance</h2>",
+        "end-to-end distance (Å)",
+        "Thin lines are the 3 replicas.",
+    ] {
         assert!(page.contains(words), "{words}");
     }
     assert!(page.contains("<th>observables</th><td>rg, end_to_end</td>"));
@@ -71,9 +93,9 @@ fn free_energies_have_plots() {
         (
             format!("{head}{size}"),
             ["value 0 (Å)", "free energy (kcal/mol)"],
-            "the minimum. Where no hill",
+            "the minimum, without an error. Where no hill",
         ),
-        (plane, ["value 0 (rad)", "value 1 (Å)"], "the minimum, from blue for 0 to red for "),
+        (plane, ["value 0 (rad)", "value 1 (Å)"], "the minimum, from blue for 0 to red, without"),
     ] {
         let temporary = tempfile::tempdir().unwrap();
         let run = temporary.path().join("run");
@@ -84,12 +106,12 @@ fn free_energies_have_plots() {
         let output = command.arg("--bias").arg(&file).output().unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
         let page = self::text(&run.join("report.html"));
-        assert_eq!(n_plots(&page), if axes[1].contains("value 1") { 13 } else { 11 });
+        assert_eq!(n_plots(&page), if axes[1].contains("value 1") { 14 } else { 12 });
         let words = [
-            "<h2>bias hills value</h2>",
-            "<h2>bias drag work</h2>",
+            "<h2>Bias hills value</h2>",
+            "<h2>Bias drag work</h2>",
             "bias drag work (kcal/mol)",
-            "<h2>Free energy</h2>",
+            "<h2>Free energy of metadynamics</h2>",
             note,
         ];
         for words in words.into_iter().chain(axes) {
@@ -108,7 +130,7 @@ fn exchange_and_runs_that_go_on_have_pages_too() {
         with_system("run", &arguments, &run).args(["--ladder", "300,400,3"]).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     let page = text(&run.join("report.html"));
-    assert_eq!(n_plots(&page), 6);
+    assert_eq!(n_plots(&page), 7);
     assert!(page.contains("300.0 K") && page.contains("One row for each of 3 of 3 replicas"));
 
     // The last rows of a run that goes on can be incomplete, and there may be no frame.
@@ -130,6 +152,102 @@ fn exchange_and_runs_that_go_on_have_pages_too() {
     assert_eq!(output.status.code(), Some(1));
     let said = stderr(&output);
     assert!(said.contains("energies.csv: row 2: found others"), "{said}");
+}
+
+/// A run with a reference in a folder, and what it said.
+fn with_reference(run: &Path, more: &[&str]) -> String {
+    let arguments = ["--steps", "60", "--save-interval", "5", "--observables", "q,rmsd"];
+    let mut command = with_system("run", &arguments, run);
+    command.arg("--reference").arg(&small_files()[1]).args(["--q-cutoff", "30"]);
+    let output = command.args(more).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    stderr(&output)
+}
+
+/// The page after it was made again.
+fn again(run: &Path) -> String {
+    let output = program(&["report", run.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    text(&run.join("report.html"))
+}
+
+/// The picture has the replica with the median RMSD, and the reference beside it.
+#[test]
+fn a_run_with_a_reference_has_its_picture() {
+    let temporary = tempfile::tempdir().unwrap();
+    let run = temporary.path().join("run");
+    let said = with_reference(&run, &["--replicas", "19"]);
+    let progress = said.lines().find(|line| line.contains("ETA")).unwrap();
+    assert!(progress.contains(" K, Q 0.") || progress.contains(" K, Q 1."), "{progress}");
+    let page = text(&run.join("report.html"));
+    assert_eq!(n_tubes(&page), 3);
+    for title in ["Start", "End", "Native"] {
+        assert!(page.contains(&format!(">{title}</text>")), "{title}");
+    }
+    assert!(page.contains("superposed on the native structure"));
+    assert!(page.contains("Thin lines are the first 16 of 19 replicas."));
+    assert!(page.contains(">the reference</text>"));
+    // The RMSD and the replica of the last frame.
+    let energies = text(&run.join("energies.csv"));
+    let mut last: Vec<(f64, String)> = energies
+        .lines()
+        .filter(|line| line.starts_with("60,"))
+        .map(|line| line.split(',').collect::<Vec<_>>())
+        .map(|cells| (cells[cells.len() - 1].parse().unwrap(), cells[2].to_owned()))
+        .collect();
+    last.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (rmsd, replica) = &last[9];
+    let chosen = format!("Replica {replica}, which has the median RMSD of 19 replicas");
+    assert!(page.contains(&chosen), "{chosen}");
+    assert!(page.contains(&format!(">0.00024 ns, RMSD {rmsd:.2} Å, Q ")), "{rmsd}");
+    assert!(said.contains(&format!("/replica_{replica:0>4}.xtc\n")), "{said}");
+    // Without the file of the reference the page says so.
+    let settings = text(&run.join("settings.toml"));
+    let [_, structures] = small_files();
+    let other = settings.replace(structures.to_str().unwrap(), "/nowhere");
+    std::fs::write(run.join("settings.toml"), other).unwrap();
+    let page = again(&run);
+    assert_eq!(n_tubes(&page), 2);
+    assert!(page.contains("There is no native structure: /nowhere: "));
+}
+
+/// Trajectories that are damaged or missing are no failure of the page.
+#[test]
+fn a_page_tells_of_damaged_trajectories() {
+    let temporary = tempfile::tempdir().unwrap();
+    let run = temporary.path().join("run");
+    with_reference(&run, &["--replicas", "1"]);
+    let path = run.join("replica_0000.xtc");
+    let bytes = std::fs::read(&path).unwrap();
+    let length = bytes.len() / 12;
+    // The file ends within the fourth frame.
+    std::fs::write(&path, &bytes[..3 * length + 10]).unwrap();
+    let page = again(&run);
+    assert_eq!(n_tubes(&page), 3);
+    assert!(page.contains("Only the first 3 frames can be read: "));
+    std::fs::write(&path, "nothing").unwrap();
+    let page = again(&run);
+    assert_eq!(n_tubes(&page), 0);
+    assert!(page.contains("There is no picture: ") && page.contains("replica_0000.xtc"));
+    std::fs::write(&path, &bytes).unwrap();
+    std::fs::rename(run.join("topology.pdb"), run.join("other.pdb")).unwrap();
+    assert!(again(&run).contains("topology.pdb: No such file"));
+    std::fs::remove_file(&path).unwrap();
+    assert!(again(&run).contains("There is no picture, because the folder has no trajectory."));
+}
+
+/// Without trajectories of replicas, the picture is that of state 0.
+#[test]
+fn trajectories_of_states_have_a_picture() {
+    let temporary = tempfile::tempdir().unwrap();
+    let run = temporary.path().join("run");
+    let ladder =
+        ["--exchange-interval", "5", "--ladder", "300,400,3", "--trajectories-by", "state"];
+    let said = with_reference(&run, &ladder);
+    let page = text(&run.join("report.html"));
+    assert_eq!(n_tubes(&page), 3);
+    assert!(page.contains("<p>State 0 of the first ladder: its first and its last frame"));
+    assert!(said.contains("/ladder_0000_state_0000.xtc\n"), "{said}");
 }
 
 #[test]

@@ -121,6 +121,7 @@ mod faults;
 mod prepare_run;
 mod program;
 mod report;
+mod report_analysis;
 mod restart;
 mod structure_inputs;
 mod trajectory;

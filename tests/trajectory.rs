@@ -324,6 +324,17 @@ fn a_mixture_runs_as_its_molecules_alone() {
         };
         assert_eq!((rows(&many), rows(&many).len()), (rows(&alone), 4));
     }
+    // The picture of the report takes the topology of its replica. One molecule has a single bead.
+    for first in 0..4 {
+        let page = std::fs::read_to_string(many.join("report.html")).unwrap();
+        assert!(page.contains(&format!("<p>Replica {first}: its first and its last frame")));
+        assert_eq!(page.matches("<g class=\"tube\"").count(), 2, "replica {first}");
+        if first < 3 {
+            std::fs::remove_file(many.join(format!("replica_{first:04}.xtc"))).unwrap();
+            let output = program(&["report", many.to_str().unwrap()]);
+            assert!(output.status.success(), "{}", stderr(&output));
+        }
+    }
     // The program does not overwrite files of an earlier run of a mixture.
     std::fs::remove_file(many.join("run.log")).unwrap();
     std::fs::remove_file(many.join("energies.csv")).unwrap();

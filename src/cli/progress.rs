@@ -16,7 +16,8 @@ pub(super) struct Progress {
     /// that the start-up is left out.
     origin: Option<(Instant, u64)>,
     step: u64,
-    temperature: f64,
+    /// A few words about the last frame.
+    frame: String,
     tenths_told: u64,
     last_told: Instant,
 }
@@ -47,7 +48,7 @@ impl Progress {
             dt,
             origin: None,
             step: 0,
-            temperature: f64::NAN,
+            frame: String::new(),
             tenths_told: 0,
             last_told: Instant::now(),
         }
@@ -71,9 +72,9 @@ impl Progress {
         }
     }
 
-    /// Sets the mean temperature of a frame, K; NaN if there is none.
-    pub(super) fn set_temperature(&mut self, temperature: f64) {
-        self.temperature = temperature;
+    /// Sets a few words about the last frame, which may be empty.
+    pub(super) fn set_frame(&mut self, words: String) {
+        self.frame = words;
     }
 
     /// Clears the bar.
@@ -103,8 +104,8 @@ impl Progress {
                 format!("{one} ns/day per replica, {all} aggregate, ETA {left:#}")
             }
         };
-        if self.temperature.is_finite() {
-            text += &format!(", {:.0} K", self.temperature);
+        if !self.frame.is_empty() {
+            text += &format!(", {}", self.frame);
         }
         text
     }

@@ -7,6 +7,7 @@ mod exchange;
 mod files;
 mod limits;
 mod log_settings;
+mod look;
 mod observables;
 mod plan;
 mod resume;
@@ -49,9 +50,10 @@ use super::tell::tell;
 ///
 /// Writes to the output folder: replica_0000.xtc and so on, one trajectory per replica;
 /// topology.pdb, or topology_0000.pdb and so on if there are different molecules; energies.csv;
-/// run.log; report.html, a page with plots; settings.toml, all settings as a configuration file that repeats the run;
-/// checkpoint.safetensors and checkpoint_prev.safetensors, the last two checkpoints; and
-/// run.lock, an empty file that is locked while a run writes to the folder.
+/// run.log; report.html, a page with a picture of the chain and plots; settings.toml, all settings
+/// as a configuration file that repeats the run; checkpoint.safetensors and
+/// checkpoint_prev.safetensors, the last two checkpoints; and run.lock, an empty file that is
+/// locked while a run writes to the folder.
 ///
 /// `run CONFIG -o DIR` takes the settings from a file. In a TOML file the keys are the long names of
 /// the options, for example steps = 1000. YAML files of mlcg, flashmd and torchmd run as they are. An

@@ -26,7 +26,8 @@ struct Atom {
 /// The atoms and the residue names that follow from bead types.
 ///
 /// In models with five beads per residue, types 21 to 24 are N, CA, C and O. A type of 1 to 20 is
-/// the CB of the residue, or the CA of a glycine. In models without types 21 to 24, every bead is
+/// the CB of the residue, or the CA of a glycine. Models with other types may use these numbers
+/// too, so that types 21 to 24 count only if most beads have them. In other models, every bead is
 /// the CA of its residue. A bead of another type becomes a residue UNK of its own. In TorchMD's
 /// models, too, every bead is the CA of its residue.
 fn atoms(types: &[u32], convention: Convention) -> (Vec<Atom>, Vec<&'static str>) {
@@ -35,7 +36,8 @@ fn atoms(types: &[u32], convention: Convention) -> (Vec<Atom>, Vec<&'static str>
         let name = |of: &u32| Residue::of_type(*of).map_or("UNK", Residue::name);
         return (atoms, types.iter().map(name).collect());
     }
-    let backbone = types.iter().any(|t| (21..=24).contains(t));
+    let n_backbone = types.iter().filter(|t| (21..=24).contains(*t)).count();
+    let backbone = 2 * n_backbone > types.len();
     let mut atoms: Vec<Atom> = Vec::with_capacity(types.len());
     let mut residues: Vec<&'static str> = Vec::new();
     let mut names_in_residue: Vec<&str> = Vec::new();
@@ -238,6 +240,9 @@ mod tests {
     fn other_beads_are_residues_of_one() {
         assert_eq!(names(&[1, 6, 20]), ["ALA0:CA", "GLY1:CA", "TYR2:CA"]);
         assert_eq!(names(&[0, 300]), ["UNK0:CA", "UNK1:CA"]);
+        // A model with a type for each bead.
+        let own: Vec<u32> = (1..29).collect();
+        assert!(names(&own).iter().all(|name| name.ends_with(":CA")));
     }
 
     #[test]

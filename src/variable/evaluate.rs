@@ -3,7 +3,7 @@
 use std::f64::consts::PI;
 
 use super::Variable;
-use super::rotation::rotation;
+use super::superpose::optimal;
 use crate::error::Result;
 use crate::geometry::{
     Coordinate, MIN_DISTANCE, angle, center, centered, dihedral, dot, separation, square, unit,
@@ -89,11 +89,7 @@ impl Variable {
             }
             Variable::Rmsd { beads, reference } => {
                 let (y, z) = (centered(&at(beads)), centered(reference));
-                let mut s = [[0.0; 3]; 3];
-                for (y, z) in y.iter().zip(&z) {
-                    s = std::array::from_fn(|a| std::array::from_fn(|b| s[a][b] + z[a] * y[b]));
-                }
-                let rotation = rotation(s);
+                let rotation = optimal(&y, &z);
                 let rest =
                     y.iter().zip(&z).map(|(y, z)| separation(*y, rotation.map(|r| dot(r, *z))));
                 root_mean_square(beads, &rest.collect::<Vec<_>>(), add)

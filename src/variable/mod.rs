@@ -5,6 +5,9 @@
 
 mod evaluate;
 mod rotation;
+mod superpose;
+
+pub use superpose::superposed;
 
 use std::collections::HashSet;
 

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 
 use flashschnet::{Error, Result};
 
 use super::series::{Series, Values};
+use super::table::rows;
+
+/// The log of a run.
+pub(super) const LOG: &str = "run.log";
 
 /// The most lines of the log that a report shows.
 const LOG_LINES: usize = 200;
@@ -27,8 +31,11 @@ pub(super) struct Results {
     pub(super) potential: Series,
     /// K, over all replicas.
     pub(super) temperature: Series,
-    /// Name in energies.csv, course and values of each observable.
-    pub(super) observables: Vec<(String, Series, BTreeMap<u64, Values>)>,
+    pub(super) observables: Vec<Observable>,
+    /// The first and the last row of each replica in energies.csv.
+    pub(super) replicas: BTreeMap<u32, Ends>,
+    /// The topology files of a run of different molecules, and their replicas.
+    pub(super) topologies: Vec<(String, Vec<u32>)>,
     /// The potential energies of each state, or of all replicas without exchange.
     pub(super) potentials: BTreeMap<u64, Values>,
     pub(super) temperatures: BTreeMap<u64, Values>,
@@ -36,14 +43,45 @@ pub(super) struct Results {
     pub(super) walks: BTreeMap<String, Series>,
     /// Ladder, first state of a pair of neighbors, acceptance.
     pub(super) acceptance: Vec<(u64, u64, f64)>,
-    /// Round trips of each replica.
-    pub(super) round_trips: Vec<(String, u64)>,
+    /// Ladder and round trips of each replica.
+    pub(super) round_trips: BTreeMap<u32, (u64, u64)>,
     /// K, of the first ladder.
     pub(super) ladder: Vec<f64>,
     /// The estimate of metadynamics.
     pub(super) free_energy: Option<FreeEnergy>,
     /// ns/day per replica.
     pub(super) speed: Series,
+}
+
+/// An observable, or the work of a bias.
+#[derive(Debug)]
+pub(super) struct Observable {
+    /// The name in energies.csv.
+    pub(super) column: String,
+    /// Over all replicas.
+    pub(super) all: Series,
+    /// Over the first replicas.
+    pub(super) courses: BTreeMap<u32, Series>,
+    /// The values of each state.
+    pub(super) values: BTreeMap<u64, Values>,
+}
+
+/// The rows of a replica in energies.csv.
+#[derive(Debug, Default)]
+pub(super) struct Ends {
+    pub(super) n_rows: u64,
+    pub(super) first: Moment,
+    pub(super) last: Moment,
+}
+
+/// A row of energies.csv.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Moment {
+    /// ps.
+    pub(super) time: f64,
+    pub(super) state: Option<u64>,
+    /// The values of the observables.
+    pub(super) values: Vec<f64>,
 }
 
 /// A free energy at the nodes of a grid in one or two variables.
@@ -63,7 +101,7 @@ impl Results {
     /// [`Error::Invalid`] and [`Error::Io`] if it is not the folder of a run.
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let mut results = Results::default();
-        results.read_log(&folder.join("run.log"))?;
+        results.read_log(&folder.join(LOG))?;
         results.read_energies(&folder.join("energies.csv"))?;
         if folder.join("states.csv").exists() {
             results.read_exchange(folder)?;
@@ -79,6 +117,9 @@ impl Results {
         for line in String::from_utf8_lossy(&bytes).lines().map(str::trim_end) {
             if let Some((step, speed)) = speed(line) {
                 self.speed.add(step, speed);
+            }
+            if let Some(topology) = topology(line) {
+                self.topologies.push(topology);
             }
             if !line.is_empty() {
                 self.log.push(line.to_owned());
@@ -105,7 +146,8 @@ impl Results {
             self.dt = time / step as f64;
             self.n_frames += u64::from(last != Some(step));
             last = Some(step);
-            let state = if number("state").is_nan() { 0 } else { number("state") as u64 };
+            let found = Some(number("state")).filter(|state| !state.is_nan()).map(|x| x as u64);
+            let (state, replica) = (found.unwrap_or_default(), number("replica"));
             let (potential, kelvin) = (number("potential_kcal_per_mol"), number("temperature_K"));
             self.potential.add(step, potential);
             self.temperature.add(step, kelvin);
@@ -113,13 +155,16 @@ impl Results {
             self.temperatures.entry(state).or_default().add(kelvin);
             if self.observables.is_empty() {
                 let names = columns.iter().filter(|column| is_observable(column));
-                let empty = |name: &String| (name.clone(), Series::default(), BTreeMap::new());
-                self.observables = names.map(empty).collect();
+                self.observables = names.map(|name| Observable::new(name)).collect();
             }
-            for (name, series, values) in &mut self.observables {
-                let value = number(name);
-                series.add(step, value);
-                values.entry(state).or_default().add(value);
+            let mut moment = Moment { time, state: found, values: Vec::new() };
+            for observable in &mut self.observables {
+                let value = number(&observable.column);
+                observable.add(step, replica as u32, state, value);
+                moment.values.push(value);
+            }
+            if !replica.is_nan() {
+                self.replicas.entry(replica as u32).or_default().add(moment);
             }
             true
         })
@@ -171,15 +216,53 @@ impl Results {
             true
         })?;
         rows(&folder.join("round_trips.csv"), |_, cells| {
-            let [replica, _, trips] = cells else { return false };
-            self.round_trips.extend(whole(trips).map(|trips| ((*replica).to_owned(), trips)));
+            let [replica, ladder, trips] = cells else { return false };
+            if let (Ok(replica), Some(ladder), Some(trips)) =
+                (replica.parse(), whole(ladder), whole(trips))
+            {
+                self.round_trips.insert(replica, (ladder, trips));
+            }
             true
         })?;
         rows(&folder.join("ladders.csv"), |_, cells| {
-            let ["0", _, kelvin] = cells else { return true };
-            self.ladder.extend(kelvin.parse::<f64>().ok());
+            if let [ladder, _, kelvin] = cells
+                && ladder == "0"
+            {
+                self.ladder.extend(kelvin.parse::<f64>().ok());
+            }
             true
         })
+    }
+}
+
+/// The most replicas with courses of their own.
+pub(super) const MOST_COURSES: usize = 16;
+
+impl Observable {
+    fn new(column: &str) -> Self {
+        Observable {
+            column: column.to_owned(),
+            all: Series::default(),
+            courses: BTreeMap::new(),
+            values: BTreeMap::new(),
+        }
+    }
+
+    fn add(&mut self, step: u64, replica: u32, state: u64, value: f64) {
+        self.all.add(step, value);
+        self.values.entry(state).or_default().add(value);
+        if self.courses.len() < MOST_COURSES || self.courses.contains_key(&replica) {
+            self.courses.entry(replica).or_default().add(step, value);
+        }
+    }
+}
+
+impl Ends {
+    fn add(&mut self, moment: Moment) {
+        if self.n_rows == 0 {
+            self.first = moment.clone();
+        }
+        (self.n_rows, self.last) = (self.n_rows + 1, moment);
     }
 }
 
@@ -200,31 +283,18 @@ fn is_observable(column: &str) -> bool {
     !is_energy && !OTHERS.contains(&column)
 }
 
-/// Passes the names of the columns and the cells of each row to `add`. The last row may be
-/// incomplete, which `add` tells with false.
-fn rows(path: &Path, mut add: impl FnMut(&[String], &[&str]) -> bool) -> Result<()> {
-    let io = |error| Error::io(path, error);
-    let mut lines = BufReader::new(File::open(path).map_err(io)?).lines();
-    let header = lines.next().transpose().map_err(io)?.unwrap_or_default();
-    let columns: Vec<String> = header.split(',').map(str::to_owned).collect();
-    let mut bad = None;
-    for (number, line) in lines.enumerate() {
-        if let Some(number) = bad {
-            let expected = "the cells of a run's table";
-            return Err(Error::invalid(format!("row {number}"), "others", expected).of_file(path));
-        }
-        let line = line.map_err(io)?;
-        let cells: Vec<&str> = line.split(',').collect();
-        if !add(&columns, &cells) {
-            bad = Some(number + 2);
-        }
-    }
-    Ok(())
-}
-
 /// The step and the speed in a line of the log: see `Drive::log_speed`.
 fn speed(line: &str) -> Option<(u64, f64)> {
     let (step, rest) = line.strip_prefix("step ")?.split_once(": ")?;
     let speed = rest.split_once(" ns/day per replica since ")?.0;
     Some((step.parse().ok()?, speed.parse().ok()?))
+}
+
+/// The name of a topology and its replicas in a line of the log: see
+/// `flashschnet::output::Output::topologies`.
+fn topology(line: &str) -> Option<(String, Vec<u32>)> {
+    let (name, replicas) = line.split_once(": replicas ")?;
+    let is_topology = name.starts_with("topology") && name.ends_with(".pdb");
+    let replicas: Option<Vec<u32>> = replicas.split(", ").map(|id| id.parse().ok()).collect();
+    Some((name.to_owned(), replicas?)).filter(|_| is_topology)
 }

@@ -106,6 +106,11 @@ impl Values {
         }
     }
 
+    /// The number of values that are kept.
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
+    }
+
     /// The fraction of values in each of `n` intervals of equal width, and the ends of the range;
     /// `None` without values.
     pub(super) fn histogram(&self, n: usize, (low, high): (f64, f64)) -> Option<Vec<(f64, f64)>> {
@@ -129,6 +134,15 @@ impl Values {
         let most = self.values.iter().copied().reduce(f64::max)?;
         Some((least, most))
     }
+}
+
+/// A few of many, from the first to the last.
+pub(super) fn spread<T: Copy>(all: Vec<T>, most: usize) -> Vec<T> {
+    if all.len() <= most {
+        return all;
+    }
+    let last = all.len() - 1;
+    (0..most).map(|k| all[k * last / (most - 1)]).collect()
 }
 
 #[cfg(test)]

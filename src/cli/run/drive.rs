@@ -11,6 +11,7 @@ use flashschnet::simulation::{Control, Frame, Observer, Simulation, Wants};
 use flashschnet::{Error, Result};
 
 use super::exchange;
+use super::look;
 use super::plan::{Limits, Plan};
 use crate::cli::logger;
 use crate::cli::progress::{Progress, ns_per_day, short};
@@ -152,7 +153,11 @@ impl Drive {
         }
         let page = self.output.folder().join(report::NAME);
         match report::write(self.output.folder(), &page) {
-            Ok(()) => tell!("  {}  report", printable(page.display())),
+            Ok(look) => {
+                tell!("  {}  report", printable(page.display()));
+                let commands = look.iter().flat_map(look::commands);
+                commands.for_each(|command| tell!("{command}"));
+            }
             // All results are there.
             Err(error) => tell!("warning: no report: {error}"),
         }
@@ -255,6 +260,23 @@ pub(super) fn log_warnings(output: &mut Output) -> Result<()> {
     logger::take_lines().into_iter().try_for_each(|line| output.log(line))
 }
 
+/// The mean temperature of a frame, and the mean Q or RMSD if one of them is observed. Frozen
+/// replicas have none.
+fn means(frame: &Frame) -> String {
+    let mean = |values: &[f64]| {
+        let known: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
+        (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
+    };
+    let observed = |name: &str| {
+        let found = frame.observables.iter().find(|(known, _)| known == name);
+        found.and_then(|(_, values)| mean(values))
+    };
+    let kelvin = mean(frame.temperature).map(|kelvin| format!("{kelvin:.0} K"));
+    let q = observed("q").map(|q| format!("Q {q:.2}"));
+    let nearness = q.or_else(|| observed("rmsd").map(|rmsd| format!("RMSD {rmsd:.1} Å")));
+    kelvin.into_iter().chain(nearness).collect::<Vec<_>>().join(", ")
+}
+
 /// The reasons to stop before the last step.
 struct Stop<'a> {
     interrupt: &'a Interrupt,
@@ -289,9 +311,7 @@ impl Observer for Writer<'_> {
         if frame.step > self.after {
             self.queue.write(frame)?;
         }
-        // Frozen replicas have none.
-        let known: Vec<f64> = frame.temperature.iter().copied().filter(|t| !t.is_nan()).collect();
-        self.progress.set_temperature(known.iter().sum::<f64>() / known.len() as f64);
+        self.progress.set_frame(means(frame));
         Ok(())
     }
 
