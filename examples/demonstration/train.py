@@ -1,0 +1,324 @@
+"""Trains the network of the demonstration model on the labels of teacher.py, and writes its files.
+
+  train.py train DATA.npz CHECKPOINT.pt    continues CHECKPOINT.pt if it exists
+  train.py errors DATA.npz CHECKPOINT.pt   errors on the held-out frames
+  train.py export CHECKPOINT.pt            writes the model and its structures
+  train.py check CHECKPOINT.pt FRAMES.safetensors ENERGIES.safetensors
+                                           compares the output of `flashschnet energy` with
+                                           PyTorch in f64, and its priors with the teacher's
+
+The network is a SchNet of the form of mlcg. Each residue has a bead type of its own. One block is
+enough, because the teacher's energy is a sum over beads of functions of sums over their neighbors.
+"""
+
+import argparse
+import json
+import math
+import struct
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+import teacher as classical
+
+HERE = Path(__file__).parent
+HIDDEN, FILTERS, BASIS, BLOCKS, READOUT = 64, 64, 32, 1, 128
+CUTOFF, ENVELOPE_WIDTH = classical.CUTOFF, 3.0
+BATCH = 32
+RATE, FINAL_RATE = 3e-3, 1e-6
+ENERGY_WEIGHT = 0.005
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.filter0 = nn.Linear(BASIS, FILTERS)
+        self.filter1 = nn.Linear(FILTERS, FILTERS, bias=False)
+        self.lin1 = nn.Linear(HIDDEN, FILTERS, bias=False)
+        self.lin2 = nn.Linear(FILTERS, HIDDEN)
+        self.lin = nn.Linear(HIDDEN, HIDDEN)
+
+    def forward(self, h, basis, envelope, first, second):
+        filters = envelope * self.filter1(nn.functional.silu(self.filter0(basis)))
+        features = self.lin1(h)
+        messages = first.T @ (filters * (second @ features))
+        messages = messages + second.T @ (filters * (first @ features))
+        return h + self.lin(nn.functional.silu(self.lin2(messages)))
+
+
+class SchNet(nn.Module):
+    """Energies (frames) of positions (frames, beads, 3)."""
+
+    def __init__(self, n_beads):
+        super().__init__()
+        self.embedding = nn.Embedding(n_beads, HIDDEN)
+        self.blocks = nn.ModuleList(Block() for _ in range(BLOCKS))
+        self.out0 = nn.Linear(HIDDEN, READOUT)
+        self.out1 = nn.Linear(READOUT, 1, bias=False)
+        offset = torch.linspace(2.5, CUTOFF, BASIS)
+        self.register_buffer("offset", offset)
+        self.coeff = -0.5 / float(offset[1] - offset[0]) ** 2
+        i, j = torch.triu_indices(n_beads, n_beads, 1)
+        # Products with these matrices take the features of the first and the second bead of each
+        # pair. Their gradients are products too, which are faster than scattered sums.
+        self.register_buffer("first", torch.eye(n_beads)[i], persistent=False)
+        self.register_buffer("second", torch.eye(n_beads)[j], persistent=False)
+
+    def forward(self, x):
+        r = ((self.second - self.first) @ x).norm(dim=-1, keepdim=True)
+        basis = torch.exp(self.coeff * (r - self.offset) ** 2)
+        phase = ((r - CUTOFF + ENVELOPE_WIDTH) / ENVELOPE_WIDTH).clamp(0, 1)
+        envelope = 0.5 + 0.5 * torch.cos(torch.pi * phase)
+        h = self.embedding.weight.expand(len(x), -1, -1)
+        for block in self.blocks:
+            h = block(h, basis, envelope, self.first, self.second)
+        return self.out1(nn.functional.silu(self.out0(h))).sum((1, 2))
+
+    def forces(self, x, create_graph=False):
+        x = x.detach().requires_grad_()
+        energies = self(x)
+        return energies, -torch.autograd.grad(energies.sum(), x, create_graph=create_graph)[0]
+
+
+def load_data(path, name):
+    data = np.load(path)
+    x = torch.from_numpy(data[f"{name}_x"])
+    energies = torch.from_numpy(data[f"{name}_energy"]).to(torch.float32)
+    return x, energies, *(torch.from_numpy(data[f"{name}_{part}"]) for part in ("force", "total"))
+
+
+def errors(model, data, chunk=250):
+    """Root mean square errors of energies, and of forces relative to both kinds of forces."""
+    x, energies, force, total = data
+    parts = [model.forces(x[k:k + chunk]) for k in range(0, len(x), chunk)]
+    energy_error = torch.cat([e.detach() for e, _ in parts]) - energies
+    force_error = torch.cat([f for _, f in parts]) - force
+    rms = lambda a: a.double().pow(2).mean().sqrt().item()
+    return {
+        "energy": rms(energy_error), "energy_mean": energy_error.mean().item(),
+        "force": rms(force_error), "of_labels": rms(force_error) / rms(force),
+        "of_all_forces": rms(force_error) / rms(total), "frames": len(x),
+    }
+
+
+def new_training(n_beads):
+    torch.manual_seed(5)
+    model = SchNet(n_beads)
+    optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
+    return model, optimizer
+
+
+def train(arguments):
+    x, energies, force, _ = load_data(arguments.data, "train")
+    test = [part[:1000] for part in load_data(arguments.data, "test")]
+    model, optimizer = new_training(x.shape[1])
+    step, seconds = 0, 0.0
+    if arguments.checkpoint.exists():
+        saved = torch.load(arguments.checkpoint)
+        model.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        step, seconds = saved["step"], saved["seconds"]
+    generator = torch.Generator().manual_seed(step)
+    start = time.time()
+    deadline = start + 60 * arguments.minutes
+    while step < arguments.steps and time.time() < deadline:
+        progress = step / arguments.steps
+        rate = FINAL_RATE + (RATE - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * progress))
+        rate *= min(1.0, (step + 1) / 200)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        some = torch.randint(len(x), (BATCH,), generator=generator)
+        predicted, forces = model.forces(x[some], create_graph=True)
+        force_loss = (forces - force[some]).pow(2).mean()
+        energy_loss = (predicted - energies[some]).pow(2).mean()
+        optimizer.zero_grad()
+        (force_loss + ENERGY_WEIGHT * energy_loss).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+        optimizer.step()
+        step += 1
+        if step % 500 == 0 or step == arguments.steps:
+            saved = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step,
+                     "seconds": seconds + time.time() - start}
+            torch.save(saved, arguments.checkpoint)
+            result = errors(model, test)
+            print(f"step {step}, {saved['seconds']:.0f} s, rate {rate:.1e}: force error "
+                  f"{result['force']:.4f}, {100 * result['of_labels']:.2f} % of labels, "
+                  f"{100 * result['of_all_forces']:.2f} % of all forces; energy error "
+                  f"{result['energy']:.3f}", flush=True)
+
+
+def load_model(checkpoint):
+    state = torch.load(checkpoint)["model"]
+    model = SchNet(len(state["embedding.weight"]))
+    model.load_state_dict(state)
+    return model
+
+
+def print_errors(arguments):
+    model = load_model(arguments.checkpoint)
+    print(json.dumps(errors(model, load_data(arguments.data, "test")), indent=1))
+
+
+def write_safetensors(path, kind, hyperparameters, tensors):
+    """A native file of flashschnet; see src/io/native/mod.rs."""
+    metadata = {"format": kind, "version": "1", "hyperparameters": json.dumps(hyperparameters)}
+    header, parts, end = {"__metadata__": metadata}, [], 0
+    for name, values in tensors.items():
+        values = np.ascontiguousarray(values)
+        dtype = {"f": "F", "u": "U"}[values.dtype.kind] + str(8 * values.itemsize)
+        offsets = [end, end + values.nbytes]
+        header[name] = {"dtype": dtype, "shape": values.shape, "data_offsets": offsets}
+        parts.append(values.tobytes())
+        end = offsets[1]
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(parts))
+
+
+def read_safetensors(path):
+    content = path.read_bytes()
+    start = 8 + struct.unpack("<Q", content[:8])[0]
+    header = json.loads(content[8:start])
+    header.pop("__metadata__", None)
+    types = {"F32": "<f4", "F64": "<f8", "U32": "<u4", "I64": "<i8"}
+
+    def tensor(entry):
+        first, last = (start + offset for offset in entry["data_offsets"])
+        return np.frombuffer(content[first:last], types[entry["dtype"]]).reshape(entry["shape"])
+
+    return {name: tensor(entry) for name, entry in header.items()}
+
+
+def real(values):
+    """F32 if that represents all values, else F64."""
+    values = np.asarray(values, float)
+    exact = (values.astype(np.float32) == values).all()
+    return values.astype(np.float32) if exact else values
+
+
+def priors(potential):
+    """Name, form, bead tuples and parameters of the terms."""
+    n = len(potential.native)
+    chain = lambda order: np.arange(n - order + 1)[:, None] + np.arange(order)
+    c = classical
+    square = [0, 0, c.K_ANGLE, -2 * c.K_ANGLE * c.COS_ANGLE, c.K_SINE, c.K_ANGLE * c.COS_ANGLE**2]
+    torsions = np.column_stack([np.zeros(n - 3), potential.dihedrals])
+    pairs = potential.repelling
+    return [
+        ("bonds", {"kind": "harmonic_bond"}, chain(2), [[c.K_BOND, c.R_BOND, 0]] * (n - 1)),
+        ("angles", {"kind": "restricted_quartic"}, chain(3), [square] * (n - 2)),
+        ("dihedrals", {"kind": "dihedral", "degree": 1}, chain(4), torsions),
+        ("repulsion", {"kind": "repulsion"}, pairs, [[potential.sigma]] * len(pairs)),
+    ]
+
+
+def schnet_tensors(model):
+    state = {name: value.numpy() for name, value in model.state_dict().items()}
+    tensors = {"embedding.weight": state["embedding.weight"], "rbf.offset": state["offset"]}
+    for name, value in state.items():
+        if name.startswith("blocks."):
+            tensors[name.replace("blocks.", "block")] = value
+        elif name.startswith("out"):
+            tensors[name] = value
+    hyper = {
+        "n_types": len(state["embedding.weight"]), "n_hidden": HIDDEN, "n_filters": FILTERS,
+        "n_rbf": BASIS, "n_interactions": BLOCKS, "readout": [READOUT, 1],
+        "activation": {"kind": "silu"},
+        "radial_basis": {"kind": "gaussian", "coeff": model.coeff},
+        "radial_cutoff": {"kind": "identity", "lower": 0.0, "upper": CUTOFF},
+        "cutoff": {"kind": "shifted_cosine", "upper": CUTOFF, "width": ENVELOPE_WIDTH},
+        "max_num_neighbors": None,
+    }
+    return hyper, tensors
+
+
+def write_model(path, potential, model=None):
+    """The network, if there is one, and the priors."""
+    hyper, tensors = (None, {}) if model is None else schnet_tensors(model)
+    terms = []
+    for name, form, _, values in priors(potential):
+        terms.append({"name": name, "form": form, "parameters": "per_tuple", "n_rows": len(values)})
+        tensors[f"prior/{name}/values"] = real(values)
+    write_safetensors(path, "flashschnet-model", {"schnet": hyper, "priors": terms}, tensors)
+
+
+def write_structures(path, potential, frames):
+    n = len(potential.native)
+    tensors = {"topology0.types": np.arange(n, dtype=np.uint32),
+               "topology0.masses": real([classical.MASS] * n)}
+    lists = []
+    for k, (name, _, tuples, _) in enumerate(priors(potential)):
+        lists.append({"name": name, "order": tuples.shape[1], "n_tuples": len(tuples)})
+        tensors[f"topology0.list{k}"] = tuples.astype(np.uint32)
+    tensors["topology_of"] = np.zeros(len(frames), np.uint32)
+    tensors["positions"] = real(frames).reshape(-1, 3)
+    tensors["velocities_of"] = np.zeros(0, np.uint32)
+    tensors["velocities"] = np.zeros((0, 3), np.float32)
+    contents = {"n_structures": len(frames), "topologies": [{"n_beads": n, "lists": lists}]}
+    write_safetensors(path, "flashschnet-structures", contents, tensors)
+
+
+def export(arguments):
+    potential = classical.load_teacher()
+    n = len(potential.native)
+    write_model(HERE / "ww.model.safetensors", potential, load_model(arguments.checkpoint))
+    write_model(HERE / "ww_priors.model.safetensors", potential)
+    write_structures(HERE / "ww_native.structures.safetensors", potential,
+                     (potential.native - potential.native.mean(0))[None])
+    extended = classical.extended(n)[None].astype(np.float32)
+    write_structures(HERE / "ww_extended.structures.safetensors", potential, extended)
+    if arguments.data:
+        x = np.load(arguments.data)["test_x"][:: arguments.stride]
+        write_structures(arguments.frames, potential, x)
+
+
+def check(arguments):
+    potential = classical.load_teacher()
+    n = len(potential.native)
+    frames = read_safetensors(arguments.frames)["positions"].reshape(-1, n, 3).astype(float)
+    found = read_safetensors(arguments.energies)
+    energies, forces = load_model(arguments.checkpoint).double().forces(torch.from_numpy(frames))
+    prior_forces = np.zeros(frames.shape)
+    terms = potential.dihedrals, potential.repelling, potential.sigma
+    prior_energies = np.array(
+        [classical.prior_forces(x, f, *terms) for x, f in zip(frames, prior_forces)])
+    largest = lambda difference: f"{np.abs(difference).max():.1e}"
+    for kind, network, prior in (("energy", energies.detach().numpy(), prior_energies),
+                                 ("forces", forces.numpy(), prior_forces)):
+        of_network = found[f"{kind}/SchNet"]
+        of_priors = found[f"{kind}_total"] - of_network
+        print(f"largest difference of {kind}: network {largest(of_network - network)}, "
+              f"priors {largest(of_priors - prior)}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    for name, act in (("train", train), ("errors", print_errors)):
+        command = commands.add_parser(name)
+        command.add_argument("data", type=Path)
+        command.add_argument("checkpoint", type=Path)
+        command.set_defaults(act=act)
+        if name == "train":
+            command.add_argument("--minutes", type=float, default=float("inf"))
+            command.add_argument("--steps", type=int, default=10000)
+    command = commands.add_parser("export")
+    command.add_argument("checkpoint", type=Path)
+    command.add_argument("--data", type=Path, help="also write held-out frames as structures")
+    command.add_argument("--frames", type=Path, default=Path("frames.structures.safetensors"))
+    command.add_argument("--stride", type=int, default=40)
+    command.set_defaults(act=export)
+    command = commands.add_parser("check")
+    for name in ("checkpoint", "frames", "energies"):
+        command.add_argument(name, type=Path)
+    command.set_defaults(act=check)
+    arguments = parser.parse_args()
+    arguments.act(arguments)
+
+
+if __name__ == "__main__":
+    main()
