@@ -18,11 +18,13 @@ that the protein has two states.
 The first four terms are the priors of the model. The contacts alone are the labels of the network.
 The dihedrals distinguish the native structure from its mirror image, which distances cannot.
 
-  teacher.py data FILE.npz   conformations with energies and forces for train.py
-  teacher.py melt FILE.npz   replica exchange: melting curve, heat capacity, melting temperature
-  teacher.py fold KELVIN     chains that start extended: Q, and how many fold when
-  teacher.py folding FOLDER  the same from a run of flashschnet with the observable q
-  teacher.py melting FOLDER  as melt, from an exchange run of flashschnet with the observable q
+  teacher.py data FILE.npz [FRAMES]  conformations with energies and forces for train.py
+  teacher.py melt FILE.npz [FRAMES]  replica exchange: melting curve and temperature
+  teacher.py fold KELVIN             chains that start extended: Q, and how many fold when
+  teacher.py folding FOLDER          the same from a run of flashschnet with the observable q
+  teacher.py melting FOLDER          the same from a run of flashschnet with the observable q
+
+FRAMES is the number at each of 16 temperatures: by default 2,500 for training, and 4,000 for melt.
 """
 
 import sys
@@ -33,15 +35,15 @@ import numba
 import numpy as np
 
 BOLTZMANN = 1.38064852e-23 * 6.022140857e23 / 4184  # kcal/(mol K), as in flashschnet
-CUTOFF = 10.5
+CUTOFF = 10.0
 
 K_BOND, R_BOND = 20.0, 3.81
 K_ANGLE, COS_ANGLE, K_SINE = 4.0, -0.34, 0.4
-K_DIHEDRAL = 0.6
+K_DIHEDRAL = 1.0
 SIGMA = 4.0
 CONTACT_CUTOFF = 8.0
-WIDTH = 2.5
-DEPTH = 1.05
+WIDTH = 2.0
+DEPTH = 1.13
 MASS = 110.0 / 418.4
 N_CONTACT_ARGUMENTS = 5
 
@@ -300,7 +302,7 @@ class ReplicaExchange:
 
 HERE = Path(__file__).parent
 NATIVE = HERE / "ww_domain_ca.pdb"
-LADDER = np.geomspace(290, 400, 16)
+LADDER = np.geomspace(310, 430, 16)
 
 
 def load_teacher():
@@ -333,28 +335,36 @@ def labels(teacher, frames):
     return energies, network, total
 
 
-def make_data(path, n_frames=2500, interval=1000):
-    """Training frames and, from another run, held-out frames.
-
-    The temperatures reach beyond both ends of the ladder. A sixth of the training frames is
-    perturbed by noise of up to 0.3 Å, and some frames are of chains that start to fold."""
-    teacher = load_teacher()
-    rng = np.random.default_rng(11)
-    temperatures = np.geomspace(250, 480, 16)
+def training_frames(teacher, temperatures, n_frames, interval, seed):
+    """Frames of replica exchange, a sixth of them perturbed by noise of up to 0.3 Å, and of
+    chains that start to fold."""
+    rng = np.random.default_rng(seed)
     n = len(teacher.native)
+    frames = sample(teacher, temperatures, n_frames, interval, 20, seed)[0].reshape(-1, n, 3)
+    some = rng.permutation(len(frames))[: len(frames) // 6]
+    width = rng.uniform(0.05, 0.3, (len(some), 1, 1))
+    frames[some] += width * rng.standard_normal(frames[some].shape)
+    starts = ReplicaExchange(teacher, [300.0] * 32, [extended(n)] * 32, seed=seed + 1)
+    folding = [starts.advance(interval // 2, exchange=False)[2] for _ in range(n_frames // 20)]
+    return np.concatenate([frames, np.concatenate(folding), extended(n)[None]])
 
-    def training():
-        frames = sample(teacher, temperatures, n_frames, interval, 20, 1)[0].reshape(-1, n, 3)
-        some = rng.permutation(len(frames))[: len(frames) // 6]
-        width = rng.uniform(0.05, 0.3, (len(some), 1, 1))
-        frames[some] += width * rng.standard_normal(frames[some].shape)
-        starts = ReplicaExchange(teacher, [300.0] * 32, [extended(n)] * 32, seed=3)
-        folding = [starts.advance(interval // 2, exchange=False)[2] for _ in range(n_frames // 20)]
-        return np.concatenate([frames, np.concatenate(folding), extended(n)[None]])
 
-    held_out = lambda: sample(teacher, LADDER, n_frames // 10, interval, 40, 2)[0].reshape(-1, n, 3)
+def make_data(path, n_frames=2500, interval=1000):
+    """Frames for training, validation and the final test, each from a run with its own seed.
+
+    The training temperatures reach beyond both ends of the ladder of the other two."""
+    teacher = load_teacher()
+
+    def held_out(seed):
+        frames = sample(teacher, LADDER, 250, interval, 40, seed)[0]
+        return frames.reshape(-1, *teacher.native.shape)
+
+    wide = np.geomspace(250, 500, 16)
+    sets = {"train": lambda: training_frames(teacher, wide, int(n_frames), interval, 1),
+            "validation": lambda: held_out(2), "test": lambda: held_out(4)}
     arrays = {}
-    for name, frames in (("train", training()), ("test", held_out())):
+    for name, make in sets.items():
+        frames = make()
         frames = frames - frames.mean(1, keepdims=True)
         arrays[f"{name}_x"] = frames.astype(np.float32)
         energies, network, total = labels(teacher, arrays[f"{name}_x"].astype(float))
@@ -363,7 +373,7 @@ def make_data(path, n_frames=2500, interval=1000):
         arrays[f"{name}_total"] = total.astype(np.float32)
         of_labels, of_all = (np.sqrt((f**2).mean()) for f in (network, total))
         print(f"{name}: {len(frames)} frames, rms of labels {of_labels:.3f}, "
-              f"of all forces {of_all:.3f}")
+              f"of all forces {of_all:.3f}", flush=True)
     np.savez(path, **arrays)
 
 
@@ -426,7 +436,7 @@ def melting(temperatures, energies, fractions, n_blocks=8, seed=5):
 
 
 def melt(path, n_frames=4000, interval=1000):
-    frames, energies, fractions = sample(load_teacher(), LADDER, n_frames, interval, 400, 17)
+    frames, energies, fractions = sample(load_teacher(), LADDER, int(n_frames), interval, 400, 17)
     np.savez(path, temperatures=LADDER, energies=energies, fractions=fractions)
     melting(LADDER, energies, fractions)
 
@@ -479,8 +489,8 @@ COMMANDS = {"data": make_data, "melt": melt, "fold": fold, "folding": folding_of
 
 
 def main():
-    command, argument = sys.argv[1:]
-    COMMANDS[command](argument)
+    command, *arguments = sys.argv[1:]
+    COMMANDS[command](*arguments)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Trains the network of the demonstration model on the labels of teacher.py, and writes its files.
 
   train.py train DATA.npz CHECKPOINT.pt    continues CHECKPOINT.pt if it exists
-  train.py errors DATA.npz CHECKPOINT.pt   errors on the held-out frames
-  train.py export CHECKPOINT.pt            writes the model and its structures
+  train.py errors DATA.npz CHECKPOINT.pt   errors on the frames held out for the test
+  train.py export CHECKPOINT.pt [FOLDER]   writes the model and its structures
   train.py check CHECKPOINT.pt FRAMES.safetensors ENERGIES.safetensors
                                            compares the output of `flashschnet energy` with
                                            PyTorch in f64, and its priors with the teacher's
@@ -25,21 +25,21 @@ from torch import nn
 import teacher as classical
 
 HERE = Path(__file__).parent
-HIDDEN, FILTERS, BASIS, BLOCKS, READOUT = 64, 64, 32, 1, 128
+BASIS, BLOCKS = 32, 1
 CUTOFF, ENVELOPE_WIDTH = classical.CUTOFF, 3.0
-BATCH = 32
 RATE, FINAL_RATE = 3e-3, 1e-6
 ENERGY_WEIGHT = 0.005
+REPORT_SECONDS = 15
 
 
 class Block(nn.Module):
-    def __init__(self):
+    def __init__(self, hidden, filters):
         super().__init__()
-        self.filter0 = nn.Linear(BASIS, FILTERS)
-        self.filter1 = nn.Linear(FILTERS, FILTERS, bias=False)
-        self.lin1 = nn.Linear(HIDDEN, FILTERS, bias=False)
-        self.lin2 = nn.Linear(FILTERS, HIDDEN)
-        self.lin = nn.Linear(HIDDEN, HIDDEN)
+        self.filter0 = nn.Linear(BASIS, filters)
+        self.filter1 = nn.Linear(filters, filters, bias=False)
+        self.lin1 = nn.Linear(hidden, filters, bias=False)
+        self.lin2 = nn.Linear(filters, hidden)
+        self.lin = nn.Linear(hidden, hidden)
 
     def forward(self, h, basis, envelope, first, second):
         filters = envelope * self.filter1(nn.functional.silu(self.filter0(basis)))
@@ -52,12 +52,12 @@ class Block(nn.Module):
 class SchNet(nn.Module):
     """Energies (frames) of positions (frames, beads, 3)."""
 
-    def __init__(self, n_beads):
+    def __init__(self, n_beads, hidden, filters, readout):
         super().__init__()
-        self.embedding = nn.Embedding(n_beads, HIDDEN)
-        self.blocks = nn.ModuleList(Block() for _ in range(BLOCKS))
-        self.out0 = nn.Linear(HIDDEN, READOUT)
-        self.out1 = nn.Linear(READOUT, 1, bias=False)
+        self.embedding = nn.Embedding(n_beads, hidden)
+        self.blocks = nn.ModuleList(Block(hidden, filters) for _ in range(BLOCKS))
+        self.out0 = nn.Linear(hidden, readout)
+        self.out1 = nn.Linear(readout, 1, bias=False)
         offset = torch.linspace(2.5, CUTOFF, BASIS)
         self.register_buffer("offset", offset)
         self.coeff = -0.5 / float(offset[1] - offset[0]) ** 2
@@ -83,11 +83,11 @@ class SchNet(nn.Module):
         return energies, -torch.autograd.grad(energies.sum(), x, create_graph=create_graph)[0]
 
 
-def load_data(path, name):
+def load_data(path, name, device="cpu"):
+    """Positions, energies and forces of the contacts, and all forces."""
     data = np.load(path)
-    x = torch.from_numpy(data[f"{name}_x"])
-    energies = torch.from_numpy(data[f"{name}_energy"]).to(torch.float32)
-    return x, energies, *(torch.from_numpy(data[f"{name}_{part}"]) for part in ("force", "total"))
+    parts = (data[f"{name}_{part}"] for part in ("x", "energy", "force", "total"))
+    return [torch.from_numpy(part).to(device, torch.float32) for part in parts]
 
 
 def errors(model, data, chunk=250):
@@ -104,55 +104,108 @@ def errors(model, data, chunk=250):
     }
 
 
-def new_training(n_beads):
-    torch.manual_seed(5)
-    model = SchNet(n_beads)
-    optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
-    return model, optimizer
+class Step:
+    """A step of Adam on a batch. The first steps on a CUDA device launch their kernels one by one;
+    then they are recorded as a graph, which launches all of them at once."""
+
+    EAGER_STEPS = 5
+
+    def __init__(self, model, arguments, state=None):
+        device, batch = model.offset.device, arguments.batch
+        self.model, self.calls, self.graph = model, 0, None
+        self.uses_graph = device.type == "cuda" and not arguments.eager
+        self.rate = torch.tensor(RATE, device=device)
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=self.rate,
+                                          capturable=device.type == "cuda")
+        if state:
+            groups = self.optimizer.state_dict()["param_groups"]
+            self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+            self.optimizer.param_groups[0]["lr"] = self.rate
+        self.x = torch.zeros(batch, model.embedding.num_embeddings, 3, device=device)
+        self.energies = torch.zeros(batch, device=device)
+        self.force = torch.zeros_like(self.x)
+
+    def launch(self):
+        predicted, forces = self.model.forces(self.x, create_graph=True)
+        force_loss = (forces - self.force).pow(2).mean()
+        energy_loss = (predicted - self.energies).pow(2).mean()
+        self.optimizer.zero_grad()
+        (force_loss + ENERGY_WEIGHT * energy_loss).backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 10.0)
+        self.optimizer.step()
+
+    def __call__(self, data, some, rate):
+        for batch, part in zip((self.x, self.energies, self.force), data):
+            torch.index_select(part, 0, some, out=batch)
+        self.rate.fill_(rate)
+        self.calls += 1
+        if self.uses_graph and self.calls > self.EAGER_STEPS:
+            if not self.graph:
+                self.graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(self.graph):
+                    self.launch()
+            self.graph.replay()
+        else:
+            self.launch()
 
 
 def train(arguments):
-    x, energies, force, _ = load_data(arguments.data, "train")
-    test = [part[:1000] for part in load_data(arguments.data, "test")]
-    model, optimizer = new_training(x.shape[1])
-    step, seconds = 0, 0.0
+    device = torch.device(arguments.device)
+    data = load_data(arguments.data, "train", device)
+    # Errors on training frames far below those of validation are a sign of overfitting.
+    training, validation = ([part[:: len(part) // 1000 or 1] for part in parts]
+                            for parts in (data, load_data(arguments.data, "validation", device)))
+    torch.manual_seed(5)
+    shape = (data[0].shape[1], arguments.hidden, arguments.filters, arguments.readout)
+    model = SchNet(*shape).to(device)
+    step, seconds, state = 0, 0.0, None
     if arguments.checkpoint.exists():
-        saved = torch.load(arguments.checkpoint)
+        saved = torch.load(arguments.checkpoint, map_location=device)
         model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
-        step, seconds = saved["step"], saved["seconds"]
-    generator = torch.Generator().manual_seed(step)
-    start = time.time()
-    deadline = start + 60 * arguments.minutes
-    while step < arguments.steps and time.time() < deadline:
-        progress = step / arguments.steps
-        rate = FINAL_RATE + (RATE - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * progress))
+        step, seconds, state = saved["step"], saved["seconds"], saved["optimizer"]
+    advance = Step(model, arguments, state)
+    start, first = time.time(), step
+    reported = start
+    while True:
+        now = time.time()
+        progress = max(step / arguments.steps, (seconds + now - start) / (60 * arguments.minutes))
+        rate = FINAL_RATE + (RATE - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * min(progress, 1)))
         rate *= min(1.0, (step + 1) / 200)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        some = torch.randint(len(x), (BATCH,), generator=generator)
-        predicted, forces = model.forces(x[some], create_graph=True)
-        force_loss = (forces - force[some]).pow(2).mean()
-        energy_loss = (predicted - energies[some]).pow(2).mean()
-        optimizer.zero_grad()
-        (force_loss + ENERGY_WEIGHT * energy_loss).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 10.0)
-        optimizer.step()
-        step += 1
-        if step % 500 == 0 or step == arguments.steps:
-            saved = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step,
-                     "seconds": seconds + time.time() - start}
+        if progress >= 1 or now > reported + REPORT_SECONDS:
+            of_training, result = errors(model, training), errors(model, validation)
+            reported = time.time()
+            saved = {"model": model.state_dict(), "step": step,
+                     "seconds": seconds + reported - start,
+                     "optimizer": advance.optimizer.state_dict()["state"]}
             torch.save(saved, arguments.checkpoint)
-            result = errors(model, test)
-            print(f"step {step}, {saved['seconds']:.0f} s, rate {rate:.1e}: force error "
-                  f"{result['force']:.4f}, {100 * result['of_labels']:.2f} % of labels, "
+            ms = 1000 * (reported - start) / max(step - first, 1)
+            print(f"step {step}, {saved['seconds']:.0f} s, {ms:.2f} ms a step, rate {rate:.1e}: "
+                  f"force error {result['force']:.4f}, {100 * result['of_labels']:.2f} % of labels "
+                  f"(training frames {100 * of_training['of_labels']:.2f} %), "
                   f"{100 * result['of_all_forces']:.2f} % of all forces; energy error "
                   f"{result['energy']:.3f}", flush=True)
+            if progress >= 1:
+                break
+        if step % 100 == 0 or step == first:
+            generator = torch.Generator().manual_seed(step // 100)
+            batches = torch.randint(len(data[0]), (100, arguments.batch), generator=generator)
+            batches = batches.to(device)
+        advance(data, batches[step % 100], rate)
+        step += 1
+
+
+def train_on_device(arguments):
+    if arguments.device == "cpu":
+        train(arguments)
+    else:  # A CUDA graph cannot be recorded on the default stream.
+        with torch.cuda.stream(torch.cuda.Stream()):
+            train(arguments)
 
 
 def load_model(checkpoint):
-    state = torch.load(checkpoint)["model"]
-    model = SchNet(len(state["embedding.weight"]))
+    state = torch.load(checkpoint, map_location="cpu")["model"]
+    (n_beads, hidden), readout = state["embedding.weight"].shape, len(state["out0.weight"])
+    model = SchNet(n_beads, hidden, len(state["blocks.0.filter1.weight"]), readout)
     model.load_state_dict(state)
     return model
 
@@ -224,8 +277,9 @@ def schnet_tensors(model):
         elif name.startswith("out"):
             tensors[name] = value
     hyper = {
-        "n_types": len(state["embedding.weight"]), "n_hidden": HIDDEN, "n_filters": FILTERS,
-        "n_rbf": BASIS, "n_interactions": BLOCKS, "readout": [READOUT, 1],
+        "n_types": len(state["embedding.weight"]), "n_hidden": len(state["out0.weight"][0]),
+        "n_filters": len(state["blocks.0.filter1.weight"]), "n_rbf": BASIS,
+        "n_interactions": BLOCKS, "readout": [len(state["out0.weight"]), 1],
         "activation": {"kind": "silu"},
         "radial_basis": {"kind": "gaussian", "coeff": model.coeff},
         "radial_cutoff": {"kind": "identity", "lower": 0.0, "upper": CUTOFF},
@@ -262,17 +316,17 @@ def write_structures(path, potential, frames):
 
 
 def export(arguments):
-    potential = classical.load_teacher()
-    n = len(potential.native)
-    write_model(HERE / "ww.model.safetensors", potential, load_model(arguments.checkpoint))
-    write_model(HERE / "ww_priors.model.safetensors", potential)
-    write_structures(HERE / "ww_native.structures.safetensors", potential,
-                     (potential.native - potential.native.mean(0))[None])
-    extended = classical.extended(n)[None].astype(np.float32)
-    write_structures(HERE / "ww_extended.structures.safetensors", potential, extended)
-    if arguments.data:
-        x = np.load(arguments.data)["test_x"][:: arguments.stride]
-        write_structures(arguments.frames, potential, x)
+    potential, folder = classical.load_teacher(), arguments.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    write_model(folder / "ww.model.safetensors", potential, load_model(arguments.checkpoint))
+    write_model(folder / "ww_priors.model.safetensors", potential)
+    starts = {"native": potential.native, "extended": classical.extended(len(potential.native))}
+    for name, x in starts.items():
+        centered = (x - x.mean(0))[None].astype(np.float32)
+        write_structures(folder / f"ww_{name}.structures.safetensors", potential, centered)
+    if arguments.frames:
+        x = np.load(arguments.frames)["test_x"][::40]
+        write_structures(folder / "frames.structures.safetensors", potential, x)
 
 
 def check(arguments):
@@ -298,19 +352,25 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
-    for name, act in (("train", train), ("errors", print_errors)):
+    for name, act in (("train", train_on_device), ("errors", print_errors)):
         command = commands.add_parser(name)
         command.add_argument("data", type=Path)
         command.add_argument("checkpoint", type=Path)
         command.set_defaults(act=act)
         if name == "train":
-            command.add_argument("--minutes", type=float, default=float("inf"))
-            command.add_argument("--steps", type=int, default=10000)
+            limits = "the learning rate decreases until the earlier of the two ends"
+            command.add_argument("--steps", type=int, default=10000, help=limits)
+            command.add_argument("--minutes", type=float, default=float("inf"), help=limits)
+            command.add_argument("--device", default="cpu", help="cpu or cuda")
+            command.add_argument("--eager", action="store_true", help="do not use a CUDA graph")
+            sizes = {"batch": 32, "hidden": 64, "filters": 64, "readout": 128}
+            for option, default in sizes.items():
+                command.add_argument(f"--{option}", type=int, default=default)
     command = commands.add_parser("export")
     command.add_argument("checkpoint", type=Path)
-    command.add_argument("--data", type=Path, help="also write held-out frames as structures")
-    command.add_argument("--frames", type=Path, default=Path("frames.structures.safetensors"))
-    command.add_argument("--stride", type=int, default=40)
+    command.add_argument("folder", type=Path, nargs="?", default=HERE)
+    command.add_argument("--frames", type=Path, metavar="DATA.npz",
+                         help="also write held-out frames of these data, as structures")
     command.set_defaults(act=export)
     command = commands.add_parser("check")
     for name in ("checkpoint", "frames", "energies"):
