@@ -9,24 +9,23 @@ Energy in kcal/mol, lengths in Å, times in ps, masses in amu/418.4. One bead pe
   contacts   -DEPTH/2 Σ_i n_i² / N_i                         cooperative
 
 The native contacts are the pairs with |i - j| > 3 that are nearer than CONTACT_CUTOFF, at distances
-r0. c(r) = (1 - ((r - r0)/WIDTH)²)³ for |r - r0| < WIDTH, else 0. It is 1 at the native distance, has
-two continuous derivatives, and its range ends within CUTOFF. n_i = Σ_j c_ij is the number of contacts
-that bead i has formed, and N_i the number that it has in the native structure. The more of them are
-formed, the more a bead gains from another one. This many-body energy makes folding cooperative, so
-that the protein has two states.
+r0. c(r) = (1 - ((r - r0)/WIDTH)²)³ for |r - r0| < WIDTH, else 0. It is 1 at the native distance,
+has two continuous derivatives, and its range ends within CUTOFF. n_i = Σ_j c_ij is the number of
+contacts that bead i has formed, and N_i the number that it has in the native structure. The more
+contacts a bead has formed, the more it gains from another one. This many-body energy makes folding
+cooperative, so that the protein has two states.
 
 The first four terms are the priors of the model. The contacts alone are the labels of the network.
 The dihedrals distinguish the native structure from its mirror image, which distances cannot.
 
-  teacher.py data FILE.npz [FRAMES]  conformations with energies and forces for train.py
-  teacher.py melt FILE.npz [FRAMES]  replica exchange: melting curve and temperature
-  teacher.py fold KELVIN             chains that start extended: Q, and how many fold when
-  teacher.py folding FOLDER          the same from a run of flashschnet with the observable q
-  teacher.py melting FOLDER          the same from a run of flashschnet with the observable q
+  teacher.py data FILE.npz [FRAMES]   conformations with energies and forces for train.py
+  teacher.py melt FILE.json [FRAMES]  replica exchange: melting curve and temperatures
+  teacher.py fold KELVIN              chains that start extended: Q, and how many fold when
 
-FRAMES is the number at each of 16 temperatures: by default 2,500 for training, and 4,000 for melt.
+FRAMES is the number at each of 16 temperatures: by default 2,500 for data, and 4,000 for melt.
 """
 
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +33,8 @@ from pathlib import Path
 import numba
 import numpy as np
 
-BOLTZMANN = 1.38064852e-23 * 6.022140857e23 / 4184  # kcal/(mol K), as in flashschnet
+from analysis import BOLTZMANN, Melting, folding
+
 CUTOFF = 10.0
 
 K_BOND, R_BOND = 20.0, 3.81
@@ -377,68 +377,12 @@ def make_data(path, n_frames=2500, interval=1000):
     np.savez(path, **arrays)
 
 
-def log_weights(temperatures, energies):
-    """MBAR: the logarithm of each sample's weight without a Boltzmann factor.
-
-    energies (samples, temperatures): each sample's energy, in the column of its temperature."""
-    beta = 1 / (BOLTZMANN * np.asarray(temperatures))
-    e = energies.ravel() - energies.mean()
-    log_n = np.log(len(energies))
-    f = np.zeros(len(beta))
-    u = -beta[:, None] * e
-    for _ in range(10000):
-        denominator = -np.logaddexp.reduce(log_n + f[:, None] + u, axis=0)
-        new = -np.logaddexp.reduce(u + denominator, axis=1)
-        new -= new[0]
-        if np.abs(new - f).max() < 1e-6:
-            break
-        f = new
-    return denominator
-
-
-def curves(temperatures, energies, fractions, grid):
-    """Mean Q and heat capacity in kcal/(mol K), from all temperatures, at those of the grid."""
-    weights = log_weights(temperatures, energies)
-    e, q = energies.ravel(), fractions.ravel()
-    e = e - e.mean()
-    result = []
-    for t in grid:
-        log = weights - e / (BOLTZMANN * t)
-        w = np.exp(log - log.max())
-        w /= w.sum()
-        mean = w @ e
-        result.append((w @ q, w @ (e - mean) ** 2 / (BOLTZMANN * t * t)))
-    return np.array(result).T
-
-
-def melting(temperatures, energies, fractions, n_blocks=8, seed=5):
-    """Prints and returns the melting temperatures: the maximum of the heat capacity, and Q = 1/2.
-
-    The errors are standard deviations over bootstrap samples of blocks in time."""
-    grid = np.arange(min(temperatures), max(temperatures) + 0.1, 0.5)
-
-    def both(part):
-        q, capacity = curves(temperatures, energies[part], fractions[part], grid)
-        return grid[np.argmax(capacity)], np.interp(-0.5, -q, grid)
-
-    rng = np.random.default_rng(seed)
-    blocks = np.array_split(np.arange(len(energies)), n_blocks)
-    again = [both(np.concatenate([blocks[b] for b in rng.integers(n_blocks, size=n_blocks)]))
-             for _ in range(30)]
-    values, deviations = both(slice(None)), np.std(again, axis=0)
-    for name, value, error in zip(("heat capacity", "Q = 1/2"), values, deviations):
-        print(f"melting temperature by {name}: {value:.1f} ± {error:.1f} K")
-    q, capacity = curves(temperatures, energies, fractions, temperatures)
-    for k, t in enumerate(temperatures):
-        print(f"{t:6.1f} K  Q {q[k]:.3f} (this temperature alone {fractions[:, k].mean():.3f})  "
-              f"C {capacity[k]:.3f} kcal/(mol K)")
-    return values, deviations
-
-
 def melt(path, n_frames=4000, interval=1000):
-    frames, energies, fractions = sample(load_teacher(), LADDER, int(n_frames), interval, 400, 17)
-    np.savez(path, temperatures=LADDER, energies=energies, fractions=fractions)
-    melting(LADDER, energies, fractions)
+    _, energies, fractions = sample(load_teacher(), LADDER, int(n_frames), interval, 400, 17)
+    result = Melting(LADDER, energies, fractions)
+    result.print()
+    made = f"teacher.py melt: {n_frames} frames of each temperature, {interval} steps apart"
+    Path(path).write_text(json.dumps({"made_by": made} | result.table(), indent=1) + "\n")
 
 
 def fold(temperature, n_replicas=64, n_frames=200, interval=500):
@@ -448,44 +392,10 @@ def fold(temperature, n_replicas=64, n_frames=200, interval=500):
     temperatures = [float(temperature)] * n_replicas
     chains = ReplicaExchange(teacher, temperatures, starts, friction=0.5, seed=23)
     q = np.array([chains.advance(interval, exchange=False)[1] for _ in range(n_frames)])
-    summarize(q, interval * chains.dt)
+    print(folding(q, interval * chains.dt))
 
 
-def summarize(q, spacing):
-    """Prints how many chains have folded, from Q (frames, replicas) at intervals in ps."""
-    reached = q.max(0) > 0.8
-    times = spacing * (1 + np.argmax(q > 0.8, axis=0))[reached]
-    half = len(q) // 2
-    median = f"after {np.median(times):.0f} ps in the median" if len(times) else ""
-    print(f"Q > 0.8 reached by {reached.sum()} of {len(reached)} {median}")
-    print(f"mean Q of the second half: {q[half:].mean():.3f}; "
-          f"Q > 0.8 at the end: {(q[-1] > 0.8).sum()} of {len(reached)}")
-
-
-def folding_of_run(folder):
-    """The same of a run of flashschnet."""
-    table = np.genfromtxt(Path(folder) / "energies.csv", delimiter=",", names=True)
-    n_replicas = len(np.unique(table["replica"]))
-    q = table["q"].reshape(-1, n_replicas)
-    summarize(q, table["time_ps"][0])
-
-
-def melting_of_run(folder, discard=0.1):
-    """The melting temperature of an exchange run of flashschnet, without its first tenth."""
-    folder = Path(folder)
-    table = np.genfromtxt(folder / "energies.csv", delimiter=",", names=True)
-    ladder = np.genfromtxt(folder / "ladders.csv", delimiter=",", names=True)
-    temperatures = ladder["temperature_K"]
-    n = len(temperatures)
-    order = np.lexsort((table["state"], table["step"]))
-    energies = table["potential_kcal_per_mol"][order].reshape(-1, n)
-    fractions = table["q"][order].reshape(-1, n)
-    first = int(discard * len(energies))
-    melting(temperatures, energies[first:], fractions[first:])
-
-
-COMMANDS = {"data": make_data, "melt": melt, "fold": fold, "folding": folding_of_run,
-            "melting": melting_of_run}
+COMMANDS = {"data": make_data, "melt": melt, "fold": fold}
 
 
 def main():
