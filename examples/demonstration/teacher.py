@@ -45,6 +45,7 @@ CONTACT_CUTOFF = 8.0
 WIDTH = 2.0
 DEPTH = 1.13
 MASS = 110.0 / 418.4
+TIME_STEP, FRICTION = 0.02, 0.5
 N_CONTACT_ARGUMENTS = 5
 
 
@@ -269,11 +270,11 @@ def start_velocities(rng, kt, n):
 class ReplicaExchange:
     """Replicas at a ladder of temperatures whose neighbors exchange."""
 
-    def __init__(self, teacher, temperatures, x, dt=0.01, friction=1.0, seed=1):
+    def __init__(self, teacher, temperatures, x, seed):
         self.teacher, self.temperatures = teacher, np.asarray(temperatures, float)
         self.kt = BOLTZMANN * self.temperatures
         self.rng = np.random.default_rng(seed)
-        self.dt, self.friction, self.round = dt, friction, 0
+        self.round = 0
         self.x = np.array(x, float)
         self.v = start_velocities(self.rng, self.kt, self.x.shape[1])
         self.walker = np.arange(len(self.kt))
@@ -281,8 +282,8 @@ class ReplicaExchange:
 
     def advance(self, n_steps, exchange=True):
         seed = int(self.rng.integers(2**31))
-        energies, fractions = advance(self.x, self.v, self.kt, n_steps, self.dt, self.friction,
-                                      seed, *self.teacher.arguments())
+        energies, fractions = advance(self.x, self.v, self.kt, n_steps, TIME_STEP, FRICTION, seed,
+                                      *self.teacher.arguments())
         result = energies.copy(), fractions, self.x.copy()
         if exchange:
             for a in range(self.round % 2, len(self.kt) - 1, 2):
@@ -385,14 +386,14 @@ def melt(path, n_frames=4000, interval=1000):
     Path(path).write_text(json.dumps({"made_by": made} | result.table(), indent=1) + "\n")
 
 
-def fold(temperature, n_replicas=64, n_frames=200, interval=500):
+def fold(temperature, n_replicas=64, n_frames=160, interval=500):
     """Chains that start extended, with the dynamics of fold.toml."""
     teacher = load_teacher()
     starts = [extended(len(teacher.native))] * n_replicas
     temperatures = [float(temperature)] * n_replicas
-    chains = ReplicaExchange(teacher, temperatures, starts, friction=0.5, seed=23)
+    chains = ReplicaExchange(teacher, temperatures, starts, 23)
     q = np.array([chains.advance(interval, exchange=False)[1] for _ in range(n_frames)])
-    print(folding(q, interval * chains.dt))
+    print(folding(q, interval * TIME_STEP))
 
 
 COMMANDS = {"data": make_data, "melt": melt, "fold": fold}
