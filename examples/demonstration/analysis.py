@@ -167,7 +167,8 @@ def rates(folder):
     observed = q.size * interval / time * steps  # replica-steps
     print(f"{folder}: {speed:.0f} replica-steps/s; {n_folding} foldings and {n_unfolding} "
           f"unfoldings in {q.size * interval / 1000:.1f} ns of {q.shape[1]} chains; "
-          f"mean Q {q.mean():.3f}; {q.size / g:.0f} independent samples, one every {g * interval:.0f} ps")
+          f"mean Q {q.mean():.3f}; {q.size / g:.0f} independent samples, "
+          f"one every {g * interval:.0f} ps")
     for name, count in (("foldings", n_folding), ("unfoldings", n_unfolding),
                         ("independent samples", q.size / g)):
         print(f"  {name}: {count / observed * 1e9:.1f} per 1e9 replica-steps, "
