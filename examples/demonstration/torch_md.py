@@ -90,10 +90,9 @@ def speed(arguments):
     start = time.time()
     x = run(model, x, arguments.temperature, arguments.steps)
     wait()
-    seconds = time.time() - start
-    total = arguments.steps * arguments.replicas
+    seconds = (time.time() - start) / arguments.steps
     print(f"PyTorch {torch.__version__}, {arguments.device}: {arguments.replicas} replicas, "
-          f"{total / seconds:.0f} replica-steps/s, {1000 * seconds / arguments.steps:.2f} ms a step")
+          f"{arguments.replicas / seconds:.0f} replica-steps/s, {1000 * seconds:.2f} ms a step")
     if not torch.isfinite(x).all():
         raise SystemExit("positions are not finite")
 
