@@ -4,8 +4,8 @@
 
 Prints a table of the bars and the values found. The exit code is 1 if a value fails its bar. All
 runs use the program and the files of this folder. The teacher makes new conformations with the
-given seed. Its melting curve is that of teacher_melting.json, made by `teacher.py melt`. The melting
-curve of the model takes most of the time; --short omits it. Needs NumPy and Numba.
+given seed. Its melting curve is that of teacher_melting.json, made by `teacher.py melt`. The model's
+own melting curve takes most of the time; --short omits it. Needs NumPy and Numba.
 """
 
 import argparse
