@@ -1,10 +1,10 @@
 """Checks the demonstration model with flashschnet: errors, folding, unfolding and melting.
 
-  check.py [--program flashschnet] [--short] [--backend NAME] [--seed N] [-o FOLDER]
+  check.py [--program flashschnet] [--short] [--backend NAME] [--model FILE] [--seed N] [-o FOLDER]
 
 Prints a table of the bars and the values found. The exit code is 1 if a value fails its bar. All
 runs use the program and the files of this folder. The teacher makes new conformations with the
-given seed. Its melting curve is that of teacher_melting.json, made by `teacher.py melt`. The model's
+given seed. Its melting curve is that of teacher_melting.json, by `teacher.py melt`. The model's
 own melting curve takes most of the time; --short omits it. Needs NumPy and Numba.
 """
 
@@ -23,7 +23,7 @@ import teacher as classical
 from analysis import FOLDED, melting_of_run, read_fractions
 
 HERE = Path(__file__).parent
-MODEL, PRIORS = HERE / "ww.model.safetensors", HERE / "ww_priors.model.safetensors"
+PRIORS = HERE / "ww_priors.model.safetensors"
 NATIVE, EXTENDED = (HERE / f"ww_{name}.structures.safetensors" for name in ("native", "extended"))
 LOW, HIGH = 300, 420
 
@@ -43,11 +43,11 @@ class Checks:
         if result.returncode:
             sys.exit(f"{' '.join(result.args)}\n{result.stderr}")
 
-    def run(self, name, config, *options):
+    def run(self, name, config, *options, model=None):
         """The output folder of a run; options replace the keys of the configuration file."""
-        output = self.folder / name
-        seed = "--seed", self.arguments.seed
-        self.flashschnet("run", HERE / config, *seed, *options, "-o", output)
+        output, model = self.folder / name, model or self.arguments.model
+        self.flashschnet("run", HERE / config, "--model", model, "--seed", self.arguments.seed,
+                         *options, "-o", output)
         return output
 
     def errors(self):
@@ -61,7 +61,8 @@ class Checks:
         structures, output = (self.folder / name for name in ("frames.structures.safetensors",
                                                               "energies.safetensors"))
         files.write_structures(structures, teacher, frames)
-        self.flashschnet("energy", "--model", MODEL, "--structures", structures, "-o", output)
+        self.flashschnet("energy", "--model", self.arguments.model, "--structures",
+                         structures, "-o", output)
         found = files.read_safetensors(output)
         rms = lambda a: np.sqrt((a**2).mean())
         error = found["forces/SchNet"] - labels
@@ -85,16 +86,17 @@ class Checks:
 
     def unfolding(self):
         """The second half of runs that start extended and native in turn."""
-        high, off = ("high", HIGH, MODEL, 0.4), ("off", LOW, PRIORS, 0.3)
-        for name, temperature, model, limit in (high, off):
+        model = self.arguments.model
+        for name, kelvin, file, limit in (("high", HIGH, model, 0.4), ("off", LOW, PRIORS, 0.3)):
             q, _ = read_fractions(self.run(
-                name, "fold.toml", "--model", model, "--structures", NATIVE, EXTENDED,
-                "--temperature", temperature, "--steps", 40000))
+                name, "fold.toml", "--structures", NATIVE, EXTENDED, "--temperature", kelvin,
+                "--steps", 40000, model=file))
             q = q[len(q) // 2:]
-            network = "" if model is MODEL else " without the network"
+            network = " without the network" if name == "off" else ""
             for k, start in enumerate(("native", "extended")):
-                mean, error = q[:, k::2].mean(), q[:, k::2].mean(0).std() / np.sqrt(q.shape[1] / 2)
-                self.bar(f"{temperature} K{network}: mean Q from {start} chains", f"< {limit}",
+                chains = q[:, k::2].mean(0)
+                mean, error = chains.mean(), chains.std(ddof=1) / np.sqrt(len(chains))
+                self.bar(f"{kelvin} K{network}: mean Q from {start} chains", f"< {limit}",
                          f"{mean:.3f} ± {error:.3f}", mean < limit)
 
     def melting(self):
@@ -102,12 +104,12 @@ class Checks:
         model = melting_of_run(self.run("melt", "melt.toml"))
         for name, (value, error) in (("heat_capacity", model.by_heat_capacity), ("q", model.by_q)):
             right, right_error = teacher[f"melting_temperature_by_{name}_K"]
-            definition = {"heat_capacity": "largest heat capacity", "q": "mean Q = 1/2"}[name]
+            definition = {"heat_capacity": "heat capacity", "q": "mean Q = 1/2"}[name]
             for who, t, e in (("teacher", right, right_error), ("model", value, error)):
-                self.bar(f"melting temperature of the {who}, {definition}, K: error", "< 1 %",
+                self.bar(f"melting temperature by {definition}, {who}, K: error", "< 1 %",
                          f"{t:.1f} ± {e:.1f}", e < 0.01 * t)
             deviation = 100 * (value / right - 1)
-            self.bar("their difference", "< 2 %", f"{deviation:+.2f} %", abs(deviation) < 2)
+            self.bar("difference of the two", "< 2 %", f"{deviation:+.2f} %", abs(deviation) < 2)
 
 
 def main():
@@ -116,6 +118,7 @@ def main():
     parser.add_argument("--program", default=shutil.which("flashschnet"))
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--backend", default="auto")
+    parser.add_argument("--model", type=Path, default=HERE / "ww.model.safetensors")
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("-o", "--output", metavar="FOLDER", help="keep the runs here")
     arguments = parser.parse_args()
