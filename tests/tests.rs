@@ -77,6 +77,8 @@ mod simulation;
 mod masses;
 // The folder of output files that a run writes.
 mod output;
+// The model of `examples/demonstration` folds, and its network carries the fold.
+mod demonstration;
 // The built-in system.
 mod builtin;
 // Statistics of samples: against pymbar, deeptime and exact results.
