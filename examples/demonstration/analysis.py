@@ -25,8 +25,14 @@ def read_energies(folder):
 
 def read_fractions(folder):
     """Q (frames, replicas) of a run, and the interval between frames in ps."""
-    table = read_energies(folder)
+    table = np.atleast_1d(read_energies(folder))
+    if "q" not in table.dtype.names:
+        raise SystemExit(f"{folder}: no column q; run with --observables q and --reference")
     n_replicas = len(np.unique(table["replica"]))
+    n_frames = len(np.unique(table["step"]))
+    if n_frames < 2 or len(table) != n_frames * n_replicas:
+        raise SystemExit(f"{folder}: expected two frames or more with all replicas, found "
+                         f"{len(table)} rows of {n_replicas} replicas in {n_frames} frames")
     times = table["time_ps"][::n_replicas]
     return table["q"].reshape(-1, n_replicas), times[1] - times[0]
 
@@ -158,8 +164,11 @@ def statistical_inefficiency(q):
 def rates(folder):
     q, interval = read_fractions(folder)
     log = (Path(folder) / "run.log").read_text()
-    steps, time, replicas, seconds = map(float, re.search(
-        r"^(\d+) steps \((\S+) ps\) of (\d+) replicas in (\S+) s", log, re.M).groups())
+    speeds = re.findall(r"^(\d+) steps \((\S+) ps\) of (\d+) replicas in (\S+) s", log, re.M)
+    if len(speeds) != 1:
+        raise SystemExit(f"{folder}/run.log: expected one line with the speed of a whole run, found "
+                         f"{len(speeds)}")
+    steps, time, replicas, seconds = map(float, speeds[0])
     q = q[int(EQUILIBRATION * len(q)):]
     n_folding, n_unfolding = np.sum([events(chain) for chain in q.T], axis=0)
     g = statistical_inefficiency(q)
@@ -176,11 +185,12 @@ def rates(folder):
 
 
 def main():
-    command, *folders = sys.argv[1:]
-    for folder in folders:
-        {"folding": lambda: print(folding(*read_fractions(folder))),
-         "melting": lambda: melting_of_run(folder).print(),
-         "rates": lambda: rates(folder)}[command]()
+    commands = {"folding": lambda folder: print(folding(*read_fractions(folder))),
+                "melting": lambda folder: melting_of_run(folder).print(), "rates": rates}
+    if len(sys.argv) < 3 or sys.argv[1] not in commands:
+        raise SystemExit(__doc__)
+    for folder in sys.argv[2:]:
+        commands[sys.argv[1]](folder)
 
 
 if __name__ == "__main__":
