@@ -149,7 +149,7 @@
 //! kernel, and finds the buffer of each name in a scope, a list of buffers with names.
 //!
 //! One step is a list of dispatches. A submission holds many steps, and the host reads nothing
-//! between them. With multiple time steps (below), the kernels of the network run in the last step
+//! between them. With multiple time steps (above), the kernels of the network run in the last step
 //! of an outer step only:
 //!
 //! ```text

@@ -521,20 +521,3 @@ fn a_host_device_is_taken() {
     engine.set_state(&state).expect("a valid state");
     assert!(engine.device().contains("of the host"));
 }
-
-/// Every path in backticks in the two READMEs exists.
-#[test]
-fn every_path_in_the_readme_exists() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut paths = 0;
-    for file in ["README.md", "tests/README.md"] {
-        let text = std::fs::read_to_string(root.join(file)).expect("is there");
-        for word in text.split('`').skip(1).step_by(2) {
-            if ["src/", "shaders/", "tests/", "examples/"].iter().any(|top| word.starts_with(top)) {
-                paths += 1;
-                assert!(root.join(word).exists(), "{file} names {word}, which does not exist");
-            }
-        }
-    }
-    assert!(paths > 30, "only {paths} paths found");
-}

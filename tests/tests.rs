@@ -77,6 +77,8 @@ mod simulation;
 mod masses;
 // The folder of output files that a run writes.
 mod output;
+// The model of `examples/demonstration` folds, and its network carries the fold.
+mod demonstration;
 // The built-in system.
 mod builtin;
 // Statistics of samples: against pymbar, deeptime and exact results.
@@ -88,6 +90,8 @@ mod shaders;
 mod layers;
 // CUDA C without a GPU: every kernel agrees with its WGSL twin.
 mod cuda;
+// The Markdown files: links, paths and commands.
+mod prose;
 
 // Model and structure files of the field's Python tools, and native files.
 mod import;

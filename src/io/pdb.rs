@@ -26,10 +26,10 @@ struct Atom {
 /// The atoms and the residue names that follow from bead types.
 ///
 /// In models with five beads per residue, types 21 to 24 are N, CA, C and O. A type of 1 to 20 is
-/// the CB of the residue, or the CA of a glycine. Models with other types may use these numbers
-/// too, so that types 21 to 24 count only if most beads have them. In other models, every bead is
-/// the CA of its residue. A bead of another type becomes a residue UNK of its own. In TorchMD's
-/// models, too, every bead is the CA of its residue.
+/// the CB of the residue, or the CA of a glycine, and a bead of another type is a residue UNK. These
+/// are models in which most beads have types 21 to 24. In other models, every bead is the CA of its
+/// residue, and types name residues only if all of them are 1 to 20: a model may number its types as
+/// it likes. In TorchMD's models, too, every bead is the CA of its residue.
 fn atoms(types: &[u32], convention: Convention) -> (Vec<Atom>, Vec<&'static str>) {
     if convention == Convention::TorchMd {
         let atoms = (0..types.len()).map(|residue| Atom { name: "CA", residue }).collect();
@@ -38,21 +38,26 @@ fn atoms(types: &[u32], convention: Convention) -> (Vec<Atom>, Vec<&'static str>
     }
     let n_backbone = types.iter().filter(|t| (21..=24).contains(*t)).count();
     let backbone = 2 * n_backbone > types.len();
+    let named = |bead_type: &u32| RESIDUES.get((*bead_type as usize).wrapping_sub(1)).copied();
+    if !backbone {
+        let atoms = (0..types.len()).map(|residue| Atom { name: "CA", residue }).collect();
+        let residues: Option<Vec<_>> = types.iter().map(named).collect();
+        return (atoms, residues.unwrap_or_else(|| vec!["UNK"; types.len()]));
+    }
     let mut atoms: Vec<Atom> = Vec::with_capacity(types.len());
     let mut residues: Vec<&'static str> = Vec::new();
     let mut names_in_residue: Vec<&str> = Vec::new();
     for bead_type in types {
-        let side = RESIDUES.get((*bead_type as usize).wrapping_sub(1)).copied();
-        let (name, side) = match (bead_type, side) {
+        let (name, side) = match (*bead_type, named(bead_type)) {
             (21, _) => ("N", None),
             (22, _) => ("CA", None),
             (23, _) => ("C", None),
             (24, _) => ("O", None),
-            (&GLYCINE, side) => ("CA", side),
-            (_, Some(side)) if backbone => ("CB", Some(side)),
-            (_, side) => ("CA", Some(side.unwrap_or("UNK"))),
+            (GLYCINE, side) => ("CA", side),
+            (_, Some(side)) => ("CB", Some(side)),
+            (_, None) => ("CA", Some("UNK")),
         };
-        let alone = !backbone || side == Some("UNK");
+        let alone = side == Some("UNK");
         if residues.is_empty() || alone || name == "N" || names_in_residue.contains(&name) {
             residues.push("UNK");
             names_in_residue.clear();
@@ -247,7 +252,8 @@ mod tests {
         assert_eq!(names(&[0, 300]), ["UNK0:CA", "UNK1:CA"]);
         // A model with a type for each bead.
         let own: Vec<u32> = (1..29).collect();
-        assert!(names(&own).iter().all(|name| name.ends_with(":CA")));
+        let unknown = |(k, name): (usize, &String)| *name == format!("UNK{k}:CA");
+        assert!(names(&own).iter().enumerate().all(unknown));
     }
 
     #[test]
