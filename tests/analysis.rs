@@ -124,7 +124,11 @@ fn slow_components_agree_with_deeptime() {
 fn means_are_those_of_the_series() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
-    analyze(&out, &["--discard", "301", "--stride", "3", "--temperature", "300", "--blocks", "5"]);
+    let chosen = ["--discard", "301", "--stride", "3", "--temperature", "300", "--blocks", "5"];
+    let profiles = ["--free-energy", "rmsd", "--free-energy", "rmsd_A", "--free-energy", "q,rg"];
+    let written = analyze(&out, &[&chosen[..], &profiles].concat());
+    let names = written.keys().filter(|name| name.starts_with("free") && name.ends_with("csv"));
+    assert_eq!(names.collect::<Vec<_>>(), ["free_energy_q_rg_A.csv", "free_energy_rmsd_A.csv"]);
     let times = column(&out, "series", 2);
     assert_eq!((times[0], times[1] - times[0], times.len()), (302.0, 6.0, 50));
     for (k, (name, mean)) in
@@ -213,6 +217,29 @@ fn sums_do_not_depend_on_chunks() {
     for n_frames in [1, 7, 64] {
         assert_eq!(of_length(n_frames), whole, "{n_frames}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = folder.path().join("long.xtc");
+    std::fs::write(&long, std::fs::read(data("chain.xtc")).unwrap().repeat(1500)).unwrap();
+    let mut command = std::process::Command::new(crate::common::program::PROGRAM);
+    command.arg("analyze").arg(&long).arg("--topology").arg(data("native.pdb"));
+    command.arg("-o").arg(folder.path().join("new/out")).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let partial = folder.path().join(format!("new/.out.{}.partial/series.csv", child.id()));
+    while !partial.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "the analysis was too fast");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    // SAFETY: the call takes numbers alone.
+    assert_eq!(unsafe { libc::kill(child.id() as i32, libc::SIGINT) }, 0);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert_eq!(stderr(&output), "interrupted by SIGINT; nothing is written\n");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
 /// The memory that a process had at most, kB. It is looked at every few milliseconds, because the number

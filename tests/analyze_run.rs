@@ -328,7 +328,7 @@ fn wrong_input_is_refused_and_nothing_is_written() {
     let before = std::fs::read_dir(temporary.path()).unwrap().count();
     let [chain, native] = ["chain.xtc", "native.pdb"].map(data);
     let [chain, native, run_folder] = [&chain, &native, &folder].map(|path| text(path));
-    let out = of("out");
+    let out = of("new/folders/out");
     let [empty, other, cut, own, out] = [&empty, &other, &cut, &own, &out].map(|path| text(path));
     let bare = [chain, "--topology", native, "-o", out];
     let with = |more: &[&'static str]| [&bare[..], more].concat();

@@ -143,13 +143,13 @@ impl Columns {
 
     /// The coordinates of the free energies, as numbers of columns.
     pub(super) fn profiles(&self, options: &Analyze, has_tica: bool) -> Result<Vec<Vec<usize>>> {
-        let all = self.all(has_tica);
-        let place = |column: &str| all.iter().position(|other| *other == column);
+        let names = self.all(has_tica);
+        let place = |column: &str| names.iter().position(|other| *other == column);
         if options.free_energy.is_empty() {
             let pair = |names: [&str; 2]| names.iter().map(|name| place(name)).collect();
             let rmsd: Option<Vec<usize>> = pair(["rmsd_A", "q"]);
             let pairs = [rmsd.or(pair(["rg_A", "end_to_end_A"])), pair(TICS)];
-            let each = (0..all.len()).map(|column| vec![column]);
+            let each = (0..names.len()).map(|column| vec![column]);
             return Ok(each.chain(pairs.into_iter().flatten()).collect());
         }
         let profile = |text: &String| {
@@ -171,9 +171,16 @@ impl Columns {
                     false => Error::invalid("reference", "none", format!("a file, for {column}")),
                 })
             });
-            places.collect()
+            places.collect::<Result<Vec<usize>>>()
         };
-        options.free_energy.iter().map(profile).collect()
+        let mut all: Vec<Vec<usize>> = Vec::new();
+        for text in &options.free_energy {
+            let profile = profile(text)?;
+            if !all.contains(&profile) {
+                all.push(profile);
+            }
+        }
+        Ok(all)
     }
 }
 

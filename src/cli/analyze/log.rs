@@ -87,7 +87,7 @@ impl Log {
         let samples = match every {
             1 => "all of them samples".to_owned(),
             n => format!(
-                "every {n}th one a sample; averages, rmsf, contacts and events are of all frames"
+                "one of {n} a sample; averages, rmsf, contacts and events are of all frames"
             ),
         };
         self.note(format!("{n_frames} frames after discard and stride, {samples}"));

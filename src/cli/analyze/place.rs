@@ -11,6 +11,8 @@ pub(super) const LOG: &str = "analysis.log";
 pub(super) struct Place {
     path: PathBuf,
     partial: PathBuf,
+    /// The folders above it that did not exist, the innermost first.
+    parents: Vec<PathBuf>,
 }
 
 impl Place {
@@ -25,8 +27,14 @@ impl Place {
             .ok_or_else(|| Error::invalid("output", path.display(), "the name of a folder"))?;
         let name = format!(".{}.{}.partial", name.to_string_lossy(), std::process::id());
         let partial = path.with_file_name(name);
-        std::fs::create_dir_all(&partial).map_err(|error| Error::io(&partial, error))?;
-        Ok(Place { path: path.to_owned(), partial })
+        let missing = partial.ancestors().skip(1).take_while(|path| {
+            !path.as_os_str().is_empty() && matches!(path.try_exists(), Ok(false))
+        });
+        let parents = missing.map(Path::to_owned).collect();
+        let place = Place { path: path.to_owned(), parents, partial };
+        let created = std::fs::create_dir_all(&place.partial);
+        created.map_err(|error| Error::io(&place.partial, error))?;
+        Ok(place)
     }
 
     /// Where the files are written.
@@ -60,6 +68,8 @@ impl Drop for Place {
     fn drop(&mut self) {
         // It is there only if it is not complete. A failure is ignored: the caller has an earlier error.
         let _ = std::fs::remove_dir_all(&self.partial);
+        // A folder that has the results, or other files, stays.
+        self.parents.iter().for_each(|folder| drop(std::fs::remove_dir(folder)));
     }
 }
 

@@ -120,7 +120,7 @@ impl Components {
         };
         let frames = match every {
             1 => "all frames".to_owned(),
-            n => format!("every {n}th frame"),
+            n => format!("one of {n} frames"),
         };
         log.note(format!(
             "TICA: {} distances, lag time {:.3} ps ({why}), {frames}",
