@@ -2,14 +2,12 @@
 
 use std::path::Path;
 
-use flashschnet::Error;
-use flashschnet::Result;
 use flashschnet::analysis::features::Distances;
-use flashschnet::analysis::frames;
-use flashschnet::analysis::frames::{ChunkReader, Frame, Track, in_chunks};
+use flashschnet::analysis::frames::{self, ChunkReader, Frame, Track, in_chunks};
 use flashschnet::analysis::statistics::autocorrelation::Autocorrelation;
 use flashschnet::analysis::statistics::blocks::Estimate;
 use flashschnet::analysis::statistics::tica::{Covariances, EPSILON, Tica};
+use flashschnet::{Error, Result};
 
 use super::columns::{Columns, TICS};
 use super::cut::Cut;
@@ -91,27 +89,8 @@ impl Components {
             return without("the trajectories have fewer than 20 frames");
         }
         let (name, time) = correlation_time(source, columns, every)?;
-        let usual = (0.1 * time / interval).round().clamp(1.0, (longest / 20).max(1) as f64);
-        let lag = match options.lag {
-            None => usual as usize,
-            Some(lag) => {
-                let frames = (lag / interval).round();
-                if frames < 1.0 || frames > (longest / 2) as f64 {
-                    let most = interval * (longest / 2) as f64;
-                    let expected = format!("a time from {interval} to {most} ps");
-                    return Err(Error::invalid("lag", lag, expected));
-                }
-                frames as usize
-            }
-        };
-        let mut lags: Vec<usize> =
-            [lag / 4, lag / 2, lag, 2 * lag, 4 * lag].into_iter().filter(|n| *n > 0).collect();
-        let mut next = 8 * lag;
-        while lags.len() < 5 {
-            lags.push(next);
-            next *= 2;
-        }
-        lags.retain(|n| *n == lag || *n <= longest / 2);
+        let lag = lag(options.lag, time, interval, longest)?;
+        let lags = around(lag, longest / 2);
         let why = match options.lag {
             Some(_) => "as given".to_owned(),
             None => format!(
@@ -132,30 +111,7 @@ impl Components {
                 "TICA: replicas change their temperature, so its time scales are those of exchange",
             );
         }
-        let mut covariances = Covariances::new(features.pairs.len(), &lags)?;
-        let cut = Cut::new(source, options.blocks);
-        let n = features.pairs.len();
-        let read = |_, reader: &mut ChunkReader| {
-            let mut rows = Vec::new();
-            while let Some(Frame { positions, .. }) = reader.read()? {
-                features.add(positions, &mut rows);
-            }
-            Ok(rows)
-        };
-        in_chunks(&source.tracks, every, CHUNK, read, |chunk, rows: Vec<f64>| {
-            if chunk.start == 0 {
-                covariances.begin();
-            }
-            let block = |k: usize| cut.block(chunk.track, (chunk.start + k as u64) * every);
-            let mut from = 0;
-            for to in 1..=chunk.n as usize {
-                if to == chunk.n as usize || block(to) != block(from) {
-                    covariances.push(block(from), &rows[from * n..to * n]);
-                    from = to;
-                }
-            }
-            Ok(())
-        })?;
+        let covariances = covariances(source, &features, &lags, every, options.blocks)?;
         let place = lags.iter().position(|of| *of == lag).unwrap_or_default();
         let tica = covariances.tica(place, EPSILON).filter(|tica| tica.eigenvalues().len() >= 2);
         let Some(tica) = tica else { return without("the distances do not change enough") };
@@ -200,6 +156,65 @@ impl Components {
         self.tica.project_into(row, &mut components);
         to.extend(components);
     }
+}
+
+/// The lag time in frames of TICA: that which is given, or a tenth of a correlation time, in ps.
+fn lag(given: Option<f64>, time: f64, interval: f64, longest: usize) -> Result<usize> {
+    let Some(lag) = given else {
+        let usual = (0.1 * time / interval).round();
+        return Ok(usual.clamp(1.0, (longest / 20).max(1) as f64) as usize);
+    };
+    let frames = (lag / interval).round();
+    let most = (longest / 2) as f64;
+    match (1.0..=most).contains(&frames) {
+        true => Ok(frames as usize),
+        false => {
+            let expected = format!("a time from {interval} to {} ps", interval * most);
+            Err(Error::invalid("lag", lag, expected))
+        }
+    }
+}
+
+/// Five lag times from a quarter of one on, each about twice the one before; at most `most`, in frames.
+fn around(lag: usize, most: usize) -> Vec<usize> {
+    let smaller = [lag / 4, lag / 2].into_iter().filter(|n| *n > 0);
+    let larger = (0..).map(|k| lag << k);
+    smaller.chain(larger).take(5).filter(|n| *n == lag || *n <= most).collect()
+}
+
+/// The covariances of the distances in every `every`th frame.
+fn covariances(
+    source: &Source,
+    features: &Distances,
+    lags: &[usize],
+    every: u64,
+    n_blocks: usize,
+) -> Result<Covariances> {
+    let mut covariances = Covariances::new(features.pairs.len(), lags)?;
+    let cut = Cut::new(source, n_blocks);
+    let n = features.pairs.len();
+    let read = |_, reader: &mut ChunkReader| {
+        let mut rows = Vec::new();
+        while let Some(Frame { positions, .. }) = reader.read()? {
+            features.add(positions, &mut rows);
+        }
+        Ok(rows)
+    };
+    in_chunks(&source.tracks, every, CHUNK, read, |chunk, rows: Vec<f64>| {
+        if chunk.start == 0 {
+            covariances.begin();
+        }
+        let block = |k: usize| cut.block(chunk.track, (chunk.start + k as u64) * every);
+        let mut from = 0;
+        for to in 1..=chunk.n as usize {
+            if to == chunk.n as usize || block(to) != block(from) {
+                covariances.push(block(from), &rows[from * n..to * n]);
+                from = to;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(covariances)
 }
 
 /// The correlation time of q or, without a reference, of rg, ps.
