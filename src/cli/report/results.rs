@@ -8,7 +8,7 @@ use std::path::Path;
 use flashschnet::{Error, Result};
 
 use super::series::{Series, Values};
-use super::table::rows;
+use super::table::{Row, rows};
 
 /// The log of a run.
 pub(super) const LOG: &str = "run.log";
@@ -34,6 +34,10 @@ pub(super) struct Results {
     pub(super) observables: Vec<Observable>,
     /// The first and the last row of each replica in energies.csv.
     pub(super) replicas: BTreeMap<u32, Ends>,
+    /// The first and the last row with state 0 of the first ladder, and the replica of the last one.
+    pub(super) lowest: Option<(u32, Ends)>,
+    /// The step of the last row.
+    pub(super) last_step: Option<u64>,
     /// The topology files of a run of different molecules, and their replicas.
     pub(super) topologies: Vec<(String, Vec<u32>)>,
     /// The potential energies of each state, or of all replicas without exchange.
@@ -77,9 +81,9 @@ pub(super) struct Ends {
 /// A row of energies.csv.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Moment {
+    pub(super) step: u64,
     /// ps.
     pub(super) time: f64,
-    pub(super) state: Option<u64>,
     /// The values of the observables.
     pub(super) values: Vec<f64>,
 }
@@ -102,10 +106,11 @@ impl Results {
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let mut results = Results::default();
         results.read_log(&folder.join(LOG))?;
-        results.read_energies(&folder.join("energies.csv"))?;
+        // The ladders of the replicas come before their energies.
         if folder.join("states.csv").exists() {
             results.read_exchange(folder)?;
         }
+        results.read_energies(&folder.join("energies.csv"))?;
         results.read_free_energy(folder)?;
         Ok(results)
     }
@@ -132,20 +137,16 @@ impl Results {
     }
 
     fn read_energies(&mut self, path: &Path) -> Result<()> {
-        let mut last = None;
-        rows(path, |columns, cells| {
-            let number = |name: &str| -> f64 {
-                let cell = columns.iter().position(|column| column == name);
-                cell.and_then(|at| cells.get(at)?.parse().ok()).unwrap_or(f64::NAN)
-            };
+        rows(path, |row| {
+            let number = |name: &str| row.number(name);
             let (step, time) = (number("step"), number("time_ps"));
-            if step.is_nan() || time.is_nan() || cells.len() != columns.len() {
+            if step.is_nan() || time.is_nan() || !row.is_whole() {
                 return false;
             }
             let step = step as u64;
             self.dt = time / step as f64;
-            self.n_frames += u64::from(last != Some(step));
-            last = Some(step);
+            self.n_frames += u64::from(self.last_step != Some(step));
+            self.last_step = Some(step);
             let found = Some(number("state")).filter(|state| !state.is_nan()).map(|x| x as u64);
             let (state, replica) = (found.unwrap_or_default(), number("replica"));
             let (potential, kelvin) = (number("potential_kcal_per_mol"), number("temperature_K"));
@@ -154,20 +155,28 @@ impl Results {
             self.potentials.entry(state).or_default().add(potential);
             self.temperatures.entry(state).or_default().add(kelvin);
             if self.observables.is_empty() {
-                let names = columns.iter().filter(|column| is_observable(column));
+                let names = row.columns.iter().filter(|column| is_observable(column));
                 self.observables = names.map(|name| Observable::new(name)).collect();
             }
-            let mut moment = Moment { time, state: found, values: Vec::new() };
+            let mut moment = Moment { step, time, values: Vec::new() };
             for observable in &mut self.observables {
                 let value = number(&observable.column);
                 observable.add(step, replica as u32, state, value);
                 moment.values.push(value);
             }
             if !replica.is_nan() {
-                self.replicas.entry(replica as u32).or_default().add(moment);
+                let replica = replica as u32;
+                let ladder = self.round_trips.get(&replica).map_or(0, |(ladder, _)| *ladder);
+                if (found, ladder) == (Some(0), 0) {
+                    let (id, ends) = self.lowest.get_or_insert_default();
+                    *id = replica;
+                    ends.add(moment.clone());
+                }
+                self.replicas.entry(replica).or_default().add(moment);
             }
             true
-        })
+        })?;
+        Ok(())
     }
 
     fn read_free_energy(&mut self, folder: &Path) -> Result<()> {
@@ -175,7 +184,7 @@ impl Results {
         let mut paths = entries.flatten().map(|entry| entry.path());
         let Some(path) = paths.find(|path| is_free_energy(path)) else { return Ok(()) };
         let mut found = FreeEnergy::default();
-        rows(&path, |columns, cells| {
+        rows(&path, |Row { columns, cells }| {
             let numbers: Option<Vec<f64>> = cells.iter().map(|cell| cell.parse().ok()).collect();
             match numbers.as_deref() {
                 Some([x, energy]) => found.nodes.push([*x, 0.0, *energy]),
@@ -192,12 +201,12 @@ impl Results {
     }
 
     fn read_exchange(&mut self, folder: &Path) -> Result<()> {
-        rows(&folder.join("states.csv"), |columns, cells| {
-            let Some(Ok(step)) = cells.first().map(|cell| cell.parse()) else { return false };
-            if cells.len() != columns.len() {
+        rows(&folder.join("states.csv"), |row| {
+            let Some(Ok(step)) = row.cells.first().map(|cell| cell.parse()) else { return false };
+            if !row.is_whole() {
                 return false;
             }
-            for (name, cell) in columns.iter().zip(cells).skip(1) {
+            for (name, cell) in row.columns.iter().zip(row.cells).skip(1) {
                 if let Ok(state) = cell.parse::<u32>() {
                     self.walks.entry(name.clone()).or_default().add(step, f64::from(state));
                 }
@@ -205,8 +214,8 @@ impl Results {
             true
         })?;
         let whole = |cell: &str| cell.parse::<u64>().ok();
-        rows(&folder.join("acceptance.csv"), |_, cells| {
-            let [ladder, a, b, _, _, rate] = cells else { return false };
+        rows(&folder.join("acceptance.csv"), |row| {
+            let [ladder, a, b, _, _, rate] = row.cells else { return false };
             if let (Some(ladder), Some(a), Some(b), Ok(rate)) =
                 (whole(ladder), whole(a), whole(b), rate.parse())
                 && b == a + 1
@@ -215,8 +224,8 @@ impl Results {
             }
             true
         })?;
-        rows(&folder.join("round_trips.csv"), |_, cells| {
-            let [replica, ladder, trips] = cells else { return false };
+        rows(&folder.join("round_trips.csv"), |row| {
+            let [replica, ladder, trips] = row.cells else { return false };
             if let (Ok(replica), Some(ladder), Some(trips)) =
                 (replica.parse(), whole(ladder), whole(trips))
             {
@@ -224,14 +233,15 @@ impl Results {
             }
             true
         })?;
-        rows(&folder.join("ladders.csv"), |_, cells| {
-            if let [ladder, _, kelvin] = cells
+        rows(&folder.join("ladders.csv"), |row| {
+            if let [ladder, _, kelvin] = row.cells
                 && ladder == "0"
             {
                 self.ladder.extend(kelvin.parse::<f64>().ok());
             }
             true
-        })
+        })?;
+        Ok(())
     }
 }
 

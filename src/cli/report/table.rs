@@ -26,34 +26,43 @@ fn cells(line: &str) -> Vec<Cow<'_, str>> {
     all
 }
 
-/// Passes the names of the columns and the cells of each row to `add`. The last row of a run that
-/// is going on may be incomplete, which `add` tells with false.
-pub(super) fn rows(path: &Path, mut add: impl FnMut(&[String], &[Cow<str>]) -> bool) -> Result<()> {
+/// Passes each row to `add`, which tells with false that the row is damaged. A run that is going on
+/// may not have written its last row to the end. A row without the end of its line does not count,
+/// because its last number may be cut. Returns it.
+pub(super) fn rows(path: &Path, mut add: impl FnMut(&Row) -> bool) -> Result<Option<String>> {
     let io = |error| Error::io(path, error);
-    let mut lines = BufReader::new(File::open(path).map_err(io)?).lines();
-    let header = lines.next().transpose().map_err(io)?.unwrap_or_default();
-    let columns: Vec<String> = cells(&header).into_iter().map(Cow::into_owned).collect();
-    let mut bad = None;
-    for (number, line) in lines.enumerate() {
-        if let Some(number) = bad {
+    let mut file = BufReader::new(File::open(path).map_err(io)?);
+    let mut line = String::new();
+    let mut columns = Vec::new();
+    for number in 1_u64.. {
+        line.clear();
+        if file.read_line(&mut line).map_err(io)? == 0 {
+            break;
+        }
+        let Some(text) = line.strip_suffix('\n') else { return Ok(Some(line)) };
+        let cells = cells(text.strip_suffix('\r').unwrap_or(text));
+        if number == 1 {
+            columns = cells.into_iter().map(Cow::into_owned).collect();
+        } else if !add(&Row { columns: &columns, cells: &cells }) {
             let expected = "the cells of a run's table";
             return Err(Error::invalid(format!("row {number}"), "others", expected).of_file(path));
         }
-        let line = line.map_err(io)?;
-        if !add(&columns, &cells(&line)) {
-            bad = Some(number + 2);
-        }
     }
-    Ok(())
+    Ok(None)
 }
 
-/// A row of a whole table.
+/// A row of a table.
 pub(super) struct Row<'a> {
-    columns: &'a [String],
-    cells: &'a [Cow<'a, str>],
+    pub(super) columns: &'a [String],
+    pub(super) cells: &'a [Cow<'a, str>],
 }
 
 impl Row<'_> {
+    /// Whether there is a cell for each column.
+    pub(super) fn is_whole(&self) -> bool {
+        self.cells.len() == self.columns.len()
+    }
+
     /// The cell in a column; empty if there is no such column.
     pub(super) fn text(&self, name: &str) -> &str {
         let at = self.columns.iter().position(|column| column == name);
@@ -77,8 +86,8 @@ pub(super) fn columns(path: &Path) -> Result<Vec<String>> {
 /// Passes the rows of a whole table to `add`. Without the file there are none.
 ///
 /// # Errors
-/// [`Error::Invalid`] names a column among `numbers` or `texts` that is missing, and a row whose
-/// cells are not one for each column: numbers, or nothing, but in the columns `texts`.
+/// [`Error::Invalid`] names a column among `numbers` or `texts` that is missing, and a row that has no
+/// end or whose cells are not one for each column: numbers, or nothing, but in the columns `texts`.
 pub(super) fn read(
     path: &Path,
     texts: &[&str],
@@ -96,18 +105,19 @@ pub(super) fn read(
     }
     let is_text: Vec<bool> = found.iter().map(|column| texts.contains(&&**column)).collect();
     let (mut number, mut damaged) = (1, None);
-    rows(path, |columns, cells| {
+    let unfinished = rows(path, |row| {
         number += 1;
         let is_good = |(cell, is_text): (&Cow<str>, &bool)| {
             *is_text || cell.is_empty() || cell.parse::<f64>().is_ok()
         };
-        if cells.len() != columns.len() || !cells.iter().zip(&is_text).all(is_good) {
-            damaged.get_or_insert((number, cells.join(",")));
+        if !row.is_whole() || !row.cells.iter().zip(&is_text).all(is_good) {
+            damaged.get_or_insert((number, row.cells.join(",")));
         } else if damaged.is_none() {
-            add(&Row { columns, cells });
+            add(row);
         }
         true
     })?;
+    let damaged = damaged.or(unfinished.map(|row| (number + 1, row)));
     match damaged {
         None => Ok(()),
         Some((number, found)) => {
@@ -119,6 +129,31 @@ pub(super) fn read(
 
 #[cfg(test)]
 mod tests {
+    use super::rows;
+
+    #[test]
+    fn a_row_without_an_end_does_not_count() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (text, expected, rest) in [
+            ("a,b\n1,2\n3,456\n", vec!["1,2", "3,456"], None),
+            ("a,b\r\n1,2\r\n", vec!["1,2"], None),
+            ("a,b\n1,2\n3,45", vec!["1,2"], Some("3,45")),
+            ("a,", vec![], Some("a,")),
+            ("", vec![], None),
+        ] {
+            std::fs::write(file.path(), text).unwrap();
+            let mut found = Vec::new();
+            let unfinished = rows(file.path(), |row| {
+                found.push(row.cells.join(","));
+                row.is_whole()
+            });
+            assert_eq!(
+                (found, unfinished.unwrap().as_deref()),
+                (expected.clone().into_iter().map(str::to_owned).collect(), rest)
+            );
+        }
+    }
+
     #[test]
     fn quotes_hold_cells_together() {
         assert_eq!(super::cells("a,,1"), ["a", "", "1"]);
