@@ -167,20 +167,21 @@ fn exchange(page: &mut Page, results: &Results) -> anyhow::Result<()> {
         page.section("Acceptance of exchanges", caption, plots::bars(axes, &rates))?;
     }
     if !results.walks.is_empty() {
-        let names: Vec<&String> = results.walks.keys().collect();
-        let some = spread((0..names.len()).collect(), MOST_ROWS);
-        let rows: Vec<(&str, &[Bin])> =
-            some.iter().map(|k| (names[*k].as_str(), results.walks[names[*k]].bins())).collect();
+        let some = spread(results.walks.iter().collect(), MOST_ROWS);
+        let rows: Vec<(u32, &[Bin])> =
+            some.into_iter().map(|(replica, walk)| (*replica, walk.bins())).collect();
         let trips: u64 = results.round_trips.values().map(|(_, trips)| trips).sum();
         let caption = format!(
             "One row for each of {} of {} replicas, with a color for its mean state: blue for state 0, \
              red for the last one. Round trips in all: {trips}.",
             rows.len(),
-            names.len()
+            results.walks.len()
         );
         let last = results.ladder.len().saturating_sub(1).max(1) as f64;
         let axes = Axes { x: "time (ns)", y: "replica" };
-        let plot = plots::map(axes, &rows, results.dt * 1e-3, last);
+        let ends = rows.iter().filter_map(|(_, bins)| Some(bins.last()?.step));
+        let end = ends.chain(results.last_step).max().unwrap_or_default();
+        let plot = plots::map(axes, &rows, (results.dt * 1e-3, end), last);
         page.section("Walks through the states", &caption, plot)?;
     }
     Ok(())

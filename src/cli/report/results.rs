@@ -43,8 +43,8 @@ pub(super) struct Results {
     /// The potential energies of each state, or of all replicas without exchange.
     pub(super) potentials: BTreeMap<u64, Values>,
     pub(super) temperatures: BTreeMap<u64, Values>,
-    /// The state of each replica.
-    pub(super) walks: BTreeMap<String, Series>,
+    /// The state of each replica after each exchange.
+    pub(super) walks: BTreeMap<u32, Series>,
     /// Ladder, first state of a pair of neighbors, acceptance.
     pub(super) acceptance: Vec<(u64, u64, f64)>,
     /// Ladder and round trips of each replica.
@@ -207,8 +207,9 @@ impl Results {
                 return false;
             }
             for (name, cell) in row.columns.iter().zip(row.cells).skip(1) {
-                if let Ok(state) = cell.parse::<u32>() {
-                    self.walks.entry(name.clone()).or_default().add(step, f64::from(state));
+                let replica = name.strip_prefix("replica_").and_then(|id| id.parse().ok());
+                if let (Some(replica), Ok(state)) = (replica, cell.parse::<u32>()) {
+                    self.walks.entry(replica).or_default().add(step, f64::from(state));
                 }
             }
             true

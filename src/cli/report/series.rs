@@ -9,6 +9,7 @@ const MOST_VALUES: usize = 1 << 16;
 /// The mean, the smallest and the largest of the values of some steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Bin {
+    pub(super) first_step: u64,
     /// The last step.
     pub(super) step: u64,
     sum: f64,
@@ -24,6 +25,7 @@ impl Bin {
 
     fn join(&mut self, other: &Bin) {
         *self = Bin {
+            first_step: self.first_step,
             step: other.step,
             sum: self.sum + other.sum,
             n: self.n + other.n,
@@ -49,7 +51,7 @@ impl Series {
         if !value.is_finite() {
             return;
         }
-        let bin = Bin { step, sum: value, n: 1, least: value, most: value };
+        let bin = Bin { first_step: step, step, sum: value, n: 1, least: value, most: value };
         self.width = self.width.max(1);
         let is_new = self.bins.last().is_none_or(|last| last.step != step);
         if is_new && self.filled == self.width {

@@ -19,23 +19,28 @@ fn level(part: f64) -> f64 {
     (part.clamp(0.0, 1.0) * LEVELS).round() / LEVELS
 }
 
-/// A row for each name, with a color for the mean value of each stretch of time, from blue for 0 to
-/// red for `most`.
-pub(in super::super) fn map(axes: Axes, all: &[(&str, &[Bin])], scale: f64, most: f64) -> Plotted {
+/// A row for each number, with a color for the mean value of each stretch of time, from blue for 0 to
+/// red for `most`. A value holds from its step to the next one, and the last one up to the step `end`.
+pub(in super::super) fn map(
+    axes: Axes,
+    all: &[(u32, &[Bin])],
+    (scale, end): (f64, u64),
+    most: f64,
+) -> Plotted {
     let mut cells = Vec::new();
-    let mut end = 0.0;
     for (row, (_, bins)) in all.iter().enumerate() {
-        let mut start = bins.first().map_or(0.0, |bin| bin.step as f64 * scale);
-        for chunk in bins.chunks(bins.len().div_ceil(COLUMNS).max(1)) {
-            end = chunk.last().map_or(start, |bin| bin.step as f64 * scale);
+        let chunks: Vec<_> = bins.chunks(bins.len().div_ceil(COLUMNS).max(1)).collect();
+        for (k, chunk) in chunks.iter().enumerate() {
+            let next = chunks.get(k + 1).map_or(end, |next| next[0].first_step);
+            let [start, end] = [chunk[0].first_step, next].map(|step| step as f64 * scale);
             let mean = chunk.iter().map(Bin::mean).sum::<f64>() / chunk.len() as f64;
             let corners = [(start, row as f64 - 0.45), (end, row as f64 + 0.45)];
             cells.push(Rectangle::new(corners, blue_to_red(mean / most).filled()));
-            start = end;
         }
     }
-    let range = (-0.6, all.len() as f64 - 0.4);
-    plot(axes, (Axis::linear((0.0, end)), Axis::linear(range)), &[], |chart| {
+    let names = all.iter().map(|(name, _)| name.to_string()).collect();
+    let times = Axis::linear((0.0, end as f64 * scale));
+    plot(axes, (times, Axis::named(names)), &[], |chart| {
         chart.draw_series(cells)?;
         Ok(())
     })
@@ -229,7 +234,32 @@ pub(in super::super) fn contacts(
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::series::Series;
     use super::*;
+
+    #[test]
+    fn a_state_holds_up_to_the_next_exchange() {
+        let mut walk = Series::default();
+        for (step, state) in [(0, 1.0), (10, 0.0), (30, 1.0)] {
+            walk.add(step, state);
+        }
+        let axes = Axes { x: "time", y: "replica" };
+        let svg = map(axes, &[(7, walk.bins())], (1.0, 40), 1.0).unwrap();
+        let color = |part| {
+            let RGBColor(r, g, b) = blue_to_red(part);
+            format!("fill=\"#{r:02X}{g:02X}{b:02X}\"")
+        };
+        let widths = |part| -> Vec<f64> {
+            let rects = svg.lines().filter(|line| line.contains(&color(part)));
+            let width = |line: &str| line.split_once("width=\"")?.1.split_once('"')?.0.parse().ok();
+            rects.filter_map(width).collect()
+        };
+        let ([first, last], [middle]) = (&widths(1.0)[..], &widths(0.0)[..]) else {
+            panic!("{svg}");
+        };
+        assert!((first - last).abs() <= 2.0 && (middle - 2.0 * first).abs() <= 3.0, "{svg}");
+        assert!(svg.contains("\n7\n"), "{svg}");
+    }
 
     #[test]
     fn cells_find_their_places_in_a_grid() {
