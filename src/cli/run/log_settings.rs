@@ -42,6 +42,14 @@ fn described(bias: &Bias) -> String {
     format!("{form} on {}{numbers}", bias.variable.kind())
 }
 
+/// The number of different molecules.
+pub(super) fn kinds(n_molecules: usize) -> String {
+    match n_molecules {
+        1 => "1 molecule".to_owned(),
+        n => format!("{n} different molecules"),
+    }
+}
+
 impl Run {
     pub(super) fn log_settings(&self, drive: &mut Drive, inputs: &Inputs) -> Result<()> {
         let Drive { simulation, output, plan, .. } = drive;
@@ -58,8 +66,9 @@ impl Run {
             Integrator::Nve => None,
         };
         let replicas = format!(
-            "{n_replicas} from number {}, {n_beads} beads, {n_molecules} different molecules",
-            self.first_replica
+            "{n_replicas} from number {}, {n_beads} beads, {}",
+            self.first_replica,
+            kinds(n_molecules)
         );
         output.log(format!("flashschnet {}", env!("CARGO_PKG_VERSION")))?;
         output.log(format!("device: {}", simulation.engine().device()))?;
@@ -101,8 +110,14 @@ impl Run {
         if !simulation.minimized().is_empty() {
             output.log(summary(simulation.minimized()).0)?;
         }
+        let plan: &Plan = plan;
         let Plan { steps, save_interval, .. } = plan;
         output.log(format!("steps: {steps}, a frame every {save_interval} and at the end"))?;
+        let after = match plan.unsaved() {
+            0 => String::new(),
+            step => format!(" after step {step}"),
+        };
+        output.log(format!("frames: {}, every {save_interval}{after}", plan.frames()))?;
         for bias in simulation.biases() {
             output.log(format!("bias {}: {}", bias.name, described(bias)))?;
         }
