@@ -199,32 +199,66 @@ pub(in super::super) fn maps(axes: Axes, unit: &str, all: &[(String, Grid)]) -> 
 /// The most cells of a contact map along each axis.
 const CONTACT_CELLS: usize = 64;
 
-/// A contact map of `n` beads. The frequencies of the pairs i < j are above the diagonal, and their
-/// native contacts, 0 or 1, below it. Cells of many beads have means.
+/// The number of beads along each side of a cell of a contact map.
+pub(in super::super) fn beads_of_cell(n: usize) -> usize {
+    n.div_ceil(CONTACT_CELLS).max(1)
+}
+
+/// The two halves of a contact map of `n` beads: the frequencies of the pairs and their native
+/// contacts. Cells have the means of their pairs, NaN without pairs.
+fn halves(n: usize, pairs: &[(usize, usize, f64, f64)]) -> [Grid; 2] {
+    let by = beads_of_cell(n);
+    let n_cells = n.div_ceil(by);
+    let mut sums = [0, 1].map(|_| vec![(0.0, 0.0); n_cells * n_cells]);
+    for (i, j, found, native) in pairs {
+        let (low, high) = (i.min(j) / by, i.max(j) / by);
+        let above = (high * n_cells + low, *found);
+        let below = (low * n_cells + high, *native);
+        for (sums, (cell, value)) in sums.iter_mut().zip([above, below]) {
+            if value.is_finite() {
+                let (sum, count): &mut (f64, f64) = &mut sums[cell];
+                (*sum, *count) = (*sum + value, *count + 1.0);
+            }
+        }
+    }
+    sums.map(|sums| Grid {
+        first: [0.5 * (by as f64 - 1.0); 2],
+        step: [by as f64; 2],
+        n: [n_cells; 2],
+        values: sums.into_iter().map(|(sum, count)| sum / count).collect(),
+    })
+}
+
+/// A contact map of `n` beads. The frequencies of the pairs are above the diagonal, and their native
+/// contacts, 0 or 1, below it. A cell on the diagonal has two triangles.
 pub(in super::super) fn contacts(
     axes: Axes,
     n: usize,
     pairs: &[(usize, usize, f64, f64)],
 ) -> Plotted {
-    let n_cells = n.checked_mul(n).filter(|n| *n <= MOST_CELLS);
-    let n_cells = n_cells.ok_or("contacts of too many beads")?;
-    let mut grid = Grid { first: [0.0; 2], step: [1.0; 2], n: [n; 2], values: vec![0.0; n_cells] };
-    for (i, j, found, native) in pairs {
-        grid.values[j * n + i] = *found;
-        grid.values[i * n + j] = *native;
-    }
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let grid = grid.coarse(CONTACT_CELLS, mean);
+    let halves = halves(n, pairs);
+    let color = |value: f64| Some(level(value)).filter(|part| *part > 0.0).map(white_to_blue);
     let size = (620, 520);
     picture(size, |root| {
         let (left, right) = root.split_horizontally(size.0 - SIDE + 20);
-        let [x, y] = [0, 1].map(|c| Axis::linear(grid.ends(c)));
+        let [x, y] = [0, 1].map(|c| Axis::linear(halves[0].ends(c)));
         chart(&left, axes, (x, y), "", |chart| {
-            grid.draw(chart, |x| {
-                let part = level(x);
-                (part > 0.0).then(|| white_to_blue(part))
-            })?;
-            let (low, high) = grid.ends(0);
+            for (half, grid) in halves.iter().enumerate() {
+                let mut sides = grid.clone();
+                let start = grid.ends(0).0;
+                for k in 0..grid.n[0] {
+                    let diagonal = k * grid.n[0] + k;
+                    sides.values[diagonal] = f64::NAN;
+                    let [low, high] = [k, k + 1].map(|k| start + k as f64 * grid.step[0]);
+                    let corner = if half == 0 { (low, high) } else { (high, low) };
+                    if let Some(color) = color(grid.values[diagonal]) {
+                        let triangle = vec![(low, low), corner, (high, high)];
+                        chart.draw_series([Polygon::new(triangle, color.filled())])?;
+                    }
+                }
+                sides.draw(chart, color)?;
+            }
+            let (low, high) = halves[0].ends(0);
             chart.draw_series([PathElement::new([(low, low), (high, high)], GRAY.mix(0.5))])?;
             Ok(())
         })?;
@@ -259,6 +293,22 @@ mod tests {
         };
         assert!((first - last).abs() <= 2.0 && (middle - 2.0 * first).abs() <= 3.0, "{svg}");
         assert!(svg.contains("\n7\n"), "{svg}");
+    }
+
+    #[test]
+    fn cells_of_contacts_have_the_means_of_their_pairs() {
+        // Two beads along each side of a cell. Near pairs are not in the table.
+        let pairs =
+            [(0, 3, 1.0, 0.0), (1, 3, 0.5, 1.0), (2, 3, 0.25, f64::NAN), (0, 127, 0.0, 1.0)];
+        let [found, native] = halves(128, &pairs);
+        assert_eq!((found.n, found.step, found.ends(0)), ([64; 2], [2.0; 2], (-0.5, 127.5)));
+        let at = |grid: &Grid, i: usize, j: usize| grid.values[j * 64 + i];
+        assert_eq!([at(&found, 0, 1), at(&found, 1, 1), at(&found, 0, 63)], [0.75, 0.25, 0.0]);
+        assert_eq!([at(&native, 1, 0), at(&native, 63, 0)], [0.5, 1.0]);
+        let unknown = [at(&found, 0, 0), at(&found, 1, 0), at(&native, 0, 1), at(&native, 1, 1)];
+        assert!(unknown.iter().all(|value| value.is_nan()), "{unknown:?}");
+        // A molecule without an end takes no memory.
+        assert_eq!(halves(usize::MAX / 2, &pairs)[0].n, [64; 2]);
     }
 
     #[test]
