@@ -1,8 +1,9 @@
 //! `report`: the page about a run.
 
 use std::path::Path;
+use std::process::Command;
 
-use crate::common::program::{program, small_files, stderr, with_system};
+use crate::common::program::{PROGRAM, program, small_files, stderr, with_system};
 
 pub(crate) fn text(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
@@ -46,10 +47,13 @@ fn a_run_ends_with_a_page() {
     assert!(last[2].ends_with("report.html  report"), "{said}");
     // It can be made again, elsewhere too.
     let other = temporary.path().join("other.html");
-    let [folder, file] = [&run, &other].map(|path| path.to_str().unwrap());
-    let output = program(&["report", folder, "-o", file]);
+    let mut command = Command::new(PROGRAM);
+    let command = command.args(["report", ".", "-o"]).arg(&other).current_dir(&run);
+    let output = command.output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
-    assert_eq!(n_plots(&text(&other)), 5);
+    let page = text(&other);
+    assert_eq!(n_plots(&page), 5);
+    assert!(page.contains("<h1>a &lt;b&gt; &amp; c</h1>"));
 }
 
 /// The number of structures in the picture.
@@ -92,10 +96,14 @@ fn free_energies_have_plots() {
     for (text, axes, note) in [
         (
             format!("{head}{size}"),
-            ["value 0 (Å)", "free energy (kcal/mol)"],
+            ["value 0 (Å)", "free energy (kcal/mol)", "bias hills value (Å)"],
             "the minimum, without an error. Where no hill",
         ),
-        (plane, ["value 0 (rad)", "value 1 (Å)"], "the minimum, from blue for 0 to red, without"),
+        (
+            plane,
+            ["value 0 (rad)", "value 1 (Å)", "bias hills value 1 (Å)"],
+            "the minimum, from blue for 0 to red, without",
+        ),
     ] {
         let temporary = tempfile::tempdir().unwrap();
         let run = temporary.path().join("run");
@@ -111,6 +119,7 @@ fn free_energies_have_plots() {
             "<h2>Bias hills value</h2>",
             "<h2>Bias drag work</h2>",
             "bias drag work (kcal/mol)",
+            "bias drag value (Å)",
             "<h2>Free energy of metadynamics</h2>",
             note,
         ];

@@ -1,29 +1,24 @@
 //! The results of a run, read from its folder. The run may still be going.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flashschnet::{Error, Result};
 
+use super::names::{Name, bias_units, name};
 use super::series::{Series, Values};
-use super::table::{Row, rows};
+use super::table::{Row, log_lines, rows};
 
 /// The log of a run.
 pub(super) const LOG: &str = "run.log";
-
-/// The most lines of the log that a report shows.
-const LOG_LINES: usize = 200;
-
-/// A longer log is not that of a run.
-const LOG_BYTES: u64 = 64 << 20;
 
 /// The contents of a report.
 #[derive(Debug, Default)]
 pub(super) struct Results {
     /// Lines of the log.
     pub(super) log: Vec<String>,
+    /// The units of the values of biases.
+    pub(super) units: BTreeMap<String, &'static str>,
     /// ps.
     pub(super) dt: f64,
     pub(super) n_frames: u64,
@@ -91,6 +86,7 @@ pub(super) struct Moment {
 /// A free energy at the nodes of a grid in one or two variables.
 #[derive(Debug, Default)]
 pub(super) struct FreeEnergy {
+    pub(super) path: PathBuf,
     /// The names of the variables in the table.
     pub(super) columns: Vec<String>,
     /// Two variables, the second 0 if there is one, and kcal/mol above the minimum. The first variable
@@ -115,24 +111,21 @@ impl Results {
         Ok(results)
     }
 
+    /// The names of an observable, a value of a bias or its work.
+    pub(super) fn name(&self, column: &str) -> Name {
+        let mut name = name(column);
+        name.axis.extend(self.units.get(column).copied());
+        name
+    }
+
     fn read_log(&mut self, path: &Path) -> Result<()> {
-        let mut bytes = Vec::new();
-        let file = File::open(path).map_err(|error| Error::io(path, error))?;
-        file.take(LOG_BYTES).read_to_end(&mut bytes).map_err(|error| Error::io(path, error))?;
-        for line in String::from_utf8_lossy(&bytes).lines().map(str::trim_end) {
+        self.log = log_lines(path, |line| {
             if let Some((step, speed)) = speed(line) {
                 self.speed.add(step, speed);
             }
-            if let Some(topology) = topology(line) {
-                self.topologies.push(topology);
-            }
-            if !line.is_empty() {
-                self.log.push(line.to_owned());
-            }
-        }
-        if self.log.len() > LOG_LINES {
-            self.log.drain(LOG_LINES / 2..self.log.len() - LOG_LINES / 2);
-        }
+            self.topologies.extend(topology(line));
+            self.units.extend(bias_units(line));
+        })?;
         Ok(())
     }
 
@@ -183,7 +176,7 @@ impl Results {
         let entries = std::fs::read_dir(folder).map_err(|error| Error::io(folder, error))?;
         let mut paths = entries.flatten().map(|entry| entry.path());
         let Some(path) = paths.find(|path| is_free_energy(path)) else { return Ok(()) };
-        let mut found = FreeEnergy::default();
+        let mut found = FreeEnergy { path: path.clone(), ..FreeEnergy::default() };
         rows(&path, |Row { columns, cells }| {
             let numbers: Option<Vec<f64>> = cells.iter().map(|cell| cell.parse().ok()).collect();
             match numbers.as_deref() {

@@ -1,11 +1,14 @@
-//! CSV tables of a run and of its analysis.
+//! CSV tables and logs of a run and of its analysis.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use flashschnet::{Error, Result};
+
+use super::names::counted;
 
 /// The cells of a line, without the quotes of `flashschnet::output::csv_cell`.
 fn cells(line: &str) -> Vec<Cow<'_, str>> {
@@ -49,6 +52,38 @@ pub(super) fn rows(path: &Path, mut add: impl FnMut(&Row) -> bool) -> Result<Opt
         }
     }
     Ok(None)
+}
+
+/// The most lines of a log on a page.
+const LOG_LINES: usize = 200;
+
+/// The first and the last lines of a log, with a line about those left out. `see` gets every line.
+pub(super) fn log_lines(path: &Path, mut see: impl FnMut(&str)) -> Result<Vec<String>> {
+    let io = |error| Error::io(path, error);
+    let (mut first, mut last, mut n_left_out) = (Vec::new(), VecDeque::new(), 0_u64);
+    for line in BufReader::new(File::open(path).map_err(io)?).split(b'\n') {
+        let line = line.map_err(io)?;
+        let line = String::from_utf8_lossy(&line);
+        let line = line.trim_end();
+        see(line);
+        if line.is_empty() {
+            continue;
+        }
+        if first.len() < LOG_LINES / 2 {
+            first.push(line.to_owned());
+            continue;
+        }
+        last.push_back(line.to_owned());
+        if last.len() > LOG_LINES / 2 {
+            last.pop_front();
+            n_left_out += 1;
+        }
+    }
+    if n_left_out > 0 {
+        first.push(format!("... {} left out ...", counted(n_left_out, "line", "lines")));
+    }
+    first.extend(last);
+    Ok(first)
 }
 
 /// A row of a table.
@@ -129,7 +164,25 @@ pub(super) fn read(
 
 #[cfg(test)]
 mod tests {
-    use super::rows;
+    use super::{log_lines, rows};
+
+    #[test]
+    fn a_long_log_tells_that_it_is_cut() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (n, expected) in [(200, 200), (201, 201), (1020, 201)] {
+            let lines: Vec<String> = (0..n).map(|k| format!("line {k}\n\n")).collect();
+            std::fs::write(file.path(), lines.concat().as_bytes()).unwrap();
+            let mut n_seen = 0;
+            let found =
+                log_lines(file.path(), |line| n_seen += usize::from(!line.is_empty())).unwrap();
+            assert_eq!((found.len(), n_seen), (expected, n));
+            assert_eq!(found[expected - 1], format!("line {}", n - 1));
+            let cut = ["line 100", "... 1 line left out ...", "... 820 lines left out ..."];
+            assert_eq!(found[100], cut[[200, 201, 1020].iter().position(|of| *of == n).unwrap()]);
+        }
+        std::fs::write(file.path(), b"\xff\n").unwrap();
+        assert_eq!(log_lines(file.path(), |_| ()).unwrap(), ["\u{fffd}"]);
+    }
 
     #[test]
     fn a_row_without_an_end_does_not_count() {
