@@ -248,6 +248,10 @@ fn the_picture_has_a_replica_of_the_last_frame() {
     let page = again(&run);
     assert!(page.contains("Replica 0, which has the median RMSD of 3 replicas"), "{page}");
     assert!(page.contains("1 of 6 replicas is not in the last frame: frozen, or not yet written."));
+    // A replica that was frozen before the first frame has no row.
+    rows.retain(|row| row[2] != "2");
+    write(&rows);
+    assert!(again(&run).contains("1 of 6 replicas is not in the last frame"));
     // No value is known.
     rows.iter_mut().skip(1).for_each(|row| row[rmsd] = "NaN".to_owned());
     write(&rows);

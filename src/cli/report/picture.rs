@@ -61,15 +61,15 @@ pub(super) fn choose<'a>(folder: &Path, results: &'a Results) -> Option<Chosen<'
         let name = "State 0 of the first ladder".to_owned();
         return Some(Chosen { look, name, left_out: String::new(), replica });
     }
-    let n_all = all.len();
     if all.iter().any(|(_, ends, _)| Some(ends.last.step) == results.last_step) {
         all.retain(|(_, ends, _)| Some(ends.last.step) == results.last_step);
     }
-    let left_out = match n_all - all.len() {
-        0 => String::new(),
-        n => format!(
-            "{n} of {n_all} replicas {} not in the last frame: frozen, or not yet written.",
-            if n == 1 { "is" } else { "are" }
+    let left_out = match results.last_frame() {
+        (_, 0) => String::new(),
+        (n, missing) => format!(
+            "{missing} of {} replicas {} not in the last frame: frozen, or not yet written.",
+            n + missing,
+            if missing == 1 { "is" } else { "are" }
         ),
     };
     let value = |ends: &Ends| {

@@ -27,6 +27,8 @@ pub(super) struct Results {
     /// K, over all replicas.
     pub(super) temperature: Series,
     pub(super) observables: Vec<Observable>,
+    /// The number of replicas that the log tells.
+    pub(super) n_replicas: Option<usize>,
     /// The first and the last row of each replica in energies.csv.
     pub(super) replicas: BTreeMap<u32, Ends>,
     /// The first and the last row with state 0 of the first ladder, and the replica of the last one.
@@ -118,6 +120,13 @@ impl Results {
         name
     }
 
+    /// The number of replicas in the last frame, and of those that are not: frozen, or not yet written.
+    pub(super) fn last_frame(&self) -> (usize, usize) {
+        let is_there = |ends: &&Ends| Some(ends.last.step) == self.last_step;
+        let n = self.replicas.values().filter(is_there).count();
+        (n, self.n_replicas.unwrap_or(0).max(self.replicas.len()) - n)
+    }
+
     fn read_log(&mut self, path: &Path) -> Result<()> {
         self.log = log_lines(path, |line| {
             if let Some((step, speed)) = speed(line) {
@@ -125,6 +134,7 @@ impl Results {
             }
             self.topologies.extend(topology(line));
             self.units.extend(bias_units(line));
+            self.n_replicas = self.n_replicas.or_else(|| n_replicas(line));
         })?;
         Ok(())
     }
@@ -292,6 +302,11 @@ fn speed(line: &str) -> Option<(u64, f64)> {
     let (step, rest) = line.strip_prefix("step ")?.split_once(": ")?;
     let speed = rest.split_once(" ns/day per replica since ")?.0;
     Some((step.parse().ok()?, speed.parse().ok()?))
+}
+
+/// The number of replicas in a line of the log: see `log_settings`.
+fn n_replicas(line: &str) -> Option<usize> {
+    line.strip_prefix("replicas: ")?.split_once(" from number ")?.0.parse().ok()
 }
 
 /// The name of a topology and its replicas in a line of the log: see

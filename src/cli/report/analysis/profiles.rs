@@ -36,7 +36,10 @@ pub(super) fn files(page: &mut Page, folder: &Path) -> Vec<Profile> {
         for path in paths {
             let file = path.file_name().unwrap_or_default().to_string_lossy();
             if file.starts_with("free_energy_") && file.ends_with(".csv") {
-                page.attempt(TITLE, |_| Ok(all.push(Profile::new(path)?)));
+                page.attempt(TITLE, |_| {
+                    all.push(Profile::new(path)?);
+                    Ok(())
+                });
             }
         }
         Ok(())

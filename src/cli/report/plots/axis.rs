@@ -83,19 +83,26 @@ impl Ranged for Axis {
 }
 
 impl ValueFormatter<f64> for Axis {
-    /// A number without digits that are only zeros.
-    fn format(x: &f64) -> String {
-        if x.abs() >= 1e6 {
-            // Rounded, because the numbers of an axis have errors of rounding.
-            let rounded = format!("{x:.9e}").parse().unwrap_or(*x);
-            return format!("{rounded:e}");
-        }
-        // The sum turns -0 into 0.
-        format!("{}", (x * 1e9).round() / 1e9 + 0.0)
-    }
-
+    /// A name, or a number without digits that are only zeros. Axes of large or small numbers have
+    /// exponents.
     fn format_ext(&self, x: &f64) -> String {
-        self.names.get(x.round() as usize).cloned().unwrap_or_else(|| Self::format(x))
+        if let Some(name) = self.names.get(x.round() as usize) {
+            return name.clone();
+        }
+        let size = match self.is_logarithmic {
+            true => x.abs(),
+            false => self.ends.start.abs().max(self.ends.end.abs()),
+        };
+        // The numbers of an axis have errors of rounding.
+        if x.abs() < 1e-9 * size {
+            "0".to_owned()
+        } else if (1e-4..1e6).contains(&size) {
+            // The sum turns -0 into 0.
+            format!("{}", (x * 1e9).round() / 1e9 + 0.0)
+        } else {
+            let rounded: f64 = format!("{x:.9e}").parse().unwrap_or(*x);
+            format!("{rounded:e}")
+        }
     }
 }
 
@@ -116,11 +123,9 @@ mod tests {
             let axis = Axis::linear((low, high));
             let points = axis.key_points(8);
             assert!(points.len() > 1, "{value}: {points:?}");
-            if value.abs() > 1e-3 {
-                let mut texts: Vec<_> = points.iter().map(|x| axis.format_ext(x)).collect();
-                texts.dedup();
-                assert_eq!(texts.len(), points.len(), "{texts:?}");
-            }
+            let mut texts: Vec<_> = points.iter().map(|x| axis.format_ext(x)).collect();
+            texts.dedup();
+            assert_eq!(texts.len(), points.len(), "{texts:?}");
         }
         let (low, high) = around([-1e308, 1e308].into_iter());
         assert!(low.is_finite() && high.is_finite());
@@ -128,14 +133,18 @@ mod tests {
 
     #[test]
     fn numbers_of_axes_are_short() {
-        for (x, expected) in [
-            (-1e-12, "0"),
-            (0.1 + 0.2, "0.3"),
-            (999_999.5, "999999.5"),
-            (1_200_000.000_000_1, "1.2e6"),
-            (-3e300, "-3e300"),
+        for (x, high, expected) in [
+            (-1e-12_f64, 1.0, "0"),
+            (-2e-10, 0.1, "0"),
+            (0.1 + 0.2, 1.0, "0.3"),
+            (999_998.5, 999_999.0, "999998.5"),
+            (1_200_000.000_000_1, 2e6, "1.2e6"),
+            (500_000.0, 2e6, "5e5"),
+            (2.000_000_000_001e-8, 3e-8, "2e-8"),
+            (-3e300, 1.0, "-3e300"),
         ] {
-            assert_eq!(Axis::format(&x), expected);
+            let axis = Axis::linear((-x.abs(), high));
+            assert_eq!(axis.format_ext(&x), expected);
         }
     }
 

@@ -78,7 +78,7 @@ impl Grid {
             let gap = gaps.filter(|gap| *gap > 1e-6 * (most - least)).fold(f64::INFINITY, f64::min);
             let gap = if gap.is_finite() { gap } else { 1.0 };
             (grid.first[c], grid.step[c]) = (least, gap);
-            grid.n[c] = ((most - least) / gap).round() as usize + 1;
+            grid.n[c] = (((most - least) / gap).round() as usize).saturating_add(1);
         }
         let n_cells = grid.n[0].checked_mul(grid.n[1]).filter(|n| *n <= MOST_CELLS)?;
         grid.values = vec![f64::NAN; n_cells];
@@ -328,6 +328,8 @@ mod tests {
         assert_eq!(Grid::of(&cells[..1]).unwrap().n, [1, 1]);
         assert!(Grid::of(&[[0.0, 0.0, 0.0], [1e-4, 0.0, 0.0], [9e9, 0.0, 0.0]]).is_some());
         assert!(Grid::of(&[[0.0, 0.0, 0.0], [1.0, 1.0, 0.0], [9e5, 9e5, 0.0]]).is_none());
+        assert!(Grid::of(&[[-1e300, 0.0, 0.0], [1e300, 0.0, 0.0], [0.0, 1.0, 0.0]]).is_some());
+        assert!(Grid::of(&[[-1e308, 0.0, 0.0], [1e308, 1.0, 0.0], [0.0, 0.0, 0.0]]).is_none());
         assert!(Grid::of(&[]).is_none());
     }
 }
