@@ -7,8 +7,8 @@ use flashschnet::engine::Memory;
 use flashschnet::output::{Format, OutputOptions, TrajectoriesBy};
 use flashschnet::simulation::Simulation;
 
-use super::log_settings::kinds;
 use super::plan::Plan;
+use super::start::kinds;
 use crate::cli::progress::{ns_per_day, short};
 use crate::cli::tell::tell;
 

@@ -11,7 +11,7 @@ use super::Run;
 use super::drive::{Drive, log_warnings};
 use super::exchange::temperatures;
 use super::plan::Plan;
-use super::start::summary;
+use super::start::{kinds, summary};
 use crate::cli::inputs::Inputs;
 
 /// The variable of a bias and its form, each list by its ends.
@@ -40,14 +40,6 @@ fn described(bias: &Bias) -> String {
         BiasForm::Moving { .. } => "moving",
     };
     format!("{form} on {}{numbers}", bias.variable.kind())
-}
-
-/// The number of different molecules.
-pub(super) fn kinds(n_molecules: usize) -> String {
-    match n_molecules {
-        1 => "1 molecule".to_owned(),
-        n => format!("{n} different molecules"),
-    }
 }
 
 impl Run {
