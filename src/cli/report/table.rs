@@ -86,6 +86,9 @@ pub(super) fn log_lines(path: &Path, mut see: impl FnMut(&str)) -> Result<Vec<St
     Ok(first)
 }
 
+/// No quantity is as large as this number. Axes of much larger numbers overflow.
+const LARGEST: f64 = 1e60;
+
 /// A row of a table.
 pub(super) struct Row<'a> {
     pub(super) columns: &'a [String],
@@ -104,9 +107,10 @@ impl Row<'_> {
         at.and_then(|at| self.cells.get(at)).map_or("", |cell| cell)
     }
 
-    /// The number in a column; NaN if it is unknown.
+    /// The number in a column; NaN if it is unknown or too large for an axis.
     pub(super) fn number(&self, name: &str) -> f64 {
-        self.text(name).parse().unwrap_or(f64::NAN)
+        let number = self.text(name).parse().ok();
+        number.filter(|x: &f64| x.abs() < LARGEST).unwrap_or(f64::NAN)
     }
 }
 
