@@ -244,6 +244,12 @@ fn equilibration_has_no_frames() {
     assert_eq!(table(&late.join("energies.csv")), rows[4..]);
     assert_eq!(xtc(&late.join("replica_0001.xtc"))[..], xtc(&all.join("replica_0001.xtc"))[2..]);
     assert_eq!(npy::<f32>(late.join("run_potential_0000.npy")).0, [2, 3]);
+    for (run, frames) in
+        [(&all, "frames: 5, every 10\n"), (&late, "frames: 3, every 10 after step 20\n")]
+    {
+        let log = std::fs::read_to_string(run.join("run.log")).unwrap();
+        assert!(log.contains(frames) && log.contains(" beads, 1 molecule\n"), "{log}");
+    }
     let arguments = [&common[..], &["--equilibration-steps", "47"]].concat();
     let output = with_system("run", &arguments, &folder.path().join("none")).output().unwrap();
     let said = stderr(&output);

@@ -1,8 +1,9 @@
 //! `report`: the page about a run.
 
 use std::path::Path;
+use std::process::Command;
 
-use crate::common::program::{program, small_files, stderr, with_system};
+use crate::common::program::{PROGRAM, program, small_files, stderr, with_system};
 
 pub(crate) fn text(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
@@ -46,10 +47,13 @@ fn a_run_ends_with_a_page() {
     assert!(last[2].ends_with("report.html  report"), "{said}");
     // It can be made again, elsewhere too.
     let other = temporary.path().join("other.html");
-    let [folder, file] = [&run, &other].map(|path| path.to_str().unwrap());
-    let output = program(&["report", folder, "-o", file]);
+    let mut command = Command::new(PROGRAM);
+    let command = command.args(["report", ".", "-o"]).arg(&other).current_dir(&run);
+    let output = command.output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
-    assert_eq!(n_plots(&text(&other)), 5);
+    let page = text(&other);
+    assert_eq!(n_plots(&page), 5);
+    assert!(page.contains("<h1>a &lt;b&gt; &amp; c</h1>"));
 }
 
 /// The number of structures in the picture.
@@ -92,10 +96,14 @@ fn free_energies_have_plots() {
     for (text, axes, note) in [
         (
             format!("{head}{size}"),
-            ["value 0 (Å)", "free energy (kcal/mol)"],
+            ["value 0 (Å)", "free energy (kcal/mol)", "bias hills value (Å)"],
             "the minimum, without an error. Where no hill",
         ),
-        (plane, ["value 0 (rad)", "value 1 (Å)"], "the minimum, from blue for 0 to red, without"),
+        (
+            plane,
+            ["value 0 (rad)", "value 1 (Å)", "bias hills value 1 (Å)"],
+            "the minimum, from blue for 0 to red, without",
+        ),
     ] {
         let temporary = tempfile::tempdir().unwrap();
         let run = temporary.path().join("run");
@@ -111,6 +119,7 @@ fn free_energies_have_plots() {
             "<h2>Bias hills value</h2>",
             "<h2>Bias drag work</h2>",
             "bias drag work (kcal/mol)",
+            "bias drag value (Å)",
             "<h2>Free energy of metadynamics</h2>",
             note,
         ];
@@ -133,15 +142,18 @@ fn exchange_and_runs_that_go_on_have_pages_too() {
     assert_eq!(n_plots(&page), 7);
     assert!(page.contains("300.0 K") && page.contains("One row for each of 3 of 3 replicas"));
 
-    // The last rows of a run that goes on can be incomplete, and there may be no frame.
+    // The last row of a run that goes on can be cut within a number, so it does not count. There may
+    // be no frame.
     let folder = run.to_str().unwrap();
-    for name in ["energies.csv", "states.csv"] {
-        let whole = text(&run.join(name));
-        std::fs::write(run.join(name), &whole[..whole.len() - 4]).unwrap();
-        let output = program(&["report", folder]);
-        assert!(output.status.success(), "{}", stderr(&output));
-    }
-    let header = text(&run.join("energies.csv")).lines().next().unwrap().to_owned() + "\n";
+    assert!(page.contains("<p>40 frames, 0.000800 ns per replica</p>"));
+    let whole = text(&run.join("energies.csv"));
+    let last = whole.find("\n200,").unwrap() + 1;
+    let end = last + whole[last..].find('\n').unwrap();
+    std::fs::write(run.join("energies.csv"), &whole[..end - 3]).unwrap();
+    let states = text(&run.join("states.csv"));
+    std::fs::write(run.join("states.csv"), &states[..states.len() - 4]).unwrap();
+    assert!(again(&run).contains("<p>39 frames, 0.000780 ns per replica</p>"));
+    let header = whole.lines().next().unwrap().to_owned() + "\n";
     std::fs::write(run.join("energies.csv"), &header).unwrap();
     let output = program(&["report", folder]);
     assert!(output.status.success(), "{}", stderr(&output));
@@ -178,7 +190,8 @@ fn a_run_with_a_reference_has_its_picture() {
     let run = temporary.path().join("run");
     let said = with_reference(&run, &["--replicas", "19"]);
     let progress = said.lines().find(|line| line.contains("ETA")).unwrap();
-    assert!(progress.contains(" K, Q 0.") || progress.contains(" K, Q 1."), "{progress}");
+    let words = [" steps  Q ", " K, ETA ", " ns/day per replica"];
+    assert!(words.iter().all(|words| progress.contains(words)), "{progress}");
     let page = text(&run.join("report.html"));
     assert_eq!(n_tubes(&page), 3);
     for title in ["Start", "End", "Native"] {
@@ -209,6 +222,46 @@ fn a_run_with_a_reference_has_its_picture() {
     let page = again(&run);
     assert_eq!(n_tubes(&page), 2);
     assert!(page.contains("There is no native structure: /nowhere: "));
+}
+
+/// Frozen replicas have no last frame, and numbers that are not finite have no place in the order.
+#[test]
+fn the_picture_has_a_replica_of_the_last_frame() {
+    let temporary = tempfile::tempdir().unwrap();
+    let run = temporary.path().join("run");
+    with_reference(&run, &["--replicas", "6"]);
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for line in text(&run.join("energies.csv")).lines() {
+        rows.push(line.split(',').map(str::to_owned).collect());
+    }
+    let rmsd = rows[0].iter().position(|name| name == "rmsd_A").unwrap();
+    let write = |rows: &[Vec<String>]| {
+        let lines: Vec<String> = rows.iter().map(|row| row.join(",") + "\n").collect();
+        std::fs::write(run.join("energies.csv"), lines.concat()).unwrap();
+    };
+    rows.retain(|row| !(row[0] == "60" && row[2] == "2"));
+    for row in rows.iter_mut().filter(|row| row[0] == "60") {
+        row[rmsd] =
+            ["3.5", "NaN", "", "4.5", "0.5", "-1e308"][row[2].parse::<usize>().unwrap()].into();
+    }
+    write(&rows);
+    let page = again(&run);
+    assert!(page.contains("Replica 0, which has the median RMSD of 3 replicas"), "{page}");
+    assert!(page.contains("1 of 6 replicas is not in the last frame: frozen, or not yet written."));
+    // A replica that was frozen before the first frame has no row.
+    rows.retain(|row| row[2] != "2");
+    write(&rows);
+    assert!(again(&run).contains("1 of 6 replicas is not in the last frame"));
+    // Values can be huge. Those that no axis can show are left out.
+    for (k, row) in rows.iter_mut().skip(1).enumerate() {
+        row[rmsd] = ["1e59", "-1e59", "1e308", "-1e308"][k % 4].to_owned();
+    }
+    write(&rows);
+    assert!(again(&run).contains("e59\n"));
+    // No value is known.
+    rows.iter_mut().skip(1).for_each(|row| row[rmsd] = "NaN".to_owned());
+    write(&rows);
+    assert!(again(&run).contains("<p>Replica 0: its first and its last frame"));
 }
 
 /// Trajectories that are damaged or missing are no failure of the page.
@@ -247,6 +300,18 @@ fn trajectories_of_states_have_a_picture() {
     let page = text(&run.join("report.html"));
     assert_eq!(n_tubes(&page), 3);
     assert!(page.contains("<p>State 0 of the first ladder: its first and its last frame"));
+    // The notes are those of the replicas with state 0, which differ here.
+    let energies = text(&run.join("energies.csv"));
+    let rows: Vec<Vec<&str>> =
+        energies.lines().map(|line| line.split(',').collect::<Vec<_>>()).collect();
+    let at = |name: &str| rows[0].iter().position(|column| *column == name).unwrap();
+    let lowest: Vec<_> = rows.iter().filter(|row| row[at("state")] == "0").collect();
+    assert!(lowest[0][at("replica")] != lowest[lowest.len() - 1][at("replica")], "{energies}");
+    for row in [lowest[0], lowest[lowest.len() - 1]] {
+        let [q, rmsd] = ["q", "rmsd_A"].map(|name| row[at(name)].parse::<f64>().unwrap());
+        let note = format!(" ns, RMSD {rmsd:.2} Å, Q {q:.2}</text>");
+        assert!(page.contains(&note), "{note}");
+    }
     assert!(said.contains("/ladder_0000_state_0000.xtc\n"), "{said}");
 }
 

@@ -36,7 +36,7 @@ pub(super) fn short(x: f64) -> String {
 impl Progress {
     pub(super) fn new(n_steps: u64, n_replicas: usize, dt: f64) -> Self {
         let bar = ProgressBar::new(n_steps);
-        let style = ProgressStyle::with_template("[{bar:16}] {percent:>3}%  {wide_msg}");
+        let style = ProgressStyle::with_template("[{bar:12}] {percent:>3}%  {wide_msg}");
         if let Ok(style) = style {
             bar.set_style(style.progress_chars("=> "));
         }
@@ -93,26 +93,46 @@ impl Progress {
     }
 
     fn text(&self) -> String {
-        let mut text = match self.speed() {
-            None => "measuring".to_owned(),
-            Some((one, all)) => {
-                let left = (self.n_steps.saturating_sub(self.step)) as f64;
-                let seconds = left / (one / ns_per_day(1.0, self.dt, 1.0));
-                let left = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-                let left = HumanDuration(Duration::from_secs(left.as_secs()));
-                let (one, all) = (short(one), short(all));
-                format!("{one} ns/day per replica, {all} aggregate, ETA {left:#}")
-            }
-        };
-        if !self.frame.is_empty() {
-            text += &format!(", {}", self.frame);
-        }
-        text
+        let speed = self.speed().map(|(one, _)| {
+            let left = (self.n_steps.saturating_sub(self.step)) as f64;
+            (one, left / (one / ns_per_day(1.0, self.dt, 1.0)))
+        });
+        message(&self.frame, speed)
     }
+}
+
+/// The words about the last frame, and the speed in ns/day per replica with the seconds left. With
+/// the bar they fit into a line of 80 columns.
+fn message(frame: &str, speed: Option<(f64, f64)>) -> String {
+    let speed = match speed {
+        None => "measuring".to_owned(),
+        Some((speed, seconds)) => {
+            let left = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+            let left = HumanDuration(Duration::from_secs(left.as_secs()));
+            format!("ETA {left:#}, {} ns/day per replica", short(speed))
+        }
+    };
+    if frame.is_empty() { speed } else { format!("{frame}, {speed}") }
 }
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn the_line_has_80_columns() {
+        assert_eq!(
+            super::message("Q 0.13, 304 K", Some((2182.3, 5.2))),
+            "Q 0.13, 304 K, ETA 5s, 2182 ns/day per replica"
+        );
+        assert_eq!(super::message("", None), "measuring");
+        let bar = "[============] 100%  ".len();
+        for seconds in [0.0, 59.0, 3599.0, 86_000.0, 9e5, 3e9] {
+            for speed in [0.000_012_3, 0.0123, 99_999.0] {
+                let text = super::message("RMSD 123.4 Å, 1304 K", Some((speed, seconds)));
+                assert!(bar + text.chars().count() <= 80, "{text}");
+            }
+        }
+    }
+
     #[test]
     fn numbers_are_short() {
         for (x, expected) in

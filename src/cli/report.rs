@@ -56,7 +56,7 @@ pub(super) fn write(folder: &Path, path: &Path) -> anyhow::Result<Option<Look>> 
     let is_there = |name| folder.join(name).is_file();
     if is_there(analysis::LOG) && !is_there(results::LOG) {
         let mut page = Page::new(folder);
-        analysis::sections(&mut page, folder)?;
+        analysis::sections(&mut page, folder);
         replace(path, page.finish())?;
         return Ok(None);
     }

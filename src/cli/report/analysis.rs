@@ -9,7 +9,8 @@ mod slow;
 
 use std::path::Path;
 
-use super::names::{ERRORS, kelvin, name, with_error};
+use self::folding::Cores;
+use super::names::{ERRORS, kelvin_or_unknown, name, with_error};
 use super::page::Page;
 use super::series::spread;
 use super::table;
@@ -20,31 +21,28 @@ const MOST_ROWS: usize = 64;
 /// The log of an analysis.
 pub(super) const LOG: &str = "analysis.log";
 
-/// The most lines of the log.
-const LOG_LINES: usize = 200;
-
-/// Adds the sections.
-///
-/// # Errors
-/// An error names the file and the row of a table that is damaged.
-pub(super) fn sections(page: &mut Page, folder: &Path) -> anyhow::Result<()> {
+/// Adds the sections. A damaged table costs its section, which then names the file and the row.
+pub(super) fn sections(page: &mut Page, folder: &Path) {
     if !folder.is_dir() {
-        return Ok(());
+        return;
     }
-    averages(page, &folder.join("summary.csv"))?;
-    let (slow, profiles) = profiles::files(folder)?.into_iter().partition(profiles::is_slow);
-    profiles::sections(page, profiles)?;
-    melting::sections(page, folder)?;
-    folding::sections(page, folder)?;
-    beads::rmsf(page, &folder.join("rmsf.csv"))?;
-    beads::contacts(page, &folder.join("contacts.csv"))?;
-    slow::sections(page, folder)?;
-    profiles::sections(page, slow)?;
     // An analysis has a log, but a page can do without it.
-    if let Ok(log) = std::fs::read_to_string(folder.join(LOG)) {
-        page.lines("Log of the analysis", log.lines().take(LOG_LINES));
+    let mut cores = None;
+    let log = table::log_lines(&folder.join(LOG), |line| {
+        cores = cores.take().or_else(|| Cores::of(line));
+    });
+    page.attempt("Averages", |page| averages(page, &folder.join("summary.csv")));
+    let (slow, profiles) = profiles::files(page, folder).into_iter().partition(profiles::is_slow);
+    profiles::sections(page, profiles);
+    page.attempt("Melting curve", |page| melting::sections(page, folder));
+    page.attempt("Folding and unfolding", |page| folding::sections(page, folder, cores.as_ref()));
+    page.attempt("Fluctuations", |page| beads::rmsf(page, &folder.join("rmsf.csv")));
+    page.attempt("Contacts", |page| beads::contacts(page, &folder.join("contacts.csv")));
+    page.attempt("Slow motions", |page| slow::sections(page, folder));
+    profiles::sections(page, slow);
+    if let Ok(log) = log {
+        page.lines("Log of the analysis", log.iter().map(String::as_str));
     }
-    Ok(())
 }
 
 /// The means of all quantities.
@@ -53,7 +51,8 @@ fn averages(page: &mut Page, path: &Path) -> anyhow::Result<()> {
     let mut rows: Vec<(String, Vec<(String, String)>)> = Vec::new();
     let mut quantities: Vec<String> = Vec::new();
     table::read(path, &["quantity"], &["temperature_K", "mean", "error"], |row| {
-        let (temperature, quantity) = (kelvin(row.number("temperature_K")), row.text("quantity"));
+        let temperature = kelvin_or_unknown(row.number("temperature_K"));
+        let quantity = row.text("quantity");
         // The means of components of TICA are about 0 by definition.
         if quantity.starts_with("tic_") {
             return;
@@ -81,7 +80,6 @@ fn averages(page: &mut Page, path: &Path) -> anyhow::Result<()> {
     let columns = quantities.iter().map(|quantity| name(quantity).axis);
     let columns: Vec<String> = std::iter::once("temperature".to_owned()).chain(columns).collect();
     let cells = |(temperature, of): &(String, Vec<(String, String)>)| -> Vec<String> {
-        let temperature = if temperature.is_empty() { "unknown" } else { temperature };
         let found = quantities.iter().map(|quantity| {
             let cell = of.iter().find(|(known, _)| known == quantity);
             cell.map_or(String::new(), |(_, cell)| cell.clone())

@@ -23,6 +23,35 @@ impl Name {
     }
 }
 
+/// The columns with the values of a bias and their units, from a line of the log of a run: see
+/// `log_settings`.
+pub(super) fn bias_units(line: &str) -> Vec<(String, &'static str)> {
+    let Some((bias, form)) = line.strip_prefix("bias ").and_then(|rest| rest.split_once(": "))
+    else {
+        return Vec::new();
+    };
+    let kinds: Vec<&str> = match form.strip_prefix("metadynamics ") {
+        Some(rest) => rest.split("; ").skip(1).filter_map(|axis| axis.split(' ').next()).collect(),
+        None => form.split(' ').nth(2).map(|kind| kind.trim_end_matches(',')).into_iter().collect(),
+    };
+    let column = |k: usize| match k {
+        0 => format!("bias_{bias}_value"),
+        k => format!("bias_{bias}_value_{k}"),
+    };
+    let unit = |kind: &str| match kind {
+        "position" | "distance" | "rg" | "rmsd" => Some(" (Å)"),
+        "angle" | "dihedral" => Some(" (rad)"),
+        _ => None,
+    };
+    let all = kinds.into_iter().enumerate();
+    all.filter_map(|(k, kind)| Some((column(k), unit(kind)?))).collect()
+}
+
+/// A number of things, for example `1 frame`, `2 frames`.
+pub(super) fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
 /// The names of a column of energies.csv, or of an analysis.
 pub(super) fn name(column: &str) -> Name {
     let units = [("_A", " (Å)"), ("_rad", " (rad)")];
@@ -49,6 +78,11 @@ pub(super) fn kelvin(temperature: f64) -> String {
     }
 }
 
+/// A temperature for a table.
+pub(super) fn kelvin_or_unknown(temperature: f64) -> String {
+    Some(kelvin(temperature)).filter(|text| !text.is_empty()).unwrap_or("unknown".to_owned())
+}
+
 /// A number with its error in two digits, for example `0.812 ± 0.013`.
 pub(super) fn with_error(value: f64, error: f64) -> String {
     if !value.is_finite() {
@@ -64,7 +98,31 @@ pub(super) fn with_error(value: f64, error: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::with_error;
+    use super::{bias_units, with_error};
+
+    #[test]
+    fn values_of_biases_have_the_units_of_their_variables() {
+        for (line, expected) in [
+            (
+                "bias w: harmonic on rg, k 1, center 8 to 14 in 4 numbers",
+                vec![("bias_w_value", " (Å)")],
+            ),
+            ("bias a: flat-bottom on dihedral, k 1", vec![("bias_a_value", " (rad)")]),
+            ("bias a: moving on q, k 1", vec![]),
+            (
+                "bias h: metadynamics every 5 steps, height 0.2 kcal/mol, bias factor 8, 300 K; q on an axis \
+                 from 0 to 1 with 9 bins, width 0.1; angle on an axis from 0 to 3 with 9 bins, width 0.1",
+                vec![("bias_h_value_1", " (rad)")],
+            ),
+            ("biases: none", vec![]),
+            ("bias", vec![]),
+        ] {
+            let found = bias_units(line);
+            let found: Vec<_> =
+                found.iter().map(|(column, unit)| (column.as_str(), *unit)).collect();
+            assert_eq!(found, expected, "{line}");
+        }
+    }
 
     #[test]
     fn errors_have_two_digits() {

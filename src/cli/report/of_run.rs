@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use flashschnet::Error;
+
 use super::analysis;
-use super::names::{Name, kelvin, name};
+use super::names::{Name, counted, kelvin, name};
 use super::page::Page;
 use super::picture::{self, Chosen};
 use super::plots::{self, Axes, Grid, Kind, Line};
@@ -28,13 +30,14 @@ pub(super) fn page(
     let mut page = Page::new(folder);
     let time =
         results.potential.bins().last().map_or(0.0, |bin| bin.step as f64 * results.dt * 1e-3);
-    page.paragraph(&format!("{} frames, {time:.6} ns per replica", results.n_frames));
+    let frames = counted(results.n_frames, "frame", "frames");
+    page.paragraph(&format!("{frames}, {time:.6} ns per replica"));
     picture(&mut page, folder, results, chosen)?;
     courses(&mut page, results)?;
     free_energy(&mut page, results)?;
     distributions(&mut page, results)?;
     exchange(&mut page, results)?;
-    analysis::sections(&mut page, &folder.join(ANALYSIS))?;
+    analysis::sections(&mut page, &folder.join(ANALYSIS));
     if has(&results.speed) {
         let axes = Axes { x: "time (ns)", y: "ns/day per replica" };
         let plot = plots::over_time(axes, results.speed.bins(), &[], results.dt * 1e-3);
@@ -77,9 +80,17 @@ fn has(series: &Series) -> bool {
 /// Observables, energies and temperatures over time.
 fn courses(page: &mut Page, results: &Results) -> anyhow::Result<()> {
     let ns = results.dt * 1e-3;
-    let band = "The line is the mean of all replicas; the band goes from the smallest to the largest value.";
+    let band = match results.replicas.len() {
+        1 => {
+            "There is one replica. Where a point stands for several frames, the line is their mean and \
+             the band goes from the smallest to the largest value."
+        }
+        _ => {
+            "The line is the mean of all replicas; the band goes from the smallest to the largest value."
+        }
+    };
     for observable in results.observables.iter().filter(|of| has(&of.all)) {
-        let name = name(&observable.column);
+        let name = results.name(&observable.column);
         let axes = Axes { x: "time (ns)", y: &name.axis };
         let courses: Vec<&[Bin]> = match observable.courses.len() {
             0 | 1 => Vec::new(),
@@ -110,12 +121,12 @@ fn courses(page: &mut Page, results: &Results) -> anyhow::Result<()> {
 
 /// The estimate of metadynamics.
 fn free_energy(page: &mut Page, results: &Results) -> anyhow::Result<()> {
-    let Some(FreeEnergy { columns, nodes }) = &results.free_energy else { return Ok(()) };
+    let Some(FreeEnergy { path, columns, nodes }) = &results.free_energy else { return Ok(()) };
     let names: Vec<Name> = columns.iter().map(|column| name(column)).collect();
     let (note, plot) = match &names[..] {
         [x, y] => {
-            let grid =
-                Grid::of(nodes).ok_or_else(|| anyhow::anyhow!("report: no grid of nodes"))?;
+            let others = || Error::invalid("nodes", "others", "nodes of a grid").of_file(path);
+            let grid = Grid::of(nodes).ok_or_else(others)?;
             let axes = Axes { x: &x.axis, y: &y.axis };
             (", from blue for 0 to red", plots::maps(axes, "kcal/mol", &[(String::new(), grid)]))
         }
@@ -140,7 +151,8 @@ fn distributions(page: &mut Page, results: &Results) -> anyhow::Result<()> {
         axis: "potential energy (kcal/mol)".to_owned(),
     };
     let temperatures = Name { text: "temperature".to_owned(), axis: "temperature (K)".to_owned() };
-    let of_observables = results.observables.iter().map(|of| (name(&of.column), &of.values));
+    let of_observables = results.observables.iter();
+    let of_observables = of_observables.map(|of| (results.name(&of.column), &of.values));
     let all = [(energies, &results.potentials), (temperatures, &results.temperatures)];
     for (name, all) in of_observables.chain(all) {
         let some = spread(all.keys().copied().collect(), MOST_LINES);
@@ -148,9 +160,10 @@ fn distributions(page: &mut Page, results: &Results) -> anyhow::Result<()> {
         let lines: Vec<_> = some.iter().map(of_state).collect();
         if lines.iter().any(|(_, values)| values.range().is_some_and(|(low, high)| high > low)) {
             let axes = Axes { x: &name.axis, y: "probability density" };
-            let of = match results.ladder.is_empty() {
-                true => "Histogram of all frames of all replicas, with an area of 1.",
-                false => "Histograms of all frames, one for each state, with an area of 1.",
+            let of = match (results.ladder.is_empty(), results.replicas.len()) {
+                (true, 1) => "Histogram of all frames, with an area of 1.",
+                (true, _) => "Histogram of all frames of all replicas, with an area of 1.",
+                (false, _) => "Histograms of all frames, one for each state, with an area of 1.",
             };
             let title = format!("Distribution of {}", name.text);
             page.section(&title, of, plots::distributions(axes, &lines))?;
@@ -167,20 +180,21 @@ fn exchange(page: &mut Page, results: &Results) -> anyhow::Result<()> {
         page.section("Acceptance of exchanges", caption, plots::bars(axes, &rates))?;
     }
     if !results.walks.is_empty() {
-        let names: Vec<&String> = results.walks.keys().collect();
-        let some = spread((0..names.len()).collect(), MOST_ROWS);
-        let rows: Vec<(&str, &[Bin])> =
-            some.iter().map(|k| (names[*k].as_str(), results.walks[names[*k]].bins())).collect();
+        let some = spread(results.walks.iter().collect(), MOST_ROWS);
+        let rows: Vec<(u32, &[Bin])> =
+            some.into_iter().map(|(replica, walk)| (*replica, walk.bins())).collect();
         let trips: u64 = results.round_trips.values().map(|(_, trips)| trips).sum();
         let caption = format!(
             "One row for each of {} of {} replicas, with a color for its mean state: blue for state 0, \
              red for the last one. Round trips in all: {trips}.",
             rows.len(),
-            names.len()
+            results.walks.len()
         );
         let last = results.ladder.len().saturating_sub(1).max(1) as f64;
         let axes = Axes { x: "time (ns)", y: "replica" };
-        let plot = plots::map(axes, &rows, results.dt * 1e-3, last);
+        let ends = rows.iter().filter_map(|(_, bins)| Some(bins.last()?.step));
+        let end = ends.chain(results.last_step).max().unwrap_or_default();
+        let plot = plots::map(axes, &rows, (results.dt * 1e-3, end), last);
         page.section("Walks through the states", &caption, plot)?;
     }
     Ok(())
@@ -198,6 +212,24 @@ fn settings(page: &mut Page, log: &[String]) {
     page.table(&[], &rows);
 }
 
+/// The temperature of a state, or its number if another state has the same temperature.
 fn state_name(results: &Results, state: u64) -> String {
-    results.ladder.get(state as usize).map_or("all".to_owned(), |temperature| kelvin(*temperature))
+    let Some(own) = results.ladder.get(state as usize) else { return "all".to_owned() };
+    let is_same = |other: &&f64| kelvin(**other) == kelvin(*own);
+    match results.ladder.iter().filter(is_same).count() {
+        1 => kelvin(*own),
+        _ => format!("state {state}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Results, state_name};
+
+    #[test]
+    fn states_of_one_temperature_have_numbers() {
+        let results = Results { ladder: vec![300.0, 300.0, 310.0], ..Results::default() };
+        let names = [0, 1, 2, 3].map(|state| state_name(&results, state));
+        assert_eq!(names, ["state 0", "state 1", "310.0 K", "all"]);
+    }
 }

@@ -37,6 +37,8 @@ pub(super) struct Page {
 impl Page {
     /// A page about a folder.
     pub(super) fn new(folder: &Path) -> Self {
+        // "." has no name of its own.
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         let name = folder.file_name().unwrap_or(folder.as_os_str());
         let name = escaped(&printable(name.to_string_lossy()));
         Page {
@@ -44,6 +46,20 @@ impl Page {
                 "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{name} - \
                  flashschnet</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{name}</h1>\n"
             ),
+        }
+    }
+
+    /// Adds a section. If it fails, a sentence takes its place.
+    pub(super) fn attempt(
+        &mut self,
+        title: &str,
+        add: impl FnOnce(&mut Page) -> anyhow::Result<()>,
+    ) {
+        let length = self.html.len();
+        if let Err(error) = add(self) {
+            self.html.truncate(length);
+            self.heading(title);
+            self.paragraph(&printable(format!("This section cannot be made: {error}.")));
         }
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Chosen<'a> {
     pub(super) look: Look,
     /// Its name, and why it was chosen.
     name: String,
+    /// A sentence about replicas that are not in the last frame.
+    left_out: String,
     replica: &'a Ends,
 }
 
@@ -34,9 +36,9 @@ pub(super) struct Chosen<'a> {
 /// units.
 const NEARNESS: [(&str, &str, &str); 2] = [("rmsd_A", "RMSD", " Å"), ("q", "Q", "")];
 
-/// The replica with the median of the last RMSD, or of Q, among those that have trajectories, or
-/// the first one without these observables. If only states have trajectories, that of state 0; if
-/// there are none, `None`.
+/// The replica with the median RMSD, or Q, in the last frame among those that have trajectories, or
+/// the first one without these observables. Replicas that have no last frame do not count, unless
+/// none has one. If only states have trajectories, that of state 0; if there are none, `None`.
 pub(super) fn choose<'a>(folder: &Path, results: &'a Results) -> Option<Chosen<'a>> {
     let file = |name: String| {
         let paths = ["xtc", "dcd"].map(|extension| folder.join(format!("{name}.{extension}")));
@@ -49,36 +51,45 @@ pub(super) fn choose<'a>(folder: &Path, results: &'a Results) -> Option<Chosen<'
     let nearness = NEARNESS.iter().find_map(|(name, label, _)| {
         Some((results.observables.iter().position(|of| of.column == *name)?, label))
     });
-    let value = |ends: &Ends| nearness.and_then(|(k, _)| ends.last.values.get(k).copied());
     let all = results.replicas.iter();
     let all = all.filter_map(|(id, ends)| Some((*id, ends, file(format!("replica_{id:04}"))?)));
     let mut all: Vec<_> = all.collect();
-    all.sort_by(|(_, a, _), (_, b, _)| {
-        value(a).partial_cmp(&value(b)).unwrap_or(a.n_rows.cmp(&b.n_rows))
-    });
-    let n = all.len();
-    if n > 0 {
-        let (id, replica, trajectory) =
-            all.swap_remove(if nearness.is_some() { (n - 1) / 2 } else { 0 });
-        let name = match nearness {
-            Some((_, label)) if n > 2 => {
-                format!(
-                    "Replica {id}, which has the median {label} of {n} replicas in the last frame"
-                )
-            }
-            _ => format!("Replica {id}"),
-        };
-        let look = Look { topology: topology(id), trajectory };
-        return Some(Chosen { look, name, replica });
+    if all.is_empty() {
+        let trajectory = file("ladder_0000_state_0000".to_owned())?;
+        let (id, replica) = results.lowest.as_ref()?;
+        let look = Look { topology: topology(*id), trajectory };
+        let name = "State 0 of the first ladder".to_owned();
+        return Some(Chosen { look, name, left_out: String::new(), replica });
     }
-    let trajectory = file("ladder_0000_state_0000".to_owned())?;
-    let is_there = |(id, ends): &(&u32, &Ends)| {
-        let ladder = results.round_trips.get(id).map_or(0, |(ladder, _)| *ladder);
-        ladder == 0 && ends.last.state == Some(0)
+    if all.iter().any(|(_, ends, _)| Some(ends.last.step) == results.last_step) {
+        all.retain(|(_, ends, _)| Some(ends.last.step) == results.last_step);
+    }
+    let left_out = match results.last_frame() {
+        (_, 0) => String::new(),
+        (n, missing) => format!(
+            "{missing} of {} replicas {} not in the last frame: frozen, or not yet written.",
+            n + missing,
+            if missing == 1 { "is" } else { "are" }
+        ),
     };
-    let (id, replica) = results.replicas.iter().find(is_there)?;
-    let look = Look { topology: topology(*id), trajectory };
-    Some(Chosen { look, name: "State 0 of the first ladder".to_owned(), replica })
+    let value = |ends: &Ends| {
+        let (k, _) = nearness?;
+        ends.last.values.get(k).copied().filter(|value| value.is_finite())
+    };
+    let known = all.iter().enumerate().filter_map(|(at, (_, ends, _))| Some((value(ends)?, at)));
+    let mut known: Vec<(f64, usize)> = known.collect();
+    known.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    let n = known.len();
+    let median = known.get(n.saturating_sub(1) / 2).map_or(0, |(_, at)| *at);
+    let (id, replica, trajectory) = all.swap_remove(median);
+    let name = match nearness {
+        Some((_, label)) if n > 2 => {
+            format!("Replica {id}, which has the median {label} of {n} replicas in the last frame")
+        }
+        _ => format!("Replica {id}"),
+    };
+    let look = Look { topology: topology(id), trajectory };
+    Some(Chosen { look, name, left_out, replica })
 }
 
 /// A structure of the picture.
@@ -99,10 +110,11 @@ pub(super) fn picture(
     results: &Results,
     chosen: &Chosen,
 ) -> Result<(String, String)> {
-    let Chosen { look, name, replica } = chosen;
+    let Chosen { look, name, left_out, replica } = chosen;
     let molecule = Molecule::read(&look.topology)?;
     let found = beads::ends(&look.trajectory, molecule.n_beads, replica.n_rows)?;
     let mut doubts: Vec<String> = Vec::new();
+    doubts.extend((!left_out.is_empty()).then(|| left_out.clone()));
     if let Some(error) = &found.error {
         doubts.push(format!("Only the first {} frames can be read: {error}.", found.n_frames));
     }

@@ -1,29 +1,24 @@
 //! The results of a run, read from its folder. The run may still be going.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flashschnet::{Error, Result};
 
+use super::names::{Name, bias_units, name};
 use super::series::{Series, Values};
-use super::table::rows;
+use super::table::{Row, log_lines, rows};
 
 /// The log of a run.
 pub(super) const LOG: &str = "run.log";
-
-/// The most lines of the log that a report shows.
-const LOG_LINES: usize = 200;
-
-/// A longer log is not that of a run.
-const LOG_BYTES: u64 = 64 << 20;
 
 /// The contents of a report.
 #[derive(Debug, Default)]
 pub(super) struct Results {
     /// Lines of the log.
     pub(super) log: Vec<String>,
+    /// The units of the values of biases.
+    pub(super) units: BTreeMap<String, &'static str>,
     /// ps.
     pub(super) dt: f64,
     pub(super) n_frames: u64,
@@ -32,15 +27,21 @@ pub(super) struct Results {
     /// K, over all replicas.
     pub(super) temperature: Series,
     pub(super) observables: Vec<Observable>,
+    /// The number of replicas that the log tells.
+    pub(super) n_replicas: Option<usize>,
     /// The first and the last row of each replica in energies.csv.
     pub(super) replicas: BTreeMap<u32, Ends>,
+    /// The first and the last row with state 0 of the first ladder, and the replica of the last one.
+    pub(super) lowest: Option<(u32, Ends)>,
+    /// The step of the last row.
+    pub(super) last_step: Option<u64>,
     /// The topology files of a run of different molecules, and their replicas.
     pub(super) topologies: Vec<(String, Vec<u32>)>,
     /// The potential energies of each state, or of all replicas without exchange.
     pub(super) potentials: BTreeMap<u64, Values>,
     pub(super) temperatures: BTreeMap<u64, Values>,
-    /// The state of each replica.
-    pub(super) walks: BTreeMap<String, Series>,
+    /// The state of each replica after each exchange.
+    pub(super) walks: BTreeMap<u32, Series>,
     /// Ladder, first state of a pair of neighbors, acceptance.
     pub(super) acceptance: Vec<(u64, u64, f64)>,
     /// Ladder and round trips of each replica.
@@ -77,9 +78,9 @@ pub(super) struct Ends {
 /// A row of energies.csv.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Moment {
+    pub(super) step: u64,
     /// ps.
     pub(super) time: f64,
-    pub(super) state: Option<u64>,
     /// The values of the observables.
     pub(super) values: Vec<f64>,
 }
@@ -87,6 +88,7 @@ pub(super) struct Moment {
 /// A free energy at the nodes of a grid in one or two variables.
 #[derive(Debug, Default)]
 pub(super) struct FreeEnergy {
+    pub(super) path: PathBuf,
     /// The names of the variables in the table.
     pub(super) columns: Vec<String>,
     /// Two variables, the second 0 if there is one, and kcal/mol above the minimum. The first variable
@@ -102,50 +104,52 @@ impl Results {
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let mut results = Results::default();
         results.read_log(&folder.join(LOG))?;
-        results.read_energies(&folder.join("energies.csv"))?;
+        // The ladders of the replicas come before their energies.
         if folder.join("states.csv").exists() {
             results.read_exchange(folder)?;
         }
+        results.read_energies(&folder.join("energies.csv"))?;
         results.read_free_energy(folder)?;
         Ok(results)
     }
 
+    /// The names of an observable, a value of a bias or its work.
+    pub(super) fn name(&self, column: &str) -> Name {
+        let mut name = name(column);
+        name.axis.extend(self.units.get(column).copied());
+        name
+    }
+
+    /// The number of replicas in the last frame, and of those that are not: frozen, or not yet written.
+    pub(super) fn last_frame(&self) -> (usize, usize) {
+        let is_there = |ends: &&Ends| Some(ends.last.step) == self.last_step;
+        let n = self.replicas.values().filter(is_there).count();
+        (n, self.n_replicas.unwrap_or(0).max(self.replicas.len()) - n)
+    }
+
     fn read_log(&mut self, path: &Path) -> Result<()> {
-        let mut bytes = Vec::new();
-        let file = File::open(path).map_err(|error| Error::io(path, error))?;
-        file.take(LOG_BYTES).read_to_end(&mut bytes).map_err(|error| Error::io(path, error))?;
-        for line in String::from_utf8_lossy(&bytes).lines().map(str::trim_end) {
+        self.log = log_lines(path, |line| {
             if let Some((step, speed)) = speed(line) {
                 self.speed.add(step, speed);
             }
-            if let Some(topology) = topology(line) {
-                self.topologies.push(topology);
-            }
-            if !line.is_empty() {
-                self.log.push(line.to_owned());
-            }
-        }
-        if self.log.len() > LOG_LINES {
-            self.log.drain(LOG_LINES / 2..self.log.len() - LOG_LINES / 2);
-        }
+            self.topologies.extend(topology(line));
+            self.units.extend(bias_units(line));
+            self.n_replicas = self.n_replicas.or_else(|| n_replicas(line));
+        })?;
         Ok(())
     }
 
     fn read_energies(&mut self, path: &Path) -> Result<()> {
-        let mut last = None;
-        rows(path, |columns, cells| {
-            let number = |name: &str| -> f64 {
-                let cell = columns.iter().position(|column| column == name);
-                cell.and_then(|at| cells.get(at)?.parse().ok()).unwrap_or(f64::NAN)
-            };
+        rows(path, |row| {
+            let number = |name: &str| row.number(name);
             let (step, time) = (number("step"), number("time_ps"));
-            if step.is_nan() || time.is_nan() || cells.len() != columns.len() {
+            if step.is_nan() || time.is_nan() || !row.is_whole() {
                 return false;
             }
             let step = step as u64;
             self.dt = time / step as f64;
-            self.n_frames += u64::from(last != Some(step));
-            last = Some(step);
+            self.n_frames += u64::from(self.last_step != Some(step));
+            self.last_step = Some(step);
             let found = Some(number("state")).filter(|state| !state.is_nan()).map(|x| x as u64);
             let (state, replica) = (found.unwrap_or_default(), number("replica"));
             let (potential, kelvin) = (number("potential_kcal_per_mol"), number("temperature_K"));
@@ -154,28 +158,36 @@ impl Results {
             self.potentials.entry(state).or_default().add(potential);
             self.temperatures.entry(state).or_default().add(kelvin);
             if self.observables.is_empty() {
-                let names = columns.iter().filter(|column| is_observable(column));
+                let names = row.columns.iter().filter(|column| is_observable(column));
                 self.observables = names.map(|name| Observable::new(name)).collect();
             }
-            let mut moment = Moment { time, state: found, values: Vec::new() };
+            let mut moment = Moment { step, time, values: Vec::new() };
             for observable in &mut self.observables {
                 let value = number(&observable.column);
                 observable.add(step, replica as u32, state, value);
                 moment.values.push(value);
             }
             if !replica.is_nan() {
-                self.replicas.entry(replica as u32).or_default().add(moment);
+                let replica = replica as u32;
+                let ladder = self.round_trips.get(&replica).map_or(0, |(ladder, _)| *ladder);
+                if (found, ladder) == (Some(0), 0) {
+                    let (id, ends) = self.lowest.get_or_insert_default();
+                    *id = replica;
+                    ends.add(moment.clone());
+                }
+                self.replicas.entry(replica).or_default().add(moment);
             }
             true
-        })
+        })?;
+        Ok(())
     }
 
     fn read_free_energy(&mut self, folder: &Path) -> Result<()> {
         let entries = std::fs::read_dir(folder).map_err(|error| Error::io(folder, error))?;
         let mut paths = entries.flatten().map(|entry| entry.path());
         let Some(path) = paths.find(|path| is_free_energy(path)) else { return Ok(()) };
-        let mut found = FreeEnergy::default();
-        rows(&path, |columns, cells| {
+        let mut found = FreeEnergy { path: path.clone(), ..FreeEnergy::default() };
+        rows(&path, |Row { columns, cells }| {
             let numbers: Option<Vec<f64>> = cells.iter().map(|cell| cell.parse().ok()).collect();
             match numbers.as_deref() {
                 Some([x, energy]) => found.nodes.push([*x, 0.0, *energy]),
@@ -192,21 +204,22 @@ impl Results {
     }
 
     fn read_exchange(&mut self, folder: &Path) -> Result<()> {
-        rows(&folder.join("states.csv"), |columns, cells| {
-            let Some(Ok(step)) = cells.first().map(|cell| cell.parse()) else { return false };
-            if cells.len() != columns.len() {
+        rows(&folder.join("states.csv"), |row| {
+            let Some(Ok(step)) = row.cells.first().map(|cell| cell.parse()) else { return false };
+            if !row.is_whole() {
                 return false;
             }
-            for (name, cell) in columns.iter().zip(cells).skip(1) {
-                if let Ok(state) = cell.parse::<u32>() {
-                    self.walks.entry(name.clone()).or_default().add(step, f64::from(state));
+            for (name, cell) in row.columns.iter().zip(row.cells).skip(1) {
+                let replica = name.strip_prefix("replica_").and_then(|id| id.parse().ok());
+                if let (Some(replica), Ok(state)) = (replica, cell.parse::<u32>()) {
+                    self.walks.entry(replica).or_default().add(step, f64::from(state));
                 }
             }
             true
         })?;
         let whole = |cell: &str| cell.parse::<u64>().ok();
-        rows(&folder.join("acceptance.csv"), |_, cells| {
-            let [ladder, a, b, _, _, rate] = cells else { return false };
+        rows(&folder.join("acceptance.csv"), |row| {
+            let [ladder, a, b, _, _, rate] = row.cells else { return false };
             if let (Some(ladder), Some(a), Some(b), Ok(rate)) =
                 (whole(ladder), whole(a), whole(b), rate.parse())
                 && b == a + 1
@@ -215,8 +228,8 @@ impl Results {
             }
             true
         })?;
-        rows(&folder.join("round_trips.csv"), |_, cells| {
-            let [replica, ladder, trips] = cells else { return false };
+        rows(&folder.join("round_trips.csv"), |row| {
+            let [replica, ladder, trips] = row.cells else { return false };
             if let (Ok(replica), Some(ladder), Some(trips)) =
                 (replica.parse(), whole(ladder), whole(trips))
             {
@@ -224,14 +237,15 @@ impl Results {
             }
             true
         })?;
-        rows(&folder.join("ladders.csv"), |_, cells| {
-            if let [ladder, _, kelvin] = cells
+        rows(&folder.join("ladders.csv"), |row| {
+            if let [ladder, _, kelvin] = row.cells
                 && ladder == "0"
             {
                 self.ladder.extend(kelvin.parse::<f64>().ok());
             }
             true
-        })
+        })?;
+        Ok(())
     }
 }
 
@@ -288,6 +302,11 @@ fn speed(line: &str) -> Option<(u64, f64)> {
     let (step, rest) = line.strip_prefix("step ")?.split_once(": ")?;
     let speed = rest.split_once(" ns/day per replica since ")?.0;
     Some((step.parse().ok()?, speed.parse().ok()?))
+}
+
+/// The number of replicas in a line of the log: see `log_settings`.
+fn n_replicas(line: &str) -> Option<usize> {
+    line.strip_prefix("replicas: ")?.split_once(" from number ")?.0.parse().ok()
 }
 
 /// The name of a topology and its replicas in a line of the log: see

@@ -9,6 +9,7 @@ const MOST_VALUES: usize = 1 << 14;
 /// The mean, the smallest and the largest of the values of some steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Bin {
+    pub(super) first_step: u64,
     /// The last step.
     pub(super) step: u64,
     sum: f64,
@@ -24,6 +25,7 @@ impl Bin {
 
     fn join(&mut self, other: &Bin) {
         *self = Bin {
+            first_step: self.first_step,
             step: other.step,
             sum: self.sum + other.sum,
             n: self.n + other.n,
@@ -49,7 +51,7 @@ impl Series {
         if !value.is_finite() {
             return;
         }
-        let bin = Bin { step, sum: value, n: 1, least: value, most: value };
+        let bin = Bin { first_step: step, step, sum: value, n: 1, least: value, most: value };
         self.width = self.width.max(1);
         let is_new = self.bins.last().is_none_or(|last| last.step != step);
         if is_new && self.filled == self.width {
@@ -77,11 +79,11 @@ impl Series {
     }
 }
 
-/// A sample of many values: every value, or every second one, every fourth one, and so on.
+/// A sample of many values, spread evenly over the rows that they come from.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Values {
     values: Vec<f64>,
-    /// One of 2^k values is kept.
+    /// About one of 2^k values is kept.
     k: u32,
     seen: u64,
 }
@@ -92,16 +94,13 @@ impl Values {
         if !value.is_finite() {
             return;
         }
-        if self.seen.is_multiple_of(1 << self.k) {
+        if is_kept(self.seen, self.k) {
             self.values.push(value);
         }
         self.seen += 1;
         if self.values.len() > MOST_VALUES {
-            let mut is_even = false;
-            self.values.retain(|_| {
-                is_even = !is_even;
-                is_even
-            });
+            let mut kept = (0..self.seen).filter(|n| is_kept(*n, self.k));
+            self.values.retain(|_| kept.next().is_some_and(|n| is_kept(n, self.k + 1)));
             self.k += 1;
         }
     }
@@ -134,6 +133,14 @@ impl Values {
         let most = self.values.iter().copied().reduce(f64::max)?;
         Some((least, most))
     }
+}
+
+/// Whether value `n` is among those of which about one in 2^k is kept. Rows come replica by replica,
+/// so a sample of every second value could lack half of the replicas. The multiples of the golden
+/// ratio have their fractions spread evenly for the values of every replica.
+fn is_kept(n: u64, k: u32) -> bool {
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+    n.wrapping_mul(GOLDEN).leading_zeros() >= k
 }
 
 /// A few of many, from the first to the last.
@@ -171,10 +178,25 @@ mod tests {
     }
 
     #[test]
+    fn a_sample_has_values_of_all_replicas() {
+        for n_replicas in [2, 64, 100, 8192] {
+            let mut values = Values::default();
+            for n in 0..2_000_000 {
+                // Even and odd replicas have different values.
+                values.add(f64::from(n % n_replicas % 2));
+            }
+            assert!(values.len() > MOST_VALUES / 4 && values.len() <= MOST_VALUES);
+            let histogram = values.histogram(2, (0.0, 2.0)).unwrap();
+            assert!((histogram[0].1 - 0.5).abs() < 0.01, "{n_replicas}: {histogram:?}");
+            assert!((histogram[1].1 - 0.5).abs() < 0.01, "{n_replicas}: {histogram:?}");
+        }
+    }
+
+    #[test]
     fn a_distribution_of_many_values_is_a_sample() {
         let mut values = Values::default();
         for k in 0..300_000_u32 {
-            // A prime number, so that every value is among every eighth one.
+            // A prime number, so that no regular sample is in step with it.
             values.add(f64::from(k % 997));
         }
         assert!(values.values.len() <= MOST_VALUES);

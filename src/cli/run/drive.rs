@@ -260,7 +260,7 @@ pub(super) fn log_warnings(output: &mut Output) -> Result<()> {
     logger::take_lines().into_iter().try_for_each(|line| output.log(line))
 }
 
-/// The mean temperature of a frame, and the mean Q or RMSD if one of them is observed. Frozen
+/// The mean Q or RMSD of a frame if one of them is observed, and the mean temperature. Frozen
 /// replicas have none.
 fn means(frame: &Frame) -> String {
     let mean = |values: &[f64]| {
@@ -274,7 +274,7 @@ fn means(frame: &Frame) -> String {
     let kelvin = mean(frame.temperature).map(|kelvin| format!("{kelvin:.0} K"));
     let q = observed("q").map(|q| format!("Q {q:.2}"));
     let nearness = q.or_else(|| observed("rmsd").map(|rmsd| format!("RMSD {rmsd:.1} Å")));
-    kelvin.into_iter().chain(nearness).collect::<Vec<_>>().join(", ")
+    nearness.into_iter().chain(kelvin).collect::<Vec<_>>().join(", ")
 }
 
 /// The reasons to stop before the last step.

@@ -8,6 +8,7 @@ use flashschnet::output::{Format, OutputOptions, TrajectoriesBy};
 use flashschnet::simulation::Simulation;
 
 use super::plan::Plan;
+use super::start::kinds;
 use crate::cli::progress::{ns_per_day, short};
 use crate::cli::tell::tell;
 
@@ -31,7 +32,7 @@ pub(super) fn rehearse(
     let (seconds, done) = time_of_a_step(simulation, plan.steps)?;
     let system = simulation.system();
     let (n_replicas, n_beads) = (system.n_replicas(), system.n_beads());
-    let molecules = system.molecules().len();
+    let molecules = kinds(system.molecules().len());
     let dt = simulation.dynamics().dt;
     let device = simulation.engine().device();
     let Memory { allocated, reserved } = simulation.engine().memory();
@@ -40,7 +41,7 @@ pub(super) fn rehearse(
     let total = seconds * plan.steps as f64;
     let ns_per_day = ns_per_day(1.0, dt, seconds);
     tell!("device: {device}");
-    tell!("replicas: {n_replicas}, {n_beads} beads, {molecules} different molecules");
+    tell!("replicas: {n_replicas}, {n_beads} beads, {molecules}");
     tell!("memory: {} allocated, {} taken from the device", bytes(allocated), bytes(reserved));
     tell!(
         "speed: {} ms per step of all replicas, {} ns/day per replica, {} ns/day aggregate ({done} \

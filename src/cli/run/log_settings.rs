@@ -11,7 +11,7 @@ use super::Run;
 use super::drive::{Drive, log_warnings};
 use super::exchange::temperatures;
 use super::plan::Plan;
-use super::start::summary;
+use super::start::{kinds, summary};
 use crate::cli::inputs::Inputs;
 
 /// The variable of a bias and its form, each list by its ends.
@@ -58,8 +58,9 @@ impl Run {
             Integrator::Nve => None,
         };
         let replicas = format!(
-            "{n_replicas} from number {}, {n_beads} beads, {n_molecules} different molecules",
-            self.first_replica
+            "{n_replicas} from number {}, {n_beads} beads, {}",
+            self.first_replica,
+            kinds(n_molecules)
         );
         output.log(format!("flashschnet {}", env!("CARGO_PKG_VERSION")))?;
         output.log(format!("device: {}", simulation.engine().device()))?;
@@ -101,8 +102,14 @@ impl Run {
         if !simulation.minimized().is_empty() {
             output.log(summary(simulation.minimized()).0)?;
         }
+        let plan: &Plan = plan;
         let Plan { steps, save_interval, .. } = plan;
         output.log(format!("steps: {steps}, a frame every {save_interval} and at the end"))?;
+        let after = match plan.unsaved() {
+            0 => String::new(),
+            step => format!(" after step {step}"),
+        };
+        output.log(format!("frames: {}, every {save_interval}{after}", plan.frames()))?;
         for bias in simulation.biases() {
             output.log(format!("bias {}: {}", bias.name, described(bias)))?;
         }

@@ -73,3 +73,11 @@ pub(in crate::cli) fn summary(results: &[Minimized]) -> (String, bool) {
     );
     (line, converged == results.len())
 }
+
+/// The number of different molecules.
+pub(super) fn kinds(n_molecules: usize) -> String {
+    match n_molecules {
+        1 => "1 molecule".to_owned(),
+        n => format!("{n} different molecules"),
+    }
+}

@@ -23,20 +23,29 @@ pub(super) struct Profile {
     unit: &'static str,
 }
 
-/// The free energies in a folder.
-pub(super) fn files(folder: &Path) -> anyhow::Result<Vec<Profile>> {
-    let entries = std::fs::read_dir(folder).map_err(|error| Error::io(folder, error))?;
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.sort();
+/// The title of a section that cannot be made.
+const TITLE: &str = "Free energy";
+
+/// The free energies in a folder. A file of others is a sentence on the page.
+pub(super) fn files(page: &mut Page, folder: &Path) -> Vec<Profile> {
     let mut all = Vec::new();
-    for path in paths {
-        let file = path.file_name().unwrap_or_default().to_string_lossy();
-        if file.starts_with("free_energy_") && file.ends_with(".csv") {
-            all.push(Profile::new(path)?);
+    page.attempt(TITLE, |page| {
+        let entries = std::fs::read_dir(folder).map_err(|error| Error::io(folder, error))?;
+        let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        paths.sort();
+        for path in paths {
+            let file = path.file_name().unwrap_or_default().to_string_lossy();
+            if file.starts_with("free_energy_") && file.ends_with(".csv") {
+                page.attempt(TITLE, |_| {
+                    all.push(Profile::new(path)?);
+                    Ok(())
+                });
+            }
         }
-    }
+        Ok(())
+    });
     all.sort_by_key(|profile| profile.coordinates.len());
-    Ok(all)
+    all
 }
 
 /// Whether the coordinates are components of TICA.
@@ -87,56 +96,59 @@ impl Profile {
 }
 
 /// A section for each free energy.
-pub(super) fn sections(page: &mut Page, profiles: Vec<Profile>) -> anyhow::Result<()> {
+pub(super) fn sections(page: &mut Page, profiles: Vec<Profile>) {
     for profile in profiles {
-        let all = profile.read()?;
-        if all.is_empty() {
-            continue;
-        }
-        let names: Vec<_> = profile.coordinates.iter().map(|column| name(column)).collect();
-        let unit = profile.unit;
-        let y = format!("free energy ({unit})");
-        let (title, caption, plot) = match &names[..] {
-            [x, y] => {
-                let cells = |bins: &[[f64; 4]]| -> Vec<[f64; 3]> {
-                    bins.iter().map(|[x, y, f, _]| [*x, *y, *f]).collect()
-                };
-                let of_all: Vec<_> = all.iter().flat_map(|(_, bins)| cells(bins)).collect();
-                let too_far = || Error::invalid("bins", "others", "bins of equal sizes");
-                let grid = Grid::around(&of_all);
-                let grid = grid.ok_or_else(|| too_far().of_file(&profile.path))?;
-                let named = |(temperature, bins): &(f64, Vec<[f64; 4]>)| {
-                    (kelvin(*temperature), grid.with(&cells(bins)))
-                };
-                let grids: Vec<_> = all.iter().map(named).collect();
-                let title = format!("Free energy along {} and {}", x.text, y.text);
-                let file = profile.path.file_name().unwrap_or_default().to_string_lossy();
-                let caption = format!(
-                    "Free energy in {unit} above its minimum at each temperature, from blue for 0 to \
-                     red; cells without samples are white. The errors in {file} are {ERRORS}."
-                );
-                let axes = Axes { x: &x.axis, y: &y.axis };
-                (title, caption, plots::maps(axes, unit, &grids))
-            }
-            names => {
-                let width = width(&all);
-                let line = |(temperature, bins): &(f64, Vec<[f64; 4]>)| Line {
-                    name: kelvin(*temperature),
-                    points: bins.iter().map(|[x, _, f, error]| [*x, *f, *error]).collect(),
-                    kind: Kind::Line { gap: 1.5 * width },
-                };
-                let lines: Vec<Line> = all.iter().map(line).collect();
-                let title = format!("Free energy along {}", names[0].text);
-                let caption = format!(
-                    "Free energy in {unit} above its minimum at each temperature; the bands are {ERRORS}."
-                );
-                let axes = Axes { x: &names[0].axis, y: &y };
-                (title, caption, plots::lines(axes, &lines, &[], false))
-            }
-        };
-        page.section(&title, &caption, plot)?;
+        page.attempt(TITLE, |page| section(page, &profile));
     }
-    Ok(())
+}
+
+fn section(page: &mut Page, profile: &Profile) -> anyhow::Result<()> {
+    let all = profile.read()?;
+    if all.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = profile.coordinates.iter().map(|column| name(column)).collect();
+    let unit = profile.unit;
+    let y = format!("free energy ({unit})");
+    let (title, caption, plot) = match &names[..] {
+        [x, y] => {
+            let cells = |bins: &[[f64; 4]]| -> Vec<[f64; 3]> {
+                bins.iter().map(|[x, y, f, _]| [*x, *y, *f]).collect()
+            };
+            let of_all: Vec<_> = all.iter().flat_map(|(_, bins)| cells(bins)).collect();
+            let too_far = || Error::invalid("bins", "others", "bins of equal sizes");
+            let grid = Grid::around(&of_all);
+            let grid = grid.ok_or_else(|| too_far().of_file(&profile.path))?;
+            let named = |(temperature, bins): &(f64, Vec<[f64; 4]>)| {
+                (kelvin(*temperature), grid.with(&cells(bins)))
+            };
+            let grids: Vec<_> = all.iter().map(named).collect();
+            let title = format!("Free energy along {} and {}", x.text, y.text);
+            let file = profile.path.file_name().unwrap_or_default().to_string_lossy();
+            let caption = format!(
+                "Free energy in {unit} above its minimum at each temperature, from blue for 0 to \
+                     red; cells without samples are white. The errors in {file} are {ERRORS}."
+            );
+            let axes = Axes { x: &x.axis, y: &y.axis };
+            (title, caption, plots::maps(axes, unit, &grids))
+        }
+        names => {
+            let width = width(&all);
+            let line = |(temperature, bins): &(f64, Vec<[f64; 4]>)| Line {
+                name: kelvin(*temperature),
+                points: bins.iter().map(|[x, _, f, error]| [*x, *f, *error]).collect(),
+                kind: Kind::Line { gap: 1.5 * width },
+            };
+            let lines: Vec<Line> = all.iter().map(line).collect();
+            let title = format!("Free energy along {}", names[0].text);
+            let caption = format!(
+                "Free energy in {unit} above its minimum at each temperature; the bands are {ERRORS}."
+            );
+            let axes = Axes { x: &names[0].axis, y: &y };
+            (title, caption, plots::lines(axes, &lines, &[], false))
+        }
+    };
+    page.section(&title, &caption, plot)
 }
 
 /// The distance between neighbors among all bins.

@@ -32,6 +32,11 @@ pub(super) fn sections(page: &mut Page, folder: &Path) -> anyhow::Result<()> {
         }
     })?;
     lines.retain(|line| !line.points.is_empty());
+    let features = features(&folder.join("tica_features.csv"))?;
+    if lines.is_empty() && features.is_empty() {
+        return Ok(());
+    }
+    page.heading("Slow motions");
     if !lines.is_empty() {
         if lags.points.iter().all(|[lag, ..]| *lag > 0.0) {
             lines.push(lags);
@@ -41,13 +46,21 @@ pub(super) fn sections(page: &mut Page, folder: &Path) -> anyhow::Result<()> {
              are {ERRORS}. Motions below the dashed line, which is the lag time, are too fast for it."
         );
         let axes = Axes { x: "lag time (ns)", y: "time scale (ns)" };
-        page.section("Slow motions", &caption, plots::lines(axes, &lines, &[], true))?;
+        page.plot(&caption, plots::lines(axes, &lines, &[], true))?;
     }
-    features(page, &folder.join("tica_features.csv"))
+    if !features.is_empty() {
+        page.paragraph(&format!(
+            "Correlations of features with the components, from −1 to 1, without errors: the {} \
+             features that are most like the first component.",
+            features.len()
+        ));
+        page.table(&["feature".to_owned(), name("tic_1").text, name("tic_2").text], &features);
+    }
+    Ok(())
 }
 
-/// The features that are most like the first component.
-fn features(page: &mut Page, path: &Path) -> anyhow::Result<()> {
+/// The features that are most like the first component, as rows of a table.
+fn features(path: &Path) -> anyhow::Result<Vec<Vec<String>>> {
     let mut all: Vec<(f64, Vec<String>)> = Vec::new();
     table::read(path, &["feature"], &["weight_1"], |row| {
         let weights = ["weight_1", "weight_2"].map(|name| row.number(name));
@@ -56,17 +69,6 @@ fn features(page: &mut Page, path: &Path) -> anyhow::Result<()> {
         cells.extend(weights.iter().map(text));
         all.push((weights[0].abs(), cells));
     })?;
-    if all.is_empty() {
-        return Ok(());
-    }
     all.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-    let rows: Vec<_> = all.into_iter().map(|(_, cells)| cells).take(MOST).collect();
-    page.paragraph(&format!(
-        "Correlations of features with the components, from −1 to 1, without errors: the {} features \
-         that are most like the first component.",
-        rows.len()
-    ));
-    let columns = ["feature".to_owned(), name("tic_1").text, name("tic_2").text];
-    page.table(&columns, &rows);
-    Ok(())
+    Ok(all.into_iter().map(|(_, cells)| cells).take(MOST).collect())
 }

@@ -19,23 +19,28 @@ fn level(part: f64) -> f64 {
     (part.clamp(0.0, 1.0) * LEVELS).round() / LEVELS
 }
 
-/// A row for each name, with a color for the mean value of each stretch of time, from blue for 0 to
-/// red for `most`.
-pub(in super::super) fn map(axes: Axes, all: &[(&str, &[Bin])], scale: f64, most: f64) -> Plotted {
+/// A row for each number, with a color for the mean value of each stretch of time, from blue for 0 to
+/// red for `most`. A value holds from its step to the next one, and the last one up to the step `end`.
+pub(in super::super) fn map(
+    axes: Axes,
+    all: &[(u32, &[Bin])],
+    (scale, end): (f64, u64),
+    most: f64,
+) -> Plotted {
     let mut cells = Vec::new();
-    let mut end = 0.0;
     for (row, (_, bins)) in all.iter().enumerate() {
-        let mut start = bins.first().map_or(0.0, |bin| bin.step as f64 * scale);
-        for chunk in bins.chunks(bins.len().div_ceil(COLUMNS).max(1)) {
-            end = chunk.last().map_or(start, |bin| bin.step as f64 * scale);
+        let chunks: Vec<_> = bins.chunks(bins.len().div_ceil(COLUMNS).max(1)).collect();
+        for (k, chunk) in chunks.iter().enumerate() {
+            let next = chunks.get(k + 1).map_or(end, |next| next[0].first_step);
+            let [start, end] = [chunk[0].first_step, next].map(|step| step as f64 * scale);
             let mean = chunk.iter().map(Bin::mean).sum::<f64>() / chunk.len() as f64;
             let corners = [(start, row as f64 - 0.45), (end, row as f64 + 0.45)];
             cells.push(Rectangle::new(corners, blue_to_red(mean / most).filled()));
-            start = end;
         }
     }
-    let range = (-0.6, all.len() as f64 - 0.4);
-    plot(axes, (Axis::linear((0.0, end)), Axis::linear(range)), &[], |chart| {
+    let names = all.iter().map(|(name, _)| name.to_string()).collect();
+    let times = Axis::linear((0.0, end as f64 * scale));
+    plot(axes, (times, Axis::named(names)), &[], |chart| {
         chart.draw_series(cells)?;
         Ok(())
     })
@@ -73,7 +78,7 @@ impl Grid {
             let gap = gaps.filter(|gap| *gap > 1e-6 * (most - least)).fold(f64::INFINITY, f64::min);
             let gap = if gap.is_finite() { gap } else { 1.0 };
             (grid.first[c], grid.step[c]) = (least, gap);
-            grid.n[c] = ((most - least) / gap).round() as usize + 1;
+            grid.n[c] = (((most - least) / gap).round() as usize).saturating_add(1);
         }
         let n_cells = grid.n[0].checked_mul(grid.n[1]).filter(|n| *n <= MOST_CELLS)?;
         grid.values = vec![f64::NAN; n_cells];
@@ -194,32 +199,66 @@ pub(in super::super) fn maps(axes: Axes, unit: &str, all: &[(String, Grid)]) -> 
 /// The most cells of a contact map along each axis.
 const CONTACT_CELLS: usize = 64;
 
-/// A contact map of `n` beads. The frequencies of the pairs i < j are above the diagonal, and their
-/// native contacts, 0 or 1, below it. Cells of many beads have means.
+/// The number of beads along each side of a cell of a contact map.
+pub(in super::super) fn beads_of_cell(n: usize) -> usize {
+    n.div_ceil(CONTACT_CELLS).max(1)
+}
+
+/// The two halves of a contact map of `n` beads: the frequencies of the pairs and their native
+/// contacts. Cells have the means of their pairs, NaN without pairs.
+fn halves(n: usize, pairs: &[(usize, usize, f64, f64)]) -> [Grid; 2] {
+    let by = beads_of_cell(n);
+    let n_cells = n.div_ceil(by);
+    let mut sums = [0, 1].map(|_| vec![(0.0, 0.0); n_cells * n_cells]);
+    for (i, j, found, native) in pairs {
+        let (low, high) = (i.min(j) / by, i.max(j) / by);
+        let above = (high * n_cells + low, *found);
+        let below = (low * n_cells + high, *native);
+        for (sums, (cell, value)) in sums.iter_mut().zip([above, below]) {
+            if value.is_finite() {
+                let (sum, count): &mut (f64, f64) = &mut sums[cell];
+                (*sum, *count) = (*sum + value, *count + 1.0);
+            }
+        }
+    }
+    sums.map(|sums| Grid {
+        first: [0.5 * (by as f64 - 1.0); 2],
+        step: [by as f64; 2],
+        n: [n_cells; 2],
+        values: sums.into_iter().map(|(sum, count)| sum / count).collect(),
+    })
+}
+
+/// A contact map of `n` beads. The frequencies of the pairs are above the diagonal, and their native
+/// contacts, 0 or 1, below it. A cell on the diagonal has two triangles.
 pub(in super::super) fn contacts(
     axes: Axes,
     n: usize,
     pairs: &[(usize, usize, f64, f64)],
 ) -> Plotted {
-    let n_cells = n.checked_mul(n).filter(|n| *n <= MOST_CELLS);
-    let n_cells = n_cells.ok_or("contacts of too many beads")?;
-    let mut grid = Grid { first: [0.0; 2], step: [1.0; 2], n: [n; 2], values: vec![0.0; n_cells] };
-    for (i, j, found, native) in pairs {
-        grid.values[j * n + i] = *found;
-        grid.values[i * n + j] = *native;
-    }
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let grid = grid.coarse(CONTACT_CELLS, mean);
+    let halves = halves(n, pairs);
+    let color = |value: f64| Some(level(value)).filter(|part| *part > 0.0).map(white_to_blue);
     let size = (620, 520);
     picture(size, |root| {
         let (left, right) = root.split_horizontally(size.0 - SIDE + 20);
-        let [x, y] = [0, 1].map(|c| Axis::linear(grid.ends(c)));
+        let [x, y] = [0, 1].map(|c| Axis::linear(halves[0].ends(c)));
         chart(&left, axes, (x, y), "", |chart| {
-            grid.draw(chart, |x| {
-                let part = level(x);
-                (part > 0.0).then(|| white_to_blue(part))
-            })?;
-            let (low, high) = grid.ends(0);
+            for (half, grid) in halves.iter().enumerate() {
+                let mut sides = grid.clone();
+                let start = grid.ends(0).0;
+                for k in 0..grid.n[0] {
+                    let diagonal = k * grid.n[0] + k;
+                    sides.values[diagonal] = f64::NAN;
+                    let [low, high] = [k, k + 1].map(|k| start + k as f64 * grid.step[0]);
+                    let corner = if half == 0 { (low, high) } else { (high, low) };
+                    if let Some(color) = color(grid.values[diagonal]) {
+                        let triangle = vec![(low, low), corner, (high, high)];
+                        chart.draw_series([Polygon::new(triangle, color.filled())])?;
+                    }
+                }
+                sides.draw(chart, color)?;
+            }
+            let (low, high) = halves[0].ends(0);
             chart.draw_series([PathElement::new([(low, low), (high, high)], GRAY.mix(0.5))])?;
             Ok(())
         })?;
@@ -229,7 +268,48 @@ pub(in super::super) fn contacts(
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::series::Series;
     use super::*;
+
+    #[test]
+    fn a_state_holds_up_to_the_next_exchange() {
+        let mut walk = Series::default();
+        for (step, state) in [(0, 1.0), (10, 0.0), (30, 1.0)] {
+            walk.add(step, state);
+        }
+        let axes = Axes { x: "time", y: "replica" };
+        let svg = map(axes, &[(7, walk.bins())], (1.0, 40), 1.0).unwrap();
+        let color = |part| {
+            let RGBColor(r, g, b) = blue_to_red(part);
+            format!("fill=\"#{r:02X}{g:02X}{b:02X}\"")
+        };
+        let widths = |part| -> Vec<f64> {
+            let rects = svg.lines().filter(|line| line.contains(&color(part)));
+            let width = |line: &str| line.split_once("width=\"")?.1.split_once('"')?.0.parse().ok();
+            rects.filter_map(width).collect()
+        };
+        let ([first, last], [middle]) = (&widths(1.0)[..], &widths(0.0)[..]) else {
+            panic!("{svg}");
+        };
+        assert!((first - last).abs() <= 2.0 && (middle - 2.0 * first).abs() <= 3.0, "{svg}");
+        assert!(svg.contains("\n7\n"), "{svg}");
+    }
+
+    #[test]
+    fn cells_of_contacts_have_the_means_of_their_pairs() {
+        // Two beads along each side of a cell. Near pairs are not in the table.
+        let pairs =
+            [(0, 3, 1.0, 0.0), (1, 3, 0.5, 1.0), (2, 3, 0.25, f64::NAN), (0, 127, 0.0, 1.0)];
+        let [found, native] = halves(128, &pairs);
+        assert_eq!((found.n, found.step, found.ends(0)), ([64; 2], [2.0; 2], (-0.5, 127.5)));
+        let at = |grid: &Grid, i: usize, j: usize| grid.values[j * 64 + i];
+        assert_eq!([at(&found, 0, 1), at(&found, 1, 1), at(&found, 0, 63)], [0.75, 0.25, 0.0]);
+        assert_eq!([at(&native, 1, 0), at(&native, 63, 0)], [0.5, 1.0]);
+        let unknown = [at(&found, 0, 0), at(&found, 1, 0), at(&native, 0, 1), at(&native, 1, 1)];
+        assert!(unknown.iter().all(|value| value.is_nan()), "{unknown:?}");
+        // A molecule without an end takes no memory.
+        assert_eq!(halves(usize::MAX / 2, &pairs)[0].n, [64; 2]);
+    }
 
     #[test]
     fn cells_find_their_places_in_a_grid() {
@@ -248,6 +328,8 @@ mod tests {
         assert_eq!(Grid::of(&cells[..1]).unwrap().n, [1, 1]);
         assert!(Grid::of(&[[0.0, 0.0, 0.0], [1e-4, 0.0, 0.0], [9e9, 0.0, 0.0]]).is_some());
         assert!(Grid::of(&[[0.0, 0.0, 0.0], [1.0, 1.0, 0.0], [9e5, 9e5, 0.0]]).is_none());
+        assert!(Grid::of(&[[-1e300, 0.0, 0.0], [1e300, 0.0, 0.0], [0.0, 1.0, 0.0]]).is_some());
+        assert!(Grid::of(&[[-1e308, 0.0, 0.0], [1e308, 1.0, 0.0], [0.0, 0.0, 0.0]]).is_none());
         assert!(Grid::of(&[]).is_none());
     }
 }

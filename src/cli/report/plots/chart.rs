@@ -57,15 +57,6 @@ pub(super) fn white_to_blue(part: f64) -> RGBColor {
     RGBColor(r, g, b)
 }
 
-/// The ends of an axis around values, a little wider than they are.
-pub(super) fn around(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
-    let values = values.filter(|value| value.is_finite());
-    let least = values.clone().reduce(f64::min).unwrap_or(0.0);
-    let most = values.reduce(f64::max).unwrap_or(1.0);
-    let margin = 0.05 * (most - least).max(1e-9 * most.abs()).max(1e-12);
-    (least - margin, most + margin)
-}
-
 /// A picture of a size.
 pub(super) fn picture(size: (u32, u32), draw: impl FnOnce(&Area) -> Drawn) -> Plotted {
     let mut svg = String::new();

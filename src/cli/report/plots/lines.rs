@@ -3,9 +3,9 @@
 use plotters::prelude::*;
 
 use super::super::series::{Bin, Values};
-use super::axis::Axis;
+use super::axis::{Axis, around};
 use super::chart::{
-    Axes, BLACK, BLUE, GRAY, Plotted, RED, around, blue_to_red, chart, picture, plot,
+    Axes, BLACK, BLUE, Chart, Drawn, GRAY, Plotted, RED, blue_to_red, chart, picture, plot,
 };
 
 /// The most points of the line of one replica.
@@ -22,12 +22,10 @@ pub(in super::super) fn over_time(
     let x = |bin: &Bin| bin.step as f64 * scale;
     let ends = around(bins.iter().map(x));
     let range = around(bins.iter().flat_map(|bin| [bin.least, bin.most]));
-    let upper = bins.iter().map(|bin| (x(bin), bin.most));
-    let lower = bins.iter().rev().map(|bin| (x(bin), bin.least));
-    let band: Vec<(f64, f64)> = upper.chain(lower).collect();
+    let sides = bins.iter().map(|bin| [(x(bin), bin.least), (x(bin), bin.most)]);
     let mean: Vec<(f64, f64)> = bins.iter().map(|bin| (x(bin), bin.mean())).collect();
     plot(axes, (Axis::linear(ends), Axis::linear(range)), &[], |chart| {
-        chart.draw_series([Polygon::new(band, BLUE.mix(0.16))])?;
+        band(chart, sides, BLUE.mix(0.16))?;
         for (k, course) in courses.iter().enumerate() {
             let points = course.chunks(course.len().div_ceil(COURSE).max(1)).map(|chunk| {
                 let n = chunk.len() as f64;
@@ -41,6 +39,18 @@ pub(in super::super) fn over_time(
         chart.draw_series(LineSeries::new(mean, color.stroke_width(2)))?;
         Ok(())
     })
+}
+
+/// An area between lower and upper points.
+fn band(
+    chart: &mut Chart,
+    sides: impl DoubleEndedIterator<Item = [(f64, f64); 2]> + Clone,
+    color: RGBAColor,
+) -> Drawn {
+    let lower = sides.clone().rev().map(|[lower, _]| lower);
+    let points: Vec<_> = sides.map(|[_, upper]| upper).chain(lower).collect();
+    chart.draw_series([Polygon::new(points, color)])?;
+    Ok(())
 }
 
 /// The fewest and the most intervals of a distribution.
@@ -132,11 +142,8 @@ pub(in super::super) fn lines(
         }
         // Bands are below all lines.
         for (k, piece) in pieces(all) {
-            let sides: Vec<_> = piece.iter().map(|point| limits(*point)).collect();
-            let upper = sides.iter().map(|[_, upper]| *upper);
-            let band: Vec<_> = upper.chain(sides.iter().rev().map(|[lower, _]| *lower)).collect();
             if is_line(&all[k]) && piece.iter().any(|[_, _, error]| error.is_finite()) {
-                chart.draw_series([Polygon::new(band, color(k).mix(0.2))])?;
+                band(chart, piece.iter().map(|point| limits(*point)), color(k).mix(0.2))?;
             }
         }
         for (k, piece) in pieces(all) {
@@ -214,10 +221,8 @@ pub(in super::super) fn strips(axes: Axes, all: &[Strip], scale: f64) -> Plotted
                     let mark = vec![(*time, low), (*time, high)];
                     chart.draw_series([PathElement::new(mark, color.mix(0.7).stroke_width(2))])?;
                 }
-                let upper = strip.bins.iter().map(|bin| (x(bin), bin.most));
-                let lower = strip.bins.iter().rev().map(|bin| (x(bin), bin.least));
-                let band: Vec<_> = upper.chain(lower).collect();
-                chart.draw_series([Polygon::new(band, GRAY.mix(0.3))])?;
+                let sides = strip.bins.iter().map(|bin| [(x(bin), bin.least), (x(bin), bin.most)]);
+                band(chart, sides, GRAY.mix(0.3))?;
                 let mean = strip.bins.iter().map(|bin| (x(bin), bin.mean()));
                 chart.draw_series(LineSeries::new(mean, BLACK))?;
                 Ok(())
