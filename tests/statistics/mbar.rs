@@ -310,3 +310,46 @@ fn bits_do_not_depend_on_threads() {
     let one = with(1);
     assert!(one == with(2) && one == with(7));
 }
+
+/// From pymbar 4.0.3. A damped step reaches the minimum, where no step is better.
+#[test]
+fn few_samples_that_overlap_are_enough() {
+    let rows = [
+        [0.19, 79.226],
+        [0.241, 3.769],
+        [0.09, 0.082],
+        [0.1, 0.011],
+        [0.142, 0.366],
+        [0.125, 0.107],
+    ];
+    let potentials = Potentials::Matrix { reduced: rows.as_flattened(), states: 2 };
+    let blocks = Blocks::of_trajectories(&[6], 1);
+    let mbar = Mbar::new(potentials, &[0, 0, 0, 1, 1, 1], &blocks).unwrap();
+    assert_close("f", &values(&mbar.free_energies()), &[0.0, 1.03010211], 1e-8);
+}
+
+/// A replica about to blow up has an energy that is far from all others. It is one sample of 8000.
+#[test]
+fn one_high_energy_changes_little() {
+    let betas = TEMPERATURES.map(beta);
+    let (origins, blocks) = (origins(&[2000; 4]), Blocks::of_samples(&pieces(&[2000; 4], 20)));
+    let solve = |energies: &[f64]| {
+        let potentials = Potentials::Temperatures { betas: &betas, energies };
+        let mbar = Mbar::new(potentials, &origins, &blocks).map_err(|error| error.to_string());
+        mbar.map(|mbar| values(&mbar.free_energies()))
+    };
+    for seed in 0..4 {
+        let of = |(k, t): (usize, &f64)| oscillator(10 * seed + k as u64, 2000, PAIRS, *t);
+        let clean = TEMPERATURES.iter().enumerate().map(of).collect::<Vec<_>>().concat();
+        let expected = solve(&clean).unwrap();
+        for energy in [1e4, 1e5, 1e6, 1e7, 1e9] {
+            for sample in [0, 3000, 7999] {
+                let mut energies = clean.clone();
+                energies[sample] = energy;
+                let name = format!("f with the energy {energy:e} of sample {sample}");
+                let found = solve(&energies).unwrap_or_else(|error| panic!("{name}: {error}"));
+                assert_close(&name, &found, &expected, 1e-3);
+            }
+        }
+    }
+}
