@@ -16,20 +16,22 @@ impl Autocorrelation {
     /// the same interval.
     ///
     /// ```text
-    /// g    = 1 + 2 Σ_t (1 - t/L) C(t)
+    /// g    = 1 + 2 Σ_t (M_t/N) C(t)
     /// C(t) = Σ (A_n - mean)(A_(n+t) - mean) / (M_t σ²)
     /// ```
     ///
     /// C(t) is the normalized autocorrelation function. Its sum runs over all M_t pairs of samples
-    /// in the same trajectory with the distance t. The mean and the variance σ² are those of all
-    /// samples, and L is the mean length of a trajectory. The sum over t ends before the first C(t)
-    /// ≤ 0 beyond t = 3 for one trajectory, or beyond t = 10 for several, and before the longest
-    /// trajectory is shorter than t + 2. If the result is below 1, g is 1.
+    /// in the same trajectory with the distance t. The mean and the variance σ² are those of all N
+    /// samples. The sum over t ends before the first C(t) ≤ 0 beyond t = 3 for one trajectory, or
+    /// beyond t = 10 for several, and before the longest trajectory is shorter than t + 2. If the
+    /// result is below 1, g is 1.
     ///
-    /// These are the definitions of `statistical_inefficiency` and
-    /// `statistical_inefficiency_multiple` of pymbar 4. Correlation functions are computed by a
-    /// Fourier transform, in a time of N log N. Source: J. D. Chodera, W. C. Swope, J. W. Pitera,
-    /// C. Seok and K. A. Dill, J. Chem. Theory Comput. 3, 26 (2007).
+    /// For trajectories of equal length, these are the definitions of `statistical_inefficiency` and
+    /// `statistical_inefficiency_multiple` of pymbar 4. For others, pymbar has the factor 1 - t/L with
+    /// the mean length L in place of M_t/N; if a long trajectory stands beside many short ones, its g
+    /// is too small. Correlation functions are computed by a Fourier transform, in a time of N log N.
+    /// Source: J. D. Chodera, W. C. Swope, J. W. Pitera, C. Seok and K. A. Dill, J. Chem. Theory
+    /// Comput. 3, 26 (2007).
     ///
     /// The result is `None` for a constant quantity, for fewer than two samples, and if a value is
     /// not finite. The error of g is large if the trajectories are not many times longer than the
@@ -46,28 +48,24 @@ impl Autocorrelation {
         let differences = |values: &[f64]| -> Vec<f64> {
             values.iter().map(|value| value - first - mean).collect()
         };
-        let lengths = || trajectories.iter().map(|values| values.len()).filter(|n| *n > 0);
-        let longest = lengths().max().unwrap_or(0);
+        let trajectories = || trajectories.iter().filter(|values| !values.is_empty());
+        let longest = trajectories().map(|values| values.len()).max()?;
         let mut sums = vec![0.0; longest];
-        for values in trajectories.iter().filter(|values| !values.is_empty()) {
+        for values in trajectories() {
             let own = correlation(&differences(values));
             sums.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
         }
-        let variance = sums[0] / samples as f64;
-        if !(variance.is_normal()) {
+        if !sums[0].is_normal() {
             return None;
         }
-        let n_trajectories = lengths().count();
-        let mean_length = samples as f64 / n_trajectories as f64;
-        let least = if n_trajectories == 1 { 3 } else { 10 };
-        let pairs = pairs(lengths(), longest);
+        let least = if trajectories().count() == 1 { 3 } else { 10 };
         let mut inefficiency = 1.0;
-        for t in 1..longest.saturating_sub(1) {
-            let c = sums[t] / (pairs[t] * variance);
-            if c <= 0.0 && t > least {
+        for (t, sum) in sums.iter().enumerate().take(longest - 1).skip(1) {
+            if *sum <= 0.0 && t > least {
                 break;
             }
-            inefficiency += 2.0 * c * (1.0 - t as f64 / mean_length);
+            // The sum and the variance are M_t C(t) σ² and σ² = sums[0]/N.
+            inefficiency += 2.0 * sum / sums[0];
         }
         Some(Autocorrelation { inefficiency: inefficiency.max(1.0), samples })
     }
@@ -82,17 +80,6 @@ impl Autocorrelation {
     pub fn independent_samples(&self) -> f64 {
         self.samples as f64 / self.inefficiency
     }
-}
-
-/// The number of pairs of samples with each distance below `longest`.
-fn pairs(lengths: impl Iterator<Item = usize>, longest: usize) -> Vec<f64> {
-    // pairs[t] = Σ max(length - t, 0). Its second difference counts the lengths that are t + 1.
-    let mut pairs = vec![0.0; longest + 2];
-    lengths.for_each(|length| pairs[length - 1] += 1.0);
-    for _ in 0..2 {
-        (0..=longest).rev().for_each(|t| pairs[t] += pairs[t + 1]);
-    }
-    pairs
 }
 
 /// Σ_n x_n x_(n+t) for all t.
