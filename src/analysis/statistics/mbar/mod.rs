@@ -149,15 +149,6 @@ impl<'a> Weights<'a> {
         weights
     }
 
-    /// The logarithms of the weights.
-    pub fn log_at(&self, target: impl Fn(usize) -> f64 + Sync) -> Vec<f64> {
-        let mut logs = self.logs(target);
-        let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = logs.iter().map(|log| (log - largest).exp()).sum();
-        logs.iter_mut().for_each(|log| *log -= largest + sum.ln());
-        logs
-    }
-
     /// -u(x_n) - ln D_n.
     fn logs(&self, target: impl Fn(usize) -> f64 + Sync) -> Vec<f64> {
         debug_assert_eq!(self.log_denominators.len(), self.samples.origins.len());
