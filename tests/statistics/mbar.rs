@@ -290,11 +290,18 @@ fn odd_input_is_an_error_or_unknown() {
     assert_eq!(unknown, [None]);
     assert_eq!(mbar.jackknife(|weights| weights.at(|_| f64::INFINITY)), [None]);
 
-    // A state that contains no sample has no free energy.
-    let reduced = [0.0, f64::INFINITY, 0.0, f64::INFINITY];
+    // A state that contains no sample has no free energy, and no other has one relative to it.
     let two = Blocks::of_trajectories(&[2], 2);
-    let mbar = Mbar::new(matrix(&reduced), &[0, 0], &two).unwrap();
-    assert_eq!(mbar.free_energies()[1], None);
+    for origins in [[0; 2], [1; 2]] {
+        let u = |n: usize| if n % 2 == origins[0] { 0.0 } else { f64::INFINITY };
+        let reduced: [f64; 4] = std::array::from_fn(u);
+        let potentials = Potentials::Matrix { reduced: &reduced, states: 2 };
+        let mbar = Mbar::new(potentials, &origins, &two).unwrap();
+        let known: Vec<_> = mbar.free_energies().iter().map(Option::is_some).collect();
+        assert_eq!(known, [origins[0] == 0, false]);
+        let weights = mbar.weights().at(|n| n as f64 * 3.0_f64.ln());
+        assert_close("weights", &weights, &[0.75, 0.25], 1e-15);
+    }
 }
 
 /// Enough samples for several chunks.

@@ -36,7 +36,7 @@ use pass::{CHUNK, Samples};
 #[derive(Debug)]
 pub struct Mbar<'a> {
     samples: Samples<'a>,
-    /// f_k - f_0 of all samples.
+    /// f_k of all samples, up to a constant.
     all: Vec<f64>,
     /// The same without each block; `None` if the other samples do not determine it.
     without: Vec<Option<Vec<f64>>>,
@@ -74,11 +74,13 @@ impl<'a> Mbar<'a> {
         Ok(Mbar { samples, all, without })
     }
 
-    /// The differences f_k - f_0 of the reduced free energies, dimensionless.
+    /// The differences f_k - f_0 of the reduced free energies, dimensionless. A state that contains
+    /// no sample has none, and the others have none relative to it.
     pub fn free_energies(&self) -> Vec<Option<Estimate>> {
+        let relative = |f: &Vec<f64>| f.iter().map(|of_state| of_state - f[0]).collect();
         let unknown = || vec![f64::NAN; self.all.len()];
-        let without = self.without.iter().map(|f| f.clone().unwrap_or_else(unknown));
-        estimates(&self.all, &without.collect::<Vec<_>>())
+        let without = self.without.iter().map(|f| f.as_ref().map_or_else(unknown, relative));
+        estimates(&relative(&self.all), &without.collect::<Vec<_>>())
     }
 
     /// Values of statistics of weighted samples, and their errors.

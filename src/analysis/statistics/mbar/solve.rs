@@ -21,7 +21,7 @@ const PASSES: usize = 500;
 /// States share samples if Σ_n P_ni P_nj is larger than this part of the smaller of N_i and N_j.
 const OVERLAP: f64 = 1e-10;
 
-/// f_k - f_0 for all states.
+/// f_k for all states. The first state with samples keeps its f_k of `start`.
 pub(super) fn free_energies(kept: &Kept<'_>, start: &[f64]) -> Result<Vec<f64>> {
     if kept.sampled.is_empty() {
         return Err(Error::invalid("samples", 0, "at least one"));
@@ -134,8 +134,6 @@ fn finished(kept: &Kept<'_>, sums: &Sums, mut f: Vec<f64>) -> Result<Vec<f64>> {
             f[k] = -largest - logs().map(|log| (log - largest).exp()).sum::<f64>().ln();
         }
     }
-    let first = f[0];
-    f.iter_mut().for_each(|f| *f -= first);
     Ok(f)
 }
 
