@@ -9,14 +9,16 @@ use super::potentials::Potentials;
 pub(super) const CHUNK: usize = 2048;
 
 /// Samples, the states that they were drawn from, and their blocks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Samples<'a> {
     pub potentials: Potentials<'a>,
     pub origins: &'a [usize],
     pub blocks: &'a Blocks,
+    /// Samples that are not known are left out of all sums.
+    pub is_known: Vec<bool>,
 }
 
-/// The samples without those of a block.
+/// The known samples without those of a block.
 pub(super) struct Kept<'a> {
     pub samples: &'a Samples<'a>,
     left_out: Option<usize>,
@@ -39,16 +41,31 @@ pub(super) struct Sums {
     pub products: Vec<f64>,
 }
 
-impl Samples<'_> {
+impl<'a> Samples<'a> {
+    pub(super) fn new(
+        potentials: Potentials<'a>,
+        origins: &'a [usize],
+        blocks: &'a Blocks,
+    ) -> Samples<'a> {
+        let is_known = |(n, origin): (usize, &usize)| potentials.is_known(n, *origin);
+        let is_known = origins.iter().enumerate().map(is_known).collect();
+        Samples { potentials, origins, blocks, is_known }
+    }
+
     pub(super) fn without(&self, left_out: Option<usize>) -> Kept<'_> {
         let mut counts = vec![0.0; self.potentials.states()];
         for (n, origin) in self.origins.iter().enumerate() {
-            counts[*origin] += f64::from(Some(self.blocks.of(n)) != left_out);
+            counts[*origin] += f64::from(self.keeps(n, left_out));
         }
         let sampled: Vec<usize> = (0..counts.len()).filter(|k| counts[*k] > 0.0).collect();
         let place =
             (0..counts.len()).map(|k| sampled.partition_point(|other| *other < k)).collect();
         Kept { samples: self, left_out, counts, sampled, place }
+    }
+
+    /// Whether a sample is known and in another block than `left_out`.
+    fn keeps(&self, n: usize, left_out: Option<usize>) -> bool {
+        self.is_known[n] && Some(self.blocks.of(n)) != left_out
     }
 
     /// A first guess of the free energies: between states that follow each other,
@@ -58,7 +75,8 @@ impl Samples<'_> {
     pub(super) fn start(&self) -> Vec<f64> {
         let kept = self.without(None);
         let mut of_state = vec![Vec::new(); kept.counts.len()];
-        self.origins.iter().enumerate().for_each(|(n, origin)| of_state[*origin].push(n));
+        let known = (0..self.origins.len()).filter(|n| self.is_known[*n]);
+        known.for_each(|n| of_state[self.origins[n]].push(n));
         let mut f = vec![0.0; kept.counts.len()];
         for pair in kept.sampled.windows(2) {
             let (i, j) = (pair[0], pair[1]);
@@ -137,10 +155,10 @@ impl Kept<'_> {
         self.sampled.iter().map(|k| self.counts[*k].ln() + f[*k]).collect()
     }
 
-    /// The samples of a chunk that are not left out.
+    /// The samples of a chunk that are kept.
     fn chunk(&self, chunk: usize) -> impl Iterator<Item = usize> {
         let end = self.samples.origins.len().min((chunk + 1) * CHUNK);
-        (chunk * CHUNK..end).filter(|n| Some(self.samples.blocks.of(*n)) != self.left_out)
+        (chunk * CHUNK..end).filter(|n| self.samples.keeps(*n, self.left_out))
     }
 
     /// Writes N_k exp(f_k - u_k(x_n) - m) for each state with samples; m is the largest exponent.
