@@ -115,6 +115,10 @@ fn empty_bins_have_no_free_energy() {
     // All samples of the last bin are in one block.
     assert_eq!(found[2], Some(Estimate { value: 5.0_f64.ln(), error: None }));
     assert_eq!(of_blocks(&blocks, &[(&[f64::NAN; 6], &bins)], 1.0), [None; 3]);
+    // Unknown samples are in no bin.
+    let odd = [f64::NAN, 0.5, f64::INFINITY, f64::NEG_INFINITY, 0.5, 2.5];
+    let found = of_blocks(&blocks, &[(&odd, &bins)], 1.0);
+    assert_eq!(found[2], Some(Estimate { value: 2.0_f64.ln(), error: None }));
 }
 
 /// Oscillators x²/2 at two temperatures, looked at between them and at one of them.

@@ -12,6 +12,7 @@
 use rayon::prelude::*;
 
 use super::blocks::{Blocks, Estimate};
+use super::largest;
 use super::mbar::Mbar;
 use crate::error::{Error, Result};
 use crate::units::{BOLTZMANN, beta};
@@ -112,15 +113,10 @@ pub fn free_energies(histogram: &[f64], kt: f64) -> Vec<f64> {
     relative_to(largest(histogram), histogram, kt)
 }
 
-/// The first bin with the largest weight.
-fn largest(histogram: &[f64]) -> usize {
-    let larger = |a: usize, b: usize| if histogram[b] > histogram[a] { b } else { a };
-    (0..histogram.len()).reduce(larger).unwrap_or(0)
-}
-
-/// Free energies relative to that of the bin `zero`.
-fn relative_to(zero: usize, histogram: &[f64], kt: f64) -> Vec<f64> {
-    let of = |p: &f64| if *p > 0.0 { kt * (histogram[zero] / p).ln() } else { f64::NAN };
+/// Free energies relative to that of the bin `zero`, if there is one.
+fn relative_to(zero: Option<usize>, histogram: &[f64], kt: f64) -> Vec<f64> {
+    let zero = zero.map_or(f64::NAN, |zero| histogram[zero]);
+    let of = |p: &f64| if *p > 0.0 { kt * (zero / p).ln() } else { f64::NAN };
     histogram.iter().map(of).collect()
 }
 
@@ -152,7 +148,7 @@ pub fn of_temperatures(
     profiles: &[&[(&[f64], &Bins)]],
 ) -> Vec<Vec<Vec<Option<Estimate>>>> {
     // The bins of zero free energy, from the first call of the statistic, which has all samples.
-    let mut zeros: Option<Vec<Vec<usize>>> = None;
+    let mut zeros: Option<Vec<Vec<Option<usize>>>> = None;
     let mut estimates = mbar
         .jackknife(|weights| {
             let at_temperature = |temperature: &f64| -> Vec<Vec<f64>> {
