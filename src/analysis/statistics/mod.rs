@@ -35,3 +35,8 @@ pub mod tica;
 fn largest(values: &[f64]) -> Option<usize> {
     (0..values.len()).reduce(|a, b| if values[b] > values[a] { b } else { a })
 }
+
+/// all += own.
+fn add(all: &mut [f64], own: &[f64]) {
+    all.iter_mut().zip(own).for_each(|(all, own)| *all += own);
+}

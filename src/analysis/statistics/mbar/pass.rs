@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::super::blocks::Blocks;
+use super::super::{add, blocks::Blocks};
 use super::potentials::Potentials;
 
 /// The number of samples in a chunk. It does not depend on the number of threads.
@@ -122,9 +122,6 @@ impl Kept<'_> {
             sums
         };
         let chunks: Vec<_> = (0..n_samples.div_ceil(CHUNK)).into_par_iter().map(of_chunk).collect();
-        let add = |all: &mut [f64], own: &[f64]| {
-            all.iter_mut().zip(own).for_each(|(all, own)| *all += own);
-        };
         let mut chunks = chunks.into_iter();
         let mut all = chunks.next().expect("there are samples");
         for own in chunks {
