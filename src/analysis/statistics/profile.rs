@@ -45,13 +45,25 @@ impl Bins {
         Ok(bins)
     }
 
-    /// `count` bins from the smallest to the largest finite value; `None` if these are equal or do
-    /// not exist.
+    /// `count` bins that cover the finite values; `None` if these are equal or do not exist.
+    ///
+    /// The range is that of all values but the smallest and the largest ten-thousandth, widened by a
+    /// twentieth at both ends as far as there are values. A few values far away, for example of a
+    /// replica that blew up, are thus outside; fewer than 10,000 values are all covered.
     pub fn covering(values: &[f64], count: usize) -> Option<Bins> {
-        let finite = || values.iter().copied().filter(|value| value.is_finite());
-        let lower = finite().fold(f64::INFINITY, f64::min);
-        let upper = finite().fold(f64::NEG_INFINITY, f64::max);
-        Bins::new(lower, upper, count).ok()
+        let mut values: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        let (lowest, highest) = (*values.first()?, *values.last()?);
+        let few = values.len() / 10_000;
+        let (lower, upper) = (values[few], values[values.len() - 1 - few]);
+        let margin = (upper - lower) / 20.0;
+        let most = Bins::new(lowest.max(lower - margin), highest.min(upper + margin), count);
+        most.or_else(|_| Bins::new(lowest, highest, count)).ok()
+    }
+
+    /// The number of finite values outside the range.
+    pub fn outside(&self, values: &[f64]) -> usize {
+        values.iter().filter(|value| value.is_finite() && self.of(**value).is_none()).count()
     }
 
     /// The number of bins.
