@@ -223,6 +223,24 @@ fn a_bad_start_does_not_matter() {
     }
 }
 
+/// A potential that all states have in common changes nothing, until its rounding errors hide the
+/// differences. The sample is then as likely in every state.
+#[test]
+fn a_huge_common_potential_changes_one_sample() {
+    let (_, clean, origins) = chain(0..12, 3e4);
+    let blocks = Blocks::of_samples(&pieces(&[300; 12], 10));
+    let solve = |first_row: &dyn Fn(f64) -> f64| {
+        let mut reduced = clean.clone();
+        reduced[..12].iter_mut().for_each(|u| *u = first_row(*u));
+        let potentials = Potentials::Matrix { reduced: &reduced, states: 12 };
+        values(&Mbar::new(potentials, &origins, &blocks).unwrap().free_energies())
+    };
+    assert_close("f", &solve(&|u| u + 1e6), &solve(&|u| u), 1e-12);
+    for huge in [1e25, 1e30, -1e300] {
+        assert_close("f", &solve(&|u| u + huge), &solve(&|_| 0.0), 1e-14);
+    }
+}
+
 #[test]
 fn states_without_common_samples_are_an_error() {
     let x = [-900.0, -901.0, -899.0, 900.0, 901.0, 899.0];

@@ -99,7 +99,7 @@ pub fn melting(
             return Err(Error::invalid(name, values.len(), format!("{samples}")));
         }
     }
-    let statistic = |weights: &Weights<'_>| -> Vec<f64> {
+    let statistic = |weights: &Weights| -> Vec<f64> {
         let averages = |t: &f64| averages(weights, energies, q, *t);
         let averages: Vec<[f64; 3]> = temperatures.par_iter().map(averages).collect();
         let column = |k: usize| averages.iter().map(|averages| averages[k]).collect::<Vec<_>>();
@@ -131,12 +131,7 @@ pub fn melting(
 }
 
 /// The averages of Q and U, and C, at a temperature.
-fn averages(
-    weights: &Weights<'_>,
-    energies: &[f64],
-    q: Option<&[f64]>,
-    temperature: f64,
-) -> [f64; 3] {
+fn averages(weights: &Weights, energies: &[f64], q: Option<&[f64]>, temperature: f64) -> [f64; 3] {
     let weights = weights.at(|n| beta(temperature) * energies[n]);
     // Differences from a likely energy keep their digits. The variance of equal energies is 0.
     let likely = largest(&weights).map_or(f64::NAN, |n| energies[n]);

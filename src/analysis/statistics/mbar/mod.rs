@@ -92,7 +92,7 @@ impl<'a> Mbar<'a> {
     /// See [`Blocks::jackknife`].
     pub fn jackknife(
         &self,
-        mut statistic: impl FnMut(&Weights<'_>) -> Vec<f64>,
+        mut statistic: impl FnMut(&Weights) -> Vec<f64>,
     ) -> Vec<Option<Estimate>> {
         let all = statistic(&self.weights());
         let without = self.without.iter().enumerate().map(|(block, f)| match f {
@@ -104,7 +104,7 @@ impl<'a> Mbar<'a> {
     }
 
     /// The weights of all samples.
-    pub fn weights(&self) -> Weights<'_> {
+    pub fn weights(&self) -> Weights {
         Weights::new(&self.samples, None, &self.all)
     }
 
@@ -121,17 +121,16 @@ impl<'a> Mbar<'a> {
 
 /// The weights of samples in any state.
 #[derive(Debug)]
-pub struct Weights<'a> {
-    samples: &'a Samples<'a>,
+pub struct Weights {
     left_out: Option<usize>,
     /// ln D_n; +∞ for a sample that is left out.
     log_denominators: Vec<f64>,
 }
 
-impl<'a> Weights<'a> {
-    fn new(samples: &'a Samples<'a>, left_out: Option<usize>, f: &[f64]) -> Self {
+impl Weights {
+    fn new(samples: &Samples<'_>, left_out: Option<usize>, f: &[f64]) -> Self {
         let log_denominators = samples.without(left_out).log_denominators(f);
-        Weights { samples, left_out, log_denominators }
+        Weights { left_out, log_denominators }
     }
 
     /// The block whose samples have no weight.

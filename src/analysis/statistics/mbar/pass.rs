@@ -63,6 +63,11 @@ impl<'a> Samples<'a> {
         Kept { samples: self, left_out, counts, sampled, place }
     }
 
+    /// The reduced potential of a sample in its own state. It is finite for a known sample.
+    fn own(&self, n: usize) -> f64 {
+        self.potentials.of(n, self.origins[n])
+    }
+
     /// Whether a sample is known and in another block than `left_out`.
     fn keeps(&self, n: usize, left_out: Option<usize>) -> bool {
         self.is_known[n] && Some(self.blocks.of(n)) != left_out
@@ -107,9 +112,7 @@ impl Kept<'_> {
             let mut row = vec![0.0; k];
             for n in self.chunk(chunk) {
                 let (largest, sum) = self.exponentials(n, &shifts, &mut row);
-                let origin = self.samples.origins[n];
-                let own = shifts[self.place[origin]] - self.samples.potentials.of(n, origin);
-                sums.loss += largest + sum.ln() - own;
+                sums.loss += largest + sum.ln() - shifts[self.place[self.samples.origins[n]]];
                 row.iter_mut().for_each(|share| *share /= sum);
                 let mut products = sums.products.as_mut_slice();
                 for (i, share) in row.iter().enumerate() {
@@ -140,7 +143,7 @@ impl Kept<'_> {
             let mut row = vec![0.0; shifts.len()];
             for n in self.chunk(chunk) {
                 let (largest, sum) = self.exponentials(n, &shifts, &mut row);
-                logs[n - chunk * CHUNK] = largest + sum.ln();
+                logs[n - chunk * CHUNK] = largest + sum.ln() - self.samples.own(n);
             }
         };
         logs.par_chunks_mut(CHUNK).enumerate().for_each(of_chunk);
@@ -158,11 +161,13 @@ impl Kept<'_> {
         (chunk * CHUNK..end).filter(|n| self.samples.keeps(*n, self.left_out))
     }
 
-    /// Writes N_k exp(f_k - u_k(x_n) - m) for each state with samples; m is the largest exponent.
-    /// Returns m and the sum, which is at least 1.
+    /// Writes N_k exp(f_k - u_k(x_n) + u(x_n) - m) for each state with samples; u is the potential of
+    /// the own state of the sample, and m is the largest exponent. Returns m and the sum, which is at
+    /// least 1. Differences of potentials keep the digits of f_k, whatever all states have in common.
     fn exponentials(&self, n: usize, shifts: &[f64], row: &mut [f64]) -> (f64, f64) {
+        let own = self.samples.own(n);
         for ((value, shift), k) in row.iter_mut().zip(shifts).zip(&self.sampled) {
-            *value = shift - self.samples.potentials.of(n, *k);
+            *value = shift - (self.samples.potentials.of(n, *k) - own);
         }
         let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         row.iter_mut().for_each(|value| *value = (*value - largest).exp());
