@@ -13,9 +13,10 @@ fn blocks_are_pieces_of_trajectories() {
     assert_eq!(of(&blocks), [0, 0, 0, 1, 1, 1, 2, 2, 2]);
     assert_eq!((blocks.count(), blocks.shortest()), (3, 3));
 
-    // A short trajectory is a block of its own. Pieces of a trajectory differ by one sample.
+    // A short trajectory shares a block with the next one. Blocks differ by one sample.
     let blocks = Blocks::of_trajectories(&[1, 0, 11], 4);
-    assert_eq!(of(&blocks), [0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4]);
+    assert_eq!(of(&blocks), [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]);
+    assert_eq!(of(&Blocks::of_trajectories(&[2, 3], 3)), [0, 0, 1, 1, 2]);
 
     // Many trajectories share blocks.
     let blocks = Blocks::of_trajectories(&[5; 100], 20);
@@ -82,6 +83,20 @@ fn errors_are_the_spread_of_experiments() {
     }
 }
 
+/// Many short trajectories beside a long one, which must be cut. The tolerance is that of one
+/// trajectory.
+#[test]
+fn errors_of_unequal_trajectories_are_the_spread_of_experiments() {
+    let lengths: Vec<usize> = [4000].into_iter().chain([20; 25]).collect();
+    let blocks = Blocks::of_trajectories(&lengths, 20);
+    let mean = |seed: u64| {
+        let of = |(k, n): (usize, &usize)| autoregressive(100 * seed + k as u64, *n, 0.8);
+        blocks.mean(&lengths.iter().enumerate().map(of).collect::<Vec<_>>().concat()).unwrap()
+    };
+    let ratio = ratio_of_variances(&(0..400).map(mean).collect::<Vec<_>>());
+    assert!((ratio - 1.0).abs() < 0.25, "{ratio}");
+}
+
 #[test]
 fn unknown_numbers_are_none() {
     let one = Blocks::of_trajectories(&[4], 1);
@@ -91,6 +106,8 @@ fn unknown_numbers_are_none() {
     // Without the second block there is no value.
     let partly = [f64::NAN, f64::NAN, 1.0, 2.0];
     assert_eq!(two.mean(&partly), Some(Estimate { value: 1.5, error: None }));
+    let infinite = [f64::INFINITY, 3.0, f64::NEG_INFINITY, 5.0];
+    assert_eq!(two.mean(&infinite), Some(Estimate { value: 4.0, error: Some(1.0) }));
     assert_eq!(two.mean(&[2.0; 4]), Some(Estimate { value: 2.0, error: Some(0.0) }));
     assert_eq!(Blocks::of_trajectories(&[], 5).mean(&[]), None);
     assert_eq!(two.mean(&normals(1, 4)).map(|found| found.error.is_some()), Some(true));
