@@ -13,9 +13,10 @@ fn blocks_are_pieces_of_trajectories() {
     assert_eq!(of(&blocks), [0, 0, 0, 1, 1, 1, 2, 2, 2]);
     assert_eq!((blocks.count(), blocks.shortest()), (3, 3));
 
-    // A short trajectory is a block of its own. Pieces of a trajectory differ by one sample.
+    // A short trajectory shares a block with the next one. Blocks differ by one sample.
     let blocks = Blocks::of_trajectories(&[1, 0, 11], 4);
-    assert_eq!(of(&blocks), [0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4]);
+    assert_eq!(of(&blocks), [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]);
+    assert_eq!(of(&Blocks::of_trajectories(&[2, 3], 3)), [0, 0, 1, 1, 2]);
 
     // Many trajectories share blocks.
     let blocks = Blocks::of_trajectories(&[5; 100], 20);
@@ -80,6 +81,20 @@ fn errors_are_the_spread_of_experiments() {
             ratio_of_variances(&experiments.iter().map(|e| e[k].unwrap()).collect::<Vec<_>>());
         assert!((ratio - 1.0).abs() < 0.25, "statistic {k}: {ratio}");
     }
+}
+
+/// Many short trajectories beside a long one, which must be cut. The tolerance is that of one
+/// trajectory.
+#[test]
+fn errors_of_unequal_trajectories_are_the_spread_of_experiments() {
+    let lengths: Vec<usize> = [4000].into_iter().chain([20; 25]).collect();
+    let blocks = Blocks::of_trajectories(&lengths, 20);
+    let mean = |seed: u64| {
+        let of = |(k, n): (usize, &usize)| autoregressive(100 * seed + k as u64, *n, 0.8);
+        blocks.mean(&lengths.iter().enumerate().map(of).collect::<Vec<_>>().concat()).unwrap()
+    };
+    let ratio = ratio_of_variances(&(0..400).map(mean).collect::<Vec<_>>());
+    assert!((ratio - 1.0).abs() < 0.25, "{ratio}");
 }
 
 #[test]

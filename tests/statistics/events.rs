@@ -81,6 +81,21 @@ fn the_state_is_unknown_after_a_gap() {
     assert_eq!((unfolding.events, unfolding.time), (0, 3.0));
     assert_eq!(unfolding.mean_first_passage, None);
     assert_eq!(passages.kinetics(Direction::Folding).time, 0.0);
+
+    // A clock that stands still or steps back: the frames are those of another trajectory.
+    for time in [104.0, 3.0] {
+        let mut other = passages.clone();
+        assert_eq!(other.push(time, 0.2), None);
+        assert_eq!(other.state(), Some(State::Unfolded));
+        assert_eq!(other.push(time + 1.0, 0.9).map(|event| event.time), Some(time + 1.0));
+        let times = [Direction::Unfolding, Direction::Folding].map(|of| other.kinetics(of).time);
+        assert_eq!(times, [3.0, 1.0]);
+    }
+    // A time or a value that is not finite.
+    for (time, value) in [(f64::NAN, 0.9), (f64::INFINITY, 0.9), (105.0, f64::INFINITY)] {
+        let mut other = passages.clone();
+        assert_eq!((other.push(time, value), other.state()), (None, None));
+    }
 }
 
 /// A process that jumps with the probabilities 1/50 and 1/20 a frame of 2 ps. It has about 14,000

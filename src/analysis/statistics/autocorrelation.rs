@@ -7,7 +7,7 @@ use std::f64::consts::PI;
 pub struct Autocorrelation {
     /// The statistical inefficiency g ≥ 1: the number of samples that are worth an independent one.
     pub inefficiency: f64,
-    /// The number of samples N.
+    /// The number of samples N whose value is finite.
     pub samples: usize,
 }
 
@@ -16,64 +16,62 @@ impl Autocorrelation {
     /// the same interval.
     ///
     /// ```text
-    /// g    = 1 + 2 Σ_t (1 - t/L) C(t)
+    /// g    = 1 + 2 Σ_t (M_t/N) C(t)
     /// C(t) = Σ (A_n - mean)(A_(n+t) - mean) / (M_t σ²)
     /// ```
     ///
     /// C(t) is the normalized autocorrelation function. Its sum runs over all M_t pairs of samples
-    /// in the same trajectory with the distance t. The mean and the variance σ² are those of all
-    /// samples, and L is the mean length of a trajectory. The sum over t ends before the first C(t)
-    /// ≤ 0 beyond t = 3 for one trajectory, or beyond t = 10 for several, and before the longest
-    /// trajectory is shorter than t + 2. If the result is below 1, g is 1.
+    /// in the same trajectory with the distance t. The mean and the variance σ² are those of all N
+    /// samples. A sample that is not finite is unknown and a gap: it is in no pair, and distances
+    /// across it are those in time. The sum over t ends before the first C(t) ≤ 0 beyond t = 3 for one trajectory, or
+    /// beyond t = 10 for several, and before the longest trajectory is shorter than t + 2. If the
+    /// result is below 1, g is 1.
     ///
-    /// These are the definitions of `statistical_inefficiency` and
-    /// `statistical_inefficiency_multiple` of pymbar 4. Correlation functions are computed by a
-    /// Fourier transform, in a time of N log N. Source: J. D. Chodera, W. C. Swope, J. W. Pitera,
-    /// C. Seok and K. A. Dill, J. Chem. Theory Comput. 3, 26 (2007).
+    /// For trajectories of equal length, these are the definitions of `statistical_inefficiency` and
+    /// `statistical_inefficiency_multiple` of pymbar 4. For others, pymbar has the factor 1 - t/L with
+    /// the mean length L in place of M_t/N; if a long trajectory stands beside many short ones, its g
+    /// is too small. Correlation functions are computed by a Fourier transform, in a time of N log N.
+    /// Source: J. D. Chodera, W. C. Swope, J. W. Pitera, C. Seok and K. A. Dill, J. Chem. Theory
+    /// Comput. 3, 26 (2007).
     ///
-    /// The result is `None` for a constant quantity, for fewer than two samples, and if a value is
-    /// not finite. The error of g is large if the trajectories are not many times longer than the
-    /// autocorrelation time: g is then too small.
+    /// The result is `None` for a constant quantity and for fewer than two known samples. The error
+    /// of g is large if the trajectories are not many times longer than the autocorrelation time: g
+    /// is then too small.
     pub fn of(trajectories: &[&[f64]]) -> Option<Autocorrelation> {
-        let values = || trajectories.iter().flat_map(|values| values.iter().copied());
-        let samples = values().count();
-        let first = values().next()?;
-        if values().all(|value| value == first) || !values().all(f64::is_finite) {
+        let known = || trajectories.iter().copied().flatten().filter(|value| value.is_finite());
+        let samples = known().count();
+        let first = *known().next()?;
+        if known().all(|value| *value == first) {
             return None;
         }
         // Differences from a value of the series keep their digits.
-        let mean = values().map(|value| value - first).sum::<f64>() / samples as f64;
-        let differences = |values: &[f64]| -> Vec<f64> {
-            values.iter().map(|value| value - first - mean).collect()
-        };
-        let lengths = || trajectories.iter().map(|values| values.len()).filter(|n| *n > 0);
-        let longest = lengths().max().unwrap_or(0);
+        let mean = known().map(|value| value - first).sum::<f64>() / samples as f64;
+        let difference = |value: &f64| if value.is_finite() { value - first - mean } else { 0.0 };
+        let trajectories = || trajectories.iter().filter(|values| !values.is_empty());
+        let longest = trajectories().map(|values| values.len()).max()?;
         let mut sums = vec![0.0; longest];
-        for values in trajectories.iter().filter(|values| !values.is_empty()) {
-            let own = correlation(&differences(values));
+        for values in trajectories() {
+            let own = correlation(values.iter().map(difference));
             sums.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
         }
-        let variance = sums[0] / samples as f64;
-        if !(variance.is_normal()) {
+        if !sums[0].is_normal() {
             return None;
         }
-        let n_trajectories = lengths().count();
-        let mean_length = samples as f64 / n_trajectories as f64;
-        let least = if n_trajectories == 1 { 3 } else { 10 };
-        let pairs = pairs(lengths(), longest);
+        let least = if trajectories().count() == 1 { 3 } else { 10 };
         let mut inefficiency = 1.0;
-        for t in 1..longest.saturating_sub(1) {
-            let c = sums[t] / (pairs[t] * variance);
-            if c <= 0.0 && t > least {
+        for (t, sum) in sums.iter().enumerate().take(longest - 1).skip(1) {
+            if *sum <= 0.0 && t > least {
                 break;
             }
-            inefficiency += 2.0 * c * (1.0 - t as f64 / mean_length);
+            // The sum and the variance are M_t C(t) σ² and σ² = sums[0]/N.
+            inefficiency += 2.0 * sum / sums[0];
         }
         Some(Autocorrelation { inefficiency: inefficiency.max(1.0), samples })
     }
 
     /// The integrated autocorrelation time (g - 1)/2 · interval, in the unit of the interval
-    /// between samples.
+    /// between samples. If many samples between the others are unknown, it is too small by the share
+    /// of these.
     pub fn time(&self, interval: f64) -> f64 {
         (self.inefficiency - 1.0) / 2.0 * interval
     }
@@ -84,28 +82,18 @@ impl Autocorrelation {
     }
 }
 
-/// The number of pairs of samples with each distance below `longest`.
-fn pairs(lengths: impl Iterator<Item = usize>, longest: usize) -> Vec<f64> {
-    // pairs[t] = Σ max(length - t, 0). Its second difference counts the lengths that are t + 1.
-    let mut pairs = vec![0.0; longest + 2];
-    lengths.for_each(|length| pairs[length - 1] += 1.0);
-    for _ in 0..2 {
-        (0..=longest).rev().for_each(|t| pairs[t] += pairs[t + 1]);
-    }
-    pairs
-}
-
 /// Σ_n x_n x_(n+t) for all t.
-fn correlation(x: &[f64]) -> Vec<f64> {
+fn correlation(x: impl ExactSizeIterator<Item = f64>) -> Vec<f64> {
+    let n = x.len();
     // Zeros keep the ends apart.
-    let size = (2 * x.len()).next_power_of_two();
-    let mut values: Vec<[f64; 2]> = x.iter().map(|x| [*x, 0.0]).collect();
+    let size = (2 * n).next_power_of_two();
+    let mut values: Vec<[f64; 2]> = x.map(|x| [x, 0.0]).collect();
     values.resize(size, [0.0; 2]);
     transform(&mut values);
     values.iter_mut().for_each(|value| *value = [value[0].powi(2) + value[1].powi(2), 0.0]);
     // The spectrum is even, so that the transform is its own inverse up to the factor.
     transform(&mut values);
-    values[..x.len()].iter().map(|value| value[0] / size as f64).collect()
+    values[..n].iter().map(|value| value[0] / size as f64).collect()
 }
 
 /// The discrete Fourier transform Σ_n x_n exp(-2πi n k/N), in place. N is a power of two.

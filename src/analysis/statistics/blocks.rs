@@ -24,30 +24,16 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// About `about` blocks of similar length, for trajectories of these lengths whose samples are
-    /// in order.
+    /// `about` blocks of equal length, at most one for each sample, for trajectories of these
+    /// lengths whose samples are in order.
     ///
-    /// Each trajectory is cut into pieces of equal length, at least one. If there are more than
-    /// `about` trajectories, a block consists of whole trajectories that follow each other.
+    /// The trajectories one after the other are cut into equal pieces. A piece may contain the end
+    /// of a trajectory and the start of others, because a few long blocks among short ones would
+    /// make the error of the jackknife many times too large.
     pub fn of_trajectories(lengths: &[usize], about: usize) -> Blocks {
         let total: usize = lengths.iter().sum();
-        let about = about.clamp(1, total.max(1)) as f64;
-        let share = |n: usize| n as f64 * about / total as f64;
-        let has_many = lengths.iter().filter(|n| **n > 0).count() as f64 > about;
-        let mut blocks = Vec::with_capacity(total);
-        let mut next = 0;
-        for &length in lengths {
-            if has_many {
-                // The block in which the middle of the trajectory is.
-                let block = share(2 * blocks.len() + length) / 2.0;
-                blocks.extend(std::iter::repeat_n(block as usize, length));
-            } else {
-                let pieces = (share(length).round() as usize).max(1);
-                blocks.extend((0..length).map(|i| next + i * pieces / length));
-                next += pieces;
-            }
-        }
-        Blocks::of_samples(&blocks)
+        let about = about.clamp(1, total.max(1));
+        Blocks::of_samples(&(0..total).map(|n| n * about / total).collect::<Vec<_>>())
     }
 
     /// At most `about` blocks, which are equal pieces of time. A block contains the samples of all

@@ -79,9 +79,9 @@ pub struct Passages {
     cores: Cores,
     /// The state and the time of the last frame of the present trajectory.
     last: Option<(Option<State>, f64)>,
-    /// Of folding and of unfolding.
+    /// The number of events by direction: folding, unfolding.
     events: [u64; 2],
-    /// In the state that folding leaves, and in that which unfolding leaves.
+    /// The time by direction, spent in the state that it leaves.
     times: [f64; 2],
 }
 
@@ -104,7 +104,7 @@ impl Passages {
     ///
     /// # Errors
     ///
-    /// If the cores overlap, or a border is not finite.
+    /// If the borders are equal, or one is not finite.
     pub fn new(cores: Cores) -> Result<Passages> {
         let Cores { folded, unfolded } = cores;
         if folded == unfolded || !folded.is_finite() || !unfolded.is_finite() {
@@ -121,9 +121,13 @@ impl Passages {
     }
 
     /// The next frame. The time since the frame before belongs to the state of that frame. Returns
-    /// the event, if the other core is reached. A value or a time that is NaN is a gap.
+    /// the event, if the other core is reached. A value or a time that is not finite is a gap. If the
+    /// time is not later than that of the frame before, there is a gap between both.
     pub fn push(&mut self, time: f64, value: f64) -> Option<Event> {
-        if value.is_nan() || !time.is_finite() {
+        if self.last.is_some_and(|(_, last)| time <= last) {
+            self.begin();
+        }
+        if !value.is_finite() || !time.is_finite() {
             self.begin();
             return None;
         }

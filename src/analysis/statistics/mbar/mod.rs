@@ -36,7 +36,7 @@ use pass::{CHUNK, Samples};
 #[derive(Debug)]
 pub struct Mbar<'a> {
     samples: Samples<'a>,
-    /// f_k - f_0 of all samples.
+    /// f_k of all samples, up to a constant.
     all: Vec<f64>,
     /// The same without each block; `None` if the other samples do not determine it.
     without: Vec<Option<Vec<f64>>>,
@@ -74,11 +74,13 @@ impl<'a> Mbar<'a> {
         Ok(Mbar { samples, all, without })
     }
 
-    /// The differences f_k - f_0 of the reduced free energies, dimensionless.
+    /// The differences f_k - f_0 of the reduced free energies, dimensionless. A state that contains
+    /// no sample has none, and the others have none relative to it.
     pub fn free_energies(&self) -> Vec<Option<Estimate>> {
+        let relative = |f: &Vec<f64>| f.iter().map(|of_state| of_state - f[0]).collect();
         let unknown = || vec![f64::NAN; self.all.len()];
-        let without = self.without.iter().map(|f| f.clone().unwrap_or_else(unknown));
-        estimates(&self.all, &without.collect::<Vec<_>>())
+        let without = self.without.iter().map(|f| f.as_ref().map_or_else(unknown, relative));
+        estimates(&relative(&self.all), &without.collect::<Vec<_>>())
     }
 
     /// Values of statistics of weighted samples, and their errors.
@@ -147,15 +149,6 @@ impl<'a> Weights<'a> {
         let sum: f64 = sums.iter().sum();
         weights.iter_mut().for_each(|weight| *weight /= sum);
         weights
-    }
-
-    /// The logarithms of the weights.
-    pub fn log_at(&self, target: impl Fn(usize) -> f64 + Sync) -> Vec<f64> {
-        let mut logs = self.logs(target);
-        let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = logs.iter().map(|log| (log - largest).exp()).sum();
-        logs.iter_mut().for_each(|log| *log -= largest + sum.ln());
-        logs
     }
 
     /// -u(x_n) - ln D_n.

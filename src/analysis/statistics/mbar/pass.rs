@@ -52,24 +52,29 @@ impl Samples<'_> {
     }
 
     /// A first guess of the free energies: between states that follow each other,
-    /// f_j - f_i = (<u_j - u_i>_i + <u_j - u_i>_j)/2, which is exact for a Gaussian difference.
+    /// f_j - f_i = (m_i + m_j)/2 with the median m_k of u_j - u_i over the samples of state k. It is
+    /// exact for a Gaussian difference, and a few samples with huge potentials do not change it.
     /// States without samples have 0.
     pub(super) fn start(&self) -> Vec<f64> {
         let kept = self.without(None);
+        let mut of_state = vec![Vec::new(); kept.counts.len()];
+        self.origins.iter().enumerate().for_each(|(n, origin)| of_state[*origin].push(n));
         let mut f = vec![0.0; kept.counts.len()];
         for pair in kept.sampled.windows(2) {
             let (i, j) = (pair[0], pair[1]);
-            let mut sums = [0.0; 2];
-            for (n, origin) in self.origins.iter().enumerate() {
-                let difference = || self.potentials.of(n, j) - self.potentials.of(n, i);
-                sums[0] += if *origin == i { difference() } else { 0.0 };
-                sums[1] += if *origin == j { difference() } else { 0.0 };
-            }
-            let difference = (sums[0] / kept.counts[i] + sums[1] / kept.counts[j]) / 2.0;
+            let difference = |n: &usize| self.potentials.of(*n, j) - self.potentials.of(*n, i);
+            let median = |k: usize| median(of_state[k].iter().map(difference).collect());
+            let difference = (median(i) + median(j)) / 2.0;
             f[j] = f[i] + if difference.is_finite() { difference } else { 0.0 };
         }
         f
     }
+}
+
+/// The upper median.
+fn median(mut values: Vec<f64>) -> f64 {
+    let middle = values.len() / 2;
+    *values.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
 impl Kept<'_> {

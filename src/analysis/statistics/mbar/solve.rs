@@ -21,7 +21,7 @@ const PASSES: usize = 500;
 /// States share samples if Σ_n P_ni P_nj is larger than this part of the smaller of N_i and N_j.
 const OVERLAP: f64 = 1e-10;
 
-/// f_k - f_0 for all states.
+/// f_k for all states. The first state with samples keeps its f_k of `start`.
 pub(super) fn free_energies(kept: &Kept<'_>, start: &[f64]) -> Result<Vec<f64>> {
     if kept.sampled.is_empty() {
         return Err(Error::invalid("samples", 0, "at least one"));
@@ -35,24 +35,26 @@ pub(super) fn free_energies(kept: &Kept<'_>, start: &[f64]) -> Result<Vec<f64>> 
     let mut damping = 0.0;
     for _ in 0..PASSES {
         let newton = step(kept, &sums, 0.0);
-        let is_singular = newton.is_none();
-        damping = if is_singular { DAMPING.max(damping) } else { damping };
-        let damped = if damping > 0.0 { step(kept, &sums, damping) } else { newton };
-        let Some(step) = damped else { break };
-        let next = moved(kept, &f, &step);
-        let largest = step.iter().fold(0.0, |all: f64, step| all.max(step.abs()));
-        if largest <= TOLERANCE && damping == 0.0 {
-            return finished(kept, &sums, next);
+        let is_below = |limit: f64| newton.as_ref().is_some_and(|step| size(step) <= limit);
+        // The minimum is where Newton's step is small: with μ > 0, no step from there is better.
+        if let Some(newton) = newton.as_ref().filter(|_| is_below(TOLERANCE)) {
+            return finished(kept, &sums, moved(kept, &f, newton));
         }
+        if newton.is_none() {
+            damping = DAMPING.max(damping);
+        }
+        let damped = if damping > 0.0 { step(kept, &sums, damping) } else { newton.clone() };
+        let Some(step) = damped else { break };
         // No step is left, but some differences are unknown.
-        if largest <= TOLERANCE && is_singular {
+        if size(&step) <= TOLERANCE && newton.is_none() {
             break;
         }
+        let next = moved(kept, &f, &step);
         let there = kept.sums(&next);
         if is_better(kept, &there, &sums) {
             (f, sums) = (next, there);
             damping = if damping > DAMPING { damping / 10.0 } else { 0.0 };
-        } else if largest <= ROUNDING && damping == 0.0 {
+        } else if is_below(ROUNDING) {
             return finished(kept, &sums, f);
         } else {
             damping = DAMPING.max(10.0 * damping);
@@ -69,6 +71,11 @@ fn is_better(kept: &Kept<'_>, new: &Sums, old: &Sums) -> bool {
     };
     let hidden = 1e-9 * (1.0 + old.loss);
     new.loss < old.loss - hidden || (new.loss <= old.loss + hidden && gradient(new) < gradient(old))
+}
+
+/// The largest change of a free energy in a step.
+fn size(step: &[f64]) -> f64 {
+    step.iter().fold(0.0, |all, step| all.max(step.abs()))
 }
 
 /// The free energies after a step of those of the states with samples.
@@ -127,8 +134,6 @@ fn finished(kept: &Kept<'_>, sums: &Sums, mut f: Vec<f64>) -> Result<Vec<f64>> {
             f[k] = -largest - logs().map(|log| (log - largest).exp()).sum::<f64>().ln();
         }
     }
-    let first = f[0];
-    f.iter_mut().for_each(|f| *f -= first);
     Ok(f)
 }
 
