@@ -45,23 +45,17 @@ impl Summary {
         let mut lines = Vec::new();
         let names: Vec<&str> =
             ensemble.names.iter().copied().chain(columns.core.map(|_| FOLDED)).collect();
-        let n_columns = names.len();
         let judged = columns.names.iter().position(|name| *name == "q").unwrap_or(0);
-        if let (true, Weighing::Mbar(_)) = (ensemble.is_biased(), weighing) {
-            let of_columns = ensemble.jackknife(weighing, |weights| {
-                let mean = |of: &Vec<f64>| of.iter().zip(weights).map(|(x, w)| x * w).sum::<f64>();
-                ensemble.samples.columns.iter().map(mean).collect()
-            });
-            for (t, target) in ensemble.targets().into_iter().enumerate() {
-                let estimates = &of_columns[t * n_columns..][..n_columns];
-                for (name, estimate) in names.iter().zip(estimates) {
+        if let (true, Weighing::Mbar(mbar)) = (ensemble.is_biased(), weighing) {
+            for (target, estimates) in ensemble.targets().into_iter().zip(ensemble.means(mbar)) {
+                for (name, estimate) in names.iter().zip(&estimates) {
                     let mut row = vec![target.into(), Cell::from(*name)];
                     row.extend(cells(*estimate));
                     row.extend([None, None].map(Cell::from));
                     row.push(Cell::Whole(ensemble.samples.state.len() as u64));
                     table.rows.push(row);
                 }
-                lines.push(line(target, &names, estimates));
+                lines.push(line(target, &names, &estimates));
             }
         } else {
             for (state, of_state) in ensemble.source.states.iter().enumerate() {
