@@ -217,7 +217,7 @@ fn covariances(
     Ok(covariances)
 }
 
-/// The correlation time of q or, without a reference, of rg, ps.
+/// The correlation time of q or, without q, of rg, ps.
 fn correlation_time(source: &Source, columns: &Columns, every: u64) -> Result<(&'static str, f64)> {
     let q = columns.names.iter().position(|name| *name == "q").unwrap_or(0);
     let variable = &columns.measures.variables[q];
