@@ -106,6 +106,8 @@ fn unknown_numbers_are_none() {
     // Without the second block there is no value.
     let partly = [f64::NAN, f64::NAN, 1.0, 2.0];
     assert_eq!(two.mean(&partly), Some(Estimate { value: 1.5, error: None }));
+    let infinite = [f64::INFINITY, 3.0, f64::NEG_INFINITY, 5.0];
+    assert_eq!(two.mean(&infinite), Some(Estimate { value: 4.0, error: Some(1.0) }));
     assert_eq!(two.mean(&[2.0; 4]), Some(Estimate { value: 2.0, error: Some(0.0) }));
     assert_eq!(Blocks::of_trajectories(&[], 5).mean(&[]), None);
     assert_eq!(two.mean(&normals(1, 4)).map(|found| found.error.is_some()), Some(true));

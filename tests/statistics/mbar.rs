@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use flashschnet::analysis::statistics::blocks::{Blocks, Estimate};
-use flashschnet::analysis::statistics::mbar::{Mbar, Potentials, effective_samples};
+use flashschnet::analysis::statistics::mbar::{Mbar, Potentials, Weights, effective_samples};
 use flashschnet::units::{BOLTZMANN, beta};
 use serde::Deserialize;
 
@@ -223,6 +223,24 @@ fn a_bad_start_does_not_matter() {
     }
 }
 
+/// A potential that all states have in common changes nothing, until its rounding errors hide the
+/// differences. The sample is then as likely in every state.
+#[test]
+fn a_huge_common_potential_changes_one_sample() {
+    let (_, clean, origins) = chain(0..12, 3e4);
+    let blocks = Blocks::of_samples(&pieces(&[300; 12], 10));
+    let solve = |first_row: &dyn Fn(f64) -> f64| {
+        let mut reduced = clean.clone();
+        reduced[..12].iter_mut().for_each(|u| *u = first_row(*u));
+        let potentials = Potentials::Matrix { reduced: &reduced, states: 12 };
+        values(&Mbar::new(potentials, &origins, &blocks).unwrap().free_energies())
+    };
+    assert_close("f", &solve(&|u| u + 1e6), &solve(&|u| u), 1e-12);
+    for huge in [1e25, 1e30, -1e300] {
+        assert_close("f", &solve(&|u| u + huge), &solve(&|_| 0.0), 1e-14);
+    }
+}
+
 #[test]
 fn states_without_common_samples_are_an_error() {
     let x = [-900.0, -901.0, -899.0, 900.0, 901.0, 899.0];
@@ -270,25 +288,20 @@ fn odd_input_is_an_error_or_unknown() {
     assert!(message(good, &[], &blocks).starts_with("samples: found 0"));
     let two = Blocks::of_trajectories(&[2], 2);
     assert!(message(good, &[0, 1, 0], &two).starts_with("samples in blocks: found 2"));
-    let wrong = ladder(&[1.0, f64::NAN, 3.0]);
-    assert!(message(wrong, &[0, 1, 0], &blocks).starts_with("energies: found NaN"));
+    let unknown = ladder(&[f64::NAN, f64::INFINITY, f64::NEG_INFINITY]);
+    let expected = "samples with a finite potential: found 0";
+    assert!(message(unknown, &[0, 1, 0], &blocks).starts_with(expected));
     let wrong = Potentials::Temperatures { betas: &[1.0, f64::INFINITY], energies: &[1.0; 3] };
     assert!(message(wrong, &[0, 1, 0], &blocks).starts_with("inverse temperatures: found inf"));
-    let matrix = |reduced| Potentials::Matrix { reduced, states: 2 };
-    let nowhere = [0.0, 1.0, f64::INFINITY, f64::INFINITY, 2.0, 1.0];
-    assert!(message(matrix(&nowhere), &[0, 1, 0], &blocks).contains("infinite ones"));
-    let below = [0.0, 1.0, f64::NEG_INFINITY, 0.0, 2.0, 1.0];
-    assert!(message(matrix(&below), &[0, 1, 0], &blocks).contains("found -inf"));
-
     // One sample, one state, one block.
     let one = Blocks::of_trajectories(&[1], 20);
     let potentials = Potentials::Temperatures { betas: &[2.0], energies: &[-7.0] };
     let mbar = Mbar::new(potentials, &[0], &one).unwrap();
     assert_eq!(mbar.free_energies(), [Some(Estimate { value: 0.0, error: None })]);
     assert_eq!(mbar.weights().at(|_| 1e300), [1.0]);
-    let unknown = mbar.jackknife(|weights| weights.at(|_| f64::NAN));
-    assert_eq!(unknown, [None]);
-    assert_eq!(mbar.jackknife(|weights| weights.at(|_| f64::INFINITY)), [None]);
+    for unknown in [f64::NAN, f64::NEG_INFINITY, f64::INFINITY] {
+        assert_eq!(mbar.jackknife(|weights| weights.at(|_| unknown)), [None]);
+    }
 
     // A state that contains no sample has no free energy, and no other has one relative to it.
     let two = Blocks::of_trajectories(&[2], 2);
@@ -302,6 +315,61 @@ fn odd_input_is_an_error_or_unknown() {
         let weights = mbar.weights().at(|n| n as f64 * 3.0_f64.ln());
         assert_close("weights", &weights, &[0.75, 0.25], 1e-15);
     }
+}
+
+/// Each third sample is unknown. The others have the same results alone, to the last bit.
+#[test]
+fn unknown_samples_are_left_out() {
+    let (nan, inf) = (f64::NAN, f64::INFINITY);
+    let of = |(k, t): (usize, &f64)| oscillator(k as u64, 300, PAIRS, *t);
+    let energies = TEMPERATURES.iter().enumerate().map(of).collect::<Vec<_>>().concat();
+    let (betas, origins_of, block_of) =
+        (TEMPERATURES.map(beta), origins(&[300; 4]), pieces(&[300; 4], 10));
+    let row = |energy: &f64| betas.map(|beta| beta * energy);
+    let is_known = |n: &usize| n % 3 != 1;
+    let known: Vec<usize> = (0..1200).filter(is_known).collect();
+    let only = |values: &[usize]| known.iter().map(|n| values[*n]).collect::<Vec<_>>();
+    let energies_of_known: Vec<f64> = known.iter().map(|n| energies[*n]).collect();
+    let (origins_of_known, blocks_of_known) =
+        (only(&origins_of), Blocks::of_samples(&only(&block_of)));
+    let results = |mbar: &Mbar, energies: &[f64]| {
+        let energy = |weights: &Weights| {
+            let weights = weights.at(|n| beta(360.0) * energies[n]);
+            let weighted = weights.iter().zip(energies).filter(|(weight, _)| **weight > 0.0);
+            vec![weighted.map(|(weight, energy)| weight * energy).sum()]
+        };
+        [mbar.free_energies(), mbar.jackknife(energy)].concat()
+    };
+    let potentials = Potentials::Temperatures { betas: &betas, energies: &energies_of_known };
+    let mbar = Mbar::new(potentials, &origins_of_known, &blocks_of_known).unwrap();
+    let expected = results(&mbar, &energies_of_known);
+    assert_eq!(mbar.unknown_samples(), 0);
+
+    let blocks = Blocks::of_samples(&block_of);
+    let mut damaged = energies.clone();
+    (0..1200).filter(|n| !is_known(n)).for_each(|n| damaged[n] = [nan, inf, -inf][n / 3 % 3]);
+    let potentials = Potentials::Temperatures { betas: &betas, energies: &damaged };
+    let mbar = Mbar::new(potentials, &origins_of, &blocks).unwrap();
+    assert_eq!(mbar.unknown_samples(), 400);
+    assert!(mbar.weights().at(|_| 0.0).iter().enumerate().all(|(n, w)| (*w > 0.0) == is_known(&n)));
+    assert_eq!(results(&mbar, &damaged), expected);
+
+    // In a matrix, +∞ is known unless the sample is from the state.
+    let mut reduced: Vec<f64> = energies.iter().flat_map(row).collect();
+    for n in (0..1200).filter(|n| !is_known(n)) {
+        let (own, other) = (origins_of[n], (origins_of[n] + 1) % 4);
+        let (state, value) = [(own, nan), (other, nan), (other, -inf), (own, inf)][n / 3 % 4];
+        reduced[4 * n + state] = value;
+    }
+    let potentials = Potentials::Matrix { reduced: &reduced, states: 4 };
+    let mbar = Mbar::new(potentials, &origins_of, &blocks).unwrap();
+    assert_eq!(mbar.unknown_samples(), 400);
+    assert_eq!(results(&mbar, &damaged), expected);
+
+    // A sample that is unknown in a target has no weight there.
+    let weights = mbar.weights().at(|n| if n < 600 { nan } else { 0.0 });
+    assert!(weights[..600].iter().all(|weight| *weight == 0.0));
+    assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
 }
 
 /// Enough samples for several chunks.

@@ -127,6 +127,32 @@ fn a_maximum_at_the_edge_is_none() {
     assert_eq!(above.q, Some(MeltingTemperature::Absent));
 }
 
+/// A replica that blew up: its energies, and Q of some of them and of others, are unknown. One
+/// energy is huge.
+#[test]
+fn unknown_samples_are_left_out() {
+    let (mut energies, mut q, origins, blocks) = samples(3, 4000);
+    for n in (0..energies.len()).filter(|n| n % 10 == 7) {
+        energies[n] = [f64::NAN, f64::INFINITY][n / 10 % 2];
+        q[n] = f64::NAN;
+        q[n - 3] = [f64::NAN, f64::INFINITY][n / 10 % 2];
+    }
+    energies[0] = 1e30;
+    let betas = LADDER.map(beta);
+    let potentials = Potentials::Temperatures { betas: &betas, energies: &energies };
+    let mbar = Mbar::new(potentials, &origins, &blocks).unwrap();
+    assert_eq!(mbar.unknown_samples(), 2000);
+    let grid = temperatures(300.0, 395.0, 20);
+    let found = melting(&mbar, &energies, Some(&q), &grid, 0.55).unwrap();
+    for point in &found.points {
+        let t = point.temperature;
+        assert_within(&format!("<Q> at {t}"), point.q, exact_q(t), 3.5);
+        assert_within(&format!("C at {t}"), point.heat_capacity, exact_capacity(t), 3.5);
+        assert!(point.heat_capacity.unwrap().error.unwrap() < 0.1 * exact_capacity(t), "at {t}");
+    }
+    assert_within("midpoint", Some(temperature(found.q.unwrap())), MELTING, 3.0);
+}
+
 #[test]
 fn odd_input_is_an_error_or_unknown() {
     let (energies, _, origins, blocks) = samples(1, 50);
@@ -143,17 +169,23 @@ fn odd_input_is_an_error_or_unknown() {
 
     let none = of(None, &[]).unwrap();
     assert_eq!((none.points.len(), none.heat_capacity), (0, MeltingTemperature::Absent));
-    assert_eq!(of(None, &[300.0]).unwrap().heat_capacity, MeltingTemperature::AtEdge(300.0));
+    assert_eq!(of(None, &[300.0]).unwrap().heat_capacity, MeltingTemperature::Absent);
     let unknown = of(Some(&[f64::NAN; 250][..]), &[300.0, 320.0]).unwrap();
     assert!(unknown.points.iter().all(|point| point.q.is_none() && point.potential.is_some()));
     assert_eq!(unknown.q, Some(MeltingTemperature::Absent));
 
     // A potential that never changes has no heat capacity, and no maximum of it.
-    let flat = vec![-5.0; 250];
-    let potentials = Potentials::Temperatures { betas: &betas, energies: &flat };
-    let mbar = Mbar::new(potentials, &origins, &blocks).unwrap();
-    let found = melting(&mbar, &flat, None, &[300.0, 320.0, 340.0], MIDPOINT).unwrap();
-    assert!(found.points[1].heat_capacity.unwrap().value.abs() < 1e-12);
+    for energy in [-5.0, -5.3, -71.123, 1e9 / 3.0] {
+        let flat = vec![energy; 250];
+        let potentials = Potentials::Temperatures { betas: &betas, energies: &flat };
+        let mbar = Mbar::new(potentials, &origins, &blocks).unwrap();
+        let found = melting(&mbar, &flat, None, &temperatures(300.0, 397.0, 41), MIDPOINT).unwrap();
+        for point in &found.points {
+            assert_eq!(point.potential.unwrap().value, energy);
+            assert_eq!(point.heat_capacity, Some(Estimate { value: 0.0, error: Some(0.0) }));
+        }
+        assert_eq!(found.heat_capacity, MeltingTemperature::Absent);
+    }
     assert_eq!(temperatures(1.0, 3.0, 3), [1.0, 2.0, 3.0]);
     assert_eq!((temperatures(1.0, 3.0, 1), temperatures(1.0, 3.0, 0)), (vec![1.0], vec![]));
 }

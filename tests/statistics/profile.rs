@@ -41,6 +41,32 @@ fn odd_ranges_are_refused() {
     assert_eq!(covering.edges()[0]..covering.edges()[3], 1.0..2.0);
 }
 
+/// A replica that blew up has huge coordinates, which would put all others into one bin.
+#[test]
+fn bins_cover_all_but_a_few_values_far_away() {
+    let (nan, inf) = (f64::NAN, f64::INFINITY);
+    let ends = |bins: Bins| [bins.edges()[0], bins.edges()[bins.count()]];
+    let plain = normals(41, 30_000);
+    for far in [30.0, -1e3, 1e12, -1e300] {
+        let values = [&plain[..], &[far, nan, far, inf, far]].concat();
+        let bins = Bins::covering(&values, 50).unwrap();
+        let [lower, upper] = ends(bins);
+        assert!((-5.0..-3.5).contains(&lower) && (3.5..5.0).contains(&upper), "{bins:?}");
+        let outside = plain.iter().filter(|x| !(lower..=upper).contains(x)).count();
+        assert!(outside <= 3, "{outside}");
+        assert_eq!(bins.outside(&values), outside + 3);
+    }
+    // Ends without a tail are covered, and so are all of few values.
+    let even: Vec<f64> = (0..=100_000).map(f64::from).collect();
+    let bins = Bins::covering(&even, 7).unwrap();
+    assert_eq!((ends(bins), bins.outside(&even)), ([0.0, 100_000.0], 0));
+    let few = [&plain[..5000], &[30.0]].concat();
+    assert_eq!(Bins::covering(&few, 7).unwrap().outside(&few), 0);
+    // Nearly all values are the same.
+    let rare = [&[2.0; 50_000][..], &[3.0]].concat();
+    assert_eq!(ends(Bins::covering(&rare, 4).unwrap()), [2.0, 3.0]);
+}
+
 #[test]
 fn histograms_have_the_last_coordinate_fastest() {
     let (two, three) = (Bins::new(0.0, 2.0, 2).unwrap(), Bins::new(0.0, 3.0, 3).unwrap());
@@ -115,6 +141,10 @@ fn empty_bins_have_no_free_energy() {
     // All samples of the last bin are in one block.
     assert_eq!(found[2], Some(Estimate { value: 5.0_f64.ln(), error: None }));
     assert_eq!(of_blocks(&blocks, &[(&[f64::NAN; 6], &bins)], 1.0), [None; 3]);
+    // Unknown samples are in no bin.
+    let odd = [f64::NAN, 0.5, f64::INFINITY, f64::NEG_INFINITY, 0.5, 2.5];
+    let found = of_blocks(&blocks, &[(&odd, &bins)], 1.0);
+    assert_eq!(found[2], Some(Estimate { value: 2.0_f64.ln(), error: None }));
 }
 
 /// Oscillators x²/2 at two temperatures, looked at between them and at one of them.

@@ -2,6 +2,8 @@
 
 use std::f64::consts::PI;
 
+use super::add;
+
 /// How strongly the samples of a quantity are correlated in time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Autocorrelation {
@@ -51,8 +53,7 @@ impl Autocorrelation {
         let longest = trajectories().map(|values| values.len()).max()?;
         let mut sums = vec![0.0; longest];
         for values in trajectories() {
-            let own = correlation(values.iter().map(difference));
-            sums.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
+            add(&mut sums, &correlation(values.iter().map(difference)));
         }
         if !sums[0].is_normal() {
             return None;

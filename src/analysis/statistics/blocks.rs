@@ -127,8 +127,8 @@ impl Blocks {
         estimates(&all, &without)
     }
 
-    /// The mean of the values, with its error. Values that are NaN are left out; without others
-    /// there is no mean.
+    /// The mean of the values, with its error. Values that are not finite are left out; without
+    /// others there is no mean.
     ///
     /// # Panics
     ///
@@ -136,7 +136,7 @@ impl Blocks {
     pub fn mean(&self, values: &[f64]) -> Option<Estimate> {
         assert_eq!(values.len(), self.samples(), "one value a sample");
         let mut sums = vec![(0.0, 0.0); self.count()];
-        for (n, value) in values.iter().enumerate().filter(|(_, value)| !value.is_nan()) {
+        for (n, value) in values.iter().enumerate().filter(|(_, value)| value.is_finite()) {
             let sum = &mut sums[self.of(n)];
             *sum = (sum.0 + value, sum.1 + 1.0);
         }

@@ -18,6 +18,7 @@
 use rayon::prelude::*;
 
 use super::blocks::Estimate;
+use super::largest;
 use super::mbar::{Mbar, Weights};
 use crate::error::{Error, Result};
 use crate::units::{BOLTZMANN, beta};
@@ -46,7 +47,8 @@ pub enum MeltingTemperature {
     Found(Estimate),
     /// The heat capacity is largest at this end of the range, K. Its maximum may be outside.
     AtEdge(f64),
-    /// The average Q does not fall through the midpoint within the range, or an average is unknown.
+    /// The average Q does not fall through the midpoint within the range, the heat capacity is the
+    /// same at all temperatures, or an average is unknown.
     Absent,
 }
 
@@ -71,7 +73,8 @@ pub fn temperatures(lowest: f64, highest: f64, count: usize) -> Vec<f64> {
 /// errors.
 ///
 /// `energies` has the potential U of each sample in kcal/mol, without biases, and `q` its fraction of
-/// native contacts. The maximum of C is that of the parabola through the largest value and the two
+/// native contacts. A sample with an unknown U or Q is left out of the averages of it. The maximum
+/// of C is that of the parabola through the largest value and the two
 /// values next to it. The average Q falls through the midpoint between the first two temperatures of
 /// which one has an average at or above it, and the next one below; the temperature between them is
 /// interpolated linearly.
@@ -96,7 +99,7 @@ pub fn melting(
             return Err(Error::invalid(name, values.len(), format!("{samples}")));
         }
     }
-    let statistic = |weights: &Weights<'_>| -> Vec<f64> {
+    let statistic = |weights: &Weights| -> Vec<f64> {
         let averages = |t: &f64| averages(weights, energies, q, *t);
         let averages: Vec<[f64; 3]> = temperatures.par_iter().map(averages).collect();
         let column = |k: usize| averages.iter().map(|averages| averages[k]).collect::<Vec<_>>();
@@ -128,26 +131,22 @@ pub fn melting(
 }
 
 /// The averages of Q and U, and C, at a temperature.
-fn averages(
-    weights: &Weights<'_>,
-    energies: &[f64],
-    q: Option<&[f64]>,
-    temperature: f64,
-) -> [f64; 3] {
+fn averages(weights: &Weights, energies: &[f64], q: Option<&[f64]>, temperature: f64) -> [f64; 3] {
     let weights = weights.at(|n| beta(temperature) * energies[n]);
-    if weights.iter().any(|weight| weight.is_nan()) {
-        return [f64::NAN; 3];
-    }
-    let potential = mean(&weights, |n| energies[n]);
-    let variance = mean(&weights, |n| (energies[n] - potential).powi(2));
+    // Differences from a likely energy keep their digits. The variance of equal energies is 0.
+    let likely = largest(&weights).map_or(f64::NAN, |n| energies[n]);
+    let difference = mean(&weights, |n| energies[n] - likely);
+    let variance = mean(&weights, |n| (energies[n] - likely - difference).powi(2));
     let q = q.map_or(f64::NAN, |q| mean(&weights, |n| q[n]));
-    [q, potential, variance / (BOLTZMANN * temperature.powi(2))]
+    [q, likely + difference, variance / (BOLTZMANN * temperature.powi(2))]
 }
 
-/// Σ_n w_n value(n). The value of a sample without weight may be unknown.
+/// Σ_n w_n value(n)/Σ_n w_n over the samples with a weight and a known value; NaN if there are none.
 fn mean(weights: &[f64], value: impl Fn(usize) -> f64) -> f64 {
     let weighted = weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0);
-    weighted.map(|(n, weight)| weight * value(n)).sum()
+    let known = weighted.map(|(n, weight)| (weight, value(n))).filter(|(_, x)| x.is_finite());
+    let sums = known.fold((0.0, 0.0), |sums, (weight, x)| (sums.0 + weight * x, sums.1 + weight));
+    sums.0 / sums.1
 }
 
 enum Peak {
@@ -155,11 +154,15 @@ enum Peak {
     AtEdge(f64),
 }
 
-/// The place of the maximum of y(x), refined by a parabola; `None` without values, or if a value is
-/// NaN.
+/// The place of the maximum of y(x), refined by a parabola; `None` if all values are the same up to
+/// rounding errors, or one is NaN.
 fn peak(x: &[f64], y: &[f64]) -> Option<Peak> {
-    let larger = |a: usize, b: usize| if y[b] > y[a] { b } else { a };
-    let top = (0..y.len()).reduce(larger).filter(|_| y.iter().all(|y| !y.is_nan()))?;
+    const ROUNDING: f64 = 1e-12;
+    let top = largest(y)?;
+    let is_higher = |y_of: &f64| *y_of < y[top] - ROUNDING * y[top].abs();
+    if y.iter().any(|y| y.is_nan()) || !y.iter().any(is_higher) {
+        return None;
+    }
     if top == 0 || top + 1 == y.len() {
         return Some(Peak::AtEdge(x[top]));
     }

@@ -12,6 +12,7 @@
 use rayon::prelude::*;
 
 use super::blocks::{Blocks, Estimate};
+use super::largest;
 use super::mbar::Mbar;
 use crate::error::{Error, Result};
 use crate::units::{BOLTZMANN, beta};
@@ -44,13 +45,25 @@ impl Bins {
         Ok(bins)
     }
 
-    /// `count` bins from the smallest to the largest finite value; `None` if these are equal or do
-    /// not exist.
+    /// `count` bins that cover the finite values; `None` if these are equal or do not exist.
+    ///
+    /// The range is that of all values but the smallest and the largest ten-thousandth, widened by a
+    /// twentieth at both ends as far as there are values. A few values far away, for example of a
+    /// replica that blew up, are thus outside; fewer than 10,000 values are all covered.
     pub fn covering(values: &[f64], count: usize) -> Option<Bins> {
-        let finite = || values.iter().copied().filter(|value| value.is_finite());
-        let lower = finite().fold(f64::INFINITY, f64::min);
-        let upper = finite().fold(f64::NEG_INFINITY, f64::max);
-        Bins::new(lower, upper, count).ok()
+        let mut values: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        let (lowest, highest) = (*values.first()?, *values.last()?);
+        let few = values.len() / 10_000;
+        let (lower, upper) = (values[few], values[values.len() - 1 - few]);
+        let margin = (upper - lower) / 20.0;
+        let most = Bins::new(lowest.max(lower - margin), highest.min(upper + margin), count);
+        most.or_else(|_| Bins::new(lowest, highest, count)).ok()
+    }
+
+    /// The number of finite values outside the range.
+    pub fn outside(&self, values: &[f64]) -> usize {
+        values.iter().filter(|value| value.is_finite() && self.of(**value).is_none()).count()
     }
 
     /// The number of bins.
@@ -112,15 +125,10 @@ pub fn free_energies(histogram: &[f64], kt: f64) -> Vec<f64> {
     relative_to(largest(histogram), histogram, kt)
 }
 
-/// The first bin with the largest weight.
-fn largest(histogram: &[f64]) -> usize {
-    let larger = |a: usize, b: usize| if histogram[b] > histogram[a] { b } else { a };
-    (0..histogram.len()).reduce(larger).unwrap_or(0)
-}
-
-/// Free energies relative to that of the bin `zero`.
-fn relative_to(zero: usize, histogram: &[f64], kt: f64) -> Vec<f64> {
-    let of = |p: &f64| if *p > 0.0 { kt * (histogram[zero] / p).ln() } else { f64::NAN };
+/// Free energies relative to that of the bin `zero`, if there is one.
+fn relative_to(zero: Option<usize>, histogram: &[f64], kt: f64) -> Vec<f64> {
+    let zero = zero.map_or(f64::NAN, |zero| histogram[zero]);
+    let of = |p: &f64| if *p > 0.0 { kt * (zero / p).ln() } else { f64::NAN };
     histogram.iter().map(of).collect()
 }
 
@@ -152,7 +160,7 @@ pub fn of_temperatures(
     profiles: &[&[(&[f64], &Bins)]],
 ) -> Vec<Vec<Vec<Option<Estimate>>>> {
     // The bins of zero free energy, from the first call of the statistic, which has all samples.
-    let mut zeros: Option<Vec<Vec<usize>>> = None;
+    let mut zeros: Option<Vec<Vec<Option<usize>>>> = None;
     let mut estimates = mbar
         .jackknife(|weights| {
             let at_temperature = |temperature: &f64| -> Vec<Vec<f64>> {

@@ -46,10 +46,13 @@ impl<'a> Mbar<'a> {
     /// Solves the equations for samples that were drawn from the states `origins`. States without
     /// samples are allowed.
     ///
+    /// A sample is unknown if a reduced potential is NaN or -∞, or if that of its own state is +∞.
+    /// It is left out: its weight is 0 in every state.
+    ///
     /// # Errors
     ///
-    /// If lengths or numbers do not fit, or if samples of some states have no weight in the others,
-    /// so that a difference of free energies is unknown.
+    /// If lengths or numbers do not fit, if no sample is known, or if samples of some states have no
+    /// weight in the others, so that a difference of free energies is unknown.
     pub fn new(
         potentials: Potentials<'a>,
         origins: &'a [usize],
@@ -67,7 +70,7 @@ impl<'a> Mbar<'a> {
         if let Some(origin) = origins.iter().find(|origin| **origin >= states) {
             return Err(Error::invalid("state of a sample", origin, format!("below {states}")));
         }
-        let samples = Samples { potentials, origins, blocks };
+        let samples = Samples::new(potentials, origins, blocks);
         let all = solve::free_energies(&samples.without(None), &samples.start())?;
         let without = |block| solve::free_energies(&samples.without(Some(block)), &all).ok();
         let without = (0..blocks.count()).map(without).collect();
@@ -89,7 +92,7 @@ impl<'a> Mbar<'a> {
     /// See [`Blocks::jackknife`].
     pub fn jackknife(
         &self,
-        mut statistic: impl FnMut(&Weights<'_>) -> Vec<f64>,
+        mut statistic: impl FnMut(&Weights) -> Vec<f64>,
     ) -> Vec<Option<Estimate>> {
         let all = statistic(&self.weights());
         let without = self.without.iter().enumerate().map(|(block, f)| match f {
@@ -101,8 +104,13 @@ impl<'a> Mbar<'a> {
     }
 
     /// The weights of all samples.
-    pub fn weights(&self) -> Weights<'_> {
+    pub fn weights(&self) -> Weights {
         Weights::new(&self.samples, None, &self.all)
+    }
+
+    /// The number of samples that are left out, because their potential is not finite.
+    pub fn unknown_samples(&self) -> usize {
+        self.samples.is_known.iter().filter(|is_known| !**is_known).count()
     }
 
     /// The blocks of the samples.
@@ -113,17 +121,16 @@ impl<'a> Mbar<'a> {
 
 /// The weights of samples in any state.
 #[derive(Debug)]
-pub struct Weights<'a> {
-    samples: &'a Samples<'a>,
+pub struct Weights {
     left_out: Option<usize>,
     /// ln D_n; +∞ for a sample that is left out.
     log_denominators: Vec<f64>,
 }
 
-impl<'a> Weights<'a> {
-    fn new(samples: &'a Samples<'a>, left_out: Option<usize>, f: &[f64]) -> Self {
+impl Weights {
+    fn new(samples: &Samples<'_>, left_out: Option<usize>, f: &[f64]) -> Self {
         let log_denominators = samples.without(left_out).log_denominators(f);
-        Weights { samples, left_out, log_denominators }
+        Weights { left_out, log_denominators }
     }
 
     /// The block whose samples have no weight.
@@ -134,13 +141,12 @@ impl<'a> Weights<'a> {
     /// The weights of the samples in a state with the reduced potential `target(n)` for sample n.
     /// Their sum is 1. A sample of the block that is left out has the weight 0.
     ///
-    /// For the temperature T without biases, the reduced potential is U(x_n)/(k_B T). If it is NaN
-    /// for a sample, or +∞ for all, then all weights are NaN.
+    /// For the temperature T without biases, the reduced potential is U(x_n)/(k_B T). A sample with
+    /// a potential of NaN or -∞ is unknown, and its weight is 0. If no sample has a finite potential,
+    /// the weights are unknown: all are NaN.
     pub fn at(&self, target: impl Fn(usize) -> f64 + Sync) -> Vec<f64> {
         let mut weights = self.logs(target);
-        // `f64::max` would ignore NaN.
-        let max = |a: f64, b: f64| if a > b || a.is_nan() { a } else { b };
-        let largest = weights.iter().copied().fold(f64::NEG_INFINITY, max);
+        let largest = weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let exponential = |chunk: &mut [f64]| -> f64 {
             chunk.iter_mut().for_each(|weight| *weight = (*weight - largest).exp());
             chunk.iter().sum()
@@ -151,12 +157,11 @@ impl<'a> Weights<'a> {
         weights
     }
 
-    /// -u(x_n) - ln D_n.
+    /// -u(x_n) - ln D_n; -∞ for a sample without weight.
     fn logs(&self, target: impl Fn(usize) -> f64 + Sync) -> Vec<f64> {
-        debug_assert_eq!(self.log_denominators.len(), self.samples.origins.len());
-        let log = |(n, denominator): (usize, &f64)| match denominator {
-            &f64::INFINITY => f64::NEG_INFINITY,
-            denominator => -target(n) - denominator,
+        let log = |(n, denominator): (usize, &f64)| {
+            let log = -target(n) - denominator;
+            if log.is_finite() { log } else { f64::NEG_INFINITY }
         };
         self.log_denominators.par_iter().enumerate().map(log).collect()
     }

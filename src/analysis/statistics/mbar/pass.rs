@@ -2,21 +2,23 @@
 
 use rayon::prelude::*;
 
-use super::super::blocks::Blocks;
+use super::super::{add, blocks::Blocks};
 use super::potentials::Potentials;
 
 /// The number of samples in a chunk. It does not depend on the number of threads.
 pub(super) const CHUNK: usize = 2048;
 
 /// Samples, the states that they were drawn from, and their blocks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Samples<'a> {
     pub potentials: Potentials<'a>,
     pub origins: &'a [usize],
     pub blocks: &'a Blocks,
+    /// Samples that are not known are left out of all sums.
+    pub is_known: Vec<bool>,
 }
 
-/// The samples without those of a block.
+/// The known samples without those of a block.
 pub(super) struct Kept<'a> {
     pub samples: &'a Samples<'a>,
     left_out: Option<usize>,
@@ -39,16 +41,36 @@ pub(super) struct Sums {
     pub products: Vec<f64>,
 }
 
-impl Samples<'_> {
+impl<'a> Samples<'a> {
+    pub(super) fn new(
+        potentials: Potentials<'a>,
+        origins: &'a [usize],
+        blocks: &'a Blocks,
+    ) -> Samples<'a> {
+        let is_known = |(n, origin): (usize, &usize)| potentials.is_known(n, *origin);
+        let is_known = origins.iter().enumerate().map(is_known).collect();
+        Samples { potentials, origins, blocks, is_known }
+    }
+
     pub(super) fn without(&self, left_out: Option<usize>) -> Kept<'_> {
         let mut counts = vec![0.0; self.potentials.states()];
         for (n, origin) in self.origins.iter().enumerate() {
-            counts[*origin] += f64::from(Some(self.blocks.of(n)) != left_out);
+            counts[*origin] += f64::from(self.keeps(n, left_out));
         }
         let sampled: Vec<usize> = (0..counts.len()).filter(|k| counts[*k] > 0.0).collect();
         let place =
             (0..counts.len()).map(|k| sampled.partition_point(|other| *other < k)).collect();
         Kept { samples: self, left_out, counts, sampled, place }
+    }
+
+    /// The reduced potential of a sample in its own state. It is finite for a known sample.
+    fn own(&self, n: usize) -> f64 {
+        self.potentials.of(n, self.origins[n])
+    }
+
+    /// Whether a sample is known and in another block than `left_out`.
+    fn keeps(&self, n: usize, left_out: Option<usize>) -> bool {
+        self.is_known[n] && Some(self.blocks.of(n)) != left_out
     }
 
     /// A first guess of the free energies: between states that follow each other,
@@ -58,7 +80,8 @@ impl Samples<'_> {
     pub(super) fn start(&self) -> Vec<f64> {
         let kept = self.without(None);
         let mut of_state = vec![Vec::new(); kept.counts.len()];
-        self.origins.iter().enumerate().for_each(|(n, origin)| of_state[*origin].push(n));
+        let known = (0..self.origins.len()).filter(|n| self.is_known[*n]);
+        known.for_each(|n| of_state[self.origins[n]].push(n));
         let mut f = vec![0.0; kept.counts.len()];
         for pair in kept.sampled.windows(2) {
             let (i, j) = (pair[0], pair[1]);
@@ -89,9 +112,7 @@ impl Kept<'_> {
             let mut row = vec![0.0; k];
             for n in self.chunk(chunk) {
                 let (largest, sum) = self.exponentials(n, &shifts, &mut row);
-                let origin = self.samples.origins[n];
-                let own = shifts[self.place[origin]] - self.samples.potentials.of(n, origin);
-                sums.loss += largest + sum.ln() - own;
+                sums.loss += largest + sum.ln() - shifts[self.place[self.samples.origins[n]]];
                 row.iter_mut().for_each(|share| *share /= sum);
                 let mut products = sums.products.as_mut_slice();
                 for (i, share) in row.iter().enumerate() {
@@ -104,9 +125,6 @@ impl Kept<'_> {
             sums
         };
         let chunks: Vec<_> = (0..n_samples.div_ceil(CHUNK)).into_par_iter().map(of_chunk).collect();
-        let add = |all: &mut [f64], own: &[f64]| {
-            all.iter_mut().zip(own).for_each(|(all, own)| *all += own);
-        };
         let mut chunks = chunks.into_iter();
         let mut all = chunks.next().expect("there are samples");
         for own in chunks {
@@ -125,7 +143,7 @@ impl Kept<'_> {
             let mut row = vec![0.0; shifts.len()];
             for n in self.chunk(chunk) {
                 let (largest, sum) = self.exponentials(n, &shifts, &mut row);
-                logs[n - chunk * CHUNK] = largest + sum.ln();
+                logs[n - chunk * CHUNK] = largest + sum.ln() - self.samples.own(n);
             }
         };
         logs.par_chunks_mut(CHUNK).enumerate().for_each(of_chunk);
@@ -137,17 +155,19 @@ impl Kept<'_> {
         self.sampled.iter().map(|k| self.counts[*k].ln() + f[*k]).collect()
     }
 
-    /// The samples of a chunk that are not left out.
+    /// The samples of a chunk that are kept.
     fn chunk(&self, chunk: usize) -> impl Iterator<Item = usize> {
         let end = self.samples.origins.len().min((chunk + 1) * CHUNK);
-        (chunk * CHUNK..end).filter(|n| Some(self.samples.blocks.of(*n)) != self.left_out)
+        (chunk * CHUNK..end).filter(|n| self.samples.keeps(*n, self.left_out))
     }
 
-    /// Writes N_k exp(f_k - u_k(x_n) - m) for each state with samples; m is the largest exponent.
-    /// Returns m and the sum, which is at least 1.
+    /// Writes N_k exp(f_k - u_k(x_n) + u(x_n) - m) for each state with samples; u is the potential of
+    /// the own state of the sample, and m is the largest exponent. Returns m and the sum, which is at
+    /// least 1. Differences of potentials keep the digits of f_k, whatever all states have in common.
     fn exponentials(&self, n: usize, shifts: &[f64], row: &mut [f64]) -> (f64, f64) {
+        let own = self.samples.own(n);
         for ((value, shift), k) in row.iter_mut().zip(shifts).zip(&self.sampled) {
-            *value = shift - self.samples.potentials.of(n, *k);
+            *value = shift - (self.samples.potentials.of(n, *k) - own);
         }
         let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         row.iter_mut().for_each(|value| *value = (*value - largest).exp());

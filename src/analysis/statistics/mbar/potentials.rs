@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result};
 
-/// The reduced potentials of all samples in all states.
+/// The reduced potentials of all samples in all states. Samples with one that is not finite are left
+/// out; see [`Mbar::new`](super::Mbar::new).
 #[derive(Debug, Clone, Copy)]
 pub enum Potentials<'a> {
     /// u_k(x_n) = β_k U(x_n): states that differ in temperature only.
@@ -39,6 +40,13 @@ impl Potentials<'_> {
         }
     }
 
+    /// Whether the sample `n` may have been drawn from the state `origin`, and has a weight in every
+    /// state.
+    pub(super) fn is_known(&self, n: usize, origin: usize) -> bool {
+        self.of(n, origin).is_finite()
+            && (0..self.states()).all(|k| self.of(n, k) > f64::NEG_INFINITY)
+    }
+
     pub(super) fn check(&self, samples: usize) -> Result<()> {
         let (name, values, expected) = match self {
             Potentials::Temperatures { energies, .. } => ("energies", *energies, samples),
@@ -48,12 +56,6 @@ impl Potentials<'_> {
         };
         if values.len() != expected {
             return Err(Error::invalid(name, values.len(), format!("{expected}")));
-        }
-        let may_be_infinite = matches!(self, Potentials::Matrix { .. });
-        let is_valid =
-            |value: &&f64| value.is_finite() || may_be_infinite && **value == f64::INFINITY;
-        if let Some(wrong) = values.iter().find(|value| !is_valid(value)) {
-            return Err(Error::invalid(name, wrong, "finite numbers"));
         }
         if let Potentials::Temperatures { betas, .. } = self
             && let Some(wrong) = betas.iter().find(|beta| !beta.is_finite())

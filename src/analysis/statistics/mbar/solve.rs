@@ -24,14 +24,10 @@ const OVERLAP: f64 = 1e-10;
 /// f_k for all states. The first state with samples keeps its f_k of `start`.
 pub(super) fn free_energies(kept: &Kept<'_>, start: &[f64]) -> Result<Vec<f64>> {
     if kept.sampled.is_empty() {
-        return Err(Error::invalid("samples", 0, "at least one"));
+        return Err(Error::invalid("samples with a finite potential", 0, "at least one"));
     }
     let mut f = start.to_vec();
     let mut sums = kept.sums(&f);
-    if sums.shares.iter().any(|share| share.is_nan()) {
-        let expected = "for each sample a finite one in a state with samples";
-        return Err(Error::invalid("reduced potentials", "infinite ones", expected));
-    }
     let mut damping = 0.0;
     for _ in 0..PASSES {
         let newton = step(kept, &sums, 0.0);
@@ -128,8 +124,8 @@ fn finished(kept: &Kept<'_>, sums: &Sums, mut f: Vec<f64>) -> Result<Vec<f64>> {
     if kept.sampled.len() < f.len() {
         let denominators = kept.log_denominators(&f);
         for k in (0..f.len()).filter(|k| kept.counts[*k] == 0.0) {
-            let log = |n: usize| -kept.samples.potentials.of(n, k) - denominators[n];
-            let logs = || (0..denominators.len()).map(log);
+            let used = || (0..denominators.len()).filter(|n| denominators[*n].is_finite());
+            let logs = || used().map(|n| -kept.samples.potentials.of(n, k) - denominators[n]);
             let largest = logs().fold(f64::NEG_INFINITY, f64::max);
             f[k] = -largest - logs().map(|log| (log - largest).exp()).sum::<f64>().ln();
         }

@@ -6,6 +6,7 @@
 
 use rayon::prelude::*;
 
+use super::super::add;
 use super::super::blocks::{Estimate, estimates};
 use super::components::{Moments, Tica};
 use crate::error::{Error, Result};
@@ -170,9 +171,6 @@ impl Sums {
     }
 
     fn join(&mut self, other: &Sums) {
-        let add = |all: &mut [f64], own: &[f64]| {
-            all.iter_mut().zip(own).for_each(|(all, own)| *all += own);
-        };
         self.pairs += other.pairs;
         add(&mut self.sum, &other.sum);
         for (all, own) in self.products.iter_mut().zip(&other.products) {

@@ -2,8 +2,11 @@
 //! row after row.
 
 /// Eigenvalues in no order, and the unit eigenvector of each as a row.
-pub(super) struct Eigen {
+#[derive(Debug)]
+pub struct Eigen {
+    /// The eigenvalues.
     pub values: Vec<f64>,
+    /// The eigenvectors, row after row.
     pub vectors: Vec<f64>,
 }
 
@@ -12,7 +15,7 @@ pub(super) struct Eigen {
 ///
 /// Reflections make the matrix tridiagonal, then the implicit QL method makes it diagonal. Source:
 /// G. H. Golub and C. F. Van Loan, Matrix Computations (Johns Hopkins, 2013), section 8.3.
-pub(super) fn symmetric(n: usize, mut a: Vec<f64>) -> Option<Eigen> {
+pub fn symmetric(n: usize, mut a: Vec<f64>) -> Option<Eigen> {
     if !a.iter().all(|x| x.is_finite()) {
         return None;
     }

@@ -20,7 +20,8 @@
 
 mod components;
 mod covariance;
-mod eigen;
+#[doc(hidden)]
+pub mod eigen;
 
 pub use components::{EPSILON, Tica};
 pub use covariance::Covariances;

@@ -1,6 +1,9 @@
 //! The view of a structure: its principal axes and its size.
 
-/// The principal axes of points as rows, the longest one first, right-handed.
+use flashschnet::analysis::statistics::tica::eigen::{Eigen, symmetric};
+
+/// The principal axes of points as rows, the longest one first, right-handed. Points that are not
+/// finite have the axes of the coordinates.
 pub(super) fn principal_axes(points: &[[f64; 3]]) -> [[f64; 3]; 3] {
     let middle = mean(points);
     let mut a = [[0.0; 3]; 3];
@@ -8,10 +11,12 @@ pub(super) fn principal_axes(points: &[[f64; 3]]) -> [[f64; 3]; 3] {
         let x: [f64; 3] = std::array::from_fn(|c| x[c] - middle[c]);
         a = std::array::from_fn(|i| std::array::from_fn(|j| a[i][j] + x[i] * x[j]));
     }
-    let (values, columns) = eigen(a);
+    let Some(Eigen { values, vectors }) = symmetric(3, a.concat()) else {
+        return [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+    };
     let mut order = [0, 1, 2];
     order.sort_by(|i, j| values[*j].total_cmp(&values[*i]));
-    let axis = |k: usize| -> [f64; 3] { std::array::from_fn(|c| columns[c][order[k]]) };
+    let axis = |k: usize| -> [f64; 3] { std::array::from_fn(|c| vectors[3 * order[k] + c]) };
     let (mut x, y) = (axis(0), axis(1));
     // The first bead is on the left.
     let along = |point: &[f64; 3]| (0..3).map(|c| x[c] * point[c]).sum::<f64>();
@@ -20,31 +25,6 @@ pub(super) fn principal_axes(points: &[[f64; 3]]) -> [[f64; 3]; 3] {
     }
     let z = [x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2], x[0] * y[1] - x[1] * y[0]];
     [x, y, z]
-}
-
-/// The eigenvalues of a symmetric matrix, and its eigenvectors as columns, by rotations of Jacobi.
-fn eigen(mut a: [[f64; 3]; 3]) -> ([f64; 3], [[f64; 3]; 3]) {
-    let mut v: [[f64; 3]; 3] = std::array::from_fn(|i| std::array::from_fn(|j| f64::from(i == j)));
-    // Each sweep squares the elements off the diagonal.
-    for (p, q) in [(0, 1), (0, 2), (1, 2)].repeat(12) {
-        if a[p][q] == 0.0 {
-            continue;
-        }
-        let theta = 0.5 * (a[q][q] - a[p][p]) / a[p][q];
-        let t = theta.signum() / (theta.abs() + (theta * theta + 1.0).sqrt());
-        let c = 1.0 / (t * t + 1.0).sqrt();
-        let s = t * c;
-        for row in &mut a {
-            (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
-        }
-        let (x, y) = (a[p], a[q]);
-        a[p] = std::array::from_fn(|k| c * x[k] - s * y[k]);
-        a[q] = std::array::from_fn(|k| s * x[k] + c * y[k]);
-        for row in &mut v {
-            (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
-        }
-    }
-    (std::array::from_fn(|k| a[k][k]), v)
 }
 
 fn mean(points: &[[f64; 3]]) -> [f64; 3] {
