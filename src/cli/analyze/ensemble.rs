@@ -71,9 +71,6 @@ impl<'a> Ensemble<'a> {
             (Some(reason), _) => Weighting::Unknown(reason.clone()),
             (None, _) if states.len() == 1 && !is_biased => Weighting::Equal,
             (None, None) => Weighting::Unknown("there are states of unknown temperature".into()),
-            (None, Some(_)) if samples.potential.iter().any(|u| !u.is_finite()) => {
-                Weighting::Unknown("there are potential energies that are not finite".into())
-            }
             (None, Some(_)) if !is_biased => Weighting::Temperatures,
             (None, Some(betas)) => {
                 let mut reduced = std::mem::take(&mut samples.biases);
@@ -112,7 +109,15 @@ impl<'a> Ensemble<'a> {
             Weighting::Matrix(reduced) => Potentials::Matrix { reduced, states: self.betas.len() },
         };
         match Mbar::new(potentials, &self.samples.state, &self.blocks) {
-            Ok(mbar) => Ok(Weighing::Mbar(mbar)),
+            Ok(mbar) => {
+                let n = mbar.unknown_samples();
+                if n > 0 {
+                    log.warn(format!(
+                        "{n} samples whose potential energy is not finite have no weight"
+                    ));
+                }
+                Ok(Weighing::Mbar(mbar))
+            }
             Err(error) => unknown(&error.to_string(), options, log),
         }
     }
@@ -129,7 +134,12 @@ impl<'a> Ensemble<'a> {
             let at = |kelvin: &f64| {
                 let beta = units::beta(*kelvin);
                 let weights = weights.at(|n| beta * self.samples.potential[n]);
-                let mean = |of: &Vec<f64>| of.iter().zip(&weights).map(|(x, w)| x * w).sum();
+                let mean = |of: &Vec<f64>| {
+                    let known = of.iter().zip(&weights).filter(|(x, w)| x.is_finite() && **w > 0.0);
+                    let add = |all: (f64, f64), (x, w): (&f64, &f64)| (all.0 + x * w, all.1 + w);
+                    let (sum, total) = known.fold((0.0, 0.0), add);
+                    sum / total
+                };
                 columns.iter().map(mean).collect::<Vec<f64>>()
             };
             self.temperatures.iter().flat_map(at).collect()

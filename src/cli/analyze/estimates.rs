@@ -64,7 +64,16 @@ fn write_profiles(
         let values: Vec<&[f64]> =
             columns.iter().map(|column| &ensemble.samples.columns[*column][..]).collect();
         match values.iter().map(|values| Bins::covering(values, n_bins)).collect() {
-            Some(bins) => profiles.push(Profile { names, values, bins }),
+            Some(bins) => {
+                let bins: Vec<Bins> = bins;
+                for ((name, values), bins) in names.iter().zip(&values).zip(&bins) {
+                    let n = bins.outside(values);
+                    if n > 0 {
+                        log.note(format!("{n} samples of {name} are beyond the bins"));
+                    }
+                }
+                profiles.push(Profile { names, values, bins });
+            }
             None => log.note(format!("no free energy of {}: it is constant", names.join(", "))),
         }
     }

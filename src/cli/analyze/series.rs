@@ -12,7 +12,6 @@ use flashschnet::{Error, Result};
 
 use super::beads::Sums;
 use super::columns::Columns;
-use super::cut::Cut;
 use super::log::{Log, bar};
 use super::samples::{Averages, Samples};
 use super::source::Source;
@@ -70,7 +69,7 @@ impl Pass<'_> {
         };
         let every = total.div_ceil(most.max(1)).max(1);
         log.frames(total, every);
-        let cut = Cut::new(source, n_blocks);
+        let cut = source.cut(n_blocks);
         let mut out = Files::create(folder, &names, total)?;
         // One more column tells whether a frame is folded.
         let n_columns = names.len() + usize::from(columns.core.is_some());

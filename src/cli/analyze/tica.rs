@@ -10,7 +10,6 @@ use flashschnet::analysis::statistics::tica::{Covariances, EPSILON, Tica};
 use flashschnet::{Error, Result};
 
 use super::columns::{Columns, TICS};
-use super::cut::Cut;
 use super::log::Log;
 use super::options::Analyze;
 use super::source::Source;
@@ -191,7 +190,7 @@ fn covariances(
     n_blocks: usize,
 ) -> Result<Covariances> {
     let mut covariances = Covariances::new(features.pairs.len(), lags)?;
-    let cut = Cut::new(source, n_blocks);
+    let cut = source.cut(n_blocks);
     let n = features.pairs.len();
     let read = |_, reader: &mut ChunkReader| {
         let mut rows = Vec::new();
