@@ -128,10 +128,12 @@ impl Columns {
         Ok(columns)
     }
 
-    /// Whether a value of the coordinate of the cores is on the folded side of the middle between them.
-    pub(super) fn is_folded(&self, value: f64) -> bool {
+    /// 1 if a value of the coordinate of the cores is on the folded side of the middle between them,
+    /// else 0. For an unknown value it is NaN.
+    pub(super) fn folded(&self, value: f64) -> f64 {
         let [folded, unfolded] = self.cores;
-        (value > 0.5 * (folded + unfolded)) == (folded > unfolded)
+        let is_folded = (value > 0.5 * (folded + unfolded)) == (folded > unfolded);
+        if value.is_finite() { f64::from(u8::from(is_folded)) } else { f64::NAN }
     }
 
     /// The names of all columns of quantities.

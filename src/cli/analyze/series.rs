@@ -87,8 +87,8 @@ impl Pass<'_> {
             for (k, values) in rows().enumerate() {
                 let chosen = chunk.start + k as u64;
                 let (state, block) = (usize::from(part.states[k]), cut.block(chunk.track, chosen));
-                let folded = columns.core.map(|core| columns.is_folded(values[core]));
-                let all = || values.iter().copied().chain(folded.map(|of| f64::from(u8::from(of))));
+                let folded = columns.core.map(|core| columns.folded(values[core]));
+                let all = || values.iter().copied().chain(folded);
                 series.averages.add(state, block, all());
                 if chosen.is_multiple_of(every) {
                     series.samples.add(state, block, all());
