@@ -185,6 +185,19 @@ fn odd_input_is_an_error_or_unknown() {
     assert_close("eigenvalue", tica.eigenvalues(), &[-1.0], 1e-12);
 }
 
+/// The shortest analysis has 20 frames. Their differences from the mean span 19 directions.
+#[test]
+fn there_may_be_fewer_frames_than_features() {
+    for seed in 0..12 {
+        let rows = normals(seed, 20 * 128);
+        let mut covariances = Covariances::new(128, &[1]).unwrap();
+        covariances.push(0, &rows);
+        let found = covariances.tica(0, EPSILON).expect("known");
+        assert_eq!(found.eigenvalues().len(), 19, "seed {seed}");
+        assert!(found.eigenvalues().iter().all(|value| value.abs() <= 1.0 + 1e-10));
+    }
+}
+
 #[test]
 fn bits_do_not_depend_on_threads() {
     let frames = mixed(6, 3000, &[0.9, 0.7, 0.5, 0.3, 0.1]);
