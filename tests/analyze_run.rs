@@ -120,6 +120,26 @@ fn every_kind_of_trajectories_of_a_ladder_gives_the_same_averages() {
             assert_eq!(cells(&out, "series", "trajectory")[0], "ladder_0000_state_0000");
         }
     }
+    // A replica that blew up takes its samples alone away.
+    let path = folder.join("energies.csv");
+    let energies = std::fs::read_to_string(&path).unwrap();
+    let name = "potential_kcal_per_mol";
+    let column = energies.lines().next().unwrap().split(',').position(|of| of == name).unwrap();
+    let row = |(k, line): (usize, &str)| {
+        let mut cells: Vec<&str> = line.split(',').collect();
+        if (7..10).contains(&k) {
+            cells[column] = "NaN";
+        }
+        cells.join(",") + "\n"
+    };
+    let unknown: String = energies.lines().enumerate().map(row).collect();
+    std::fs::write(&path, unknown).unwrap();
+    let said = analyze(&[text(&folder)]);
+    let warning = "no weight for samples without a finite potential energy: 3 of 180";
+    assert!(said.contains(warning) && log(&out).contains(warning), "{said}");
+    assert!(numbers(&out, "free_energy_rg_A", "free_energy_kcal_per_mol").len() > 10);
+    assert_eq!(numbers(&out, "melting", "q").iter().filter(|q| q.is_finite()).count(), 41);
+
     assert_eq!(found.len(), 5);
     for (k, other) in found.iter().enumerate() {
         assert_eq!(other.len(), 3);

@@ -112,8 +112,9 @@ impl<'a> Ensemble<'a> {
             Ok(mbar) => {
                 let n = mbar.unknown_samples();
                 if n > 0 {
+                    let all = self.samples.state.len();
                     log.warn(format!(
-                        "{n} samples whose potential energy is not finite have no weight"
+                        "no weight for samples without a finite potential energy: {n} of {all}"
                     ));
                 }
                 Ok(Weighing::Mbar(mbar))
