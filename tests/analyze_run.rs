@@ -8,9 +8,10 @@ use crate::analysis::{cells, column, data, files};
 use crate::common::program::{program, small_files, stderr, table, with_system};
 
 /// Runs the small system.
-fn run(folder: &Path, arguments: &[&str]) {
+fn run(folder: &Path, arguments: &[&str]) -> String {
     let output = with_system("run", arguments, folder).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
+    stderr(&output)
 }
 
 fn analyze(arguments: &[&str]) -> String {
@@ -50,7 +51,10 @@ fn every_kind_of_trajectories_of_a_ladder_gives_the_same_averages() {
         ["--trajectories-by", "both", "--format", "both", "--npy", "--save-interval", "5"];
     let observed = ["--observables", "rg,end-to-end,rmsd,q", "--reference", reference()];
     let observed = [&observed[..], &["--q-cutoff", "15"]].concat();
-    run(&folder, &[&options[..], &written, &observed].concat());
+    let said = run(&folder, &[&options[..], &written, &observed].concat());
+    // A run with observables suggests the analysis before it suggests viewers.
+    let last = said.lines().rev().nth(2).unwrap();
+    assert_eq!(last, format!("flashschnet analyze {}", text(&folder)));
     let said = analyze(&[text(&folder)]);
     assert!(said.contains("400.0 K: rg ") && said.contains("analysis  tables"), "{said}");
     let out = folder.join("analysis");
@@ -116,6 +120,26 @@ fn every_kind_of_trajectories_of_a_ladder_gives_the_same_averages() {
             assert_eq!(cells(&out, "series", "trajectory")[0], "ladder_0000_state_0000");
         }
     }
+    // A replica that blew up takes its samples alone away.
+    let path = folder.join("energies.csv");
+    let energies = std::fs::read_to_string(&path).unwrap();
+    let name = "potential_kcal_per_mol";
+    let column = energies.lines().next().unwrap().split(',').position(|of| of == name).unwrap();
+    let row = |(k, line): (usize, &str)| {
+        let mut cells: Vec<&str> = line.split(',').collect();
+        if (7..10).contains(&k) {
+            cells[column] = "NaN";
+        }
+        cells.join(",") + "\n"
+    };
+    let unknown: String = energies.lines().enumerate().map(row).collect();
+    std::fs::write(&path, unknown).unwrap();
+    let said = analyze(&[text(&folder)]);
+    let warning = "no weight for samples without a finite potential energy: 3 of 180";
+    assert!(said.contains(warning) && log(&out).contains(warning), "{said}");
+    assert!(numbers(&out, "free_energy_rg_A", "free_energy_kcal_per_mol").len() > 10);
+    assert_eq!(numbers(&out, "melting", "q").iter().filter(|q| q.is_finite()).count(), 41);
+
     assert_eq!(found.len(), 5);
     for (k, other) in found.iter().enumerate() {
         assert_eq!(other.len(), 3);
@@ -310,6 +334,31 @@ fn several_runs_and_arrays_are_one_ensemble() {
     let times = column(&alone, "series", 2);
     assert_eq!((times[0], times[2], times[40]), (0.0, 0.04, 0.0));
     assert!(alone.join("tica_time_scales.csv").exists());
+}
+
+/// Small molecules have no pairs of beads for q, but an RMSD.
+#[test]
+fn a_reference_without_native_contacts_gives_the_rmsd() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("run");
+    let said = run(&folder, &["--steps", "50", "--save-interval", "5"]);
+    assert!(!said.contains("flashschnet analyze"), "{said}");
+    let without = [text(&folder), "--reference", reference(), "--q-cutoff", "0.01"];
+    analyze(&without);
+    let out = folder.join("analysis");
+    let names = cells(&out, "summary", "quantity");
+    assert_eq!(&names[..3], ["rg_A", "end_to_end_A", "rmsd_A"]);
+    assert!(!names.iter().any(|name| name == "q" || name == "folded_fraction"), "{names:?}");
+    let log = log(&out);
+    assert!(log.contains("no q: the reference has no native contacts within 0.01 Å\n"), "{log}");
+    assert!(log.contains("no folding events: the reference has no native contacts\n"), "{log}");
+    for more in [["--free-energy", "q"], ["--folded", "0.9"]] {
+        let said = stderr(&program(&[&["analyze"], &without[..], &more].concat()));
+        assert!(said.contains("--reference: found no native contacts, expected pairs"), "{said}");
+    }
+    // The RMSD can tell folded from unfolded.
+    analyze(&[&without[..], &["--core", "rmsd"]].concat());
+    assert!(out.join("events.csv").exists());
 }
 
 #[test]

@@ -16,7 +16,7 @@ mod profile;
 // Slow coordinates and their time scales.
 mod tica;
 
-use flashschnet::analysis::statistics::blocks::Estimate;
+use flashschnet::analysis::statistics::blocks::{Blocks, Cut, Estimate};
 use flashschnet::random::{Stream, normal3};
 use serde::de::DeserializeOwned;
 
@@ -25,6 +25,15 @@ fn golden<T: DeserializeOwned>(name: &str) -> T {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/statistics");
     let text = std::fs::read_to_string(format!("{folder}/{name}.json")).expect("exists");
     serde_json::from_str(&text).expect("valid")
+}
+
+/// `count` blocks of trajectories of one state with these lengths.
+fn cut(lengths: &[usize], count: usize) -> Blocks {
+    let trajectories: Vec<_> = lengths.iter().map(|n| (Some(0), *n as u64)).collect();
+    let cut = Cut::new(&trajectories, count);
+    let of = |(k, n): (usize, &usize)| (0..*n).map(move |frame| (k, frame as u64));
+    let frames = lengths.iter().enumerate().flat_map(of);
+    Blocks::of_samples(&frames.map(|(k, frame)| cut.block(k, frame)).collect::<Vec<_>>())
 }
 
 /// `n` seeded standard normal numbers.

@@ -2,7 +2,6 @@
 
 mod beads;
 mod columns;
-mod cut;
 mod ensemble;
 mod estimates;
 mod input;

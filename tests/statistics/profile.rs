@@ -5,7 +5,7 @@ use flashschnet::analysis::statistics::profile::{
 };
 use flashschnet::units::{BOLTZMANN, beta};
 
-use super::{assert_within, normals, ratio_of_variances};
+use super::{assert_within, cut, normals, ratio_of_variances};
 use crate::common::assert_close;
 
 #[test]
@@ -105,7 +105,7 @@ fn finds_the_free_energies_of_a_normal_distribution() {
     let x = normals(21, 40_000);
     let y = normals(22, 40_000);
     let bins = Bins::new(-2.0, 2.5, 9).unwrap();
-    let blocks = Blocks::of_trajectories(&[40_000], 20);
+    let blocks = cut(&[40_000], 20);
     let exact = free_energies(&normal(&bins, 1.0), 0.6);
     let found = of_blocks(&blocks, &[(&x, &bins)], 0.6);
     // The bins next to 0 have the same probability; the zero is one of them.
@@ -126,7 +126,7 @@ fn finds_the_free_energies_of_a_normal_distribution() {
 #[test]
 fn errors_are_the_spread_of_experiments() {
     let bins = Bins::new(-1.5, 1.5, 3).unwrap();
-    let blocks = Blocks::of_trajectories(&[1000], 20);
+    let blocks = cut(&[1000], 20);
     let of = |seed| of_blocks(&blocks, &[(&normals(seed, 1000), &bins)], 1.0)[2].unwrap();
     let ratio = ratio_of_variances(&(0..300).map(of).collect::<Vec<_>>());
     assert!((ratio - 1.0).abs() < 0.25, "{ratio}");
@@ -135,7 +135,7 @@ fn errors_are_the_spread_of_experiments() {
 #[test]
 fn empty_bins_have_no_free_energy() {
     let bins = Bins::new(0.0, 3.0, 3).unwrap();
-    let blocks = Blocks::of_trajectories(&[6], 2);
+    let blocks = cut(&[6], 2);
     let found = of_blocks(&blocks, &[(&[0.5, 0.5, 0.5, 0.5, 0.5, 2.5], &bins)], 1.0);
     assert_eq!(found[1], None);
     // All samples of the last bin are in one block.

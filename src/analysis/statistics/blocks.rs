@@ -12,6 +12,53 @@ pub struct Estimate {
     pub error: Option<f64>,
 }
 
+/// How the frames of trajectories are cut into blocks of equal length.
+///
+/// The trajectories of one state, one after the other, are cut into equal pieces. A piece may contain
+/// the end of a trajectory and the start of others, because a few long blocks among short ones would
+/// make the error of the jackknife many times too large. The trajectories of ladders are cut at the
+/// same times, because the walkers of replica exchange are correlated.
+#[derive(Debug, Clone)]
+pub struct Cut {
+    /// The frames before those of each trajectory, and all frames that are cut with them.
+    trajectories: Vec<(u64, u64)>,
+    count: u64,
+}
+
+impl Cut {
+    /// `count` blocks of trajectories with these states and numbers of frames. The trajectories of
+    /// ladders have no state.
+    pub fn new(trajectories: &[(Option<usize>, u64)], count: usize) -> Cut {
+        let of_ladders = trajectories.iter().filter(|(state, _)| state.is_none());
+        let longest = of_ladders.map(|(_, n)| *n).max().unwrap_or(0);
+        let mut of_states: BTreeMap<usize, u64> = BTreeMap::new();
+        let mut starts = Vec::with_capacity(trajectories.len());
+        for (state, n) in trajectories {
+            starts.push(match state {
+                Some(state) => {
+                    let of_state = of_states.entry(*state).or_default();
+                    *of_state += n;
+                    *of_state - n
+                }
+                None => 0,
+            });
+        }
+        let totals =
+            trajectories.iter().map(|(state, _)| state.map_or(longest, |state| of_states[&state]));
+        Cut { trajectories: starts.into_iter().zip(totals).collect(), count: count.max(1) as u64 }
+    }
+
+    /// The block of a frame of a trajectory, below the number of blocks.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such trajectory.
+    pub fn block(&self, trajectory: usize, frame: u64) -> usize {
+        let (start, total) = self.trajectories[trajectory];
+        ((start + frame) * self.count / total.max(1)).min(self.count - 1) as usize
+    }
+}
+
 /// The block of every sample.
 ///
 /// Samples of one block are correlated with each other. Samples of two blocks should be
@@ -24,35 +71,6 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// `about` blocks of equal length, at most one for each sample, for trajectories of these
-    /// lengths whose samples are in order.
-    ///
-    /// The trajectories one after the other are cut into equal pieces. A piece may contain the end
-    /// of a trajectory and the start of others, because a few long blocks among short ones would
-    /// make the error of the jackknife many times too large.
-    pub fn of_trajectories(lengths: &[usize], about: usize) -> Blocks {
-        let total: usize = lengths.iter().sum();
-        let about = about.clamp(1, total.max(1));
-        Blocks::of_samples(&(0..total).map(|n| n * about / total).collect::<Vec<_>>())
-    }
-
-    /// At most `about` blocks, which are equal pieces of time. A block contains the samples of all
-    /// trajectories in its piece of time, because the walkers of replica exchange are correlated.
-    ///
-    /// Samples without a finite time belong to the first block.
-    pub fn of_times(times: &[f64], about: usize) -> Blocks {
-        let finite = || times.iter().copied().filter(|time| time.is_finite());
-        let first = finite().fold(f64::INFINITY, f64::min);
-        let length = finite().fold(f64::NEG_INFINITY, f64::max) - first;
-        let last = about.max(1) - 1;
-        let block = |time: &f64| {
-            let part = (time - first) / length;
-            // The conversion makes 0 of NaN.
-            if part.is_finite() { ((part * about as f64) as usize).min(last) } else { 0 }
-        };
-        Blocks::of_samples(&times.iter().map(block).collect::<Vec<_>>())
-    }
-
     /// Blocks with any numbers. They are numbered again from 0, in the same order and without gaps.
     pub fn of_samples(numbers: &[usize]) -> Blocks {
         let mut dense: BTreeMap<usize, u32> = numbers.iter().map(|number| (*number, 0)).collect();
@@ -63,12 +81,6 @@ impl Blocks {
         Blocks { of_sample, sizes }
     }
 
-    /// The blocks of those samples for which `keep` is true.
-    pub fn select(&self, keep: impl Fn(usize) -> bool) -> Blocks {
-        let kept = (0..self.samples()).filter(|n| keep(*n));
-        Blocks::of_samples(&kept.map(|n| self.of(n)).collect::<Vec<_>>())
-    }
-
     /// The number of blocks.
     pub fn count(&self) -> usize {
         self.sizes.len()
@@ -77,11 +89,6 @@ impl Blocks {
     /// The number of samples.
     pub fn samples(&self) -> usize {
         self.of_sample.len()
-    }
-
-    /// The number of samples in the smallest block; 0 without samples.
-    pub fn shortest(&self) -> usize {
-        self.sizes.iter().copied().min().unwrap_or(0)
     }
 
     /// The block of a sample.
@@ -126,27 +133,15 @@ impl Blocks {
         let without: Vec<_> = (0..self.count()).map(|block| statistic(Some(block))).collect();
         estimates(&all, &without)
     }
+}
 
-    /// The mean of the values, with its error. Values that are not finite are left out; without
-    /// others there is no mean.
-    ///
-    /// # Panics
-    ///
-    /// If the number of values is not that of the samples.
-    pub fn mean(&self, values: &[f64]) -> Option<Estimate> {
-        assert_eq!(values.len(), self.samples(), "one value a sample");
-        let mut sums = vec![(0.0, 0.0); self.count()];
-        for (n, value) in values.iter().enumerate().filter(|(_, value)| value.is_finite()) {
-            let sum = &mut sums[self.of(n)];
-            *sum = (sum.0 + value, sum.1 + 1.0);
-        }
-        let mean = |left_out| {
-            let kept = sums.iter().enumerate().filter(|(block, _)| Some(*block) != left_out);
-            let (sum, n) = kept.fold((0.0, 0.0), |all, (_, sum)| (all.0 + sum.0, all.1 + sum.1));
-            vec![sum / n]
-        };
-        self.jackknife(mean)[0]
-    }
+/// The mean of the values in blocks, with its error, from the number and the sum of the values in each
+/// block. Without values there is no mean.
+pub fn mean(sums: &[(u64, f64)]) -> Option<Estimate> {
+    let used = || sums.iter().filter(|(n, _)| *n > 0);
+    let (n, sum) = used().fold((0, 0.0), |all, of| (all.0 + of.0, all.1 + of.1));
+    let without = used().map(|of| vec![(sum - of.1) / (n - of.0) as f64]);
+    estimates(&[sum / n as f64], &without.collect::<Vec<_>>())[0]
 }
 
 /// The estimates of numbers with the values `all`, from their values without each block.

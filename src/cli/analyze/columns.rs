@@ -76,16 +76,15 @@ impl Columns {
                 Some((path.clone(), structure.positions))
             }
         };
-        if let Some((path, positions)) = &reference {
-            names.extend(["rmsd_A", "q"]);
+        if let Some((_, positions)) = &reference {
+            names.push("rmsd_A");
             let of_beads = beads.iter().map(|bead| positions[*bead as usize]).collect();
             variables.push(Variable::Rmsd { beads: beads.clone(), reference: of_beads });
             let q = native_contacts(positions, contacts)?;
-            if matches!(&q, Variable::NativeContacts { pairs, .. } if pairs.is_empty()) {
-                let expected = "pairs of beads within the cutoff of native contacts, --q-cutoff";
-                return Err(Error::invalid("reference", "no contacts", expected).of_file(path));
+            if !matches!(&q, Variable::NativeContacts { pairs, .. } if pairs.is_empty()) {
+                names.push("q");
+                variables.push(q);
             }
-            variables.push(q);
         } else if given.iter().any(Option::is_some) {
             let expected = "a file, for the native contacts of --q-cutoff, --q-beta and --q-lambda";
             return Err(Error::invalid("reference", "none", expected));
@@ -98,7 +97,7 @@ impl Columns {
         let core_column = names.iter().position(|name| *name == core);
         if core_column.is_none() && (options.core == Core::Rmsd || ends.iter().any(Option::is_some))
         {
-            return Err(Error::invalid("reference", "none", "a file, for folding and unfolding"));
+            return Err(missing(reference.is_some(), "folding and unfolding"));
         }
         let usual = match options.core {
             Core::Q => [0.8, 0.3],
@@ -129,10 +128,12 @@ impl Columns {
         Ok(columns)
     }
 
-    /// Whether a value of the coordinate of the cores is on the folded side of the middle between them.
-    pub(super) fn is_folded(&self, value: f64) -> bool {
+    /// 1 if a value of the coordinate of the cores is on the folded side of the middle between them,
+    /// else 0. For an unknown value it is NaN.
+    pub(super) fn folded(&self, value: f64) -> f64 {
         let [folded, unfolded] = self.cores;
-        (value > 0.5 * (folded + unfolded)) == (folded > unfolded)
+        let is_folded = (value > 0.5 * (folded + unfolded)) == (folded > unfolded);
+        if value.is_finite() { f64::from(u8::from(is_folded)) } else { f64::NAN }
     }
 
     /// The names of all columns of quantities.
@@ -168,7 +169,7 @@ impl Columns {
                     true => {
                         Error::invalid("free-energy", text, "no component of TICA: there is none")
                     }
-                    false => Error::invalid("reference", "none", format!("a file, for {column}")),
+                    false => missing(self.reference.is_some(), column),
                 })
             });
             places.collect::<Result<Vec<usize>>>()
@@ -182,6 +183,15 @@ impl Columns {
         }
         Ok(all)
     }
+}
+
+/// The error for a result that needs a reference, or native contacts of the reference.
+fn missing(has_reference: bool, result: &str) -> Error {
+    let (found, expected) = match has_reference {
+        true => ("no native contacts", "pairs of beads within --q-cutoff"),
+        false => ("none", "a file"),
+    };
+    Error::invalid("reference", found, format!("{expected}, for {result}"))
 }
 
 /// The positions of the first chosen frame.

@@ -1,7 +1,7 @@
 //! The samples as an ensemble: their states, and the states whose averages are told.
 
 use flashschnet::analysis::statistics::blocks::{Blocks, Estimate};
-use flashschnet::analysis::statistics::mbar::{Mbar, Potentials, Weights};
+use flashschnet::analysis::statistics::mbar::{Mbar, Potentials};
 use flashschnet::{Error, Result, units};
 
 use super::columns::Columns;
@@ -71,9 +71,6 @@ impl<'a> Ensemble<'a> {
             (Some(reason), _) => Weighting::Unknown(reason.clone()),
             (None, _) if states.len() == 1 && !is_biased => Weighting::Equal,
             (None, None) => Weighting::Unknown("there are states of unknown temperature".into()),
-            (None, Some(_)) if samples.potential.iter().any(|u| !u.is_finite()) => {
-                Weighting::Unknown("there are potential energies that are not finite".into())
-            }
             (None, Some(_)) if !is_biased => Weighting::Temperatures,
             (None, Some(betas)) => {
                 let mut reduced = std::mem::take(&mut samples.biases);
@@ -112,7 +109,16 @@ impl<'a> Ensemble<'a> {
             Weighting::Matrix(reduced) => Potentials::Matrix { reduced, states: self.betas.len() },
         };
         match Mbar::new(potentials, &self.samples.state, &self.blocks) {
-            Ok(mbar) => Ok(Weighing::Mbar(mbar)),
+            Ok(mbar) => {
+                let n = mbar.unknown_samples();
+                if n > 0 {
+                    let all = self.samples.state.len();
+                    log.warn(format!(
+                        "no weight for samples without a finite potential energy: {n} of {all}"
+                    ));
+                }
+                Ok(Weighing::Mbar(mbar))
+            }
             Err(error) => unknown(&error.to_string(), options, log),
         }
     }
@@ -122,32 +128,27 @@ impl<'a> Ensemble<'a> {
         matches!(self.weighting, Weighting::Matrix(_))
     }
 
-    /// A statistic of the weights at each of the temperatures, one after the other, with errors.
-    /// With equal weights there is one temperature or an unknown one.
-    pub(super) fn jackknife(
-        &self,
-        weighing: &Weighing,
-        statistic: impl Fn(&[f64]) -> Vec<f64>,
-    ) -> Vec<Option<Estimate>> {
-        match weighing {
-            Weighing::Unknown => Vec::new(),
-            Weighing::Equal => {
-                self.blocks.jackknife(|left_out| statistic(&self.blocks.equal_weights(left_out)))
-            }
-            Weighing::Mbar(mbar) => mbar.jackknife(|weights| {
-                let at = |kelvin: &f64| statistic(&self.weights(weights, *kelvin));
-                self.temperatures.iter().flat_map(at).collect()
-            }),
-        }
+    /// The means of all columns of the samples without biases, at each of the temperatures.
+    pub(super) fn means(&self, mbar: &Mbar) -> Vec<Vec<Option<Estimate>>> {
+        let columns = &self.samples.columns;
+        let all = mbar.jackknife(|weights| {
+            let at = |kelvin: &f64| {
+                let beta = units::beta(*kelvin);
+                let weights = weights.at(|n| beta * self.samples.potential[n]);
+                let mean = |of: &Vec<f64>| {
+                    let known = of.iter().zip(&weights).filter(|(x, w)| x.is_finite() && **w > 0.0);
+                    let add = |all: (f64, f64), (x, w): (&f64, &f64)| (all.0 + x * w, all.1 + w);
+                    let (sum, total) = known.fold((0.0, 0.0), add);
+                    sum / total
+                };
+                columns.iter().map(mean).collect::<Vec<f64>>()
+            };
+            self.temperatures.iter().flat_map(at).collect()
+        });
+        all.chunks_exact(columns.len()).map(<[_]>::to_vec).collect()
     }
 
-    /// The weights of the samples at a temperature without biases.
-    fn weights(&self, weights: &Weights, kelvin: f64) -> Vec<f64> {
-        let beta = units::beta(kelvin);
-        weights.at(|n| beta * self.samples.potential[n])
-    }
-
-    /// The temperatures of the statistic of [`Ensemble::jackknife`]; `None` for an unknown one.
+    /// The temperatures of averages and free energies without biases; `None` for an unknown one.
     pub(super) fn targets(&self) -> Vec<Option<f64>> {
         match self.temperatures.is_empty() {
             true => vec![None],

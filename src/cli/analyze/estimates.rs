@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use flashschnet::analysis::statistics::blocks::Estimate;
 use flashschnet::analysis::statistics::mbar::Mbar;
 use flashschnet::analysis::statistics::melting::{
     MIDPOINT, MeltingTemperature, melting, temperatures,
 };
-use flashschnet::analysis::statistics::profile::{Bins, free_energies, histogram};
+use flashschnet::analysis::statistics::profile::{Bins, of_blocks, of_temperatures};
 use flashschnet::{Result, units};
 
 use super::ensemble::{Ensemble, Weighing};
@@ -41,19 +40,13 @@ pub(super) fn write(
 /// Coordinates of a free energy with their bins.
 struct Profile<'a> {
     names: Vec<&'static str>,
-    coordinates: Vec<(&'a [f64], Bins)>,
+    values: Vec<&'a [f64]>,
+    bins: Vec<Bins>,
 }
 
 impl Profile<'_> {
-    fn n_bins(&self) -> usize {
-        self.coordinates.iter().map(|(_, bins)| bins.count()).product()
-    }
-
-    /// The free energies of all bins in kT.
-    fn of(&self, weights: &[f64]) -> Vec<f64> {
-        let coordinates: Vec<(&[f64], &Bins)> =
-            self.coordinates.iter().map(|(values, bins)| (*values, bins)).collect();
-        free_energies(&histogram(&coordinates, weights), 1.0)
+    fn coordinates(&self) -> Vec<(&[f64], &Bins)> {
+        self.values.iter().copied().zip(&self.bins).collect()
     }
 }
 
@@ -68,46 +61,58 @@ fn write_profiles(
     for columns in &ensemble.profiles {
         let n_bins = if columns.len() == 1 { options.bins } else { options.bins.div_ceil(2) };
         let names: Vec<&str> = columns.iter().map(|column| ensemble.names[*column]).collect();
-        let coordinate = |column: &usize| {
-            let values = &ensemble.samples.columns[*column][..];
-            Some((values, Bins::covering(values, n_bins)?))
-        };
-        match columns.iter().map(coordinate).collect() {
-            Some(coordinates) => profiles.push(Profile { names, coordinates }),
+        let values: Vec<&[f64]> =
+            columns.iter().map(|column| &ensemble.samples.columns[*column][..]).collect();
+        match values.iter().map(|values| Bins::covering(values, n_bins)).collect() {
+            Some(bins) => {
+                let bins: Vec<Bins> = bins;
+                for ((name, values), bins) in names.iter().zip(&values).zip(&bins) {
+                    let n = bins.outside(values);
+                    if n > 0 {
+                        log.note(format!("{n} samples of {name} are beyond the bins"));
+                    }
+                }
+                profiles.push(Profile { names, values, bins });
+            }
             None => log.note(format!("no free energy of {}: it is constant", names.join(", "))),
         }
     }
-    let all = ensemble.jackknife(weighing, |weights| {
-        profiles.iter().flat_map(|profile| profile.of(weights)).collect()
-    });
-    let n_all: usize = profiles.iter().map(Profile::n_bins).sum();
+    let coordinates: Vec<_> = profiles.iter().map(Profile::coordinates).collect();
     let targets = ensemble.targets();
-    let mut start = 0;
-    for profile in &profiles {
+    let all = match weighing {
+        Weighing::Mbar(mbar) => {
+            let coordinates: Vec<_> = coordinates.iter().map(Vec::as_slice).collect();
+            let energies = &ensemble.samples.potential;
+            of_temperatures(mbar, energies, &ensemble.temperatures, &coordinates)
+        }
+        _ => {
+            let kt = targets[0].map_or(1.0, |kelvin| 1.0 / units::beta(kelvin));
+            let of = |coordinates: &Vec<_>| of_blocks(&ensemble.blocks, coordinates, kt);
+            vec![coordinates.iter().map(of).collect()]
+        }
+    };
+    for (p, profile) in profiles.iter().enumerate() {
         let unit = if targets[0].is_some() { "kcal_per_mol" } else { "kT" };
         let mut table = Table::new(targets[0].map(|_| "temperature_K"));
         table.columns.extend(profile.names.iter().map(|name| (*name).to_owned()));
         table.columns.extend([format!("free_energy_{unit}"), format!("error_{unit}")]);
-        for (t, target) in targets.iter().enumerate() {
-            let scale = target.map_or(1.0, |kelvin| 1.0 / units::beta(kelvin));
-            let of_target = &all[t * n_all + start..][..profile.n_bins()];
-            for (bin, estimate) in of_target.iter().enumerate() {
-                let Some(Estimate { value, error }) = estimate else { continue };
-                let scaled =
-                    Estimate { value: scale * value, error: error.map(|error| scale * error) };
+        for (target, of_target) in targets.iter().zip(&all) {
+            for (bin, estimate) in of_target[p].iter().enumerate() {
+                if estimate.is_none() {
+                    continue;
+                }
                 let mut row: Vec<Cell> = target.map(Cell::from).into_iter().collect();
                 let (mut rest, mut centers) = (bin, Vec::new());
-                for (_, bins) in profile.coordinates.iter().rev() {
+                for bins in profile.bins.iter().rev() {
                     centers.push(bins.centers()[rest % bins.count()]);
                     rest /= bins.count();
                 }
                 row.extend(centers.into_iter().rev().map(Cell::from));
-                row.extend(cells(Some(scaled)));
+                row.extend(cells(*estimate));
                 table.rows.push(row);
             }
         }
         table.write(folder, &format!("free_energy_{}", profile.names.join("_")))?;
-        start += profile.n_bins();
     }
     Ok(())
 }

@@ -52,10 +52,19 @@ impl Log {
             Some((path, _)) => {
                 let [cutoff, beta, lambda] = columns.contacts;
                 log.note(format!("reference: {}", printable(path.display())));
-                log.note(format!("q: cutoff {cutoff} Å, beta {beta} /Å, lambda {lambda}"));
-                let [folded, unfolded] = columns.cores;
-                let core = columns.core.map_or("", |core| columns.names[core]);
-                log.note(format!("cores: folded {folded}, unfolded {unfolded}, of {core}"));
+                match columns.names.contains(&"q") {
+                    true => {
+                        log.note(format!("q: cutoff {cutoff} Å, beta {beta} /Å, lambda {lambda}"))
+                    }
+                    false => log.note(format!(
+                        "no q: the reference has no native contacts within {cutoff} Å"
+                    )),
+                }
+                if let Some(core) = columns.core {
+                    let [folded, unfolded] = columns.cores;
+                    let core = columns.names[core];
+                    log.note(format!("cores: folded {folded}, unfolded {unfolded}, of {core}"));
+                }
             }
             None => log.note("reference: none; RMSF after superposition on the first frame"),
         }

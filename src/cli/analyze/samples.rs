@@ -73,7 +73,7 @@ impl Samples {
 pub(super) struct Averages {
     n_columns: usize,
     n_blocks: usize,
-    /// Number of frames and sum of values.
+    /// Number and sum of known values.
     sums: Vec<(u64, f64)>,
 }
 
@@ -86,7 +86,9 @@ impl Averages {
     pub(super) fn add(&mut self, state: usize, block: usize, values: impl Iterator<Item = f64>) {
         let place = self.place(state, block, 0);
         for (sum, value) in self.sums[place..].iter_mut().zip(values) {
-            *sum = (sum.0 + 1, sum.1 + value);
+            if value.is_finite() {
+                *sum = (sum.0 + 1, sum.1 + value);
+            }
         }
     }
 
@@ -94,7 +96,7 @@ impl Averages {
         (state * self.n_blocks + block) * self.n_columns + column
     }
 
-    /// The number of frames and the sum of values of a column in each block of a state.
+    /// The number and the sum of the known values of a column in each block of a state.
     pub(super) fn blocks(&self, state: usize, column: usize) -> impl Iterator<Item = (u64, f64)> {
         (0..self.n_blocks).map(move |block| self.sums[self.place(state, block, column)])
     }

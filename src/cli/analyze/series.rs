@@ -12,7 +12,6 @@ use flashschnet::{Error, Result};
 
 use super::beads::Sums;
 use super::columns::Columns;
-use super::cut::Cut;
 use super::log::{Log, bar};
 use super::samples::{Averages, Samples};
 use super::source::Source;
@@ -70,7 +69,7 @@ impl Pass<'_> {
         };
         let every = total.div_ceil(most.max(1)).max(1);
         log.frames(total, every);
-        let cut = Cut::new(source, n_blocks);
+        let cut = source.cut(n_blocks);
         let mut out = Files::create(folder, &names, total)?;
         // One more column tells whether a frame is folded.
         let n_columns = names.len() + usize::from(columns.core.is_some());
@@ -88,8 +87,8 @@ impl Pass<'_> {
             for (k, values) in rows().enumerate() {
                 let chosen = chunk.start + k as u64;
                 let (state, block) = (usize::from(part.states[k]), cut.block(chunk.track, chosen));
-                let folded = columns.core.map(|core| columns.is_folded(values[core]));
-                let all = || values.iter().copied().chain(folded.map(|of| f64::from(u8::from(of))));
+                let folded = columns.core.map(|core| columns.folded(values[core]));
+                let all = || values.iter().copied().chain(folded);
                 series.averages.add(state, block, all());
                 if chosen.is_multiple_of(every) {
                     series.samples.add(state, block, all());

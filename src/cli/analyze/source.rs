@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use flashschnet::analysis::frames::{Stamp, Track};
+use flashschnet::analysis::statistics::blocks::Cut;
 use flashschnet::bias::Bias;
 use flashschnet::{Error, Result, units};
 
@@ -152,6 +153,18 @@ impl Source {
         self.reference = self.reference.take().or(other.reference);
         self.no_energies = self.no_energies.take().or(other.no_energies);
         Ok(())
+    }
+
+    /// The blocks of chosen frames.
+    pub(super) fn cut(&self, n_blocks: usize) -> Cut {
+        let of_track = |(track, facts): (&Track, &Facts)| {
+            let state = match facts.states {
+                States::All(state) if !facts.is_exchanged => Some(usize::from(state)),
+                _ => None,
+            };
+            (state, track.chosen())
+        };
+        Cut::new(&self.tracks.iter().zip(&self.facts).map(of_track).collect::<Vec<_>>(), n_blocks)
     }
 
     /// Whether biases act in a state.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use flashschnet::Result;
 use flashschnet::analysis::statistics::autocorrelation::Autocorrelation;
-use flashschnet::analysis::statistics::blocks::Estimate;
+use flashschnet::analysis::statistics::blocks::{Estimate, mean};
 
 use super::columns::{Columns, FOLDED};
 use super::ensemble::{Ensemble, Weighing};
@@ -45,23 +45,17 @@ impl Summary {
         let mut lines = Vec::new();
         let names: Vec<&str> =
             ensemble.names.iter().copied().chain(columns.core.map(|_| FOLDED)).collect();
-        let n_columns = names.len();
         let judged = columns.names.iter().position(|name| *name == "q").unwrap_or(0);
-        if let (true, Weighing::Mbar(_)) = (ensemble.is_biased(), weighing) {
-            let of_columns = ensemble.jackknife(weighing, |weights| {
-                let mean = |of: &Vec<f64>| of.iter().zip(weights).map(|(x, w)| x * w).sum::<f64>();
-                ensemble.samples.columns.iter().map(mean).collect()
-            });
-            for (t, target) in ensemble.targets().into_iter().enumerate() {
-                let estimates = &of_columns[t * n_columns..][..n_columns];
-                for (name, estimate) in names.iter().zip(estimates) {
+        if let (true, Weighing::Mbar(mbar)) = (ensemble.is_biased(), weighing) {
+            for (target, estimates) in ensemble.targets().into_iter().zip(ensemble.means(mbar)) {
+                for (name, estimate) in names.iter().zip(&estimates) {
                     let mut row = vec![target.into(), Cell::from(*name)];
                     row.extend(cells(*estimate));
                     row.extend([None, None].map(Cell::from));
                     row.push(Cell::Whole(ensemble.samples.state.len() as u64));
                     table.rows.push(row);
                 }
-                lines.push(line(target, &names, estimates));
+                lines.push(line(target, &names, &estimates));
             }
         } else {
             for (state, of_state) in ensemble.source.states.iter().enumerate() {
@@ -69,19 +63,19 @@ impl Summary {
                 for (column, name) in names.iter().enumerate() {
                     let sums: Vec<(u64, f64)> = averages.blocks(state, column).collect();
                     let n: u64 = sums.iter().map(|(n, _)| n).sum();
-                    if n == 0 {
+                    let estimate = mean(&sums);
+                    estimates.push(estimate);
+                    if estimate.is_none() {
                         continue;
                     }
-                    let estimate = mean(&sums);
                     let correlation = correlation(ensemble, state, column);
                     let time = correlation.zip(ensemble.interval).map(|(of, i)| of.time(i));
                     let independent = correlation.map(|of| of.independent_samples());
                     let mut row = vec![of_state.temperature.into(), Cell::from(*name)];
-                    row.extend(cells(Some(estimate)));
+                    row.extend(cells(estimate));
                     row.extend([time, independent].map(Cell::from));
                     row.push(Cell::Whole(n));
                     table.rows.push(row);
-                    estimates.push(Some(estimate));
                     if column == judged
                         && let Some(of) = correlation
                     {
@@ -97,7 +91,7 @@ impl Summary {
                         }
                     }
                 }
-                if !estimates.is_empty() {
+                if estimates.iter().any(Option::is_some) {
                     lines.push(line(of_state.temperature, &names, &estimates));
                 }
             }
@@ -118,19 +112,6 @@ impl Summary {
     pub(super) fn tell(&self) {
         self.lines.iter().for_each(|line| tell!("{line}"));
     }
-}
-
-/// The mean of blocks of samples, given the number and the sum of each, with its error by jackknife.
-fn mean(sums: &[(u64, f64)]) -> Estimate {
-    let n: u64 = sums.iter().map(|(n, _)| n).sum();
-    let sum: f64 = sums.iter().map(|(_, sum)| sum).sum();
-    let used: Vec<_> = sums.iter().filter(|(n, _)| *n > 0).collect();
-    let count = used.len() as f64;
-    let without: Vec<f64> = used.iter().map(|(m, s)| (sum - s) / (n - m) as f64).collect();
-    let middle = without.iter().sum::<f64>() / count;
-    let square = without.iter().map(|x| (x - middle).powi(2)).sum::<f64>();
-    let error = (count > 1.0).then(|| ((count - 1.0) / count * square).sqrt());
-    Estimate { value: sum / n as f64, error }
 }
 
 /// The correlation of the samples of a state in a column. The samples of a state of a ladder come from
@@ -170,13 +151,14 @@ fn text(Estimate { value, error }: Estimate, least_digits: usize) -> String {
 /// The averages of a state in a line.
 fn line(temperature: Option<f64>, names: &[&str], estimates: &[Option<Estimate>]) -> String {
     let mut line = temperature.map_or(String::new(), |kelvin| format!("{kelvin:.1} K: "));
-    for (k, (name, estimate)) in names.iter().zip(estimates).enumerate() {
+    let start = line.len();
+    for (name, estimate) in names.iter().zip(estimates) {
         let Some(estimate) = estimate else { continue };
         if name.starts_with("tic_") {
             continue;
         }
         let (name, unit) = name.strip_suffix("_A").map_or((*name, ""), |name| (name, " Å"));
-        let comma = if k > 0 { ", " } else { "" };
+        let comma = if line.len() > start { ", " } else { "" };
         let _ = write!(line, "{comma}{} {}{unit}", name.replace('_', " "), text(*estimate, 0));
     }
     line

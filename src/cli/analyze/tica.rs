@@ -10,7 +10,6 @@ use flashschnet::analysis::statistics::tica::{Covariances, EPSILON, Tica};
 use flashschnet::{Error, Result};
 
 use super::columns::{Columns, TICS};
-use super::cut::Cut;
 use super::log::Log;
 use super::options::Analyze;
 use super::source::Source;
@@ -191,7 +190,7 @@ fn covariances(
     n_blocks: usize,
 ) -> Result<Covariances> {
     let mut covariances = Covariances::new(features.pairs.len(), lags)?;
-    let cut = Cut::new(source, n_blocks);
+    let cut = source.cut(n_blocks);
     let n = features.pairs.len();
     let read = |_, reader: &mut ChunkReader| {
         let mut rows = Vec::new();
@@ -217,7 +216,7 @@ fn covariances(
     Ok(covariances)
 }
 
-/// The correlation time of q or, without a reference, of rg, ps.
+/// The correlation time of q or, without q, of rg, ps.
 fn correlation_time(source: &Source, columns: &Columns, every: u64) -> Result<(&'static str, f64)> {
     let q = columns.names.iter().position(|name| *name == "q").unwrap_or(0);
     let variable = &columns.measures.variables[q];

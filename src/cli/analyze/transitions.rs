@@ -23,6 +23,9 @@ impl Transitions {
         let has_times = source.facts.iter().any(|of| !matches!(of.clock, Clock::Unknown));
         let is_continuous = source.facts.iter().all(|facts| facts.is_continuous);
         let reason = match (columns.core, has_times, is_continuous) {
+            (None, ..) if columns.reference.is_some() => {
+                Some("the reference has no native contacts")
+            }
             (None, ..) => Some("there is no reference"),
             (_, false, _) => Some("the times of frames are not known"),
             (_, _, false) => {

@@ -155,8 +155,10 @@ impl Drive {
         match report::write(self.output.folder(), &page) {
             Ok(look) => {
                 tell!("  {}  report", printable(page.display()));
-                let commands = look.iter().flat_map(look::commands);
-                commands.for_each(|command| tell!("{command}"));
+                let is_observed = !self.plan.observables.is_empty();
+                let analysis = is_observed.then(|| look::analysis(self.output.folder())).flatten();
+                let viewers = look.iter().flat_map(look::commands);
+                analysis.into_iter().chain(viewers).for_each(|command| tell!("{command}"));
             }
             // All results are there.
             Err(error) => tell!("warning: no report: {error}"),

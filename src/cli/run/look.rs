@@ -1,6 +1,16 @@
-//! The commands that show a trajectory.
+//! The commands that analyze a run and show a trajectory.
+
+use std::path::Path;
 
 use crate::cli::report::Look;
+
+/// The command that analyzes a run of one molecule. There is none if the path cannot be written in
+/// a line of text.
+pub(super) fn analysis(folder: &Path) -> Option<String> {
+    let text = folder.to_str().filter(|text| !text.contains(char::is_control))?;
+    let has_one = folder.join("topology.pdb").is_file();
+    has_one.then(|| format!("flashschnet analyze {}", quoted(text)))
+}
 
 /// One command for each viewer. There are none if a file is missing, or if a path cannot be written
 /// in a line of text.

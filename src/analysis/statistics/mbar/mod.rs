@@ -122,7 +122,6 @@ impl<'a> Mbar<'a> {
 /// The weights of samples in any state.
 #[derive(Debug)]
 pub struct Weights {
-    left_out: Option<usize>,
     /// ln D_n; +∞ for a sample that is left out.
     log_denominators: Vec<f64>,
 }
@@ -130,12 +129,7 @@ pub struct Weights {
 impl Weights {
     fn new(samples: &Samples<'_>, left_out: Option<usize>, f: &[f64]) -> Self {
         let log_denominators = samples.without(left_out).log_denominators(f);
-        Weights { left_out, log_denominators }
-    }
-
-    /// The block whose samples have no weight.
-    pub fn left_out(&self) -> Option<usize> {
-        self.left_out
+        Weights { log_denominators }
     }
 
     /// The weights of the samples in a state with the reduced potential `target(n)` for sample n.
@@ -165,12 +159,4 @@ impl Weights {
         };
         self.log_denominators.par_iter().enumerate().map(log).collect()
     }
-}
-
-/// The number of equally weighted samples with the same statistical error as these weighted ones:
-/// (Σ w)²/Σ w², where correlation in time is not considered. Source: L. Kish, Survey Sampling
-/// (Wiley, 1965).
-pub fn effective_samples(weights: &[f64]) -> f64 {
-    let sum: f64 = weights.iter().sum();
-    sum.powi(2) / weights.iter().map(|weight| weight * weight).sum::<f64>()
 }
