@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use flashschnet::error::printable;
 use flashschnet::{Error, Result};
 
 /// A file that every folder of results has.
@@ -9,6 +10,7 @@ pub(super) const LOG: &str = "analysis.log";
 
 /// A new folder of results, beside the place that it will take. It is removed if it is not complete.
 pub(super) struct Place {
+    /// Without links and `..`, so that it is the same place while folders are renamed.
     path: PathBuf,
     partial: PathBuf,
     /// The folders above it that did not exist, the innermost first.
@@ -21,19 +23,28 @@ impl Place {
     /// # Errors
     /// [`Error::Exists`] if there is something else; [`Error::Io`].
     pub(super) fn new(path: &Path) -> Result<Self> {
-        check(path)?;
-        let name = path
-            .file_name()
-            .ok_or_else(|| Error::invalid("output", path.display(), "the name of a folder"))?;
-        let name = format!(".{}.{}.partial", name.to_string_lossy(), std::process::id());
-        let partial = path.with_file_name(name);
-        let missing = partial.ancestors().skip(1).take_while(|path| {
+        let io = |error| Error::io(path, error);
+        let missing = path.ancestors().skip(1).take_while(|path| {
             !path.as_os_str().is_empty() && matches!(path.try_exists(), Ok(false))
         });
         let parents = missing.map(Path::to_owned).collect();
-        let place = Place { path: path.to_owned(), parents, partial };
-        let created = std::fs::create_dir_all(&place.partial);
-        created.map_err(|error| Error::io(&place.partial, error))?;
+        // From here on a failure removes the folders above it.
+        let mut place = Place { path: PathBuf::new(), partial: PathBuf::new(), parents };
+        place.path = match path.canonicalize() {
+            Ok(path) => path,
+            Err(_) => {
+                let name = path.file_name().ok_or_else(|| no_name(path))?;
+                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+                let parent = parent.unwrap_or(Path::new("."));
+                std::fs::create_dir_all(parent).map_err(io)?;
+                parent.canonicalize().map_err(io)?.join(name)
+            }
+        };
+        check(&place.path)?;
+        let name = place.path.file_name().ok_or_else(|| no_name(path))?;
+        let name = format!(".{}.{}.partial", name.to_string_lossy(), std::process::id());
+        place.partial = place.path.with_file_name(name);
+        std::fs::create_dir(&place.partial).map_err(|error| Error::io(&place.partial, error))?;
         Ok(place)
     }
 
@@ -53,14 +64,19 @@ impl Place {
             std::fs::rename(&self.path, &old).map_err(io)?;
         }
         let moved = std::fs::rename(&self.partial, &self.path);
-        if is_replaced {
-            // The caller needs the first error.
-            let _ = match moved {
-                Ok(()) => std::fs::remove_dir_all(&old),
-                Err(_) => std::fs::rename(&old, &self.path),
-            };
+        let Err(error) = moved else {
+            if is_replaced && let Err(error) = std::fs::remove_dir_all(&old) {
+                let old = printable(Path::new(&old).display());
+                ::log::warn!("the earlier results are not removed: {old}: {error}");
+            }
+            return Ok(());
+        };
+        if is_replaced && std::fs::rename(&old, &self.path).is_err() {
+            let old = Path::new(&old).display();
+            let message = format!("{error}; the earlier results are {old}");
+            return Err(io(std::io::Error::other(message)));
         }
-        moved.map_err(io)
+        Err(io(error))
     }
 }
 
@@ -71,6 +87,10 @@ impl Drop for Place {
         // A folder that has the results, or other files, stays.
         self.parents.iter().for_each(|folder| drop(std::fs::remove_dir(folder)));
     }
+}
+
+fn no_name(path: &Path) -> Error {
+    Error::invalid("output", path.display(), "the name of a folder")
 }
 
 /// Refuses a path that has other things than results of an analysis.
