@@ -6,6 +6,7 @@
 //! depends on the number of threads, and only those of a few chunks are in memory.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -21,6 +22,9 @@ const MARKED: u64 = 1024;
 /// The chunks of each thread whose results are in memory at the same time.
 const WAITING: usize = 4;
 
+/// The largest size of a coordinate, Å. Frames that a blow-up has thrown farther have no meaning.
+const FARTHEST: f64 = 1e6;
+
 /// Step and time, ps, of a frame, as its file tells them.
 pub type Stamp = Option<(u64, f64)>;
 
@@ -33,13 +37,17 @@ struct Piece {
     marks: Vec<Mark>,
 }
 
-/// A trajectory, and the choice of its frames.
+/// A trajectory or a part of it, and the choice of its frames.
 #[derive(Debug, Clone)]
 pub struct Track {
     /// The name in results.
     pub name: String,
     n_beads: usize,
-    pieces: Vec<Piece>,
+    /// Those of the whole trajectory.
+    pieces: Arc<Vec<Piece>>,
+    /// The frames of the trajectory before the part, and those of the part.
+    before: u64,
+    n: u64,
     first: u64,
     stride: u64,
 }
@@ -58,7 +66,8 @@ pub struct Chunk {
 impl Track {
     /// A trajectory without frames.
     pub fn new(name: impl Into<String>, n_beads: usize) -> Self {
-        Track { name: name.into(), n_beads, pieces: Vec::new(), first: 0, stride: 1 }
+        let (name, pieces) = (name.into(), Arc::default());
+        Track { name, n_beads, pieces, before: 0, n: 0, first: 0, stride: 1 }
     }
 
     /// Counts the frames of a file, from frame `first` on and at most `most`, and adds them. `see` is
@@ -89,8 +98,15 @@ impl Track {
             see(before + piece.n, trajectory.stamp());
             piece.n += 1;
         }
-        self.pieces.push(piece);
+        self.n += piece.n;
+        Arc::make_mut(&mut self.pieces).push(piece);
         Ok(())
+    }
+
+    /// The `n` frames from frame `first` of the trajectory on.
+    pub fn part(&self, first: u64, n: u64) -> Track {
+        let n = n.min((self.before + self.n).saturating_sub(first));
+        Track { before: first, n, ..self.clone() }
     }
 
     /// Leaves out the first frames, and takes every `stride`th of the others.
@@ -100,7 +116,7 @@ impl Track {
 
     /// The number of frames, chosen or not.
     pub fn len(&self) -> u64 {
-        self.pieces.iter().map(|piece| piece.n).sum()
+        self.n
     }
 
     /// Whether there is no frame.
@@ -115,7 +131,7 @@ impl Track {
 
     /// The number in the trajectory of a chosen frame.
     pub fn frame(&self, chosen: u64) -> u64 {
-        self.first + chosen * self.stride
+        self.before + self.first + chosen * self.stride
     }
 }
 
@@ -148,7 +164,7 @@ impl ChunkReader<'_> {
     /// The next frame; `None` at the end of the chunk.
     ///
     /// # Errors
-    /// Those of [`Trajectory::read`].
+    /// Those of [`Trajectory::read`], and [`Error::Invalid`] for positions that are far away.
     pub fn read(&mut self) -> Result<Option<Frame<'_>>> {
         if self.left == 0 {
             return Ok(None);
@@ -176,6 +192,13 @@ impl ChunkReader<'_> {
         if !trajectory.read_into(&mut self.positions)? {
             let expected = "as many as before; another program changes the file";
             return Err(Error::invalid("frames", goal, expected).of_file(&piece.path));
+        }
+        let is_far = |x: &[f64; 3]| x.iter().any(|x| x.abs() > FARTHEST);
+        if let Some(bead) = self.positions.iter().position(is_far) {
+            let found = format!("{:?}", self.positions[bead]);
+            let expected = format!("coordinates up to {FARTHEST:e} Å");
+            let field = format!("frame {goal}, bead {bead}");
+            return Err(Error::invalid(field, found, expected).of_file(&piece.path));
         }
         let number = self.next;
         self.next += self.stride;

@@ -3,8 +3,7 @@
 use crate::geometry::{center, dot, separation, square};
 use crate::variable::{Variable, optimal};
 
-/// Units of a sum of positions or of their squares in 1 Å or 1 Å². Sums of whole numbers do not
-/// depend on the order of the frames.
+/// Units of a sum of positions in 1 Å. Sums of whole numbers do not depend on the order of the frames.
 const UNITS: f64 = (1 << 20) as f64;
 
 /// Beads of a contact differ by at least this in their numbers among the beads of a contact map.
@@ -99,8 +98,8 @@ impl Superposition {
 #[derive(Debug, Clone, Default)]
 pub struct Fluctuations {
     n_frames: u64,
-    /// Of each bead, in [`UNITS`]: the position and the square of its length.
-    sums: Vec<([i64; 3], i128)>,
+    /// Of each bead: the position in [`UNITS`], and the square of its length.
+    sums: Vec<([i128; 3], i128)>,
 }
 
 impl Fluctuations {
@@ -109,8 +108,11 @@ impl Fluctuations {
         self.n_frames += 1;
         self.sums.resize(fitted.len(), Default::default());
         for ((sum, of_square), x) in self.sums.iter_mut().zip(fitted) {
-            sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += (x * UNITS).round() as i64);
-            *of_square += i128::from((square(*x) * UNITS).round() as i64);
+            for (sum, x) in sum.iter_mut().zip(x) {
+                let x = i128::from((x * UNITS).round() as i64);
+                *sum += x;
+                *of_square += x * x;
+            }
         }
     }
 
@@ -127,9 +129,9 @@ impl Fluctuations {
     /// The root mean square fluctuation of each bead, Å: √⟨|x − ⟨x⟩|²⟩, with means over the frames.
     pub fn rmsf(&self) -> Vec<f64> {
         let n = self.n_frames as f64 * UNITS;
-        let of_bead = |(sum, of_square): &([i64; 3], i128)| {
+        let of_bead = |(sum, of_square): &([i128; 3], i128)| {
             let mean = sum.map(|x| x as f64 / n);
-            (*of_square as f64 / n - square(mean)).max(0.0).sqrt()
+            (*of_square as f64 / (n * UNITS) - square(mean)).max(0.0).sqrt()
         };
         self.sums.iter().map(of_bead).collect()
     }
