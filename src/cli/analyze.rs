@@ -18,6 +18,7 @@ mod source;
 mod summary;
 mod table;
 mod tica;
+mod times;
 mod transitions;
 
 use std::io::ErrorKind;
@@ -72,6 +73,11 @@ impl Analyze {
         self.choose(&mut source)?;
         let columns = Columns::new(self, &source)?;
         let mut log = Log::new(self, &source, &columns);
+        source.lines.iter().for_each(|line| log.warn(line));
+        let [n_ca, n_beads] = [source.molecule.of_chain().len(), source.molecule.n_beads()];
+        if n_ca < n_beads {
+            log.note(format!("contacts and TICA: {n_ca} CA beads of {n_beads}"));
+        }
         let folder = place.folder();
         let tica = tica::Components::find(self, &source, &columns, &mut log)?;
         let (tica_of, n_blocks) = (tica.as_ref(), self.blocks);
@@ -101,7 +107,7 @@ impl Analyze {
 
     /// Leaves out the first frames of the trajectories.
     fn choose(&self, source: &mut Source) -> Result<()> {
-        let mut longest: f64 = 0.0;
+        let mut last: Option<f64> = None;
         for (track, facts) in source.tracks.iter_mut().zip(&source.facts) {
             let n = track.len();
             let first = match self.discard {
@@ -111,11 +117,13 @@ impl Analyze {
                     Error::invalid("discard", discard, expected)
                 })?,
             };
-            longest = longest.max(facts.clock.between(0, n.max(1) - 1).unwrap_or(0.0));
+            let of_track = n.checked_sub(1).and_then(|frame| facts.clock.at(frame));
+            last = last.into_iter().chain(of_track).reduce(f64::max);
             track.choose(first, self.stride);
         }
         if source.tracks.iter().all(|track| track.chosen() == 0) {
-            let expected = format!("less than {longest} ps, the length of the trajectories");
+            let last = (1e6 * last.unwrap_or_default()).round() / 1e6;
+            let expected = format!("at most {last} ps, the time of the last frame");
             return Err(Error::invalid("discard", self.discard, expected));
         }
         Ok(())

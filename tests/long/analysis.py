@@ -47,7 +47,7 @@ def measure(folder, frames, molecule, size):
             file.write(frames)
     command = [
         os.environ["FLASHSCHNET"], "analyze", path, "--topology", molecule, "--reference", molecule,
-        "--q-cutoff", "10", "--temperature", "300", "-o", os.path.join(folder, "out"),
+        "--q-cutoff", "10", "--interval", "1", "--temperature", "300", "-o", os.path.join(folder, "out"),
     ]
     start, peak = time.time(), 0.0
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)

@@ -32,7 +32,8 @@ impl Sums {
         let molecule = &source.molecule;
         let mut table = Table::new(["bead", "residue", "name", "rmsf_A"]);
         for (bead, rmsf) in columns.beads.iter().zip(self.fluctuations.rmsf()) {
-            let number = Cell::Text(molecule.0[*bead as usize].number.clone());
+            let number = &molecule.0[*bead as usize].number;
+            let number = Cell::Named(number.clone(), residue(number));
             let name = Cell::Text(molecule.name(*bead));
             table.rows.push(vec![u64::from(*bead).into(), number, name, rmsf.into()]);
         }
@@ -60,4 +61,9 @@ impl Sums {
         }
         Ok(())
     }
+}
+
+/// The number of a residue without its insertion code; NaN if there is none.
+fn residue(text: &str) -> f64 {
+    text.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(f64::NAN)
 }

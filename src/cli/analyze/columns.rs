@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use flashschnet::analysis::frames::{ChunkReader, in_chunks};
 use flashschnet::analysis::measures::{Contacts, Measures, Superposition};
 use flashschnet::error::OfFile;
-use flashschnet::variable::{CONTACT_BETA, CONTACT_CUTOFF, CONTACT_LAMBDA, Variable};
+use flashschnet::variable::Variable;
 use flashschnet::{Error, Result};
 
-use super::options::{Analyze, Core};
+use super::options::{Analyze, Core, USUAL_CONTACTS};
 use super::source::Source;
 use crate::cli::reference::{first_structure, native_contacts};
 
@@ -59,10 +59,17 @@ impl Columns {
         let of_beads = if is_all { Vec::new() } else { beads.clone() };
         let rg = Variable::RadiusOfGyration { beads: of_beads };
         let mut variables = vec![rg, Variable::end_to_end(n_beads)];
-        let given = [options.q_cutoff, options.q_beta, options.q_lambda];
-        let usual = [CONTACT_CUTOFF, CONTACT_BETA, CONTACT_LAMBDA];
-        let contacts = [0, 1, 2].map(|k| given[k].or(source.contacts[k]).unwrap_or(usual[k]));
-        let path = options.reference.as_ref().or(source.reference.as_ref());
+        let given = options.contacts();
+        let contacts =
+            [0, 1, 2].map(|k| given[k].or(source.native.contacts[k]).unwrap_or(USUAL_CONTACTS[k]));
+        let of_run = source.native.reference.as_ref();
+        if let (None, Some((settings, path))) = (&options.reference, of_run)
+            && !path.exists()
+        {
+            let expected = "a file that exists, or --reference FILE";
+            return Err(Error::invalid("reference", path.display(), expected).of_file(settings));
+        }
+        let path = options.reference.as_ref().or(of_run.map(|(_, path)| path));
         let reference = match path {
             None => None,
             Some(path) => {

@@ -12,13 +12,22 @@ use rayon::prelude::*;
 use super::molecule::Molecule;
 use super::options::Analyze;
 use super::run_folder;
-use super::source::{Clock, Facts, Source, State, States};
+use super::source::{Facts, Native, Source, State, States};
+use super::times::Times;
 
 /// Reads folders of runs, or trajectories.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a mixture, and those of the files.
 pub(super) fn read(options: &Analyze) -> Result<Source> {
+    // A path that does not exist has another error.
+    let real: Vec<_> = options.inputs.iter().map(|path| path.canonicalize().ok()).collect();
+    for (k, path) in options.inputs.iter().enumerate() {
+        if real[k].is_some() && real[..k].contains(&real[k]) {
+            let expected = "different files or folders: its frames would count twice";
+            return Err(Error::invalid("input", format!("{} twice", path.display()), expected));
+        }
+    }
     let n_folders = options.inputs.iter().filter(|path| path.is_dir()).count();
     match n_folders {
         0 => of_trajectories(options),
@@ -50,7 +59,7 @@ fn of_runs(options: &Analyze) -> Result<Source> {
         }
         match &mut source {
             None => source = Some(read),
-            Some(source) => source.add(read, folder)?,
+            Some(source) => source.add(read, folder, options)?,
         }
     }
     source.ok_or_else(|| Error::invalid("input", "none", "at least one run"))
@@ -61,15 +70,17 @@ fn of_trajectories(options: &Analyze) -> Result<Source> {
         Error::invalid("topology", "none", "a PDB, mmCIF or structures file of the molecule")
     })?;
     let molecule = Molecule::read(topology)?;
-    let (mut tracks, mut facts) = (Vec::new(), Vec::new());
+    let (mut tracks, mut facts, mut lines) = (Vec::new(), Vec::new(), Vec::new());
     let scan = |path: &PathBuf| {
         let name = name(path, &options.inputs, |path| path.file_stem());
-        scan(path, name, molecule.n_beads(), options.interval)
+        scan(path, name, molecule.n_beads())
     };
-    for of_file in options.inputs.par_iter().map(scan).collect::<Result<Vec<_>>>()? {
-        for (track, clock) in of_file {
+    let scanned = options.inputs.par_iter().map(scan).collect::<Result<Vec<_>>>()?;
+    for (trajectory, (track, times)) in scanned.into_iter().flatten().enumerate() {
+        for (track, clock) in times.parts(track, options.interval, &mut lines) {
             tracks.push(track);
             facts.push(Facts {
+                trajectory,
                 clock,
                 states: States::All(0),
                 is_continuous: true,
@@ -84,8 +95,8 @@ fn of_trajectories(options: &Analyze) -> Result<Source> {
         facts,
         states: vec![state],
         runs: Vec::new(),
-        reference: None,
-        contacts: [None; 3],
+        native: Native::default(),
+        lines,
         no_energies: None,
     })
 }
@@ -99,12 +110,7 @@ fn name(path: &Path, all: &[PathBuf], short: impl Fn(&Path) -> Option<&OsStr>) -
 }
 
 /// The trajectories of a file, and their times.
-fn scan(
-    path: &Path,
-    name: String,
-    n_beads: usize,
-    interval: Option<f64>,
-) -> Result<Vec<(Track, Clock)>> {
+fn scan(path: &Path, name: String, n_beads: usize) -> Result<Vec<(Track, Times)>> {
     let per_replica = Trajectory::open(path, n_beads)?.frames_per_replica();
     let n_tracks = match per_replica {
         None => 1,
@@ -122,18 +128,9 @@ fn scan(
             Some(_) => Track::new(format!("{name}_replica_{r:04}"), n_beads),
         };
         let range = per_replica.map_or((0, u64::MAX), |n| (r * n, n));
-        let mut times = [None; 2];
-        track.add(path, range, |frame, stamp| {
-            if let Some(time) = times.get_mut(frame as usize) {
-                *time = stamp.map(|(_, time)| time);
-            }
-        })?;
-        let clock = match (interval, times) {
-            (Some(interval), _) => Clock::Every(interval),
-            (None, [Some(first), Some(second)]) if second > first => Clock::File([first, second]),
-            _ => Clock::Unknown,
-        };
-        tracks.push((track, clock));
+        let mut times = Times::default();
+        track.add(path, range, |frame, stamp| times.push(frame, stamp))?;
+        tracks.push((track, times));
     }
     if tracks.iter().all(|(track, _)| track.is_empty()) {
         return Err(Error::invalid("frames", "none", "at least one")).of_file(path);

@@ -33,7 +33,8 @@ pub(super) fn write(
     let mut table = Table::new(["trajectory", "time_ps", "direction"]);
     let (mut folding, mut unfolding) = (0, 0);
     for (track, event) in &transitions.events {
-        let track = Cell::Text(track.clone());
+        let number = source.facts[*track].trajectory as f64;
+        let track = Cell::Named(source.tracks[*track].name.clone(), number);
         table.rows.push(vec![track, event.time.into(), name(event.direction).into()]);
         match event.direction {
             Direction::Folding => folding += 1,

@@ -34,10 +34,10 @@ impl Log {
         for path in &options.inputs {
             log.note(format!("input: {}", printable(path.display())));
         }
-        let tracks = &source.tracks;
-        let n_frames: u64 = tracks.iter().map(|track| track.len()).sum();
+        let n_frames: u64 = source.tracks.iter().map(|track| track.len()).sum();
         let n_beads = source.molecule.n_beads();
-        log.note(format!("{} trajectories, {n_frames} frames, {n_beads} beads", tracks.len()));
+        let n_tracks = source.n_trajectories();
+        log.note(format!("{n_tracks} trajectories, {n_frames} frames, {n_beads} beads"));
         for (k, state) in source.states.iter().enumerate() {
             let kelvin =
                 state.temperature.map_or("unknown temperature".into(), |t| format!("{t} K"));

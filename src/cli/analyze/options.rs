@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use flashschnet::variable::{CONTACT_BETA, CONTACT_CUTOFF, CONTACT_LAMBDA};
 use flashschnet::{Error, Result};
 
 use crate::cli::options::{real, whole};
@@ -29,7 +30,7 @@ pub(in crate::cli) struct Analyze {
     /// Temperature of trajectories, K. Without it free energies are in units of kT
     #[arg(long, value_parser = real, value_name = "K")]
     pub(super) temperature: Option<f64>,
-    /// Time between the frames of trajectories, ps, if the files do not tell it
+    /// Time between the frames of trajectories, ps. It replaces the times that files tell
     #[arg(long, value_parser = real, value_name = "PS")]
     pub(super) interval: Option<f64>,
     /// Structure file with the reference of rmsd and q, also PDB or mmCIF [default: that of the run]
@@ -45,7 +46,7 @@ pub(in crate::cli) struct Analyze {
     /// Tolerance of a native contact [default: that of the run, or 1.2]
     #[arg(long, value_parser = real, value_name = "LAMBDA")]
     pub(super) q_lambda: Option<f64>,
-    /// Leave out the frames of the first PS of each trajectory
+    /// Leave out the frames of each trajectory before this time, ps
     #[arg(long, value_parser = real, default_value_t = 0.0, value_name = "PS")]
     pub(super) discard: f64,
     /// Take only every Nth frame
@@ -79,7 +80,7 @@ pub(in crate::cli) struct Analyze {
     /// Lag time of TICA, ps [default: a tenth of the correlation time of q or rg]
     #[arg(long, value_parser = real, value_name = "PS")]
     pub(super) lag: Option<f64>,
-    /// Threads [default: one for each processor]
+    /// Threads [default: one for each processor]. At most 16, or four for each processor
     #[arg(long, value_parser = whole::<usize, 1>, value_name = "N")]
     pub(super) threads: Option<usize>,
 }
@@ -94,6 +95,14 @@ pub(super) enum Core {
 
 /// The most bins along one quantity.
 const MOST_BINS: usize = 1000;
+
+/// The options with the constants of native contacts, and their usual values.
+pub(super) const CONTACTS: [&str; 3] = ["q-cutoff", "q-beta", "q-lambda"];
+pub(super) const USUAL_CONTACTS: [f64; 3] = [CONTACT_CUTOFF, CONTACT_BETA, CONTACT_LAMBDA];
+
+/// The most threads for each processor, and the most threads of small machines.
+const THREADS_EACH: usize = 4;
+const LEAST_MOST_THREADS: usize = 16;
 
 /// The most blocks.
 const MOST_BLOCKS: usize = 200;
@@ -126,10 +135,18 @@ impl Analyze {
         if !(2..=MOST_BLOCKS).contains(&self.blocks) {
             return Err(Error::invalid("blocks", self.blocks, format!("2 to {MOST_BLOCKS}")));
         }
-        match self.threads {
-            Some(0) => Err(Error::invalid("threads", 0, "at least 1")),
-            _ => Ok(()),
+        // The results of a few chunks of each thread are in memory.
+        let most = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let most = (THREADS_EACH * most).max(LEAST_MOST_THREADS);
+        match self.threads.filter(|n| !(1..=most).contains(n)) {
+            Some(n) => Err(Error::invalid("threads", n, format!("1 to {most}"))),
+            None => Ok(()),
         }
+    }
+
+    /// The constants of native contacts that are given.
+    pub(super) fn contacts(&self) -> [Option<f64>; 3] {
+        [self.q_cutoff, self.q_beta, self.q_lambda]
     }
 
     /// The folder of the results.

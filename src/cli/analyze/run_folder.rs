@@ -14,8 +14,9 @@ use rayon::prelude::*;
 use toml_edit::DocumentMut;
 
 use super::molecule::Molecule;
+use super::options::CONTACTS;
 use super::rows::{self, Key, Run, Steps};
-use super::source::{Clock, Facts, Source, State, States, number};
+use super::source::{Clock, Facts, Native, Source, State, States, number};
 
 /// The steps and states of the frames of a source.
 #[derive(Default)]
@@ -87,6 +88,7 @@ pub(super) fn read(folder: &Path) -> Result<Source> {
             (Key::Replica(replica), false) => States::All(of_source[0][*replica]),
         };
         facts.push(Facts {
+            trajectory: facts.len(),
             clock: Clock::Steps(steps, dynamics.dt),
             states: of_key,
             is_continuous: matches!(key, Key::Replica(_)),
@@ -105,9 +107,9 @@ pub(super) fn read(folder: &Path) -> Result<Source> {
     if no_energies.is_some() {
         states.iter_mut().for_each(|state| state.biases.clear());
     }
-    let (reference, contacts) = settings(folder)?;
-    let runs = vec![run];
-    Ok(Source { molecule, tracks, facts, states, runs, reference, contacts, no_energies })
+    let native = settings(folder)?;
+    let (runs, lines) = (vec![run], Vec::new());
+    Ok(Source { molecule, tracks, facts, states, runs, native, lines, no_energies })
 }
 
 /// The ladder of each replica; 0 without ladders.
@@ -156,9 +158,9 @@ fn alone(bias: &Bias, state: usize) -> Bias {
 }
 
 /// The reference and the constants of native contacts in the settings.
-fn settings(folder: &Path) -> Result<(Option<PathBuf>, [Option<f64>; 3])> {
+fn settings(folder: &Path) -> Result<Native> {
     let path = folder.join("settings.toml");
-    let Ok(text) = std::fs::read_to_string(&path) else { return Ok((None, [None; 3])) };
+    let Ok(text) = std::fs::read_to_string(&path) else { return Ok(Native::default()) };
     let file: DocumentMut = text
         .parse()
         .map_err(|_| Error::invalid("content", "no TOML", "the settings of a run"))
@@ -168,7 +170,8 @@ fn settings(folder: &Path) -> Result<(Option<PathBuf>, [Option<f64>; 3])> {
         value.as_float().or(value.as_integer().map(|n| n as f64))
     };
     let reference = file.get("reference").and_then(|value| value.as_str()).map(PathBuf::from);
-    Ok((reference, ["q-cutoff", "q-beta", "q-lambda"].map(number)))
+    let contacts = CONTACTS.map(number);
+    Ok(Native { reference: reference.map(|reference| (path, reference)), contacts })
 }
 
 /// The files that have the frames.

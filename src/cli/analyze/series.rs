@@ -132,7 +132,7 @@ impl Pass<'_> {
             let _ = write!(part.text, ",{state}");
             values.iter().for_each(|value| drop(write!(part.text, ",{value:.6}")));
             part.text.push(b'\n');
-            let numbers = [chunk.track as f64, number as f64, time, f64::from(state)];
+            let numbers = [facts.trajectory as f64, number as f64, time, f64::from(state)];
             part.array.extend(numbers.iter().chain(values).flat_map(|x| x.to_le_bytes()));
             part.times.push(time);
             part.states.push(state);

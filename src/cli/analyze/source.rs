@@ -8,6 +8,7 @@ use flashschnet::bias::Bias;
 use flashschnet::{Error, Result, units};
 
 use super::molecule::Molecule;
+use super::options::{Analyze, CONTACTS, USUAL_CONTACTS};
 use super::rows::{Run, Steps};
 
 /// A thermodynamic state from which frames are drawn.
@@ -47,6 +48,9 @@ impl States {
     }
 }
 
+/// The relative error of times, which files tell in f32.
+const ROUNDING: f64 = 2.0 * f32::EPSILON as f64;
+
 /// The times of the frames of a trajectory.
 #[derive(Debug, Clone)]
 pub(super) enum Clock {
@@ -54,8 +58,13 @@ pub(super) enum Clock {
     Steps(Steps, f64),
     /// The time between frames, ps.
     Every(f64),
-    /// The file tells them: those of the first two frames, ps.
-    File([f64; 2]),
+    /// The file tells them: the first one, and the distance if there are more, ps.
+    File {
+        start: f64,
+        interval: Option<f64>,
+    },
+    /// The file tells them, and their distances differ.
+    Uneven,
     Unknown,
 }
 
@@ -65,9 +74,23 @@ impl Clock {
         match self {
             Clock::Steps(steps, dt) => steps.get(frame) as f64 * dt,
             Clock::Every(interval) => frame as f64 * interval,
-            Clock::File(_) => stamp.map_or(f64::NAN, |(_, time)| time),
+            Clock::File { .. } | Clock::Uneven => stamp.map_or(f64::NAN, |(_, time)| time),
             Clock::Unknown => f64::NAN,
         }
+    }
+
+    /// The time of a frame, counted from the first one, ps; `None` if the clock alone does not tell it.
+    pub(super) fn at(&self, frame: u64) -> Option<f64> {
+        match self {
+            Clock::Steps(..) | Clock::Every(_) => Some(self.time(frame, None)),
+            Clock::File { start, interval } => Some(start + frame as f64 * interval.unwrap_or(0.0)),
+            Clock::Uneven | Clock::Unknown => None,
+        }
+    }
+
+    /// Whether frames follow each other at known times.
+    pub(super) fn tells_order(&self) -> bool {
+        self.at(0).is_some()
     }
 
     /// The time between two frames, ps.
@@ -75,31 +98,33 @@ impl Clock {
         let time = match self {
             Clock::Steps(..) => self.time(second, None) - self.time(first, None),
             Clock::Every(interval) => (second - first) as f64 * interval,
-            Clock::File([start, next]) => (second - first) as f64 * (next - start),
-            Clock::Unknown => return None,
+            Clock::File { interval, .. } => (second - first) as f64 * (*interval)?,
+            Clock::Uneven | Clock::Unknown => return None,
         };
         (time > 0.0).then_some(time)
     }
 
-    /// The first of `n` frames that is not before a time, ps, if the times are known. The frames of
-    /// files have equal distances.
+    /// The first of `n` frames that is not before a time, ps, if the times are known.
     pub(super) fn first_at(&self, time: f64, n: u64) -> Option<u64> {
-        let (start, interval) = match self {
-            Clock::Steps(steps, dt) => {
-                let is_early = |k: &u64| (steps.get(*k) as f64) * dt < time;
-                return Some((0..n).take_while(is_early).count() as u64);
+        self.tells_order().then(|| {
+            let (mut first, mut end) = (0, n);
+            while first < end {
+                let middle = first + (end - first) / 2;
+                match self.at(middle).is_some_and(|at| at < time - ROUNDING * time.abs()) {
+                    true => first = middle + 1,
+                    false => end = middle,
+                }
             }
-            Clock::Every(interval) => (0.0, *interval),
-            Clock::File([start, next]) => (*start, next - start),
-            Clock::Unknown => return None,
-        };
-        Some(((time - start) / interval).ceil().max(0.0) as u64)
+            first
+        })
     }
 }
 
 /// All that is known of a trajectory besides its frames.
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
+    /// The number of the trajectory, which can have several parts.
+    pub(super) trajectory: usize,
     pub(super) clock: Clock,
     pub(super) states: States,
     /// Whether each frame develops from the frame before it. The frames of a state of a ladder come
@@ -110,6 +135,45 @@ pub(super) struct Facts {
     pub(super) is_exchanged: bool,
 }
 
+/// What the settings of a run tell of its reference.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Native {
+    /// The file of the settings, and the reference that it names.
+    pub(super) reference: Option<(PathBuf, PathBuf)>,
+    /// `q-cutoff`, `q-beta` and `q-lambda`.
+    pub(super) contacts: [Option<f64>; 3],
+}
+
+impl Native {
+    /// Takes the settings of another run.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if they differ, and `options` do not replace those that differ.
+    fn add(&mut self, other: Native, options: &Analyze) -> Result<()> {
+        let Some((file, path)) = &other.reference else { return Ok(()) };
+        let Some((first_file, first)) = &self.reference else {
+            *self = other;
+            return Ok(());
+        };
+        let content = |path: &Path| std::fs::read(path).ok();
+        let is_same = path == first || content(path).is_some_and(|of| Some(of) == content(first));
+        if !is_same && options.reference.is_none() {
+            let expected =
+                format!("{}, as in {}, or --reference FILE", first.display(), first_file.display());
+            return Err(Error::invalid("reference", path.display(), expected).of_file(file));
+        }
+        let given = options.contacts();
+        for (k, name) in CONTACTS.into_iter().enumerate() {
+            let [x, y] = [&other, &*self].map(|of| of.contacts[k].unwrap_or(USUAL_CONTACTS[k]));
+            if x != y && given[k].is_none() {
+                let expected = format!("{y}, as in {}, or --{name}", first_file.display());
+                return Err(Error::invalid(name, x, expected).of_file(file));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The input.
 pub(super) struct Source {
     pub(super) molecule: Molecule,
@@ -118,17 +182,17 @@ pub(super) struct Source {
     pub(super) facts: Vec<Facts>,
     pub(super) states: Vec<State>,
     pub(super) runs: Vec<Run>,
-    /// The reference that the settings of the runs name.
-    pub(super) reference: Option<PathBuf>,
-    /// `q-cutoff`, `q-beta` and `q-lambda` of the settings.
-    pub(super) contacts: [Option<f64>; 3],
+    /// What the settings of the runs tell of native contacts.
+    pub(super) native: Native,
+    /// Lines of the log.
+    pub(super) lines: Vec<String>,
     /// Why energies of unbiased states cannot be told.
     pub(super) no_energies: Option<String>,
 }
 
 impl Source {
     /// Adds another run of the same molecule.
-    pub(super) fn add(&mut self, other: Source, folder: &Path) -> Result<()> {
+    pub(super) fn add(&mut self, other: Source, folder: &Path, options: &Analyze) -> Result<()> {
         if other.molecule != self.molecule {
             let expected = "the molecule of the first run";
             return Err(Error::invalid("beads", "another molecule", expected).of_file(folder));
@@ -137,6 +201,7 @@ impl Source {
             other.states.into_iter().map(|s| number(&mut self.states, s)).collect();
         let first_track = self.tracks.len();
         for mut facts in other.facts {
+            facts.trajectory += first_track;
             match &mut facts.states {
                 States::All(state) => *state = of_state[*state as usize],
                 States::Each(states) => {
@@ -150,7 +215,7 @@ impl Source {
             run.tracks.values_mut().for_each(|track| *track += first_track);
             self.runs.push(run);
         }
-        self.reference = self.reference.take().or(other.reference);
+        self.native.add(other.native, options)?;
         self.no_energies = self.no_energies.take().or(other.no_energies);
         Ok(())
     }
@@ -165,6 +230,11 @@ impl Source {
             (state, track.chosen())
         };
         Cut::new(&self.tracks.iter().zip(&self.facts).map(of_track).collect::<Vec<_>>(), n_blocks)
+    }
+
+    /// The number of trajectories.
+    pub(super) fn n_trajectories(&self) -> usize {
+        self.facts.last().map_or(0, |facts| facts.trajectory + 1)
     }
 
     /// Whether biases act in a state.

@@ -14,6 +14,8 @@ pub(super) enum Cell {
     Number(f64),
     Whole(u64),
     Text(String),
+    /// A text, and its number in the array.
+    Named(String, f64),
 }
 
 impl From<f64> for Cell {
@@ -95,6 +97,10 @@ impl Table {
                     Cell::Whole(n) => {
                         let _ = write!(text, "{n}");
                         *n as f64
+                    }
+                    Cell::Named(cell, number) => {
+                        text += &csv_cell(cell);
+                        *number
                     }
                     Cell::Text(cell) => {
                         text += &csv_cell(cell);

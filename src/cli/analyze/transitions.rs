@@ -5,13 +5,13 @@ use flashschnet::analysis::frames::Chunk;
 use flashschnet::analysis::statistics::events::{Cores, Event, Passages};
 
 use super::columns::Columns;
-use super::source::{Clock, Source, States};
+use super::source::{Source, States};
 
 /// Passages of each state, and at last those of the trajectories that change their state.
 pub(super) struct Transitions {
     pub(super) passages: Vec<Passages>,
     /// The trajectory of each event.
-    pub(super) events: Vec<(String, Event)>,
+    pub(super) events: Vec<(usize, Event)>,
     /// Why there are none.
     pub(super) reason: Option<&'static str>,
 }
@@ -20,7 +20,7 @@ impl Transitions {
     pub(super) fn new(source: &Source, columns: &Columns) -> Result<Self> {
         let cores = Cores { folded: columns.cores[0], unfolded: columns.cores[1] };
         let passages = (0..=source.states.len()).map(|_| Passages::new(cores));
-        let has_times = source.facts.iter().any(|of| !matches!(of.clock, Clock::Unknown));
+        let has_times = source.facts.iter().any(|of| of.clock.tells_order());
         let is_continuous = source.facts.iter().all(|facts| facts.is_continuous);
         let reason = match (columns.core, has_times, is_continuous) {
             (None, ..) if columns.reference.is_some() => {
@@ -43,8 +43,8 @@ impl Transitions {
         chunk: Chunk,
         frames: impl Iterator<Item = (f64, f64)>,
     ) {
-        let (track, facts) = (&source.tracks[chunk.track], &source.facts[chunk.track]);
-        if self.reason.is_some() || matches!(facts.clock, Clock::Unknown) {
+        let facts = &source.facts[chunk.track];
+        if self.reason.is_some() || !facts.clock.tells_order() {
             return;
         }
         let passages = match facts.states {
@@ -56,7 +56,7 @@ impl Transitions {
         }
         for (time, value) in frames {
             let event = passages.push(time, value);
-            self.events.extend(event.map(|event| (track.name.clone(), event)));
+            self.events.extend(event.map(|event| (chunk.track, event)));
         }
     }
 }
