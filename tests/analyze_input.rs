@@ -268,3 +268,26 @@ fn inputs_that_do_not_fit_together_are_refused() {
     assert!(analyze(&[&b], &["--reference", text(&reference)]).status.success());
     expect(&[&a], &["--threads", "100000"], "--threads: found 100000, expected 1 to ");
 }
+
+#[test]
+fn the_log_tells_the_beads_of_contacts() {
+    let folder = Folder::new();
+    let path = folder.file("some.xtc", &frames()[..20]);
+    let (out, topology) = (folder.path("out"), folder.path("mixed.pdb"));
+    let native = std::fs::read_to_string(data("native.pdb")).unwrap();
+    let log = || std::fs::read_to_string(folder.path("out/analysis.log")).unwrap();
+    for (text_of, expected) in [
+        (native.clone(), None),
+        (native.replacen("  CA  ", "  CB  ", 3), Some("contacts and TICA: 25 CA beads of 28\n")),
+        (native.replace("  CA  ", "  CB  "), None),
+    ] {
+        std::fs::write(&topology, text_of).unwrap();
+        let arguments = ["analyze", text(&path), "--topology", text(&topology), "-o", text(&out)];
+        let output = program(&arguments);
+        assert!(output.status.success(), "{}", stderr(&output));
+        match expected {
+            Some(line) => assert!(log().contains(line), "{}", log()),
+            None => assert!(!log().contains("CA beads of"), "{}", log()),
+        }
+    }
+}
