@@ -69,12 +69,7 @@ fn of_trajectories(options: &Analyze) -> Result<Source> {
     for of_file in options.inputs.par_iter().map(scan).collect::<Result<Vec<_>>>()? {
         for (track, clock) in of_file {
             tracks.push(track);
-            facts.push(Facts {
-                clock,
-                states: States::All(0),
-                is_continuous: true,
-                is_exchanged: false,
-            });
+            facts.push(Facts { clock, states: States::All(0), is_continuous: true, ladder: None });
         }
     }
     let state = State { temperature: options.temperature, biases: Vec::new() };

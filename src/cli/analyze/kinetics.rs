@@ -42,10 +42,10 @@ pub(super) fn write(
     }
     table.write(folder, "events")?;
     summary.events(folding, unfolding);
-    if source.facts.iter().any(|facts| facts.is_exchanged) {
+    if source.is_exchanged() {
         log.note("no mean first passage times: the temperature of a replica changes by exchange");
     }
-    let constant = source.facts.iter().filter(|facts| !facts.is_exchanged);
+    let constant = source.facts.iter().filter(|facts| facts.ladder.is_none());
     let mut states: Vec<u16> = constant
         .filter_map(|facts| match facts.states {
             States::All(state) => Some(state),
