@@ -8,32 +8,32 @@ use crate::analysis::{cells, column, data, files};
 use crate::common::program::{program, small_files, stderr, table, with_system};
 
 /// Runs the small system.
-fn run(folder: &Path, arguments: &[&str]) -> String {
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> String {
     let output = with_system("run", arguments, folder).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     stderr(&output)
 }
 
-fn analyze(arguments: &[&str]) -> String {
+pub(crate) fn analyze(arguments: &[&str]) -> String {
     let output = program(&[&["analyze"], arguments].concat());
     assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
     stderr(&output)
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
 /// A column of numbers of a CSV table.
-fn numbers(folder: &Path, table: &str, name: &str) -> Vec<f64> {
+pub(crate) fn numbers(folder: &Path, table: &str, name: &str) -> Vec<f64> {
     cells(folder, table, name).iter().map(|cell| cell.parse().unwrap_or(f64::NAN)).collect()
 }
 
-fn log(folder: &Path) -> String {
+pub(crate) fn log(folder: &Path) -> String {
     std::fs::read_to_string(folder.join("analysis.log")).unwrap()
 }
 
-fn reference() -> &'static str {
+pub(crate) fn reference() -> &'static str {
     small_files()[1].to_str().unwrap()
 }
 
@@ -243,6 +243,11 @@ fn biased_runs_give_averages_without_bias() {
         assert!((found[0] - expected).abs() < 1e-4, "{name}: {}, {expected}", found[0]);
         assert!((found[1] - of_ends).abs() < 1e-3, "{name}: {}, {of_ends}", found[1]);
         assert!(log(&out).contains("biases ends"));
+        // Blocks of a state are compared with the correlation in it, also with biases.
+        let state = "errors may be too small: a block of state 0 has ";
+        let along = "autocorrelation times of rg_A along the replicas";
+        assert_eq!(log(&out).contains(state), name != "ladder", "{name}: {}", log(&out));
+        assert_eq!(log(&out).contains(along), name == "ladder", "{name}: {}", log(&out));
         assert!(out.join("free_energy_end_to_end_A.csv").exists());
     }
 }
