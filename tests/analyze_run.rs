@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use flashschnet::units;
-
 use crate::analysis::{cells, column, data, files};
 use crate::common::program::{program, small_files, stderr, table, with_system};
 
@@ -38,7 +36,7 @@ pub(crate) fn reference() -> &'static str {
 }
 
 /// The means of a summary in the order of its rows.
-fn means(folder: &Path) -> Vec<f64> {
+pub(crate) fn means(folder: &Path) -> Vec<f64> {
     numbers(folder, "summary", "mean")
 }
 
@@ -185,71 +183,6 @@ fn a_run_that_goes_on_has_its_whole_frames() {
             .unwrap()
             .any(|entry| { entry.unwrap().file_name().to_string_lossy().ends_with(".partial") })
     );
-}
-
-/// Weights of samples of several harmonic windows at one temperature, by the equations of MBAR: Shirts and
-/// Chodera (2008).
-fn weights(q: &[f64], state: &[usize], k: f64, centers: &[f64]) -> Vec<f64> {
-    let beta = units::beta(300.0);
-    let energy = |q: f64, center: f64| beta * k * (q - center).powi(2);
-    let counts: Vec<f64> = (0..centers.len())
-        .map(|s| state.iter().filter(|other| **other == s).count() as f64)
-        .collect();
-    let mut f = vec![0.0; centers.len()];
-    let density = |f: &[f64], q: f64| {
-        let term = |s: usize| counts[s] * (f[s] - energy(q, centers[s])).exp();
-        (0..centers.len()).map(term).sum::<f64>()
-    };
-    for _ in 0..20_000 {
-        let sum = |s: usize| {
-            let terms = q.iter().map(|q| (-energy(*q, centers[s])).exp() / density(&f, *q));
-            -terms.sum::<f64>().ln()
-        };
-        f = (0..centers.len()).map(sum).collect();
-    }
-    let all: Vec<f64> = q.iter().map(|q| 1.0 / density(&f, *q)).collect();
-    let total: f64 = all.iter().sum();
-    all.into_iter().map(|w| w / total).collect()
-}
-
-#[test]
-fn biased_runs_give_averages_without_bias() {
-    let bias =
-        "[[bias]]\nname = 'ends'\nvariable = 'distance'\nbeads = [0, 11]\nform = 'harmonic'\n";
-    let alone = format!("{bias}k = 0.2\ncenter = 25.0\n");
-    let windows = format!("{bias}k = 0.2\ncenter = [24.0, 26.0, 28.0]\n");
-    let ladder = ["--ladder", "300,300,3", "--exchange-interval", "5"];
-    for (name, text_of, options, centers) in [
-        ("alone", &alone, &["--replicas", "2"][..], &[25.0][..]),
-        ("windows", &windows, &["--replicas", "3"], &[24.0, 26.0, 28.0]),
-        ("ladder", &windows, &ladder, &[24.0, 26.0, 28.0]),
-    ] {
-        let temporary = tempfile::tempdir().unwrap();
-        let folder = temporary.path().join("run");
-        let file = temporary.path().join("bias.toml");
-        std::fs::write(&file, text_of).unwrap();
-        let common = ["--steps", "600", "--save-interval", "5", "--bias", text(&file)];
-        run(&folder, &[&common[..], options].concat());
-        let said = analyze(&[text(&folder), "--discard", "0.4"]);
-        assert!(said.contains("300.0 K: rg ") && said.matches(" K: ").count() == 1, "{said}");
-        let out = folder.join("analysis");
-        let q = column(&out, "series", 5);
-        let state: Vec<usize> = column(&out, "series", 3).iter().map(|s| *s as usize).collect();
-        let weights = weights(&q, &state, 0.2, centers);
-        let rg = column(&out, "series", 4);
-        let expected: f64 = rg.iter().zip(&weights).map(|(x, w)| x * w).sum();
-        let of_ends: f64 = q.iter().zip(&weights).map(|(x, w)| x * w).sum();
-        let found = means(&out);
-        assert!((found[0] - expected).abs() < 1e-4, "{name}: {}, {expected}", found[0]);
-        assert!((found[1] - of_ends).abs() < 1e-3, "{name}: {}, {of_ends}", found[1]);
-        assert!(log(&out).contains("biases ends"));
-        // Blocks of a state are compared with the correlation in it, also with biases.
-        let state = "errors may be too small: a block of state 0 has ";
-        let along = "autocorrelation times of rg_A along the replicas";
-        assert_eq!(log(&out).contains(state), name != "ladder", "{name}: {}", log(&out));
-        assert_eq!(log(&out).contains(along), name == "ladder", "{name}: {}", log(&out));
-        assert!(out.join("free_energy_end_to_end_A.csv").exists());
-    }
 }
 
 /// A frozen replica has fewer frames. Its state is so hot that no energy is common to the others.
