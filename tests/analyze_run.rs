@@ -2,43 +2,41 @@
 
 use std::path::Path;
 
-use flashschnet::units;
-
 use crate::analysis::{cells, column, data, files};
 use crate::common::program::{program, small_files, stderr, table, with_system};
 
 /// Runs the small system.
-fn run(folder: &Path, arguments: &[&str]) -> String {
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> String {
     let output = with_system("run", arguments, folder).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     stderr(&output)
 }
 
-fn analyze(arguments: &[&str]) -> String {
+pub(crate) fn analyze(arguments: &[&str]) -> String {
     let output = program(&[&["analyze"], arguments].concat());
     assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
     stderr(&output)
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
 /// A column of numbers of a CSV table.
-fn numbers(folder: &Path, table: &str, name: &str) -> Vec<f64> {
+pub(crate) fn numbers(folder: &Path, table: &str, name: &str) -> Vec<f64> {
     cells(folder, table, name).iter().map(|cell| cell.parse().unwrap_or(f64::NAN)).collect()
 }
 
-fn log(folder: &Path) -> String {
+pub(crate) fn log(folder: &Path) -> String {
     std::fs::read_to_string(folder.join("analysis.log")).unwrap()
 }
 
-fn reference() -> &'static str {
+pub(crate) fn reference() -> &'static str {
     small_files()[1].to_str().unwrap()
 }
 
 /// The means of a summary in the order of its rows.
-fn means(folder: &Path) -> Vec<f64> {
+pub(crate) fn means(folder: &Path) -> Vec<f64> {
     numbers(folder, "summary", "mean")
 }
 
@@ -185,66 +183,6 @@ fn a_run_that_goes_on_has_its_whole_frames() {
             .unwrap()
             .any(|entry| { entry.unwrap().file_name().to_string_lossy().ends_with(".partial") })
     );
-}
-
-/// Weights of samples of several harmonic windows at one temperature, by the equations of MBAR: Shirts and
-/// Chodera (2008).
-fn weights(q: &[f64], state: &[usize], k: f64, centers: &[f64]) -> Vec<f64> {
-    let beta = units::beta(300.0);
-    let energy = |q: f64, center: f64| beta * k * (q - center).powi(2);
-    let counts: Vec<f64> = (0..centers.len())
-        .map(|s| state.iter().filter(|other| **other == s).count() as f64)
-        .collect();
-    let mut f = vec![0.0; centers.len()];
-    let density = |f: &[f64], q: f64| {
-        let term = |s: usize| counts[s] * (f[s] - energy(q, centers[s])).exp();
-        (0..centers.len()).map(term).sum::<f64>()
-    };
-    for _ in 0..20_000 {
-        let sum = |s: usize| {
-            let terms = q.iter().map(|q| (-energy(*q, centers[s])).exp() / density(&f, *q));
-            -terms.sum::<f64>().ln()
-        };
-        f = (0..centers.len()).map(sum).collect();
-    }
-    let all: Vec<f64> = q.iter().map(|q| 1.0 / density(&f, *q)).collect();
-    let total: f64 = all.iter().sum();
-    all.into_iter().map(|w| w / total).collect()
-}
-
-#[test]
-fn biased_runs_give_averages_without_bias() {
-    let bias =
-        "[[bias]]\nname = 'ends'\nvariable = 'distance'\nbeads = [0, 11]\nform = 'harmonic'\n";
-    let alone = format!("{bias}k = 0.2\ncenter = 25.0\n");
-    let windows = format!("{bias}k = 0.2\ncenter = [24.0, 26.0, 28.0]\n");
-    let ladder = ["--ladder", "300,300,3", "--exchange-interval", "5"];
-    for (name, text_of, options, centers) in [
-        ("alone", &alone, &["--replicas", "2"][..], &[25.0][..]),
-        ("windows", &windows, &["--replicas", "3"], &[24.0, 26.0, 28.0]),
-        ("ladder", &windows, &ladder, &[24.0, 26.0, 28.0]),
-    ] {
-        let temporary = tempfile::tempdir().unwrap();
-        let folder = temporary.path().join("run");
-        let file = temporary.path().join("bias.toml");
-        std::fs::write(&file, text_of).unwrap();
-        let common = ["--steps", "600", "--save-interval", "5", "--bias", text(&file)];
-        run(&folder, &[&common[..], options].concat());
-        let said = analyze(&[text(&folder), "--discard", "0.4"]);
-        assert!(said.contains("300.0 K: rg ") && said.matches(" K: ").count() == 1, "{said}");
-        let out = folder.join("analysis");
-        let q = column(&out, "series", 5);
-        let state: Vec<usize> = column(&out, "series", 3).iter().map(|s| *s as usize).collect();
-        let weights = weights(&q, &state, 0.2, centers);
-        let rg = column(&out, "series", 4);
-        let expected: f64 = rg.iter().zip(&weights).map(|(x, w)| x * w).sum();
-        let of_ends: f64 = q.iter().zip(&weights).map(|(x, w)| x * w).sum();
-        let found = means(&out);
-        assert!((found[0] - expected).abs() < 1e-4, "{name}: {}, {expected}", found[0]);
-        assert!((found[1] - of_ends).abs() < 1e-3, "{name}: {}, {of_ends}", found[1]);
-        assert!(log(&out).contains("biases ends"));
-        assert!(out.join("free_energy_end_to_end_A.csv").exists());
-    }
 }
 
 /// A frozen replica has fewer frames. Its state is so hot that no energy is common to the others.

@@ -129,6 +129,21 @@ fn an_analysis_has_sections() {
     assert_eq!(page.matches("\n350.0 K\n").count(), 2);
 }
 
+#[test]
+fn a_melting_temperature_that_is_not_converged_says_so() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("analysis");
+    analysis(&folder, 12);
+    let melting = "definition,temperature_K,error_K\nheat_capacity,326.1,1.4\nq,335,\n";
+    std::fs::write(folder.join("melting_temperatures.csv"), melting).unwrap();
+    let line = "warning: not converged: melting temperature by q: there is no unfolding event\n";
+    std::fs::write(folder.join("analysis.log"), line).unwrap();
+    let caption = "Dashed lines are the melting temperatures: 326.1 ± 1.4 K (the maximum of the heat \
+                   capacity), 335.0 K (half-way Q, not converged). Not converged: there is no unfolding \
+                   event.";
+    assert_eq!(page(&folder).matches(caption).count(), 2);
+}
+
 /// A missing table is a missing section.
 #[test]
 fn sections_need_their_tables_alone() {

@@ -16,7 +16,7 @@ mod profile;
 // Slow coordinates and their time scales.
 mod tica;
 
-use flashschnet::analysis::statistics::blocks::{Blocks, Cut, Estimate};
+use flashschnet::analysis::statistics::blocks::{Blocks, Cut, Estimate, Group};
 use flashschnet::random::{Stream, normal3};
 use serde::de::DeserializeOwned;
 
@@ -29,7 +29,7 @@ fn golden<T: DeserializeOwned>(name: &str) -> T {
 
 /// `count` blocks of trajectories of one state with these lengths.
 fn cut(lengths: &[usize], count: usize) -> Blocks {
-    let trajectories: Vec<_> = lengths.iter().map(|n| (Some(0), *n as u64)).collect();
+    let trajectories: Vec<_> = lengths.iter().map(|n| (Group::State(0), *n as u64)).collect();
     let cut = Cut::new(&trajectories, count);
     let of = |(k, n): (usize, &usize)| (0..*n).map(move |frame| (k, frame as u64));
     let frames = lengths.iter().enumerate().flat_map(of);

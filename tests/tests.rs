@@ -116,6 +116,7 @@ mod dcd;
 // The program as a user runs it: commands, configuration files, trajectories, wrong input, and what
 // fails around it: streams, disks, signals, threads.
 mod analysis;
+mod analyze_errors;
 mod analyze_input;
 mod analyze_run;
 mod bad_input;

@@ -2,6 +2,7 @@
 
 mod beads;
 mod columns;
+mod correlation;
 mod ensemble;
 mod estimates;
 mod input;
@@ -28,6 +29,7 @@ use flashschnet::error::printable;
 use flashschnet::{Error, Result};
 
 use self::columns::Columns;
+use self::correlation::Blocking;
 use self::ensemble::Ensemble;
 use self::log::Log;
 pub(super) use self::options::Analyze;
@@ -79,8 +81,9 @@ impl Analyze {
             log.note(format!("contacts and TICA: {n_ca} CA beads of {n_beads}"));
         }
         let folder = place.folder();
-        let tica = tica::Components::find(self, &source, &columns, &mut log)?;
-        let (tica_of, n_blocks) = (tica.as_ref(), self.blocks);
+        let blocking = Blocking::choose(self.blocks, &source, &columns, &mut log)?;
+        let tica = tica::Components::find(self, &source, &columns, &blocking, &mut log)?;
+        let (tica_of, n_blocks) = (tica.as_ref(), blocking.count);
         let pass = Pass { source: &source, columns: &columns, tica: tica_of, n_blocks };
         let series = pass.write(folder, &mut log, &go_on)?;
         let ensemble = Ensemble::new(self, &source, &columns, series.samples)?;
@@ -95,6 +98,10 @@ impl Analyze {
             folder,
             &mut log,
         )?;
+        summary.doubt(blocking.doubt);
+        if !ensemble.is_biased() {
+            summary.doubt(series.transitions.missing());
+        }
         go_on()?;
         estimates::write(self, &ensemble, &weighing, folder, &mut log, &mut summary)?;
         kinetics::write(&series.transitions, &source, folder, &mut log, &mut summary)?;

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use clap::Args;
 use flashschnet::error::printable;
 
+pub(super) use self::analysis::UNCONVERGED;
 use self::page::Page;
 pub(super) use self::picture::Look;
 use self::results::Results;

@@ -1,4 +1,4 @@
-use flashschnet::analysis::statistics::blocks::{self, Blocks, Cut, Estimate};
+use flashschnet::analysis::statistics::blocks::{self, Blocks, Cut, Estimate, Group};
 
 use super::{autoregressive, cut, normals, ratio_of_variances};
 use crate::common::assert_close;
@@ -37,10 +37,21 @@ fn blocks_are_pieces_of_trajectories() {
 /// Trajectories of ladders are cut at the same times, and those of each state for themselves.
 #[test]
 fn blocks_of_ladders_are_pieces_of_time() {
-    let cut = Cut::new(&[(None, 6), (Some(3), 2), (None, 4), (Some(1), 3), (Some(3), 4)], 3);
+    use Group::{Ladder, State};
+    let trajectories = [
+        (Ladder(0), 6),
+        (State(3), 2),
+        (Ladder(0), 4),
+        (State(1), 3),
+        (State(3), 4),
+        (Ladder(3), 3),
+    ];
+    let cut = Cut::new(&trajectories, 3);
     let of = |k, n| (0..n).map(|frame| cut.block(k, frame)).collect::<Vec<_>>();
     assert_eq!((of(0, 6), of(2, 4)), (vec![0, 0, 1, 1, 2, 2], vec![0, 0, 1, 1]));
     assert_eq!((of(1, 2), of(4, 4), of(3, 3)), (vec![0, 0], vec![1, 1, 2, 2], vec![0, 1, 2]));
+    // A ladder is cut by its own length.
+    assert_eq!(of(5, 3), [0, 1, 2]);
 }
 
 #[test]

@@ -12,12 +12,22 @@ pub struct Estimate {
     pub error: Option<f64>,
 }
 
+/// The trajectories that are cut into blocks together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    /// The trajectories of this state, one after the other.
+    State(usize),
+    /// The trajectories of this ladder, at the same times.
+    Ladder(usize),
+}
+
 /// How the frames of trajectories are cut into blocks of equal length.
 ///
 /// The trajectories of one state, one after the other, are cut into equal pieces. A piece may contain
 /// the end of a trajectory and the start of others, because a few long blocks among short ones would
-/// make the error of the jackknife many times too large. The trajectories of ladders are cut at the
-/// same times, because the walkers of replica exchange are correlated.
+/// make the error of the jackknife many times too large. The trajectories of a ladder are cut at the
+/// same times, because the walkers of replica exchange are correlated. Each state and each ladder is
+/// cut by its own length.
 #[derive(Debug, Clone)]
 pub struct Cut {
     /// The frames before those of each trajectory, and all frames that are cut with them.
@@ -26,25 +36,19 @@ pub struct Cut {
 }
 
 impl Cut {
-    /// `count` blocks of trajectories with these states and numbers of frames. The trajectories of
-    /// ladders have no state.
-    pub fn new(trajectories: &[(Option<usize>, u64)], count: usize) -> Cut {
-        let of_ladders = trajectories.iter().filter(|(state, _)| state.is_none());
-        let longest = of_ladders.map(|(_, n)| *n).max().unwrap_or(0);
-        let mut of_states: BTreeMap<usize, u64> = BTreeMap::new();
+    /// `count` blocks of trajectories with these groups and numbers of frames.
+    pub fn new(trajectories: &[(Group, u64)], count: usize) -> Cut {
+        let mut totals: BTreeMap<Group, u64> = BTreeMap::new();
         let mut starts = Vec::with_capacity(trajectories.len());
-        for (state, n) in trajectories {
-            starts.push(match state {
-                Some(state) => {
-                    let of_state = of_states.entry(*state).or_default();
-                    *of_state += n;
-                    *of_state - n
-                }
-                None => 0,
-            });
+        for (group, n) in trajectories {
+            let total = totals.entry(*group).or_default();
+            starts.push(if let Group::State(_) = group { *total } else { 0 });
+            *total = match group {
+                Group::State(_) => *total + n,
+                Group::Ladder(_) => *n.max(total),
+            };
         }
-        let totals =
-            trajectories.iter().map(|(state, _)| state.map_or(longest, |state| of_states[&state]));
+        let totals = trajectories.iter().map(|(group, _)| totals[group]);
         Cut { trajectories: starts.into_iter().zip(totals).collect(), count: count.max(1) as u64 }
     }
 

@@ -14,6 +14,7 @@ use super::log::Log;
 use super::options::Analyze;
 use super::summary::Summary;
 use super::table::{Cell, Table, cells};
+use crate::cli::report::UNCONVERGED;
 
 /// The temperatures of a melting curve.
 const CURVE: usize = 41;
@@ -151,7 +152,12 @@ fn write_melting(
     for (definition, found) in found.into_iter() {
         match found {
             None => {}
-            Some(MeltingTemperature::Found(estimate)) => {
+            Some(MeltingTemperature::Found(mut estimate)) => {
+                if let Some(doubts) = summary.doubts() {
+                    estimate.error = None;
+                    // The user reads it beside the number.
+                    log.note(format!("warning: {UNCONVERGED}{definition}: {doubts}"));
+                }
                 let [value, error] = cells(Some(estimate));
                 table.rows.push(vec![definition.into(), value, error]);
                 summary.melting(definition, estimate);

@@ -84,7 +84,7 @@ fn of_trajectories(options: &Analyze) -> Result<Source> {
                 clock,
                 states: States::All(0),
                 is_continuous: true,
-                is_exchanged: false,
+                ladder: None,
             });
         }
     }

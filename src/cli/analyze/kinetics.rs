@@ -1,12 +1,13 @@
 //! Folding and unfolding.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use flashschnet::Result;
 use flashschnet::analysis::statistics::events::Direction;
 
 use super::log::Log;
-use super::source::{Source, States};
+use super::source::Source;
 use super::summary::Summary;
 use super::table::{Cell, Table, cells};
 use super::transitions::Transitions;
@@ -43,27 +44,34 @@ pub(super) fn write(
     }
     table.write(folder, "events")?;
     summary.events(folding, unfolding);
-    if source.facts.iter().any(|facts| facts.is_exchanged) {
-        log.note("no mean first passage times: the temperature of a replica changes by exchange");
+    let mut without = |reason: &str| log.note(format!("no mean first passage times: {reason}"));
+    if source.is_exchanged() {
+        without("the temperature of a replica changes by exchange");
     }
-    let constant = source.facts.iter().filter(|facts| !facts.is_exchanged);
-    let mut states: Vec<u16> = constant
-        .filter_map(|facts| match facts.states {
-            States::All(state) => Some(state),
-            States::Each(_) => None,
-        })
+    if let Some(reason) = &source.no_energies {
+        without(reason);
+        return Ok(());
+    }
+    if source.is_biased() {
+        without("biases act on the molecule");
+    }
+    let constant = source.facts.iter().filter(|facts| facts.ladder.is_none());
+    let states: BTreeSet<usize> = constant
+        .map(|facts| usize::from(facts.states.of(0)))
+        .filter(|state| source.states[*state].biases.is_empty())
         .collect();
-    states.sort_unstable();
-    states.dedup();
     if states.is_empty() {
         return Ok(());
+    }
+    if states.iter().any(|state| source.states[*state].temperature.is_none()) {
+        log.note("mean first passage times: the temperature of a state is unknown");
     }
     let columns = ["temperature_K", "direction", "events", "time_ps"];
     let mut table = Table::new(columns.into_iter().chain(["mean_first_passage_ps", "error_ps"]));
     for state in states {
         for direction in [Direction::Folding, Direction::Unfolding] {
-            let kinetics = transitions.passages[usize::from(state)].kinetics(direction);
-            let temperature = source.states[usize::from(state)].temperature;
+            let kinetics = transitions.passages[state].kinetics(direction);
+            let temperature = source.states[state].temperature;
             let mut row = vec![temperature.into(), name(direction).into()];
             row.extend([Cell::Whole(kinetics.events), kinetics.time.into()]);
             row.extend(cells(kinetics.mean_first_passage));

@@ -92,7 +92,10 @@ pub(super) fn read(folder: &Path) -> Result<Source> {
             clock: Clock::Steps(steps, dynamics.dt),
             states: of_key,
             is_continuous: matches!(key, Key::Replica(_)),
-            is_exchanged: dynamics.exchange.is_some(),
+            ladder: dynamics.exchange.as_ref().map(|_| match key {
+                Key::Replica(replica) => of_replica[*replica],
+                Key::State { ladder, .. } => *ladder,
+            }),
         });
     }
     let no_energies = if dynamics.metadynamics.is_some() {

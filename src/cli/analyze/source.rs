@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use flashschnet::analysis::frames::{Stamp, Track};
-use flashschnet::analysis::statistics::blocks::Cut;
+use flashschnet::analysis::statistics::blocks::{Cut, Group};
 use flashschnet::bias::Bias;
 use flashschnet::{Error, Result, units};
 
@@ -130,9 +130,9 @@ pub(super) struct Facts {
     /// Whether each frame develops from the frame before it. The frames of a state of a ladder come
     /// from different replicas.
     pub(super) is_continuous: bool,
-    /// Frames of the same time in the trajectories of an ensemble depend on each other: those of a
-    /// ladder.
-    pub(super) is_exchanged: bool,
+    /// The ladder, counted over all runs. Frames of the same time in the trajectories of a ladder
+    /// depend on each other.
+    pub(super) ladder: Option<usize>,
 }
 
 /// What the settings of a run tell of its reference.
@@ -200,14 +200,18 @@ impl Source {
         let of_state: Vec<u16> =
             other.states.into_iter().map(|s| number(&mut self.states, s)).collect();
         let first_track = self.tracks.len();
+        let first_trajectory = self.n_trajectories();
+        let n_ladders =
+            self.facts.iter().filter_map(|of| of.ladder).max().map_or(0, |last| last + 1);
         for mut facts in other.facts {
-            facts.trajectory += first_track;
+            facts.trajectory += first_trajectory;
             match &mut facts.states {
                 States::All(state) => *state = of_state[*state as usize],
                 States::Each(states) => {
                     states.iter_mut().for_each(|state| *state = of_state[*state as usize]);
                 }
             }
+            facts.ladder = facts.ladder.map(|ladder| n_ladders + ladder);
             self.facts.push(facts);
         }
         self.tracks.extend(other.tracks);
@@ -223,11 +227,11 @@ impl Source {
     /// The blocks of chosen frames.
     pub(super) fn cut(&self, n_blocks: usize) -> Cut {
         let of_track = |(track, facts): (&Track, &Facts)| {
-            let state = match facts.states {
-                States::All(state) if !facts.is_exchanged => Some(usize::from(state)),
-                _ => None,
+            let group = match (facts.ladder, &facts.states) {
+                (Some(ladder), _) => Group::Ladder(ladder),
+                (None, states) => Group::State(usize::from(states.of(0))),
             };
-            (state, track.chosen())
+            (group, track.chosen())
         };
         Cut::new(&self.tracks.iter().zip(&self.facts).map(of_track).collect::<Vec<_>>(), n_blocks)
     }
@@ -235,6 +239,11 @@ impl Source {
     /// The number of trajectories.
     pub(super) fn n_trajectories(&self) -> usize {
         self.facts.last().map_or(0, |facts| facts.trajectory + 1)
+    }
+
+    /// Whether there are ladders, whose replicas change their states.
+    pub(super) fn is_exchanged(&self) -> bool {
+        self.facts.iter().any(|facts| facts.ladder.is_some())
     }
 
     /// Whether biases act in a state.

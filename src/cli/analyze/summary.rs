@@ -4,23 +4,21 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use flashschnet::Result;
-use flashschnet::analysis::statistics::autocorrelation::Autocorrelation;
 use flashschnet::analysis::statistics::blocks::{Estimate, mean};
 
 use super::columns::{Columns, FOLDED};
+use super::correlation::{Correlations, judged};
 use super::ensemble::{Ensemble, Weighing};
 use super::log::Log;
 use super::samples::Averages;
-use super::source::States;
 use super::table::{Cell, Table, cells};
 use crate::cli::tell::tell;
-
-/// A block should be longer than this number of autocorrelation times.
-const SHORTEST: f64 = 5.0;
 
 /// The averages, and the lines for the user.
 pub(super) struct Summary {
     lines: Vec<String>,
+    /// Why errors are too small, or numbers those of the starts.
+    doubts: Vec<String>,
 }
 
 impl Summary {
@@ -45,7 +43,8 @@ impl Summary {
         let mut lines = Vec::new();
         let names: Vec<&str> =
             ensemble.names.iter().copied().chain(columns.core.map(|_| FOLDED)).collect();
-        let judged = columns.names.iter().position(|name| *name == "q").unwrap_or(0);
+        let correlations = Correlations::new(ensemble);
+        let doubts = correlations.judge(ensemble, judged(columns), log).into_iter().collect();
         if let (true, Weighing::Mbar(mbar)) = (ensemble.is_biased(), weighing) {
             for (target, estimates) in ensemble.targets().into_iter().zip(ensemble.means(mbar)) {
                 for (name, estimate) in names.iter().zip(&estimates) {
@@ -68,7 +67,7 @@ impl Summary {
                     if estimate.is_none() {
                         continue;
                     }
-                    let correlation = correlation(ensemble, state, column);
+                    let correlation = correlations.get(ensemble, state, column);
                     let time = correlation.zip(ensemble.interval).map(|(of, i)| of.time(i));
                     let independent = correlation.map(|of| of.independent_samples());
                     let mut row = vec![of_state.temperature.into(), Cell::from(*name)];
@@ -76,20 +75,6 @@ impl Summary {
                     row.extend([time, independent].map(Cell::from));
                     row.push(Cell::Whole(n));
                     table.rows.push(row);
-                    if column == judged
-                        && let Some(of) = correlation
-                    {
-                        let used = sums.iter().filter(|(n, _)| *n > 0).count();
-                        let block = n as f64 / used.max(1) as f64 / ensemble.samples.every as f64;
-                        let needed = SHORTEST * of.time(1.0);
-                        if block < needed {
-                            log.warn(format!(
-                                "state {state}: a block has {block:.0} samples, fewer than {SHORTEST} \
-                                 autocorrelation times of {name} ({needed:.0} samples): errors may be \
-                                 too small"
-                            ));
-                        }
-                    }
                 }
                 if estimates.iter().any(Option::is_some) {
                     lines.push(line(of_state.temperature, &names, &estimates));
@@ -97,11 +82,24 @@ impl Summary {
             }
         }
         table.write(folder, "summary")?;
-        Ok(Summary { lines })
+        Ok(Summary { lines, doubts })
     }
 
+    /// Adds a reason why melting temperatures are not converged.
+    pub(super) fn doubt(&mut self, reason: Option<String>) {
+        self.doubts.extend(reason);
+    }
+
+    /// Why melting temperatures are not converged, if there is a reason.
+    pub(super) fn doubts(&self) -> Option<String> {
+        (!self.doubts.is_empty()).then(|| self.doubts.join("; "))
+    }
+
+    /// Adds a melting temperature. It has no error if it is not converged.
     pub(super) fn melting(&mut self, definition: &str, estimate: Estimate) {
-        self.lines.push(format!("melting temperature by {definition}: {} K", text(estimate, 1)));
+        let doubt = self.doubts().map_or(String::new(), |of| format!(", not converged: {of}"));
+        let text = text(estimate, 1);
+        self.lines.push(format!("melting temperature by {definition}: {text} K{doubt}"));
     }
 
     pub(super) fn events(&mut self, folding: u64, unfolding: u64) {
@@ -112,29 +110,6 @@ impl Summary {
     pub(super) fn tell(&self) {
         self.lines.iter().for_each(|line| tell!("{line}"));
     }
-}
-
-/// The correlation of the samples of a state in a column. The samples of a state of a ladder come from
-/// different replicas, in the order of time.
-fn correlation(ensemble: &Ensemble, state: usize, column: usize) -> Option<Autocorrelation> {
-    let samples = &ensemble.samples;
-    let values = &samples.columns[column];
-    let facts = &ensemble.source.facts;
-    let mut series: Vec<Vec<f64>> = Vec::new();
-    let mut of_ladders: Vec<(usize, f64)> = Vec::new();
-    for (track, range) in samples.starts.windows(2).enumerate() {
-        let of_state = (range[0]..range[1]).filter(|n| samples.state[*n] == state);
-        match facts[track].states {
-            States::All(_) => series.push(of_state.map(|n| values[n]).collect()),
-            States::Each(_) => {
-                of_ladders.extend(of_state.map(|n| (n - range[0], values[n])));
-            }
-        }
-    }
-    of_ladders.sort_by_key(|(time, _)| *time);
-    series.push(of_ladders.into_iter().map(|(_, value)| value).collect());
-    let slices: Vec<&[f64]> = series.iter().map(Vec::as_slice).filter(|s| !s.is_empty()).collect();
-    Autocorrelation::of(&slices)
 }
 
 /// A number with its error.

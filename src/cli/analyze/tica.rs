@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use flashschnet::analysis::features::Distances;
-use flashschnet::analysis::frames::{self, ChunkReader, Frame, Track, in_chunks};
-use flashschnet::analysis::statistics::autocorrelation::Autocorrelation;
+use flashschnet::analysis::frames::{ChunkReader, Frame, Track, in_chunks};
 use flashschnet::analysis::statistics::blocks::Estimate;
 use flashschnet::analysis::statistics::tica::{Covariances, EPSILON, Tica};
 use flashschnet::{Error, Result};
 
 use super::columns::{Columns, TICS};
+use super::correlation::{self, Blocking};
 use super::log::Log;
 use super::options::Analyze;
 use super::source::Source;
@@ -47,9 +47,10 @@ impl Components {
         options: &Analyze,
         source: &Source,
         columns: &Columns,
+        blocking: &Blocking,
         log: &mut Log,
     ) -> Result<Option<Self>> {
-        match Self::new(options, source, columns, log)? {
+        match Self::new(options, source, columns, blocking, log)? {
             Ok(components) => Ok(Some(components)),
             Err(reason) => {
                 log.note(format!("no TICA: {reason}"));
@@ -66,6 +67,7 @@ impl Components {
         options: &Analyze,
         source: &Source,
         columns: &Columns,
+        blocking: &Blocking,
         log: &mut Log,
     ) -> Result<std::result::Result<Self, &'static str>> {
         let without = |reason| Ok(Err(reason));
@@ -87,7 +89,11 @@ impl Components {
         if longest < 20 {
             return without("the trajectories have fewer than 20 frames");
         }
-        let (name, time) = correlation_time(source, columns, every)?;
+        let name = columns.names[correlation::judged(columns)];
+        let time = match blocking.time {
+            Some(time) => time * between,
+            None => correlation::along_trajectories(source, columns)? * between,
+        };
         let lag = lag(options.lag, time, interval, longest)?;
         let lags = around(lag, longest / 2);
         let why = match options.lag {
@@ -105,12 +111,12 @@ impl Components {
             features.pairs.len(),
             lag as f64 * interval
         ));
-        if source.facts.iter().any(|facts| facts.is_exchanged) {
+        if source.is_exchanged() {
             log.note(
                 "TICA: replicas change their temperature, so its time scales are those of exchange",
             );
         }
-        let covariances = covariances(source, &features, &lags, every, options.blocks)?;
+        let covariances = covariances(source, &features, &lags, every, blocking.count)?;
         let place = lags.iter().position(|of| *of == lag).unwrap_or_default();
         let tica = covariances.tica(place, EPSILON).filter(|tica| tica.eigenvalues().len() >= 2);
         let Some(tica) = tica else { return without("the distances do not change enough") };
@@ -214,27 +220,4 @@ fn covariances(
         Ok(())
     })?;
     Ok(covariances)
-}
-
-/// The correlation time of q or, without q, of rg, ps.
-fn correlation_time(source: &Source, columns: &Columns, every: u64) -> Result<(&'static str, f64)> {
-    let q = columns.names.iter().position(|name| *name == "q").unwrap_or(0);
-    let variable = &columns.measures.variables[q];
-    let read = |_, reader: &mut ChunkReader| {
-        let mut values = Vec::new();
-        while let Some(Frame { positions, .. }) = reader.read()? {
-            values.push(variable.value(positions));
-        }
-        Ok(values)
-    };
-    let mut series: Vec<Vec<f64>> = vec![Vec::new(); source.tracks.len()];
-    let n_frames = frames::CHUNK;
-    in_chunks(&source.tracks, every, n_frames, read, |chunk, values: Vec<f64>| {
-        series[chunk.track].extend(values);
-        Ok(())
-    })?;
-    let slices: Vec<&[f64]> = series.iter().map(Vec::as_slice).filter(|s| !s.is_empty()).collect();
-    let interval = source.interval().unwrap_or(0.0) * every as f64;
-    let time = Autocorrelation::of(&slices).map_or(0.0, |found| found.time(interval));
-    Ok((columns.names[q], time))
 }

@@ -2,7 +2,7 @@
 
 use flashschnet::Result;
 use flashschnet::analysis::frames::Chunk;
-use flashschnet::analysis::statistics::events::{Cores, Event, Passages};
+use flashschnet::analysis::statistics::events::{Cores, Direction, Event, Passages};
 
 use super::columns::Columns;
 use super::source::{Source, States};
@@ -36,6 +36,19 @@ impl Transitions {
         Ok(Transitions { passages: passages.collect::<Result<_>>()?, events: Vec::new(), reason })
     }
 
+    /// Tells that a direction has no event, if events are known.
+    pub(super) fn missing(&self) -> Option<String> {
+        let has = |direction| self.events.iter().any(|(_, event)| event.direction == direction);
+        let which = match (has(Direction::Folding), has(Direction::Unfolding)) {
+            _ if self.reason.is_some() => return None,
+            (true, true) => return None,
+            (false, true) => "folding",
+            (true, false) => "unfolding",
+            (false, false) => "folding or unfolding",
+        };
+        Some(format!("there is no {which} event"))
+    }
+
     /// Adds frames of a trajectory: times in ps, and values of the coordinate of the cores.
     pub(super) fn add(
         &mut self,
@@ -48,7 +61,7 @@ impl Transitions {
             return;
         }
         let passages = match facts.states {
-            States::All(state) if !facts.is_exchanged => &mut self.passages[usize::from(state)],
+            States::All(state) if facts.ladder.is_none() => &mut self.passages[usize::from(state)],
             _ => &mut self.passages[source.states.len()],
         };
         if chunk.start == 0 {

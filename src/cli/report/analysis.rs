@@ -10,6 +10,7 @@ mod slow;
 use std::path::Path;
 
 use self::folding::Cores;
+pub(in crate::cli) use self::melting::UNCONVERGED;
 use super::names::{ERRORS, kelvin_or_unknown, name, with_error};
 use super::page::Page;
 use super::series::spread;
@@ -27,14 +28,15 @@ pub(super) fn sections(page: &mut Page, folder: &Path) {
         return;
     }
     // An analysis has a log, but a page can do without it.
-    let mut cores = None;
+    let (mut cores, mut doubts) = (None, Vec::new());
     let log = table::log_lines(&folder.join(LOG), |line| {
         cores = cores.take().or_else(|| Cores::of(line));
+        doubts.extend(melting::doubt(line));
     });
     page.attempt("Averages", |page| averages(page, &folder.join("summary.csv")));
     let (slow, profiles) = profiles::files(page, folder).into_iter().partition(profiles::is_slow);
     profiles::sections(page, profiles);
-    page.attempt("Melting curve", |page| melting::sections(page, folder));
+    page.attempt("Melting curve", |page| melting::sections(page, folder, &doubts));
     page.attempt("Folding and unfolding", |page| folding::sections(page, folder, cores.as_ref()));
     page.attempt("Fluctuations", |page| beads::rmsf(page, &folder.join("rmsf.csv")));
     page.attempt("Contacts", |page| beads::contacts(page, &folder.join("contacts.csv")));

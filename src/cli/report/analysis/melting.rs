@@ -7,8 +7,23 @@ use super::super::page::Page;
 use super::super::plots::{self, Axes, Kind, Line};
 use super::super::table;
 
-/// Two sections: Q and the heat capacity at all temperatures.
-pub(super) fn sections(page: &mut Page, folder: &Path) -> anyhow::Result<()> {
+/// The start of a line of the log about a melting temperature that is not converged.
+pub(in crate::cli) const UNCONVERGED: &str = "not converged: melting temperature by ";
+
+/// The definition of a melting temperature that is not converged and the reason, in a line of the log.
+pub(super) fn doubt(line: &str) -> Option<(String, String)> {
+    let (definition, reason) =
+        line.strip_prefix("warning: ")?.strip_prefix(UNCONVERGED)?.split_once(": ")?;
+    Some((definition.to_owned(), reason.to_owned()))
+}
+
+/// Two sections: Q and the heat capacity at all temperatures. `doubts` has a definition and a reason for
+/// each melting temperature that is not converged.
+pub(super) fn sections(
+    page: &mut Page,
+    folder: &Path,
+    doubts: &[(String, String)],
+) -> anyhow::Result<()> {
     let empty = || Line { kind: Kind::LINE, ..Line::default() };
     let (mut contacts, mut capacity) = (empty(), empty());
     let value = "heat_capacity_kcal_per_mol_K";
@@ -23,7 +38,7 @@ pub(super) fn sections(page: &mut Page, folder: &Path) -> anyhow::Result<()> {
     }
     let found = temperatures(&folder.join("melting_temperatures.csv"))?;
     let marks: Vec<f64> = found.iter().map(|(_, temperature, _)| *temperature).collect();
-    let note = noted(&found);
+    let note = noted(&found, doubts);
     if contacts.points.len() > 1 {
         let direct = direct(&folder.join("summary.csv"))?;
         let dots = match direct.points.is_empty() {
@@ -61,20 +76,29 @@ fn temperatures(path: &Path) -> anyhow::Result<Vec<(String, f64, f64)>> {
     Ok(all)
 }
 
-/// A sentence about the marks of a plot.
-fn noted(found: &[(String, f64, f64)]) -> String {
+/// Sentences about the marks of a plot.
+fn noted(found: &[(String, f64, f64)], doubts: &[(String, String)]) -> String {
     let name = |definition: &str| match definition {
         "heat_capacity" => "the maximum of the heat capacity".to_owned(),
         "q" => "half-way Q".to_owned(),
         other => other.replace('_', " "),
     };
     let one = |(definition, temperature, error): &(String, f64, f64)| {
-        format!("{} K ({})", with_error(*temperature, *error), name(definition))
+        let is_doubted = doubts.iter().any(|(of, _)| of == definition);
+        let doubt = if is_doubted { ", not converged" } else { "" };
+        format!("{} K ({}{doubt})", with_error(*temperature, *error), name(definition))
     };
     let all: Vec<String> = found.iter().map(one).collect();
     match all.is_empty() {
         true => String::new(),
-        false => format!(" Dashed lines are the melting temperatures: {}.", all.join(", ")),
+        false => {
+            let mut reasons: Vec<&str> = doubts.iter().map(|(_, reason)| &reason[..]).collect();
+            reasons.dedup();
+            let why: Vec<String> =
+                reasons.iter().map(|reason| format!(" Not converged: {reason}.")).collect();
+            let all = all.join(", ");
+            format!(" Dashed lines are the melting temperatures: {all}.{}", why.concat())
+        }
     }
 }
 
