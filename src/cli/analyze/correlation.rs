@@ -15,6 +15,9 @@ use super::source::Source;
 /// A block should be longer than this number of autocorrelation times.
 const SHORTEST: f64 = 5.0;
 
+/// Below this number of autocorrelation times blocks tell no error.
+const USELESS: f64 = 1.0;
+
 /// The fewest blocks that longer ones may leave.
 const FEWEST: usize = 5;
 
@@ -55,7 +58,7 @@ pub(super) struct Blocking {
     pub(super) count: usize,
     /// The autocorrelation time along the replicas of ladders, in chosen frames, if it is known.
     pub(super) time: Option<f64>,
-    /// Why errors are too small.
+    /// Why there are no errors of melting temperatures.
     pub(super) doubt: Option<String>,
 }
 
@@ -103,11 +106,14 @@ impl Blocking {
         let block = frames / count as f64;
         if block < needed {
             let doubt = format!(
-                "a block has {block:.0} frames, fewer than {SHORTEST} autocorrelation times of {name} \
-                 along the replicas ({needed:.0} frames)"
+                "a block has {block:.0} frames, {:.1} autocorrelation times of {name} along the replicas",
+                block / time
             );
-            log.warn(format!("errors are too small: {doubt}"));
-            blocking.doubt = Some(doubt);
+            log.warn(format!(
+                "errors are about {:.0} % too small: {doubt}",
+                shortfall(block, time)
+            ));
+            blocking.doubt = (block < USELESS * time).then_some(doubt);
         } else if count < FEW {
             let percent = 100.0 / (2.0 * (count as f64 - 1.0)).sqrt();
             log.warn(format!("errors are uncertain by {percent:.0} %: there are {count} blocks"));
@@ -115,6 +121,16 @@ impl Blocking {
         blocking.count = count;
         Ok(blocking)
     }
+}
+
+/// By how many percent the error of a mean is too small if blocks of L samples follow each other.
+///
+/// With the autocorrelation exp(−t/τ), the variance of the mean of a block is 2τ/L (1 − τ/L (1 −
+/// exp(−L/τ))) times that of a sample, and would be 2τ/L if blocks were independent.
+fn shortfall(block: f64, time: f64) -> f64 {
+    let times = block / time;
+    let part = 1.0 - (1.0 - (-times).exp()) / times;
+    100.0 * (1.0 - part.max(0.0).sqrt())
 }
 
 /// The correlation of the samples in each state.
@@ -159,7 +175,7 @@ impl Correlations {
     }
 
     /// Compares the blocks of each state with the correlation of a column in it. The result is a reason
-    /// why errors are too small. [`Blocking`] has compared those of replicas.
+    /// why there are no errors. [`Blocking`] has compared those of replicas.
     pub(super) fn judge(
         &self,
         ensemble: &Ensemble,
@@ -177,15 +193,16 @@ impl Correlations {
             let n: usize = series.all.iter().map(Vec::len).sum();
             let n_blocks = ensemble.blocks.count().max(1);
             let block = n as f64 / (n_groups * n_blocks) as f64;
-            let needed = SHORTEST * found.time(1.0);
-            if block < needed {
-                let name = ensemble.names[column];
+            let time = found.time(1.0);
+            if block < SHORTEST * time {
                 let doubt = format!(
-                    "a block of state {state} has {block:.0} samples, fewer than {SHORTEST} \
-                     autocorrelation times of {name} ({needed:.0} samples)"
+                    "a block of state {state} has {block:.0} samples, {:.1} autocorrelation times of {}",
+                    block / time,
+                    ensemble.names[column]
                 );
-                log.warn(format!("errors may be too small: {doubt}"));
-                first = first.or(Some(doubt));
+                let percent = shortfall(block, time);
+                log.warn(format!("errors are about {percent:.0} % too small: {doubt}"));
+                first = first.or((block < USELESS * time).then_some(doubt));
             }
         }
         first

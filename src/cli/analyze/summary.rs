@@ -17,7 +17,7 @@ use crate::cli::tell::tell;
 /// The averages, and the lines for the user.
 pub(super) struct Summary {
     lines: Vec<String>,
-    /// Why errors are too small, or numbers those of the starts.
+    /// Why melting temperatures have no errors, or are those of the starts.
     doubts: Vec<String>,
 }
 
@@ -99,6 +99,7 @@ impl Summary {
     pub(super) fn melting(&mut self, definition: &str, estimate: Estimate) {
         let doubt = self.doubts().map_or(String::new(), |of| format!(", not converged: {of}"));
         let text = text(estimate, 1);
+        let definition = definition.replace('_', " ");
         self.lines.push(format!("melting temperature by {definition}: {text} K{doubt}"));
     }
 
