@@ -24,8 +24,8 @@ pub use file::{check_free, write_new};
 pub use load::{Priors, load_contents, load_model_and_structures, load_priors, load_structures};
 pub(crate) use load::{StructuresOr, load_structures_or};
 pub(crate) use native::{Reader, Writer};
-pub(crate) use pdb::RESIDUES;
 pub use pdb::{BeadName, bead_names, names_of_types, topology_pdb};
+pub(crate) use pdb::{RESIDUES, has_backbone};
 pub(crate) use trajectory::{Axes, NpyRows, counts};
 pub use trajectory::{
     DcdReader, FrameFormat, Mark, NpyPosition, NpyQuantity, NpyReader, NpyWriter, Trajectory,

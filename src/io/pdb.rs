@@ -23,23 +23,26 @@ struct Atom {
     residue: usize,
 }
 
+/// Whether bead types are those of a model with five beads per residue: most of them are 21 to 24, N,
+/// CA, C and O.
+pub(crate) fn has_backbone(types: &[u32]) -> bool {
+    2 * types.iter().filter(|bead_type| (21..=24).contains(*bead_type)).count() > types.len()
+}
+
 /// The atoms and the residue names that follow from bead types.
 ///
 /// In models with five beads per residue, types 21 to 24 are N, CA, C and O. A type of 1 to 20 is
-/// the CB of the residue, or the CA of a glycine, and a bead of another type is a residue UNK. These
-/// are models in which most beads have types 21 to 24. In other models, every bead is the CA of its
-/// residue, and types name residues only if all of them are 1 to 20: a model may number its types as
-/// it likes. In TorchMD's models, too, every bead is the CA of its residue.
+/// the CB of the residue, or the CA of a glycine, and a bead of another type is a residue UNK
+/// ([`has_backbone`] tells these models). In other models, every bead is the CA of its residue, and
+/// types name residues only if all of them are 1 to 20: a model may number its types as it likes. In TorchMD's models, too, every bead is the CA of its residue.
 fn atoms(types: &[u32], convention: Convention) -> (Vec<Atom>, Vec<&'static str>) {
     if convention == Convention::TorchMd {
         let atoms = (0..types.len()).map(|residue| Atom { name: "CA", residue }).collect();
         let name = |of: &u32| Residue::of_type(*of).map_or("UNK", Residue::name);
         return (atoms, types.iter().map(name).collect());
     }
-    let n_backbone = types.iter().filter(|t| (21..=24).contains(*t)).count();
-    let backbone = 2 * n_backbone > types.len();
     let named = |bead_type: &u32| RESIDUES.get((*bead_type as usize).wrapping_sub(1)).copied();
-    if !backbone {
+    if !has_backbone(types) {
         let atoms = (0..types.len()).map(|residue| Atom { name: "CA", residue }).collect();
         let residues: Option<Vec<_>> = types.iter().map(named).collect();
         return (atoms, residues.unwrap_or_else(|| vec!["UNK"; types.len()]));

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::names::AminoAcid;
-use crate::io::force_field;
+use crate::io::{force_field, has_backbone};
 use crate::units::AMU;
 
 /// Which atoms of a residue are beads.
@@ -73,6 +73,11 @@ impl Mapping {
     /// The mapping of a name. That of TorchMD is never asked for: its force field tells it.
     pub fn from_name(name: &str) -> Option<Self> {
         [Mapping::FiveBead, Mapping::Ca].into_iter().find(|mapping| mapping.name() == name)
+    }
+
+    /// The mapping of bead types of mlcg: five beads if most types are those of the backbone.
+    pub fn of_types(types: &[u32]) -> Self {
+        if has_backbone(types) { Mapping::FiveBead } else { Mapping::Ca }
     }
 
     /// `five_bead`, `ca` or `torchmd_ca`.

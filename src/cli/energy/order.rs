@@ -22,12 +22,10 @@ pub(super) fn of_beads(
     molecule: Option<&Molecule>,
 ) -> Result<Vec<usize>> {
     let types = &structure.topology.types;
-    let is_backbone = |t: &u32| (21..=24).contains(t);
     let lists = structure.topology.lists.iter().map(|list| list.name.as_str());
     let mapping = match molecule.is_some() || has_terms(lists) {
         true => Mapping::TorchMd,
-        false if types.iter().any(is_backbone) => Mapping::FiveBead,
-        false => Mapping::Ca,
+        false => Mapping::of_types(types),
     };
     let coarse = Coarse::read(path, &Options::default(), mapping)?;
     let invalid = |found: String, expected: &str| {

@@ -131,14 +131,11 @@ fn n_beads(system: &System) -> Result<usize> {
 /// The first structure of a file, which must have the beads of every molecule. Atoms of a PDB or mmCIF
 /// file become beads.
 pub(super) fn reference(path: &Path, system: &System) -> Result<Structure> {
-    let mapping = system.molecules().first().map_or(Mapping::Ca, |molecule| {
-        let has_backbone = molecule.types.iter().any(|bead_type| (21..=24).contains(bead_type));
-        match molecule.convention {
-            Convention::TorchMd => Mapping::TorchMd,
-            Convention::Mlcg if has_backbone => Mapping::FiveBead,
-            Convention::Mlcg => Mapping::Ca,
-        }
-    });
+    let mapping = match system.molecules().first() {
+        Some(molecule) if molecule.convention == Convention::TorchMd => Mapping::TorchMd,
+        Some(molecule) => Mapping::of_types(&molecule.types),
+        None => Mapping::Ca,
+    };
     let structure = first_structure(path, mapping)?;
     let types = &structure.topology.types;
     match system.molecules().iter().find(|molecule| molecule.types != *types) {
