@@ -39,7 +39,7 @@ fn extended_chains_fold() {
     assert!(n_folded >= 2, "{n_folded} of 4, at the end Q is {:?}", q[199]);
 }
 
-/// Without the network a native chain unfolds within some picoseconds.
+/// Without the network native chains unfold within the first half of 0.4 ns.
 #[test]
 fn without_the_network_chains_unfold() {
     let arguments = [

@@ -1,6 +1,6 @@
 //! Quantities of single frames, and sums over frames.
 
-use crate::geometry::{center, dot, separation, square};
+use crate::geometry::{center, centered, dot, separation, square};
 use crate::variable::{Variable, optimal};
 
 /// Units of a sum of positions in 1 Å. Sums of whole numbers do not depend on the order of the frames.
@@ -76,9 +76,7 @@ impl Superposition {
     /// The superposition of `beads` on their places in a structure, Å, `[n_beads]`.
     pub fn new(beads: Vec<u32>, structure: &[[f64; 3]]) -> Self {
         let of_beads: Vec<_> = beads.iter().map(|bead| structure[*bead as usize]).collect();
-        let center = center(&of_beads);
-        let reference = of_beads.iter().map(|x| separation(*x, center)).collect();
-        Superposition { beads, reference }
+        Superposition { beads, reference: centered(&of_beads) }
     }
 
     /// The positions of the beads relative to their center, rotated onto the reference, Å.
@@ -98,7 +96,7 @@ impl Superposition {
 #[derive(Debug, Clone, Default)]
 pub struct Fluctuations {
     n_frames: u64,
-    /// Of each bead: the position in [`UNITS`], and the square of its length.
+    /// The sums of each bead: its position in [`UNITS`], and the square of its length.
     sums: Vec<([i128; 3], i128)>,
 }
 

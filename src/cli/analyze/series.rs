@@ -43,7 +43,7 @@ struct Part {
     biases: Vec<f64>,
 }
 
-/// What is computed of each frame.
+/// The pass over all frames: its input, and the quantities that it computes.
 pub(super) struct Pass<'a> {
     pub(super) source: &'a Source,
     pub(super) columns: &'a Columns,

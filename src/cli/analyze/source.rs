@@ -135,7 +135,7 @@ pub(super) struct Facts {
     pub(super) ladder: Option<usize>,
 }
 
-/// What the settings of a run tell of its reference.
+/// The reference in the settings of a run.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Native {
     /// The file of the settings, and the reference that it names.
@@ -182,7 +182,7 @@ pub(super) struct Source {
     pub(super) facts: Vec<Facts>,
     pub(super) states: Vec<State>,
     pub(super) runs: Vec<Run>,
-    /// What the settings of the runs tell of native contacts.
+    /// The reference in the settings of the runs.
     pub(super) native: Native,
     /// Lines of the log.
     pub(super) lines: Vec<String>,

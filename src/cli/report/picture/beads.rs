@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 
 use flashschnet::io::Trajectory;
-use flashschnet::io::load_structures;
-use flashschnet::prepare::{Coarse, Mapping, Options};
+use flashschnet::prepare::Mapping;
 use flashschnet::{Error, Result};
+
+use crate::cli::reference::first_structure;
 
 /// The beads of a molecule.
 pub(super) struct Molecule {
@@ -57,15 +57,10 @@ impl Molecule {
     /// The drawn beads of the first structure of a file.
     pub(super) fn reference(&self, path: &Path) -> Result<Vec<[f64; 3]>> {
         let mapping = if self.has_backbone { Mapping::FiveBead } else { Mapping::Ca };
-        let read = |mapping| Coarse::read_if_structure(path, &Options::default(), mapping);
+        let read = |mapping| first_structure(path, mapping);
         // Beads of TorchMD are CA too, also those of other residues.
         let found = read(mapping).or_else(|error| read(Mapping::TorchMd).map_err(|_| error))?;
-        let structures = match found {
-            Some(coarse) => coarse.structures(&Arc::new(coarse.topology())),
-            None => load_structures(path)?,
-        };
-        let positions = structures.into_iter().next().map(|first| first.positions);
-        let positions = positions.unwrap_or_default();
+        let positions = found.positions;
         match positions.len() == self.n_beads {
             true => Ok(self.of(&positions)),
             false => {

@@ -26,7 +26,7 @@ pub(super) fn around(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
 #[derive(Clone)]
 pub(super) struct Axis {
     ends: Range<f64>,
-    /// Of the values, or of their logarithms to the base 10.
+    /// The range of the values, or that of their logarithms to the base 10.
     scale: RangedCoordf64,
     is_logarithmic: bool,
     names: Vec<String>,
