@@ -1,9 +1,13 @@
 //! The choice of a backend.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
 use crate::cpu::Cpu;
 use crate::engine::{Dynamics, Engine, Filter, Numerics, Precision};
 use crate::error::{Error, Result};
 use crate::gpu::{Device, FeatureSet, GpuEngine, adapters};
+use crate::known_answers::{Part, find_fault};
 use crate::reference::Reference;
 use crate::system::System;
 
@@ -11,7 +15,8 @@ use crate::system::System;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum BackendKind {
-    /// wgpu on the best hardware adapter, or the CPU if there is none; never a software adapter.
+    /// wgpu on the best hardware adapter that computes correctly ([`Backend::check`]), or the CPU if
+    /// there is none; never a software adapter.
     #[default]
     Auto,
     /// WGSL kernels on any adapter that wgpu finds.
@@ -38,13 +43,32 @@ impl BackendKind {
 }
 
 /// A backend ready to make engines.
+///
+/// Before a GPU makes its first engine, it has to give known answers ([`Backend::check`]).
 #[derive(Debug)]
 pub struct Backend {
     on: On,
     numerics: Numerics,
     /// Why `Auto` did not take an adapter.
     reason: Option<String>,
+    /// Whether engines are made whatever the device computes.
+    trusted: bool,
+    checked: Mutex<Vec<Checked>>,
 }
+
+/// The result of a part of the known answers.
+#[derive(Debug)]
+struct Checked {
+    part: Part,
+    /// Whether filters were tables.
+    table: bool,
+    precision: Precision,
+    /// The quantity that was wrong.
+    fault: Option<String>,
+}
+
+/// A device that takes longer for a submission of the known answers counts as lost.
+const CHECK_LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 enum On {
@@ -83,7 +107,7 @@ impl Backend {
             }
             (BackendKind::Cpu, None) => Ok(Self::on(On::Cpu, None)),
             (BackendKind::Reference, None) => Ok(Self::on(On::Reference, None)),
-            (BackendKind::Cuda, _) => Ok(Self::from_device(Device::open_cuda(adapter)?)),
+            (BackendKind::Cuda, _) => Ok(Self::on(On::Gpu(Device::open_cuda(adapter)?), None)),
             (BackendKind::Auto, None) => Ok(Self::auto(features)),
             (BackendKind::Auto | BackendKind::Wgpu, Some(_)) => Self::wgpu(adapter, features),
             // The user asked for wgpu, so a software adapter is accepted if it is the best.
@@ -94,9 +118,56 @@ impl Backend {
     }
 
     /// A backend on an open device, for example that of the host program ([`Device::from_wgpu`]).
-    /// Like [`Backend::open`], it uses f32 with tabulated filters.
+    /// Like [`Backend::open`], it uses f32 with tabulated filters. The device is trusted: call
+    /// [`Backend::check`] to find out whether it computes correctly.
     pub fn from_device(device: Device) -> Self {
-        Self::on(On::Gpu(device), None)
+        Self::on(On::Gpu(device), None).trusting()
+    }
+
+    /// The backend with a device that makes engines without known answers.
+    pub fn trusting(self) -> Self {
+        Backend { trusted: true, ..self }
+    }
+
+    /// Checks that the device computes correctly with the backend's filters and precision: it runs
+    /// its kernels on small systems and compares forces, lists, steps, exchanges and biases with
+    /// constants that the f64 reference has computed. This takes milliseconds, besides the
+    /// compilation of the kernels. A backend on the CPU passes without a test.
+    ///
+    /// [`Backend::engine`] makes the part of this check that the dynamics use, once for each part,
+    /// unless the device is trusted.
+    ///
+    /// # Errors
+    /// [`Error::WrongResults`] names the device and the first quantity that is wrong; errors of the
+    /// device.
+    pub fn check(&self) -> Result<()> {
+        Part::ALL.into_iter().try_for_each(|part| self.check_part(part))
+    }
+
+    fn check_part(&self, part: Part) -> Result<()> {
+        let On::Gpu(device) = &self.on else { return Ok(()) };
+        let Numerics { filter, precision } = self.numerics;
+        let table = filter != Filter::Exact;
+        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = |known: &Checked| {
+            (known.part, known.table, known.precision) == (part, table, precision)
+        };
+        if !checked.iter().any(is_known) {
+            // The answers are those of tables with small errors.
+            let filter = if table { precision.table() } else { filter };
+            let numerics = Numerics { filter, precision };
+            let device = device.clone().with_wait_limit(CHECK_LIMIT);
+            let fault = find_fault(part, precision, &|system, dynamics| {
+                Ok(Box::new(GpuEngine::new(&device, system, dynamics, numerics)?))
+            })?;
+            checked.push(Checked { part, table, precision, fault });
+        }
+        match checked.iter().find(|known| is_known(known)).and_then(|known| known.fault.as_ref()) {
+            Some(found) => {
+                Err(Error::WrongResults { device: device.name().into(), found: found.clone() })
+            }
+            None => Ok(()),
+        }
     }
 
     fn on(on: On, reason: Option<String>) -> Self {
@@ -104,7 +175,8 @@ impl Backend {
             On::Reference => Filter::Exact,
             On::Cpu | On::Gpu(_) => Filter::default(),
         };
-        Backend { on, numerics: filter.into(), reason }
+        let numerics = filter.into();
+        Backend { on, numerics, reason, trusted: false, checked: Mutex::default() }
     }
 
     /// The backend with the defaults of the program's `run` and `bench`. On a GPU with 16-bit
@@ -149,17 +221,36 @@ impl Backend {
         self.numerics.filter
     }
 
+    /// The first hardware adapter that gives the known answers of a run, or the CPU.
     fn auto(features: FeatureSet) -> Self {
-        let reason = match Device::open(None, features) {
-            Ok(device) => return Self::on(On::Gpu(device), None),
-            Err(Error::NoAdapter { found, .. }) => found,
-            Err(error) => error.to_string(),
-        };
-        Self::on(On::Cpu, Some(format!("computing on the CPU: {reason}")))
+        let all = adapters();
+        let mut faults = Vec::new();
+        for info in all.iter().filter(|info| info.usable && !info.software) {
+            let opened = Self::wgpu(Some(&info.index.to_string()), features).and_then(|backend| {
+                let usual = backend.numerics;
+                let backend = backend.for_dynamics();
+                backend.check_part(Part::Core)?;
+                Ok(Backend { numerics: usual, ..backend })
+            });
+            match opened {
+                Ok(backend) => {
+                    let reason = (!faults.is_empty()).then(|| faults.join("; "));
+                    return Backend { reason, ..backend };
+                }
+                Err(error) => faults.push(error.to_string()),
+            }
+        }
+        if faults.is_empty() {
+            faults.extend(Device::open(None, features).err().map(|error| match error {
+                Error::NoAdapter { found, .. } => found,
+                error => error.to_string(),
+            }));
+        }
+        Self::on(On::Cpu, Some(format!("computing on the CPU: {}", faults.join("; "))))
     }
 
     fn wgpu(adapter: Option<&str>, features: FeatureSet) -> Result<Self> {
-        Ok(Self::from_device(Device::open(adapter, features)?))
+        Ok(Self::on(On::Gpu(Device::open(adapter, features)?), None))
     }
 
     /// The kind of the backend; never [`BackendKind::Auto`].
@@ -185,7 +276,8 @@ impl Backend {
         self.device().map(Device::name)
     }
 
-    /// The reason why [`BackendKind::Auto`] fell back to the CPU, if it did.
+    /// The reason why [`BackendKind::Auto`] fell back to the CPU or to another adapter than the best,
+    /// if it did.
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
     }
@@ -193,10 +285,15 @@ impl Backend {
     /// Makes an engine for a system and its dynamics.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] and [`Error::Gpu`] from the device, [`Error::Unsupported`] for a
-    /// system that the GPU's kernels cannot handle, [`Error::Invalid`] for a tolerance that no
-    /// table can meet or for dynamics that do not fit the system.
+    /// [`Error::OutOfMemory`] and [`Error::Gpu`] from the device, [`Error::WrongResults`] for a
+    /// device that computes wrongly, [`Error::Unsupported`] for a system that the GPU's kernels
+    /// cannot handle, [`Error::Invalid`] for a tolerance that no table can meet or for dynamics that
+    /// do not fit the system.
     pub fn engine(&self, system: System, dynamics: &Dynamics) -> Result<Box<dyn Engine>> {
+        if !self.trusted {
+            let used = Part::ALL.into_iter().filter(|part| part.is_used(dynamics));
+            used.into_iter().try_for_each(|part| self.check_part(part))?;
+        }
         let Numerics { filter, .. } = self.numerics;
         Ok(match &self.on {
             On::Reference => Box::new(Reference::with_filter(system, dynamics, filter)?),

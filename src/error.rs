@@ -82,6 +82,14 @@ pub enum Error {
         /// The driver's message.
         message: String,
     },
+    /// The GPU computes wrongly: it did not give the known answers of
+    /// [`crate::backend::Backend::check`].
+    WrongResults {
+        /// The device and its driver.
+        device: String,
+        /// The first quantity that is wrong.
+        found: String,
+    },
     /// A replica exceeded a limit of [`crate::engine::Watch`].
     BlowUp {
         /// The replica, by its global number.
@@ -172,6 +180,12 @@ impl Error {
                 to,
                 "the device was lost in {during}: {message}; run again from the last saved state, \
                  with fewer replicas if the driver ended a job that took too long"
+            ),
+            Error::WrongResults { device, found } => write!(
+                to,
+                "{device} computes wrongly: {found}; update its driver, choose another device \
+                 (`flashschnet info` lists them) or --backend cpu; --trust-device takes it all the \
+                 same"
             ),
             Error::BlowUp { replica, what, last_good: None, advice, .. } => {
                 write!(to, "replica {replica}: {what}; {advice}")

@@ -36,6 +36,7 @@
 //! simulation, scoring
 //! builtin, prepare
 //! backend
+//! known_answers
 //! reference, cpu, gpu
 //! ops
 //! engine
@@ -261,6 +262,7 @@ mod grid;
 pub mod hills;
 mod host;
 pub mod io;
+mod known_answers;
 #[doc(hidden)]
 pub mod largest;
 pub mod metadynamics;

@@ -26,6 +26,8 @@ mod hills;
 mod gradients;
 // Tabulated filters against the networks they replace.
 mod filter_table;
+// Known answers of a device, and errors in kernels that they find.
+mod known_answers;
 // Whole cases of reference data.
 mod verify;
 // The published prior files on proteins, against golden energies.

@@ -12,21 +12,24 @@
 //! (298 K at 0.001 ps); the positions are sampled at 300 K.
 
 mod chain;
-mod draw;
 mod network;
 mod priors;
 
 use std::sync::Arc;
 
 use crate::model::Model;
+use crate::random::Draw;
 use crate::structure::Structure;
 
 /// Centered positions in Å after a long run at 300 K, one bead per line.
 const START: &str = include_str!("start.txt");
 
+/// The seed of the random parameters.
+const SEED: u64 = 20_240_054;
+
 /// The model, a network and priors, for [`structure`].
 pub fn model() -> Model {
-    let mut draw = draw::Draw::new();
+    let mut draw = Draw::new(SEED);
     let schnet = network::network(&mut draw);
     let priors = priors::priors(&chain::topology(), &mut draw);
     Model { schnet: Some(schnet), priors }

@@ -16,8 +16,8 @@
 //! All other weights are uniform random numbers.
 
 use super::chain::N_TYPES;
-use super::draw::Draw;
 use crate::model::{Activation, Cutoff, Interaction, Linear, RadialBasis, RadialFunctions, SchNet};
+use crate::random::Draw;
 
 const HIDDEN: usize = 128;
 const FILTERS: usize = 128;

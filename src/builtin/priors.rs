@@ -1,9 +1,9 @@
 //! The prior terms. Their parameters are round numbers of the usual size, not fitted to data.
 
 use super::chain::{C, CA, GLY_CA, N, N_TYPES, O};
-use super::draw::Draw;
 use crate::model::prior::TypeKey;
 use crate::model::{Prior, PriorForm, PriorParameters};
+use crate::random::Draw;
 use crate::structure::Topology;
 
 /// The CB of any residue, in the tables below. CA there also stands for the CA of glycine.

@@ -20,12 +20,17 @@ pub struct Device {
     /// device has no tensor cores.
     pub(super) emulates_matrices: bool,
     wait_limit: Duration,
+    /// Errors in kernels, for tests of the known answers.
+    planted: Vec<Planted>,
     pub(super) account: Arc<Account>,
     /// Compiled kernels by their text.
     kernels: Arc<Mutex<HashMap<String, Arc<Compiled>>>>,
     /// Host memory that read-backs reuse.
     staging: Arc<Mutex<Vec<Box<dyn api::Staging>>>>,
 }
+
+/// An error in a kernel: a piece of its text, and the text in its place.
+type Planted = (&'static str, &'static str, &'static str);
 
 /// Counts of a device since it was opened. Their differences show the overhead of steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -105,6 +110,7 @@ impl Device {
             api,
             emulates_matrices: false,
             wait_limit: WAIT_LIMIT,
+            planted: Vec::new(),
             account: Arc::default(),
             kernels: Arc::default(),
             staging: Arc::default(),
@@ -125,6 +131,31 @@ impl Device {
             return Err(Error::unsupported(what, "use a device with 16-bit floats"));
         }
         Ok(Device { emulates_matrices: true, ..self })
+    }
+
+    /// The device with an error in a kernel: the first `found` of its text becomes `put`. Tests plant
+    /// errors to see that the known answers find them.
+    #[doc(hidden)]
+    pub fn planting(
+        mut self,
+        kernel: &'static str,
+        found: &'static str,
+        put: &'static str,
+    ) -> Self {
+        self.planted.push((kernel, found, put));
+        self
+    }
+
+    /// The text of a kernel with the planted errors.
+    ///
+    /// # Panics
+    /// If the text lacks the piece to replace.
+    pub(super) fn planted(&self, kernel: &str, mut text: String) -> String {
+        for (_, found, put) in self.planted.iter().filter(|(name, ..)| *name == kernel) {
+            assert!(text.contains(found), "{kernel} has no {found}");
+            text = text.replacen(found, put, 1);
+        }
+        text
     }
 
     /// The device with another limit for every wait. A device that takes longer counts as lost.

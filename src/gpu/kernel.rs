@@ -87,7 +87,7 @@ impl Kernel {
             Language::Wgsl => compose::compose(name, constants),
             Language::Cuda => compose::compose_cuda(name, constants),
         };
-        let compiled = device.compiled(text, |text| {
+        let compiled = device.compiled(device.planted(name, text), |text| {
             let clock = Instant::now();
             let reflection = match language {
                 Language::Wgsl => compose::parse(text).map(|(module, _)| compose::reflect(&module)),

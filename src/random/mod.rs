@@ -4,6 +4,10 @@
 //! replica of the ladder, number of the exchange, stream). The generator has no state,
 //! so a restart needs none, and a replica draws the same numbers alone as among other replicas.
 
+mod draw;
+
+pub(crate) use self::draw::Draw;
+
 /// The use of the random numbers. Different uses draw different numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
@@ -11,7 +15,7 @@ pub enum Stream {
     Noise = 0,
     /// Initial velocities.
     Velocities = 1,
-    /// Weights and parameters of the built-in system.
+    /// Weights and parameters of models that the library makes.
     Model = 2,
     /// Exchanges of states between replicas.
     Exchange = 3,

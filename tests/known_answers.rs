@@ -1,0 +1,83 @@
+//! Known answers: every path of a device gives them, and an error in any kernel does not pass.
+
+use flashschnet::Backend;
+use flashschnet::engine::{Filter, Numerics};
+use flashschnet::error::Error;
+use flashschnet::gpu::{Device, FeatureSet};
+
+use crate::common::{self, MIXED, MIXED_EXACT, device};
+
+/// A backend on a device, which is not trusted.
+fn on(device: Device, numerics: impl Into<Numerics>) -> Backend {
+    let Numerics { filter, precision } = numerics.into();
+    Backend::from_device(device).with_precision(precision).unwrap().with_filter(filter)
+}
+
+#[test]
+fn every_path_gives_them() {
+    let [full, portable] = [FeatureSet::Full, FeatureSet::Portable].map(device);
+    let emulating = full.clone().emulating_matrices().unwrap();
+    for (device, numerics) in [
+        (&full, Filter::Exact.into()),
+        (&full, MIXED),
+        (&portable, Filter::TABLE.into()),
+        (&portable, MIXED),
+        (&emulating, Filter::TABLE.into()),
+        (&emulating, MIXED_EXACT),
+    ] {
+        let clock = std::time::Instant::now();
+        on(device.clone(), numerics).check().unwrap();
+        println!("{numerics:?}: {:?}", clock.elapsed());
+    }
+}
+
+#[test]
+#[cfg(feature = "cuda")]
+#[ignore = "needs CUDA"]
+fn cuda_gives_them() {
+    for numerics in [Filter::TABLE.into(), Filter::Exact.into(), MIXED, MIXED_EXACT] {
+        on(common::cuda_device(), numerics).check().unwrap();
+    }
+}
+
+/// The quantity that is wrong with an error in a kernel.
+fn fault(numerics: impl Into<Numerics>, kernel: &'static str, text: [&'static str; 2]) -> String {
+    let [found, put] = text;
+    let device = device(FeatureSet::Portable).planting(kernel, found, put);
+    match on(device, numerics).check() {
+        Err(Error::WrongResults { found, .. }) => found,
+        other => panic!("{kernel}, {found} -> {put}: {other:?}"),
+    }
+}
+
+/// A wrong sign, a transposed index, an element too few or too many, a missing barrier.
+#[test]
+fn errors_in_kernels_are_found() {
+    for (kernel, found, put) in [
+        ("neighbor_check", "= REACH2", "= 100.0 * REACH2"),
+        ("neighbor_count", "j != i && ", ""),
+        ("neighbor_count", "j < me.first + n", "j < me.first + n - 1u"),
+        (
+            "neighbor_count",
+            "atomicAdd(&near, my_near);\n        workgroupBarrier();",
+            "atomicAdd(&near, my_near);",
+        ),
+        ("neighbor_fill", "tile += TILE", "tile += TILE + 1u"),
+        ("neighbor_fill", "first + other != i", "first + other != i + 1u"),
+        ("neighbor_fill", "start += countOneBits(bits);", ""),
+        ("edges", "j - first", "j - first + 1u"),
+        ("edges", "tile + lane < here.y", "tile + lane + 1u < here.y"),
+        ("cfconv_forward_table", "message += sum", "message -= sum"),
+        ("cfconv_forward_table", "own);\n                workgroupBarrier();", "own);"),
+        ("cfconv_backward_table", "vec3<f32>(-pull)", "vec3<f32>(pull)"),
+        ("cfconv_backward_table", "y_i * grad_j", "y_i * grad_i"),
+        ("block_forward", "before + (rows[r]", "before - (rows[r]"),
+        ("block_forward", "product(LIN, HIDDEN, HIDDEN", "product(LIN2, HIDDEN, HIDDEN"),
+        ("readout", "act_slope4(z[r])", "act_slope4(z[r] + 0.25)"),
+        ("block_backward", "rows[r] += grad_h", "rows[r] -= grad_h"),
+    ] {
+        let clock = std::time::Instant::now();
+        let fault = fault(Filter::TABLE, kernel, [found, put]);
+        println!("{kernel}: {found} -> {put}: {fault} {:?}", clock.elapsed());
+    }
+}
