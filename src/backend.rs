@@ -56,13 +56,14 @@ enum On {
 impl Backend {
     /// Opens a backend in f32. Filters are tabulated, but exact for the reference. `adapter` is the
     /// number of an adapter or CUDA device, or a part of its name; [`BackendKind::Auto`] with an
-    /// adapter opens wgpu.
+    /// adapter opens wgpu. Without `adapter`, wgpu follows its environment variables
+    /// ([`Device::open`]).
     ///
     /// # Errors
     /// [`Error::NoAdapter`] if wgpu or CUDA is requested and has no device, or no such device;
     /// [`Error::Unsupported`] for [`BackendKind::Cuda`] without the feature `cuda`;
-    /// [`Error::Invalid`] for an adapter with a backend on the CPU; [`Error::Gpu`] if the device
-    /// cannot be opened.
+    /// [`Error::Invalid`] for an adapter with a backend on the CPU, or a wrong environment variable;
+    /// [`Error::Gpu`] if the device cannot be opened.
     pub fn open(kind: BackendKind, adapter: Option<&str>) -> Result<Self> {
         Self::open_with(kind, adapter, FeatureSet::Full)
     }
@@ -84,12 +85,15 @@ impl Backend {
             (BackendKind::Cpu, None) => Ok(Self::on(On::Cpu, None)),
             (BackendKind::Reference, None) => Ok(Self::on(On::Reference, None)),
             (BackendKind::Cuda, _) => Ok(Self::from_device(Device::open_cuda(adapter)?)),
-            (BackendKind::Auto, None) => Ok(Self::auto(features)),
+            (BackendKind::Auto, None) => Self::auto(features),
             (BackendKind::Auto | BackendKind::Wgpu, Some(_)) => Self::wgpu(adapter, features),
-            // The user asked for wgpu, so a software adapter is accepted if it is the best.
-            (BackendKind::Wgpu, None) => {
-                Self::wgpu((!adapters().is_empty()).then_some("0"), features)
-            }
+            (BackendKind::Wgpu, None) => match Self::wgpu(None, features) {
+                // The user asked for wgpu, so a software adapter is accepted if there is no other.
+                Err(Error::NoAdapter { .. }) if !adapters()?.is_empty() => {
+                    Self::wgpu(Some("0"), features)
+                }
+                opened => opened,
+            },
         }
     }
 
@@ -149,13 +153,15 @@ impl Backend {
         self.numerics.filter
     }
 
-    fn auto(features: FeatureSet) -> Self {
+    fn auto(features: FeatureSet) -> Result<Self> {
         let reason = match Device::open(None, features) {
-            Ok(device) => return Self::on(On::Gpu(device), None),
+            Ok(device) => return Ok(Self::from_device(device)),
+            // A wrong variable of the environment: the user wants a certain device.
+            Err(error @ Error::Invalid { .. }) => return Err(error),
             Err(Error::NoAdapter { found, .. }) => found,
             Err(error) => error.to_string(),
         };
-        Self::on(On::Cpu, Some(format!("computing on the CPU: {reason}")))
+        Ok(Self::on(On::Cpu, Some(format!("computing on the CPU: {reason}"))))
     }
 
     fn wgpu(adapter: Option<&str>, features: FeatureSet) -> Result<Self> {
