@@ -18,7 +18,7 @@ use flashschnet::simulation::{Settings, Simulation};
 use flashschnet::{Error, Result};
 
 use self::figures::{Figures, StartUp};
-use self::submission::Submission;
+use self::submission::{Job, Submission};
 use super::backend::BackendOptions;
 use super::inputs::{InputOptions, Inputs};
 use super::kernels::Profile;
@@ -127,7 +127,14 @@ impl Bench {
         if let Some(path) = &self.submit {
             // Measurements that fail are worth a report too.
             let error = measured.as_ref().err().and_then(|error| error.downcast_ref());
-            Submission::new(&self, &inputs, backend, &all, error)?.write(path, self.json)?;
+            let job = Job {
+                builtin: inputs.builtin,
+                priors: !self.no_priors,
+                dt: self.dt,
+                mts: self.mts,
+                portable: self.backend.is_portable(),
+            };
+            Submission::new(job, backend, &all, error)?.write(path, self.json)?;
         }
         measured?;
         if self.json {

@@ -17,7 +17,6 @@ use super::super::tell::{self, tell};
 use super::super::verify::built_in;
 use super::figures::Figures;
 use super::machine::{Build, Machine, today};
-use super::{Bench, Inputs};
 
 /// The version of the format.
 const SCHEMA: u32 = 1;
@@ -34,23 +33,26 @@ pub(super) struct Submission {
     /// Of the dynamics.
     precision: &'static str,
     filter: String,
-    portable: bool,
     device: Option<String>,
     /// The adapter of wgpu.
     adapter: Option<Adapter>,
     /// Results of other tests of the device belong beside this field.
     verify: Vec<Verified>,
-    dynamics: Dynamics,
+    job: Job,
     bench: Value,
     /// The error that ended the measurement.
     error: Option<String>,
 }
 
+/// The job that is measured.
 #[derive(Serialize)]
-struct Dynamics {
-    dt: f64,
-    mts: u32,
-    priors: bool,
+pub(super) struct Job {
+    /// Whether the system is the built-in one.
+    pub(super) builtin: bool,
+    pub(super) priors: bool,
+    pub(super) dt: f64,
+    pub(super) mts: u32,
+    pub(super) portable: bool,
 }
 
 #[derive(Serialize)]
@@ -100,8 +102,7 @@ impl Submission {
     /// Describes the device and verifies it, in f32 and in the precision of the dynamics.
     /// `measured` is the error that ended the measurement of the figures.
     pub(super) fn new(
-        bench: &Bench,
-        inputs: &Inputs,
+        job: Job,
         backend: Backend,
         figures: &[Figures],
         measured: Option<&Error>,
@@ -112,14 +113,14 @@ impl Submission {
         let known = if is_wgpu { adapters()? } else { Vec::new() };
         let is_own = |info: &AdapterInfo| device.as_deref().is_some_and(|name| info.is_of(name));
         let mut figures = serde_json::to_value(figures)?;
-        if let (false, Value::Array(sizes)) = (inputs.builtin, &mut figures) {
+        if let (false, Value::Array(sizes)) = (job.builtin, &mut figures) {
             // The name of a system is that of its files.
             sizes.iter_mut().for_each(|size| size["system"] = "of the user".into());
         }
         let kind = backend.kind().name();
         let verify = verified(backend)?;
         // Errors about the files of a user name them.
-        let error = measured.map(|error| match inputs.builtin {
+        let error = measured.map(|error| match job.builtin {
             true => error.to_string(),
             false => "an error with a system of the user".to_owned(),
         });
@@ -135,11 +136,10 @@ impl Submission {
                 Filter::Exact => "exact".to_owned(),
                 Filter::Table { tolerance } => format!("table, tolerance {tolerance:e}"),
             },
-            portable: bench.backend.is_portable(),
             adapter: known.into_iter().find(is_own).map(Adapter::new),
             device,
             verify,
-            dynamics: Dynamics { dt: bench.dt, mts: bench.mts, priors: !bench.no_priors },
+            job,
             bench: figures,
             error,
         })
