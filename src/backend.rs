@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::cpu::Cpu;
 use crate::engine::{Dynamics, Engine, Filter, Numerics, Precision};
 use crate::error::{Error, Result};
-use crate::gpu::{Device, FeatureSet, GpuEngine, adapters};
+use crate::gpu::{Device, FeatureSet, GpuEngine, adapters, suitable_adapters};
 use crate::known_answers::{Part, find_fault};
 use crate::reference::Reference;
 use crate::system::System;
@@ -80,13 +80,14 @@ enum On {
 impl Backend {
     /// Opens a backend in f32. Filters are tabulated, but exact for the reference. `adapter` is the
     /// number of an adapter or CUDA device, or a part of its name; [`BackendKind::Auto`] with an
-    /// adapter opens wgpu.
+    /// adapter opens wgpu. Without `adapter`, wgpu follows its environment variables
+    /// ([`Device::open`]).
     ///
     /// # Errors
     /// [`Error::NoAdapter`] if wgpu or CUDA is requested and has no device, or no such device;
     /// [`Error::Unsupported`] for [`BackendKind::Cuda`] without the feature `cuda`;
-    /// [`Error::Invalid`] for an adapter with a backend on the CPU; [`Error::Gpu`] if the device
-    /// cannot be opened.
+    /// [`Error::Invalid`] for an adapter with a backend on the CPU, or a wrong environment variable;
+    /// [`Error::Gpu`] if the device cannot be opened.
     pub fn open(kind: BackendKind, adapter: Option<&str>) -> Result<Self> {
         Self::open_with(kind, adapter, FeatureSet::Full)
     }
@@ -108,12 +109,15 @@ impl Backend {
             (BackendKind::Cpu, None) => Ok(Self::on(On::Cpu, None)),
             (BackendKind::Reference, None) => Ok(Self::on(On::Reference, None)),
             (BackendKind::Cuda, _) => Ok(Self::on(On::Gpu(Device::open_cuda(adapter)?), None)),
-            (BackendKind::Auto, None) => Ok(Self::auto(features)),
+            (BackendKind::Auto, None) => Self::auto(features),
             (BackendKind::Auto | BackendKind::Wgpu, Some(_)) => Self::wgpu(adapter, features),
-            // The user asked for wgpu, so a software adapter is accepted if it is the best.
-            (BackendKind::Wgpu, None) => {
-                Self::wgpu((!adapters().is_empty()).then_some("0"), features)
-            }
+            (BackendKind::Wgpu, None) => match Self::wgpu(None, features) {
+                // The user asked for wgpu, so a software adapter is accepted if there is no other.
+                Err(Error::NoAdapter { .. }) if !adapters()?.is_empty() => {
+                    Self::wgpu(Some("0"), features)
+                }
+                opened => opened,
+            },
         }
     }
 
@@ -221,32 +225,34 @@ impl Backend {
         self.numerics.filter
     }
 
-    /// The first hardware adapter that gives the known answers of a run, or the CPU.
-    fn auto(features: FeatureSet) -> Self {
-        let all = adapters();
+    /// The first suitable adapter that gives the known answers of a run, or the CPU.
+    fn auto(features: FeatureSet) -> Result<Self> {
+        let on_cpu = |why: &str| Self::on(On::Cpu, Some(format!("computing on the CPU: {why}")));
+        let numbers = match suitable_adapters() {
+            Ok(numbers) => numbers,
+            Err(Error::NoAdapter { found, .. }) => return Ok(on_cpu(&found)),
+            // A wrong variable of the environment: the user wants a certain device.
+            Err(error) => return Err(error),
+        };
         let mut faults = Vec::new();
-        for info in all.iter().filter(|info| info.usable && !info.software) {
-            let opened = Self::wgpu(Some(&info.index.to_string()), features).and_then(|backend| {
-                let usual = backend.numerics;
-                let backend = backend.for_dynamics();
-                backend.check_part(Part::Core)?;
-                Ok(Backend { numerics: usual, ..backend })
-            });
-            match opened {
+        for number in numbers {
+            match Self::wgpu(Some(&number.to_string()), features).and_then(Self::checked) {
                 Ok(backend) => {
                     let reason = (!faults.is_empty()).then(|| faults.join("; "));
-                    return Backend { reason, ..backend };
+                    return Ok(Backend { reason, ..backend });
                 }
                 Err(error) => faults.push(error.to_string()),
             }
         }
-        if faults.is_empty() {
-            faults.extend(Device::open(None, features).err().map(|error| match error {
-                Error::NoAdapter { found, .. } => found,
-                error => error.to_string(),
-            }));
-        }
-        Self::on(On::Cpu, Some(format!("computing on the CPU: {}", faults.join("; "))))
+        Ok(on_cpu(&faults.join("; ")))
+    }
+
+    /// The backend, if it gives the known answers of a run.
+    fn checked(self) -> Result<Self> {
+        let numerics = self.numerics;
+        let backend = self.for_dynamics();
+        backend.check_part(Part::Core)?;
+        Ok(Backend { numerics, ..backend })
     }
 
     fn wgpu(adapter: Option<&str>, features: FeatureSet) -> Result<Self> {

@@ -1,9 +1,12 @@
 //! The reports of `bench` and of profiles. No test asserts a speed.
 
+use std::path::Path;
+use std::process::Output;
+
 use flashschnet::backend::{Backend, BackendKind};
 use flashschnet::engine::{Dynamics, Filter, KernelTime, Numerics, Precision};
 use flashschnet::error::Error;
-use flashschnet::gpu::{Device, FeatureSet, GpuEngine, wgpu};
+use flashschnet::gpu::{Device, FeatureSet, GpuEngine, adapters, wgpu};
 use flashschnet::simulation::{Settings, Simulation};
 use flashschnet::system::System;
 
@@ -109,6 +112,133 @@ fn priors_can_be_left_out() {
     let sizes: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
     let kernels = sizes[0]["profile"]["kernels"].as_array().unwrap();
     assert!(kernels.iter().all(|kernel| kernel["kernel"] != "prior_repulsion"));
+}
+
+/// Runs `bench --submit` on the smallest job, and reads the file.
+fn submitted(arguments: &[&str], file: &Path) -> (Output, serde_json::Value) {
+    let submit = ["--steps", "8", "--submit", file.to_str().unwrap()];
+    let output = program(&[arguments, &submit].concat());
+    let text = std::fs::read_to_string(file).unwrap();
+    let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    let [model, _] = small_files();
+    let folders = [file.parent(), model.parent(), Some(Path::new(env!("CARGO_MANIFEST_DIR")))];
+    let folders = folders.map(|folder| folder.unwrap().to_str().unwrap());
+    for folder in folders {
+        assert!(!text.contains(folder), "the file has {folder}");
+    }
+    let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '-');
+    assert!(!words.any(|word| !word.is_empty() && word == host.trim()), "the file has {host}");
+    (output, serde_json::from_str(&text).unwrap())
+}
+
+/// A submission has the device, its driver, the built-in cases in both precisions, and the figures
+/// of each number of replicas with the times of kernels.
+#[test]
+fn a_submission_describes_the_device_and_its_results() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("submission.json");
+    let arguments = [&on_adapter()[..], &["--replicas", "1,2", "--mts", "2"]].concat();
+    let (output, found) = submitted(&arguments, &file);
+    assert!(output.status.success(), "{output:?}");
+    // With `--json` stdout has the figures alone.
+    let sizes: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let said = stderr(&output);
+    assert!(
+        said.contains("verify: 12 of 12 cases pass\nwrote ") && said.contains("issue"),
+        "{said}"
+    );
+
+    assert_eq!(
+        (&found["schema"], &found["version"]),
+        (&1.into(), &env!("CARGO_PKG_VERSION").into())
+    );
+    let date = found["date"].as_str().unwrap();
+    assert!(date.len() == 10 && date.starts_with("20"), "{date}");
+    assert_eq!(found["build"]["debug_assertions"], cfg!(debug_assertions));
+    assert!(found["build"]["target"].as_str().unwrap().starts_with(std::env::consts::ARCH));
+    assert_eq!(found["machine"]["os"], std::env::consts::OS);
+    assert!(found["machine"]["threads"].as_u64().unwrap() > 0);
+    assert_eq!((&found["backend"], &found["precision"]), (&"wgpu".into(), &"mixed".into()));
+    assert_eq!(found["filter"], "table, tolerance 3e-5");
+    let job = ["builtin", "priors", "dt", "mts", "portable"].map(|key| found["job"][key].clone());
+    assert_eq!(
+        serde_json::Value::from(job.to_vec()),
+        serde_json::json!([false, true, 0.004, 2, false])
+    );
+    assert!(found["error"].is_null());
+
+    let known = adapters().unwrap().remove(0);
+    let adapter = &found["adapter"];
+    for (key, expected) in [
+        ("name", &known.name),
+        ("api", &known.api),
+        ("driver", &known.driver),
+        ("driver_info", &known.driver_info),
+        ("type", &known.kind),
+        ("vendor", &format!("{:#06x}", known.vendor)),
+        ("device", &format!("{:#06x}", known.device)),
+    ] {
+        assert_eq!(adapter[key], **expected, "{key}");
+    }
+    assert_eq!(adapter["features"].as_array().unwrap().len(), known.features.len());
+    for (name, value) in &known.limits {
+        assert_eq!(adapter["limits"][name], *value, "{name}");
+    }
+    assert!(known.is_of(found["device"].as_str().unwrap()), "{}", found["device"]);
+
+    let cases = found["verify"].as_array().unwrap();
+    for (precision, of_precision) in ["mixed", "f32"].into_iter().zip(cases.chunks(6)) {
+        assert_eq!(of_precision.len(), 6);
+        for case in of_precision {
+            assert_eq!((&case["precision"], &case["status"]), (&precision.into(), &"pass".into()));
+            assert!((0.0..=1.0).contains(&case["share"].as_f64().unwrap()), "{case}");
+            assert!(case["worst"]["tensor"].is_string(), "{case}");
+        }
+    }
+    let mut figures = sizes;
+    for size in figures.as_array_mut().unwrap() {
+        assert!(!size["profile"]["kernels"].as_array().unwrap().is_empty());
+        size["system"] = "of the user".into();
+    }
+    assert_eq!(found["bench"], figures);
+}
+
+/// A measurement that fails is part of the file, and an error of the command.
+#[test]
+fn a_submission_has_the_error_of_a_measurement() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("submission.json");
+    let many = ["bench", "--backend", "cpu", "--replicas", "100000000"];
+    let (output, found) = submitted(&many, &file);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("verify: 6 of 6 cases pass\nwrote "), "{output:?}");
+    let error = found["error"].as_str().unwrap();
+    assert!(
+        error.starts_with("replicas: found 100000000, ") && stderr(&output).contains(error),
+        "{error}"
+    );
+    assert_eq!((&found["bench"], &found["job"]["builtin"]), (&serde_json::json!([]), &true.into()));
+    assert!(found["adapter"].is_null() && found["device"].is_null());
+}
+
+/// Paths that cannot be written are refused before anything is measured.
+#[test]
+fn a_submission_replaces_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("submission.json");
+    std::fs::write(&file, "mine").unwrap();
+    for (path, message) in [
+        (file.clone(), "already exists; choose another output"),
+        (folder.path().join("no/submission.json"), "No such file or directory"),
+        (file.join("submission.json"), "ot a directory"),
+    ] {
+        let path = path.to_str().unwrap();
+        let output = program(&["bench", "--backend", "cpu", "--submit", path]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stdout(&output).is_empty() && stderr(&output).contains(message), "{output:?}");
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
 /// A device of the tests' adapter with these features.

@@ -124,6 +124,7 @@ mod analyze_run;
 mod bad_input;
 mod bias_run;
 mod config;
+mod environment;
 mod exchange_run;
 mod faults;
 mod prepare_run;

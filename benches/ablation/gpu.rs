@@ -60,7 +60,7 @@ impl Gpu {
                 wanted.parse() == Ok(info.index) || name.contains(&wanted.to_lowercase())
             }
         };
-        let listed = adapters();
+        let listed = adapters()?;
         let chosen = listed.iter().find(is_wanted).ok_or_else(|| Error::NoAdapter {
             found: listed.iter().map(|info| info.name.as_str()).collect::<Vec<_>>().join(", "),
             advice: ADVICE.into(),
@@ -84,7 +84,7 @@ impl Gpu {
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|error| Error::gpu(format!("opening {}", chosen.name), error))?;
-        let name = format!("{} ({}, {})", chosen.name, chosen.api, chosen.driver);
+        let name = chosen.to_string();
         Ok(Gpu { device, queue, name })
     }
 

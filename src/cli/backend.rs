@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use flashschnet::checkpoint::Identity;
 use flashschnet::engine::{Filter, Numerics, Precision};
-use flashschnet::gpu::{AdapterInfo, FeatureSet, adapters};
+use flashschnet::gpu::{FeatureSet, adapters, without_facts};
 use flashschnet::{Backend, BackendKind};
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +35,8 @@ pub(super) struct PlaceOptions {
 #[derive(Args)]
 pub(super) struct HowOptions {
     /// Use the adapter with this index, or the first one whose name contains this text. `info`
-    /// lists the adapters of wgpu; the cuda backend has its own list of devices
+    /// lists the adapters of wgpu; the cuda backend has its own list of devices [default: the one
+    /// that WGPU_ADAPTER_NAME names, or the best]
     #[arg(long, value_name = "NAME|INDEX")]
     pub(super) adapter: Option<String>,
     /// With wgpu: use no optional features, and only WebGPU's default limits
@@ -51,14 +52,12 @@ pub(super) struct HowOptions {
 }
 
 /// The number of the adapter of an earlier run, or its name if it is not here.
-fn same_adapter(was: &Identity) -> Option<String> {
-    let device = was.device.as_ref()?;
-    let is_same = |info: &AdapterInfo| device.starts_with(&format!("{} ({},", info.name, info.api));
-    let known = if was.backend == BackendKind::Wgpu { adapters() } else { Vec::new() };
-    let found = known.into_iter().find(is_same);
-    // Interface and driver follow the name.
-    let name = || device.rsplit_once(" (CUDA").map_or(device.as_str(), |(name, _)| name).to_owned();
-    Some(found.map_or_else(name, |info| info.index.to_string()))
+fn same_adapter(was: &Identity) -> flashschnet::Result<Option<String>> {
+    let Some(device) = &was.device else { return Ok(None) };
+    let known = if was.backend == BackendKind::Wgpu { adapters()? } else { Vec::new() };
+    let found = known.into_iter().find(|info| info.is_of(device));
+    let name = || without_facts(device).to_owned();
+    Ok(Some(found.map_or_else(name, |info| info.index.to_string())))
 }
 
 /// The adapter that a run has asked for, which its checkpoints hold.
@@ -125,6 +124,11 @@ impl BackendOptions {
         self.finish(backend, usual)
     }
 
+    /// Whether optional features are out of use.
+    pub(super) fn is_portable(&self) -> bool {
+        self.place.how.portable
+    }
+
     /// The adapter that the options ask for.
     pub(super) fn choice(&self) -> Choice {
         let HowOptions { adapter, portable, .. } = &self.place.how;
@@ -142,7 +146,10 @@ impl BackendOptions {
         let PlaceOptions { backend: kind, how } = &self.place;
         let backend = match (kind, &how.adapter) {
             (None, None) => {
-                let adapter = choice.adapter.clone().or_else(|| same_adapter(was));
+                let adapter = match &choice.adapter {
+                    Some(adapter) => Some(adapter.clone()),
+                    None => same_adapter(was)?,
+                };
                 open(was.backend, adapter.as_deref(), choice.portable)?
             }
             (kind, adapter) => {

@@ -1,6 +1,11 @@
 //! `flashschnet bench`: the speed of a system, and the time of each kernel.
 
+mod figures;
+mod machine;
+mod submission;
+
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,8 +16,9 @@ use flashschnet::engine::{Engine, check_multiple};
 use flashschnet::gpu::{Ceilings, Counters, Device};
 use flashschnet::simulation::{Settings, Simulation};
 use flashschnet::{Error, Result};
-use serde::Serialize;
 
+use self::figures::{Figures, StartUp};
+use self::submission::{Job, Submission};
 use super::backend::BackendOptions;
 use super::inputs::{InputOptions, Inputs};
 use super::kernels::Profile;
@@ -69,45 +75,12 @@ pub(super) struct Bench {
     /// Print a JSON array, with one object per number of replicas
     #[arg(long)]
     json: bool,
-}
-
-/// The measurements with one number of replicas.
-#[derive(Serialize)]
-struct Figures {
-    system: String,
-    device: String,
-    replicas: usize,
-    warm_up_steps: u64,
-    timed_steps: u64,
-    ms_per_step: f64,
-    replica_steps_per_s: f64,
-    ns_per_day: f64,
-    edges_per_bead: f64,
-    gpu_bytes_allocated: u64,
-    gpu_bytes_reserved: u64,
-    list_builds_per_replica_step: Option<f64>,
-    submissions_per_step: Option<f64>,
-    waits_per_step: Option<f64>,
-    allocations_per_step: Option<f64>,
-    start_up: StartUp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    profile: Option<Profile>,
-}
-
-/// Time from the start of the program to the end of the first step, ms.
-#[derive(Clone, Default, Serialize)]
-struct StartUp {
-    /// Reading the model and the structures.
-    load_ms: f64,
-    /// Opening the device.
-    device_ms: f64,
-    /// Compiling kernels.
-    kernels_ms: f64,
-    /// The rest of the set-up: filter tables, neighbor lists, buffers.
-    setup_ms: f64,
-    /// The first step, including the initial force evaluation.
-    first_step_ms: f64,
-    total_ms: f64,
+    /// Also write a new file to attach to an issue, with the device, its driver, the built-in cases of
+    /// `verify`, the figures and the times of kernels
+    ///
+    /// Nothing is sent. The file has no names of users, hosts or files.
+    #[arg(long, value_name = "FILE")]
+    submit: Option<PathBuf>,
 }
 
 /// Speeds of the built-in system are comparable only within this range of edges per bead.
@@ -125,6 +98,9 @@ const PROFILED_STEPS: u64 = 200;
 impl Bench {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         self.check()?;
+        if let Some(path) = &self.submit {
+            submission::check(path)?;
+        }
         let clock = Instant::now();
         let mut inputs = self.inputs.load()?;
         let load_ms = milliseconds(clock.elapsed());
@@ -146,10 +122,39 @@ impl Bench {
             let what = format!("--profile with the {} backend", backend.kind().name());
             return Err(Error::unsupported(what, "use --backend wgpu or cuda").into());
         }
-        let (mut all, mut ceilings) = (Vec::new(), None);
-        for (k, n_replicas) in self.replicas.iter().enumerate() {
+        let mut all = Vec::new();
+        let measured = self.measure_all(&inputs, &backend, [load_ms, device_ms], &mut all);
+        if let Some(path) = &self.submit {
+            // Measurements that fail are worth a report too.
+            let error = measured.as_ref().err().and_then(|error| error.downcast_ref());
+            let job = Job {
+                builtin: inputs.builtin,
+                priors: !self.no_priors,
+                dt: self.dt,
+                mts: self.mts,
+                portable: self.backend.is_portable(),
+            };
+            Submission::new(job, backend, &all, error)?.write(path, self.json)?;
+        }
+        measured?;
+        if self.json {
+            writeln!(tell::stdout(), "{}", serde_json::to_string_pretty(&all)?)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Measures with each number of replicas. Without `--json`, prints each row at once.
+    fn measure_all(
+        &self,
+        inputs: &Inputs,
+        backend: &Backend,
+        [load_ms, device_ms]: [f64; 2],
+        all: &mut Vec<Figures>,
+    ) -> anyhow::Result<()> {
+        let mut ceilings = None;
+        for n_replicas in &self.replicas {
             let start_up = StartUp { load_ms, device_ms, ..StartUp::default() };
-            let figures = self.measure(*n_replicas, &inputs, &backend, start_up, &mut ceilings)?;
+            let figures = self.measure(*n_replicas, inputs, backend, start_up, &mut ceilings)?;
             if inputs.builtin && !EDGES_PER_BEAD.contains(&figures.edges_per_bead) {
                 log::warn!(
                     "{n_replicas} replicas: {:.1} edges per bead instead of 135 to 150; \
@@ -158,14 +163,11 @@ impl Bench {
                 );
             }
             if !self.json {
-                figures.print(&mut tell::stdout(), k == 0)?;
+                figures.print(&mut tell::stdout(), all.is_empty())?;
             }
             all.push(figures);
         }
-        if self.json {
-            writeln!(tell::stdout(), "{}", serde_json::to_string_pretty(&all)?)?;
-        }
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 
     fn check(&self) -> Result<()> {
@@ -236,18 +238,16 @@ impl Bench {
         }
         let lists = engine.probe().list_builds()?.zip(lists).map(|(after, before)| after - before);
         let (memory, seconds, steps) = (engine.memory(), elapsed.as_secs_f64(), timed as f64);
-        let profile = match (self.profile, backend.device()) {
-            (true, Some(device)) => {
-                let k = u64::from(self.mts);
-                let profiled = (timed.min(PROFILED_STEPS) / k).max(1) * k;
-                let times = engine.probe().profile(profiled)?;
-                let ceilings = match ceilings {
-                    Some(ceilings) => ceilings,
-                    None => ceilings.insert(device.measure_ceilings()?),
-                };
-                Some(Profile::new(&times, 1e6 * k as f64 * seconds / steps, ceilings))
+        let wants_profile = self.profile || self.submit.is_some();
+        let profile = match backend.device().filter(|_| wants_profile) {
+            Some(device) => {
+                match self.profile(engine, device, 1e6 * seconds / steps, timed, ceilings) {
+                    // `--submit` has times of kernels where there are any.
+                    Err(Error::Unsupported { .. }) if !self.profile => None,
+                    profile => Some(profile?),
+                }
             }
-            _ => None,
+            None => None,
         };
         let per_step = |count: u64| backend.device().map(|_| count as f64 / steps);
         Ok(Figures {
@@ -271,6 +271,24 @@ impl Bench {
         })
     }
 
+    /// Times the kernels of up to `steps` steps, each of which takes `step_us` without that.
+    fn profile(
+        &self,
+        engine: &mut dyn Engine,
+        device: &Device,
+        step_us: f64,
+        steps: u64,
+        ceilings: &mut Option<Ceilings>,
+    ) -> Result<Profile> {
+        let k = u64::from(self.mts);
+        let times = engine.probe().profile((steps.min(PROFILED_STEPS) / k).max(1) * k)?;
+        let ceilings = match ceilings {
+            Some(ceilings) => ceilings,
+            None => ceilings.insert(device.measure_ceilings()?),
+        };
+        Ok(Profile::new(&times, k as f64 * step_us, ceilings))
+    }
+
     /// Warms up after the first step. Returns the steps done so far and the steps to time.
     fn warm_up(&self, engine: &mut dyn Engine) -> Result<(u64, u64)> {
         if let Some(steps) = self.steps {
@@ -290,64 +308,4 @@ impl Bench {
 
 fn milliseconds(duration: Duration) -> f64 {
     1e3 * duration.as_secs_f64()
-}
-
-/// Headings and widths of the columns.
-const COLUMNS: [(&str, usize); 10] = [
-    ("replicas", 8),
-    ("ms/step", 10),
-    ("replica-steps/s", 16),
-    ("aggregate ns/day", 17),
-    ("edges/bead", 11),
-    ("MB allocated", 13),
-    ("MB reserved", 12),
-    ("lists/step", 11),
-    ("waits/step", 11),
-    ("buffers/step", 13),
-];
-
-impl Figures {
-    /// Prints a row of the table; before the first row the device, the start-up and the headings.
-    fn print(&self, out: &mut impl Write, first: bool) -> std::io::Result<()> {
-        if first {
-            let StartUp { load_ms, device_ms, kernels_ms, setup_ms, first_step_ms, total_ms } =
-                self.start_up;
-            writeln!(out, "{}; {}", self.device, self.system)?;
-            writeln!(
-                out,
-                "start-up {total_ms:.0} ms: loading {load_ms:.0}, device {device_ms:.0}, \
-                 kernels {kernels_ms:.0}, tables and buffers {setup_ms:.0}, \
-                 first step {first_step_ms:.0}"
-            )?;
-        }
-        if first || self.profile.is_some() {
-            line(out, COLUMNS.map(|(head, _)| head.to_owned()))?;
-        }
-        let megabytes = |bytes: u64| format!("{:.1}", 1e-6 * bytes as f64);
-        let or_dash = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), |x| format!("{x:.4}"));
-        line(
-            out,
-            [
-                self.replicas.to_string(),
-                format!("{:.3}", self.ms_per_step),
-                format!("{:.1}", self.replica_steps_per_s),
-                format!("{:.2}", self.ns_per_day),
-                format!("{:.1}", self.edges_per_bead),
-                megabytes(self.gpu_bytes_allocated),
-                megabytes(self.gpu_bytes_reserved),
-                or_dash(self.list_builds_per_replica_step),
-                or_dash(self.waits_per_step),
-                or_dash(self.allocations_per_step),
-            ],
-        )?;
-        match &self.profile {
-            Some(profile) => profile.print(out),
-            None => Ok(()),
-        }
-    }
-}
-
-fn line(out: &mut impl Write, cells: [String; COLUMNS.len()]) -> std::io::Result<()> {
-    let cells = cells.iter().zip(COLUMNS).map(|(cell, (_, width))| format!("{cell:>width$}"));
-    writeln!(out, "{}", cells.collect::<String>())
 }

@@ -12,6 +12,7 @@ use flashschnet::Error;
 use flashschnet::backend::{Backend, BackendKind};
 use flashschnet::diagnose::precision::{at_structures, tensors};
 use flashschnet::engine::{Filter, Precision};
+use flashschnet::error::printable;
 use flashschnet::gpu::adapters;
 use flashschnet::model::{FilterTable, Model};
 use flashschnet::structure::Structure;
@@ -72,6 +73,16 @@ fn of_place() -> ArgGroup {
     ArgGroup::new("of_place").args(place).multiple(true).requires("system")
 }
 
+/// The environment variables of wgpu that are set.
+fn wgpu_variables() -> Vec<String> {
+    let text = |text: std::ffi::OsString| printable(text.to_string_lossy());
+    let all = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
+    let of_wgpu = all.filter(|(name, _)| name.starts_with("WGPU_"));
+    let mut lines: Vec<String> = of_wgpu.map(|(name, value)| format!("{name}={value}")).collect();
+    lines.sort();
+    lines
+}
+
 impl Info {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match () {
@@ -85,19 +96,23 @@ impl Info {
     }
 
     fn show(&self) -> anyhow::Result<()> {
+        let adapters = adapters()?;
         let mut out = tell::stdout();
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         writeln!(out, "flashschnet {}", env!("CARGO_PKG_VERSION"))?;
         writeln!(out, "cpu: {threads} threads, {}", std::env::consts::ARCH)?;
-        let adapters = adapters();
+        let variables = wgpu_variables();
+        if !variables.is_empty() {
+            writeln!(out, "environment: {}", variables.join(", "))?;
+        }
         if adapters.is_empty() {
             writeln!(out, "adapters: none found; {ADVICE}")?;
         }
         for adapter in &adapters {
-            let kind = if adapter.software { "software" } else { "hardware" };
-            let lacking = if adapter.usable { "" } else { "; below WebGPU's default limits" };
-            let (index, name, api) = (adapter.index, &adapter.name, &adapter.api);
-            writeln!(out, "adapter {index}: {name} ({kind}, {api}, {}{lacking})", adapter.driver)?;
+            writeln!(out, "adapter {}: {adapter}", adapter.index)?;
+            if let Some(advice) = &adapter.advice {
+                writeln!(out, "    {advice}")?;
+            }
             let features = match adapter.features.is_empty() {
                 true => "none".to_owned(),
                 false => adapter.features.join(", "),
@@ -108,7 +123,12 @@ impl Info {
             }
         }
         let auto = Backend::open(BackendKind::Auto, None)?;
-        let best = auto.adapter().map(|name| format!("the best hardware adapter, {name}"));
+        let rule = match std::env::var_os("WGPU_ADAPTER_NAME").is_some_and(|name| !name.is_empty())
+        {
+            true => "the adapter that WGPU_ADAPTER_NAME names",
+            false => "the best hardware adapter",
+        };
+        let best = auto.adapter().map(|name| format!("{rule}, {name}"));
         let reason = best.as_deref().or(auto.reason()).unwrap_or_default();
         writeln!(out, "auto takes: {} ({reason})", auto.kind().name())?;
         Ok(())

@@ -4,6 +4,7 @@ mod analyze;
 mod backend;
 mod bench;
 mod config;
+mod desktop;
 mod energy;
 mod import;
 mod info;
@@ -60,6 +61,8 @@ enum Command {
 
 /// Parses the command line and runs its command.
 pub(crate) fn main() -> anyhow::Result<ExitCode> {
+    // Before any thread is started.
+    desktop::turn_off_complaint();
     signals::ignore_file_size_limit();
     let mut command = options::with_negative_numbers(Cli::command());
     let expanded = config::expand(&command, std::env::args_os().collect())?;

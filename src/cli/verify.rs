@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use flashschnet::backend::BackendKind;
+use flashschnet::backend::{Backend, BackendKind};
 use flashschnet::diagnose::verify::{
     Options, Report, Status, all_cases_at, is_about_structures, verify_built_in, verify_file,
     verify_structures,
@@ -68,6 +68,16 @@ impl Entries {
     }
 }
 
+/// The reports of the built-in cases.
+pub(super) fn built_in(backend: &Backend) -> Vec<Report> {
+    verify_built_in(options(backend, None), &|system, dynamics| backend.engine(system, dynamics))
+}
+
+fn options(backend: &Backend, max_steps: Option<usize>) -> Options {
+    let exact = backend.kind() == BackendKind::Reference && backend.filter() == Filter::Exact;
+    Options { exact, mixed: backend.precision() == Precision::Mixed, max_steps }
+}
+
 impl Verify {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let mut files = Vec::new();
@@ -112,9 +122,7 @@ impl Verify {
             device.replace(engine.device());
             Ok(engine)
         };
-        let exact = backend.kind() == BackendKind::Reference && backend.filter() == Filter::Exact;
-        let mixed = backend.precision() == Precision::Mixed;
-        let options = Options { exact, mixed, max_steps: self.max_steps };
+        let options = options(&backend, self.max_steps);
         let mut add = |report: Report| {
             let device = device.borrow();
             entries.add(backend.kind().name(), &device, report)

@@ -80,11 +80,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Device {
-    /// Opens an adapter. `wanted` is its number or a part of its name; without it, the best
-    /// hardware adapter is opened.
+    /// Opens an adapter. `wanted` is its number or a part of its name. Without it, the first adapter
+    /// whose name contains the value of the environment variable `WGPU_ADAPTER_NAME` is opened, or
+    /// else the best hardware adapter. The other variables of wgpu are honoured too: see
+    /// [`adapters`](super::adapters).
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] if there is no such adapter; [`Error::Gpu`] if it cannot be opened.
+    /// [`Error::NoAdapter`] if there is no such adapter; [`Error::Invalid`] for an environment
+    /// variable with an unknown value, or one that names no adapter; [`Error::Gpu`] if the adapter
+    /// cannot be opened.
     pub fn open(wanted: Option<&str>, features: FeatureSet) -> Result<Self> {
         Ok(Device::with(api::open_wgpu(wanted, features)?))
     }

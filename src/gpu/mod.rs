@@ -45,7 +45,9 @@ mod tuning;
 #[doc(hidden)]
 pub mod variables;
 
-pub use api::{ADVICE, Access, AdapterInfo, FeatureSet, adapters};
+pub use api::{
+    ADVICE, Access, AdapterInfo, FeatureSet, adapters, suitable_adapters, without_facts,
+};
 pub use ceilings::Ceilings;
 pub use device::{Counters, Device};
 pub use engine::GpuEngine;

@@ -17,6 +17,7 @@ use super::interface::{
     Api, Capabilities, Commands, Language, Launch, MOST_BUFFER_BYTES, Memory, Program, Purpose,
     Signature, Staging, Timer, own,
 };
+use super::name::with_facts;
 use crate::error::{Error, Result};
 
 const ADVICE: &str = "install NVIDIA's driver and CUDA's run-time compiler (libnvrtc), name their folders \
@@ -66,7 +67,7 @@ pub(super) fn open(wanted: Option<&str>) -> Result<Arc<dyn Api>> {
     let stream = context.new_stream().map_err(failed("opening a device"))?;
     let bytes = context.total_mem().map_err(failed("asking for a device's memory"))? as u64;
     let capabilities = Capabilities {
-        name: format!("{} (CUDA {major}.{minor})", names[chosen]),
+        name: with_facts(&names[chosen], &[&format!("CUDA {major}.{minor}")]),
         buffer_bytes: bytes.min(MOST_BUFFER_BYTES),
         // The shared memory that a block has by default.
         workgroup_bytes: 49_152,

@@ -9,6 +9,7 @@
 #[cfg(feature = "cuda")]
 mod cuda;
 mod interface;
+mod name;
 mod wgpu;
 
 use std::sync::Arc;
@@ -18,7 +19,8 @@ pub(super) use self::interface::{
     Api, Capabilities, Commands, Language, Launch, Memory, Part, Program, Purpose, Signature,
     Staging, Submission, Timer,
 };
-pub use self::wgpu::{ADVICE, AdapterInfo, FeatureSet, adapters};
+pub use self::name::without_facts;
+pub use self::wgpu::{ADVICE, AdapterInfo, FeatureSet, adapters, suitable_adapters};
 pub(super) use self::wgpu::{from_wgpu, open_wgpu};
 #[cfg(not(feature = "cuda"))]
 use crate::error::Error;

@@ -1,6 +1,8 @@
 //! Devices through wgpu.
 
 mod adapter;
+mod dx12;
+mod environment;
 mod handle;
 mod record;
 mod staging;
@@ -8,7 +10,7 @@ mod timer;
 
 use std::sync::{Arc, PoisonError};
 
-pub use self::adapter::{ADVICE, AdapterInfo, FeatureSet, adapters};
+pub use self::adapter::{ADVICE, AdapterInfo, FeatureSet, adapters, suitable_adapters};
 use self::handle::{Failure, Wgpu};
 use self::record::{Bound, Recorder};
 use self::staging::Staged;
@@ -19,12 +21,12 @@ use super::interface::{
 };
 use crate::error::Result;
 
-/// Opens an adapter. `wanted` is its number or a part of its name; without it, the best hardware
-/// adapter is opened.
+/// Opens an adapter. `wanted` is its number or a part of its name. Without it, the adapter that
+/// `WGPU_ADAPTER_NAME` names or else the best hardware adapter is opened.
 ///
 /// # Errors
-/// [`crate::Error::NoAdapter`] if there is no such adapter; [`crate::Error::Gpu`] if it cannot be
-/// opened.
+/// [`crate::Error::NoAdapter`] if there is no such adapter; [`crate::Error::Invalid`] for a wrong
+/// environment variable; [`crate::Error::Gpu`] if it cannot be opened.
 pub(in crate::gpu) fn open_wgpu(
     wanted: Option<&str>,
     features: FeatureSet,
@@ -50,8 +52,7 @@ pub(in crate::gpu) fn open_wgpu(
 
 /// Uses the device and queue of a host program, and leaves the program's error callbacks in place.
 pub(in crate::gpu) fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Arc<dyn Api> {
-    let info = device.adapter_info();
-    let name = format!("{} ({:?}, {}), of the host", info.name, info.backend, info.driver_info);
+    let name = adapter::device_name(&device.adapter_info(), "of the host");
     Arc::new(Wgpu::new(device, queue, name, false, Failure::default()))
 }
 

@@ -1,5 +1,10 @@
 //! Adapters: their order, their features and limits, and the choice among them.
 
+use std::path::Path;
+
+use super::super::name::{is_of, with_facts};
+use super::dx12;
+use super::environment::{Environment, position};
 use crate::error::{Error, Result};
 
 /// An adapter as `info` shows it.
@@ -11,8 +16,16 @@ pub struct AdapterInfo {
     pub name: String,
     /// The interface: Vulkan, Metal, Dx12 or Gl.
     pub api: String,
-    /// Driver and version.
+    /// The driver; may be empty.
     pub driver: String,
+    /// The version of the driver; may be empty.
+    pub driver_info: String,
+    /// The number of the vendor on PCI, or of the driver if there is none.
+    pub vendor: u32,
+    /// The number of the device on PCI.
+    pub device: u32,
+    /// The type: DiscreteGpu, IntegratedGpu, VirtualGpu, Cpu or Other.
+    pub kind: String,
     /// Whether it runs on the CPU.
     pub software: bool,
     /// Whether it can run the kernels that need no optional feature.
@@ -21,6 +34,32 @@ pub struct AdapterInfo {
     pub features: Vec<String>,
     /// Limits that matter to the kernels, with their names.
     pub limits: Vec<(String, u64)>,
+    /// The remedy for a shortcoming of its set-up.
+    pub advice: Option<String>,
+}
+
+impl AdapterInfo {
+    /// Whether a device of this name ([`Device::name`](crate::gpu::Device::name)) is one of this
+    /// adapter, perhaps with another version of the driver.
+    pub fn is_of(&self, device: &str) -> bool {
+        is_of(device, &self.name, &self.api)
+    }
+}
+
+impl std::fmt::Display for AdapterInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = if self.software { "software" } else { "hardware" };
+        let driver = format!("{} {}", self.driver, self.driver_info);
+        let lacking = if self.usable { "" } else { "below WebGPU's default limits" };
+        f.write_str(&with_facts(&self.name, &[kind, &self.api, driver.trim(), lacking]))
+    }
+}
+
+/// The name of a device: the names of adapter, interface and driver, and `origin`.
+pub(super) fn device_name(info: &wgpu::AdapterInfo, origin: &str) -> String {
+    let version = [&info.driver_info, &info.driver].into_iter().find(|text| !text.is_empty());
+    let version = version.map_or("", String::as_str);
+    with_facts(&info.name, &[&format!("{:?}", info.backend), version, origin])
 }
 
 /// The features and limits to request from an adapter.
@@ -62,28 +101,41 @@ fn has_matrices(adapter: &wgpu::Adapter) -> bool {
         })
 }
 
-fn instance() -> wgpu::Instance {
-    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    descriptor.backends = wgpu::Backends::PRIMARY | wgpu::Backends::GL;
-    wgpu::Instance::new(descriptor)
-}
-
-/// All adapters, the best first: usable before unusable, hardware before software, Vulkan, Metal
-/// and DX12 before OpenGL, discrete before integrated. A GPU with two interfaces is listed twice.
-fn enumerate() -> Vec<wgpu::Adapter> {
-    let mut adapters = pollster::block_on(instance().enumerate_adapters(wgpu::Backends::all()));
+/// All adapters of the interfaces that the environment allows, the best first: usable before
+/// unusable, hardware before software, Vulkan, Metal and DX12 before OpenGL, discrete before
+/// integrated or the reverse. A GPU with two interfaces is listed twice.
+fn enumerate(environment: &Environment) -> Vec<wgpu::Adapter> {
+    let instance = environment.instance();
+    let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
     adapters.sort_by_key(|adapter| {
         let info = adapter.get_info();
-        let kind = match info.device_type {
-            wgpu::DeviceType::DiscreteGpu => 0,
-            wgpu::DeviceType::IntegratedGpu => 1,
-            wgpu::DeviceType::VirtualGpu => 2,
-            wgpu::DeviceType::Other => 3,
-            wgpu::DeviceType::Cpu => 4,
-        };
+        let kind = rank(info.device_type, environment.low_power);
         (!usable(adapter), kind == 4, info.backend == wgpu::Backend::Gl, kind, info.name)
     });
     adapters
+}
+
+/// The place of a type of device among the types.
+fn rank(kind: wgpu::DeviceType, low_power: bool) -> usize {
+    match kind {
+        wgpu::DeviceType::DiscreteGpu => usize::from(low_power),
+        wgpu::DeviceType::IntegratedGpu => usize::from(!low_power),
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    }
+}
+
+/// Reads the environment.
+///
+/// # Errors
+/// [`Error::Invalid`] names a variable with a wrong value.
+fn environment() -> Result<Environment> {
+    let environment = Environment::read()?;
+    if cfg!(windows) {
+        dx12::check(environment.compiler.as_deref(), dx12::find().as_deref())?;
+    }
+    Ok(environment)
 }
 
 /// Whether an adapter has WebGPU's default limits of storage buffers, invocations and workgroup
@@ -99,8 +151,14 @@ fn is_software(adapter: &wgpu::Adapter) -> bool {
     adapter.get_info().device_type == wgpu::DeviceType::Cpu
 }
 
-/// All adapters, in the order of their numbers.
-pub fn adapters() -> Vec<AdapterInfo> {
+/// All adapters, in the order of their numbers. The environment variables of wgpu are honoured:
+/// `WGPU_BACKEND` limits the list, and `WGPU_POWER_PREF` set to `low` puts integrated GPUs first.
+///
+/// # Errors
+/// [`Error::Invalid`] names an environment variable with an unknown value.
+pub fn adapters() -> Result<Vec<AdapterInfo>> {
+    let environment = environment()?;
+    let library = dx12::find();
     let describe = |(index, adapter): (usize, &wgpu::Adapter)| {
         let (info, limits) = (adapter.get_info(), adapter.limits());
         let limits = [
@@ -109,24 +167,77 @@ pub fn adapters() -> Vec<AdapterInfo> {
             ("invocations per workgroup", u64::from(limits.max_compute_invocations_per_workgroup)),
             ("bytes per binding", limits.max_storage_buffer_binding_size),
             ("bytes per buffer", limits.max_buffer_size),
+            ("least invocations of a subgroup", u64::from(info.subgroup_min_size)),
+            ("most invocations of a subgroup", u64::from(info.subgroup_max_size)),
         ];
         let interesting = wgpu::Features::SUBGROUP
             | wgpu::Features::SHADER_F16
             | wgpu::Features::TIMESTAMP_QUERY
+            | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES
             | wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
         let features = (adapter.features() & interesting).iter_names();
         AdapterInfo {
             index,
+            advice: advice(adapter, &environment, library.as_deref()),
             name: info.name,
             api: format!("{:?}", info.backend),
-            driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+            driver: info.driver,
+            driver_info: info.driver_info,
+            vendor: info.vendor,
+            device: info.device,
+            kind: format!("{:?}", info.device_type),
             software: is_software(adapter),
             usable: usable(adapter),
             features: features.map(|(name, _)| name.to_owned()).collect(),
             limits: limits.map(|(name, value)| (name.to_owned(), value)).into(),
         }
     };
-    enumerate().iter().enumerate().map(describe).collect()
+    Ok(enumerate(&environment).iter().enumerate().map(describe).collect())
+}
+
+/// The numbers of the adapters for a user without a wish, at least one: the adapter that the
+/// environment names, or all usable hardware adapters, the best first.
+///
+/// # Errors
+/// [`Error::NoAdapter`] if there is none; [`Error::Invalid`] names an environment variable with an
+/// unknown value.
+pub fn suitable_adapters() -> Result<Vec<usize>> {
+    let environment = environment()?;
+    let adapters = enumerate(&environment);
+    suitable(&environment, &names(&adapters), &adapters)
+}
+
+fn suitable(
+    environment: &Environment,
+    names: &[String],
+    adapters: &[wgpu::Adapter],
+) -> Result<Vec<usize>> {
+    if let Some(named) = environment.adapter(names)? {
+        return Ok(vec![named]);
+    }
+    let suits = |k: &usize| !is_software(&adapters[*k]) && usable(&adapters[*k]);
+    let all: Vec<usize> = (0..adapters.len()).filter(suits).collect();
+    match all.is_empty() {
+        true => Err(none(format!("no hardware adapter, {}", environment.listed(names)))),
+        false => Ok(all),
+    }
+}
+
+fn names(adapters: &[wgpu::Adapter]) -> Vec<String> {
+    adapters.iter().map(|adapter| adapter.get_info().name).collect()
+}
+
+fn none(found: String) -> Error {
+    Error::NoAdapter { found, advice: ADVICE.into() }
+}
+
+fn advice(
+    adapter: &wgpu::Adapter,
+    environment: &Environment,
+    library: Option<&Path>,
+) -> Option<String> {
+    let asked = environment.compiler.as_deref();
+    dx12::advice(adapter.get_info().backend, adapter.features(), asked, library)
 }
 
 /// Advice for a user without a suitable adapter.
@@ -141,32 +252,27 @@ pub(super) struct Opened {
     pub(super) matrices: bool,
 }
 
-/// Opens the adapter whose number or part of whose name is `wanted`, or the best hardware adapter.
+/// Opens the adapter whose number or part of whose name is `wanted`, or the one that the environment
+/// names, or the best hardware adapter.
 pub(super) fn open(wanted: Option<&str>, features: FeatureSet) -> Result<Opened> {
-    let adapters = enumerate();
-    let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
-    let listed = || match names.is_empty() {
-        true => "none found".to_owned(),
-        false => format!("found {}", names.join(", ")),
-    };
-    let none = |found: String| Error::NoAdapter { found, advice: ADVICE.into() };
+    let environment = environment()?;
+    let adapters = enumerate(&environment);
+    let names = names(&adapters);
     let chosen = match wanted {
-        None => adapters
-            .iter()
-            .position(|adapter| !is_software(adapter) && usable(adapter))
-            .ok_or_else(|| none(format!("no hardware adapter, {}", listed())))?,
+        None => suitable(&environment, &names, &adapters)?[0],
         Some(wanted) => {
-            let by_name = || {
-                let lower = wanted.to_lowercase();
-                names.iter().position(|name| name.to_lowercase().contains(&lower))
-            };
             let number = wanted.parse().ok().filter(|number| *number < adapters.len());
-            number.or_else(by_name).ok_or_else(|| none(format!("no {wanted}, {}", listed())))?
+            let chosen = number.or_else(|| position(&names, wanted));
+            chosen.ok_or_else(|| none(format!("no {wanted}, {}", environment.listed(&names))))?
         }
     };
     let adapter = &adapters[chosen];
     if !usable(adapter) {
         return Err(none(format!("{} lacks WebGPU's default limits", names[chosen])));
+    }
+    let name = device_name(&adapter.get_info(), "");
+    if let Some(advice) = advice(adapter, &environment, dx12::find().as_deref()) {
+        log::warn!("{name}: {advice}");
     }
     let matrices = features == FeatureSet::Full && has_matrices(adapter);
     let (mut required_features, required_limits) = match features {
@@ -193,7 +299,36 @@ pub(super) fn open(wanted: Option<&str>, features: FeatureSet) -> Result<Opened>
     };
     let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
         .map_err(|error| Error::gpu(format!("opening {}", names[chosen]), error))?;
-    let info = adapter.get_info();
-    let name = format!("{} ({:?}, {})", info.name, info.backend, info.driver_info);
     Ok(Opened { device, queue, name, matrices })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Drivers of DX12 have their version in place of a name, and those of Metal have neither.
+    #[test]
+    fn an_unknown_driver_is_not_part_of_the_name() {
+        let named = |driver: &str, driver_info: &str| {
+            let mut info = wgpu::AdapterInfo::new(wgpu::DeviceType::Other, wgpu::Backend::Dx12);
+            info.name = "GPU".into();
+            (info.driver, info.driver_info) = (driver.into(), driver_info.into());
+            [device_name(&info, ""), device_name(&info, "of the host")]
+        };
+        assert_eq!(named("", ""), ["GPU (Dx12)", "GPU (Dx12, of the host)"]);
+        assert_eq!(named("31.0", ""), ["GPU (Dx12, 31.0)", "GPU (Dx12, 31.0, of the host)"]);
+        assert_eq!(named("RADV", "Mesa 25")[0], "GPU (Dx12, Mesa 25)");
+    }
+
+    #[test]
+    fn low_power_puts_integrated_devices_first() {
+        use wgpu::DeviceType::{Cpu, DiscreteGpu, IntegratedGpu, Other, VirtualGpu};
+        let sorted = |low_power| {
+            let mut kinds = [Cpu, IntegratedGpu, Other, VirtualGpu, DiscreteGpu];
+            kinds.sort_by_key(|kind| rank(*kind, low_power));
+            kinds
+        };
+        assert_eq!(sorted(false), [DiscreteGpu, IntegratedGpu, VirtualGpu, Other, Cpu]);
+        assert_eq!(sorted(true), [IntegratedGpu, DiscreteGpu, VirtualGpu, Other, Cpu]);
+    }
 }
