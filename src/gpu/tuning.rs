@@ -68,8 +68,8 @@ impl RowShape {
     pub(super) fn new(device: &Capabilities, quads: u32, f16: bool, n_beads: usize) -> Self {
         let (split, workgroup) = match f16 {
             _ if n_beads < 8192 => (8, 256),
-            // 512 invocations need more than 16 KiB of workgroup memory.
-            false if device.workgroup_bytes > 16_384 => (4, device.invocations.min(512)),
+            // 512 invocations need 17 KiB of workgroup memory.
+            false if device.workgroup_bytes >= 17_408 && device.invocations >= 512 => (4, 512),
             false => (4, 256),
             true => (4, 128),
         };
