@@ -208,7 +208,9 @@ impl Device {
     /// Host memory of at least `bytes` bytes for one read-back.
     pub(super) fn stage(&self, bytes: u64) -> Result<Box<dyn api::Staging>> {
         let mut idle = lock(&self.staging);
-        if let Some(k) = idle.iter().position(|staging| staging.bytes() >= bytes) {
+        // The smallest, so that a later read-back finds the larger ones.
+        let fitting = (0..idle.len()).filter(|k| idle[*k].bytes() >= bytes);
+        if let Some(k) = fitting.min_by_key(|k| idle[*k].bytes()) {
             return Ok(idle.swap_remove(k));
         }
         // Memory that was too small now will be too small again.
