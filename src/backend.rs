@@ -3,7 +3,7 @@
 use crate::cpu::Cpu;
 use crate::engine::{Dynamics, Engine, Filter, Numerics, Precision};
 use crate::error::{Error, Result};
-use crate::gpu::{Device, FeatureSet, GpuEngine, adapters};
+use crate::gpu::{self, Device, FeatureSet, adapters};
 use crate::reference::Reference;
 use crate::system::System;
 
@@ -201,7 +201,7 @@ impl Backend {
         Ok(match &self.on {
             On::Reference => Box::new(Reference::with_filter(system, dynamics, filter)?),
             On::Cpu => Box::new(Cpu::new(system, dynamics, filter)?),
-            On::Gpu(device) => Box::new(GpuEngine::new(device, system, dynamics, self.numerics)?),
+            On::Gpu(device) => gpu::make_engine(device, system, dynamics, self.numerics)?,
         })
     }
 }

@@ -20,6 +20,7 @@ pub struct Device {
     /// device has no tensor cores.
     pub(super) emulates_matrices: bool,
     wait_limit: Duration,
+    batch_bytes: u64,
     pub(super) account: Arc<Account>,
     /// Compiled kernels by their text.
     kernels: Arc<Mutex<HashMap<String, Arc<Compiled>>>>,
@@ -102,9 +103,10 @@ impl Device {
 
     fn with(api: Arc<dyn Api>) -> Self {
         Device {
-            api,
             emulates_matrices: false,
             wait_limit: WAIT_LIMIT,
+            batch_bytes: api.capabilities().buffer_bytes,
+            api,
             account: Arc::default(),
             kernels: Arc::default(),
             staging: Arc::default(),
@@ -130,6 +132,18 @@ impl Device {
     /// The device with another limit for every wait. A device that takes longer counts as lost.
     pub fn with_wait_limit(self, wait_limit: Duration) -> Self {
         Device { wait_limit, ..self }
+    }
+
+    /// The device with a lower limit for the largest buffer of several replicas, bytes. Replicas that
+    /// exceed it get an engine each. It serves tests with small systems.
+    #[doc(hidden)]
+    pub fn with_batch_bytes(self, batch_bytes: u64) -> Self {
+        Device { batch_bytes, ..self }
+    }
+
+    /// The limit for the largest buffer of several replicas, bytes.
+    pub(super) fn batch_bytes(&self) -> u64 {
+        self.batch_bytes
     }
 
     pub(super) fn capabilities(&self) -> &Capabilities {

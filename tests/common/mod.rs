@@ -180,6 +180,17 @@ on_device!(
     wgpu_mixed_portable, device(FeatureSet::Portable), MIXED, Extent::SHORT
 );
 
+/// Exact filters, with an engine for each replica, or for each ladder of replicas.
+pub(crate) fn wgpu_batches() -> Backend {
+    let engine = |system: System, dynamics: &Dynamics| {
+        let device = device(FeatureSet::Full).with_batch_bytes(1);
+        flashschnet::Backend::from_device(device)
+            .with_filter(Filter::Exact)
+            .engine(system, dynamics)
+    };
+    Backend { engine, ..wgpu() }
+}
+
 /// The CUDA device, opened once. Tests that use it are ignored by default.
 #[cfg(feature = "cuda")]
 pub(crate) fn cuda_device() -> Device {
@@ -251,7 +262,7 @@ macro_rules! without_network {
 
             on_every_backend!(@ cpu: $($test),*);
             on_every_backend!(@ wgpu: $($test),*);
-            on_every_backend!(@ hardware cuda: $($test),*);
+                on_every_backend!(@ hardware cuda: $($test),*);
         }
     };
 }
