@@ -182,13 +182,17 @@ on_device!(
 
 /// Exact filters, with an engine for each replica, or for each ladder of replicas.
 pub(crate) fn wgpu_batches() -> Backend {
-    let engine = |system: System, dynamics: &Dynamics| {
-        let device = device(FeatureSet::Full).with_batch_bytes(1);
-        flashschnet::Backend::from_device(device)
-            .with_filter(Filter::Exact)
-            .engine(system, dynamics)
-    };
-    Backend { engine, ..wgpu() }
+    fn device() -> Device {
+        crate::common::device(FeatureSet::Full).with_batch_bytes(1)
+    }
+    Backend {
+        ops: Box::new(GpuOps(device(), Filter::Exact.into())),
+        engine: |system, dynamics| {
+            let backend = flashschnet::Backend::from_device(device());
+            backend.with_filter(Filter::Exact).engine(system, dynamics)
+        },
+        extent: Extent::SMALL,
+    }
 }
 
 /// The CUDA device, opened once. Tests that use it are ignored by default.
