@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::cpu::Cpu;
 use crate::engine::{Dynamics, Engine, Filter, Numerics, Precision};
 use crate::error::{Error, Result};
-use crate::gpu::{Device, FeatureSet, GpuEngine, adapters, suitable_adapters};
+use crate::gpu::{self, Device, FeatureSet, adapters, suitable_adapters};
 use crate::known_answers::{Part, find_fault};
 use crate::reference::Reference;
 use crate::system::System;
@@ -162,7 +162,7 @@ impl Backend {
             let numerics = Numerics { filter, precision };
             let device = device.clone().with_wait_limit(CHECK_LIMIT);
             let fault = find_fault(part, precision, &|system, dynamics| {
-                Ok(Box::new(GpuEngine::new(&device, system, dynamics, numerics)?))
+                gpu::make_engine(&device, system, dynamics, numerics)
             })?;
             checked.push(Checked { part, table, precision, fault });
         }
@@ -304,7 +304,7 @@ impl Backend {
         Ok(match &self.on {
             On::Reference => Box::new(Reference::with_filter(system, dynamics, filter)?),
             On::Cpu => Box::new(Cpu::new(system, dynamics, filter)?),
-            On::Gpu(device) => Box::new(GpuEngine::new(device, system, dynamics, self.numerics)?),
+            On::Gpu(device) => gpu::make_engine(device, system, dynamics, self.numerics)?,
         })
     }
 }

@@ -239,6 +239,20 @@ impl Bias {
         }
     }
 
+    /// The bias of some replicas, with the numbers of these if it has different ones for replicas.
+    pub(crate) fn select(&self, replicas: &[usize]) -> Bias {
+        let mut bias = self.clone();
+        let lists = match &mut bias.form {
+            BiasForm::Harmonic { k, center } => vec![k, center],
+            BiasForm::FlatBottom { k, lower, upper } => vec![k, lower, upper],
+            BiasForm::Moving { k, .. } => vec![k],
+        };
+        for list in lists.into_iter().filter(|list| list.len() > 1) {
+            *list = replicas.iter().map(|r| list[*r]).collect();
+        }
+        bias
+    }
+
     /// How many different rows of numbers the bias has: one for each state, or 1.
     pub(crate) fn n_rows(&self) -> usize {
         self.lists().iter().map(|(_, list)| list.len()).max().unwrap_or(1).max(1)

@@ -132,9 +132,10 @@
 //!
 //! # The GPU backend
 //!
-//! The folder `src/gpu` is layered. Calls run downward: engine, step, parts, kernel, api.
+//! The folder `src/gpu` is layered. Calls run downward: batches, engine, step, parts, kernel, api.
 //!
 //! ```text
+//! batches      an engine for each batch of replicas, if one engine has no room for all
 //! engine       submits steps, repeats them after an overflow, reads, reports errors
 //! step         the list of the dispatches of a step
 //! the parts    state, neighbors, priors, integrate, network, exchange, fire, variables, biases,
@@ -145,6 +146,12 @@
 //! typed        kernel, buffer, program, device
 //! api          memory, kernels and commands of wgpu or CUDA: bytes, no types
 //! ```
+//!
+//! An engine has one buffer for each array of all its replicas, and a device limits the size of a
+//! buffer. Replicas that exceed it are divided into batches, each with an engine of its own on the
+//! same device. A replica's results do not depend on the others, so the batches do not show in the
+//! bits. The replicas of a ladder are in one batch, and so are all replicas of metadynamics. Each
+//! batch has room for neighbor lists that grow.
 //!
 //! A kernel is bound by the names of its bindings. The host reads these names from the text of the
 //! kernel, and finds the buffer of each name in a scope, a list of buffers with names.

@@ -28,6 +28,14 @@ on_every_backend!(
 );
 
 on_every_backend!(
+    @ wgpu_batches:
+    cuts_and_reads_do_not_show,
+    overflows_of_lists_do_not_show,
+    frozen_walkers_exchange_nothing,
+    new_positions_move_again
+);
+
+on_every_backend!(
     @ reference:
     a_start_beyond_a_limit_does_not_move,
     the_others_do_not_notice,

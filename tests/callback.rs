@@ -34,6 +34,15 @@ on_every_backend!(
 );
 
 on_every_backend!(
+    @ wgpu_batches:
+    it_is_called_once_a_step,
+    overflows_do_not_show,
+    an_error_leaves_the_state,
+    wrong_results_are_errors,
+    forces_of_frozen_replicas_are_ignored
+);
+
+on_every_backend!(
     @ reference:
     a_spring_moves_as_a_bond,
     constant_forces_move_as_external_ones,

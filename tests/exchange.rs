@@ -28,6 +28,14 @@ on_every_backend!(
     overflows_do_not_show,
 );
 
+on_every_backend!(
+    @ wgpu_batches:
+    matches_the_reference,
+    only_members_of_a_ladder_take_part,
+    reads_do_not_show,
+    overflows_do_not_show
+);
+
 const MIXINGS: [Mixing; 2] = [Mixing::Neighbors, Mixing::AllPairs];
 
 /// `n` uniform numbers in (0, 1).

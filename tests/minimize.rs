@@ -30,6 +30,13 @@ on_every_backend!(
 );
 
 on_every_backend!(
+    @ wgpu_batches:
+    the_state_is_otherwise_as_before,
+    frozen_replicas_stay,
+    forces_that_are_not_finite_are_an_error
+);
+
+on_every_backend!(
     @ reference:
     pairs_reach_their_minimum,
     forces_are_below_the_tolerance,

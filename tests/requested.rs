@@ -12,6 +12,13 @@ on_every_backend!(
     other_calls_wait_for_the_reading,
 );
 
+on_every_backend!(
+    @ wgpu_batches:
+    a_requested_reading_is_that_of_its_step,
+    a_requested_reading_survives_an_overflow,
+    other_calls_wait_for_the_reading
+);
+
 const FRAME: Wanted = Wanted {
     state: true,
     hills: false,

@@ -24,6 +24,13 @@ on_every_backend!(
     overflows_do_not_show,
 );
 
+on_every_backend!(
+    @ wgpu_batches:
+    reads_and_restarts_do_not_show,
+    frozen_replicas_keep_their_work,
+    work_goes_on_with_a_bias_of_the_same_name
+);
+
 without_network!(
     energy_and_work_balance,
     frozen_replicas_keep_their_work,

@@ -64,6 +64,8 @@ mod continuation;
 mod checkpoint;
 // Replicas and molecules far from the origin.
 mod far;
+// Replicas in batches, because one buffer has no room for all.
+mod batches;
 // A device's waits, allocations and memory, and a device that does not answer.
 mod device;
 // Energies without forces: the same bits as in a whole evaluation.

@@ -184,6 +184,17 @@ impl HostForces {
         }
     }
 
+    /// Refuses a callback where kernels are timed.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`].
+    pub(crate) fn check_timed(&self) -> Result<()> {
+        match self.has_callback() {
+            true => Err(Error::unsupported("timing kernels with a force callback", "remove it")),
+            false => Ok(()),
+        }
+    }
+
     /// The positions changed, or the states of the replicas.
     pub(crate) fn outdate(&mut self) {
         (self.found, self.biasing) = (None, None);

@@ -58,6 +58,11 @@ impl<T: Pod> Buffer<T> {
         Ok(buffer)
     }
 
+    /// A buffer with these elements, whose number does not depend on the number of replicas.
+    pub(super) fn constants(device: &Device, label: &'static str, data: &[T]) -> Result<Self> {
+        Self::from_slice(device, label, data).map_err(|error| of_constants(device, error))
+    }
+
     /// A zeroed uniform block of one element.
     pub(super) fn uniform(device: &Device, label: &'static str) -> Result<Self> {
         Self::new(device, label, 1, Purpose::Uniform)
@@ -111,6 +116,19 @@ impl<T: Pod> Buffer<T> {
     }
 }
 
+/// The error of a buffer whose size does not depend on the number of replicas.
+pub(super) fn of_constants(device: &Device, error: Error) -> Error {
+    match error {
+        Error::OutOfMemory { what, needed, available, .. }
+            if available == device.capabilities().buffer_bytes =>
+        {
+            let advice = "the number of replicas does not matter; try --backend cpu".to_owned();
+            Error::OutOfMemory { what, needed, available, advice }
+        }
+        other => other,
+    }
+}
+
 impl<T> Buffer<T> {
     /// Copies all elements into a buffer of the same length.
     pub(super) fn copy_to(&self, commands: &mut dyn Commands, to: &Buffer<T>) {
@@ -158,7 +176,7 @@ impl<'a> Fetch<'a> {
     pub(super) fn add<T: Pod>(&mut self, buffer: &'a Buffer<T>) -> Slot<T> {
         let (start, bytes) = (self.bytes as usize, buffer.len * size_of::<T>());
         let part = buffer.allocation.part();
-        self.bytes += part.bytes.next_multiple_of(8);
+        self.bytes += padded(part.bytes);
         self.parts.push(part);
         Slot { start, bytes, element: PhantomData }
     }
@@ -171,26 +189,59 @@ impl<'a> Fetch<'a> {
 
     /// Submits the commands and the copies.
     pub(super) fn begin(self) -> Result<Fetching> {
-        let Fetch { device, mut commands, parts, bytes } = self;
-        let mut staging = device.stage(bytes)?;
-        let mut at = 0;
-        for part in parts {
-            commands.fetch(part, &mut *staging, at);
-            at += part.bytes.next_multiple_of(8);
+        let Fetch { device, mut commands, parts, .. } = self;
+        let most = device.capabilities().buffer_bytes;
+        let mut pieces = Vec::new();
+        for parts in in_pieces(&parts, most) {
+            let bytes = parts.iter().map(|part| padded(part.bytes)).sum();
+            let mut staging = device.stage(bytes)?;
+            let mut at = 0;
+            for part in parts {
+                commands.fetch(*part, &mut *staging, at);
+                at += padded(part.bytes);
+            }
+            pieces.push(Piece { staging, bytes });
         }
         match device.submit(commands) {
-            Ok(submission) => Ok(Fetching {
-                device: device.clone(),
-                under_way: Some((submission, staging)),
-                bytes,
-            }),
+            Ok(submission) => {
+                Ok(Fetching { device: device.clone(), under_way: Some((submission, pieces)) })
+            }
             Err(error) => {
                 // The device may write to it, and freeing it may wait for the device.
-                std::mem::forget(staging);
+                std::mem::forget(pieces);
                 Err(error)
             }
         }
     }
+}
+
+/// The bytes of a part with those that fill it up, in host memory.
+fn padded(bytes: u64) -> u64 {
+    bytes.next_multiple_of(8)
+}
+
+/// The parts in pieces of at most `most` bytes, because host memory of a device is limited like its
+/// buffers. A larger part is a piece of its own.
+fn in_pieces<'a, 'b>(parts: &'b [Part<'a>], most: u64) -> impl Iterator<Item = &'b [Part<'a>]> {
+    let mut rest = parts;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |part: &&Part| {
+            bytes += padded(part.bytes);
+            bytes <= most
+        };
+        let n = rest.iter().take_while(fits).count().max(1);
+        let (piece, others) = rest.split_at_checked(n)?;
+        rest = others;
+        Some(piece)
+    })
+}
+
+/// A piece of a read-back: host memory, and how many bytes of it are in use.
+#[derive(Debug)]
+struct Piece {
+    staging: Box<dyn Staging>,
+    bytes: u64,
 }
 
 /// A read-back that was submitted. If nobody waits for it, it waits when it is dropped, because the
@@ -198,8 +249,7 @@ impl<'a> Fetch<'a> {
 #[derive(Debug)]
 pub(super) struct Fetching {
     device: Device,
-    under_way: Option<(Box<dyn Submission>, Box<dyn Staging>)>,
-    bytes: u64,
+    under_way: Option<(Box<dyn Submission>, Vec<Piece>)>,
 }
 
 impl Fetching {
@@ -211,14 +261,22 @@ impl Fetching {
 
     /// The data, once.
     fn data(&mut self, during: &str) -> Result<Vec<u8>> {
-        let Some((submission, staging)) = self.under_way.take() else { return Ok(Vec::new()) };
+        let Some((submission, pieces)) = self.under_way.take() else { return Ok(Vec::new()) };
         if let Err(error) = self.device.wait_and_count(submission, during) {
             // The device may still write to it, and freeing it may wait for the device.
-            std::mem::forget(staging);
+            std::mem::forget(pieces);
             return Err(error);
         }
-        let data = staging.read(self.bytes)?;
-        self.device.unstage(staging);
+        let mut data = Vec::new();
+        for Piece { staging, bytes } in pieces {
+            let read = staging.read(bytes)?;
+            self.device.unstage(staging);
+            // Most read-backs are one piece, which needs no copy.
+            match data.is_empty() {
+                true => data = read,
+                false => data.extend(read),
+            }
+        }
         Ok(data)
     }
 }

@@ -22,6 +22,7 @@ pub struct Device {
     wait_limit: Duration,
     /// Errors in kernels, for tests of the known answers.
     planted: Vec<Planted>,
+    batch_bytes: u64,
     pub(super) account: Arc<Account>,
     /// Compiled kernels by their text.
     kernels: Arc<Mutex<HashMap<String, Arc<Compiled>>>>,
@@ -111,10 +112,11 @@ impl Device {
 
     fn with(api: Arc<dyn Api>) -> Self {
         Device {
-            api,
             emulates_matrices: false,
             wait_limit: WAIT_LIMIT,
             planted: Vec::new(),
+            batch_bytes: api.capabilities().buffer_bytes,
+            api,
             account: Arc::default(),
             kernels: Arc::default(),
             staging: Arc::default(),
@@ -165,6 +167,18 @@ impl Device {
     /// The device with another limit for every wait. A device that takes longer counts as lost.
     pub fn with_wait_limit(self, wait_limit: Duration) -> Self {
         Device { wait_limit, ..self }
+    }
+
+    /// The device with a lower limit for the largest buffer of several replicas, bytes. Replicas that
+    /// exceed it get an engine each. It serves tests with small systems.
+    #[doc(hidden)]
+    pub fn with_batch_bytes(self, batch_bytes: u64) -> Self {
+        Device { batch_bytes, ..self }
+    }
+
+    /// The limit for the largest buffer of several replicas, bytes.
+    pub(super) fn batch_bytes(&self) -> u64 {
+        self.batch_bytes
     }
 
     pub(super) fn capabilities(&self) -> &Capabilities {
@@ -243,7 +257,9 @@ impl Device {
     /// Host memory of at least `bytes` bytes for one read-back.
     pub(super) fn stage(&self, bytes: u64) -> Result<Box<dyn api::Staging>> {
         let mut idle = lock(&self.staging);
-        if let Some(k) = idle.iter().position(|staging| staging.bytes() >= bytes) {
+        // The smallest, so that a later read-back finds the larger ones.
+        let fitting = (0..idle.len()).filter(|k| idle[*k].bytes() >= bytes);
+        if let Some(k) = fitting.min_by_key(|k| idle[*k].bytes()) {
             return Ok(idle.swap_remove(k));
         }
         // Memory that was too small now will be too small again.

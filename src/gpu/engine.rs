@@ -4,7 +4,7 @@ mod biases;
 mod callback;
 mod evaluation;
 mod exchange;
-mod fit;
+pub(super) mod fit;
 mod grow;
 mod minimize;
 mod probe;
@@ -99,7 +99,8 @@ impl GpuEngine {
         Self::on(device, system, dynamics, numerics).map_err(|error| fit.advise(error))
     }
 
-    fn on(
+    /// Puts a system that was checked on a device.
+    pub(super) fn on(
         device: &Device,
         system: System,
         dynamics: &Dynamics,
@@ -188,7 +189,7 @@ impl GpuEngine {
     }
 
     /// Copies the state, so that steps can be repeated from it, unless some are pending.
-    fn keep(&mut self) -> Result<()> {
+    pub(super) fn keep(&mut self) -> Result<()> {
         if !self.has_pending() {
             let mut commands = self.device.api.commands();
             self.state.keep(&mut *commands);

@@ -1,7 +1,7 @@
 //! Hills on a device: the grid potential, and the kernels that read it and add to it.
 
 use super::api::Commands;
-use super::buffer::Buffer;
+use super::buffer::{Buffer, of_constants};
 use super::device::Device;
 use super::kept::Copied;
 use super::kernel::{Dispatch, Kernel, Scope, run, scope};
@@ -35,7 +35,8 @@ pub(super) struct Nodes {
 
 impl Nodes {
     pub(super) fn zeroed(device: &Device, len: usize) -> Result<Self> {
-        Ok(Nodes { hill_node: Buffer::zeroed(device, "hill_node", len)? })
+        let hill_node = Buffer::zeroed(device, "hill_node", len);
+        Ok(Nodes { hill_node: hill_node.map_err(|error| of_constants(device, error))? })
     }
 
     pub(super) fn new(device: &Device, grid: &Grid) -> Result<Self> {

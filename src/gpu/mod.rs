@@ -2,6 +2,7 @@
 //!
 //! Calls run downward in this order:
 //!
+//! - `batches` has an engine for each batch of replicas, if all of them exceed the largest buffer.
 //! - `engine` submits steps, repeats them after an overflow, and reports.
 //! - `step` is the list of the dispatches of a step.
 //! - `state`, `neighbors`, `priors`, `integrate`, `network`, `exchange`, `variables` and `hills` each
@@ -15,6 +16,7 @@
 //! has the structs that host and shaders share.
 
 mod api;
+mod batches;
 mod biases;
 mod buffer;
 mod ceilings;
@@ -48,6 +50,7 @@ pub mod variables;
 pub use api::{
     ADVICE, Access, AdapterInfo, FeatureSet, adapters, suitable_adapters, without_facts,
 };
+pub(crate) use batches::make_engine;
 pub use ceilings::Ceilings;
 pub use device::{Counters, Device};
 pub use engine::GpuEngine;

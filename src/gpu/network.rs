@@ -224,7 +224,7 @@ impl Network {
         }
         Ok(Network {
             shape,
-            embedding: Buffer::from_slice(device, "embedding", &embedding)?,
+            embedding: Buffer::constants(device, "embedding", &embedding)?,
             blocks: (0..schnet.interactions.len()).map(block).collect::<Result<_>>()?,
             readout: readout_layers(device, schnet, storage)?,
             gradient_scale: if f32 { 1.0 } else { gradient_scale(schnet, &types_of(system))? },

@@ -306,7 +306,7 @@ impl Ops for GpuOps {
         uniforms: &[f64],
         state: &State,
     ) -> Result<State> {
-        let mut engine = GpuEngine::new(&self.0, system.clone(), dynamics, self.1)?;
+        let mut engine = super::batches::make_engine(&self.0, system.clone(), dynamics, self.1)?;
         engine.set_state(state)?;
         engine.probe().exchange_with(energies, uniforms)?;
         engine.state()

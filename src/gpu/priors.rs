@@ -48,14 +48,14 @@ impl Priors {
             tables.rows.extend(rows.map(|row| row as u32));
         }
         let priors = Priors {
-            tuple_row: Buffer::from_slice(device, "tuple_row", &lists.tuple_row)?,
-            tuples: Buffer::from_slice(device, "tuples", &lists.tuples)?,
-            values: Buffer::from_slice(device, "values", &lists.values)?,
-            pair_rule: Buffer::from_slice(device, "pair_rule", &lists.rules)?,
-            pair_row: Buffer::from_slice(device, "pair_row", &lists.pair_row)?,
-            pairs: Buffer::from_slice(device, "pairs", &lists.pairs)?,
+            tuple_row: Buffer::constants(device, "tuple_row", &lists.tuple_row)?,
+            tuples: Buffer::constants(device, "tuples", &lists.tuples)?,
+            values: Buffer::constants(device, "values", &lists.values)?,
+            pair_rule: Buffer::constants(device, "pair_rule", &lists.rules)?,
+            pair_row: Buffer::constants(device, "pair_row", &lists.pair_row)?,
+            pairs: Buffer::constants(device, "pairs", &lists.pairs)?,
             record_width: if lists.has_pairs() { lists.record_width } else { 0 },
-            records: Buffer::from_slice(device, "records", &lists.records)?,
+            records: Buffer::constants(device, "records", &lists.records)?,
         };
         Ok((priors, tables))
     }

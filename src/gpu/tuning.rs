@@ -34,6 +34,13 @@ pub(super) fn first_capacity(widest: usize) -> usize {
     (widest * widest.saturating_sub(1) / 5).clamp(widest, widest * 32)
 }
 
+/// The edges of a replica for which a batch of replicas leaves room: all directed pairs, or 512 for
+/// each bead, more than fit into 14 Å around a bead at the density of a protein of five beads per
+/// residue. A batch of this size keeps a device busy, so smaller batches would gain nothing.
+pub(super) fn most_capacity(widest: usize) -> usize {
+    (widest * widest.saturating_sub(1)).min(512 * widest).max(first_capacity(widest))
+}
+
 /// The room for a list that needed `needed` edges, of at most `most` that it can have.
 pub(super) fn grown_capacity(needed: u32, most: u64) -> usize {
     ((f64::from(needed) * HEADROOM) as u64).min(most) as usize
@@ -68,8 +75,8 @@ impl RowShape {
     pub(super) fn new(device: &Capabilities, quads: u32, f16: bool, n_beads: usize) -> Self {
         let (split, workgroup) = match f16 {
             _ if n_beads < 8192 => (8, 256),
-            // 512 invocations need more than 16 KiB of workgroup memory.
-            false if device.workgroup_bytes > 16_384 => (4, device.invocations.min(512)),
+            // 512 invocations need 17 KiB of workgroup memory.
+            false if device.workgroup_bytes >= 17_408 && device.invocations >= 512 => (4, 512),
             false => (4, 256),
             true => (4, 128),
         };

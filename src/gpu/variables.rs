@@ -46,7 +46,7 @@ impl Variables {
         let mut words = words(all)?;
         let place = words.len() as u32;
         words.extend(numbers);
-        let variables = Buffer::from_slice(device, "variables", &words)?;
+        let variables = Buffer::constants(device, "variables", &words)?;
         Ok((Variables { variables, len: all.len() }, place))
     }
 

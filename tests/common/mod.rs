@@ -180,6 +180,21 @@ on_device!(
     wgpu_mixed_portable, device(FeatureSet::Portable), MIXED, Extent::SHORT
 );
 
+/// Exact filters, with an engine for each replica, or for each ladder of replicas.
+pub(crate) fn wgpu_batches() -> Backend {
+    fn device() -> Device {
+        crate::common::device(FeatureSet::Full).with_batch_bytes(1)
+    }
+    Backend {
+        ops: Box::new(GpuOps(device(), Filter::Exact.into())),
+        engine: |system, dynamics| {
+            let backend = flashschnet::Backend::from_device(device());
+            backend.with_filter(Filter::Exact).engine(system, dynamics)
+        },
+        extent: Extent::SMALL,
+    }
+}
+
 /// The CUDA device, opened once. Tests that use it are ignored by default.
 #[cfg(feature = "cuda")]
 pub(crate) fn cuda_device() -> Device {
@@ -251,7 +266,7 @@ macro_rules! without_network {
 
             on_every_backend!(@ cpu: $($test),*);
             on_every_backend!(@ wgpu: $($test),*);
-            on_every_backend!(@ hardware cuda: $($test),*);
+                on_every_backend!(@ hardware cuda: $($test),*);
         }
     };
 }

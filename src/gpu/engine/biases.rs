@@ -11,6 +11,11 @@ use crate::error::Result;
 impl GpuEngine {
     /// Replaces the biases.
     pub(super) fn replace_biases(&mut self, all: &[Bias]) -> Result<()> {
+        let fit = Fit::new(&self.device, &self.system, &self.dynamics);
+        self.try_replace_biases(all).map_err(|error| fit.advise(error))
+    }
+
+    fn try_replace_biases(&mut self, all: &[Bias]) -> Result<()> {
         check_biases(all, &self.system, &self.dynamics)?;
         self.before_host_forces()?;
         let work = work_of(all, &self.work()?, self.system.n_replicas());
@@ -61,7 +66,7 @@ impl GpuEngine {
 
     /// Waits for everything that needs the present biases and forces of the host: pending steps that
     /// must be repeated.
-    pub(super) fn before_host_forces(&mut self) -> Result<()> {
+    pub(in crate::gpu) fn before_host_forces(&mut self) -> Result<()> {
         self.step()?;
         self.complete()?;
         if self.has_pending() {

@@ -1,5 +1,6 @@
 //! Exchanges on their way to the device.
 
+use super::super::exchange::Exchanges;
 use super::super::kernel::{record, run};
 use super::GpuEngine;
 use crate::engine::{Exchange, check_given};
@@ -15,6 +16,11 @@ impl GpuEngine {
     pub(super) fn nothing_pending(&mut self) {
         self.pending = 0;
         self.exchanges.iter_mut().for_each(|exchanges| exchanges.pending.clear());
+    }
+
+    /// Exchanges done, with those that were only submitted.
+    pub(in crate::gpu) fn exchange_count(&self) -> u64 {
+        self.exchanges.as_ref().map_or(0, Exchanges::count)
     }
 
     /// Submits an exchange, and before it all forces, whose kernels compute the energies, if these

@@ -87,8 +87,9 @@ impl GpuEngine {
     }
 }
 
-impl Probe for GpuEngine {
-    fn advance_with_noise(&mut self, noise: &[[f64; 3]]) -> Result<()> {
+impl GpuEngine {
+    /// Makes the next outer step take this noise.
+    pub(in crate::gpu) fn take_noise(&mut self, noise: &[[f64; 3]]) -> Result<()> {
         let n = self.system.n_beads() * self.dynamics.mts as usize;
         check_vectors("noise", noise, n)?;
         self.step()?;
@@ -103,12 +104,24 @@ impl Probe for GpuEngine {
         self.keep()?;
         let (device, weights) = (&self.device, self.dynamics.slow_weights());
         self.given = Some(self.integration.dispatches(device, &self.state, false, weights)?);
+        Ok(())
+    }
+
+    /// Makes the next steps draw their noise again.
+    pub(in crate::gpu) fn leave_noise(&mut self) {
+        self.given = None;
+    }
+}
+
+impl Probe for GpuEngine {
+    fn advance_with_noise(&mut self, noise: &[[f64; 3]]) -> Result<()> {
+        self.take_noise(noise)?;
         let moved = match self.host.has_callback() {
             true => self.advance_with_callback(1),
             false => self.submit_steps(u64::from(self.dynamics.mts)),
         };
         let looked = moved.and_then(|()| self.look());
-        self.given = None;
+        self.leave_noise();
         looked.map(|_| ())
     }
 
@@ -124,9 +137,7 @@ impl Probe for GpuEngine {
     }
 
     fn profile(&mut self, n_steps: u64) -> Result<Vec<KernelTime>> {
-        if self.host.has_callback() {
-            return Err(Error::unsupported("timing kernels with a force callback", "remove it"));
-        }
+        self.host.check_timed()?;
         if self.hills.is_some() {
             return Err(Error::unsupported("timing kernels with metadynamics", "time whole steps"));
         }

@@ -181,7 +181,7 @@ impl GpuEngine {
     /// Waits for the reading that was requested, if there is one, and keeps it for
     /// [`Engine::collect`]. If a list overflowed before it, the steps before it are repeated, the
     /// reading is done anew, and then the steps after it are repeated.
-    pub(super) fn complete(&mut self) -> Result<()> {
+    pub(in crate::gpu) fn complete(&mut self) -> Result<()> {
         let Some(requested) = self.requested.take() else { return Ok(()) };
         let Requested { wanted, fetching, parts, pending, exchanges } = requested;
         let found = self.fetched(fetching)?;

@@ -82,7 +82,7 @@ impl Table {
             bead_bits,
             exponent,
             unit: if f32 { 1.0 } else { table::unit(table) },
-            head: Buffer::from_slice(device, "head", &table::head(table))?,
+            head: Buffer::constants(device, "head", &table::head(table))?,
             edge: Some(Buffer::zeroed(device, "edge", size.n_edges)?),
             reach: Buffer::zeroed(device, "reach", size.n_beads)?,
         })
@@ -124,7 +124,7 @@ impl Convolutions {
             n_beads: size.n_beads,
         };
         let mut upload = |words: &[u32]| -> Result<()> {
-            convolutions.weights.push(Buffer::from_slice(device, "weights", words)?);
+            convolutions.weights.push(Buffer::constants(device, "weights", words)?);
             Ok(())
         };
         match storage.filters {
@@ -140,7 +140,7 @@ impl Convolutions {
                     let (halves, numbers) = matrix_weights(schnet, activation, &divided)?;
                     convolutions.scales.push(scales);
                     upload(&bytemuck::pod_collect_to_vec(&halves))?;
-                    convolutions.numbers.push(Buffer::from_slice(device, "numbers", &numbers)?);
+                    convolutions.numbers.push(Buffer::constants(device, "numbers", &numbers)?);
                 }
             }
             Filters::Table => {

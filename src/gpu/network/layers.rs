@@ -86,7 +86,7 @@ impl Chain {
     /// Copies the layers to the device.
     pub(super) fn upload(self, device: &Device, storage: Storage) -> Result<Layers> {
         let Chain { format, words, matrices, n_weights, mut constants } = self;
-        let weight = Buffer::from_slice(device, "weight", &words)?;
+        let weight = Buffer::constants(device, "weight", &words)?;
         let mut halves = None;
         match format {
             Format::F32 => {}
@@ -100,7 +100,7 @@ impl Chain {
                     constants.push(("matrix_turned", Value::File("matrix_emulated")));
                     constants.push(("lanes", Value::File("lanes_emulated")));
                 }
-                halves = Some(Buffer::from_slice(device, "halves", &both)?);
+                halves = Some(Buffer::constants(device, "halves", &both)?);
             }
         }
         Ok(Layers { weight, halves, n_weights, constants })

@@ -86,12 +86,13 @@ fn matrix_features() -> wgpu::Features {
         | wgpu::Features::SUBGROUP
 }
 
-/// Whether an adapter has the matrix products that these files use, and workgroups large enough for
-/// the kernels.
+/// Whether an adapter has the matrix products that these files use, and storage buffers and workgroups
+/// enough for the kernels.
 fn has_matrices(adapter: &wgpu::Adapter) -> bool {
     use wgpu::CooperativeScalarType::{F16, F32};
     let (info, limits) = (adapter.get_info(), adapter.limits());
     adapter.features().contains(matrix_features())
+        && limits.max_storage_buffers_per_shader_stage >= 9
         && limits.max_compute_invocations_per_workgroup >= 512
         && limits.max_compute_workgroup_storage_size >= 46_080
         && [info.subgroup_min_size, info.subgroup_max_size] == [32, 32]
@@ -138,13 +139,15 @@ fn environment() -> Result<Environment> {
     Ok(environment)
 }
 
-/// Whether an adapter has WebGPU's default limits of storage buffers, invocations and workgroup
-/// memory (8, 256 and 16 KiB), which all kernels without optional features keep.
+/// Whether an adapter has WebGPU's default limits of storage buffers, invocations, workgroup memory and
+/// workgroups (8, 256, 16 KiB and 65,535), which all kernels without optional features keep.
 fn usable(adapter: &wgpu::Adapter) -> bool {
     let (has, needs) = (adapter.limits(), wgpu::Limits::default());
     has.max_storage_buffers_per_shader_stage >= needs.max_storage_buffers_per_shader_stage
         && has.max_compute_invocations_per_workgroup >= needs.max_compute_invocations_per_workgroup
+        && has.max_compute_workgroup_size_x >= needs.max_compute_workgroup_size_x
         && has.max_compute_workgroup_storage_size >= needs.max_compute_workgroup_storage_size
+        && has.max_compute_workgroups_per_dimension >= needs.max_compute_workgroups_per_dimension
 }
 
 fn is_software(adapter: &wgpu::Adapter) -> bool {
