@@ -11,7 +11,7 @@ refused=$PWD/tests/compilers/refused
 write_shaders() {
     local features=(--quiet --features serde,cuda)
     mkdir -p "$work"
-    cargo test "${features[@]}" --test tests -- --quiet --ignored --exact portability::write \
+    cargo test "${features[@]}" --test tests -- --ignored --exact portability::write \
         >"$work/write.log" 2>&1 || { cat "$work/write.log" >&2; exit 1; }
     [ -s "$shaders/constants.csv" ] || fail "no shaders were written" "see tests/portability.rs"
     cargo build "${features[@]}" --example compilers
