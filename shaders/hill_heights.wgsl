@@ -35,8 +35,9 @@ fn hill_heights(
     let own = potential[0];
     let q = value[r];
     if !is_on_axis(own.x, q.x) || !is_on_axis(own.y, q.y) {
-        // Bits, because WGSL has no NaN.
-        reading[r] = bitcast<vec4<f32>>(vec4<u32>(0x7fc00000u));
+        // Bits, because WGSL has no NaN. A bitcast of constants to a NaN is an error.
+        let bits = vec4<u32>(0x7fc00000u);
+        reading[r] = bitcast<vec4<f32>>(bits);
         hill[r] = vec4<f32>(0.0);
         return;
     }

@@ -37,7 +37,9 @@ var<workgroup> found: array<u32, WORKGROUP>;
 
 fn recentered(x: Position, by: vec3<f32>) -> Position {
     let zero = x.low.w;
-    let moved = exact_sum(x.high.xyz, -by, zero);
+    // Negated in its bits: Microsoft's FXC fails where this argument is a negated number.
+    let back = bitcast<vec3<f32>>(bitcast<vec3<u32>>(by) ^ vec3<u32>(0x80000000u));
+    let moved = exact_sum(x.high.xyz, back, zero);
     let sum = exact_sum(moved.high.xyz, moved.low.xyz + x.low.xyz, zero);
     return Position(vec4<f32>(sum.high.xyz, x.high.w), vec4<f32>(sum.low.xyz, zero));
 }

@@ -90,6 +90,8 @@ mod statistics;
 
 // WGSL without a GPU: every specialisation translates, and structs agree with the host's.
 mod shaders;
+// Every specialisation in the languages of other compilers, for tests/portability.
+mod portability;
 // The layers of the crate: which file imports which, and how long a file is.
 mod layers;
 // CUDA C without a GPU: every kernel agrees with its WGSL twin.
