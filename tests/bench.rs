@@ -64,13 +64,15 @@ fn a_profile_lists_every_kernel_of_the_step() {
 }
 
 /// Dynamics default to mixed precision with tabulated filters on an adapter with 16-bit floats,
-/// such as Mesa's software adapter. Commands that report numbers, such as `verify`, default to f32.
+/// such as Mesa's software adapter. On others, and in commands that report numbers, such as
+/// `verify`, the default is f32.
 #[test]
 fn dynamics_take_mixed_precision_where_it_is_fast() {
     let [model, structures] = small_files().each_ref().map(|file| file.to_str().unwrap());
     let system = ["--model", model, "--structures", structures, "--adapter", "0"];
+    let default = if common::device_with_f16().has_f16() { "mixed" } else { "f32" };
     for (more, precision) in [
-        (&[][..], "mixed"),
+        (&[][..], default),
         (&["--precision", "f32"], "f32"),
         (&["--filter", "exact"], "f32"),
         (&["--filter", "exact", "--precision", "mixed"], "mixed"),

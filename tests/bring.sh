@@ -23,18 +23,8 @@ unpack_mesa() {
     local mesa=$PWD/target/mesa advice="install Debian's packages libvulkan1 and mesa-vulkan-drivers"
     if [ ! -f "$mesa/radeon.json" ]; then
         echo "$0: unpacking Mesa's Vulkan drivers under target/mesa" >&2
-        command -v apt-get >/dev/null || fail "this is not a Debian-like system" "$advice"
-        rm -rf "$mesa" && mkdir -p "$mesa/lists/partial" "$mesa/cache/archives/partial" "$mesa/files"
-        local apt=(-qq -o "Dir::State::Lists=$mesa/lists" -o "Dir::Cache=$mesa/cache"
-            -o Debug::NoLocking=1)
-        apt-get "${apt[@]}" update || fail "apt-get update failed (is there a network?)" "$advice"
-        local packages
-        packages=$(apt-get "${apt[@]}" install --no-install-recommends --print-uris -y --reinstall \
-            libvulkan1 mesa-vulkan-drivers | sed -n "s/^'[^']*' \([^_]*\)_.*/\1/p") ||
-            fail "apt-get does not know the packages" "$advice"
-        # shellcheck disable=SC2086 # one word per package
-        (cd "$mesa/cache" && apt-get "${apt[@]}" download $packages) || fail "download failed" "$advice"
-        for package in "$mesa"/cache/*.deb; do dpkg -x "$package" "$mesa/files"; done
+        tests/unpack --with-dependencies "$mesa" libvulkan1 mesa-vulkan-drivers ||
+            fail "the drivers were not unpacked" "$advice"
         local name driver
         for name in lvp intel radeon; do
             driver=$(find "$mesa/files" -name "libvulkan_$name.so" | head -n 1)

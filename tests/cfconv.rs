@@ -92,7 +92,6 @@ mod mixed {
 
     use flashschnet::cpu::Cpu;
     use flashschnet::engine::{Dynamics, Engine, Filter, Terms};
-    use flashschnet::error::Result;
     use flashschnet::gpu::{Device, FeatureSet, GpuEngine, GpuOps};
     use flashschnet::model::Model;
     use flashschnet::structure::{Structure, Topology};
@@ -102,8 +101,8 @@ mod mixed {
 
     /// Tabulated filters stored in 16 bits, with arithmetic in 16 bits and in f32.
     fn tables() -> [GpuOps; 2] {
-        [FeatureSet::Full, FeatureSet::Portable]
-            .map(|features| GpuOps(common::device(features), common::MIXED))
+        [common::device_with_f16(), common::device(FeatureSet::Portable)]
+            .map(|device| GpuOps(device, common::MIXED))
     }
 
     #[test]
@@ -134,8 +133,7 @@ mod mixed {
             mod emulated {$(
                 #[test]
                 fn $test() {
-                    let device = super::common::device(super::FeatureSet::Full);
-                    super::$test(device.emulating_matrices());
+                    super::$test(super::common::emulated());
                 }
             )*}
             mod wgpu {$(
@@ -144,7 +142,7 @@ mod mixed {
                 fn $test() {
                     let device = super::common::device(super::FeatureSet::Full);
                     assert!(device.has_matrices(), "no tensor cores on {}", device.name());
-                    super::$test(Ok(device));
+                    super::$test(device);
                 }
             )*}
             #[cfg(feature = "cuda")]
@@ -154,7 +152,7 @@ mod mixed {
                 fn $test() {
                     let device = super::common::cuda_device();
                     assert!(device.has_matrices());
-                    super::$test(Ok(device));
+                    super::$test(device);
                 }
             )*}
         };
@@ -168,8 +166,8 @@ mod mixed {
         forces_of_the_built_in_system_keep_the_bar,
     );
 
-    fn tensor_cores(device: Result<Device>) -> GpuOps {
-        GpuOps(device.unwrap_or_else(|error| panic!("{error}")), common::MIXED_EXACT)
+    fn tensor_cores(device: Device) -> GpuOps {
+        GpuOps(device, common::MIXED_EXACT)
     }
 
     fn rms(values: impl Iterator<Item = f64>, n: usize) -> f64 {
@@ -221,21 +219,21 @@ mod mixed {
         );
     }
 
-    fn matches_the_reference(device: Result<Device>) {
+    fn matches_the_reference(device: Device) {
         let ops = tensor_cores(device);
         every_form(&|schnet, block, graph, x| {
             compare((&ops, TENSOR_CORES), schnet, block, graph, x)
         });
     }
 
-    fn matches_at_odd_sizes(device: Result<Device>) {
+    fn matches_at_odd_sizes(device: Device) {
         let ops = tensor_cores(device);
         odd_sizes(&|schnet, block, graph, x| {
             compare((&ops, TENSOR_CORES), schnet, block, graph, x)
         });
     }
 
-    fn rows_without_edges_are_zero(device: Result<Device>) {
+    fn rows_without_edges_are_zero(device: Device) {
         let ops = tensor_cores(device);
         empty_rows(&ops, &|schnet, block, graph, x| {
             compare((&ops, TENSOR_CORES), schnet, block, graph, x)
@@ -254,7 +252,7 @@ mod mixed {
 
     /// The bits of a row depend neither on listed pairs beyond the cutoff nor on the other rows of
     /// its workgroup. The rows are so long that a kernel reads each of them in several pieces.
-    fn bits_are_of_the_neighbors_alone(device: Result<Device>) {
+    fn bits_are_of_the_neighbors_alone(device: Device) {
         let ops = tensor_cores(device);
         let near = points(6, 300, 6.5);
         let list =
@@ -294,7 +292,7 @@ mod mixed {
 
     /// The forces of a whole network, with the errors of all blocks, keep the bound of
     /// [`Precision::Mixed`]. The CPU's f32 is exact enough for the expected forces.
-    fn forces_of_the_built_in_system_keep_the_bar(device: Result<Device>) {
+    fn forces_of_the_built_in_system_keep_the_bar(device: Device) {
         let GpuOps(device, numerics) = tensor_cores(device);
         // The emulation is slow, so it computes the dense middle of the system.
         let n_beads = if device.has_matrices() { 269 } else { 80 };

