@@ -188,6 +188,7 @@ fn a_submission_describes_the_device_and_its_results() {
     }
     assert!(known.is_of(found["device"].as_str().unwrap()), "{}", found["device"]);
 
+    assert!(found["known_answers"]["fault"].is_null(), "{}", found["known_answers"]);
     let cases = found["verify"].as_array().unwrap();
     for (precision, of_precision) in ["mixed", "f32"].into_iter().zip(cases.chunks(6)) {
         assert_eq!(of_precision.len(), 6);

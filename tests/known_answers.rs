@@ -1,10 +1,13 @@
 //! Known answers: every path of a device gives them, and an error in any kernel does not pass.
 
+use std::process::{Command, Output};
+
 use flashschnet::Backend;
 use flashschnet::engine::{Filter, Numerics};
 use flashschnet::error::Error;
 use flashschnet::gpu::{Device, FeatureSet};
 
+use crate::common::program::{PROGRAM, small_files, stderr, stdout};
 use crate::common::{self, MIXED, MIXED_EXACT, device};
 
 /// A backend on a device, which is not trusted.
@@ -80,4 +83,43 @@ fn errors_in_kernels_are_found() {
         let fault = fault(Filter::TABLE, kernel, [found, put]);
         println!("{kernel}: {found} -> {put}: {fault} {:?}", clock.elapsed());
     }
+}
+
+/// The program with an error in a kernel.
+fn planted(arguments: &[&str]) -> Output {
+    let error = "block_backward|rows[r] += grad_h|rows[r] -= grad_h";
+    let mut program = Command::new(PROGRAM);
+    let adapter = flashschnet::gpu::adapters().unwrap().remove(0).name;
+    program.args(arguments).env("FLASHSCHNET_PLANTED_ERROR", error);
+    program.env("WGPU_ADAPTER_NAME", adapter).output().unwrap()
+}
+
+/// A device that computes wrongly is named by `info`, refused by name and skipped by `auto`, and
+/// nothing is written. `--trust-device` uses it all the same.
+#[test]
+fn a_wrong_device_is_named_refused_and_skipped() {
+    let said = stdout(&planted(&["info"]));
+    let name = flashschnet::gpu::adapters().unwrap().remove(0).name;
+    let line = said.lines().find(|line| line.contains("known answers")).unwrap();
+    assert!(line.contains("NOT GIVEN: forces of the network, replica 0: found"), "{said}");
+    assert!(said.contains(&format!("auto takes: cpu (computing on the CPU: {name}")), "{said}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("run");
+    let [model, structures] = small_files().each_ref().map(|file| file.to_str().unwrap());
+    let job = ["run", "--model", model, "--structures", structures, "--steps", "4"];
+    let run =
+        |more: &[&str]| planted(&[&job[..], &["-o", output.to_str().unwrap()], more].concat());
+    let refused = run(&["--backend", "wgpu"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let said = stderr(&refused);
+    assert!(said.contains(&name) && said.contains("computes wrongly: forces of"), "{said}");
+    assert!(said.contains("--trust-device"), "{said}");
+    assert!(!output.exists());
+    let trusted = run(&["--backend", "wgpu", "--trust-device"]);
+    assert!(trusted.status.success(), "{}", stderr(&trusted));
+    std::fs::remove_dir_all(&output).unwrap();
+    let on_cpu = run(&[]);
+    assert!(on_cpu.status.success(), "{}", stderr(&on_cpu));
+    assert!(stderr(&on_cpu).contains("note: computing on the CPU: "), "{}", stderr(&on_cpu));
 }

@@ -42,6 +42,9 @@ pub(super) struct HowOptions {
     /// With wgpu: use no optional features, and only WebGPU's default limits
     #[arg(long)]
     portable: bool,
+    /// Compute on a GPU also if it does not give the known answers, with which a run begins
+    #[arg(long)]
+    trust_device: bool,
     /// How to evaluate the network's filters [default: table; exact with the reference backend]
     #[arg(long, value_enum, value_name = "KIND")]
     filter: Option<FilterName>,
@@ -68,13 +71,20 @@ pub(super) struct Choice {
     portable: bool,
 }
 
-fn open(kind: BackendKind, adapter: Option<&str>, portable: bool) -> flashschnet::Result<Backend> {
-    let features = if portable { FeatureSet::Portable } else { FeatureSet::Full };
-    let backend = Backend::open_with(kind, adapter, features)?;
-    if let Some(reason) = backend.reason() {
-        tell!("note: {reason}");
+impl HowOptions {
+    fn open_with(
+        &self,
+        kind: BackendKind,
+        adapter: Option<&str>,
+        portable: bool,
+    ) -> flashschnet::Result<Backend> {
+        let features = if portable { FeatureSet::Portable } else { FeatureSet::Full };
+        let backend = Backend::open_with(kind, adapter, features)?;
+        if let Some(reason) = backend.reason() {
+            tell!("note: {reason}");
+        }
+        Ok(if self.trust_device { backend.trusting() } else { backend })
     }
-    Ok(backend)
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -150,11 +160,11 @@ impl BackendOptions {
                     Some(adapter) => Some(adapter.clone()),
                     None => same_adapter(was)?,
                 };
-                open(was.backend, adapter.as_deref(), choice.portable)?
+                how.open_with(was.backend, adapter.as_deref(), choice.portable)?
             }
             (kind, adapter) => {
                 choice.adapter.clone_from(adapter);
-                open(kind.unwrap_or_default().kind(), adapter.as_deref(), choice.portable)?
+                how.open_with(kind.unwrap_or_default().kind(), adapter.as_deref(), choice.portable)?
             }
         };
         let Numerics { filter, precision } = was.numerics;
@@ -223,7 +233,7 @@ impl HowOptions {
         backend: BackendName,
         adapter: Option<&str>,
     ) -> flashschnet::Result<Backend> {
-        open(backend.kind(), adapter, self.portable)
+        self.open_with(backend.kind(), adapter, self.portable)
     }
 
     /// The filters that the options ask for; `usual` is the default of the backend.

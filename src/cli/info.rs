@@ -19,6 +19,7 @@ use flashschnet::structure::Structure;
 
 use super::backend::PlaceOptions;
 use super::inputs::InputOptions;
+use super::known_answers::KnownAnswers;
 use super::precision::Report;
 use super::tell::{self, tell};
 
@@ -69,7 +70,7 @@ fn of_precision() -> ArgGroup {
 }
 
 fn of_place() -> ArgGroup {
-    let place = ["backend", "adapter", "portable", "filter", "table_tolerance"];
+    let place = ["backend", "adapter", "portable", "trust_device", "filter", "table_tolerance"];
     ArgGroup::new("of_place").args(place).multiple(true).requires("system")
 }
 
@@ -81,6 +82,15 @@ fn wgpu_variables() -> Vec<String> {
     let mut lines: Vec<String> = of_wgpu.map(|(name, value)| format!("{name}={value}")).collect();
     lines.sort();
     lines
+}
+
+/// Whether an adapter gives the known answers, in the precision of dynamics.
+fn known_answers(index: usize) -> String {
+    let opened = Backend::open(BackendKind::Wgpu, Some(&index.to_string()));
+    match opened.map(|backend| KnownAnswers::of(&backend.for_dynamics())) {
+        Ok(found) => found.map_or_else(String::new, |found| found.to_string()),
+        Err(error) => format!("known answers: NOT GIVEN: {error}"),
+    }
 }
 
 impl Info {
@@ -120,6 +130,11 @@ impl Info {
             writeln!(out, "    optional features: {features}")?;
             for (name, value) in &adapter.limits {
                 writeln!(out, "    {name}: {value}")?;
+            }
+            if adapter.usable {
+                // A driver that crashes leaves its name on the screen.
+                out.flush()?;
+                writeln!(out, "    {}", known_answers(adapter.index))?;
             }
         }
         let auto = Backend::open(BackendKind::Auto, None)?;

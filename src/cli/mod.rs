@@ -10,6 +10,7 @@ mod import;
 mod info;
 mod inputs;
 mod kernels;
+mod known_answers;
 mod logger;
 mod options;
 mod parity;

@@ -98,7 +98,7 @@ fn origin() -> ArgGroup {
 
 /// The options that apply only to sequences.
 fn of_sequence() -> ArgGroup {
-    let place = ["backend", "adapter", "portable", "filter", "table_tolerance"];
+    let place = ["backend", "adapter", "portable", "trust_device", "filter", "table_tolerance"];
     ArgGroup::new("of_sequence").args(["random_coil", "no_minimize"]).args(place).multiple(true)
 }
 

@@ -30,8 +30,19 @@ pub struct Device {
     staging: Arc<Mutex<Vec<Box<dyn api::Staging>>>>,
 }
 
-/// An error in a kernel: a piece of its text, and the text in its place.
-type Planted = (&'static str, &'static str, &'static str);
+/// An error in a kernel: the kernel, a piece of its text, and the text in its place.
+type Planted = [String; 3];
+
+/// An error to plant in builds with debug assertions, for tests of the program:
+/// `FLASHSCHNET_PLANTED_ERROR=kernel|found|put`.
+fn planted_by_the_environment() -> Vec<Planted> {
+    let planted = std::env::var("FLASHSCHNET_PLANTED_ERROR").unwrap_or_default();
+    let parts: Vec<String> = planted.split('|').map(str::to_owned).collect();
+    match <Planted>::try_from(parts) {
+        Ok(planted) if cfg!(debug_assertions) => vec![planted],
+        _ => Vec::new(),
+    }
+}
 
 /// Counts of a device since it was opened. Their differences show the overhead of steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -114,7 +125,7 @@ impl Device {
         Device {
             emulates_matrices: false,
             wait_limit: WAIT_LIMIT,
-            planted: Vec::new(),
+            planted: planted_by_the_environment(),
             batch_bytes: api.capabilities().buffer_bytes,
             api,
             account: Arc::default(),
@@ -142,13 +153,8 @@ impl Device {
     /// The device with an error in a kernel: the first `found` of its text becomes `put`. Tests plant
     /// errors to see that the known answers find them.
     #[doc(hidden)]
-    pub fn planting(
-        mut self,
-        kernel: &'static str,
-        found: &'static str,
-        put: &'static str,
-    ) -> Self {
-        self.planted.push((kernel, found, put));
+    pub fn planting(mut self, kernel: &str, found: &str, put: &str) -> Self {
+        self.planted.push([kernel, found, put].map(str::to_owned));
         self
     }
 
@@ -157,8 +163,8 @@ impl Device {
     /// # Panics
     /// If the text lacks the piece to replace.
     pub(super) fn planted(&self, kernel: &str, mut text: String) -> String {
-        for (_, found, put) in self.planted.iter().filter(|(name, ..)| *name == kernel) {
-            assert!(text.contains(found), "{kernel} has no {found}");
+        for [_, found, put] in self.planted.iter().filter(|[name, ..]| name == kernel) {
+            assert!(text.contains(found.as_str()), "{kernel} has no {found}");
             text = text.replacen(found, put, 1);
         }
         text

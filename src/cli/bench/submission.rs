@@ -13,6 +13,7 @@ use flashschnet::{Error, Result};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::super::known_answers::KnownAnswers;
 use super::super::tell::{self, tell};
 use super::super::verify::built_in;
 use super::figures::Figures;
@@ -36,7 +37,8 @@ pub(super) struct Submission {
     device: Option<String>,
     /// The adapter of wgpu.
     adapter: Option<Adapter>,
-    /// Results of other tests of the device belong beside this field.
+    /// The known answers with which a run begins; `None` on the CPU.
+    known_answers: Option<KnownAnswers>,
     verify: Vec<Verified>,
     job: Job,
     bench: Value,
@@ -118,6 +120,7 @@ impl Submission {
             sizes.iter_mut().for_each(|size| size["system"] = "of the user".into());
         }
         let kind = backend.kind().name();
+        let known_answers = KnownAnswers::of(&backend);
         let verify = verified(backend)?;
         // Errors about the files of a user name them.
         let error = measured.map(|error| match job.builtin {
@@ -138,6 +141,7 @@ impl Submission {
             },
             adapter: known.into_iter().find(is_own).map(Adapter::new),
             device,
+            known_answers,
             verify,
             job,
             bench: figures,
