@@ -79,7 +79,8 @@ impl Device {
     /// hardware adapter is opened.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] if there is no such adapter; [`Error::Gpu`] if it cannot be opened.
+    /// [`Error::NoAdapter`] if there is no such adapter; [`Error::Gpu`] if it cannot be opened;
+    /// [`Error::Unsupported`] on WebAssembly, where a program cannot wait for a device.
     pub fn open(wanted: Option<&str>, features: FeatureSet) -> Result<Self> {
         Ok(Device::with(api::open_wgpu(wanted, features)?))
     }
@@ -95,7 +96,8 @@ impl Device {
     }
 
     /// Uses the device and queue of a host program, and leaves the program's error callbacks in
-    /// place.
+    /// place. It does not exist on WebAssembly, where a program cannot wait for a device.
+    #[cfg(not(target_family = "wasm"))]
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Self {
         Device::with(api::from_wgpu(device, queue))
     }

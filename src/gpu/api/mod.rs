@@ -18,8 +18,10 @@ pub(super) use self::interface::{
     Api, Capabilities, Commands, Language, Launch, Memory, Part, Program, Purpose, Signature,
     Staging, Submission, Timer,
 };
+#[cfg(not(target_family = "wasm"))]
+pub(super) use self::wgpu::from_wgpu;
+pub(super) use self::wgpu::open_wgpu;
 pub use self::wgpu::{ADVICE, AdapterInfo, FeatureSet, adapters};
-pub(super) use self::wgpu::{from_wgpu, open_wgpu};
 #[cfg(not(feature = "cuda"))]
 use crate::error::Error;
 use crate::error::Result;

@@ -62,6 +62,9 @@ fn has_matrices(adapter: &wgpu::Adapter) -> bool {
         })
 }
 
+/// A browser answers a program only when the program returns to it, and engines wait for their device.
+pub(super) const WAITS_ARE_IMPOSSIBLE: bool = cfg!(target_family = "wasm");
+
 fn instance() -> wgpu::Instance {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = wgpu::Backends::PRIMARY | wgpu::Backends::GL;
@@ -70,7 +73,11 @@ fn instance() -> wgpu::Instance {
 
 /// All adapters, the best first: usable before unusable, hardware before software, Vulkan, Metal
 /// and DX12 before OpenGL, discrete before integrated. A GPU with two interfaces is listed twice.
+/// There are none on WebAssembly.
 fn enumerate() -> Vec<wgpu::Adapter> {
+    if WAITS_ARE_IMPOSSIBLE {
+        return Vec::new();
+    }
     let mut adapters = pollster::block_on(instance().enumerate_adapters(wgpu::Backends::all()));
     adapters.sort_by_key(|adapter| {
         let info = adapter.get_info();
