@@ -584,7 +584,7 @@ fn observables_of_a_run() {
         ("c", [&["--observables", "q"], &with[..]].concat(), "native contacts: found no pairs"),
         ("d", [&["--observables", "q", "--q-beta", "-1"], &with[..]].concat(), "q-beta: found -1"),
         ("e", vec!["--observables", "q", "--reference", other], "found 11 beads, expected the 12"),
-        ("f", vec!["--observables", "rmsd", "--reference", "none.pt"], "none.pt: No such file"),
+        ("f", vec!["--observables", "rmsd", "--reference", "none.pt"], no_file!("none.pt: ")),
     ] {
         let (output, folder) = run(name, &arguments);
         assert_eq!(output.status.code(), Some(1), "{name}");
