@@ -5,9 +5,7 @@ use std::process::Command;
 
 use flashschnet::io::native::write_structures;
 
-use crate::common::program::{
-    PROGRAM, program, small_files, small_system, stderr, stdout, with_system,
-};
+use crate::common::program::{PROGRAM, program, small_files, small_system, stderr, stdout};
 use crate::common::small;
 use crate::pt;
 
@@ -212,6 +210,7 @@ fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
 #[cfg(target_os = "linux")]
 #[test]
 fn an_unwritable_output_is_named() {
+    use crate::common::program::with_system;
     let folder = Path::new("/proc/flashschnet");
     let output = with_system("run", &["--replicas", "1", "--steps", "1"], folder).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
