@@ -5,9 +5,7 @@ use std::process::Command;
 
 use flashschnet::io::native::write_structures;
 
-use crate::common::program::{
-    PROGRAM, program, small_files, small_system, stderr, stdout, with_system,
-};
+use crate::common::program::{PROGRAM, program, small_files, small_system, stderr, stdout};
 use crate::common::small;
 use crate::pt;
 
@@ -48,14 +46,17 @@ fn bad_input_is_named() {
             "--first-replica: found 4294967290, expected at most 4294967231, so that 64 replicas",
         ),
         (run("--steps 10 --adapter 0"), "adapter: found 0, expected no adapter with"),
-        (format!("run {system} --steps 1 -o {in_file}"), "Not a directory"),
+        (
+            format!("run {system} --steps 1 -o {in_file}"),
+            if cfg!(windows) { "os error 183" } else { "Not a directory" },
+        ),
         (format!("run {system} --steps 1 -o {file}"), "a folder"),
-        (format!("run --model nowhere.pt --steps 1 -o {out}"), "nowhere.pt: No such file"),
-        ("energy --model nowhere.pt".into(), "nowhere.pt: No such file"),
-        (format!("import nowhere.pt -o {out}"), "nowhere.pt: No such file"),
-        ("verify nowhere.json".into(), "nowhere.json: No such file"),
+        (format!("run --model nowhere.pt --steps 1 -o {out}"), no_file!("nowhere.pt: ")),
+        ("energy --model nowhere.pt".into(), no_file!("nowhere.pt: ")),
+        (format!("import nowhere.pt -o {out}"), no_file!("nowhere.pt: ")),
+        ("verify nowhere.json".into(), no_file!("nowhere.json: ")),
         (format!("verify {}", folder.path().display()), "expected JSON files with"),
-        ("info --precision --model nowhere.pt".into(), "nowhere.pt: No such file"),
+        ("info --precision --model nowhere.pt".into(), no_file!("nowhere.pt: ")),
         (format!("info --precision {system}"), "precision: found mixed, expected f32 with the"),
         ("parity --backends cpu,reference --replicas 0".into(), "--replicas: found 0"),
         ("bench --steps 3".into(), "steps: found 3"),
@@ -171,7 +172,7 @@ fn bad_files_are_named() {
         (model, path("text"), "text: content: found a text that starts with"),
         (model, path("empty"), "an empty file"),
         (model, path("short"), "short: "),
-        (model, path("nowhere"), "nowhere: No such file"),
+        (model, path("nowhere"), no_file!("nowhere: ")),
         (model, model.to_owned(), "flashschnet-model"),
         (structures, structures.to_owned(), "flashschnet-structures"),
         (&path("cutoff"), structures.to_owned(), "upper: found 0, expected a cutoff > 0"),
@@ -209,6 +210,7 @@ fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
 #[cfg(target_os = "linux")]
 #[test]
 fn an_unwritable_output_is_named() {
+    use crate::common::program::with_system;
     let folder = Path::new("/proc/flashschnet");
     let output = with_system("run", &["--replicas", "1", "--steps", "1"], folder).output().unwrap();
     assert_eq!(output.status.code(), Some(1));

@@ -511,7 +511,7 @@ fn wrong_files_are_refused() {
             ":5: beads: found groups, too",
         ),
         (table(&format!("variable = 'rmsd'\n{form}")), ":3: reference: found none, expected text"),
-        (table(&format!("variable = 'rmsd'\nreference = 'none'\n{form}")), "none: No such file"),
+        (table(&format!("variable = 'rmsd'\nreference = 'none'\n{form}")), no_file!("none: ")),
         (
             table(&format!("variable = 'rmsd'\nreference = 'chain'\nbeads = [0, 12]\n{form}")),
             ":6: beads: found a list, expected beads below 12",

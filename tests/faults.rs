@@ -77,6 +77,8 @@ fn limited(command: &mut Command, resource: i32, bytes: u64) -> &mut Command {
     unsafe { command.pre_exec(set) }
 }
 
+/// A device on which every write fails for want of room. Only Linux has one.
+#[cfg(target_os = "linux")]
 fn full() -> File {
     OpenOptions::new().write(true).open("/dev/full").unwrap()
 }
@@ -202,11 +204,20 @@ fn a_second_signal_ends_a_run_at_once() {
     assert!(!log(&run).contains("interrupted"), "{}", log(&run));
 }
 
+/// Streams whose text is lost, and their names.
+fn lost() -> Vec<(&'static str, Stdio)> {
+    vec![
+        ("pipe", broken().into()),
+        #[cfg(target_os = "linux")]
+        ("full", full().into()),
+    ]
+}
+
 /// Nobody receives the messages of a run any more, as after a lost terminal or on a full disk.
 #[test]
 fn a_run_outlives_the_reader_of_its_messages() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, stream) in [("pipe", Stdio::from(broken())), ("full", Stdio::from(full()))] {
+    for (name, stream) in lost() {
         let run = folder.path().join(name);
         let arguments = ["--replicas", "2", "--steps", "8", "--save-interval", "4", "--npy"];
         let mut command = with_system("run", &arguments, &run);
@@ -218,7 +229,7 @@ fn a_run_outlives_the_reader_of_its_messages() {
     // Errors and usage keep their exit codes.
     for (arguments, code) in [(["energy", "--model", "no-such-file"], 1), (["run", "--no", "x"], 2)]
     {
-        for stream in [Stdio::from(broken()), Stdio::from(full())] {
+        for (_, stream) in lost() {
             let status = Command::new(PROGRAM).args(arguments).stderr(stream).status().unwrap();
             assert_eq!(status.code(), Some(code), "{arguments:?}");
         }
@@ -289,18 +300,27 @@ fn printing(folder: &Path) -> Vec<(Command, Option<&'static str>)> {
 #[test]
 fn a_result_that_cannot_be_printed_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
-    for (message, is_closed) in [("No space left", false), ("closed since the start", true)] {
+    let close = |command: &mut Command| {
+        // SAFETY: the closure only makes a system call.
+        unsafe {
+            command.pre_exec(|| match libc::close(libc::STDOUT_FILENO) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            });
+        }
+    };
+    type Spoil = dyn Fn(&mut Command);
+    let ways: [(&str, &Spoil); _] = [
+        ("closed since the start", &close),
+        #[cfg(target_os = "linux")]
+        ("No space left", &|command| {
+            command.stdout(full());
+        }),
+    ];
+    for (message, spoil) in ways {
         for (mut command, file) in printing(folder.path()) {
-            if is_closed {
-                // SAFETY: the closure only makes a system call.
-                unsafe {
-                    command.pre_exec(|| match libc::close(libc::STDOUT_FILENO) {
-                        0 => Ok(()),
-                        _ => Err(std::io::Error::last_os_error()),
-                    });
-                }
-            }
-            let output = command.stdout(full()).output().unwrap();
+            spoil(&mut command);
+            let output = command.output().unwrap();
             let said = stderr(&output);
             assert_eq!(output.status.code(), Some(1), "{command:?}: {said}");
             assert!(said.contains(&format!("error: stdout: {message}")), "{command:?}: {said}");
@@ -424,7 +444,7 @@ fn a_run_that_cannot_start_leaves_nothing() {
     }
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
-    for bad in [file.clone(), file.join("run"), "/dev/full/run".into(), "/dev/full".into()] {
+    for bad in [file.clone(), file.join("run"), "/dev/null/run".into(), "/dev/null".into()] {
         let output = with_system("run", &arguments, &bad).output().unwrap();
         assert_eq!(output.status.code(), Some(1));
         assert_eq!(stderr(&output).lines().count(), 1, "{}", stderr(&output));
@@ -538,8 +558,9 @@ fn a_file_that_is_replaced_ends_the_run() {
     }
 }
 
-/// A user who may have one process, and so no second thread. The limit does not apply to root, who
+/// A user who may have one process, and on Linux so no second thread. The limit does not apply to root, who
 /// therefore becomes a user without a name, for whom the program lies in a public folder.
+#[cfg(target_os = "linux")]
 #[test]
 fn threads_that_do_not_start_are_no_panic() {
     use std::os::unix::fs::PermissionsExt;

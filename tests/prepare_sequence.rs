@@ -293,7 +293,7 @@ fn wrong_sequences_and_options_are_refused() {
         (2, &["--sequence", "AG", "--random-coil", "x"], "--random-coil: found x"),
         (1, &["--sequence", "GXB"], "letter 2 of chain 1: 'X'\n  letter 3 of chain 1: 'B'"),
         (1, &["--sequence", "AG:"], "chain 2 of the sequence: found no letters"),
-        (1, &["--sequence", "./absent"], "No such file"),
+        (1, &["--sequence", "./absent"], no_file!("")),
         (1, &["--sequence", &path("empty.fasta")], "sequences: found none"),
         (1, &["--sequence", "AAAA"], "[missing_priors]"),
         (

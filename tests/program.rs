@@ -9,7 +9,6 @@ use npyz::WriterBuilder as _;
 
 use crate::common::program::{npy, program, small_files, stderr, stdout, table, with_system, xtc};
 use crate::common::small;
-use crate::pt;
 
 #[test]
 fn run_writes_files_that_agree() {
@@ -297,6 +296,8 @@ fn energy_terms_add_up() {
 #[test]
 fn models_and_structures_can_come_from_pipes() {
     use std::process::{Command, Stdio};
+
+    use crate::pt;
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let write = |name: &str, value: &pt::Py| std::fs::write(path(name), pt::file(value)).unwrap();
@@ -584,7 +585,7 @@ fn observables_of_a_run() {
         ("c", [&["--observables", "q"], &with[..]].concat(), "native contacts: found no pairs"),
         ("d", [&["--observables", "q", "--q-beta", "-1"], &with[..]].concat(), "q-beta: found -1"),
         ("e", vec!["--observables", "q", "--reference", other], "found 11 beads, expected the 12"),
-        ("f", vec!["--observables", "rmsd", "--reference", "none.pt"], "none.pt: No such file"),
+        ("f", vec!["--observables", "rmsd", "--reference", "none.pt"], no_file!("none.pt: ")),
     ] {
         let (output, folder) = run(name, &arguments);
         assert_eq!(output.status.code(), Some(1), "{name}");

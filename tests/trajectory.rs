@@ -220,7 +220,7 @@ fn bad_trajectories_are_named() {
         ("none.npy", "frames: found none"),
         ("cut.npy", "data: found 428 bytes of data"),
         ("nested.npy", "header: found unknown content"),
-        ("nowhere.xtc", "No such file"),
+        ("nowhere.xtc", no_file!("")),
     ] {
         let file = path(name);
         let output = energy(&["--trajectory", file.to_str().unwrap()]);

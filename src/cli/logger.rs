@@ -11,7 +11,7 @@ use super::tell::tell;
 static KEPT: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// The graphics stack returns its failures as errors; its log is for its own developers.
-const USUAL: &str = "warn,wgpu_core=off,wgpu_hal=off,naga=off";
+const USUAL: &str = "warn,wgpu_core=off,wgpu_hal=off,gpu_allocator=off,naga=off";
 
 /// The filter of env_logger, which itself would panic on a closed stderr.
 struct Logger(env_logger::Logger);

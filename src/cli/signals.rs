@@ -92,11 +92,14 @@ fn stays_ignored(_: i32) -> bool {
 }
 
 /// Whether the system sends the signal every second, which is no second request.
+#[cfg(unix)]
 fn repeats(signal: i32) -> bool {
-    #[cfg(unix)]
-    return signal == SIGXCPU;
-    #[cfg(not(unix))]
-    return false;
+    signal == SIGXCPU
+}
+
+#[cfg(not(unix))]
+fn repeats(_: i32) -> bool {
+    false
 }
 
 /// Makes a write beyond the limit of a file's size an error, and not the end of the program.

@@ -7,7 +7,6 @@ use super::biases;
 use super::dynamics::Dynamics;
 use super::evaluation::Evaluation;
 use super::hills::HillsOnHost;
-use super::shared::Shared;
 use super::state::{State, check_count};
 use super::watch::Frozen;
 use crate::bias::Bias;
@@ -37,7 +36,7 @@ impl CallbackForces {
 
 /// A function of the host program that computes forces in every step. Closures that take positions
 /// implement it.
-pub trait ForceCallback: Shared {
+pub trait ForceCallback: Send + Sync {
     /// Energies and forces at these positions, Å, `[n_beads]` over all replicas. An engine may call
     /// it from another thread. Forces of a frozen replica are ignored.
     ///
@@ -46,7 +45,7 @@ pub trait ForceCallback: Shared {
     fn evaluate(&mut self, positions: &[[f64; 3]]) -> Result<CallbackForces>;
 }
 
-impl<F: FnMut(&[[f64; 3]]) -> Result<CallbackForces> + Shared> ForceCallback for F {
+impl<F: FnMut(&[[f64; 3]]) -> Result<CallbackForces> + Send + Sync> ForceCallback for F {
     fn evaluate(&mut self, positions: &[[f64; 3]]) -> Result<CallbackForces> {
         self(positions)
     }

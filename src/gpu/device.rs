@@ -100,7 +100,8 @@ impl Device {
     /// # Errors
     /// [`Error::NoAdapter`] if there is no such adapter; [`Error::Invalid`] for an environment
     /// variable with an unknown value, or one that names no adapter; [`Error::Gpu`] if the adapter
-    /// cannot be opened.
+    /// cannot be opened; [`Error::Unsupported`] on WebAssembly, where a program cannot wait for a
+    /// device.
     pub fn open(wanted: Option<&str>, features: FeatureSet) -> Result<Self> {
         Ok(Device::with(api::open_wgpu(wanted, features)?))
     }
@@ -116,7 +117,8 @@ impl Device {
     }
 
     /// Uses the device and queue of a host program, and leaves the program's error callbacks in
-    /// place.
+    /// place. It does not exist on WebAssembly, where a program cannot wait for a device.
+    #[cfg(not(target_family = "wasm"))]
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Self {
         Device::with(api::from_wgpu(device, queue))
     }

@@ -70,6 +70,12 @@ pub(crate) fn rewrite(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
+/// Waits until the storage holds a file.
+pub(crate) fn sync_file(path: &Path) -> std::io::Result<()> {
+    // Windows refuses this for a file that is open for reading alone.
+    OpenOptions::new().write(true).open(path)?.sync_all()
+}
+
 /// Waits until the storage holds the names of the files in a folder.
 pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
     // Only Unix opens folders as files.

@@ -24,7 +24,8 @@ impl FolderLock {
     /// [`Error::Io`] if another run has the lock.
     pub fn take(folder: &Path) -> Result<Self> {
         let path = folder.join(names::LOCK);
-        let file = OpenOptions::new().create(true).append(true).open(&path);
+        // Windows does not lock a file that is open for appending alone.
+        let file = OpenOptions::new().create(true).read(true).append(true).open(&path);
         let file = file.map_err(|error| Error::io(&path, error))?;
         match file.try_lock() {
             Ok(()) => {}

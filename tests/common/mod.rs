@@ -27,6 +27,16 @@ use flashschnet::reference::Reference;
 use flashschnet::structure::{Structure, Topology, TupleList};
 use flashschnet::system::System;
 
+/// A part of a message that ends with the system's words for a file that is not there.
+macro_rules! no_file {
+    ($before:literal) => {
+        match cfg!(windows) {
+            true => concat!($before, "The system cannot find the "),
+            false => concat!($before, "No such file"),
+        }
+    };
+}
+
 /// A backend under test.
 pub(crate) struct Backend {
     pub(crate) ops: Box<dyn Ops>,

@@ -234,8 +234,8 @@ fn wrong_keys_are_refused_by_name() {
         ("('bonds')", "('bond')", "simulate.yaml:6: exclusions: found ('bond')"),
         ("('bonds')", "true", "exclusions: found true"),
         ("log_dir: some_350_ts1", "log_dir: [a]", "log_dir: found a list, expected a path"),
-        ("chain.psf", "chain.prmtop", "chain.prmtop: No such file"),
-        ("starts.xtc", "nowhere.xtc", "nowhere.xtc: No such file"),
+        ("chain.psf", "chain.prmtop", no_file!("chain.prmtop: ")),
+        ("starts.xtc", "nowhere.xtc", no_file!("nowhere.xtc: ")),
         ("seed: 1", "seed: 1\nseed: 2", "seed: found the key a second time"),
     ] {
         let said = refusal(&[(from, to)]);

@@ -100,7 +100,7 @@ fn bead_types_are_given_as_a_list_or_a_file() {
         ("half.npy", "half.npy: bead 1: found 2.5, expected a whole number"),
         ("flat.npy", "flat.npy: shape: found [1, 6]"),
         ("chain.psf", "chain.psf: content: found a PSF file, expected a NumPy array"),
-        ("none.npy", "none.npy: No such file"),
+        ("none.npy", no_file!("none.npy: ")),
     ] {
         let said = files.fails(&Files::with("energy", "starts.xtc", &["--embeddings", types]));
         assert!(said.contains(message), "{types}: {said}");

@@ -132,7 +132,7 @@ fn wrong_starts_are_one_error_with_the_file() {
         ("sep.pdb", ["SEP A 3", "flashschnet prepare has these options"]),
         ("empty", ["an empty file", "XTC, DCD, .npy, PDB or mmCIF"]),
         ("model.ckpt", ["a .pt or zip file", "XTC, DCD, .npy, PDB or mmCIF"]),
-        ("nowhere", ["No such file", ""]),
+        ("nowhere", [no_file!(""), ""]),
     ] {
         let said = files.fails(&Files::with("energy", name, &[]));
         let errors = said.lines().filter(|line| line.starts_with("error: "));

@@ -30,14 +30,14 @@ impl Place {
         let parents = missing.map(Path::to_owned).collect();
         // From here on a failure removes the folders above it.
         let mut place = Place { path: PathBuf::new(), partial: PathBuf::new(), parents };
-        place.path = match path.canonicalize() {
+        place.path = match canonical(path) {
             Ok(path) => path,
             Err(_) => {
                 let name = path.file_name().ok_or_else(|| no_name(path))?;
                 let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
                 let parent = parent.unwrap_or(Path::new("."));
                 std::fs::create_dir_all(parent).map_err(io)?;
-                parent.canonicalize().map_err(io)?.join(name)
+                canonical(parent).map_err(io)?.join(name)
             }
         };
         check(&place.path)?;
@@ -87,6 +87,13 @@ impl Drop for Place {
         // A folder that has the results, or other files, stays.
         self.parents.iter().for_each(|folder| drop(std::fs::remove_dir(folder)));
     }
+}
+
+/// The path without links and `..`, and on Windows without the prefix `\\?\`, which users do not know.
+fn canonical(path: &Path) -> std::io::Result<PathBuf> {
+    let path = path.canonicalize()?;
+    let drive = path.to_str().and_then(|text| text.strip_prefix(r"\\?\")).map(PathBuf::from);
+    Ok(drive.filter(|path| path.is_absolute()).unwrap_or(path))
 }
 
 fn no_name(path: &Path) -> Error {

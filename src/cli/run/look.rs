@@ -50,12 +50,12 @@ fn python(text: &str) -> String {
     }
 }
 
-#[cfg(test)]
+// A shell of Unix reads the commands.
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
     #[test]
-    #[cfg(unix)]
     fn paths_are_words_of_a_shell() {
         let folder = tempfile::tempdir().unwrap();
         for (name, topology, load) in [

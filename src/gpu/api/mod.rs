@@ -20,8 +20,10 @@ pub(super) use self::interface::{
     Staging, Submission, Timer,
 };
 pub use self::name::without_facts;
+#[cfg(not(target_family = "wasm"))]
+pub(super) use self::wgpu::from_wgpu;
+pub(super) use self::wgpu::open_wgpu;
 pub use self::wgpu::{ADVICE, AdapterInfo, FeatureSet, adapters, suitable_adapters};
-pub(super) use self::wgpu::{from_wgpu, open_wgpu};
 #[cfg(not(feature = "cuda"))]
 use crate::error::Error;
 use crate::error::Result;

@@ -19,18 +19,22 @@ use super::interface::{
     Access, Api, Capabilities, Commands, Language, Launch, Memory, Program, Purpose, Signature,
     Staging, Timer, own,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Opens an adapter. `wanted` is its number or a part of its name. Without it, the adapter that
 /// `WGPU_ADAPTER_NAME` names or else the best hardware adapter is opened.
 ///
 /// # Errors
-/// [`crate::Error::NoAdapter`] if there is no such adapter; [`crate::Error::Invalid`] for a wrong
-/// environment variable; [`crate::Error::Gpu`] if it cannot be opened.
+/// [`Error::NoAdapter`] if there is no such adapter; [`Error::Invalid`] for a wrong environment
+/// variable; [`Error::Gpu`] if it cannot be opened; [`Error::Unsupported`] on WebAssembly.
 pub(in crate::gpu) fn open_wgpu(
     wanted: Option<&str>,
     features: FeatureSet,
 ) -> Result<Arc<dyn Api>> {
+    if adapter::WAITS_ARE_IMPOSSIBLE {
+        let advice = "use BackendKind::Cpu; only native programs compute on a GPU";
+        return Err(Error::unsupported("a GPU on WebAssembly", advice));
+    }
     let opened = adapter::open(wanted, features)?;
     let failure = Failure::default();
     let keep = |failure: &Failure| {
@@ -51,6 +55,7 @@ pub(in crate::gpu) fn open_wgpu(
 }
 
 /// Uses the device and queue of a host program, and leaves the program's error callbacks in place.
+#[cfg(not(target_family = "wasm"))]
 pub(in crate::gpu) fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Arc<dyn Api> {
     let name = adapter::device_name(&device.adapter_info(), "of the host");
     Arc::new(Wgpu::new(device, queue, name, false, Failure::default()))

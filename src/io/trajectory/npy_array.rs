@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::npy_header::{HEADER_BYTES, header};
 use crate::error::{Error, Result};
-use crate::io::file::{check_free, create_new, move_to};
+use crate::io::file::{check_free, create_new, move_to, sync_file};
 
 /// An unfinished file has the partial name and room for all frames of a block. A file that is being
 /// converted to another number of frames has the new name. The converted file takes its name at
@@ -97,7 +97,7 @@ impl Array {
                 return std::fs::rename(&self.partial, &self.path);
             }
             self.shorten(n_frames)?;
-            File::open(&self.new)?.sync_all()?;
+            sync_file(&self.new)?;
             std::fs::rename(&self.new, &self.path)
         };
         complete().map_err(|error| Error::io(&self.partial, error))?;
@@ -174,7 +174,7 @@ impl Array {
         if room < self.most_frames {
             self.fill(&self.new, self.most_frames)?;
             self.convert(path, room, &self.new, self.most_frames).map_err(io)?;
-            File::open(&self.new).and_then(|file| file.sync_all()).map_err(io)?;
+            sync_file(&self.new).map_err(io)?;
             std::fs::rename(&self.new, &self.partial).map_err(io)?;
             let _ = std::fs::remove_file(&self.path);
         } else if path == self.path {

@@ -102,10 +102,17 @@ fn has_matrices(adapter: &wgpu::Adapter) -> bool {
         })
 }
 
+/// A browser answers a program only when the program returns to it, and engines wait for their device.
+pub(super) const WAITS_ARE_IMPOSSIBLE: bool = cfg!(target_family = "wasm");
+
 /// All adapters of the interfaces that the environment allows, the best first: usable before
 /// unusable, hardware before software, Vulkan, Metal and DX12 before OpenGL, discrete before
-/// integrated or the reverse. A GPU with two interfaces is listed twice.
+/// integrated or the reverse. A GPU with two interfaces is listed twice. There are none on
+/// WebAssembly.
 fn enumerate(environment: &Environment) -> Vec<wgpu::Adapter> {
+    if WAITS_ARE_IMPOSSIBLE {
+        return Vec::new();
+    }
     let instance = environment.instance();
     let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
     adapters.sort_by_key(|adapter| {
