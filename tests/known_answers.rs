@@ -5,10 +5,11 @@ use std::process::{Command, Output};
 use flashschnet::Backend;
 use flashschnet::engine::{Filter, Numerics};
 use flashschnet::error::Error;
+use flashschnet::gpu::compose::{KERNELS, compose};
 use flashschnet::gpu::{Device, FeatureSet};
 
 use crate::common::program::{PROGRAM, small_files, stderr, stdout};
-use crate::common::{self, MIXED, MIXED_EXACT, device};
+use crate::common::{MIXED, device, emulated};
 
 /// A backend on a device, which is not trusted.
 fn on(device: Device, numerics: impl Into<Numerics>) -> Backend {
@@ -26,11 +27,8 @@ fn every_path_gives_them() {
         (&portable, Filter::TABLE.into()),
         (&portable, MIXED),
         (&emulating, Filter::TABLE.into()),
-        (&emulating, MIXED_EXACT),
     ] {
-        let clock = std::time::Instant::now();
         on(device.clone(), numerics).check().unwrap();
-        println!("{numerics:?}: {:?}", clock.elapsed());
     }
 }
 
@@ -58,15 +56,10 @@ fn fault(numerics: impl Into<Numerics>, kernel: &'static str, text: [&'static st
 fn errors_in_kernels_are_found() {
     for (kernel, found, put) in [
         ("neighbor_check", "= REACH2", "= 100.0 * REACH2"),
-        ("neighbor_count", "j != i && ", ""),
+        ("neighbor_check", "recentered(position[i], by)", "position[i]"),
         ("neighbor_count", "j < me.first + n", "j < me.first + n - 1u"),
-        (
-            "neighbor_count",
-            "atomicAdd(&near, my_near);\n        workgroupBarrier();",
-            "atomicAdd(&near, my_near);",
-        ),
+        ("neighbor_count", "workgroupBarrier();", ""),
         ("neighbor_fill", "tile += TILE", "tile += TILE + 1u"),
-        ("neighbor_fill", "first + other != i", "first + other != i + 1u"),
         ("neighbor_fill", "start += countOneBits(bits);", ""),
         ("edges", "j - first", "j - first + 1u"),
         ("edges", "tile + lane < here.y", "tile + lane + 1u < here.y"),
@@ -74,20 +67,68 @@ fn errors_in_kernels_are_found() {
         ("cfconv_forward_table", "own);\n                workgroupBarrier();", "own);"),
         ("cfconv_backward_table", "vec3<f32>(-pull)", "vec3<f32>(pull)"),
         ("cfconv_backward_table", "y_i * grad_j", "y_i * grad_i"),
-        ("block_forward", "before + (rows[r]", "before - (rows[r]"),
+        ("block_forward", "rows[0u] = before + (", "rows[0u] = before - ("),
         ("block_forward", "product(LIN, HIDDEN, HIDDEN", "product(LIN2, HIDDEN, HIDDEN"),
-        ("readout", "act_slope4(z[r])", "act_slope4(z[r] + 0.25)"),
-        ("block_backward", "rows[r] += grad_h", "rows[r] -= grad_h"),
+        ("readout", "act_slope4(z[0u])", "act_slope4(z[0u] + 0.25)"),
+        ("block_backward", "rows[0u] += grad_h", "rows[0u] -= grad_h"),
     ] {
-        let clock = std::time::Instant::now();
         let fault = fault(Filter::TABLE, kernel, [found, put]);
-        println!("{kernel}: {found} -> {put}: {fault} {:?}", clock.elapsed());
+        println!("{kernel}: {found} -> {put}: {fault}");
     }
+}
+
+/// Small errors in every line of every kernel that allows them. Most are found; those that are not
+/// are printed, and their share is bounded. Some change nothing: a barrier too many, or a bound that
+/// small systems do not reach.
+#[test]
+#[ignore = "takes half an hour: tests/long/planted"]
+fn most_small_errors_are_found() {
+    let (mut caught, mut missed) = (0, 0);
+    for (kernel, source) in KERNELS {
+        let numerics: Numerics = match *kernel {
+            "radial_basis" | "dense" | "limit_copy" | "limit_fma" => continue,
+            name if name.ends_with("_matrix") => continue,
+            "cfconv_forward" | "cfconv_backward" | "neighbor_limit" => Filter::Exact.into(),
+            _ => Filter::TABLE.into(),
+        };
+        let body = &source[source.find("@compute").unwrap()..];
+        for line in body.lines().filter(|line| source.matches(*line).count() == 1) {
+            for (of, put) in [
+                (" + ", " - "),
+                (" - ", " + "),
+                (" += ", " -= "),
+                (" < ", " <= "),
+                (" * ", " + "),
+                ("workgroupBarrier();", ""),
+                (".x", ".y"),
+                (" == 0u", " == 1u"),
+            ] {
+                if !line.contains(of) {
+                    continue;
+                }
+                let wrong = line.replacen(of, put, 1);
+                let device = device(FeatureSet::Portable);
+                if !compose(kernel, &[]).contains(line) {
+                    continue;
+                }
+                let result = on(device.planting(kernel, line, &wrong), numerics).check();
+                match result {
+                    Ok(()) => {
+                        missed += 1;
+                        println!("missed, {kernel}: {} -> {}", line.trim(), wrong.trim());
+                    }
+                    Err(_) => caught += 1,
+                }
+            }
+        }
+        println!("{kernel}: {caught} found, {missed} missed so far");
+    }
+    assert!(missed * 10 <= caught, "{missed} errors missed, {caught} found");
 }
 
 /// The program with an error in a kernel.
 fn planted(arguments: &[&str]) -> Output {
-    let error = "block_backward|rows[r] += grad_h|rows[r] -= grad_h";
+    let error = "block_backward|rows[0u] += grad_h|rows[0u] -= grad_h";
     let mut program = Command::new(PROGRAM);
     let adapter = flashschnet::gpu::adapters().unwrap().remove(0).name;
     program.args(arguments).env("FLASHSCHNET_PLANTED_ERROR", error);
