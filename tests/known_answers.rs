@@ -20,7 +20,7 @@ fn on(device: Device, numerics: impl Into<Numerics>) -> Backend {
 #[test]
 fn every_path_gives_them() {
     let [full, portable] = [FeatureSet::Full, FeatureSet::Portable].map(device);
-    let emulating = full.clone().emulating_matrices().unwrap();
+    let emulating = emulated();
     for (device, numerics) in [
         (&full, Filter::Exact.into()),
         (&full, MIXED),
@@ -36,8 +36,9 @@ fn every_path_gives_them() {
 #[cfg(feature = "cuda")]
 #[ignore = "needs CUDA"]
 fn cuda_gives_them() {
-    for numerics in [Filter::TABLE.into(), Filter::Exact.into(), MIXED, MIXED_EXACT] {
-        on(common::cuda_device(), numerics).check().unwrap();
+    for numerics in [Filter::TABLE.into(), Filter::Exact.into(), MIXED, crate::common::MIXED_EXACT]
+    {
+        on(crate::common::cuda_device(), numerics).check().unwrap();
     }
 }
 
