@@ -51,6 +51,10 @@
 //! error
 //! ```
 //!
+//! Before a GPU makes its first engine, it has to give known answers ([`Backend::check`]): small
+//! experiments run every kernel that the dynamics use, and their results are compared with constants
+//! of the f64 reference.
+//!
 //! # Operations
 //!
 //! [`ops::Ops`] has one method for each operation and states its equation, shapes, units and

@@ -24,11 +24,14 @@ pub struct Device {
     planted: Vec<Planted>,
     batch_bytes: u64,
     pub(super) account: Arc<Account>,
-    /// Compiled kernels by their text.
-    kernels: Arc<Mutex<HashMap<String, Arc<Compiled>>>>,
+    /// Compiled kernels by their text. Two threads can compile two texts at a time.
+    kernels: Arc<Mutex<HashMap<String, Slot>>>,
     /// Host memory that read-backs reuse.
     staging: Arc<Mutex<Vec<Box<dyn api::Staging>>>>,
 }
+
+/// The place of a compiled kernel, which is locked while it is compiled.
+type Slot = Arc<Mutex<Option<Arc<Compiled>>>>;
 
 /// An error in a kernel: the kernel, a piece of its text, and the text in its place.
 type Planted = [String; 3];
@@ -216,8 +219,12 @@ impl Device {
     /// The name and the constants of every kernel compiled so far.
     #[doc(hidden)]
     pub fn specialisations(&self) -> Vec<(&'static str, Constants)> {
-        let kernels = lock(&self.kernels);
-        kernels.values().map(|kernel| (kernel.name, kernel.constants.clone())).collect()
+        let slots: Vec<Slot> = lock(&self.kernels).values().cloned().collect();
+        let of = |slot: &Slot| {
+            let kernel = lock(slot);
+            kernel.as_ref().map(|kernel| (kernel.name, kernel.constants.clone()))
+        };
+        slots.iter().filter_map(of).collect()
     }
 
     /// The kernel of this text, from the cache or compiled now.
@@ -226,12 +233,13 @@ impl Device {
         text: String,
         compile: impl FnOnce(&str) -> Result<Compiled>,
     ) -> Result<Arc<Compiled>> {
-        let mut kernels = lock(&self.kernels);
-        if let Some(kernel) = kernels.get(&text) {
+        let slot = Arc::clone(lock(&self.kernels).entry(text.clone()).or_default());
+        let mut known = lock(&slot);
+        if let Some(kernel) = &*known {
             return Ok(Arc::clone(kernel));
         }
         let kernel = Arc::new(compile(&text)?);
-        kernels.insert(text, Arc::clone(&kernel));
+        *known = Some(Arc::clone(&kernel));
         Ok(kernel)
     }
 

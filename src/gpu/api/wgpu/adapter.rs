@@ -50,7 +50,11 @@ impl std::fmt::Display for AdapterInfo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = if self.software { "software" } else { "hardware" };
         let driver = format!("{} {}", self.driver, self.driver_info);
-        let lacking = if self.usable { "" } else { "below WebGPU's default limits" };
+        let lacking = if self.usable {
+            ""
+        } else {
+            "without compute shaders or below WebGPU's default limits"
+        };
         f.write_str(&with_facts(&self.name, &[kind, &self.api, driver.trim(), lacking]))
     }
 }
@@ -146,11 +150,14 @@ fn environment() -> Result<Environment> {
     Ok(environment)
 }
 
-/// Whether an adapter has WebGPU's default limits of storage buffers, invocations, workgroup memory and
-/// workgroups (8, 256, 16 KiB and 65,535), which all kernels without optional features keep.
+/// Whether an adapter has compute shaders, which old versions of OpenGL lack, and WebGPU's default
+/// limits of storage buffers, invocations, workgroup memory and workgroups (8, 256, 16 KiB and
+/// 65,535), which all kernels without optional features keep.
 fn usable(adapter: &wgpu::Adapter) -> bool {
     let (has, needs) = (adapter.limits(), wgpu::Limits::default());
-    has.max_storage_buffers_per_shader_stage >= needs.max_storage_buffers_per_shader_stage
+    let flags = adapter.get_downlevel_capabilities().flags;
+    flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+        && has.max_storage_buffers_per_shader_stage >= needs.max_storage_buffers_per_shader_stage
         && has.max_compute_invocations_per_workgroup >= needs.max_compute_invocations_per_workgroup
         && has.max_compute_workgroup_size_x >= needs.max_compute_workgroup_size_x
         && has.max_compute_workgroup_storage_size >= needs.max_compute_workgroup_storage_size
@@ -278,7 +285,10 @@ pub(super) fn open(wanted: Option<&str>, features: FeatureSet) -> Result<Opened>
     };
     let adapter = &adapters[chosen];
     if !usable(adapter) {
-        return Err(none(format!("{} lacks WebGPU's default limits", names[chosen])));
+        return Err(none(format!(
+            "{} lacks compute shaders or WebGPU's default limits",
+            names[chosen]
+        )));
     }
     let name = device_name(&adapter.get_info(), "");
     if let Some(advice) = advice(adapter, &environment, dx12::find().as_deref()) {
