@@ -32,7 +32,7 @@ const ALL: Wanted = Wanted {
 fn engines(system: &System, dynamics: &Dynamics, state: &State) -> [Box<dyn Engine>; 2] {
     let device = common::device(FeatureSet::Full);
     [device.clone(), device.with_batch_bytes(1)].map(|device| {
-        let backend = Backend::from_device(device).with_filter(Filter::Exact);
+        let backend = Backend::from_device(device);
         let mut engine = backend.engine(system.clone(), dynamics).unwrap();
         engine.set_state(state).unwrap();
         engine
@@ -454,7 +454,7 @@ fn a_device_with_small_buffers_computes_the_same() {
 #[test]
 fn replicas_that_belong_together_are_refused_if_they_do_not_fit() {
     let device = limited(128 << 10, 256 << 10);
-    let backend = Backend::from_device(device).with_filter(Filter::Exact);
+    let backend = Backend::from_device(device);
     let (system, _) = chains(20, 120);
     let said = |dynamics: &Dynamics| match backend.engine(system.clone(), dynamics) {
         Err(error @ Error::OutOfMemory { .. }) => error.to_string(),

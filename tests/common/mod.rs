@@ -207,18 +207,17 @@ on_device!(
     wgpu_mixed_portable, device(FeatureSet::Portable), MIXED, Extent::SHORT
 );
 
-/// Exact filters, with an engine for each replica, or for each ladder of replicas.
+/// Tabulated filters, with an engine for each replica, or for each ladder of replicas.
 pub(crate) fn wgpu_batches() -> Backend {
     fn device() -> Device {
         crate::common::device(FeatureSet::Full).with_batch_bytes(1)
     }
     Backend {
-        ops: Box::new(GpuOps(device(), Filter::Exact.into())),
+        ops: Box::new(GpuOps(device(), Filter::TABLE.into())),
         engine: |system, dynamics| {
-            let backend = flashschnet::Backend::from_device(device());
-            backend.with_filter(Filter::Exact).engine(system, dynamics)
+            flashschnet::Backend::from_device(device()).engine(system, dynamics)
         },
-        extent: Extent::SMALL,
+        extent: Extent::SHORT,
     }
 }
 

@@ -155,13 +155,26 @@ fn environment() -> Result<Environment> {
 /// 65,535), which all kernels without optional features keep.
 fn usable(adapter: &wgpu::Adapter) -> bool {
     let (has, needs) = (adapter.limits(), wgpu::Limits::default());
-    let flags = adapter.get_downlevel_capabilities().flags;
+    let (info, flags) = (adapter.get_info(), adapter.get_downlevel_capabilities().flags);
     flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+        && (info.backend != wgpu::Backend::Gl || opengl_computes(&info.driver_info))
         && has.max_storage_buffers_per_shader_stage >= needs.max_storage_buffers_per_shader_stage
         && has.max_compute_invocations_per_workgroup >= needs.max_compute_invocations_per_workgroup
         && has.max_compute_workgroup_size_x >= needs.max_compute_workgroup_size_x
         && has.max_compute_workgroup_storage_size >= needs.max_compute_workgroup_storage_size
         && has.max_compute_workgroups_per_dimension >= needs.max_compute_workgroups_per_dimension
+}
+
+/// Whether a version of OpenGL has compute shaders: naga writes them from OpenGL 4.3 and OpenGL ES
+/// 3.1 on, whatever extensions an older version has.
+fn opengl_computes(version: &str) -> bool {
+    let (least, numbers) = match version.strip_prefix("OpenGL ES ") {
+        Some(numbers) => ([3, 1], numbers),
+        None => ([4, 3], version),
+    };
+    let mut words = numbers.split(|c: char| !c.is_ascii_digit());
+    let mut next = || words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
+    [next(), next()] >= least
 }
 
 fn is_software(adapter: &wgpu::Adapter) -> bool {
@@ -325,6 +338,16 @@ pub(super) fn open(wanted: Option<&str>, features: FeatureSet) -> Result<Opened>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn compute_shaders_need_a_version_of_opengl() {
+        for version in ["4.5 (Core Profile) Mesa 22.3.6", "4.3.0", "OpenGL ES 3.1 V@0502", "10.0"] {
+            assert!(opengl_computes(version), "{version}");
+        }
+        for version in ["3.3.0 NVIDIA 580.159.04", "4.2", "OpenGL ES 3.0 Mesa", "", "Mesa"] {
+            assert!(!opengl_computes(version), "{version}");
+        }
+    }
 
     /// Drivers of DX12 have their version in place of a name, and those of Metal have neither.
     #[test]
