@@ -4,10 +4,6 @@
 //! replica of the ladder, number of the exchange, stream). The generator has no state,
 //! so a restart needs none, and a replica draws the same numbers alone as among other replicas.
 
-mod draw;
-
-pub(crate) use self::draw::Draw;
-
 /// The use of the random numbers. Different uses draw different numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
@@ -63,6 +59,30 @@ pub fn normal3(seed: u64, stream: Stream, replica: u32, step: u64, bead: u32) ->
     let radius = [u[0], u[2]].map(|u| (-2.0 * u.ln()).sqrt());
     let angle = [u[1], u[3]].map(|u| std::f64::consts::TAU * u);
     [radius[0] * angle[0].cos(), radius[0] * angle[0].sin(), radius[1] * angle[1].cos()]
+}
+
+/// Draws arrays of random numbers, one after the other, with the same bits on every machine.
+pub(crate) struct Draw {
+    seed: u64,
+    array: u32,
+}
+
+impl Draw {
+    pub(crate) fn new(seed: u64) -> Self {
+        Draw { seed, array: 0 }
+    }
+
+    /// `n` numbers uniform in (−`limit`, `limit`), each exact in f32.
+    pub(crate) fn uniform(&mut self, n: usize, limit: f64) -> Vec<f64> {
+        let (seed, array) = (self.seed, self.array);
+        self.array += 1;
+        (0..n as u32)
+            .step_by(4)
+            .flat_map(|start| uniform4(seed, Stream::Model, array, 0, start))
+            .take(n)
+            .map(|u| f64::from((limit * (2.0 * u - 1.0)) as f32))
+            .collect()
+    }
 }
 
 #[cfg(test)]

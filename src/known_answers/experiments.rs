@@ -1,6 +1,5 @@
 //! The experiments. Each makes engines, runs them for a few steps, and reports what it found.
 
-use super::Factory;
 use super::answers::Answer;
 use super::system::{CHAIN, CHAINS_WITH_NETWORK, system};
 use crate::bias::{Bias, BiasForm};
@@ -13,6 +12,9 @@ use crate::hills::{Axis, Hills};
 use crate::metadynamics::Metadynamics;
 use crate::system::System;
 use crate::variable::Variable;
+
+/// Makes an engine of the backend under test.
+pub(crate) type Factory<'a> = dyn Fn(System, &Dynamics) -> Result<Box<dyn Engine>> + 'a;
 
 fn langevin(system: &System) -> Dynamics {
     let integrator = Integrator::Langevin { friction: 5.0 };

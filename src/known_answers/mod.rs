@@ -15,12 +15,9 @@ mod experiments;
 mod system;
 
 use self::answers::Answer;
-use crate::engine::{Dynamics, Engine, Precision};
+use self::experiments::Factory;
+use crate::engine::{Dynamics, Precision};
 use crate::error::{Error, Result};
-use crate::system::System;
-
-/// Makes an engine of the backend under test.
-pub(crate) type Factory<'a> = dyn Fn(System, &Dynamics) -> Result<Box<dyn Engine>> + 'a;
 
 /// The experiments, by the kernels that they run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,8 +91,21 @@ pub(crate) fn find_fault(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::Cpu;
     use crate::engine::Filter;
     use crate::reference::Reference;
+
+    #[test]
+    fn the_cpu_gives_the_known_answers() {
+        for filter in [Filter::Exact, Filter::TABLE] {
+            let make: &Factory =
+                &|system, dynamics| Ok(Box::new(Cpu::new(system, dynamics, filter)?));
+            for part in Part::ALL {
+                let fault = find_fault(part, Precision::F32, make).expect("the CPU runs");
+                assert_eq!(fault, None, "{filter:?}");
+            }
+        }
+    }
 
     /// The constants are those of the f64 reference. With `FLASHSCHNET_WRITE_ANSWERS` they are
     /// written anew.
