@@ -13,7 +13,7 @@ fn with(variables: &[(&str, &str)], arguments: &[&str]) -> Output {
 fn device(variables: &[(&str, &str)], arguments: &[&str]) -> String {
     let [model, structures] = small_files().each_ref().map(|file| file.to_str().unwrap());
     let system = ["bench", "--model", model, "--structures", structures];
-    let short = ["--replicas", "1", "--steps", "4", "--json"];
+    let short = ["--replicas", "1", "--steps", "4", "--json", "--trust-device"];
     let output = with(variables, &[&system[..], &short, arguments].concat());
     assert!(output.status.success(), "{variables:?}: {}", stderr(&output));
     let sizes: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
@@ -22,7 +22,7 @@ fn device(variables: &[(&str, &str)], arguments: &[&str]) -> String {
 
 /// The lines of `info` about adapters, after their numbers.
 fn adapters(variables: &[(&str, &str)]) -> Vec<String> {
-    let output = with(variables, &["info"]);
+    let output = with(variables, &["info", "--trust-device"]);
     assert!(output.status.success(), "{variables:?}: {}", stderr(&output));
     let said = stdout(&output);
     for (name, value) in variables {
@@ -108,7 +108,7 @@ fn unknown_values_in_the_environment_are_errors() {
 #[test]
 fn an_empty_environment_is_no_error() {
     let mut program = Command::new(PROGRAM);
-    program.arg("info").env_clear();
+    program.args(["info", "--trust-device"]).env_clear();
     // The tests' driver may be a folder of its own.
     for kept in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "LD_LIBRARY_PATH", "SystemRoot"] {
         program.envs(std::env::var_os(kept).map(|value| (kept, value)));

@@ -44,7 +44,7 @@ pub(super) struct HowOptions {
     portable: bool,
     /// Compute on a GPU also if it does not give the known answers, with which a run begins
     #[arg(long)]
-    trust_device: bool,
+    pub(super) trust_device: bool,
     /// How to evaluate the network's filters [default: table; exact with the reference backend]
     #[arg(long, value_enum, value_name = "KIND")]
     filter: Option<FilterName>,

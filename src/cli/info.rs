@@ -26,7 +26,8 @@ use super::tell::{self, tell};
 const ADVICE: &str = "install the GPU's driver, or software Vulkan to try out the shaders (Debian: \
                       apt install mesa-vulkan-drivers); the cpu backend needs neither";
 
-/// Show the version, the adapters with their features and limits, and the backend that auto takes.
+/// Show the version, the adapters with their features and limits, whether they compute correctly, and
+/// the backend that auto takes. --trust-device leaves out the test of the adapters.
 ///
 /// With --structures, or a model that has structures, prints a system instead: chains, residues,
 /// bead types, masses, the index list of each prior, neighbors within the cutoff, the closest
@@ -70,7 +71,7 @@ fn of_precision() -> ArgGroup {
 }
 
 fn of_place() -> ArgGroup {
-    let place = ["backend", "adapter", "portable", "trust_device", "filter", "table_tolerance"];
+    let place = ["backend", "adapter", "portable", "filter", "table_tolerance"];
     ArgGroup::new("of_place").args(place).multiple(true).requires("system")
 }
 
@@ -131,7 +132,7 @@ impl Info {
             for (name, value) in &adapter.limits {
                 writeln!(out, "    {name}: {value}")?;
             }
-            if adapter.usable {
+            if adapter.usable && !self.place.how.trust_device {
                 // A driver that crashes leaves its name on the screen.
                 out.flush()?;
                 writeln!(out, "    {}", known_answers(adapter.index))?;

@@ -68,7 +68,7 @@ impl Answer {
         let fraction = match (self.kind, precision) {
             (Kind::Count, _) => 0.0,
             (Kind::OfNetwork, Precision::Mixed) => 1e-2,
-            (Kind::Exact | Kind::OfNetwork, _) => 2e-4,
+            (Kind::Exact | Kind::OfNetwork, _) => 1e-4,
         };
         fraction
             * known.iter().filter(|x| x.is_finite()).fold(0.0, |most: f64, x| most.max(x.abs()))
