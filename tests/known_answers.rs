@@ -92,7 +92,7 @@ fn errors_in_kernels_are_found() {
 }
 
 /// Small errors in every line of every kernel that allows them. Most are found; those that are not
-/// are printed, and their share is bounded. Some change nothing: a barrier too many, or a bound that
+/// are printed; more than one of ten is too many. Some change nothing: a barrier too many, or a bound that
 /// small systems do not reach.
 #[test]
 #[ignore = "takes half an hour: tests/long/planted"]
@@ -131,7 +131,9 @@ fn most_small_errors_are_found() {
                         missed += 1;
                         println!("missed, {kernel}: {} -> {}", line.trim(), wrong.trim());
                     }
-                    Err(_) => caught += 1,
+                    Err(Error::WrongResults { .. } | Error::DeviceLost { .. }) => caught += 1,
+                    // The wrong text is no program.
+                    Err(_) => {}
                 }
             }
         }

@@ -31,7 +31,7 @@ pub(super) struct Submission {
     build: Build,
     machine: Machine,
     backend: &'static str,
-    /// Of the dynamics.
+    /// The precision of the dynamics.
     precision: &'static str,
     filter: String,
     device: Option<String>,
