@@ -19,8 +19,6 @@ constexpr u32 WORKGROUP = 256u;
 // Edges loaded together. Their products with gradients are summed in the format of products in
 // lib/stored, f32 or f16.
 constexpr u32 TOGETHER = 2u;
-// Converts sums to kcal/mol/Å: 1 / (scale factor of the gradients x UNIT of t).
-constexpr float GRADIENT_UNIT = 1.0f;
 // Whether to compute grad_y: features before the first block do not depend on the positions.
 constexpr bool WITH_GRAD = true;
 
@@ -79,10 +77,10 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward_table(
             float3 pushes = three(0.0f);
             for (u32 tile = 0u; tile < longest; tile += LANES) {
                 const uint2 own = edge_or_nothing(edge, ends.x + tile + lane % LANES, ends.y);
-                const float3 between = separation(row_position[group / SPLIT], position[sender(here.z, own)]);
+                const float3 between = separation(row_position[group / SPLIT], position[sender(params, here.z, own)]);
                 // The floor makes the direction 0 for beads at the same position.
                 const float inverse = rsqrtf(fmaxf(dot(between, between), 1e-8f));
-                shared[lane] = shared_of(here.z, own);
+                shared[lane] = shared_of(params, here.z, own);
                 direction[lane] = with_w(inverse * between, 0.0f);
                 __syncwarp();
                 // `longest` bounds the loop; segments of this row may be shorter.
@@ -139,6 +137,6 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward_table(
         __syncthreads();
     }
     if (mine == 0u && lane % LANES == 0u && inside) {
-        force[slow(params, i)] += GRADIENT_UNIT * total;
+        force[slow(params, i)] += params->gradient_unit * total;
     }
 }

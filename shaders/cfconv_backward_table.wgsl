@@ -23,8 +23,6 @@ const WORKGROUP: u32 = 256u;
 // lib/stored, f32 or f16.
 const TOGETHER: u32 = 2u;
 const_assert LANES % TOGETHER == 0u;
-// Converts sums to kcal/mol/Å: 1 / (scale factor of the gradients x UNIT of t).
-const GRADIENT_UNIT: f32 = 1.0;
 // Whether to compute grad_y: features before the first block do not depend on the positions.
 const WITH_GRAD: bool = true;
 
@@ -97,7 +95,7 @@ fn cfconv_backward_table(
                         let found = bitcast<vec4<u32>>(part[e + next]);
                         let y_j = loaded(y[found.x + channels]);
                         let grad_j = loaded(grad_m[found.x + channels]);
-                        let w = value_and_slope(coefficients(found.y + channels, found.z));
+                        let w = value_and_slope(coefficients(found.y + channels, found.zw));
                         let pull = dot_of(w.slope, fma(y_j, grad_i, y_i * grad_j));
                         let along = part[WORKGROUP + e + next].xyz;
                         pushes = fma(vec3<f32>(-pull), along, pushes);
@@ -142,6 +140,6 @@ fn cfconv_backward_table(
         workgroupBarrier();
     }
     if mine == 0u && lane % LANES == 0u && inside {
-        force[slow(i)] += GRADIENT_UNIT * total;
+        force[slow(i)] += params.gradient_unit * total;
     }
 }

@@ -51,7 +51,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_forward_table(
             float4 sum = four(0.0f);
             for (u32 tile = 0u; tile < longest; tile += LANES) {
                 const uint2 own = edge_or_nothing(edge, ends.x + tile + lane % LANES, ends.y);
-                shared[lane] = shared_of(here.z, own);
+                shared[lane] = shared_of(params, here.z, own);
                 __syncwarp();
                 // `longest` bounds the loop; segments of this row may be shorter.
                 const u32 n = min(max(length, tile) - tile, LANES);

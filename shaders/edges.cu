@@ -58,7 +58,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) edges(
                     }
                 }
                 const Place at = place(head, stretch, d);
-                found = edge_of(j - first, at.interval, at.t);
+                found = edge_of(params, j - first, at.interval, at.t * params->t_per_angstrom);
             }
         }
         const u32 bits = __ballot_sync(~0u, near);

@@ -74,7 +74,7 @@ fn edges(
                     }
                 }
                 let at = place(stretch, d);
-                found = edge_of(j - first, at.interval, at.t);
+                found = edge_of(j - first, at.interval, at.t * params.t_per_angstrom);
                 atomicOr(&within[lane / 32u], 1u << (lane % 32u));
             }
         }

@@ -37,7 +37,6 @@ constexpr u32 LIN2_BACK = 12352u;
 constexpr u32 LAYERS_AT = 0u;
 // The gradient at which the backward pass starts: dE/dE = 1 times a scale factor, a power of two
 // that brings the gradients of messages to the middle of the range of their format.
-constexpr float GRADIENT_SCALE = 1.0f;
 // Whether the last block is also the first.
 constexpr bool FIRST = false;
 
@@ -114,7 +113,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP, 1) readout(
                     // Slow forces start from 0 here.
                     force[slow(params, row)] = make_float4(0.0f, 0.0f, 0.0f, pre.x);
                 }
-                rows[r] = make_float4(GRADIENT_SCALE, 0.0f, 0.0f, 0.0f);
+                rows[r] = make_float4(params->gradient_scale, 0.0f, 0.0f, 0.0f);
             } else {
                 if (q < dims.outputs && row < n_beads) {
                     hidden[(l * n_beads + row) * INNER + q] = pre;

@@ -36,7 +36,6 @@ const LIN2_BACK: u32 = 12352u;
 const LAYERS_AT: u32 = 0u;
 // The gradient at which the backward pass starts: dE/dE = 1 times a scale factor, a power of two
 // that brings the gradients of messages to the middle of the range of their format.
-const GRADIENT_SCALE: f32 = 1.0;
 // Whether the last block is also the first.
 const FIRST: bool = false;
 
@@ -114,7 +113,7 @@ fn readout(
                     // Slow forces start from 0 here.
                     force[slow(row)] = vec4<f32>(0.0, 0.0, 0.0, pre.x);
                 }
-                rows[r] = vec4<f32>(GRADIENT_SCALE, 0.0, 0.0, 0.0);
+                rows[r] = vec4<f32>(params.gradient_scale, 0.0, 0.0, 0.0);
             } else {
                 if q < dims.outputs && row < params.n_beads {
                     hidden[(l * params.n_beads + row) * INNER + q] = pre;

@@ -314,6 +314,11 @@ fn host_structs_match() {
         max_force2,
         max_kinetic,
         max_stretch,
+        bead_bits,
+        t_per_angstrom,
+        higher,
+        gradient_scale,
+        gradient_unit,
     });
     assert_eq!(layout_of("block_forward", "Params"), params);
     assert_eq!(

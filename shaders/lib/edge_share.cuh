@@ -4,24 +4,24 @@
 #import row
 #import filter_table_read
 
-// Quads of words per interval of the table, and the interval whose filters are all 0.
+// Quads of words per interval of the table.
 constexpr u32 TABLE_STRIDE = 96u;
-constexpr u32 NOTHING = 0u;
 
 // Edge e if it is before `end`; otherwise an edge to the first bead with filters 0.
 __device__ inline uint2 edge_or_nothing(const uint2* __restrict__ edge, u32 e, u32 end) {
-    return e < end ? edge[e] : make_uint2(NOTHING << BEAD_BITS, 0u);
+    return e < end ? edge[e] : make_uint2(0u, 0u);
 }
 
-// Offset of the sender's features, offset of the coefficients of the interval, t.
+// Offset of the sender's features, offset of the coefficients of the interval, t in two
+// formats.
 struct __align__(16) SharedEdge {
     u32 features;
     u32 coefficients;
-    u32 t;
-    u32 unused;
+    uint2 t;
 };
 
-__device__ inline SharedEdge shared_of(u32 first_bead, uint2 edge) {
-    const u32 features = sender(first_bead, edge) * QUADS;
-    return {features, interval(edge) * TABLE_STRIDE, t_bits(float_of_bits(edge.y)), 0u};
+__device__ inline SharedEdge shared_of(const Params* params, u32 first_bead, uint2 edge) {
+    const u32 features = sender(params, first_bead, edge) * QUADS;
+    const u32 coefficients = interval(params, edge) * TABLE_STRIDE;
+    return {features, coefficients, t_bits(params, float_of_bits(edge.y))};
 }

@@ -1,4 +1,4 @@
-// lib/filter_table_read with f16 coefficients. t is in units of UNIT. The coefficients of a channel
+// lib/filter_table_read with f16 coefficients. The unit of t is such that |t| is at most 1. The coefficients of a channel
 // are divided by a power of two, and the features of the channel are multiplied by it.
 //
 // The lower byte of c3 is replaced by the upper byte of `rest`, an f16 that corrects the rounding
@@ -20,17 +20,13 @@ struct Cubic {
     Real4 t;
 };
 
-// Å
-constexpr float UNIT = 0.0625f;
-
 // t in the format of edges in shared memory.
-__device__ inline u32 t_bits(float t) {
-    const float in_units = t * (1.0f / UNIT);
-    return pack_halves(in_units, in_units);
+__device__ inline uint2 t_bits(const Params*, float t) {
+    return make_uint2(pack_halves(t, t), 0u);
 }
 
 // Coefficients of the four channels at `at`.
-__device__ inline Cubic coefficients(const Coefficients* __restrict__ table, u32 at, u32 t) {
+__device__ inline Cubic coefficients(const Coefficients* __restrict__ table, u32 at, uint2 t) {
     const uint4 lower = table[at];
     const uint4 higher = table[at + QUADS];
     return {
@@ -39,7 +35,7 @@ __device__ inline Cubic coefficients(const Coefficients* __restrict__ table, u32
         loaded(make_uint2(higher.x, higher.y)),
         loaded(make_uint2(higher.z, higher.w)),
         make_uint2(higher.z, higher.w),
-        loaded(make_uint2(t, t)),
+        loaded(make_uint2(t.x, t.x)),
     };
 }
 

@@ -1,4 +1,4 @@
-// lib/filter_table_read with f16 coefficients. t is in units of UNIT. The coefficients of a channel
+// lib/filter_table_read with f16 coefficients. The unit of t is such that |t| is at most 1. The coefficients of a channel
 // are divided by a power of two, and the features of the channel are multiplied by it.
 //
 // The lower byte of c3 is replaced by the upper byte of `rest`, an f16 that corrects the rounding
@@ -19,16 +19,13 @@ struct Cubic {
     t: Real4,
 }
 
-// Å
-const UNIT: f32 = 0.0625;
-
 // t in the format of edges in workgroup memory.
-fn t_bits(t: f32) -> u32 {
-    return pack2x16float(vec2<f32>(t * (1.0 / UNIT)));
+fn t_bits(t: f32) -> vec2<u32> {
+    return vec2<u32>(pack2x16float(vec2<f32>(t)), 0u);
 }
 
 // Coefficients of the four channels at `at`.
-fn coefficients(at: u32, t: u32) -> Cubic {
+fn coefficients(at: u32, t: vec2<u32>) -> Cubic {
     let lower = table[at];
     let higher = table[at + QUADS];
     return Cubic(
@@ -37,7 +34,7 @@ fn coefficients(at: u32, t: u32) -> Cubic {
         loaded(higher.xy),
         loaded(higher.zw),
         higher.zw,
-        loaded(vec2<u32>(t)),
+        loaded(t.xx),
     );
 }
 

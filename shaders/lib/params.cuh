@@ -25,6 +25,15 @@ struct Params {
     float max_force2;
     float max_kinetic;
     float max_stretch;
+    // The bits of an edge with the number of the sender in its replica.
+    u32 bead_bits;
+    // Filter tables: units of t in 1 Å, and the unit of c2 and c3 in f32.
+    float t_per_angstrom;
+    float higher;
+    // The gradients of the network are multiplied by this, which keeps them in the range of f16.
+    float gradient_scale;
+    // Converts a sum of gradient times slope with respect to t to kcal/mol/Å.
+    float gradient_unit;
 };
 
 constexpr u32 ALL_TERMS = 0xffffffffu;

@@ -23,6 +23,15 @@ struct Params {
     max_force2: f32,
     max_kinetic: f32,
     max_stretch: f32,
+    // The bits of an edge with the number of the sender in its replica.
+    bead_bits: u32,
+    // Filter tables: units of t in 1 Å, and the unit of c2 and c3 in f32.
+    t_per_angstrom: f32,
+    higher: f32,
+    // The gradients of the network are multiplied by this, which keeps them in the range of f16.
+    gradient_scale: f32,
+    // Converts a sum of gradient times slope with respect to t to kcal/mol/Å.
+    gradient_unit: f32,
 }
 
 const ALL_TERMS: u32 = 0xffffffffu;

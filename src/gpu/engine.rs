@@ -126,6 +126,7 @@ impl GpuEngine {
         let exchanges = Exchanges::new(device, dynamics, &state)?;
         let params = bare_params(system.n_beads(), system.n_replicas(), capacity);
         let params = integrate::params(dynamics, params);
+        let params = network.as_ref().map_or(params, |network| network.params(params));
         state.params.write(device, &[params])?;
         let mut engine = GpuEngine {
             device: device.clone(),

@@ -17,6 +17,7 @@ use super::device::Device;
 use super::kernel::{Dispatch, Kernel, Scope, scope};
 use super::neighbors::{Neighbors, widest};
 use super::pack::{self, narrow, quads};
+use super::params::Params;
 use super::state::ReplicaState;
 use super::storage::{self, Features, Filters, Storage};
 use super::tuning::LayerShape;
@@ -242,6 +243,11 @@ impl Network {
         })
     }
 
+    /// `params` with the numbers of the network.
+    pub(super) fn params(&self, params: Params) -> Params {
+        self.convolutions.params(self.gradient_scale, params)
+    }
+
     /// Frees the memory of edges. Dispatches that hold it must be dropped before.
     pub(super) fn shrink(&mut self) {
         self.convolutions.shrink();
@@ -294,8 +300,7 @@ impl Network {
             };
             let gradients = around.clone().with("y", gathered).with("grad_m", &self.grad_m);
             let gradients = gradients.with("grad_y", &self.m);
-            let (with_grad, scale) = (b > 0, self.gradient_scale);
-            backward.push(convolutions.backward(device, schnet, b, &gradients, with_grad, scale)?);
+            backward.push(convolutions.backward(device, schnet, b, &gradients, b > 0)?);
         }
         Ok(Passes { forward, backward })
     }
@@ -326,7 +331,6 @@ impl Network {
             ("LAYERS", Value::Count(schnet.readout.len() as u32)),
             ("INNER", Value::Count(inner_quads(schnet))),
             ("FIRST", Value::Flag(self.blocks.len() == 1)),
-            ("GRADIENT_SCALE", Value::Real(self.gradient_scale)),
         ]);
         let moved = 2 * quads(schnet.n_filters()) + 2 * quads(schnet.n_hidden);
         self.bind("readout", device, schnet, (&self.readout, constants), around, moved)

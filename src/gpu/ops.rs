@@ -201,7 +201,7 @@ impl Ops for GpuOps {
         let around = convolution.scope().with("y", &y).with("grad_m", &grad_m);
         let around = around.with("grad_y", &grad_y);
         let convolutions = &convolution.convolutions;
-        let dispatch = convolutions.backward(&self.0, schnet, block, &around, true, 1.0)?;
+        let dispatch = convolutions.backward(&self.0, schnet, block, &around, true)?;
         convolution.run(self, &dispatch)?;
         // The range of the slow forces.
         let forces = vectors(&convolution.force.read(&self.0)?[graph.n_beads()..]);

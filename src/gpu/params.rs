@@ -39,6 +39,17 @@ pub struct Params {
     pub max_kinetic: f32,
     /// [`crate::engine::Watch::max_stretch`].
     pub max_stretch: f32,
+    /// The bits of an edge with the number of the sender in its replica.
+    pub bead_bits: u32,
+    /// Units of t, the distance from the middle of an interval of the filter tables, in 1 Å.
+    pub t_per_angstrom: f32,
+    /// The unit of third and fourth coefficients of filter tables in f32.
+    pub higher: f32,
+    /// The factor of the gradients of the network, a power of two that keeps them in the range of
+    /// f16.
+    pub gradient_scale: f32,
+    /// Converts a sum of gradient times slope with respect to t to kcal/mol/Å.
+    pub gradient_unit: f32,
 }
 
 /// [`Params::term`] for all prior terms.

@@ -8,6 +8,7 @@ use super::super::pack::filter::{
     divided, filter_weights, matrices, matrix_scales, matrix_weights,
 };
 use super::super::pack::{quads, table};
+use super::super::params::Params;
 use super::super::storage::{Features, Filters, Storage};
 use super::super::tuning::{ExactShape, RowShape, matrix_rows, matrix_segment};
 use super::constants::{activation_constants, radial_constants};
@@ -35,7 +36,6 @@ pub(in crate::gpu) struct Convolutions {
 #[derive(Debug)]
 struct Table {
     n_stretches: usize,
-    n_intervals: usize,
     /// An edge has this many bits for the sender's number; the interval has the others.
     bead_bits: u32,
     /// Third and fourth coefficients are stored divided by 2^exponent, if tables are f32.
@@ -70,7 +70,7 @@ impl Table {
     ) -> Result<Self> {
         let (n_intervals, widest) = (table.n_intervals(), size.widest);
         let bead_bits = usize::BITS - (widest.max(2) - 1).leading_zeros();
-        // One more interval, with all coefficients 0, stands for a missing edge.
+        // Interval 0, with all coefficients 0, stands for a missing edge.
         if bead_bits >= 32 || n_intervals >= 1 << (32 - bead_bits) {
             let what = format!("{n_intervals} intervals with {widest} beads");
             return Err(Error::unsupported(what, "a larger --table-tolerance, or --filter exact"));
@@ -78,7 +78,6 @@ impl Table {
         let f32 = storage.features == Features::F32;
         Ok(Table {
             n_stretches: table.stretches.len(),
-            n_intervals,
             bead_bits,
             exponent,
             unit: if f32 { 1.0 } else { table::unit(table) },
@@ -170,6 +169,19 @@ impl Convolutions {
         Ok(convolutions)
     }
 
+    /// `params` with the numbers of the filter tables, and with the factor of the gradients.
+    pub(in crate::gpu) fn params(&self, gradient_scale: f64, params: Params) -> Params {
+        let scaled = Params { gradient_scale: gradient_scale as f32, ..params };
+        let Some(table) = &self.table else { return scaled };
+        Params {
+            bead_bits: table.bead_bits,
+            t_per_angstrom: table.unit.recip() as f32,
+            higher: 2.0_f64.powi(table.exponent) as f32,
+            gradient_unit: (gradient_scale * table.unit).recip() as f32,
+            ..scaled
+        }
+    }
+
     pub(super) fn n_beads(&self) -> usize {
         self.n_beads
     }
@@ -216,7 +228,6 @@ impl Convolutions {
         let constants = [
             ("STRETCHES", Value::Count(table.n_stretches as u32)),
             ("RADIUS", Value::Real(schnet.neighbor_radius())),
-            ("BEAD_BITS", Value::Count(table.bead_bits)),
             ("LIMIT", Value::Count(schnet.max_num_neighbors.unwrap_or(u32::MAX))),
         ];
         let kernel = Kernel::new(device, "edges", &constants)?;
@@ -234,15 +245,14 @@ impl Convolutions {
         (activation, backward): (Activation, bool),
         more: &[(&'static str, Value)],
     ) -> Result<(Kernel, usize)> {
-        let (constants, rows) = match (self.storage.filters, &self.table) {
-            (Filters::Exact, _) => (exact_constants(device, schnet, activation, backward)?, 1),
-            (Filters::Matrices, _) => {
+        let (constants, rows) = match self.storage.filters {
+            Filters::Exact => (exact_constants(device, schnet, activation, backward)?, 1),
+            Filters::Matrices => {
                 let rows = matrix_rows(self.n_beads);
                 (matrix_constants(schnet, activation, rows, self.storage.emulated), rows)
             }
-            (Filters::Table, table) => {
-                let table = table.as_ref().expect("filters from tables have one");
-                let (mut constants, rows) = self.table_constants(device, schnet, table);
+            Filters::Table => {
+                let (mut constants, rows) = self.table_constants(device, schnet);
                 constants.extend(more);
                 (constants, rows)
             }
@@ -288,7 +298,7 @@ impl Convolutions {
 
     /// The kernel that computes `grad_y`, the gradient with respect to the features `y` of block
     /// `b`, and adds to the slow forces. Its input `grad_m` is the gradient with respect to the
-    /// messages times `gradient_scale`. The first block does not need `grad_y`, because its `y`
+    /// messages times [`Params::gradient_scale`]. The first block does not need `grad_y`, because its `y`
     /// does not depend on the positions; kernels with tables compute it only `with_grad`.
     pub(in crate::gpu) fn backward(
         &self,
@@ -297,13 +307,8 @@ impl Convolutions {
         b: usize,
         around: &Scope,
         with_grad: bool,
-        gradient_scale: f64,
     ) -> Result<Dispatch> {
-        let unit = self.table.as_ref().map_or(1.0, |table| table.unit);
-        let of_table = [
-            ("GRADIENT_UNIT", Value::Real((gradient_scale * unit).recip())),
-            ("WITH_GRAD", Value::Flag(with_grad)),
-        ];
+        let of_table = [("WITH_GRAD", Value::Flag(with_grad))];
         let (kernel, rows) =
             self.kernel(device, schnet, (schnet.activation_of(b), true), &of_table)?;
         let scope = around.and(&self.scope(b));
@@ -313,12 +318,7 @@ impl Convolutions {
     }
 
     /// The constants of the kernels with tables, and the number of rows of a workgroup.
-    fn table_constants(
-        &self,
-        device: &Device,
-        schnet: &SchNet,
-        table: &Table,
-    ) -> (Constants, usize) {
+    fn table_constants(&self, device: &Device, schnet: &SchNet) -> (Constants, usize) {
         let (quads, features) = (quads(schnet.n_filters()), self.storage.features);
         let f16 = features != Features::F32;
         let shape = RowShape::new(device.capabilities(), quads, f16, self.n_beads);
@@ -329,14 +329,9 @@ impl Convolutions {
             ("SPLIT", Value::Count(shape.split)),
             ("QUADS", Value::Count(quads)),
             ("TABLE_STRIDE", Value::Count(if f16 { 2 } else { 3 } * quads)),
-            ("BEAD_BITS", Value::Count(table.bead_bits)),
-            ("NOTHING", Value::Count(table.n_intervals as u32)),
         ]);
         if f16 {
             constants.push(("filter_table_read", Value::File("filter_table_read_half")));
-            constants.push(("UNIT", Value::Real(table.unit)));
-        } else {
-            constants.push(("HIGHER", Value::Real(2.0_f64.powi(table.exponent))));
         }
         (constants, shape.rows())
     }

@@ -37,9 +37,10 @@ impl Convolution {
         check_graph(graph, n)?;
         let (row, col) = ops.rows(graph)?;
         let size = Size { n_beads: n, widest: n, n_edges: graph.col.len() };
+        let convolutions = Convolutions::new(&ops.0, schnet, ops.1, size)?;
         let mut convolution = Convolution {
-            convolutions: Convolutions::new(&ops.0, schnet, ops.1, size)?,
-            params: ops.params(bare_params(n, 1, 0))?,
+            params: ops.params(convolutions.params(1.0, bare_params(n, 1, 0)))?,
+            convolutions,
             bead: ops.zeroed("bead", n)?,
             position: ops.upload("position", &places(positions))?,
             row,

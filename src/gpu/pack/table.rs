@@ -10,14 +10,14 @@ use crate::model::filter_table::{CUBE_BITS, SQUARE_BITS, to_middle};
 use crate::model::schnet::SchNet;
 
 /// The head of lib/filter_table.wgsl: all stretches, then all cells. Each has four numbers: start,
-/// parts per Å, first part, last part.
+/// parts per Å, first part, last part. Interval 0 has zeros and is in no cell.
 pub(in crate::gpu) fn head(table: &FilterTable) -> Vec<f32> {
     let n = table.stretches.len();
     let four = |start: f64, rate: f64, first: usize, length: usize| {
         [start as f32, rate as f32, first as f32, (first + length - 1) as f32]
     };
     let stretches = table.stretches.iter().map(|s| four(s.start, s.rate, n + s.first, s.n_cells));
-    let cells = table.cells.iter().map(|c| four(c.start, c.rate, c.first, c.n_intervals));
+    let cells = table.cells.iter().map(|c| four(c.start, c.rate, 1 + c.first, c.n_intervals));
     stretches.chain(cells).flatten().collect()
 }
 
@@ -104,7 +104,7 @@ fn cubics(
     })
 }
 
-/// UNIT of lib/filter_table_read_half.wgsl, Å: the unit of t. In this unit |t| is at most 1, so no
+/// The unit of t for lib/filter_table_read_half.wgsl, Å. In this unit |t| is at most 1, so no
 /// coefficient is far smaller than its contribution to the filter.
 pub(in crate::gpu) fn unit(table: &FilterTable) -> f64 {
     let widest = table.cells.iter().fold(0.0_f64, |a, cell| a.max(cell.rate.recip()));
@@ -132,8 +132,8 @@ pub(in crate::gpu) fn scales(schnet: &SchNet, table: &FilterTable, b: usize) -> 
     most.into_iter().map(power).collect()
 }
 
-/// The coefficients of block `b` for lib/filter_table_read_half.wgsl, by quads of channels, and one
-/// more interval of zeros: `[n_intervals + 1, 2, quads of filters, 4]`.
+/// The coefficients of block `b` for lib/filter_table_read_half.wgsl, by quads of channels.
+/// The first interval has zeros. `[1 + n_intervals, 2, quads of filters, 4]`
 pub(in crate::gpu) fn half_coefficients(
     schnet: &SchNet,
     table: &FilterTable,
@@ -147,10 +147,10 @@ pub(in crate::gpu) fn half_coefficients(
     let of_intervals = squares.into_iter().map(|square| (square / n_filters).sqrt());
     check_errors(of_intervals, MOST_HALF_ERROR, b, "use --precision f32")?;
     let n_quads = quads(schnet.n_filters()) as usize;
-    let mut words = vec![0; (table.n_intervals() + 1) * 2 * n_quads * 4];
+    let mut words = vec![0; (1 + table.n_intervals()) * 2 * n_quads * 4];
     let unit = unit(table);
     for (k, f, two) in pairs(schnet, table, b) {
-        let at = (2 * k * n_quads + f / 4) * 4 + f % 4 / 2;
+        let at = (2 * (1 + k) * n_quads + f / 4) * 4 + f % 4 / 2;
         let places = [at, at + 2, at + 4 * n_quads, at + 4 * n_quads + 2];
         for (at, word) in places.into_iter().zip(pack(in_parts(two, unit, &scales[f..]))) {
             words[at] = word;
@@ -271,8 +271,8 @@ const MOST_ERROR: f64 = 1e-5;
 
 /// The coefficients of block `b`, divided by the scale factors of the filters, for
 /// lib/filter_table_read.wgsl. An interval has three rows: the
-/// first coefficients, the second, and the third and fourth in one word. One more interval has
-/// zeros. `[n_intervals + 1, 3, channels in whole quads]`
+/// first coefficients, the second, and the third and fourth in one word. The first interval has
+/// zeros. `[1 + n_intervals, 3, channels in whole quads]`
 pub(in crate::gpu) fn coefficients(
     schnet: &SchNet,
     table: &FilterTable,
@@ -290,14 +290,14 @@ pub(in crate::gpu) fn coefficients(
     let errors = slope_errors(table, b, stored).map(|(_, error)| error);
     check_errors(errors, MOST_ERROR, b, "use --filter exact")?;
     let width = 4 * quads(schnet.n_filters()) as usize;
-    let mut rows = vec![0; (table.n_intervals() + 1) * 3 * width];
+    let mut rows = vec![0; (1 + table.n_intervals()) * 3 * width];
     for (k, f, [c0, c1, c2, c3]) in parts() {
         let square = short_float(c2, exponent, SQUARE_BITS);
         let cube = short_float(c3, exponent, CUBE_BITS);
         let words =
             [(c0 as f32).to_bits(), (c1 as f32).to_bits(), (square << (CUBE_BITS + 5)) | cube];
         for (row, word) in words.into_iter().enumerate() {
-            rows[(3 * k + row) * width + f] = word;
+            rows[(3 * (1 + k) + row) * width + f] = word;
         }
     }
     Ok(rows)
