@@ -23,7 +23,16 @@ fn on_adapter() -> Vec<&'static str> {
 #[test]
 fn a_profile_lists_every_kernel_of_the_step() {
     let mut arguments = on_adapter();
-    arguments.extend(["--profile", "--replicas", "3", "--steps", "6", "--warm-up", "2"]);
+    arguments.extend([
+        "--trust-device",
+        "--profile",
+        "--replicas",
+        "3",
+        "--steps",
+        "6",
+        "--warm-up",
+        "2",
+    ]);
     let output = program(&arguments);
     assert!(output.status.success(), "{}", stderr(&output));
     let sizes: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
@@ -69,7 +78,7 @@ fn a_profile_lists_every_kernel_of_the_step() {
 #[test]
 fn dynamics_take_mixed_precision_where_it_is_fast() {
     let [model, structures] = small_files().each_ref().map(|file| file.to_str().unwrap());
-    let system = ["--model", model, "--structures", structures, "--adapter", "0"];
+    let system = ["--model", model, "--structures", structures, "--adapter", "0", "--trust-device"];
     let default = if common::device_with_f16().has_f16() { "mixed" } else { "f32" };
     for (more, precision) in [
         (&[][..], default),
@@ -85,7 +94,7 @@ fn dynamics_take_mixed_precision_where_it_is_fast() {
         let device = sizes[0]["device"].as_str().unwrap();
         assert!(device.starts_with(&format!("wgpu: {precision},")), "{more:?}: {device}");
     }
-    let output = program(&["verify", "--adapter", "0"]);
+    let output = program(&["verify", "--adapter", "0", "--trust-device"]);
     assert!(stdout(&output).lines().last().unwrap().contains("wgpu: f32,"), "{output:?}");
 }
 
@@ -106,7 +115,15 @@ fn a_profile_needs_a_device_and_a_warm_up_leaves_steps_to_time() {
 #[test]
 fn priors_can_be_left_out() {
     let mut arguments = on_adapter();
-    arguments.extend(["--profile", "--no-priors", "--replicas", "1", "--steps", "4"]);
+    arguments.extend([
+        "--trust-device",
+        "--profile",
+        "--no-priors",
+        "--replicas",
+        "1",
+        "--steps",
+        "4",
+    ]);
     arguments.extend(["--dt", "1e-6"]);
     let output = program(&arguments);
     let said = stderr(&output);

@@ -66,8 +66,9 @@ fn backends_with_kernels_of_one_name_are_compared_by_kernel() {
 fn the_program_compares_cases() {
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
     let case = format!("{data}/cloud_h32_f16_k9_gauss_trainable.json");
-    let arguments = ["parity", "--backends", "cpu,wgpu", "--adapter", "0", "--steps", "3"];
-    let output = program(&[&arguments[..], &["--no-times", "--json", &case]].concat());
+    let arguments = ["parity", "--backends", "cpu,wgpu", "--adapter", "0", "--trust-device"];
+    let output =
+        program(&[&arguments[..], &["--steps", "3", "--no-times", "--json", &case]].concat());
     assert!(output.status.success(), "{}", stderr(&output));
     let reports: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
     let report = &reports[0];

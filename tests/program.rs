@@ -513,7 +513,7 @@ fn info_reports_on_precision() {
     assert!(line("block0.c0").ends_with("  packed") && line("out0").ends_with("  f16 pair"));
     assert!(said.contains("    channel 5 ") && !said.contains("structure"), "{said}");
 
-    let structures = ["--structures", structures, "--backend", "wgpu", "--json"];
+    let structures = ["--structures", structures, "--backend", "wgpu", "--trust-device", "--json"];
     for filter in ["table", "exact"] {
         let output = with(&[&structures[..], &["--filter", filter]].concat());
         assert!(output.status.success(), "{}", stderr(&output));

@@ -21,10 +21,13 @@ fn start(backend: &str, arguments: &[&str], folder: &Path) -> Command {
     command
 }
 
+/// The known answers, which take seconds on a software adapter, have tests of their own.
+const TRUSTING: &str = "--trust-device";
+
 fn start_of(replicas: usize, backend: &str, arguments: &[&str], folder: &Path) -> Command {
     let [model, structures] = small_files();
     let mut command = Command::new(PROGRAM);
-    command.args(["run", "--backend", backend, "--replicas", &replicas.to_string()]);
+    command.args(["run", TRUSTING, "--backend", backend, "--replicas", &replicas.to_string()]);
     command.arg("--model").arg(model).arg("--structures").arg(structures);
     command.args(arguments).arg("-o").arg(folder);
     command
@@ -32,7 +35,7 @@ fn start_of(replicas: usize, backend: &str, arguments: &[&str], folder: &Path) -
 
 fn resume(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
-    command.args(["run", "--resume"]).arg(folder).args(arguments);
+    command.args(["run", TRUSTING, "--resume"]).arg(folder).args(arguments);
     command
 }
 
@@ -586,7 +589,8 @@ fn minimized_and_annealed_runs_continue() {
     write_structures(&file, &structures).unwrap();
     let begin = |arguments: &[&str], folder: &Path| {
         let mut command = Command::new(PROGRAM);
-        command.args(["run", "--backend", "reference", "--replicas", "3", "--save-interval", "5"]);
+        command.args(["run", TRUSTING, "--backend", "reference", "--replicas", "3"]);
+        command.args(["--save-interval", "5"]);
         command.arg("--model").arg(&small_files()[0]).arg("--structures").arg(&file);
         command.args(arguments).arg("-o").arg(folder);
         command

@@ -6,8 +6,9 @@
 // Each row of inputs has its own power of two as scale factor, and all weights share one, so that
 // both stay in the range of f16. The result for a row does not depend on the other rows.
 //
-// `weight` holds the biases as in lib/dense, with widths that are multiples of 16. `halves` holds
-// the high and low parts of the weights in matrices of 16 x 16, each output by output.
+// `weight` holds the biases as in lib/dense, with widths that are multiples of 16, and the scale
+// factor. `halves` holds the high and low parts of the weights in matrices of 16 x 16, each output by
+// output.
 #import vector
 #import weight
 
@@ -26,8 +27,8 @@ constexpr u32 SUM_STRIDE = WIDTH + 2u;
 constexpr u32 AT_ONCE = 4u;
 // Offset of the low parts of the weights, in quads.
 constexpr u32 LOW_AT = 0u;
-// 1 / scale factor of the weights.
-constexpr float UNSCALE = 1.0f;
+// Place of the number 1 / scale factor of the weights in `weight`.
+constexpr u32 UNSCALE_AT = 0u;
 // Index of the argument `halves`, the last one.
 constexpr u32 HALVES = 8u;
 static_assert(HALVES > 0u && LANES == 32u && LANES >= WIDTH && WIDTH % 4u == 0u);
@@ -151,6 +152,7 @@ __device__ inline float digits(float x) { return float_of_bits(bits_of(x) & 0xff
 // Stores the quads that a thread holds as the rows of the tile, the input of the next layer.
 __device__ __forceinline__ void keep(Chain& chain, const Held& held, u32 n_out, u32 lane) {
     const u32 q = lane % LANES;
+    const float of_weights = numbers_at(chain.weight, UNSCALE_AT).x;
 #pragma unroll
     for (u32 r = 0u; r < ROWS; r++) {
         const float4 x = q < n_out ? held[r] : four(0.0f);
@@ -160,7 +162,7 @@ __device__ __forceinline__ void keep(Chain& chain, const Held& held, u32 n_out, 
         // The power of two that scales `largest` to [2^14, 2^15).
         const u32 exponent = max(largest >> 23u, 15u);
         const float4 scaled = float_of_bits((268u - exponent) << 23u) * x;
-        chain.unscale[r] = UNSCALE * float_of_bits((exponent - 14u) << 23u);
+        chain.unscale[r] = of_weights * float_of_bits((exponent - 14u) << 23u);
         const u32 at = (lane / LANES * ROWS + r) * STRIDE + q;
         if (q < WIDTH) {
             const float4 near = make_float4(

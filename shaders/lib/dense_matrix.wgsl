@@ -6,8 +6,9 @@
 // Each row of inputs has its own power of two as scale factor, and all weights share one, so that
 // both stay in the range of f16. The result for a row does not depend on the other rows.
 //
-// `weight` holds the biases as in lib/dense, with widths that are multiples of 16. `halves` holds
-// the high and low parts of the weights in matrices of 16 x 16, each output by output.
+// `weight` holds the biases as in lib/dense, with widths that are multiples of 16, and the scale
+// factor. `halves` holds the high and low parts of the weights in matrices of 16 x 16, each output by
+// output.
 enable f16;
 #import matrix_turned
 #import lanes
@@ -28,8 +29,8 @@ const SUM_STRIDE: u32 = WIDTH + 1u;
 const LOW: u32 = TILE * STRIDE;
 // Offset of the low parts of the weights, in quads.
 const LOW_AT: u32 = 0u;
-// 1 / scale factor of the weights.
-const UNSCALE: f32 = 1.0;
+// Place of the number 1 / scale factor of the weights in `weight`.
+const UNSCALE_AT: u32 = 0u;
 // Number of the binding `halves`, the last one.
 const HALVES: u32 = 8u;
 const_assert LANES >= WIDTH && TILE == 16u;
@@ -88,6 +89,7 @@ fn bias_of(at: u32, n_in: u32, n_out: u32, q: u32) -> vec4<f32> {
 // Stores the quads that an invocation holds as the rows of the tile, the input of the next layer.
 fn keep(held: Held, n_out: u32, lane: u32) {
     let q = lane % LANES;
+    let of_weights = numbers_at(UNSCALE_AT).x;
     // unroll
     for (var r = 0u; r < ROWS; r++) {
         let x = select(vec4<f32>(0.0), held[r], q < n_out);
@@ -95,7 +97,7 @@ fn keep(held: Held, n_out: u32, lane: u32) {
         let largest = largest_of_lanes(max(two.x, two.y), lane);
         // The power of two that scales `largest` to [2^14, 2^15).
         let exponent = max(bitcast<u32>(largest) >> 23u, 15u);
-        unscale[r] = vec4<f32>(UNSCALE * bitcast<f32>((exponent - 14u) << 23u));
+        unscale[r] = vec4<f32>(of_weights * bitcast<f32>((exponent - 14u) << 23u));
         if q < WIDTH {
             let at = (lane / LANES * ROWS + r) * STRIDE + q;
             put_parts(at, bitcast<f32>((268u - exponent) << 23u) * x);

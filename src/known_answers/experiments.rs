@@ -122,10 +122,6 @@ pub(super) fn core(make: &Factory) -> Result<Vec<Answer>> {
     let mut answers = vec![Answer::count("edges", edges)];
     let network = evaluation(&mut *engine, &system, Terms::Network, "the network")?;
     answers.extend(of_network(network));
-    for (k, (name, terms)) in Terms::of(&system).into_iter().skip(1).enumerate() {
-        let found = engine.energies(terms)?;
-        answers.push(Answer::numbers(format!("energies of prior {k}, {name}"), found));
-    }
     let total = evaluation(&mut *engine, &system, Terms::Total, "all terms")?;
     answers.extend(of_network(total));
 
@@ -154,10 +150,15 @@ pub(super) fn core(make: &Factory) -> Result<Vec<Answer>> {
     answers.push(Answer::numbers("energies after", of(|found| found.energy_after)).of_network());
     answers.push(Answer::numbers("largest forces", of(|found| found.largest_force)).of_network());
 
-    // Springs whose centers move, in the chains alone.
+    // Priors alone, and springs whose centers move, in the chains.
     let (system, start) = self::system(false)?;
     let mut engine = make(system.clone(), &langevin(&system))?;
     engine.set_state(&start)?;
+    let priors = Terms::of(&system);
+    for (name, terms) in [&priors[0], &priors[priors.len() - 1]] {
+        let found = engine.energies(*terms)?;
+        answers.push(Answer::numbers(format!("energies of {name}"), found));
+    }
     let form = BiasForm::Moving { k: vec![3.0], path: vec![(0, 8.0), (6, 14.0)] };
     let variable = Variable::radius_of_gyration();
     engine.set_biases(&[Bias { name: "pull".into(), variable, form }])?;

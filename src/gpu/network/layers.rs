@@ -84,25 +84,26 @@ impl Chain {
     }
 
     /// Copies the layers to the device.
-    pub(super) fn upload(self, device: &Device, storage: Storage) -> Result<Layers> {
-        let Chain { format, words, matrices, n_weights, mut constants } = self;
-        let weight = Buffer::constants(device, "weight", &words)?;
+    pub(super) fn upload(mut self, device: &Device, storage: Storage) -> Result<Layers> {
         let mut halves = None;
-        match format {
+        match self.format {
             Format::F32 => {}
-            Format::Snorm => constants.push(("weight", Value::File("weight_norm"))),
+            Format::Snorm => self.say("weight", Value::File("weight_norm")),
             Format::F16Pair => {
-                let (both, scale) = split(&matrices);
-                constants.push(("dense", Value::File("dense_matrix")));
-                constants.push(("LOW_AT", Value::Count((matrices.len() / 4) as u32)));
-                constants.push(("UNSCALE", Value::Real(scale.recip())));
+                let (both, scale) = split(&self.matrices);
+                self.say("dense", Value::File("dense_matrix"));
+                self.say("LOW_AT", Value::Count((self.matrices.len() / 4) as u32));
+                self.say("UNSCALE_AT", Value::Count(self.at()));
+                self.push_numbers(&[scale.recip() as f32, 0.0, 0.0, 0.0]);
                 if storage.emulated {
-                    constants.push(("matrix_turned", Value::File("matrix_emulated")));
-                    constants.push(("lanes", Value::File("lanes_emulated")));
+                    self.say("matrix_turned", Value::File("matrix_emulated"));
+                    self.say("lanes", Value::File("lanes_emulated"));
                 }
                 halves = Some(Buffer::constants(device, "halves", &both)?);
             }
         }
+        let Chain { words, n_weights, constants, .. } = self;
+        let weight = Buffer::constants(device, "weight", &words)?;
         Ok(Layers { weight, halves, n_weights, constants })
     }
 }
