@@ -251,7 +251,7 @@ impl Backend {
     fn checked(self) -> Result<Self> {
         let numerics = self.numerics;
         let backend = self.for_dynamics();
-        backend.check_part(Part::Core)?;
+        [Part::Forces, Part::Steps].into_iter().try_for_each(|part| backend.check_part(part))?;
         Ok(Backend { numerics, ..backend })
     }
 

@@ -9,6 +9,12 @@ use crate::common::{
 };
 
 on_every_backend!(matches_the_reference, matches_at_odd_sizes, rows_without_edges_are_zero);
+on_every_backend!(
+    @ wgpu_portable:
+    matches_the_reference,
+    matches_at_odd_sizes,
+    rows_without_edges_are_zero
+);
 
 /// Compares both operations on a network, the number of its block, a graph and the positions.
 type Compare<'a> = &'a dyn Fn(&SchNet, usize, &Graph, &[[f64; 3]]);

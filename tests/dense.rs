@@ -14,7 +14,9 @@ fn matches_the_reference(backend: &Backend) {
             let (x, u) = (numbers(2, n_rows * n_in, 2.0), numbers(3, n_rows * n_out, 2.0));
             let mut cases =
                 vec![(Dense::Linear, &x), (Dense::Transposed, &u), (Dense::TransposedAdd(&x), &u)];
-            for activation in ACTIVATIONS {
+            // The activation of an output does not depend on the sizes.
+            let of_size = if n_rows == 67 { &ACTIVATIONS[..] } else { &ACTIVATIONS[..1] };
+            for activation in of_size.iter().copied() {
                 cases.push((Dense::Activate(activation), &x));
                 cases.push((Dense::ActivateAdd(activation, &u), &x));
                 cases.push((Dense::TransposedSlope(activation, &x), &u));

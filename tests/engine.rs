@@ -16,6 +16,13 @@ use crate::common::{
 };
 
 on_every_backend!(
+    @ wgpu_portable:
+    every_term_matches_the_reference,
+    a_short_run_matches_the_reference,
+    forces_follow_the_energy
+);
+
+on_every_backend!(
     @ wgpu_emulated:
     every_term_matches_the_reference,
     a_short_run_matches_the_reference

@@ -13,6 +13,7 @@ use crate::common::{Backend, Extent};
 const MIXED: Options = Options { exact: false, mixed: true, max_steps: None };
 
 on_every_backend!(agrees_with_the_data, agrees_with_the_built_in_cases);
+on_every_backend!(@ wgpu_portable: agrees_with_the_data, agrees_with_the_built_in_cases);
 on_every_backend!(@ wgpu_emulated: agrees_with_the_data, agrees_with_the_built_in_cases);
 on_mixed_backends!(is_near_the_data, is_near_the_built_in_cases);
 

@@ -37,6 +37,7 @@ use crate::engine::{
     Numerics, Probe, Reading, State, Uncollected, Wanted, check_positions, check_work,
 };
 use crate::error::{Error, Result};
+use crate::model::SchNet;
 use crate::structure::check_vectors;
 use crate::system::System;
 use crate::variable::Variable;
@@ -116,17 +117,14 @@ impl GpuEngine {
             biases = Some(Biases::new(device, &state, &[])?);
         }
         let neighbors = Neighbors::new(device, &system)?;
-        let network = match &system.schnet {
-            Some(schnet) => {
-                Some(Network::new(device, schnet, numerics, &system, neighbors.n_edges())?)
-            }
-            None => None,
-        };
+        let on_device =
+            |schnet: &SchNet| Network::new(device, schnet, numerics, &system, neighbors.n_edges());
+        let network = system.schnet.as_deref().map(on_device).transpose()?;
         let capacity = neighbors.capacity();
         let exchanges = Exchanges::new(device, dynamics, &state)?;
-        let params = bare_params(system.n_beads(), system.n_replicas(), capacity);
-        let params = integrate::params(dynamics, params);
-        let params = network.as_ref().map_or(params, |network| network.params(params));
+        let bare = bare_params(system.n_beads(), system.n_replicas(), capacity);
+        let params = integrate::params(dynamics, bare);
+        let params = network.as_ref().map_or(params, |of| of.params(params));
         state.params.write(device, &[params])?;
         let mut engine = GpuEngine {
             device: device.clone(),

@@ -106,19 +106,39 @@ impl Storage {
         Storage { filters, features, layers, emulated: false }.holding(schnet)
     }
 
-    /// The storage, without pairs of f16 for layers if these do not hold the weights.
+    /// The storage, with layers in f32 if the other formats do not hold the weights.
     pub(super) fn holding(self, schnet: &SchNet) -> Self {
-        match self.layers {
-            Layers::F16Pair if !pairs_hold(schnet) => Storage { layers: Layers::F32, ..self },
-            _ => self,
-        }
+        let holds = match self.layers {
+            Layers::F32 => true,
+            Layers::Snorm => integers_hold(schnet),
+            Layers::F16Pair => pairs_hold(schnet),
+        };
+        if holds { self } else { Storage { layers: Layers::F32, ..self } }
     }
+}
+
+/// Weights share a scale factor with those of the same output, or of the same input in the backward
+/// pass. Sizes of channels may differ by this factor, so that the weights of the smallest channel
+/// keep errors of 2^-8 of its size and less. In the trained chignolin model they differ by a factor
+/// of up to 4.6.
+const MOST_RATIO_OF_INTEGERS: f64 = 256.0;
+
+/// Whether normalised 16-bit integers hold the layers. A single output has no other channel to
+/// balance.
+fn integers_hold(schnet: &SchNet) -> bool {
+    let of_blocks = schnet.interactions.iter().flat_map(|of| [&of.lin1, &of.lin2, &of.lin]);
+    let several = schnet.readout.iter().filter(|layer| layer.n_out > 1);
+    of_blocks.chain(several).all(|layer| {
+        let sizes = sizes(layer);
+        let (outputs, inputs) = sizes.split_at(layer.n_out);
+        ratio(outputs).max(ratio(inputs)) <= MOST_RATIO_OF_INTEGERS
+    })
 }
 
 /// Layers of one kernel share a power of two, so their channels may differ by this factor. The
 /// smallest f16 is 2^39 times smaller than the largest weight, so the weights of the smallest
 /// channel keep errors of 2^-16 and less.
-const MOST_RATIO: f64 = 16_777_216.0;
+const MOST_RATIO_OF_PAIRS: f64 = 16_777_216.0;
 
 /// Whether pairs of f16 hold the layers of every kernel: those between two convolutions, and those
 /// after the last one.
@@ -128,13 +148,18 @@ fn pairs_hold(schnet: &SchNet) -> bool {
         let next = blocks.get(b + 1).map(|next| &next.lin1);
         let readout = if next.is_none() { &schnet.readout[..] } else { &[] };
         let layers = [&block.lin2, &block.lin].into_iter().chain(next).chain(readout);
-        let sizes = layers.flat_map(sizes).filter(|size| *size > 0.0);
-        let [least, most] = sizes.fold([f64::INFINITY, 0.0_f64], |[a, b], x| [a.min(x), b.max(x)]);
-        most <= MOST_RATIO * least
+        ratio(&layers.flat_map(sizes).collect::<Vec<_>>()) <= MOST_RATIO_OF_PAIRS
     })
 }
 
-/// The largest weight of each output and of each input of a layer.
+/// The ratio of the largest size to the smallest one that is not 0.
+fn ratio(sizes: &[f64]) -> f64 {
+    let some = sizes.iter().filter(|size| **size > 0.0);
+    let [least, most] = some.fold([f64::INFINITY, 0.0_f64], |[a, b], x| [a.min(*x), b.max(*x)]);
+    if most == 0.0 { 1.0 } else { most / least }
+}
+
+/// The largest weight of each output, then of each input, of a layer.
 fn sizes(layer: &Linear) -> Vec<f64> {
     let mut sizes = vec![0.0_f64; layer.n_out + layer.n_in];
     for (at, weight) in layer.weight.iter().enumerate() {

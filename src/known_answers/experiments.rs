@@ -110,13 +110,10 @@ fn of_biases(reading: &Reading) -> Vec<Answer> {
     reading.biases.iter().enumerate().map(of).collect()
 }
 
-/// A list, forces, steps, biases, observables, a replica that freezes, and a minimization.
-pub(super) fn core(make: &Factory) -> Result<Vec<Answer>> {
-    let (system, mut start) = system(true)?;
-    let hot = system.beads(CHAINS_WITH_NETWORK - 1).start + 40;
-    start.velocities[hot] = [200.0, 0.0, 0.0];
-    let watch = Watch { max_kinetic: 400.0, ..Watch::OFF };
-    let mut engine = make(system.clone(), &Dynamics { watch, ..langevin(&system) })?;
+/// Neighbor lists, and the energies and forces of the network and of all terms.
+pub(super) fn forces(make: &Factory) -> Result<Vec<Answer>> {
+    let (system, start) = system(true)?;
+    let mut engine = make(system.clone(), &langevin(&system))?;
     engine.set_state(&start)?;
     let edges = engine.probe().n_edges()?;
     let mut answers = vec![Answer::count("edges", edges)];
@@ -124,7 +121,18 @@ pub(super) fn core(make: &Factory) -> Result<Vec<Answer>> {
     answers.extend(of_network(network));
     let total = evaluation(&mut *engine, &system, Terms::Total, "all terms")?;
     answers.extend(of_network(total));
+    Ok(answers)
+}
 
+/// Steps with biases and observables, a replica that freezes, and a minimization.
+pub(super) fn steps(make: &Factory) -> Result<Vec<Answer>> {
+    let (system, mut start) = system(true)?;
+    let hot = system.beads(CHAINS_WITH_NETWORK - 1).start + 40;
+    start.velocities[hot] = [200.0, 0.0, 0.0];
+    let watch = Watch { max_kinetic: 400.0, ..Watch::OFF };
+    let mut engine = make(system.clone(), &Dynamics { watch, ..langevin(&system) })?;
+    engine.set_state(&start)?;
+    let mut answers = Vec::new();
     let variables = variables(&start);
     engine.set_biases(&biases(&variables))?;
     engine.set_observables(&variables)?;

@@ -22,8 +22,10 @@ use crate::error::{Error, Result};
 /// The experiments, by the kernels that they run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// Lists, forces, steps, biases, observables and minimization.
-    Core,
+    /// Neighbor lists, energies and forces.
+    Forces,
+    /// Steps, biases, observables and minimization.
+    Steps,
     /// Replica exchange.
     Exchange,
     /// Metadynamics in one variable and in two.
@@ -33,13 +35,13 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    pub(crate) const ALL: [Part; 4] =
-        [Part::Core, Part::Exchange, Part::Metadynamics, Part::Schedule];
+    pub(crate) const ALL: [Part; 5] =
+        [Part::Forces, Part::Steps, Part::Exchange, Part::Metadynamics, Part::Schedule];
 
     /// Whether a run with these dynamics uses the kernels of the part.
     pub(crate) fn is_used(self, dynamics: &Dynamics) -> bool {
         match self {
-            Part::Core => true,
+            Part::Forces | Part::Steps => true,
             Part::Exchange => dynamics.exchange.is_some(),
             Part::Metadynamics => dynamics.metadynamics.is_some(),
             Part::Schedule => dynamics.mts > 1 || !dynamics.anneal.is_empty(),
@@ -48,7 +50,8 @@ impl Part {
 
     fn name(self) -> &'static str {
         match self {
-            Part::Core => "core",
+            Part::Forces => "forces",
+            Part::Steps => "steps",
             Part::Exchange => "exchange",
             Part::Metadynamics => "metadynamics",
             Part::Schedule => "schedule",
@@ -57,7 +60,8 @@ impl Part {
 
     fn run(self, make: &Factory) -> Result<Vec<Answer>> {
         match self {
-            Part::Core => experiments::core(make),
+            Part::Forces => experiments::forces(make),
+            Part::Steps => experiments::steps(make),
             Part::Exchange => experiments::exchange(make),
             Part::Metadynamics => experiments::metadynamics(make),
             Part::Schedule => experiments::schedule(make),

@@ -26,6 +26,7 @@ use crate::common::program::{program, stderr, stdout};
 use crate::pt::{self, Py, dict, f32s};
 
 on_every_backend!(agrees_with_the_data);
+on_every_backend!(@ wgpu_portable: agrees_with_the_data);
 on_mixed_backends!(is_near_the_data);
 
 /// The folder of the reference data. Prints a message if the variable is not set.
