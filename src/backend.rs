@@ -101,7 +101,29 @@ impl Backend {
         adapter: Option<&str>,
         features: FeatureSet,
     ) -> Result<Self> {
-        match (kind, adapter) {
+        Self::open_as(kind, adapter, features, false)
+    }
+
+    /// Like [`Backend::open_with`], but the device is trusted: engines are made without known
+    /// answers, and [`BackendKind::Auto`] takes the first suitable adapter.
+    ///
+    /// # Errors
+    /// See [`Backend::open`].
+    pub fn open_trusting(
+        kind: BackendKind,
+        adapter: Option<&str>,
+        features: FeatureSet,
+    ) -> Result<Self> {
+        Self::open_as(kind, adapter, features, true)
+    }
+
+    fn open_as(
+        kind: BackendKind,
+        adapter: Option<&str>,
+        features: FeatureSet,
+        trusted: bool,
+    ) -> Result<Self> {
+        let backend = match (kind, adapter) {
             (BackendKind::Cpu | BackendKind::Reference, Some(adapter)) => {
                 let expected = format!("no adapter with the {} backend", kind.name());
                 Err(Error::invalid("adapter", adapter, expected))
@@ -109,7 +131,7 @@ impl Backend {
             (BackendKind::Cpu, None) => Ok(Self::on(On::Cpu, None)),
             (BackendKind::Reference, None) => Ok(Self::on(On::Reference, None)),
             (BackendKind::Cuda, _) => Ok(Self::on(On::Gpu(Device::open_cuda(adapter)?), None)),
-            (BackendKind::Auto, None) => Self::auto(features),
+            (BackendKind::Auto, None) => Self::auto(features, trusted),
             (BackendKind::Auto | BackendKind::Wgpu, Some(_)) => Self::wgpu(adapter, features),
             (BackendKind::Wgpu, None) => match Self::wgpu(None, features) {
                 // The user asked for wgpu, so a software adapter is accepted if there is no other.
@@ -118,19 +140,15 @@ impl Backend {
                 }
                 opened => opened,
             },
-        }
+        }?;
+        Ok(Backend { trusted, ..backend })
     }
 
     /// A backend on an open device, for example that of the host program ([`Device::from_wgpu`]).
     /// Like [`Backend::open`], it uses f32 with tabulated filters. The device is trusted: call
     /// [`Backend::check`] to find out whether it computes correctly.
     pub fn from_device(device: Device) -> Self {
-        Self::on(On::Gpu(device), None).trusting()
-    }
-
-    /// The backend with a device that makes engines without known answers.
-    pub fn trusting(self) -> Self {
-        Backend { trusted: true, ..self }
+        Backend { trusted: true, ..Self::on(On::Gpu(device), None) }
     }
 
     /// Checks that the device computes correctly with the backend's filters and precision: it runs
@@ -225,8 +243,8 @@ impl Backend {
         self.numerics.filter
     }
 
-    /// The first suitable adapter that gives the known answers of a run, or the CPU.
-    fn auto(features: FeatureSet) -> Result<Self> {
+    /// The first suitable adapter that is trusted or gives the known answers of a run, or the CPU.
+    fn auto(features: FeatureSet, trusted: bool) -> Result<Self> {
         let on_cpu = |why: &str| Self::on(On::Cpu, Some(format!("computing on the CPU: {why}")));
         let numbers = match suitable_adapters() {
             Ok(numbers) => numbers,
@@ -236,7 +254,8 @@ impl Backend {
         };
         let mut faults = Vec::new();
         for number in numbers {
-            match Self::wgpu(Some(&number.to_string()), features).and_then(Self::checked) {
+            let opened = Self::wgpu(Some(&number.to_string()), features);
+            match opened.and_then(|opened| if trusted { Ok(opened) } else { opened.checked() }) {
                 Ok(backend) => {
                     let reason = (!faults.is_empty()).then(|| faults.join("; "));
                     return Ok(Backend { reason, ..backend });

@@ -1,6 +1,6 @@
 //! `cfconv_forward` and `cfconv_backward`.
 
-use flashschnet::model::SchNet;
+use flashschnet::model::{Activation, Cutoff, RadialBasis, SchNet};
 use flashschnet::ops::{Graph, Ops};
 use flashschnet::reference::ReferenceOps;
 
@@ -37,16 +37,24 @@ fn matches_the_reference(backend: &Backend) {
     every_form(&|schnet, block, graph, x| compare(backend, schnet, block, graph, x));
 }
 
+/// Every basis, and every pair of an envelope and an activation. The code of a basis does not depend
+/// on the other two, so not every triple is needed.
 fn every_form(compare: Compare) {
+    every_basis(compare);
+    let (bases, cutoffs) = (bases(17, 7.0), cutoffs(7.0));
+    forms((0..12).map(|k| (bases[1].clone(), cutoffs[k / 3], ACTIVATIONS[k % 3])), compare);
+}
+
+fn every_basis(compare: Compare) {
+    let (bases, cutoffs) = (bases(17, 7.0), cutoffs(7.0));
+    let of = |k: usize| (bases[k].clone(), cutoffs[k % 4], ACTIVATIONS[k % 3]);
+    forms((0..bases.len()).map(of), compare);
+}
+
+fn forms(forms: impl Iterator<Item = (RadialBasis, Cutoff, Activation)>, compare: Compare) {
     let positions = points(3, 37, 6.0);
     let graph = ReferenceOps.neighbor_list(&positions, &[0, 20, 37], 7.0).unwrap();
-    // Every basis, and every pair of an envelope and an activation. The code of
-    // a basis does not depend on the other two, so not every triple is needed.
-    let (bases, cutoffs) = (bases(17, 7.0), cutoffs(7.0));
-    let some = |k: usize| (bases[1].clone(), cutoffs[k / 3], ACTIVATIONS[k % 3]);
-    let every_basis =
-        (0..bases.len()).map(|k| (bases[k].clone(), cutoffs[k % 4], ACTIVATIONS[k % 3]));
-    for (basis, cutoff, activation) in every_basis.chain((0..12).map(some)) {
+    for (basis, cutoff, activation) in forms {
         let schnet = schnet((8, 24, 1), basis, cutoff, activation);
         compare(&schnet, 0, &graph, &positions);
     }
@@ -225,9 +233,10 @@ mod mixed {
         );
     }
 
+    /// `scales::every_activation_is_right_in_16_bits` has the other activations.
     fn matches_the_reference(device: Device) {
         let ops = tensor_cores(device);
-        every_form(&|schnet, block, graph, x| {
+        every_basis(&|schnet, block, graph, x| {
             compare((&ops, TENSOR_CORES), schnet, block, graph, x)
         });
     }

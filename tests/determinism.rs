@@ -25,8 +25,7 @@ on_every_backend!(
 
 on_every_backend!(
     @ wgpu_emulated:
-    a_replica_alone_is_the_replica_among_others,
-    the_number_of_beads_does_not_show
+    a_replica_alone_is_the_replica_among_others
 );
 
 macro_rules! on_mixed {

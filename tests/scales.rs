@@ -16,8 +16,6 @@ on_every_backend!(
 on_every_backend!(
     @ wgpu_emulated:
     networks_of_any_scale_are_right_or_refused,
-    sums_beyond_f32_are_noticed,
-    small_slopes_keep_their_digits,
     filters_of_far_pairs_do_not_disturb_near_pairs
 );
 on_every_backend!(

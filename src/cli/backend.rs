@@ -79,11 +79,12 @@ impl HowOptions {
         portable: bool,
     ) -> flashschnet::Result<Backend> {
         let features = if portable { FeatureSet::Portable } else { FeatureSet::Full };
-        let backend = Backend::open_with(kind, adapter, features)?;
+        let open = if self.trust_device { Backend::open_trusting } else { Backend::open_with };
+        let backend = open(kind, adapter, features)?;
         if let Some(reason) = backend.reason() {
             tell!("note: {reason}");
         }
-        Ok(if self.trust_device { backend.trusting() } else { backend })
+        Ok(backend)
     }
 }
 
