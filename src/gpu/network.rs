@@ -9,7 +9,7 @@ mod scale;
 
 use self::constants::activation_constants;
 use self::convolution::{Convolutions, Size, feature_files};
-use self::layers::{Chain, Layers};
+use self::layers::{Chain, Layers, before};
 use self::scale::{gradient_scale, scaled};
 use super::buffer::{Bindable, Buffer};
 use super::compose::{Constants, Value};
@@ -136,8 +136,9 @@ impl Block {
             Buffer::zeroed(device, label, n_beads * storage.features.words() * quads as usize)
         };
         let between = |lin1: &Linear| {
+            let lin2 = before(schnet.activation_of(b), &layers.lin2);
             let forward =
-                [("LIN2", &layers.lin2, false), ("LIN", &layers.lin, false), ("LIN1", lin1, false)];
+                [("LIN2", &lin2, false), ("LIN", &layers.lin, false), ("LIN1", lin1, false)];
             let backward = forward.map(|(name, layer, _)| (name, layer, true));
             Ok(Between {
                 forward: Layers::new(device, storage, &forward)?,
@@ -172,20 +173,23 @@ fn rows(device: &Device, label: &'static str, n_beads: usize, quads: u32) -> Res
 /// The layers after the last messages, for both passes.
 fn readout_layers(device: &Device, schnet: &SchNet, storage: Storage) -> Result<Layers> {
     let last = schnet.interactions.last().expect("a network has blocks");
+    let lin2 = before(schnet.activation_of(schnet.interactions.len() - 1), &last.lin2);
     let mut chain = Chain::new(storage.layers);
     for (name, layer, transposed) in [
-        ("LIN2", &last.lin2, false),
+        ("LIN2", &lin2, false),
         ("LIN", &last.lin, false),
         ("LIN_BACK", &last.lin, true),
         ("LIN2_BACK", &last.lin2, true),
     ] {
         chain.push_named(name, layer, transposed);
     }
-    let of_layer = |layer: &Linear| {
-        let at = [false, true].map(|transposed| chain.push(layer, transposed));
+    let of_layer = |(l, layer): (usize, &Linear)| {
+        let is_last = l + 1 == schnet.readout.len();
+        let forward = if is_last { layer.clone() } else { before(schnet.activation, layer) };
+        let at = [chain.push(&forward, false), chain.push(layer, true)];
         [at[0], at[1], quads(layer.n_in), quads(layer.n_out)]
     };
-    let layers: Vec<[u32; 4]> = schnet.readout.iter().map(of_layer).collect();
+    let layers: Vec<[u32; 4]> = schnet.readout.iter().enumerate().map(of_layer).collect();
     chain.say("LAYERS_AT", Value::Count(chain.at()));
     // f32 holds whole numbers up to 2^24 exactly.
     chain.push_numbers(&layers.iter().flatten().map(|n| *n as f32).collect::<Vec<_>>());

@@ -7,7 +7,20 @@ use super::super::kernel::Scope;
 use super::super::pack::{by_inputs, by_matrices, narrow, normalised, split};
 use super::super::storage::{Layers as Format, Storage};
 use crate::error::Result;
-use crate::model::schnet::Linear;
+use crate::model::schnet::{Activation, Linear};
+
+/// A layer before an activation, with outputs up to a whole quad. Tensor cores scale a row of inputs
+/// by its largest one. Sigmoid makes 0.5 of an output that is 0, which is far larger than those of
+/// channels with a negative bias, so added outputs have a bias at which it is 0.
+pub(super) fn before(activation: Activation, layer: &Linear) -> Linear {
+    let mut padded = layer.clone();
+    if activation == Activation::Sigmoid {
+        padded.n_out = layer.n_out.next_multiple_of(4);
+        padded.weight.resize(padded.n_out * layer.n_in, 0.0);
+        padded.bias.get_or_insert(vec![0.0; layer.n_out]).resize(padded.n_out, -128.0);
+    }
+    padded
+}
 
 /// The layers of a kernel, one after the other, as lib/dense.wgsl reads them.
 pub(super) struct Chain {
