@@ -93,7 +93,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_backward_table(
                         const Real4 y_j = loaded(y[found.features + channels]);
                         const Real4 grad_j = loaded(grad_m[found.features + channels]);
                         const u32 at = found.coefficients + channels;
-                        const Jet w = value_and_slope(coefficients(table, at, found.t));
+                        const Jet w = value_and_slope(params, coefficients(table, at, found.t));
                         const float pull = dot_of(w.slope, fma(y_j, grad_i, y_i * grad_j));
                         pushes = fma(three(-pull), xyz(direction[e + next]), pushes);
                         if (WITH_GRAD) {

@@ -95,7 +95,7 @@ fn cfconv_backward_table(
                         let found = bitcast<vec4<u32>>(part[e + next]);
                         let y_j = loaded(y[found.x + channels]);
                         let grad_j = loaded(grad_m[found.x + channels]);
-                        let w = value_and_slope(coefficients(found.y + channels, found.zw));
+                        let w = value_and_slope(coefficients(found.y + channels, found.z));
                         let pull = dot_of(w.slope, fma(y_j, grad_i, y_i * grad_j));
                         let along = part[WORKGROUP + e + next].xyz;
                         pushes = fma(vec3<f32>(-pull), along, pushes);

@@ -60,7 +60,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) cfconv_forward_table(
                     for (u32 next = 0u; next < TOGETHER; next++) {
                         const SharedEdge found = shared[e + next];
                         const u32 at = found.coefficients + channels;
-                        const float4 w = value(coefficients(table, at, found.t));
+                        const float4 w = value(params, coefficients(table, at, found.t));
                         sum = fma(w, y[found.features + channels], sum);
                     }
                 }

@@ -63,7 +63,7 @@ fn cfconv_forward_table(
                     // unroll
                     for (var next = 0u; next < TOGETHER; next++) {
                         let found = bitcast<vec4<u32>>(part[e + next]);
-                        let w = value(coefficients(found.y + channels, found.zw));
+                        let w = value(coefficients(found.y + channels, found.z));
                         sum = fma(w, y[found.x + channels], sum);
                     }
                 }

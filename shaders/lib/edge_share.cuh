@@ -12,16 +12,16 @@ __device__ inline uint2 edge_or_nothing(const uint2* __restrict__ edge, u32 e, u
     return e < end ? edge[e] : make_uint2(0u, 0u);
 }
 
-// Offset of the sender's features, offset of the coefficients of the interval, t in two
-// formats.
+// Offset of the sender's features, offset of the coefficients of the interval, t.
 struct __align__(16) SharedEdge {
     u32 features;
     u32 coefficients;
-    uint2 t;
+    u32 t;
+    u32 unused;
 };
 
 __device__ inline SharedEdge shared_of(const Params* params, u32 first_bead, uint2 edge) {
     const u32 features = sender(params, first_bead, edge) * QUADS;
     const u32 coefficients = interval(params, edge) * TABLE_STRIDE;
-    return {features, coefficients, t_bits(params, float_of_bits(edge.y))};
+    return {features, coefficients, t_bits(float_of_bits(edge.y)), 0u};
 }

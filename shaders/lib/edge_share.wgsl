@@ -13,10 +13,9 @@ fn edge_or_nothing(e: u32, end: u32) -> vec2<u32> {
     return vec2<u32>(0u);
 }
 
-// The bits of: offset of the sender's features, offset of the coefficients of the interval, t in two
-// formats.
+// The bits of: offset of the sender's features, offset of the coefficients of the interval, t.
 fn shared_of(first_bead: u32, edge: vec2<u32>) -> vec4<f32> {
     let features = sender(first_bead, edge) * QUADS;
     let t = t_bits(bitcast<f32>(edge.y));
-    return bitcast<vec4<f32>>(vec4<u32>(features, interval(edge) * TABLE_STRIDE, t));
+    return bitcast<vec4<f32>>(vec4<u32>(features, interval(edge) * TABLE_STRIDE, t, 0u));
 }

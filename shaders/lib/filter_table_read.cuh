@@ -1,8 +1,7 @@
 // Filters of an edge from the table of a block: W = c0 + c1 t + c2 t^2 + c3 t^3, with t the
 // distance from the middle of the interval in Å. Each interval has a row of c0, a row of c1, and a
 // row in which c2 and c3 share a word. c2 and c3 are floats of 14 and of 8 significant bits, each
-// with five bits of exponent, in units of
-// `params->higher`; shifts turn them into f32.
+// with five bits of exponent, in units of `params->higher`; shifts turn them into f32.
 #import row
 #import stored
 
@@ -14,14 +13,11 @@ struct Cubic {
     // In units of `params->higher`.
     float4 c2;
     float4 c3;
-    // t, and `params->higher` t.
-    float2 t;
+    float t;
 };
 
 // t in the format of edges in shared memory.
-__device__ inline uint2 t_bits(const Params* params, float t) {
-    return make_uint2(bits_of(t), bits_of(params->higher * t));
-}
+__device__ inline u32 t_bits(float t) { return bits_of(t); }
 
 // Moves sign, exponent and mantissa of a short float at the top of a word to their places in f32.
 __device__ inline float float_of(u32 word, u32 mask) {
@@ -40,19 +36,19 @@ __device__ inline float4 floats_of_bits(uint4 x) {
 }
 
 // Coefficients of the four channels at `at`.
-__device__ inline Cubic coefficients(const Coefficients* __restrict__ table, u32 at, uint2 t) {
+__device__ inline Cubic coefficients(const Coefficients* __restrict__ table, u32 at, u32 t) {
     const uint4 both = table[at + 2u * QUADS];
     return {
         floats_of_bits(table[at]),
         floats_of_bits(table[at + QUADS]),
         floats_of(both, 0u, 0x8ffffc00u),
         floats_of(both, 19u, 0x8fff0000u),
-        make_float2(float_of_bits(t.x), float_of_bits(t.y)),
+        float_of_bits(t),
     };
 }
 
-__device__ inline float4 value(const Cubic& c) {
-    const float4 t = four(c.t.x), higher = four(c.t.y);
+__device__ inline float4 value(const Params* params, const Cubic& c) {
+    const float4 t = four(c.t), higher = four(params->higher * c.t);
     return fma(fma(fma(c.c3, t, c.c2), higher, c.c1), t, c.c0);
 }
 
@@ -62,8 +58,8 @@ struct Jet {
     float4 slope;
 };
 
-__device__ inline Jet value_and_slope(const Cubic& c) {
-    const float4 t = four(c.t.x), higher = four(c.t.y);
+__device__ inline Jet value_and_slope(const Params* params, const Cubic& c) {
+    const float4 t = four(c.t), higher = four(params->higher * c.t);
     const float4 w2 = fma(c.c3, t, c.c2);
     const float4 w1 = fma(w2, higher, c.c1);
     const float4 slope = fma(fma(c.c3, t, w2), higher, w1);

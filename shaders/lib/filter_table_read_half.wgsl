@@ -1,5 +1,6 @@
-// lib/filter_table_read with f16 coefficients. The unit of t is such that |t| is at most 1. The coefficients of a channel
-// are divided by a power of two, and the features of the channel are multiplied by it.
+// lib/filter_table_read with f16 coefficients. The unit of t is such that |t| is at most 1. The
+// coefficients of a channel are divided by a power of two, and the features of the channel are
+// multiplied by it.
 //
 // The lower byte of c3 is replaced by the upper byte of `rest`, an f16 that corrects the rounding
 // of c0. A message would otherwise sum that error over neighbors at similar distances.
@@ -20,12 +21,12 @@ struct Cubic {
 }
 
 // t in the format of edges in workgroup memory.
-fn t_bits(t: f32) -> vec2<u32> {
-    return vec2<u32>(pack2x16float(vec2<f32>(t)), 0u);
+fn t_bits(t: f32) -> u32 {
+    return pack2x16float(vec2<f32>(t));
 }
 
 // Coefficients of the four channels at `at`.
-fn coefficients(at: u32, t: vec2<u32>) -> Cubic {
+fn coefficients(at: u32, t: u32) -> Cubic {
     let lower = table[at];
     let higher = table[at + QUADS];
     return Cubic(
@@ -34,7 +35,7 @@ fn coefficients(at: u32, t: vec2<u32>) -> Cubic {
         loaded(higher.xy),
         loaded(higher.zw),
         higher.zw,
-        loaded(t.xx),
+        loaded(vec2<u32>(t)),
     );
 }
 
