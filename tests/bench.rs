@@ -23,16 +23,8 @@ fn on_adapter() -> Vec<&'static str> {
 #[test]
 fn a_profile_lists_every_kernel_of_the_step() {
     let mut arguments = on_adapter();
-    arguments.extend([
-        "--trust-device",
-        "--profile",
-        "--replicas",
-        "3",
-        "--steps",
-        "6",
-        "--warm-up",
-        "2",
-    ]);
+    arguments.extend(["--trust-device", "--profile"]);
+    arguments.extend(["--replicas", "3", "--steps", "6", "--warm-up", "2"]);
     let output = program(&arguments);
     assert!(output.status.success(), "{}", stderr(&output));
     let sizes: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();

@@ -1,6 +1,6 @@
 // An edge in packed form: x holds the sender's number in its replica and, in the bits above, the
-// interval of the distance; y holds t, the distance from the middle of the interval, in
-// the unit of the table. Interval 0 has filters 0.
+// interval of the distance; y holds t, the distance from the middle of the interval, in the unit of
+// the table. Interval 0 has filters 0.
 #import params
 #import vector
 
