@@ -161,3 +161,20 @@ impl Layers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An f16 pair holds numbers down to 2^-39 of the largest one of its row.
+    #[test]
+    fn added_outputs_do_not_set_the_scale_of_a_row() {
+        let layer = Linear { n_in: 3, n_out: 2, weight: vec![1.0; 6], bias: None };
+        let padded = before(Activation::Sigmoid, &layer);
+        assert_eq!((padded.n_out, padded.weight.len()), (4, 12));
+        let bias = padded.bias.expect("it has one");
+        let after = |x: f64| Activation::Sigmoid.value_and_slope(x).0;
+        assert!(bias[..2] == [0.0; 2] && bias[2..].iter().all(|x| after(*x) < 1e-50), "{bias:?}");
+        assert_eq!(before(Activation::Tanh, &layer).n_out, 2);
+    }
+}
