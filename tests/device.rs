@@ -101,13 +101,16 @@ fn a_list_that_grows_does_not_live_twice() {
 #[test]
 fn a_device_that_does_not_answer_is_lost() {
     let device = own_device().with_wait_limit(Duration::from_nanos(1));
+    let name = device.name().to_owned();
     let backend = Backend::from_device(device).with_filter(Filter::Exact);
     let settings = Settings { n_replicas: 8, ..Settings::default() };
     let structures = [builtin::structure()];
     // The start is evaluated, so the first wait is that of a new simulation.
     match Simulation::new(&builtin::model(), &structures, &settings, &backend).map(|_| ()) {
         Err(error @ Error::DeviceLost { .. }) => {
-            assert!(error.to_string().contains("no answer within"), "{error}");
+            let said = error.to_string();
+            assert!(said.contains("no answer within"), "{said}");
+            assert!(said.contains(&format!(" on {name}: ")), "{said}");
         }
         other => panic!("found {other:?}"),
     }

@@ -39,19 +39,33 @@ impl Wgpu {
         Wgpu { device, queue, capabilities, failure }
     }
 
+    /// A failed operation. A user with several devices learns which one.
+    pub(super) fn failed(&self, during: &str, message: impl ToString) -> Error {
+        Error::gpu(self.here(during), message)
+    }
+
+    /// The loss of the device.
+    pub(super) fn lost(&self, during: &str, message: impl ToString) -> Error {
+        Error::device_lost(self.here(during), message)
+    }
+
+    fn here(&self, during: &str) -> String {
+        format!("{during} on {}", self.capabilities.name)
+    }
+
     /// Fails if an error occurred in the background.
     pub(super) fn check(&self, during: &str) -> Result<()> {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         match &*failure {
-            Some((true, message)) => Err(Error::device_lost(during, message)),
-            Some((false, message)) => Err(Error::gpu(during, message)),
+            Some((true, message)) => Err(self.lost(during, message)),
+            Some((false, message)) => Err(self.failed(during, message)),
             None => Ok(()),
         }
     }
 
     /// Runs `make` and returns the errors that wgpu reports about it.
     pub(super) fn scoped<T>(&self, during: &str, make: impl FnOnce() -> T) -> Result<T> {
-        self.scoped_for_memory(during, make)?.ok_or_else(|| Error::gpu(during, "out of memory"))
+        self.scoped_for_memory(during, make)?.ok_or_else(|| self.failed(during, "out of memory"))
     }
 
     /// The same, with `None` if the device is out of memory.
@@ -64,7 +78,7 @@ impl Wgpu {
         let errors = [internal, validation, memory].map(|scope| pollster::block_on(scope.pop()));
         match errors.into_iter().flatten().next() {
             Some(wgpu::Error::OutOfMemory { .. }) => Ok(None),
-            Some(error) => Err(Error::gpu(during, error)),
+            Some(error) => Err(self.failed(during, error)),
             None => Ok(Some(made)),
         }
     }

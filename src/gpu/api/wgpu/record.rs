@@ -7,7 +7,7 @@ use super::super::interface::{Commands, Launch, Memory, Part, Staging, Submissio
 use super::handle::Wgpu;
 use super::staging::Staged;
 use super::timer::Queries;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// A kernel with its bindings.
 #[derive(Debug)]
@@ -136,9 +136,9 @@ impl Submission for Submitted {
             Ok(_) => Ok(()),
             Err(wgpu::PollError::Timeout) => {
                 let seconds = limit.as_secs_f64();
-                Err(Error::device_lost(during, format!("no answer within {seconds} s")))
+                Err(self.wgpu.lost(during, format!("no answer within {seconds} s")))
             }
-            Err(error) => Err(Error::gpu(during, error)),
+            Err(error) => Err(self.wgpu.failed(during, error)),
         }
     }
 }

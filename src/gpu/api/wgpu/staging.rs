@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::interface::Staging;
 use super::handle::Wgpu;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// A buffer that the host can map.
 #[derive(Debug)]
@@ -36,14 +36,16 @@ impl Staging for Staged {
             // There is no receiver if this read has already failed.
             let _ = sender.send(result);
         });
-        self.wgpu.device.poll(wgpu::PollType::Poll).map_err(|error| Error::gpu(during, error))?;
+        let Wgpu { device, .. } = &self.wgpu;
+        device.poll(wgpu::PollType::Poll).map_err(|error| self.wgpu.failed(during, error))?;
         self.wgpu.check(during)?;
         // Another thread's poll may have taken the callback and be about to run it.
         match receiver.recv_timeout(MAP_LIMIT) {
-            Ok(mapped) => mapped.map_err(|error| Error::gpu(during, error))?,
-            Err(_) => return Err(Error::device_lost(during, "the device did not answer")),
+            Ok(mapped) => mapped.map_err(|error| self.wgpu.failed(during, error))?,
+            Err(_) => return Err(self.wgpu.lost(during, "the device did not answer")),
         }
-        let data = slice.get_mapped_range().map_err(|error| Error::gpu(during, error))?.to_vec();
+        let mapped = slice.get_mapped_range();
+        let data = mapped.map_err(|error| self.wgpu.failed(during, error))?.to_vec();
         self.buffer.unmap();
         Ok(data)
     }

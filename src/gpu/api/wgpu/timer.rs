@@ -41,7 +41,7 @@ impl Queries {
         })?;
         let room = |usage| {
             let buffer = wgpu.buffer("timestamps", 8 * u64::from(count), usage)?;
-            buffer.ok_or_else(|| Error::gpu("timestamps", "out of memory"))
+            buffer.ok_or_else(|| wgpu.failed("timestamps", "out of memory"))
         };
         let ticks = room(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC)?;
         let staging = room(wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)?;
