@@ -9,7 +9,7 @@
 // reads   replica [n_replicas] (first bead, beads, number, -), position [n_beads] Å,
 //         variables (see lib/variable and lib/bias), walker [n_replicas] (origin, alarm),
 //         pushed [n_beads] (forces of the host, kcal/mol/Å), place [n_replicas] (state, -)
-// writes  force [3, n_beads] (the bias range; w: 0), biases [n_replicas, BIASES] (value, Å or rad, and
+// writes  force [3, n_beads] (the bias range; w: 0), biases [n_replicas, n_biases] (value, Å or rad, and
 //         energy, kcal/mol)
 // grid    one block per replica; partial sums joined in a tree of fixed shape
 // twin    bias.wgsl, src/bias.rs
@@ -46,12 +46,12 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) bias(
         const u32 i = first + bead;
         force[biased(params, i)] = ALONE ? four(0.0f) : pushed[i];
     }
-    for (u32 k = 0u; k < BIASES; k++) {
+    for (u32 k = 0u; k < n_biases(variables); k++) {
         const Evaluated e = evaluate(k, here);
         const float energy = bias_energy(k, row, e, here);
         if (lane == 0u) {
             const float nan = float_of_bits(0x7fc00000u);
-            biases[r * BIASES + k] =
+            biases[r * n_biases(variables) + k] =
                 has_alarm ? make_float2(nan, nan) : make_float2(e.value, energy);
         }
         if (!ALONE || k == params->term) {

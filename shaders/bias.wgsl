@@ -9,7 +9,7 @@
 // reads   replica [n_replicas] (first bead, beads, number, -), position [n_beads] Å,
 //         variables (see lib/variable and lib/bias), walker [n_replicas] (origin, alarm),
 //         pushed [n_beads] (forces of the host, kcal/mol/Å), place [n_replicas] (state, -)
-// writes  force [3, n_beads] (the bias range; w: 0), biases [n_replicas, BIASES] (value, Å or rad, and
+// writes  force [3, n_beads] (the bias range; w: 0), biases [n_replicas, n_biases] (value, Å or rad, and
 //         energy, kcal/mol)
 // grid    one workgroup per replica; partial sums joined in a tree of fixed shape
 // twin    src/bias.rs
@@ -53,14 +53,14 @@ fn bias(
         let i = here.first + bead;
         force[biased(i)] = select(pushed[i], vec4<f32>(0.0), ALONE);
     }
-    for (var k = 0u; k < BIASES; k++) {
+    for (var k = 0u; k < n_biases(); k++) {
         let e = evaluate(k, here, lane);
         let energy = bias_energy(k, row, e, here, lane);
         if lane == 0u && writes {
             // Bits, because WGSL has no NaN.
             let bits = vec2<u32>(bitcast<u32>(e.value), bitcast<u32>(energy));
             let shown = select(bits, vec2<u32>(0x7fc00000u), has_alarm);
-            biases[r * BIASES + k] = bitcast<vec2<f32>>(shown);
+            biases[r * n_biases() + k] = bitcast<vec2<f32>>(shown);
         }
         if writes && (!ALONE || k == params.term) {
             for (var bead = lane; bead < here.n_beads; bead += WORKGROUP) {

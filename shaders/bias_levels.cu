@@ -35,7 +35,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) bias_levels(
     }
     const u32 lane = threadIdx.x;
     const Here here = {variables, position + replica[r].x, replica[r].y, walker[r].origin};
-    for (u32 k = 0u; k < BIASES; k++) {
+    for (u32 k = 0u; k < n_biases(variables); k++) {
         const Evaluated e = evaluate(k, here);
         for (u32 s = 0u; s < STATES; s++) {
             const float of_bias = bias_energy(k, s, e, here);

@@ -39,7 +39,7 @@ fn bias_levels(
     // A workgroup without a replica takes part in the barriers.
     let r = min(number, params.n_replicas - 1u);
     let here = Here(replica[r].x, replica[r].y, walker[r].origin);
-    for (var k = 0u; k < BIASES; k++) {
+    for (var k = 0u; k < n_biases(); k++) {
         let e = evaluate(k, here, lane);
         for (var s = 0u; s < STATES; s++) {
             let of_bias = bias_energy(k, s, e, here, lane);

@@ -9,7 +9,7 @@
 // reads   row [n_beads], col, bead, position [n_beads] Å, head of the filter tables
 // writes  edge [n_replicas, capacity], reach [n_beads] (first edge, end, first bead of the
 //         replica);
-//         status [n_replicas]   crowded, where a bead has more than LIMIT neighbors
+//         status [n_replicas]   crowded, where a bead has more than max_neighbors neighbors
 // grid    one block per row; a tile of edges at a time
 // twin    edges.wgsl, src/model/filter_table.rs
 #import params
@@ -20,8 +20,6 @@
 
 constexpr u32 WORKGROUP = 64u;
 constexpr u32 WORDS = WORKGROUP / 32u;
-// max_num_neighbors of the model
-constexpr u32 LIMIT = 0xffffffffu;
 
 extern "C" __global__ void __launch_bounds__(WORKGROUP) edges(
     const Params* __restrict__ params,
@@ -49,7 +47,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) edges(
         if (tile + lane < here.y) {
             const u32 j = col[tile + lane];
             const float d = length_of(separation(x, position[j]));
-            near = d < RADIUS;
+            near = d < params->radius;
             if (near) {
                 float4 stretch = head[0];
                 for (u32 k = 1u; k < STRETCHES; k++) {
@@ -82,9 +80,9 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) edges(
     if (lane == 0u && i < params->n_beads) {
         reach[i] = make_uint4(here.x, end, first, 0u);
         const u32 n = end - here.x;
-        if (n > LIMIT) {
+        if (n > params->max_neighbors) {
             const u32 at = bead[i].replica * STATUS_WORDS + STATUS_CROWDED;
-            atomicMax(&status[at], crowd(i - first, n - LIMIT));
+            atomicMax(&status[at], crowd(i - first, n - params->max_neighbors));
         }
     }
 }

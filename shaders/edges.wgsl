@@ -9,7 +9,7 @@
 // reads   row [n_beads], col, bead, position [n_beads] Å, head of the filter tables
 // writes  edge [n_replicas, capacity], reach [n_beads] (first edge, end, first bead of the
 //         replica);
-//         status [n_replicas]   crowded, where a bead has more than LIMIT neighbors
+//         status [n_replicas]   crowded, where a bead has more than max_neighbors neighbors
 // grid    one workgroup per row; a tile of edges at a time
 // twin    src/model/filter_table.rs
 #import params
@@ -20,8 +20,6 @@
 
 const WORKGROUP: u32 = 64u;
 const WORDS: u32 = WORKGROUP / 32u;
-// max_num_neighbors of the model
-const LIMIT: u32 = 0xffffffffu;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> row: array<vec2<u32>>;
@@ -65,7 +63,7 @@ fn edges(
         if tile + lane < here.y {
             let j = col[tile + lane];
             let d = length_of(separation(x, position[j]));
-            near = d < RADIUS;
+            near = d < params.radius;
             if near {
                 var stretch = head[0];
                 for (var k = 1u; k < STRETCHES; k++) {
@@ -97,9 +95,9 @@ fn edges(
     if lane == 0u && i < params.n_beads {
         reach[i] = vec4<u32>(here.x, end, first, 0u);
         let n = end - here.x;
-        if n > LIMIT {
+        if n > params.max_neighbors {
             let at = bead[i].replica * STATUS_WORDS + STATUS_CROWDED;
-            atomicMax(&status[at], crowd(i - first, n - LIMIT));
+            atomicMax(&status[at], crowd(i - first, n - params.max_neighbors));
         }
     }
 }

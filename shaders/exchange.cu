@@ -9,7 +9,7 @@
 //
 // Both sides are computed in whole numbers: see exchange.wgsl. u is drawn if DRAWN, else given.
 //
-// reads   ladder [N_LADDERS] (first rung, states, number for random numbers, first word in tally),
+// reads   ladder [n_ladders] (first rung, states, number for random numbers, first word in tally),
 //         rung, energy [n_replicas], or of each walker in each state [n_states, n_replicas] if
 //         BIASED, kcal/mol: sum and rounding error, given [n_tries] (words of 2^64 u, the low one
 //         first)
@@ -22,7 +22,6 @@
 #import wide
 
 constexpr u32 WORKGROUP = 64u;
-constexpr u32 N_LADDERS = 1u;
 // Two random walkers for each try instead of those in neighboring states.
 constexpr bool ALL_PAIRS = false;
 constexpr bool DRAWN = true;
@@ -162,15 +161,15 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) exchange(
 
     const u32 lane = threadIdx.x;
     const u32 l = workgroup_number();
-    const uint4 own = ladder[min(l, N_LADDERS - 1u)];
+    const uint4 own = ladder[min(l, params->n_ladders - 1u)];
     const u32 first = own.x;
-    const u32 n = l < N_LADDERS ? own.y : 0u;
+    const u32 n = l < params->n_ladders ? own.y : 0u;
     const uint2 count = make_uint2(tally[own.w], tally[own.w + 1u]);
     const u32 tries = n_tries(n, count.x);
     // Given numbers of the ladders before.
     u32 before = 0u;
     if (!DRAWN) {
-        for (u32 k = 0u; k < min(l, N_LADDERS - 1u); k++) {
+        for (u32 k = 0u; k < min(l, params->n_ladders - 1u); k++) {
             before += n_tries(ladder[k].y, count.x);
         }
     }

@@ -12,7 +12,7 @@
 // about the same energies. Energies of biases are f32 here, and f64 on the host. u is drawn if DRAWN,
 // else given.
 //
-// reads   ladder [N_LADDERS] (first rung, states, number for random numbers, first word in tally),
+// reads   ladder [n_ladders] (first rung, states, number for random numbers, first word in tally),
 //         rung, energy [n_replicas], or of each walker in each state [n_states, n_replicas] if
 //         BIASED, kcal/mol: sum and rounding error, given [n_tries] (words of 2^64 u, the low one
 //         first)
@@ -25,7 +25,6 @@
 #import wide
 
 const WORKGROUP: u32 = 64u;
-const N_LADDERS: u32 = 1u;
 // Two random walkers for each try instead of those in neighboring states.
 const ALL_PAIRS: bool = false;
 const DRAWN: bool = true;
@@ -193,15 +192,15 @@ fn exchange(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let l = workgroup_number(id, grid);
-    let own = ladder[min(l, N_LADDERS - 1u)];
+    let own = ladder[min(l, params.n_ladders - 1u)];
     let first = own.x;
-    let n = select(0u, own.y, l < N_LADDERS);
+    let n = select(0u, own.y, l < params.n_ladders);
     let count = vec2<u32>(tally[own.w], tally[own.w + 1u]);
     let tries = n_tries(n, count.x);
     // Given numbers of the ladders before.
     var before = 0u;
     if !DRAWN {
-        for (var k = 0u; k < min(l, N_LADDERS - 1u); k++) {
+        for (var k = 0u; k < min(l, params.n_ladders - 1u); k++) {
             before += n_tries(ladder[k].y, count.x);
         }
     }

@@ -13,8 +13,6 @@
 constexpr u32 WORKGROUP = 32u;
 // Beads of a block, processed one after the other: most blocks have nothing to do.
 constexpr u32 ROWS = 1u;
-// (radius + skin)^2, Å^2
-constexpr float LIST2 = 256.0f;
 
 extern "C" __global__ void __launch_bounds__(WORKGROUP) neighbor_count(
     const Params* __restrict__ params,
@@ -38,7 +36,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) neighbor_count(
         u32 near = 0u;
         for (u32 j = me.first + threadIdx.x; j < end; j += WORKGROUP) {
             const float square = square_of(separation(x, position[j]));
-            near += j != i && square < LIST2 ? 1u : 0u;
+            near += j != i && square < params->list2 ? 1u : 0u;
         }
         near = warp_sum(near);
         if (threadIdx.x == 0u) {

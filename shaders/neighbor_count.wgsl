@@ -12,8 +12,6 @@
 const WORKGROUP: u32 = 32u;
 // Beads of a workgroup, processed one after the other: most workgroups have nothing to do.
 const ROWS: u32 = 1u;
-// (radius + skin)^2, Å^2
-const LIST2: f32 = 256.0;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> replica: array<vec4<u32>>;
@@ -53,7 +51,7 @@ fn neighbor_count(
         var my_near = 0u;
         for (var j = me.first + lane; j < me.first + n; j += WORKGROUP) {
             let between = separation(x, position[j]);
-            my_near += select(0u, 1u, j != i && square_of(between) < LIST2);
+            my_near += select(0u, 1u, j != i && square_of(between) < params.list2);
         }
         atomicAdd(&near, my_near);
         workgroupBarrier();

@@ -24,8 +24,6 @@ constexpr u32 ROWS = 1u;
 // Words of a tile. The beads of all its words are loaded independently of each other.
 constexpr u32 WORDS = 8u;
 constexpr u32 TILE = WORDS * WORKGROUP;
-// (radius + skin)^2, Å^2
-constexpr float LIST2 = 256.0f;
 
 extern "C" __global__ void __launch_bounds__(WORKGROUP) neighbor_fill(
     const Params* __restrict__ params,
@@ -85,7 +83,7 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) neighbor_fill(
                 // The same operations as in neighbor_count, so that both find the same pairs.
                 const float square =
                     square_of(separation(x, position[first + min(other, n - 1u)]));
-                const bool found = other < n && first + other != i && square < LIST2;
+                const bool found = other < n && first + other != i && square < params->list2;
                 near[word] = __ballot_sync(0xffffffffu, found);
             }
             // The place of a bead in the row is the number of bits before its own.

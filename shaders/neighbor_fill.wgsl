@@ -24,8 +24,6 @@ const ROWS: u32 = 1u;
 // Words of a tile; each invocation clears one.
 const WORDS: u32 = WORKGROUP;
 const TILE: u32 = WORDS * WORKGROUP;
-// (radius + skin)^2, Å^2
-const LIST2: f32 = 256.0;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> replica: array<vec4<u32>>;
@@ -106,7 +104,7 @@ fn neighbor_fill(
                 let other = tile + word * WORKGROUP + lane;
                 if other < n && first + other != i {
                     let between = separation(x, position[first + other]);
-                    if square_of(between) < LIST2 {
+                    if square_of(between) < params.list2 {
                         atomicOr(&near[word], 1u << lane);
                     }
                 }

@@ -1,7 +1,7 @@
 // neighbor_limit -- whether a bead has more neighbors than the model allows
 //
 //   n_i = |{ j in row i : |x_i - x_j| < radius }|
-//   crowded[r] = max of crowd(i, n_i - LIMIT) over the beads i of replica r with n_i > LIMIT
+//   crowded[r] = max of crowd(i, n_i - max_neighbors) over the beads i of replica r with n_i > max_neighbors
 //
 // For exact filters only: with tabulated filters, edges makes the same check.
 //
@@ -14,10 +14,6 @@
 #import separation
 
 constexpr u32 WORKGROUP = 64u;
-// max_num_neighbors of the model
-constexpr u32 LIMIT = 1000u;
-// Å
-constexpr float RADIUS = 15.0f;
 
 extern "C" __global__ void __launch_bounds__(WORKGROUP) neighbor_limit(
     const Params* __restrict__ params,
@@ -39,15 +35,15 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) neighbor_limit(
         const uint2 here = row[i];
         u32 mine = 0u;
         for (u32 e = here.x + lane; e < here.y; e += WORKGROUP) {
-            mine += length_of(separation(x, position[col[e]])) < RADIUS ? 1u : 0u;
+            mine += length_of(separation(x, position[col[e]])) < params->radius ? 1u : 0u;
         }
         atomicAdd(&within, mine);
     }
     __syncthreads();
     const u32 n = within;
-    if (lane == 0u && i < params->n_beads && n > LIMIT) {
+    if (lane == 0u && i < params->n_beads && n > params->max_neighbors) {
         const Bead me = bead[i];
         const u32 at = me.replica * STATUS_WORDS + STATUS_CROWDED;
-        atomicMax(&status[at], crowd(i - me.first, n - LIMIT));
+        atomicMax(&status[at], crowd(i - me.first, n - params->max_neighbors));
     }
 }

@@ -1,7 +1,7 @@
 // neighbor_limit -- whether a bead has more neighbors than the model allows
 //
 //   n_i = |{ j in row i : |x_i - x_j| < radius }|
-//   crowded[r] = max of crowd(i, n_i - LIMIT) over the beads i of replica r with n_i > LIMIT
+//   crowded[r] = max of crowd(i, n_i - max_neighbors) over the beads i of replica r with n_i > max_neighbors
 //
 // For exact filters only: with tabulated filters, edges makes the same check.
 //
@@ -14,10 +14,6 @@
 #import separation
 
 const WORKGROUP: u32 = 64u;
-// max_num_neighbors of the model
-const LIMIT: u32 = 1000u;
-// Å
-const RADIUS: f32 = 15.0;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> bead: array<Bead>;
@@ -43,14 +39,14 @@ fn neighbor_limit(
         let x = position[i];
         var mine = 0u;
         for (var e = row[i].x + lane; e < row[i].y; e += WORKGROUP) {
-            mine += select(0u, 1u, length_of(separation(x, position[col[e]])) < RADIUS);
+            mine += select(0u, 1u, length_of(separation(x, position[col[e]])) < params.radius);
         }
         atomicAdd(&within, mine);
     }
     workgroupBarrier();
     let n = atomicLoad(&within);
-    if lane == 0u && i < params.n_beads && n > LIMIT {
+    if lane == 0u && i < params.n_beads && n > params.max_neighbors {
         let me = bead[i];
-        atomicMax(&status[me.replica * STATUS_WORDS + STATUS_CROWDED], crowd(i - me.first, n - LIMIT));
+        atomicMax(&status[me.replica * STATUS_WORDS + STATUS_CROWDED], crowd(i - me.first, n - params.max_neighbors));
     }
 }

@@ -8,7 +8,7 @@
 // reads   replica [n_replicas] (first bead, beads, number, -), position [n_beads] Å,
 //         variables (headers, then beads, tables and references; see lib/variable),
 //         walker [n_replicas] (origin, alarm)
-// writes  observed [n_replicas, VARIABLES] Å or rad, gradients [n_beads]
+// writes  observed [n_replicas, n_variables] Å or rad, gradients [n_beads]
 // grid    one workgroup per replica; partial sums joined in a tree of fixed shape
 // twin    src/variable/evaluate.rs
 #import params
@@ -16,8 +16,6 @@
 #import variable
 
 const WORKGROUP: u32 = 128u;
-// The number of variables.
-const VARIABLES: u32 = 1u;
 const GRADIENT: bool = false;
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -42,13 +40,13 @@ fn observe(
     let here = Here(replica[r].x, replica[r].y, walker[r].origin);
     // Bits, because WGSL has no NaN.
     let has_alarm = atomicLoad(&walker[r].alarm) != NO_ALARM;
-    for (var k = 0u; k < VARIABLES; k++) {
+    for (var k = 0u; k < n_variables(); k++) {
         let e = evaluate(k, here, lane);
         if lane == 0u && writes {
             let bits = select(bitcast<u32>(e.value), 0x7fc00000u, has_alarm);
-            observed[r * VARIABLES + k] = bitcast<f32>(bits);
+            observed[r * n_variables() + k] = bitcast<f32>(bits);
         }
-        if GRADIENT && writes && k + 1u == VARIABLES {
+        if GRADIENT && writes && k + 1u == n_variables() {
             for (var bead = lane; bead < here.n_beads; bead += WORKGROUP) {
                 gradients[here.first + bead] = vec4<f32>(gradient(k, e, here, bead), 0.0);
             }

@@ -4,7 +4,7 @@
 //
 // n is the number of steps done, or with WITHIN that when the present step ends.
 //
-// reads   ramp [BIASES] (the place of the first point; the points, 0 for a bias that does not move; 1
+// reads   ramp [n_biases] (the place of the first point; the points, 0 for a bias that does not move; 1
 //         for a dihedral; 0), and behind it the points (see lib/ramp), step_count
 // writes  variables (the numbers, see lib/spring)
 // grid    one invocation per row of numbers and bias
@@ -28,9 +28,9 @@ fn steer(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let number = workgroup_number(id, grid) * WORKGROUP + lane;
-    let k = number % BIASES;
+    let k = number % n_biases();
     let of_path = ramp[k];
-    if number >= ROWS * BIASES || of_path.y == 0u {
+    if number >= n_rows() * n_biases() || of_path.y == 0u {
         return;
     }
     var step = vec2<u32>(step_count[0], step_count[1]);
@@ -38,7 +38,7 @@ fn steer(
         step = vec2<u32>(step.x + 1u, step.y + u32(step.x == 0xffffffffu));
     }
     let center = bitcast<u32>(ramp_at(of_path.x, of_path.y, step));
-    let at = spring_place(k, number / BIASES);
+    let at = spring_place(k, number / n_biases());
     variables[at + 1u] = center;
     variables[at + 2u] = center;
 }

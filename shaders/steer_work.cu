@@ -6,9 +6,9 @@
 // n steps are done. `steer` has set c(n + 1). Replicas with an alarm keep their work. Work is a multiple
 // of 1/UNIT kcal/mol, so that the host can hold and restore it.
 //
-// reads   ramp (see `steer`), step_count, variables (see lib/spring), biases [n_replicas, BIASES]
+// reads   ramp (see `steer`), step_count, variables (see lib/spring), biases [n_replicas, n_biases]
 //         (value q, Å or rad, -), walker [n_replicas] (alarm)
-// writes  work [n_replicas, BIASES] (high and low part, kcal/mol)
+// writes  work [n_replicas, n_biases] (high and low part, kcal/mol)
 // grid    one thread per replica and bias
 // twin    steer_work.wgsl, src/bias.rs
 #import params
@@ -32,8 +32,8 @@ extern "C" __global__ void __launch_bounds__(WORKGROUP) steer_work(
     Walker* __restrict__ walker,
     float2* __restrict__ work) {
     const u32 number = workgroup_number() * WORKGROUP + threadIdx.x;
-    const u32 r = number / BIASES;
-    const u32 k = number % BIASES;
+    const u32 r = number / n_biases(variables);
+    const u32 k = number % n_biases(variables);
     const uint4 of_path = ramp[k];
     if (r >= params->n_replicas || of_path.y == 0u || walker[r].alarm != NO_ALARM) {
         return;

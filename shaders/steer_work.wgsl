@@ -6,9 +6,9 @@
 // n steps are done. `steer` has set c(n + 1). Replicas with an alarm keep their work. Work is a multiple
 // of 1/UNIT kcal/mol, so that the host can hold and restore it.
 //
-// reads   ramp (see `steer`), step_count, variables (see lib/spring), biases [n_replicas, BIASES]
+// reads   ramp (see `steer`), step_count, variables (see lib/spring), biases [n_replicas, n_biases]
 //         (value q, Å or rad, -), walker [n_replicas] (alarm)
-// writes  work [n_replicas, BIASES] (high and low part, kcal/mol)
+// writes  work [n_replicas, n_biases] (high and low part, kcal/mol)
 // grid    one invocation per replica and bias
 // twin    src/bias.rs
 #import params
@@ -41,8 +41,8 @@ fn steer_work(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let number = workgroup_number(id, grid) * WORKGROUP + lane;
-    let r = number / BIASES;
-    let k = number % BIASES;
+    let r = number / n_biases();
+    let k = number % n_biases();
     let of_path = ramp[k];
     if r >= params.n_replicas || of_path.y == 0u {
         return;

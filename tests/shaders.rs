@@ -319,6 +319,10 @@ fn host_structs_match() {
         higher,
         gradient_scale,
         gradient_unit,
+        list2,
+        radius,
+        max_neighbors,
+        n_ladders,
     });
     assert_eq!(layout_of("block_forward", "Params"), params);
     assert_eq!(

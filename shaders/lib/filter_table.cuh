@@ -4,8 +4,6 @@
 #import vector
 
 constexpr u32 STRETCHES = 1u;
-// Beads are neighbors below this distance, Å.
-constexpr float RADIUS = 15.0f;
 
 // The interval of a distance, and t, the distance from the middle of the interval, Å.
 struct Place {

@@ -3,8 +3,6 @@
 // intervals per Å, first and last interval).
 
 const STRETCHES: u32 = 1u;
-// Beads are neighbors below this distance, Å.
-const RADIUS: f32 = 15.0;
 // The interval of a distance, and t, the distance from the middle of the interval, Å.
 struct Place {
     interval: u32,

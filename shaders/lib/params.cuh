@@ -34,6 +34,13 @@ struct Params {
     float gradient_scale;
     // Converts a sum of gradient times slope with respect to t to kcal/mol/Å.
     float gradient_unit;
+    // Å^2: squared radius of neighbor lists. Å: beads are neighbors in the network below this distance.
+    float list2;
+    float radius;
+    // max_num_neighbors of the model
+    u32 max_neighbors;
+    // Ladders of replica exchange.
+    u32 n_ladders;
 };
 
 constexpr u32 ALL_TERMS = 0xffffffffu;

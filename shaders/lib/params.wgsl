@@ -32,6 +32,13 @@ struct Params {
     gradient_scale: f32,
     // Converts a sum of gradient times slope with respect to t to kcal/mol/Å.
     gradient_unit: f32,
+    // Å^2: squared radius of neighbor lists. Å: beads are neighbors in the network below this distance.
+    list2: f32,
+    radius: f32,
+    // max_num_neighbors of the model
+    max_neighbors: u32,
+    // Ladders of replica exchange.
+    n_ladders: u32,
 }
 
 const ALL_TERMS: u32 = 0xffffffffu;

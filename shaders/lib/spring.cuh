@@ -3,11 +3,10 @@
 #import math
 
 // The number of biases. Bias k belongs to variable k.
-constexpr u32 BIASES = 1u;
+__device__ inline u32 n_biases(const u32* variables) { return variables[0]; }
+
 // The rows of numbers: 1, or one for each state of a ladder or for each replica.
-constexpr u32 ROWS = 1u;
-// The place of the numbers in `variables`.
-constexpr u32 NUMBERS = 0u;
+__device__ inline u32 n_rows(const u32* variables) { return variables[1]; }
 
 // The numbers of a bias in a row. A harmonic bias has the range from its center to its center.
 struct Spring {
@@ -17,12 +16,12 @@ struct Spring {
 };
 
 // The place of the numbers of bias k in a row.
-__device__ inline u32 spring_place(u32 k, u32 row) {
-    return NUMBERS + 3u * (BIASES * min(row, ROWS - 1u) + k);
+__device__ inline u32 spring_place(u32 k, u32 row, const u32* variables) {
+    return variables[2] + 3u * (n_biases(variables) * min(row, n_rows(variables) - 1u) + k);
 }
 
 __device__ inline Spring spring_at(u32 k, u32 row, const u32* variables) {
-    const u32 at = spring_place(k, row);
+    const u32 at = spring_place(k, row, variables);
     return {
         float_of_bits(variables[at]), float_of_bits(variables[at + 1u]),
         float_of_bits(variables[at + 2u])};

@@ -3,11 +3,14 @@
 #import math
 
 // The number of biases. Bias k belongs to variable k.
-const BIASES: u32 = 1u;
+fn n_biases() -> u32 {
+    return variables[0];
+}
+
 // The rows of numbers: 1, or one for each state of a ladder or for each replica.
-const ROWS: u32 = 1u;
-// The place of the numbers in `variables`.
-const NUMBERS: u32 = 0u;
+fn n_rows() -> u32 {
+    return variables[1];
+}
 
 // The numbers of a bias in a row. A harmonic bias has the range from its center to its center.
 struct Spring {
@@ -18,7 +21,7 @@ struct Spring {
 
 // The place of the numbers of bias k in a row.
 fn spring_place(k: u32, row: u32) -> u32 {
-    return NUMBERS + 3u * (BIASES * min(row, ROWS - 1u) + k);
+    return variables[2] + 3u * (n_biases() * min(row, n_rows() - 1u) + k);
 }
 
 fn spring_at(k: u32, row: u32) -> Spring {

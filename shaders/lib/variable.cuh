@@ -21,7 +21,8 @@ constexpr u32 VARIABLE_GYRATION = 4u;
 constexpr u32 VARIABLE_RMSD = 5u;
 constexpr u32 VARIABLE_CONTACTS = 6u;
 
-// Words of the header of a variable. The headers of all variables come first in `variables`.
+// Words of the header of a variable. In `variables` come first, in as many words, the number of
+// variables and the layout of lib/spring; then the headers of all variables.
 constexpr u32 HEADER_WORDS = 8u;
 // Squarings of the matrix of an optimal rotation: its eigenvalues may differ by a relative 1e-6.
 constexpr u32 SQUARINGS = 24u;
@@ -94,8 +95,10 @@ __device__ inline float3 workgroup_sum(float3 x) {
 
 __device__ inline float workgroup_sum(float x) { return workgroup_sum(three(x)).x; }
 
+__device__ inline u32 n_variables(const u32* variables) { return variables[0]; }
+
 __device__ inline Variable variable_at(u32 k, const Here& here) {
-    const u32* header = here.variables + HEADER_WORDS * k;
+    const u32* header = here.variables + HEADER_WORDS * (1u + k);
     return {
         header[0], header[1], header[2], header[3], header[4], header[5], header[6],
         float_of_bits(header[7])};

@@ -22,7 +22,8 @@ const VARIABLE_GYRATION: u32 = 4u;
 const VARIABLE_RMSD: u32 = 5u;
 const VARIABLE_CONTACTS: u32 = 6u;
 
-// Words of the header of a variable. The headers of all variables come first in `variables`.
+// Words of the header of a variable. In `variables` come first, in as many words, the number of
+// variables and the layout of lib/spring; then the headers of all variables.
 const HEADER_WORDS: u32 = 8u;
 // Squarings of the matrix of an optimal rotation: its eigenvalues may differ by a relative 1e-6.
 const SQUARINGS: u32 = 24u;
@@ -87,8 +88,12 @@ fn workgroup_sum(x: vec4<f32>, lane: u32) -> vec4<f32> {
     return total;
 }
 
+fn n_variables() -> u32 {
+    return variables[0];
+}
+
 fn variable_at(k: u32) -> Variable {
-    let at = HEADER_WORDS * k;
+    let at = HEADER_WORDS * (1u + k);
     return Variable(
         variables[at], variables[at + 1u], variables[at + 2u], variables[at + 3u],
         variables[at + 4u], variables[at + 5u], variables[at + 6u],
@@ -252,7 +257,7 @@ fn contact_at(v: Variable, here: Here, entry: u32) -> Contact {
 // Variable k at the positions of a replica.
 fn evaluate(k: u32, here: Here, lane: u32) -> Evaluated {
     if lane == 0u {
-        shared_kind = variables[HEADER_WORDS * k];
+        shared_kind = variables[HEADER_WORDS * (1u + k)];
     }
     let kind = workgroupUniformLoad(&shared_kind);
     let v = variable_at(k);

@@ -16,8 +16,6 @@ use crate::error::Result;
 #[derive(Debug)]
 pub(super) struct Biases {
     variables: Variables,
-    /// Constants of the layout.
-    layout: [(&'static str, Value); 3],
     /// The rows of numbers.
     n_rows: usize,
     /// The forces of the host, from which the bias range starts. `[n_beads]`
@@ -88,14 +86,8 @@ impl Biases {
         let word = |x: f64| (x.clamp(-3e38, 3e38) as f32).to_bits();
         let numbers = rows.flat_map(|of| [of.k, of.lower, of.upper].map(word)).collect::<Vec<_>>();
         let of_biases: Vec<_> = all.iter().map(|bias| bias.variable.clone()).collect();
-        let (variables, place) = Variables::with_numbers(device, &of_biases, &numbers)?;
         Ok(Biases {
-            variables,
-            layout: [
-                ("BIASES", Value::Count(all.len() as u32)),
-                ("ROWS", Value::Count(n_rows as u32)),
-                ("NUMBERS", Value::Count(place)),
-            ],
+            variables: Variables::with_numbers(device, &of_biases, (n_rows, &numbers))?,
             n_rows,
             pushed: Buffer::zeroed(device, "pushed", state.n_beads())?,
             biases: Buffer::zeroed(device, "biases", state.n_replicas() * all.len())?,
@@ -167,14 +159,13 @@ impl Biases {
         let scope = state.scope().and(&self.scope()).with("place", place.unwrap_or(&none));
         let kernel = |alone: bool| {
             let flags = [("BY_STATE", place.is_some()), ("ALONE", alone)];
-            let flags = flags.map(|(name, flag)| (name, Value::Flag(flag)));
-            let constants = [&self.layout[..], &flags].concat();
+            let constants = flags.map(|(name, flag)| (name, Value::Flag(flag)));
             Kernel::new(device, "bias", &constants)?.bind(device, &scope, state.n_replicas())
         };
         let hills = hills.map(|hills| hills.step(device, state)).transpose()?;
         let n_numbers = self.n_rows * self.len();
         let steer = self.steering.as_ref();
-        let steer = steer.map(|of| of.step(device, state, (&scope, &self.layout), n_numbers));
+        let steer = steer.map(|of| of.step(device, state, &scope, n_numbers));
         let steer = steer.transpose()?;
         Ok(BiasStep {
             all: kernel(false)?,
@@ -195,7 +186,7 @@ impl Biases {
     ) -> Result<Dispatch> {
         let n_states = levels.len / state.n_replicas();
         let states = [("STATES", Value::Count(n_states as u32))];
-        let kernel = Kernel::new(device, "bias_levels", &[&self.layout[..], &states].concat())?;
+        let kernel = Kernel::new(device, "bias_levels", &states)?;
         let scope = state.scope().and(&self.scope()).with("levels", levels);
         kernel.bind(device, &scope, state.n_replicas())
     }

@@ -123,8 +123,9 @@ impl GpuEngine {
         let capacity = neighbors.capacity();
         let exchanges = Exchanges::new(device, dynamics, &state)?;
         let bare = bare_params(system.n_beads(), system.n_replicas(), capacity);
-        let params = integrate::params(dynamics, bare);
-        let params = network.as_ref().map_or(params, |of| of.params(params));
+        let params = neighbors.params(integrate::params(dynamics, bare));
+        let of_network = network.as_ref().zip(system.schnet.as_deref());
+        let params = of_network.map_or(params, |(of, schnet)| of.params(schnet, params));
         state.params.write(device, &[params])?;
         let mut engine = GpuEngine {
             device: device.clone(),

@@ -161,7 +161,6 @@ impl Exchanges {
         (drawn, biased): (bool, bool),
     ) -> Result<[Dispatch; 2]> {
         let constants = [
-            ("N_LADDERS", Value::Count(self.ladder.len as u32)),
             ("ALL_PAIRS", Value::Flag(self.exchange.mixing == Mixing::AllPairs)),
             ("DRAWN", Value::Flag(drawn)),
             ("BIASED", Value::Flag(biased)),

@@ -53,6 +53,7 @@ pub(super) fn params(dynamics: &Dynamics, params: Params) -> Params {
         max_force2: limit(dynamics.watch.max_force.powi(2)),
         max_kinetic: limit(dynamics.watch.max_kinetic),
         max_stretch: limit(dynamics.watch.max_stretch),
+        n_ladders: dynamics.exchange.as_ref().map_or(0, |exchange| exchange.ladders.len() as u32),
         ..params
     }
 }

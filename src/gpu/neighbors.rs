@@ -4,7 +4,7 @@ use super::buffer::Buffer;
 use super::compose::Value;
 use super::device::Device;
 use super::kernel::{Dispatch, Kernel, Scope, scope};
-use super::params::{Position, Status};
+use super::params::{Params, Position, Status};
 use super::state::ReplicaState;
 use super::tuning::{SKIN, first_capacity, grown_capacity, neighbor_rows};
 use crate::engine::RECENTER;
@@ -81,6 +81,12 @@ impl Neighbors {
         self.capacity() * self.n_replicas
     }
 
+    /// `params` with the radius of the lists.
+    pub(super) fn params(&self, params: Params) -> Params {
+        let radius = self.list.as_ref().map_or(0.0, |list| list.radius + SKIN);
+        Params { list2: (radius * radius) as f32, ..params }
+    }
+
     /// The buffers of the lists.
     pub(super) fn scope(&self) -> Scope<'_> {
         let scope = scope!(self; status, built_at);
@@ -106,14 +112,13 @@ impl Neighbors {
         let of_check = [("REACH2", square(0.5 * SKIN)), ("RECENTER", Value::Real(RECENTER))];
         let check = kernel("neighbor_check", &of_check)?.bind(device, &scope, self.n_replicas)?;
         let mut dispatches = vec![check];
-        if let Some(list) = &self.list {
+        if self.list.is_some() {
             let rows = neighbor_rows(state.n_beads());
-            let reach =
-                [("LIST2", square(list.radius + SKIN)), ("ROWS", Value::Count(rows as u32))];
+            let rows_of = [("ROWS", Value::Count(rows as u32))];
             let groups = state.n_beads().div_ceil(rows);
             dispatches.extend([
-                kernel("neighbor_count", &reach)?.bind(device, &scope, groups)?,
-                kernel("neighbor_fill", &reach)?.bind(device, &scope, groups)?,
+                kernel("neighbor_count", &rows_of)?.bind(device, &scope, groups)?,
+                kernel("neighbor_fill", &rows_of)?.bind(device, &scope, groups)?,
             ]);
         }
         Ok(dispatches)
@@ -122,14 +127,13 @@ impl Neighbors {
     /// The kernel that checks max_num_neighbors, if a molecule has beads enough to exceed it. Exact
     /// filters need it; for tabulated filters the kernel `edges` counts neighbors.
     pub(super) fn limit(&self, device: &Device, state: &ReplicaState) -> Result<Option<Dispatch>> {
-        let Some(List { radius, max_num_neighbors: Some(limit), .. }) = self.list else {
+        let Some(List { max_num_neighbors: Some(limit), .. }) = self.list else {
             return Ok(None);
         };
         if self.most_neighbors <= u64::from(limit) {
             return Ok(None);
         }
-        let constants = [("LIMIT", Value::Count(limit)), ("RADIUS", Value::Real(radius))];
-        let kernel = Kernel::new(device, "neighbor_limit", &constants)?;
+        let kernel = Kernel::new(device, "neighbor_limit", &[])?;
         let scope = state.scope().and(&self.scope());
         Ok(Some(kernel.bind(device, &scope, state.n_beads())?))
     }

@@ -248,8 +248,8 @@ impl Network {
     }
 
     /// `params` with the numbers of the network.
-    pub(super) fn params(&self, params: Params) -> Params {
-        self.convolutions.params(self.gradient_scale, params)
+    pub(super) fn params(&self, schnet: &SchNet, params: Params) -> Params {
+        self.convolutions.params(schnet, self.gradient_scale, params)
     }
 
     /// Frees the memory of edges. Dispatches that hold it must be dropped before.
@@ -281,7 +281,7 @@ impl Network {
         let convolutions = &self.convolutions;
         let mut forward = Vec::new();
         match convolutions.storage.filters {
-            Filters::Table => forward.extend(convolutions.edges(device, schnet, &around)?),
+            Filters::Table => forward.extend(convolutions.edges(device, &around)?),
             Filters::Exact | Filters::Matrices => forward.extend(neighbors.limit(device, state)?),
         }
         for (b, block) in self.blocks.iter().enumerate() {

@@ -86,7 +86,8 @@ impl Ops for GpuOps {
         if capacity.saturating_mul(replicas.len()) > u32::MAX as usize {
             return Err(Error::invalid("replicas", most, "fewer beads, for edges of 32 bits"));
         }
-        let params = self.params(bare_params(n, replicas.len(), capacity))?;
+        let list2 = (radius * radius) as f32;
+        let params = self.params(Params { list2, ..bare_params(n, replicas.len(), capacity) })?;
         let rebuild = Status { rebuild: 1, ..Default::default() };
         let status = self.upload("status", &vec![rebuild; replicas.len()])?;
         let replica = self.upload("replica", &replicas)?;
@@ -108,9 +109,8 @@ impl Ops for GpuOps {
             ("col", &col),
             ("built_at", &built_at),
         ]);
-        let reach = [("LIST2", Value::Real(radius * radius))];
-        self.dispatch(&Kernel::new(&self.0, "neighbor_count", &reach)?, &scope, n)?;
-        self.dispatch(&Kernel::new(&self.0, "neighbor_fill", &reach)?, &scope, n)?;
+        self.dispatch(&Kernel::new(&self.0, "neighbor_count", &[])?, &scope, n)?;
+        self.dispatch(&Kernel::new(&self.0, "neighbor_fill", &[])?, &scope, n)?;
 
         let (rows, cols) = (row.read(&self.0)?, col.read(&self.0)?);
         let mut graph = Graph { row_ptr: vec![0], col: Vec::new() };

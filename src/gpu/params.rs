@@ -50,6 +50,14 @@ pub struct Params {
     pub gradient_scale: f32,
     /// Converts a sum of gradient times slope with respect to t to kcal/mol/Å.
     pub gradient_unit: f32,
+    /// The square of the radius of neighbor lists, Å².
+    pub list2: f32,
+    /// Beads are neighbors in the network below this distance, Å.
+    pub radius: f32,
+    /// [`crate::model::SchNet::max_num_neighbors`].
+    pub max_neighbors: u32,
+    /// Number of ladders of replica exchange.
+    pub n_ladders: u32,
 }
 
 /// [`Params::term`] for all prior terms.

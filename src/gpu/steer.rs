@@ -45,24 +45,21 @@ impl Steering {
         Ok(Some(Steering { ramp: Buffer::from_slice(device, "ramp", &ramp)? }))
     }
 
-    /// The kernels of a step. `scope` and `constants` are those of the biases, which have `n_numbers` in
-    /// all rows.
+    /// The kernels of a step. `scope` is that of the biases, which have `n_numbers` in all rows.
     pub(super) fn step(
         &self,
         device: &Device,
         state: &ReplicaState,
-        (scope, constants): (&Scope, &[(&'static str, Value)]),
+        scope: &Scope,
         n_numbers: usize,
     ) -> Result<SteerStep> {
         let scope = scope.and(&scope!(self; ramp));
         let centers = |within: bool| {
-            let constants = [constants, &[("WITHIN", Value::Flag(within))]].concat();
-            let kernel = Kernel::new(device, "steer", &constants)?;
+            let kernel = Kernel::new(device, "steer", &[("WITHIN", Value::Flag(within))])?;
             kernel.bind(device, &scope, kernel.groups_for(n_numbers))
         };
         let work = |after: bool| {
-            let constants = [constants, &[("AFTER", Value::Flag(after))]].concat();
-            let kernel = Kernel::new(device, "steer_work", &constants)?;
+            let kernel = Kernel::new(device, "steer_work", &[("AFTER", Value::Flag(after))])?;
             kernel.bind(device, &scope, kernel.groups_for(state.n_work()))
         };
         let work = [work(false)?, work(true)?];

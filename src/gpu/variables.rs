@@ -24,30 +24,31 @@ pub mod kind {
 /// Words of the header of a variable.
 pub const HEADER_WORDS: usize = 8;
 
-/// Variables in one buffer of words: all headers, then the lists of the variables.
+/// Variables in one buffer of words: the number of variables, the number of rows of other numbers and
+/// the place of the first of them, padded to [`HEADER_WORDS`]; all headers; the lists of the
+/// variables; the other numbers.
 #[derive(Debug)]
 pub(super) struct Variables {
     variables: Buffer<u32>,
-    len: usize,
 }
 
 impl Variables {
     /// Puts checked variables on a device.
     pub(super) fn new(device: &Device, all: &[Variable]) -> Result<Self> {
-        Ok(Self::with_numbers(device, all, &[])?.0)
+        Self::with_numbers(device, all, (0, &[]))
     }
 
-    /// The same with other words behind those of the variables, and the place of the first of them.
+    /// The same with other numbers in rows.
     pub(super) fn with_numbers(
         device: &Device,
         all: &[Variable],
-        numbers: &[u32],
-    ) -> Result<(Self, u32)> {
+        (n_rows, numbers): (usize, &[u32]),
+    ) -> Result<Self> {
         let mut words = words(all)?;
         let place = words.len() as u32;
+        words[..3].copy_from_slice(&[all.len() as u32, n_rows as u32, place]);
         words.extend(numbers);
-        let variables = Buffer::constants(device, "variables", &words)?;
-        Ok((Variables { variables, len: all.len() }, place))
+        Ok(Variables { variables: Buffer::constants(device, "variables", &words)? })
     }
 
     pub(super) fn scope(&self) -> Scope<'_> {
@@ -63,11 +64,8 @@ impl Variables {
         observed: &Buffer<f32>,
         gradients: Option<&Buffer<[f32; 4]>>,
     ) -> Result<Dispatch> {
-        let constants = [
-            ("VARIABLES", Value::Count(self.len as u32)),
-            ("GRADIENT", Value::Flag(gradients.is_some())),
-        ];
-        let kernel = Kernel::new(device, "observe", &constants)?;
+        let constant = ("GRADIENT", Value::Flag(gradients.is_some()));
+        let kernel = Kernel::new(device, "observe", &[constant])?;
         let none = Buffer::zeroed(device, "gradients", 1)?;
         let scope = state.scope().and(&self.scope()).with("observed", observed);
         let scope = scope.with("gradients", gradients.unwrap_or(&none));
@@ -124,14 +122,14 @@ struct Header {
     beta: f32,
 }
 
-/// The words of all variables.
+/// The words of all variables, behind room for [`HEADER_WORDS`].
 fn words(all: &[Variable]) -> Result<Vec<u32>> {
-    let (mut headers, mut lists) = (Vec::new(), Vec::<u32>::new());
+    let (mut headers, mut lists) = (vec![0; HEADER_WORDS], Vec::<u32>::new());
     for variable in all {
         let Header { kind, count, second, beads, table, table_beads, reference, beta } =
             header(variable);
         let mut place = |list: &[u32]| {
-            let at = HEADER_WORDS * all.len() + lists.len();
+            let at = HEADER_WORDS * (1 + all.len()) + lists.len();
             lists.extend(list);
             at
         };

@@ -169,9 +169,20 @@ impl Convolutions {
         Ok(convolutions)
     }
 
-    /// `params` with the numbers of the filter tables, and with the factor of the gradients.
-    pub(in crate::gpu) fn params(&self, gradient_scale: f64, params: Params) -> Params {
-        let scaled = Params { gradient_scale: gradient_scale as f32, ..params };
+    /// `params` with the numbers of the network and of its filter tables, and with the factor of the
+    /// gradients.
+    pub(in crate::gpu) fn params(
+        &self,
+        schnet: &SchNet,
+        gradient_scale: f64,
+        params: Params,
+    ) -> Params {
+        let scaled = Params {
+            radius: schnet.neighbor_radius() as f32,
+            max_neighbors: schnet.max_num_neighbors.unwrap_or(u32::MAX),
+            gradient_scale: gradient_scale as f32,
+            ..params
+        };
         let Some(table) = &self.table else { return scaled };
         Params {
             bead_bits: table.bead_bits,
@@ -221,16 +232,11 @@ impl Convolutions {
     pub(in crate::gpu) fn edges(
         &self,
         device: &Device,
-        schnet: &SchNet,
         around: &Scope,
     ) -> Result<Option<Dispatch>> {
         let Some(table) = &self.table else { return Ok(None) };
-        let constants = [
-            ("STRETCHES", Value::Count(table.n_stretches as u32)),
-            ("RADIUS", Value::Real(schnet.neighbor_radius())),
-            ("LIMIT", Value::Count(schnet.max_num_neighbors.unwrap_or(u32::MAX))),
-        ];
-        let kernel = Kernel::new(device, "edges", &constants)?;
+        let stretches = ("STRETCHES", Value::Count(table.n_stretches as u32));
+        let kernel = Kernel::new(device, "edges", &[stretches])?;
         let dispatch = kernel.bind(device, &around.and(&table.scope()), self.n_beads)?;
         // Bytes: the sender's number, its position, and the place.
         Ok(Some(dispatch.working_per_edge(4 + 32 + 8, 24)))

@@ -39,7 +39,7 @@ impl Convolution {
         let size = Size { n_beads: n, widest: n, n_edges: graph.col.len() };
         let convolutions = Convolutions::new(&ops.0, schnet, ops.1, size)?;
         let mut convolution = Convolution {
-            params: ops.params(convolutions.params(1.0, bare_params(n, 1, 0)))?,
+            params: ops.params(convolutions.params(schnet, 1.0, bare_params(n, 1, 0)))?,
             convolutions,
             bead: ops.zeroed("bead", n)?,
             position: ops.upload("position", &places(positions))?,
@@ -49,7 +49,7 @@ impl Convolution {
             force: ops.zeroed("force", 2 * n)?,
             edges: None,
         };
-        convolution.edges = convolution.convolutions.edges(&ops.0, schnet, &convolution.scope())?;
+        convolution.edges = convolution.convolutions.edges(&ops.0, &convolution.scope())?;
         Ok(convolution)
     }
 
