@@ -120,6 +120,7 @@ fn ptx(name: &str, text: &str, architecture: &str) -> String {
             "--diag-suppress=177".into(),
             // Optimization takes most of the time of assembly, and nothing runs the result.
             "--ptxas-options=-O0".into(),
+            "--Ofast-compile=max".into(),
         ],
         ..Default::default()
     };
