@@ -13,7 +13,8 @@ fn with(variables: &[(&str, &str)], arguments: &[&str]) -> Output {
 fn device(variables: &[(&str, &str)], arguments: &[&str]) -> String {
     let [model, structures] = small_files().each_ref().map(|file| file.to_str().unwrap());
     let system = ["bench", "--model", model, "--structures", structures];
-    let short = ["--replicas", "1", "--steps", "4", "--json", "--trust-device"];
+    let short =
+        ["--precision", "f32", "--replicas", "1", "--steps", "4", "--json", "--trust-device"];
     let output = with(variables, &[&system[..], &short, arguments].concat());
     assert!(output.status.success(), "{variables:?}: {}", stderr(&output));
     let sizes: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();

@@ -191,7 +191,7 @@ fn a_second_signal_ends_a_run_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     let mut command = Command::new(PROGRAM);
-    command.args(["run", "--builtin", "--backend", "reference", "--replicas", "8"]);
+    command.args(["run", "--builtin", "--backend", "reference", "--replicas", "2"]);
     command.args(["--steps", "10", "-o"]).arg(&run);
     heeding_hangups(&mut command);
     let child = started(command, &run, 0);

@@ -270,7 +270,7 @@ fn killed_with_hills_on_cpu() {
 
 #[test]
 fn killed_with_hills_on_wgpu() {
-    interrupted("wgpu", Methods::Hills, libc::SIGKILL, kills(2));
+    interrupted("wgpu", Methods::Hills, libc::SIGKILL, kills(1));
 }
 
 #[test]
@@ -279,6 +279,7 @@ fn stopped_on_cpu() {
 }
 
 #[test]
+#[ignore = "takes long without a GPU"]
 fn stopped_on_wgpu() {
     interrupted("wgpu", Methods::Exchange, libc::SIGTERM, kills(1));
 }
@@ -298,9 +299,13 @@ const EVERY_TEN: [&str; 4] = ["--save-interval", "10", "--checkpoint-interval", 
 
 /// A run of 25 steps in a new folder, and the folder.
 fn finished() -> (tempfile::TempDir, PathBuf) {
+    finished_on("reference")
+}
+
+fn finished_on(backend: &str) -> (tempfile::TempDir, PathBuf) {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path().join("run");
-    succeeds(start("reference", &[&["--steps", "25"], &EVERY_TEN[..]].concat(), &folder));
+    succeeds(start(backend, &[&["--steps", "25"], &EVERY_TEN[..]].concat(), &folder));
     (temporary, folder)
 }
 
@@ -320,9 +325,9 @@ fn a_finished_run_says_so() {
 /// Also the frame at the end of the shorter run, at no multiple of the interval, is not there.
 #[test]
 fn more_steps_extend_a_run() {
-    let (temporary, run) = finished();
+    let (temporary, run) = finished_on("cpu");
     let whole = temporary.path().join("whole");
-    succeeds(start("reference", &[&["--steps", "1250"], &EVERY_TEN[..]].concat(), &whole));
+    succeeds(start("cpu", &[&["--steps", "1250"], &EVERY_TEN[..]].concat(), &whole));
     for steps in ["45", "1001", "1250"] {
         succeeds(resume(&run, &["--steps", steps]));
         assert_eq!(step(&run).to_string(), steps);

@@ -8,12 +8,6 @@ use flashschnet::model::{Activation, Cutoff, Linear, RadialBasis, RadialFunction
 use crate::common::{ACTIVATIONS, Backend, ENGINE, chains_with, hot, small_schnet, truth};
 
 on_every_backend!(
-    @ wgpu_portable:
-    networks_of_any_scale_are_right_or_refused,
-    sums_beyond_f32_are_noticed,
-    filters_of_far_pairs_do_not_disturb_near_pairs
-);
-on_every_backend!(
     @ wgpu_emulated:
     networks_of_any_scale_are_right_or_refused,
     filters_of_far_pairs_do_not_disturb_near_pairs
@@ -27,9 +21,13 @@ on_every_backend!(
 );
 on_every_backend!(
     @ wgpu_matrix:
-    networks_of_any_scale_are_right_or_refused_in_16_bits,
-    every_activation_is_right_in_16_bits
+    networks_of_any_scale_are_right_or_refused_in_16_bits
 );
+mod activations {
+    use super::*;
+
+    on_every_backend!(@ slow wgpu_matrix: every_activation_is_right_in_16_bits);
+}
 on_every_backend!(
     @ wgpu_mixed_exact:
     networks_of_any_scale_are_right_or_refused_in_16_bits

@@ -13,9 +13,21 @@ use crate::common::{Backend, Extent};
 const MIXED: Options = Options { exact: false, mixed: true, max_steps: None };
 
 on_every_backend!(agrees_with_the_data, agrees_with_the_built_in_cases);
-on_every_backend!(@ wgpu_portable: agrees_with_the_data, agrees_with_the_built_in_cases);
-on_every_backend!(@ wgpu_emulated: agrees_with_the_data, agrees_with_the_built_in_cases);
-on_mixed_backends!(is_near_the_data, is_near_the_built_in_cases);
+on_every_backend!(@ wgpu_portable: agrees_with_the_built_in_cases);
+on_mixed_backends!(is_near_the_built_in_cases);
+
+mod data {
+    use super::*;
+
+    on_every_backend!(@ wgpu_mixed: is_near_the_data);
+    on_every_backend!(@ slow wgpu_portable: agrees_with_the_data);
+    on_every_backend!(
+        @ slow wgpu_emulated: agrees_with_the_data, agrees_with_the_built_in_cases
+    );
+    on_every_backend!(@ slow wgpu_mixed_portable: is_near_the_data);
+    on_every_backend!(@ hardware cuda_mixed: is_near_the_data);
+    on_every_backend!(@ hardware cuda_matrix: is_near_the_data);
+}
 
 /// The cases in the folder `FLASHSCHNET_REFERENCE`, or those in `tests/data` if it is not set.
 fn cases() -> Vec<PathBuf> {
@@ -65,9 +77,8 @@ fn reference_agrees_with_the_data() {
     let engine = |system: System, dynamics: &Dynamics| {
         Ok(Box::new(Reference::new(system, dynamics)?) as Box<dyn Engine>)
     };
-    // The trajectory of two large replicas is cut short: 20 steps take the reference half a minute.
     let options = Options { exact: true, ..Options::default() };
-    check_files(options, Extent { large: 2, ..Extent::ALL }, &engine);
+    check_files(options, Extent::OF_REFERENCE, &engine);
 }
 
 /// `Filter::TABLE` keeps the tolerances of single precision, also in f64.
@@ -76,7 +87,7 @@ fn reference_with_tables_agrees_with_the_data() {
     let engine = |system: System, dynamics: &Dynamics| {
         Ok(Box::new(Reference::with_filter(system, dynamics, Filter::TABLE)?) as Box<dyn Engine>)
     };
-    check_files(Options::default(), Extent { large: 1, ..Extent::ALL }, &engine);
+    check_files(Options::default(), Extent::OF_REFERENCE, &engine);
 }
 
 fn agrees_with_the_data(backend: &Backend) {

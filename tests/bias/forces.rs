@@ -12,7 +12,7 @@ use crate::common::{self, Backend, assert_close, chain, chains, hot, mixture};
 use crate::gradients::differences;
 use crate::variable::of_gradient;
 
-on_every_backend!(forces_and_energies_match_the_reference);
+in_dynamics!(forces_and_energies_match_the_reference);
 
 #[test]
 fn forces_are_the_negative_gradients() {

@@ -59,10 +59,12 @@ pub(crate) struct Extent {
 
 impl Extent {
     pub(crate) const ALL: Extent = Extent { small: usize::MAX, large: usize::MAX };
+    /// Steps of large cases take seconds.
+    pub(crate) const OF_REFERENCE: Extent = Extent { small: 24, large: 1 };
     /// On a software adapter a step of 269 beads takes a second.
-    const SHORT: Extent = Extent { small: 12, large: 2 };
-    /// With exact filters it takes ten. Other backends compute the large cases.
-    const SMALL: Extent = Extent { small: 12, large: 0 };
+    const SHORT: Extent = Extent { small: 8, large: 2 };
+    /// Other backends compute the large cases.
+    const SMALL: Extent = Extent { small: 4, large: 0 };
 }
 
 impl Backend {
@@ -205,11 +207,11 @@ on_device!(
 on_device!(
     /// Tabulated filters in mixed precision. The arithmetic is 16-bit where the adapter supports
     /// it, as Mesa's software adapter does.
-    wgpu_mixed, device_with_f16(), MIXED, Extent::SHORT
+    wgpu_mixed, device_with_f16(), MIXED, Extent::SMALL
 );
 on_device!(
     /// Tabulated filters in mixed precision, with 16-bit floats in memory only.
-    wgpu_mixed_portable, device(FeatureSet::Portable), MIXED, Extent::SHORT
+    wgpu_mixed_portable, device(FeatureSet::Portable), MIXED, Extent::SMALL
 );
 
 /// Tabulated filters, with an engine for each replica, or for each ladder of replicas.
@@ -255,18 +257,24 @@ on_device!(
     cuda_matrix, cuda_device(), MIXED_EXACT, Extent::ALL
 );
 
-/// Makes one `#[test]` per backend from each function of a `&Backend`. Tests on CUDA are ignored by
-/// default.
+/// Makes one `#[test]` per backend from each function of a `&Backend`. Ignored by default: tests on
+/// CUDA (`@ hardware`), and `@ slow` ones, which take long on a software adapter.
 macro_rules! on_every_backend {
-    (@ hardware $backend:ident: $($test:ident),*) => {
-        #[cfg(feature = "cuda")]
+    (@ ignored $why:literal $backend:ident: $($test:ident),*) => {
         mod $backend {
             $(#[test]
-            #[ignore = "needs CUDA"]
+            #[ignore = $why]
             fn $test() {
                 super::$test(&crate::common::$backend());
             })*
         }
+    };
+    (@ slow $backend:ident: $($test:ident),*) => {
+        on_every_backend!(@ ignored "takes long without a GPU" $backend: $($test),*);
+    };
+    (@ hardware $backend:ident: $($test:ident),*) => {
+        #[cfg(feature = "cuda")]
+        on_every_backend!(@ ignored "needs CUDA" $backend: $($test),*);
     };
     (@ $backend:ident: $($test:ident),*) => {
         mod $backend {
@@ -280,6 +288,20 @@ macro_rules! on_every_backend {
         on_every_backend!(@ cpu: $($test),*);
         on_every_backend!(@ cpu_table: $($test),*);
         on_every_backend!(@ wgpu: $($test),*);
+        on_every_backend!(@ wgpu_table: $($test),*);
+        on_every_backend!(@ hardware cuda: $($test),*);
+        on_every_backend!(@ hardware cuda_table: $($test),*);
+    };
+}
+
+/// Makes one `#[test]` per backend from each function, for dynamics: their kernels depend neither on
+/// the features of a device nor on the filters. With exact filters a step of a software adapter takes
+/// ten times as long, so the tests on `wgpu` are ignored by default.
+macro_rules! in_dynamics {
+    ($($test:ident),* $(,)?) => {
+        on_every_backend!(@ cpu: $($test),*);
+        on_every_backend!(@ cpu_table: $($test),*);
+        on_every_backend!(@ slow wgpu: $($test),*);
         on_every_backend!(@ wgpu_table: $($test),*);
         on_every_backend!(@ hardware cuda: $($test),*);
         on_every_backend!(@ hardware cuda_table: $($test),*);

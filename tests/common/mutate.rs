@@ -34,11 +34,11 @@ const SLOWEST: f64 = 10.0;
 /// Reads mutated files of every kind with `read`, which returns whether a file is sound.
 ///
 /// `FLASHSCHNET_FUZZ_FILES` sets the number of files of each kind. Without it,
-/// `FLASHSCHNET_FUZZ_SECONDS` sets the duration of the whole test; the default is 15 s.
+/// `FLASHSCHNET_FUZZ_SECONDS` sets the duration of the whole test; the default is 6 s.
 pub(crate) fn campaign(seeds: &[Seed], mut read: impl FnMut(&Seed, &[u8]) -> bool) {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
     let n_files = number("FLASHSCHNET_FUZZ_FILES");
-    let seconds = number("FLASHSCHNET_FUZZ_SECONDS").unwrap_or(15);
+    let seconds = number("FLASHSCHNET_FUZZ_SECONDS").unwrap_or(6);
     let end = Instant::now() + Duration::from_secs(seconds);
     let mut kinds: Vec<&str> = Vec::new();
     for seed in seeds {

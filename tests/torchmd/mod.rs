@@ -25,9 +25,16 @@ use crate::common::Backend;
 use crate::common::program::{program, stderr, stdout};
 use crate::pt::{self, Py, dict, f32s};
 
-on_every_backend!(agrees_with_the_data);
-on_every_backend!(@ wgpu_portable: agrees_with_the_data);
-on_mixed_backends!(is_near_the_data);
+on_every_backend!(@ cpu: agrees_with_the_data);
+on_every_backend!(@ cpu_table: agrees_with_the_data);
+on_every_backend!(@ slow wgpu: agrees_with_the_data);
+on_every_backend!(@ wgpu_table: agrees_with_the_data);
+on_every_backend!(@ hardware cuda: agrees_with_the_data);
+on_every_backend!(@ hardware cuda_table: agrees_with_the_data);
+on_every_backend!(@ wgpu_mixed: is_near_the_data);
+on_every_backend!(@ slow wgpu_mixed_portable: is_near_the_data);
+on_every_backend!(@ hardware cuda_mixed: is_near_the_data);
+on_every_backend!(@ hardware cuda_matrix: is_near_the_data);
 
 /// The folder of the reference data. Prints a message if the variable is not set.
 fn reference() -> Option<PathBuf> {
@@ -182,12 +189,13 @@ fn a_variant_with_an_unknown_term_or_other_pairs_fails() {
 }
 
 fn agrees_with_the_data(backend: &Backend) {
-    check_cases(Options::default(), &backend.engine);
+    let max_steps = Some(backend.extent.small);
+    check_cases(Options { max_steps, ..Options::default() }, &backend.engine);
 }
 
 fn is_near_the_data(backend: &Backend) {
-    let options = Options { mixed: true, ..Options::default() };
-    check_cases(options, &backend.engine);
+    let max_steps = Some(backend.extent.small);
+    check_cases(Options { mixed: true, max_steps, ..Options::default() }, &backend.engine);
 }
 
 #[test]
