@@ -15,7 +15,7 @@ use flashschnet::{Backend as Opened, BackendKind, Error, Settings, Simulation};
 use crate::common::{self, Backend, chains, hot, small};
 use crate::exchange::imploding;
 
-in_dynamics!(
+with_tables!(
     every_limit_freezes_at_its_step,
     a_clash_on_the_way_freezes,
     a_start_beyond_a_limit_does_not_move,

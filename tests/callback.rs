@@ -18,7 +18,7 @@ use crate::common::repeat::cuts_do_not_show;
 use crate::common::{self, Backend, ENGINE, assert_close, chains, hot, points};
 use crate::exchange::imploding;
 
-in_dynamics!(
+with_tables!(
     a_spring_moves_as_a_bond,
     a_spring_has_the_mean_energy_of_a_bond,
     constant_forces_move_as_external_ones,

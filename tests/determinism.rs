@@ -19,7 +19,7 @@ on_every_backend!(
 mod steps {
     use super::*;
 
-    in_dynamics!(
+    with_tables!(
         same_seed_gives_same_bits,
         another_seed_gives_another_run,
         the_number_of_beads_does_not_show,

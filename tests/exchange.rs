@@ -16,7 +16,7 @@ use flashschnet::{Backend as Opened, BackendKind, Settings, Simulation, units};
 
 use crate::common::{self, Backend, assert_close, chains, hot, numbers, points, small_schnet};
 
-in_dynamics!(
+with_tables!(
     matches_the_reference,
     near_the_threshold_it_decides_as_in_f64,
     draws_the_numbers_of_the_reference,

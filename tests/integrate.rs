@@ -8,7 +8,7 @@ use flashschnet::system::System;
 
 use crate::common::{Backend, assert_close, chain, chains, hot, points, priors};
 
-in_dynamics!(matches_the_reference, many_small_ways_add_up, weak_friction_keeps_the_temperature,);
+with_tables!(matches_the_reference, many_small_ways_add_up, weak_friction_keeps_the_temperature,);
 
 fn matches_the_reference(backend: &Backend) {
     let (system, start) = chains(9, 3);

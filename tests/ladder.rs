@@ -8,7 +8,7 @@ use flashschnet::{Backend as Opened, BackendKind, Settings, Simulation};
 use crate::common::{Backend, numbers};
 use crate::exchange::{assert_same, springs, start, uniforms};
 
-in_dynamics!(new_temperatures_decide);
+with_tables!(new_temperatures_decide);
 
 /// Exchanges after a change of the temperatures are those of the reference.
 fn new_temperatures_decide(backend: &Backend) {

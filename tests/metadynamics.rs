@@ -21,7 +21,7 @@ use crate::common::{self, Backend, ENGINE, assert_close, chain, chains, hot};
 use crate::exchange::imploding;
 use crate::gradients::differences;
 
-in_dynamics!(
+with_tables!(
     forces_and_energies_match_the_reference,
     a_short_run_matches_the_reference,
     reads_and_restarts_do_not_show,

@@ -14,7 +14,7 @@ use flashschnet::system::System;
 use crate::common::{self, Backend, assert_close, at_rest, chains, hot, points, small_schnet};
 use crate::exchange::imploding;
 
-in_dynamics!(
+with_tables!(
     pairs_reach_their_minimum,
     forces_are_below_the_tolerance,
     steps_are_limited,

@@ -23,7 +23,7 @@ use crate::common::program::{PROGRAM, small_files, stderr};
 use crate::common::{self, Backend, ENGINE, assert_close, chains, hot, points};
 use crate::exchange::imploding;
 
-in_dynamics!(
+with_tables!(
     given_noise_gives_the_steps_of_the_reference,
     a_short_run_matches_the_reference,
     reads_and_restarts_do_not_show,

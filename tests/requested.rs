@@ -6,7 +6,7 @@ use flashschnet::variable::Variable;
 use crate::common::{Backend, chains, hot, points};
 use crate::exchange::imploding;
 
-in_dynamics!(
+with_tables!(
     a_requested_reading_is_that_of_its_step,
     a_requested_reading_survives_an_overflow,
     other_calls_wait_for_the_reading,

@@ -17,8 +17,12 @@ on_every_backend!(
     sums_beyond_f32_are_noticed,
     small_slopes_keep_their_digits,
     filters_of_far_pairs_do_not_disturb_near_pairs,
-    a_run_ends_at_a_sum_beyond_f32,
 );
+mod steps {
+    use super::*;
+
+    with_tables!(a_run_ends_at_a_sum_beyond_f32);
+}
 on_every_backend!(
     @ wgpu_matrix:
     networks_of_any_scale_are_right_or_refused_in_16_bits

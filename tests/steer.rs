@@ -17,7 +17,7 @@ use crate::common::{self, Backend, ENGINE, assert_close, chain, chains, hot};
 use crate::exchange::imploding;
 use crate::gradients::differences;
 
-in_dynamics!(
+with_tables!(
     the_work_is_that_of_the_centers,
     a_short_run_matches_the_reference,
     reads_and_restarts_do_not_show,

@@ -12,7 +12,7 @@ use flashschnet::{Backend as Place, BackendKind, units};
 
 use crate::common::{self, Backend, ENGINE, assert_close, chains, hot, small};
 
-in_dynamics!(
+with_tables!(
     temperatures_follow_the_points,
     a_short_run_matches_the_reference,
     cuts_and_restarts_do_not_show,

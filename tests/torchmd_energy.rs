@@ -13,7 +13,7 @@ use flashschnet::system::System;
 use crate::common::{Backend, assert_close, chain, numbers, truth};
 use crate::pt::{self, Py, dict};
 
-on_every_backend!(agrees_with_the_equations);
+with_tables!(agrees_with_the_equations);
 
 const TYPES: usize = 5;
 const BEADS: usize = 11;

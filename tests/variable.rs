@@ -15,7 +15,7 @@ use flashschnet::variable::{CONTACT_BETA, CONTACT_CUTOFF, CONTACT_LAMBDA, Variab
 use crate::common::{Backend, assert_close, chain, chains, hot, mixture, numbers, points};
 use crate::gradients::differences;
 
-in_dynamics!(
+with_tables!(
     matches_the_reference,
     matches_the_reference_on_many_replicas,
     mixtures_of_molecules_match_the_reference,

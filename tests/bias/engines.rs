@@ -9,7 +9,7 @@ use crate::callback::{REST, STIFFNESS, close, integrators, pairs, simulation, sp
 use crate::common::repeat::cuts_do_not_show;
 use crate::common::{self, Backend, ENGINE, assert_close, chains, hot, points};
 
-in_dynamics!(
+with_tables!(
     a_short_run_matches_the_reference,
     it_acts_with_the_forces_of_the_host,
     a_replica_moves_alone_as_among_others,

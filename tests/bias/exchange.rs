@@ -8,7 +8,7 @@ use super::{N, READING, harmonic};
 use crate::common::{self, Backend, assert_close, chains, hot, numbers};
 use crate::exchange::{imploding, start, uniforms};
 
-in_dynamics!(overflows_do_not_show, exchanges_match_the_reference, exchanges_take_the_biases_along,);
+with_tables!(overflows_do_not_show, exchanges_match_the_reference, exchanges_take_the_biases_along,);
 
 on_every_backend!(@ reference: exchanges_take_the_biases_along);
 

@@ -12,7 +12,7 @@ use crate::common::{self, Backend, assert_close, chain, chains, hot, mixture};
 use crate::gradients::differences;
 use crate::variable::of_gradient;
 
-in_dynamics!(forces_and_energies_match_the_reference);
+with_tables!(forces_and_energies_match_the_reference);
 
 #[test]
 fn forces_are_the_negative_gradients() {

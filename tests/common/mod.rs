@@ -60,7 +60,7 @@ pub(crate) struct Extent {
 impl Extent {
     pub(crate) const ALL: Extent = Extent { small: usize::MAX, large: usize::MAX };
     /// Steps of large cases take seconds.
-    pub(crate) const OF_REFERENCE: Extent = Extent { small: 24, large: 1 };
+    pub(crate) const OF_REFERENCE: Extent = Extent { small: 12, large: 1 };
     /// On a software adapter a step of 269 beads takes a second.
     const SHORT: Extent = Extent { small: 8, large: 2 };
     /// Other backends compute the large cases.
@@ -294,10 +294,10 @@ macro_rules! on_every_backend {
     };
 }
 
-/// Makes one `#[test]` per backend from each function, for dynamics: their kernels depend neither on
-/// the features of a device nor on the filters. With exact filters a step of a software adapter takes
-/// ten times as long, so the tests on `wgpu` are ignored by default.
-macro_rules! in_dynamics {
+/// Makes one `#[test]` per backend from each function. Of those on wgpu, a normal run has the one with
+/// tabulated filters. That is enough for dynamics, whose kernels depend neither on the features of a
+/// device nor on the filters. With exact filters a step of a software adapter takes ten times as long.
+macro_rules! with_tables {
     ($($test:ident),* $(,)?) => {
         on_every_backend!(@ cpu: $($test),*);
         on_every_backend!(@ cpu_table: $($test),*);

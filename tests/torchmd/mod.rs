@@ -25,12 +25,7 @@ use crate::common::Backend;
 use crate::common::program::{program, stderr, stdout};
 use crate::pt::{self, Py, dict, f32s};
 
-on_every_backend!(@ cpu: agrees_with_the_data);
-on_every_backend!(@ cpu_table: agrees_with_the_data);
-on_every_backend!(@ slow wgpu: agrees_with_the_data);
-on_every_backend!(@ wgpu_table: agrees_with_the_data);
-on_every_backend!(@ hardware cuda: agrees_with_the_data);
-on_every_backend!(@ hardware cuda_table: agrees_with_the_data);
+with_tables!(agrees_with_the_data);
 on_every_backend!(@ wgpu_mixed: is_near_the_data);
 on_every_backend!(@ slow wgpu_mixed_portable: is_near_the_data);
 on_every_backend!(@ hardware cuda_mixed: is_near_the_data);
