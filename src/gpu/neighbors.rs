@@ -179,17 +179,24 @@ impl Neighbors {
         };
         let position = state.position().read(device)?;
         let (row, col) = (row.read(device)?, col.read(device)?);
-        let square = |i: usize, j: usize| {
-            let between = position[i].separation(&position[j]);
-            between.iter().map(|x| x * x).sum::<f32>()
-        };
         let radius = *radius as f32;
+        let is_near = |i: usize, j: u32| {
+            position.get(j as usize).is_some_and(|sender| {
+                let between = position[i].separation(sender);
+                between.iter().map(|x| x * x).sum::<f32>() < radius * radius
+            })
+        };
         let near = |(i, ends): (usize, &[u32; 2])| {
-            let senders = &col[ends[0] as usize..ends[1] as usize];
-            senders.iter().filter(|j| square(i, **j as usize) < radius * radius).count() as u32
+            senders(&col, *ends).iter().filter(|j| is_near(i, **j)).count() as u32
         };
         Ok(row.iter().enumerate().map(near).collect())
     }
+}
+
+/// The senders of a row. There are none if its ends are outside the list, as on a device that computes
+/// wrongly.
+fn senders(col: &[u32], [first, end]: [u32; 2]) -> &[u32] {
+    col.get(first as usize..end as usize).unwrap_or_default()
 }
 
 /// The number of beads of the largest replica.
@@ -208,4 +215,17 @@ fn col(device: &Device, capacity: usize, n_replicas: usize) -> Result<Buffer<u32
         });
     }
     Buffer::zeroed(device, "col", edges as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_outside_the_list_are_empty() {
+        assert_eq!(senders(&[7, 8, 9], [1, 3]), [8, 9]);
+        for ends in [[1, 4], [3, 1], [2_866_322_389, 2_866_322_390]] {
+            assert!(senders(&[7, 8, 9], ends).is_empty(), "{ends:?}");
+        }
+    }
 }
