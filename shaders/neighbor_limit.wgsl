@@ -1,7 +1,8 @@
 // neighbor_limit -- whether a bead has more neighbors than the model allows
 //
 //   n_i = |{ j in row i : |x_i - x_j| < radius }|
-//   crowded[r] = max of crowd(i, n_i - max_neighbors) over the beads i of replica r with n_i > max_neighbors
+//   crowded[r] = max of crowd(i, n_i - max_neighbors) over the beads i of replica r
+//                with n_i > max_neighbors
 //
 // For exact filters only: with tabulated filters, edges makes the same check.
 //

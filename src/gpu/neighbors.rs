@@ -195,7 +195,7 @@ impl Neighbors {
 
 /// The senders of a row. There are none if its ends are outside the list, as on a device that computes
 /// wrongly.
-fn senders(col: &[u32], [first, end]: [u32; 2]) -> &[u32] {
+pub(super) fn senders(col: &[u32], [first, end]: [u32; 2]) -> &[u32] {
     col.get(first as usize..end as usize).unwrap_or_default()
 }
 

@@ -15,6 +15,7 @@ use super::compose::Value;
 use super::engine::GpuEngine;
 use super::hills::HillsOnGrid;
 use super::kernel::{Kernel, Scope, run};
+use super::neighbors::senders;
 use super::network::constants::radial_constants;
 use super::network::dense::DenseWeights;
 use super::pack::filter::radial_functions;
@@ -115,7 +116,7 @@ impl Ops for GpuOps {
         let (rows, cols) = (row.read(&self.0)?, col.read(&self.0)?);
         let mut graph = Graph { row_ptr: vec![0], col: Vec::new() };
         for row in &rows[..n] {
-            graph.col.extend(&cols[row[0] as usize..row[1] as usize]);
+            graph.col.extend(senders(&cols, *row));
             graph.row_ptr.push(graph.col.len() as u32);
         }
         Ok(graph)
