@@ -141,11 +141,13 @@ mod mixed {
         }
     }
 
-    /// Makes tests from each function: on emulated tensor cores, and on those of hardware.
+    /// Makes tests from each function: on emulated tensor cores, and on those of hardware. A normal run
+    /// leaves out those that take long on emulated ones.
     macro_rules! on_tensor_cores {
-        ($($test:ident),* $(,)?) => {
+        ($($(#[$attribute:meta])* $test:ident),* $(,)?) => {
             mod emulated {$(
                 #[test]
+                $(#[$attribute])*
                 fn $test() {
                     super::$test(super::common::emulated());
                 }
@@ -174,8 +176,10 @@ mod mixed {
 
     on_tensor_cores!(
         matches_the_reference,
+        #[ignore = "takes long without a GPU"]
         matches_at_odd_sizes,
         rows_without_edges_are_zero,
+        #[ignore = "takes long without a GPU"]
         bits_are_of_the_neighbors_alone,
         forces_of_the_built_in_system_keep_the_bar,
     );

@@ -31,7 +31,7 @@ mod steps {
 }
 
 on_every_backend!(
-    @ wgpu_emulated:
+    @ slow wgpu_emulated:
     a_replica_alone_is_the_replica_among_others
 );
 

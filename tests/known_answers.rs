@@ -20,16 +20,20 @@ fn on(device: Device, numerics: impl Into<Numerics>) -> Backend {
 #[test]
 fn every_path_gives_them() {
     let [full, portable] = [FeatureSet::Full, FeatureSet::Portable].map(device);
-    let emulating = emulated();
     for (device, numerics) in [
         (&full, Filter::Exact.into()),
         (&full, MIXED),
         (&portable, Filter::TABLE.into()),
         (&portable, MIXED),
-        (&emulating, Filter::TABLE.into()),
     ] {
         on(device.clone(), numerics).check().unwrap();
     }
+}
+
+#[test]
+#[ignore = "takes long without a GPU"]
+fn tensor_cores_give_them() {
+    on(emulated(), Filter::TABLE).check().unwrap();
 }
 
 #[test]

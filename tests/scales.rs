@@ -8,7 +8,7 @@ use flashschnet::model::{Activation, Cutoff, Linear, RadialBasis, RadialFunction
 use crate::common::{ACTIVATIONS, Backend, ENGINE, chains_with, hot, small_schnet, truth};
 
 on_every_backend!(
-    @ wgpu_emulated:
+    @ slow wgpu_emulated:
     networks_of_any_scale_are_right_or_refused,
     filters_of_far_pairs_do_not_disturb_near_pairs
 );

@@ -60,7 +60,7 @@ pub(crate) struct Extent {
 impl Extent {
     pub(crate) const ALL: Extent = Extent { small: usize::MAX, large: usize::MAX };
     /// Steps of large cases take seconds.
-    pub(crate) const OF_REFERENCE: Extent = Extent { small: 12, large: 1 };
+    pub(crate) const OF_REFERENCE: Extent = Extent { small: 8, large: 1 };
     /// On a software adapter a step of 269 beads takes a second.
     const SHORT: Extent = Extent { small: 8, large: 2 };
     /// Other backends compute the large cases.
@@ -318,7 +318,7 @@ macro_rules! without_network {
 
             on_every_backend!(@ cpu: $($test),*);
             on_every_backend!(@ wgpu: $($test),*);
-                on_every_backend!(@ hardware cuda: $($test),*);
+            on_every_backend!(@ hardware cuda: $($test),*);
         }
     };
 }

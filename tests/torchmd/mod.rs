@@ -26,7 +26,7 @@ use crate::common::program::{program, stderr, stdout};
 use crate::pt::{self, Py, dict, f32s};
 
 with_tables!(agrees_with_the_data);
-on_every_backend!(@ wgpu_mixed: is_near_the_data);
+on_every_backend!(@ slow wgpu_mixed: is_near_the_data);
 on_every_backend!(@ slow wgpu_mixed_portable: is_near_the_data);
 on_every_backend!(@ hardware cuda_mixed: is_near_the_data);
 on_every_backend!(@ hardware cuda_matrix: is_near_the_data);
