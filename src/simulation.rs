@@ -45,7 +45,7 @@ use self::blow_up::Watching;
 pub use self::energies::{BiasValues, Energies};
 use self::exchanging::Exchanging;
 pub use self::last_good::{LastGood, Velocities};
-use self::observer::Schedule;
+use self::observer::{Attached, Schedule};
 pub use self::observer::{Control, Frame, Observer, Wants};
 pub use self::resonance::fastest_vibration;
 pub use self::start::Settings;
@@ -73,12 +73,13 @@ const FRAME: Wanted = Wanted {
     biases: true,
 };
 
-/// Replicas in motion on a backend.
+/// Replicas in motion on a backend. A simulation can go to another thread.
+#[derive(Debug)]
 pub struct Simulation {
     engine: Box<dyn Engine>,
     system: System,
     dynamics: Dynamics,
-    observers: Vec<(Schedule, Box<dyn Observer>)>,
+    observers: Vec<Attached>,
     observables: Vec<(String, Variable)>,
     biases: Vec<Bias>,
     step: u64,
@@ -170,8 +171,8 @@ impl Simulation {
     ///
     /// # Errors
     /// [`Error::Invalid`] if `every` is 0 or no multiple of [`Settings::mts`].
-    pub fn attach(&mut self, every: u64, observer: impl Observer + 'static) -> Result<()> {
-        self.observers.push((self.schedule(every, None)?, Box::new(observer)));
+    pub fn attach(&mut self, every: u64, observer: impl Observer + Send + 'static) -> Result<()> {
+        self.observers.push(Attached(self.schedule(every, None)?, Box::new(observer)));
         Ok(())
     }
 

@@ -160,6 +160,7 @@ fn total_and_callback(engine: &mut dyn Engine, bead: usize) -> Result<([f64; 3],
 }
 
 /// The frozen replicas of a run.
+#[derive(Debug)]
 pub(super) struct Watching {
     pub(super) good: LastGood,
     /// The external forces.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::energies::Energies;
-use super::observer::{Control, Frame, Observer, Schedule, Wants};
+use super::observer::{Attached, Control, Frame, Observer, Schedule, Wants};
 use super::pace::Pace;
 use super::{FRAME, Simulation};
 use crate::engine::{Evaluation, Reading, Terms, Wanted};
@@ -19,7 +19,7 @@ impl Simulation {
         self.dynamics.check_steps("steps", last_step)?;
         let mut attached = std::mem::take(&mut self.observers);
         let mut observers: Vec<(Schedule, &mut dyn Observer)> = Vec::new();
-        for (schedule, observer) in &mut attached {
+        for Attached(schedule, observer) in &mut attached {
             observers.push((*schedule, &mut **observer));
         }
         if let Some((schedule, observer)) = extra {

@@ -1,6 +1,7 @@
 //! Observers of a run: the frames they receive, and how they can control the run.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::energies::{BiasValues, Energies};
 use crate::engine::{Frozen, State};
@@ -163,6 +164,15 @@ pub trait Observer {
 impl<F: FnMut(&Frame, &mut Control) -> Result<()>> Observer for F {
     fn frame(&mut self, frame: &Frame, control: &mut Control) -> Result<()> {
         self(frame, control)
+    }
+}
+
+/// An observer of every run, and the steps at which it gets a frame.
+pub(super) struct Attached(pub(super) Schedule, pub(super) Box<dyn Observer + Send>);
+
+impl fmt::Debug for Attached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
