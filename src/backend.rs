@@ -1,6 +1,6 @@
 //! The choice of a backend.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::cpu::Cpu;
@@ -44,8 +44,9 @@ impl BackendKind {
 
 /// A backend ready to make engines.
 ///
-/// Before a GPU makes its first engine, it has to give known answers ([`Backend::check`]).
-#[derive(Debug)]
+/// Before a GPU makes its first engine, it has to give known answers ([`Backend::check`]). Clones share
+/// the device and the results of this check.
+#[derive(Debug, Clone)]
 pub struct Backend {
     on: On,
     numerics: Numerics,
@@ -53,7 +54,7 @@ pub struct Backend {
     reason: Option<String>,
     /// Whether engines are made whatever the device computes.
     trusted: bool,
-    checked: Mutex<Vec<Checked>>,
+    checked: Arc<Mutex<Vec<Checked>>>,
 }
 
 /// The result of a part of the known answers.
@@ -70,7 +71,7 @@ struct Checked {
 /// A device that takes longer for a submission of the known answers counts as lost.
 const CHECK_LIMIT: Duration = Duration::from_secs(60);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum On {
     Reference,
     Cpu,
@@ -198,7 +199,7 @@ impl Backend {
             On::Cpu | On::Gpu(_) => Filter::default(),
         };
         let numerics = filter.into();
-        Backend { on, numerics, reason, trusted: false, checked: Mutex::default() }
+        Backend { on, numerics, reason, trusted: false, checked: Arc::default() }
     }
 
     /// The backend with the defaults of the program's `run` and `bench`. On a GPU with 16-bit

@@ -3,7 +3,8 @@
 //! A potential is a SchNet graph network plus classical prior terms ([`Model`]). A [`System`] joins
 //! a potential with the molecules of [`Structure`]s. A [`Backend`] makes an engine
 //! ([`engine::Engine`]), which holds the state of all replicas and advances it. A program runs
-//! dynamics with a [`Simulation`], or evaluates given positions with a [`Scorer`].
+//! dynamics with a [`Simulation`], or evaluates given positions with a
+//! [`Potential`].
 //!
 //! Units: Å, kcal/mol, ps, masses in amu/418.4 ([`units`]).
 //!
@@ -33,7 +34,7 @@
 //! ```text
 //! cli
 //! analysis, diagnose, output, checkpoint
-//! simulation, scoring
+//! simulation, potential
 //! builtin, prepare
 //! backend
 //! known_answers
@@ -280,13 +281,13 @@ pub mod metadynamics;
 pub mod model;
 pub mod ops;
 pub mod output;
+pub mod potential;
 pub mod prepare;
 #[doc(hidden)]
 mod ramp;
 pub mod random;
 pub mod reference;
 mod sanity;
-pub mod scoring;
 pub mod simulation;
 pub mod structure;
 pub mod system;
@@ -299,7 +300,7 @@ pub use checkpoint::Checkpoint;
 pub use error::{Error, Result};
 pub use metadynamics::Metadynamics;
 pub use model::Model;
-pub use scoring::Scorer;
+pub use potential::Potential;
 pub use simulation::{Settings, Simulation};
 pub use structure::Structure;
 pub use system::System;

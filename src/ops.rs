@@ -8,7 +8,7 @@
 
 use crate::engine::{Dynamics, Integrator, State};
 use crate::error::Result;
-use crate::hills::{Grid, Potential};
+use crate::hills::{Grid, ValueAndGradient};
 use crate::model::RadialBasis;
 use crate::model::schnet::{Activation, Linear, SchNet};
 use crate::system::System;
@@ -173,7 +173,7 @@ pub trait Ops {
         grid: &Grid,
         deposits: &[Vec<[f64; 2]>],
         at: &[[f64; 2]],
-    ) -> Result<(Grid, Vec<Potential>)>;
+    ) -> Result<(Grid, Vec<ValueAndGradient>)>;
 
     /// The part of a step before the force evaluation, see [`Integrator`]: Langevin dynamics up to
     /// the second half drift, velocity Verlet up to the drift, the whole step of overdamped

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::model::{Model, Prior, PriorForm, PriorParameters, SchNet};
+use crate::model::{Model, Prior, PriorForm, PriorParameters, SchNet, Tabulated};
 use crate::structure::{self, Structure, Topology, in_structure};
 
 /// Refuses a molecule whose bead types or tuples differ from the first molecule's, if a prior has
@@ -201,8 +201,8 @@ impl Molecule {
 /// replica. Beads are numbered consecutively over all replicas, one replica after the other.
 #[derive(Debug, Clone)]
 pub struct System {
-    /// The network, shared by all replicas; a model of priors only has none.
-    pub(crate) schnet: Option<Arc<SchNet>>,
+    /// The network, shared by all replicas and by copies of the system; a model of priors only has none.
+    pub(crate) schnet: Option<Arc<Tabulated>>,
     /// The different molecules, which can be large: systems share them.
     pub(crate) molecules: Vec<Arc<Molecule>>,
     /// The index of each replica's molecule in `molecules`. `[n_replicas]`
@@ -235,7 +235,7 @@ impl System {
             }
             first_bead.push(first_bead[first_bead.len() - 1] + structure.positions.len());
         }
-        let schnet = model.schnet.clone().map(Arc::new);
+        let schnet = model.schnet.clone().map(|schnet| Arc::new(Tabulated::new(schnet)));
         Ok(System { schnet, molecules, molecule_of, first_bead })
     }
 
@@ -258,6 +258,11 @@ impl System {
         }
         let molecules = chosen.into_iter().map(|of| Arc::clone(&self.molecules[of])).collect();
         System { schnet: self.schnet.clone(), molecules, molecule_of, first_bead }
+    }
+
+    /// The network.
+    pub(crate) fn schnet(&self) -> Option<&SchNet> {
+        self.schnet.as_ref().map(|network| &***network)
     }
 
     /// Whether the model has a network.
@@ -293,6 +298,11 @@ impl System {
     /// The molecule of replica `r`.
     pub fn molecule(&self, r: usize) -> &Arc<Molecule> {
         &self.molecules[self.molecule_of[r]]
+    }
+
+    /// The number of each replica's molecule in [`System::molecules`]. `[n_replicas]`
+    pub fn molecule_of(&self) -> &[usize] {
+        &self.molecule_of
     }
 
     /// The mass of every bead of every replica, in the mass unit of [`crate::units`]; NaN for a

@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use flashschnet::hills::{Axis, Grid, Hills, MOST_BINS, Potential};
+use flashschnet::hills::{Axis, Grid, Hills, MOST_BINS, ValueAndGradient};
 use flashschnet::ops::Ops;
 use flashschnet::random::{Stream, normal3};
 use flashschnet::reference::ReferenceOps;
@@ -79,7 +79,7 @@ fn compare(backend: &Backend, grid: &Grid, deposits: &[Vec<[f64; 2]>], at: &[[f6
     let what = format!("{:?}", grid.hills().axes);
     let [nodes, expected_nodes] = [found.0.nodes(), expected.0.nodes()].map(<[_]>::as_flattened);
     assert_close(&format!("{what}: nodes"), nodes, expected_nodes, tolerance);
-    let of = |all: &[Potential], pick: fn(&(f64, [f64; 2])) -> f64| -> Vec<f64> {
+    let of = |all: &[ValueAndGradient], pick: fn(&(f64, [f64; 2])) -> f64| -> Vec<f64> {
         all.iter().map(|potential| potential.as_ref().map(pick).expect("on the grid")).collect()
     };
     for (name, pick) in [

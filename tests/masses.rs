@@ -4,13 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flashschnet::backend::{Backend, BackendKind};
-use flashschnet::engine::{Integrator, Terms};
+use flashschnet::engine::Integrator;
 use flashschnet::io::load_structures;
 use flashschnet::io::native::{read_structures, write_structures};
-use flashschnet::scoring::Scorer;
+use flashschnet::potential::{Potential, Request, Scores};
 use flashschnet::simulation::{Settings, Simulation};
 use flashschnet::structure::{Structure, Topology};
-use flashschnet::system::System;
 
 use crate::common::program::{PROGRAM, small_files, stderr};
 use crate::common::small;
@@ -50,10 +49,13 @@ fn only_dynamics_with_velocities_need_masses() {
     for kind in [BackendKind::Reference, BackendKind::Cpu] {
         let backend = Backend::open(kind, None).unwrap();
         let score = |structures: &[Structure]| {
-            let system = System::new(&model, structures).unwrap();
-            let mut scorer = Scorer::new(&backend, system);
-            let positions: Vec<_> = structures.iter().map(|s| s.positions.clone()).collect();
-            scorer.evaluate(&[0, 1], &positions, &[Terms::Total], true).unwrap()
+            let mut potential = Potential::new(&model, structures, backend.clone()).unwrap();
+            let molecules = potential.system().molecule_of().to_vec();
+            let positions: Vec<_> = structures.iter().flat_map(|s| s.positions.clone()).collect();
+            let mut scores = Scores::default();
+            potential.evaluate(&molecules, &positions, &Request::forces(), &mut scores).unwrap();
+            assert!(scores.failed.is_empty());
+            scores.evaluations
         };
         assert_eq!(score(&with), score(&without));
 

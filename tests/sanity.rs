@@ -4,7 +4,7 @@
 use flashschnet::engine::{Engine, State, Terms};
 use flashschnet::error::Error;
 use flashschnet::model::{Model, Prior, PriorForm, PriorParameters};
-use flashschnet::scoring::Scorer;
+use flashschnet::potential::Potential;
 use flashschnet::structure::{Structure, Topology, TupleList};
 use flashschnet::system::System;
 use flashschnet::{Backend as Opened, BackendKind};
@@ -111,30 +111,19 @@ fn parts_of_a_replica_in_one_place_are_refused() {
     assert!(error.contains("beads 2 and 4 are in one place"), "{error}");
 }
 
-/// The scorer names the structure by its place in the call, also beyond the first batch.
-#[test]
-fn the_scorer_names_the_structure() {
-    let backend = Opened::open(BackendKind::Cpu, None).unwrap();
-    let mut scorer = Scorer::new(&backend, system(5, false));
-    let mut positions = vec![points(3, 5, 6.0); 70];
-    positions[67] = vec![[1.5; 3]; 5];
-    let error = scorer.evaluate(&[0; 70], &positions, &[Terms::Total], false).unwrap_err();
-    assert!(matches!(error, Error::Overlap { replica: 67, .. }), "{error}");
-}
-
 #[test]
 fn a_wrapped_chain_and_far_coordinates_are_doubted() {
     let backend = Opened::open(BackendKind::Cpu, None).unwrap();
-    let scorer = Scorer::new(&backend, system(12, false));
+    let potential = Potential::of_system(system(12, false), backend);
     let straight: Vec<[f64; 3]> = (0..12).map(|i| [3.8 * f64::from(i), 0.0, 0.0]).collect();
-    assert!(scorer.doubts(0, &straight).is_empty());
+    assert!(potential.doubts(0, &straight).is_empty());
     let mut wrapped = straight.clone();
     wrapped.iter_mut().skip(7).for_each(|x| x[0] -= 60.0);
-    let doubts = scorer.doubts(0, &wrapped);
+    let doubts = potential.doubts(0, &wrapped);
     assert_eq!(doubts.len(), 1);
     assert!(doubts[0].contains("beads 6 and 7 are 56.2 Å apart"), "{}", doubts[0]);
     let far: Vec<[f64; 3]> = straight.iter().map(|x| [x[0] + 2e5, x[1], x[2]]).collect();
-    let doubts = scorer.doubts(0, &far);
+    let doubts = potential.doubts(0, &far);
     assert_eq!(doubts.len(), 1);
     assert!(doubts[0].contains("a coordinate is 200042 Å from 0"), "{}", doubts[0]);
 }

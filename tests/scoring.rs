@@ -18,6 +18,7 @@ on_every_backend!(
     scoring_leaves_no_trace_on_a_run,
     external_forces_do_not_show_in_energies,
     errors_are_those_of_an_evaluation,
+    all_terms_at_once_are_each_for_itself,
 );
 
 /// Three molecules without priors: a single bead, two beads beyond the cutoff, and 21 beads.
@@ -89,12 +90,38 @@ fn errors_are_those_of_an_evaluation(backend: &Backend) {
     assert_eq!(error.to_string(), engine.evaluate(Terms::Total).unwrap_err().to_string());
 }
 
+fn all_terms_at_once_are_each_for_itself(backend: &Backend) {
+    for (system, state) in [sparse(), chains(15, 3)] {
+        let n_terms = system.molecules()[0].terms.len();
+        let priors = (0..n_terms).rev().map(Terms::Prior);
+        let terms: Vec<Terms> = [Terms::Network]
+            .into_iter()
+            .chain(priors)
+            .chain([Terms::Total, Terms::Network])
+            .collect();
+        let engine = || backend.moving(system.clone(), &hot(3), &state);
+        let expected: Vec<_> = terms.iter().map(|of| engine().evaluate(*of).unwrap()).collect();
+        let mut all = engine();
+        let energies = all.evaluate_all(&terms, false).unwrap();
+        assert!(energies.iter().zip(&expected).all(|(found, of)| found.energy == of.energy));
+        assert!(energies.iter().all(|found| found.forces.is_empty()));
+        assert_eq!(all.evaluate_all(&terms, true).unwrap(), expected);
+        assert_eq!(all.evaluate_all(&terms, true).unwrap(), expected, "again");
+        // The step after it is that of an engine that evaluated nothing.
+        let mut other = engine();
+        all.advance(3).unwrap();
+        other.advance(3).unwrap();
+        assert_eq!(all.state().unwrap(), other.state().unwrap());
+    }
+}
+
 #[test]
 fn the_reference_keeps_the_promises() {
     energies_are_those_of_an_evaluation(&common::reference());
     scoring_leaves_no_trace_on_a_run(&common::reference());
     external_forces_do_not_show_in_energies(&common::reference());
     errors_are_those_of_an_evaluation(&common::reference());
+    all_terms_at_once_are_each_for_itself(&common::reference());
 }
 
 /// A GPU runs no kernel of the backward pass.

@@ -111,6 +111,7 @@ mod torchmd;
 // TorchMD's networks of many forms, against their equations.
 mod torchmd_energy;
 // Beads and index lists of PDB and mmCIF files.
+mod potential;
 mod prepare;
 // Extended chains and random coils of sequences.
 mod prepare_sequence;

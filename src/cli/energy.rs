@@ -11,7 +11,7 @@ use flashschnet::engine::{Evaluation, Terms};
 use flashschnet::error::{OfFile, printable};
 use flashschnet::io::{Trajectory, check_free, write_new};
 use flashschnet::largest::largest_by;
-use flashschnet::scoring::Scorer;
+use flashschnet::potential::{Potential, Request, Scores};
 use flashschnet::system::System;
 use flashschnet::{Error, Result};
 use safetensors::{Dtype, tensor::TensorView};
@@ -21,6 +21,9 @@ use super::inputs::{self, InputOptions, Inputs};
 use super::options::whole;
 use super::table::{Row, Table};
 use super::tell::{self, tell};
+
+/// The number of structures or frames that are evaluated and printed at a time.
+const BATCH: usize = 64;
 
 /// Compute energies and forces of structures, or energies of the frames of a trajectory.
 ///
@@ -103,11 +106,13 @@ impl Energy {
         let system = System::new(&inputs.model, &inputs.structures)?;
         let backend = self.backend.open()?;
         let report = report.insert(Report::new(self, &system, vec!["structure"], true, true));
-        let mut scorer = Scorer::new(&backend, system);
-        for chunk in (0..inputs.structures.len()).collect::<Vec<_>>().chunks(scorer.batch()) {
-            let labels = chunk.iter().map(|s| vec![*s as u64]).collect();
-            let positions = chunk.iter().map(|s| inputs.structures[*s].positions.clone());
-            report.add(&mut scorer, chunk, labels, positions.collect())?;
+        let of = system.molecule_of().to_vec();
+        let mut potential = Potential::of_system(system, backend);
+        for (c, chunk) in inputs.structures.chunks(BATCH).enumerate() {
+            let first = c * BATCH;
+            let labels = (first..first + chunk.len()).map(|s| vec![s as u64]).collect();
+            let positions = chunk.iter().map(|structure| structure.positions.clone()).collect();
+            report.add(&mut potential, &of[first..][..chunk.len()], labels, positions)?;
         }
         Ok(())
     }
@@ -134,7 +139,7 @@ impl Energy {
         let labels = if per_replica.is_some() { vec!["replica", "frame"] } else { vec!["frame"] };
         let with_forces = self.output.is_some();
         let report = report.insert(Report::new(self, &system, labels, self.terms, with_forces));
-        let mut scorer = Scorer::new(&backend, system);
+        let mut potential = Potential::of_system(system, backend);
         let (mut labels, mut frames) = (Vec::new(), Vec::new());
         loop {
             let number = trajectory.frame();
@@ -153,7 +158,7 @@ impl Energy {
                     Some(order) => order.iter().map(|place| frame[*place]).collect(),
                     None => frame,
                 };
-                fits(&scorer, &label, frame).of_file(path).map(Some)
+                fits(&potential, &label, frame).of_file(path).map(Some)
             });
             let more = matches!(frame, Ok(Some(_)));
             if let Ok(Some(frame)) = &frame {
@@ -161,15 +166,15 @@ impl Energy {
                 frames.push(frame.clone());
             }
             // The frames before an error are evaluated and printed before the error is returned.
-            if frames.len() >= scorer.batch() || (!more && !frames.is_empty()) {
-                let replicas = vec![0; frames.len()];
+            if frames.len() >= BATCH || (!more && !frames.is_empty()) {
+                let molecules = vec![0; frames.len()];
                 let (labels, frames) = (std::mem::take(&mut labels), std::mem::take(&mut frames));
-                report.add(&mut scorer, &replicas, labels, frames).map_err(|error| match error
-                    .downcast::<Error>()
-                {
-                    Ok(error) => error.of_file(path).into(),
-                    Err(error) => error,
-                })?;
+                report.add(&mut potential, &molecules, labels, frames).map_err(
+                    |error| match error.downcast::<Error>() {
+                        Ok(error) => error.of_file(path).into(),
+                        Err(error) => error,
+                    },
+                )?;
             }
             if frame?.is_none() {
                 break;
@@ -183,8 +188,8 @@ impl Energy {
 }
 
 /// Refuses a frame that does not fit the molecule.
-fn fits(scorer: &Scorer, label: &[u64], frame: Vec<[f64; 3]>) -> Result<Vec<[f64; 3]>> {
-    let Some(misfit) = scorer.misfit(0, &frame) else { return Ok(frame) };
+fn fits(potential: &Potential, label: &[u64], frame: Vec<[f64; 3]>) -> Result<Vec<[f64; 3]>> {
+    let Some(misfit) = potential.misfit(0, &frame) else { return Ok(frame) };
     let name = match label {
         [replica, frame] => format!("replica {replica}, frame {frame}"),
         of => format!("frame {}", of[0]),
@@ -199,6 +204,8 @@ struct Report {
     terms: Vec<Terms>,
     with_forces: bool,
     keep: bool,
+    /// The results of the last rows.
+    scores: Scores,
     table: Table,
     /// The rows to print after the output file is written; empty without an output file.
     held: Vec<Row>,
@@ -237,6 +244,7 @@ impl Report {
             terms,
             with_forces,
             keep: options.output.is_some(),
+            scores: Scores::default(),
             held: Vec::new(),
             row_name: labels[labels.len() - 1],
             sizes: Vec::new(),
@@ -248,40 +256,33 @@ impl Report {
     /// Evaluates rows, and prints or keeps them; `labels` holds the numbers of each row.
     fn add(
         &mut self,
-        scorer: &mut Scorer,
-        replicas: &[usize],
+        potential: &mut Potential,
+        molecules: &[usize],
         labels: Vec<Vec<u64>>,
         positions: Vec<Vec<[f64; 3]>>,
     ) -> anyhow::Result<()> {
-        let found = scorer.evaluate(replicas, &positions, &self.terms, self.with_forces);
-        let found = found.map_err(|error| match error {
-            Error::TooManyNeighbors { replica, bead, found, limit } => {
-                let number = labels[replica as usize].last().copied().unwrap_or_default();
-                let field = format!("{} {number}, bead {bead}", self.row_name);
-                let expected = format!("at most {limit}, the model's max_num_neighbors");
-                Error::invalid(field, format!("{found} neighbors within the cutoff"), expected)
-            }
-            Error::Overlap { replica, what } => {
-                let number = labels[replica as usize].last().copied().unwrap_or_default();
-                Error::invalid(format!("{} {number}", self.row_name), what, "beads apart")
-            }
-            other => other,
-        })?;
-        let mut rows = Vec::with_capacity(labels.len());
+        let request = Request { terms: self.terms.clone(), forces: self.with_forces };
+        potential.evaluate(molecules, &positions.concat(), &request, &mut self.scores)?;
+        let failed = self.scores.failed.pop_first();
+        let found = &self.scores.evaluations;
+        let n_rows = failed.as_ref().map_or(labels.len(), |(k, _)| *k);
+        let failed = failed.map(|(k, error)| self.of_row(&labels[k], error));
+        let mut rows = Vec::with_capacity(n_rows);
         let mut first_bead = 0;
-        for (k, (labels, positions)) in labels.into_iter().zip(&positions).enumerate() {
+        let of_rows = labels.into_iter().zip(&positions).take(n_rows);
+        for (k, (labels, positions)) in of_rows.enumerate() {
             if !self.doubted {
-                for doubt in scorer.doubts(replicas[k], positions) {
+                for doubt in potential.doubts(molecules[k], positions) {
                     log::warn!("{} {labels:?}: {doubt}; others are not reported", self.row_name);
                     self.doubted = true;
                 }
             }
-            let molecule = scorer.system().molecule(replicas[k]);
+            let molecule = &potential.system().molecules()[molecules[k]];
             let energy = |(terms, of): (&Terms, &Evaluation)| match terms {
                 Terms::Prior(p) if molecule.terms[*p].tuples.is_empty() => None,
                 _ => Some(of.energy[k]),
             };
-            let energies: Vec<Option<f64>> = self.terms.iter().zip(&found).map(energy).collect();
+            let energies: Vec<Option<f64>> = self.terms.iter().zip(found).map(energy).collect();
             let beads = first_bead..first_bead + positions.len();
             first_bead = beads.end;
             let largest_force = self.with_forces.then(|| largest(&found[0].forces[beads]));
@@ -289,7 +290,7 @@ impl Report {
                 || largest_force.is_some_and(|(force, _)| !force.is_finite());
             if is_broken && self.broken.is_none() {
                 let row = labels.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
-                let (field, number) = broken_number(scorer, replicas[k], positions)?;
+                let (field, number) = broken_number(potential, molecules[k], positions)?;
                 let field = format!("{} {row}, {field}", self.row_name);
                 self.broken = Some(Error::invalid(field, number, "a finite number"));
             }
@@ -298,15 +299,29 @@ impl Report {
         }
         if self.keep {
             for (all, found) in self.evaluations.iter_mut().zip(found) {
-                all.energy.extend(found.energy);
-                all.forces.extend(found.forces);
+                all.energy.extend(&found.energy[..rows.len()]);
+                all.forces.extend(&found.forces[..first_bead]);
             }
         }
         match self.keep {
             true => self.held.extend(rows),
             false => self.table.print(&mut tell::stdout(), &rows)?,
         }
-        Ok(())
+        failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// The error of a row, with its name.
+    fn of_row(&self, label: &[u64], error: Error) -> Error {
+        let row = format!("{} {}", self.row_name, label.last().copied().unwrap_or_default());
+        match error {
+            Error::TooManyNeighbors { bead, found, limit, .. } => {
+                let expected = format!("at most {limit}, the model's max_num_neighbors");
+                let found = format!("{found} neighbors within the cutoff");
+                Error::invalid(format!("{row}, bead {bead}"), found, expected)
+            }
+            Error::Overlap { what, .. } => Error::invalid(row, what, "beads apart"),
+            other => other,
+        }
     }
 
     /// Prints the rows that are held back, after `files` are written.
@@ -354,15 +369,16 @@ impl Report {
 /// The first term with an energy or a force that is not finite, and the number. If all terms are
 /// finite, their sum is not.
 fn broken_number(
-    scorer: &mut Scorer,
-    replica: usize,
+    potential: &mut Potential,
+    molecule: usize,
     positions: &[[f64; 3]],
 ) -> Result<(String, f64)> {
-    let mut of_system = Terms::of(scorer.system());
+    let mut of_system = Terms::of(potential.system());
     of_system.push(("total".to_owned(), Terms::Total));
     let (names, terms): (Vec<String>, Vec<Terms>) = of_system.into_iter().unzip();
-    let found = scorer.evaluate(&[replica], &[positions.to_vec()], &terms, true)?;
-    for (name, Evaluation { energy, forces, .. }) in names.into_iter().zip(found) {
+    let (request, mut scores) = (Request { terms, forces: true }, Scores::default());
+    potential.evaluate(&[molecule], positions, &request, &mut scores)?;
+    for (name, Evaluation { energy, forces, .. }) in names.into_iter().zip(scores.evaluations) {
         if let Some(energy) = energy.into_iter().find(|energy| !energy.is_finite()) {
             return Ok((format!("energy of {name}"), energy));
         }

@@ -11,8 +11,8 @@ use super::table::{PlacedPairs, Table};
 use crate::engine::Filter;
 use crate::error::Result;
 use crate::geometry::{square, unit};
+use crate::model::Tabulated;
 use crate::model::radial::Envelope;
-use crate::model::schnet::SchNet;
 
 /// How filters are evaluated.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl FilterWorkspace {
 impl Filters {
     /// # Errors
     /// [`crate::Error::Invalid`] for a tolerance that no table can meet.
-    pub(super) fn new(schnet: &SchNet, filter: Filter) -> Result<Self> {
+    pub(super) fn new(schnet: &Tabulated, filter: Filter) -> Result<Self> {
         if let Some(table) = filter.table(schnet)? {
             return Ok(Filters::Table(Table::new(table, schnet.n_filters())));
         }

@@ -35,10 +35,10 @@ use self::slab::{Lanes, from_slabs, n_slabs, to_slabs};
 use crate::engine::{Dynamics, Engine, Filter, Integrator, State};
 use crate::error::Result;
 use crate::geometry::{separation, square};
-use crate::hills::{Grid, Potential};
-use crate::model::RadialBasis;
+use crate::hills::{Grid, ValueAndGradient};
 use crate::model::radial::Cutoff;
 use crate::model::schnet::{Linear, SchNet};
+use crate::model::{RadialBasis, Tabulated};
 use crate::ops::{Dense, Graph, Ops};
 use crate::system::System;
 use crate::variable::Variable;
@@ -64,7 +64,7 @@ impl Convolution {
         positions: &[[f64; 3]],
     ) -> Result<Self> {
         let pairs = Pairs::of_graph(graph, positions);
-        let filters = Filters::new(schnet, filter)?;
+        let filters = Filters::new(&Tabulated::new(schnet.clone()), filter)?;
         let mut work = FilterWorkspace::default();
         filters.prepare(&pairs, &mut work, true, 1);
         filters.evaluate(block, &mut work, true, 1);
@@ -209,7 +209,7 @@ impl Ops for CpuOps {
         grid: &Grid,
         deposits: &[Vec<[f64; 2]>],
         at: &[[f64; 2]],
-    ) -> Result<(Grid, Vec<Potential>)> {
+    ) -> Result<(Grid, Vec<ValueAndGradient>)> {
         Ok(grid.after(deposits, at))
     }
 

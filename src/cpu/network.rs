@@ -8,7 +8,8 @@ use super::neighbor::Pairs;
 use super::slab::{LANES, Lanes, n_slabs, room, to_slabs};
 use crate::engine::Filter;
 use crate::error::Result;
-use crate::model::schnet::{Activation, SchNet};
+use crate::model::Tabulated;
+use crate::model::schnet::Activation;
 
 /// The layers of one block.
 #[derive(Debug)]
@@ -80,7 +81,7 @@ impl Workspace {
 impl Network {
     /// # Errors
     /// [`crate::Error::Invalid`] for a tolerance that no table can meet.
-    pub(super) fn new(schnet: &SchNet, filter: Filter) -> Result<Self> {
+    pub(super) fn new(schnet: &Tabulated, filter: Filter) -> Result<Self> {
         let block = |(b, block): (usize, &crate::model::Interaction)| Block {
             activation: schnet.activation_of(b),
             lin1: Layer::new(&block.lin1),

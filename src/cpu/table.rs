@@ -1,5 +1,7 @@
 //! Tabulated filters: cubic pieces in f32, and pairs sorted by the intervals of the pieces.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use super::neighbor::Pairs;
@@ -13,8 +15,7 @@ const CHUNK: usize = 1024;
 /// A filter table in f32.
 #[derive(Debug)]
 pub(super) struct Table {
-    /// The intervals of the table; the coefficients have been moved to `pieces`.
-    places: FilterTable,
+    places: Arc<FilterTable>,
     /// c0..c3 of every interval, `[n_blocks][F/16, n_intervals]`.
     pub pieces: Vec<Vec<[Lanes; 4]>>,
 }
@@ -40,9 +41,8 @@ pub(super) struct PlacedPairs {
 }
 
 impl Table {
-    pub(super) fn new(mut table: FilterTable, n_filters: usize) -> Self {
-        let blocks = std::mem::take(&mut table.coefficients);
-        let pieces = blocks.into_iter().map(|block| pieces(&block, n_filters)).collect();
+    pub(super) fn new(table: Arc<FilterTable>, n_filters: usize) -> Self {
+        let pieces = table.coefficients.iter().map(|block| pieces(block, n_filters)).collect();
         Table { places: table, pieces }
     }
 

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{Filters, Layers, Storage, in_halves, narrow, split};
 use crate::largest::{largest, largest_by};
 use crate::model::{FilterTable, Linear, Model, SchNet};
-use crate::scoring::Scorer;
+use crate::potential::{Potential, Request, Scores};
 use crate::structure::Structure;
 use crate::system::System;
 
@@ -265,7 +265,7 @@ pub struct AtStructure {
 ///
 /// # Errors
 /// [`Error::Invalid`] for a backend in another precision or a model without a network; the errors
-/// of [`Scorer::evaluate`].
+/// of [`Potential::evaluate`].
 pub fn at_structures(
     backend: &Backend,
     model: &Model,
@@ -278,22 +278,22 @@ pub fn at_structures(
         return Err(Error::invalid("model", "no network", "a network"));
     }
     let system = System::new(model, structures)?;
-    let replicas: Vec<usize> = (0..structures.len()).collect();
-    let positions: Vec<_> = structures.iter().map(|s| s.positions.clone()).collect();
-    let evaluate = |backend: &Backend| {
-        let mut scorer = Scorer::new(backend, system.clone());
-        Ok(scorer.evaluate(&replicas, &positions, &[Terms::Network], true)?.remove(0))
+    let positions: Vec<_> = structures.iter().flat_map(|s| s.positions.iter().copied()).collect();
+    let request = Request { terms: vec![Terms::Network], forces: true };
+    let evaluate = |backend: Backend| {
+        let mut potential = Potential::of_system(system.clone(), backend);
+        let mut scores = Scores::default();
+        potential.evaluate(system.molecule_of(), &positions, &request, &mut scores)?;
+        Ok(scores.into_result()?.remove(0))
     };
-    let found = evaluate(backend)?;
-    let right = evaluate(&Backend::open(BackendKind::Reference, None)?)?;
-    let mut first = 0;
-    let at = |(s, positions): (usize, &Vec<[f64; 3]>)| {
-        let beads = first..first + positions.len();
-        first = beads.end;
+    let found = evaluate(backend.clone())?;
+    let right = evaluate(Backend::open(BackendKind::Reference, None)?)?;
+    let at = |s: usize| {
+        let beads = system.beads(s);
         let [forces, network] = [&found, &right].map(|of| of.forces[beads.clone()].as_flattened());
         let Mixed { rms, worst, .. } = Mixed::new([forces, network], network, [&[], &[]]);
         AtStructure {
-            n_beads: positions.len(),
+            n_beads: beads.len(),
             energy: right.energy[s],
             energy_offset: found.energy[s] - right.energy[s],
             force: Range::new(network).rms,
@@ -301,7 +301,7 @@ pub fn at_structures(
             force_worst: worst,
         }
     };
-    Ok(positions.iter().enumerate().map(at).collect())
+    Ok((0..structures.len()).map(at).collect())
 }
 
 #[cfg(test)]

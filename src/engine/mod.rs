@@ -269,6 +269,16 @@ pub trait Engine: std::fmt::Debug + Shared {
         let wanted = Wanted { energies: Some(terms), forces: true, ..Wanted::default() };
         Ok(self.read(wanted)?.evaluation)
     }
+
+    /// [`Engine::evaluate`] for each of some terms or, without `forces`, the energies alone. A GPU does
+    /// it in one submission.
+    ///
+    /// # Errors
+    /// See [`Engine::read`].
+    fn evaluate_all(&mut self, terms: &[Terms], forces: bool) -> Result<Vec<Evaluation>> {
+        let wanted = |terms: &Terms| Wanted { energies: Some(*terms), forces, ..Wanted::default() };
+        terms.iter().map(|terms| Ok(self.read(wanted(terms))?.evaluation)).collect()
+    }
 }
 
 /// The functions of an engine that only benches and tests need.

@@ -1,7 +1,9 @@
 //! The choices of how a backend evaluates the network.
 
+use std::sync::Arc;
+
 use crate::error::Result;
-use crate::model::{FilterTable, SchNet};
+use crate::model::{FilterTable, Tabulated};
 
 /// How the filters of the network are evaluated.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -9,7 +11,8 @@ use crate::model::{FilterTable, SchNet};
 pub enum Filter {
     /// By the filter networks, for every edge.
     Exact,
-    /// From tables of cubic pieces, built when an engine is made ([`crate::model::FilterTable`]).
+    /// From tables of cubic pieces, fitted when the first engine of a system is made
+    /// ([`crate::model::FilterTable`]).
     Table {
         /// The largest error of a slope, relative to the largest slope of its block; see
         /// [`crate::model::FilterTable::new`].
@@ -28,17 +31,11 @@ impl Filter {
     pub const TABLE: Filter = Filter::Table { tolerance: 1e-6 };
 
     /// The tables of a network, unless filters are exact.
-    pub(crate) fn table(self, schnet: &SchNet) -> Result<Option<FilterTable>> {
-        let Filter::Table { tolerance } = self else { return Ok(None) };
-        let table = FilterTable::new(schnet, tolerance)?;
-        log::info!(
-            "filter tables: {} intervals, errors {:.1e} of the largest value and {:.1e} of the \
-             largest slope",
-            table.n_intervals(),
-            table.value_error,
-            table.slope_error
-        );
-        Ok(Some(table))
+    pub(crate) fn table(self, network: &Tabulated) -> Result<Option<Arc<FilterTable>>> {
+        match self {
+            Filter::Exact => Ok(None),
+            Filter::Table { tolerance } => network.table(tolerance).map(Some),
+        }
     }
 }
 

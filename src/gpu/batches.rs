@@ -11,15 +11,15 @@ mod probe;
 mod reading;
 
 use self::division::{Batch, Division, divide};
-use self::reading::joined;
+use self::reading::{joined, joined_evaluation};
 use super::device::Device;
 use super::engine::GpuEngine;
 use super::engine::fit::Fit;
 use crate::bias::Bias;
 use crate::engine::{
-    CallbackForces, Dynamics, Engine, Exchange, ForceCallback, HostForces, Memory, Minimization,
-    Minimized, Numerics, Probe, Reading, State, Uncollected, Wanted, check_biases, check_callback,
-    check_positions, check_work,
+    CallbackForces, Dynamics, Engine, Evaluation, Exchange, ForceCallback, HostForces, Memory,
+    Minimization, Minimized, Numerics, Probe, Reading, State, Terms, Uncollected, Wanted,
+    check_biases, check_callback, check_positions, check_work,
 };
 use crate::error::Result;
 use crate::structure::check_vectors;
@@ -220,6 +220,12 @@ impl Engine for GpuBatches {
         }
         let readings = self.each(|_, engine| engine.read(wanted))?;
         Ok(self.joined(&readings, self.of_callback(wanted)))
+    }
+
+    fn evaluate_all(&mut self, terms: &[Terms], forces: bool) -> Result<Vec<Evaluation>> {
+        let found = self.each(|_, engine| engine.evaluate_all(terms, forces))?;
+        let of_term = |k| joined_evaluation(&self.division, |b| &found[b][k]);
+        Ok((0..terms.len()).map(of_term).collect())
     }
 
     fn is_asynchronous(&self) -> bool {

@@ -10,18 +10,20 @@ mod minimize;
 mod probe;
 mod reading;
 mod requested;
+mod several;
+mod single;
 mod submit;
 
 use self::evaluation::Evaluations;
 use self::fit::{Fit, check_fit};
 use self::requested::Requested;
+use self::single::Single;
 use super::api::Submission;
 use super::biases::Biases;
-use super::buffer::Fetch;
 use super::device::Device;
 use super::exchange::Exchanges;
 use super::integrate::{self, Ends, Integration};
-use super::kernel::{record, run};
+use super::kernel::run;
 use super::metadynamics::Metadynamics;
 use super::neighbors::Neighbors;
 use super::network::Network;
@@ -33,11 +35,12 @@ use super::tuning::LOOK_STEPS;
 use super::variables::Observables;
 use crate::bias::Bias;
 use crate::engine::{
-    Dynamics, Engine, Exchange, ForceCallback, HostForces, Memory, Minimization, Minimized,
-    Numerics, Probe, Reading, State, Uncollected, Wanted, check_positions, check_work,
+    Dynamics, Engine, Evaluation, Exchange, ForceCallback, HostForces, Memory, Minimization,
+    Minimized, Numerics, Probe, Reading, State, Terms, Uncollected, Wanted, check_positions,
+    check_work,
 };
 use crate::error::{Error, Result};
-use crate::model::SchNet;
+use crate::model::Tabulated;
 use crate::structure::check_vectors;
 use crate::system::System;
 use crate::variable::Variable;
@@ -73,6 +76,8 @@ pub struct GpuEngine {
     /// Outer steps.
     steps_per_submission: u64,
     evaluations: Evaluations,
+    /// The results of several terms, for [`Engine::evaluate_all`].
+    singles: Vec<Single>,
     host: HostForces,
     observables: Option<Observables>,
     /// The reading that is under way, and the one that was not collected.
@@ -117,14 +122,15 @@ impl GpuEngine {
             biases = Some(Biases::new(device, &state, &[])?);
         }
         let neighbors = Neighbors::new(device, &system)?;
-        let on_device =
-            |schnet: &SchNet| Network::new(device, schnet, numerics, &system, neighbors.n_edges());
+        let on_device = |schnet: &Tabulated| {
+            Network::new(device, schnet, numerics, &system, neighbors.n_edges())
+        };
         let network = system.schnet.as_deref().map(on_device).transpose()?;
         let capacity = neighbors.capacity();
         let exchanges = Exchanges::new(device, dynamics, &state)?;
         let bare = bare_params(system.n_beads(), system.n_replicas(), capacity);
         let params = neighbors.params(integrate::params(dynamics, bare));
-        let of_network = network.as_ref().zip(system.schnet.as_deref());
+        let of_network = network.as_ref().zip(system.schnet());
         let params = of_network.map_or(params, |(of, schnet)| of.params(schnet, params));
         state.params.write(device, &[params])?;
         let mut engine = GpuEngine {
@@ -147,6 +153,7 @@ impl GpuEngine {
             earlier: None,
             steps_per_submission: 1,
             evaluations: Evaluations::default(),
+            singles: Vec::new(),
             host: HostForces::default(),
             observables: None,
             requested: None,
@@ -159,7 +166,7 @@ impl GpuEngine {
 
     /// Makes all dispatches of an outer step.
     fn make_step(&mut self) -> Result<()> {
-        let network = self.network.as_ref().zip(self.system.schnet.as_deref());
+        let network = self.network.as_ref().zip(self.system.schnet());
         let place = self.exchanges.as_ref().map(Exchanges::place);
         let hills = self.hills.as_ref();
         let bias = self.biases.as_ref().map(|of| of.step(&self.device, &self.state, place, hills));
@@ -243,20 +250,6 @@ impl GpuEngine {
         }
     }
 
-    /// Brings the neighbor lists up to date.
-    fn update_lists(&mut self) -> Result<()> {
-        self.complete()?;
-        loop {
-            let mut fetch = Fetch::new(&self.device);
-            record(&mut *fetch.commands, &self.step()?.neighbors);
-            let status = fetch.add(&self.neighbors.status);
-            let found = fetch.run("building neighbor lists")?;
-            if !self.settle_with(&found.take(status))? {
-                return Ok(());
-            }
-        }
-    }
-
     /// Replaces the positions, which were checked.
     pub(super) fn place(&mut self, positions: &[[f64; 3]]) -> Result<()> {
         self.complete()?;
@@ -328,14 +321,7 @@ impl Engine for GpuEngine {
     }
 
     fn set_observables(&mut self, variables: &[Variable]) -> Result<()> {
-        variables.iter().try_for_each(|variable| variable.check(&self.system))?;
-        // A reading that was requested has the old variables.
-        self.complete()?;
-        self.observables = match variables.is_empty() {
-            true => None,
-            false => Some(Observables::new(&self.device, &self.state, variables)?),
-        };
-        Ok(())
+        self.replace_observables(variables)
     }
 
     fn advance(&mut self, n_steps: u64) -> Result<()> {
@@ -374,6 +360,10 @@ impl Engine for GpuEngine {
 
     fn read(&mut self, wanted: Wanted) -> Result<Reading> {
         self.read_now(wanted)
+    }
+
+    fn evaluate_all(&mut self, terms: &[Terms], forces: bool) -> Result<Vec<Evaluation>> {
+        self.evaluate_several(terms, forces)
     }
 
     fn is_asynchronous(&self) -> bool {

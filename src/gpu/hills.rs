@@ -8,7 +8,7 @@ use super::kernel::{Dispatch, Kernel, Scope, run, scope};
 use super::params::{GridAxis, GridNode, GridPotential, Params};
 use super::state::bare_params;
 use crate::error::{Error, Result};
-use crate::hills::{Axis, Grid, Hills, Potential};
+use crate::hills::{Axis, Grid, Hills, ValueAndGradient};
 
 /// A grid, and the hills of its walkers.
 #[derive(Debug)]
@@ -97,7 +97,11 @@ impl HillsOnGrid {
     }
 
     /// The potential at these values.
-    pub(super) fn read(&self, device: &Device, values: &[[f64; 2]]) -> Result<Vec<Potential>> {
+    pub(super) fn read(
+        &self,
+        device: &Device,
+        values: &[[f64; 2]],
+    ) -> Result<Vec<ValueAndGradient>> {
         self.write(device, values)?;
         let [heights, _] = self.deposit(device, &self.scope(), values.len())?;
         run(device, [&heights])?;

@@ -1,5 +1,7 @@
 //! The neighbor lists of all replicas, and the status in which kernels report problems.
 
+use std::sync::Arc;
+
 use super::buffer::Buffer;
 use super::compose::Value;
 use super::device::Device;
@@ -9,6 +11,7 @@ use super::state::ReplicaState;
 use super::tuning::{SKIN, first_capacity, grown_capacity, neighbor_rows};
 use crate::engine::RECENTER;
 use crate::error::{Error, Result};
+use crate::model::Tabulated;
 use crate::system::System;
 
 /// A coordinate far from any bead, Å. It makes the next check rebuild the list.
@@ -49,7 +52,7 @@ impl Neighbors {
     pub(super) fn new(device: &Device, system: &System) -> Result<Self> {
         let (n_beads, n_replicas) = (system.n_beads(), system.n_replicas());
         let widest = widest(system);
-        let list = |schnet: &std::sync::Arc<crate::model::SchNet>| {
+        let list = |schnet: &Arc<Tabulated>| {
             let capacity = first_capacity(widest);
             Ok::<_, Error>(List {
                 radius: schnet.neighbor_radius(),

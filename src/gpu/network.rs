@@ -23,6 +23,7 @@ use super::storage::{self, Features, Filters, Storage};
 use super::tuning::LayerShape;
 use crate::engine::Numerics;
 use crate::error::Result;
+use crate::model::Tabulated;
 use crate::model::schnet::{Linear, SchNet};
 use crate::system::System;
 
@@ -200,7 +201,7 @@ impl Network {
     /// The network for a system whose neighbor lists have room for `n_edges` edges.
     pub(super) fn new(
         device: &Device,
-        schnet: &SchNet,
+        schnet: &Tabulated,
         numerics: Numerics,
         system: &System,
         n_edges: usize,

@@ -25,7 +25,7 @@ use super::state::{ReplicaState, bare_params, vectors};
 use super::variables::Variables;
 use crate::engine::{Dynamics, Engine, Integrator, State, Terms};
 use crate::error::{Error, Result};
-use crate::hills::{Grid, Potential};
+use crate::hills::{Grid, ValueAndGradient};
 use crate::model::schnet::{Linear, SchNet};
 use crate::model::{Cutoff, RadialBasis};
 use crate::ops::{Dense, Graph, Ops};
@@ -275,7 +275,7 @@ impl Ops for GpuOps {
         grid: &Grid,
         deposits: &[Vec<[f64; 2]>],
         at: &[[f64; 2]],
-    ) -> Result<(Grid, Vec<Potential>)> {
+    ) -> Result<(Grid, Vec<ValueAndGradient>)> {
         let most = deposits.iter().map(Vec::len).max().unwrap_or(0).max(at.len());
         let hills = HillsOnGrid::new(&self.0, grid, most)?;
         deposits.iter().try_for_each(|values| hills.deposit_at(&self.0, values))?;

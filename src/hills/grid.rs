@@ -19,7 +19,7 @@ pub struct Grid {
 
 /// A potential, kcal/mol, and its gradient in kcal/mol per unit of each variable. `None` for values
 /// that are not on the grid.
-pub type Potential = Option<(f64, [f64; 2])>;
+pub type ValueAndGradient = Option<(f64, [f64; 2])>;
 
 /// A place in a cell: its nodes, and the distance from the first of them in bins.
 struct Cell {
@@ -82,7 +82,7 @@ impl Grid {
     }
 
     /// V at q and its gradient.
-    pub fn value_and_gradient(&self, q: [f64; 2]) -> Potential {
+    pub fn value_and_gradient(&self, q: [f64; 2]) -> ValueAndGradient {
         let places = self.places(q)?;
         let [x, y] = [0, 1].map(|k| self.cell(k, places[k]));
         let [(of_x, by_x), (of_y, by_y)] = [x.t, y.t].map(hermite);
@@ -138,7 +138,7 @@ impl Grid {
         &self,
         deposits: &[Vec<[f64; 2]>],
         at: &[[f64; 2]],
-    ) -> (Grid, Vec<Potential>) {
+    ) -> (Grid, Vec<ValueAndGradient>) {
         let mut grid = self.clone();
         for walkers in deposits {
             grid.deposit(walkers);

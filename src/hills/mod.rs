@@ -24,5 +24,5 @@
 mod grid;
 mod settings;
 
-pub use grid::{Grid, MOST_POTENTIAL, Potential};
+pub use grid::{Grid, MOST_POTENTIAL, ValueAndGradient};
 pub use settings::{Axis, Hills, MOST_BINS, MOST_NODES};

@@ -6,11 +6,13 @@ pub(crate) mod fold;
 pub mod prior;
 pub mod radial;
 pub mod schnet;
+mod tabulated;
 
 pub use filter_table::FilterTable;
 pub use prior::{Prior, PriorForm, PriorParameters};
 pub use radial::{Cutoff, RadialBasis, RadialFunctions};
 pub use schnet::{Activation, Constants, Interaction, Linear, SchNet};
+pub(crate) use tabulated::Tabulated;
 
 use std::collections::HashSet;
 

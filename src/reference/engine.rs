@@ -1,5 +1,7 @@
 //! The reference engine: runs the operations in order, replica by replica.
 
+use std::sync::Arc;
+
 use super::{integrate, network, prior};
 use crate::bias::Bias;
 use crate::engine::{
@@ -21,7 +23,7 @@ use crate::variable::Variable;
 pub struct Reference {
     system: System,
     /// `None` for exact filters.
-    table: Option<FilterTable>,
+    table: Option<Arc<FilterTable>>,
     dynamics: Dynamics,
     state: State,
     host: HostForces,
@@ -86,7 +88,7 @@ impl Reference {
                 }),
             };
             let zero = || (vec![0.0; positions.len()], vec![[0.0; 3]; positions.len()]);
-            let (table, types) = (self.table.as_ref(), &molecule.types);
+            let (table, types) = (self.table.as_deref(), &molecule.types);
             let found = match &system.schnet {
                 Some(schnet) if slow && with_forces => {
                     network::network(schnet, table, types, positions)

@@ -16,7 +16,7 @@ pub use engine::Reference;
 
 use crate::engine::{Dynamics, Engine, Integrator, State};
 use crate::error::Result;
-use crate::hills::{Grid, Potential};
+use crate::hills::{Grid, ValueAndGradient};
 use crate::model::schnet::{Linear, SchNet};
 use crate::model::{RadialBasis, filter};
 use crate::ops::{Dense, Graph, Ops};
@@ -130,7 +130,7 @@ impl Ops for ReferenceOps {
         grid: &Grid,
         deposits: &[Vec<[f64; 2]>],
         at: &[[f64; 2]],
-    ) -> Result<(Grid, Vec<Potential>)> {
+    ) -> Result<(Grid, Vec<ValueAndGradient>)> {
         Ok(grid.after(deposits, at))
     }
 

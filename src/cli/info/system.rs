@@ -6,7 +6,7 @@ use flashschnet::diagnose::overview::{ListOverview, Overview};
 use flashschnet::engine::{Evaluation, Precision, Terms};
 use flashschnet::largest::largest_by;
 use flashschnet::model::Model;
-use flashschnet::scoring::Scorer;
+use flashschnet::potential::{Potential, Request, Scores};
 use flashschnet::structure::{Structure, molecules};
 use flashschnet::system::System;
 
@@ -34,7 +34,8 @@ pub(super) fn print(inputs: &InputOptions, place: &PlaceOptions) -> anyhow::Resu
         Some(_) => Some(place.finish(place.open_or(BackendName::Cpu)?, Precision::F32)?),
         None => None,
     };
-    let mut scorer = backend.as_ref().zip(system).map(|(of, system)| Scorer::new(of, system));
+    let of_system = system.zip(backend);
+    let mut potential = of_system.map(|(system, backend)| Potential::of_system(system, backend));
     let mut seen: Vec<Overview> = Vec::new();
     for (s, (structure, number)) in structures.iter().zip(molecules(&structures)).enumerate() {
         if s == MOST {
@@ -44,14 +45,14 @@ pub(super) fn print(inputs: &InputOptions, place: &PlaceOptions) -> anyhow::Resu
         // Molecules are numbered in the order of their first structures.
         let is_new = number == seen.len();
         if is_new {
-            let molecule = scorer.as_ref().map(|scorer| scorer.system().molecule(s));
+            let molecule = potential.as_ref().map(|potential| potential.system().molecule(s));
             let overview = Overview::new(&structure.topology, model.as_ref().zip(molecule));
             print_molecule(&mut out, number, &overview)?;
             seen.push(overview);
         }
         print_structure(&mut out, (s, structure), (number, &seen[number]), model.as_ref())?;
-        if let Some(scorer) = &mut scorer {
-            print_energies(&mut out, scorer, (s, structure), is_new)?;
+        if let Some(potential) = &mut potential {
+            print_energies(&mut out, potential, (s, structure), is_new)?;
         }
     }
     Ok(())
@@ -132,19 +133,22 @@ fn print_structure(
 /// The energy of a structure, and that of each term.
 fn print_energies(
     out: &mut impl Write,
-    scorer: &mut Scorer,
+    potential: &mut Potential,
     (s, structure): (usize, &Structure),
     with_terms: bool,
 ) -> anyhow::Result<()> {
     let mut terms = vec![("total".to_owned(), Terms::Total)];
     if with_terms {
-        terms.extend(Terms::of(scorer.system()));
+        terms.extend(Terms::of(potential.system()));
     }
-    let kinds: Vec<Terms> = terms.iter().map(|(_, kind)| *kind).collect();
-    let found = scorer.evaluate(&[s], std::slice::from_ref(&structure.positions), &kinds, true)?;
-    let molecule = scorer.system().molecule(s);
+    let kinds = terms.iter().map(|(_, kind)| *kind).collect();
+    let (request, mut scores) = (Request { terms: kinds, forces: true }, Scores::default());
+    let molecule = [potential.system().molecule_of()[s]];
+    potential.evaluate(&molecule, &structure.positions, &request, &mut scores)?;
+    let molecule = potential.system().molecule(s);
     writeln!(out, "  energy, kcal/mol, and largest force, kcal/mol/A")?;
-    for ((name, kind), Evaluation { energy, forces, .. }) in terms.iter().zip(found) {
+    for ((name, kind), Evaluation { energy, forces, .. }) in terms.iter().zip(scores.into_result()?)
+    {
         if matches!(kind, Terms::Prior(p) if molecule.terms[*p].tuples.is_empty()) {
             continue;
         }

@@ -10,7 +10,6 @@ pub(super) fn joined(division: &Division, dynamics: &Dynamics, readings: &[Readi
     let first = &readings[0];
     let frozen = frozen(division, readings);
     let states: Option<Vec<&State>> = readings.iter().map(|of| of.state.as_ref()).collect();
-    let evaluation = |b: usize| &readings[b].evaluation;
     let n_rows = readings.iter().map(|of| of.trace.len()).max().unwrap_or(0);
     let no_labels = vec![NO_LABEL; division.batches.iter().map(|of| of.len()).max().unwrap_or(0)];
     let labels = |row: usize, b: usize| readings[b].trace.get(row).unwrap_or(&no_labels).as_slice();
@@ -20,11 +19,7 @@ pub(super) fn joined(division: &Division, dynamics: &Dynamics, readings: &[Readi
         step: first.step,
         state: states.map(|states| state(division, dynamics, &states, &frozen)),
         frozen,
-        evaluation: Evaluation {
-            energy: division.replicas(|b| &evaluation(b).energy),
-            forces: division.beads(|b| &evaluation(b).forces),
-            bead_energy: division.beads(|b| &evaluation(b).bead_energy),
-        },
+        evaluation: joined_evaluation(division, |b| &readings[b].evaluation),
         callback: None,
         trace: (0..n_rows).map(|row| division.replicas(|b| labels(row, b))).collect(),
         observables: (0..n_observables)
@@ -34,6 +29,18 @@ pub(super) fn joined(division: &Division, dynamics: &Dynamics, readings: &[Readi
         // Metadynamics is in one batch.
         second: Vec::new(),
         work: work(division, |b| &readings[b].work),
+    }
+}
+
+/// The evaluation of all replicas.
+pub(super) fn joined_evaluation<'a>(
+    division: &Division,
+    of_batch: impl Fn(usize) -> &'a Evaluation,
+) -> Evaluation {
+    Evaluation {
+        energy: division.replicas(|b| &of_batch(b).energy),
+        forces: division.beads(|b| &of_batch(b).forces),
+        bead_energy: division.beads(|b| &of_batch(b).bead_energy),
     }
 }
 

@@ -126,6 +126,11 @@ impl Plan {
         parts.chain(biases.into_iter().flat_map(BiasStep::all)).chain([last])
     }
 
+    /// Whether the network is among the terms.
+    pub(super) fn has_network(&self) -> bool {
+        self.terms.has_network()
+    }
+
     /// The bias whose terms are evaluated.
     pub(super) fn bias(&self) -> Option<usize> {
         match self.terms {

@@ -1,5 +1,7 @@
-//! Neighbor lists that need more room.
+//! Neighbor lists on request, and with more room.
 
+use super::super::buffer::Fetch;
+use super::super::kernel::record;
 use super::super::network::Network;
 use super::super::params::{Params, Position, Status};
 use super::GpuEngine;
@@ -22,6 +24,20 @@ impl GpuEngine {
         grown.map_err(|error| fit.advise(error))?;
         self.write_params(Params { capacity: self.neighbors.capacity() as u32, ..self.params })?;
         self.make_step()
+    }
+
+    /// Brings the neighbor lists up to date.
+    pub(super) fn update_lists(&mut self) -> Result<()> {
+        self.complete()?;
+        loop {
+            let mut fetch = Fetch::new(&self.device);
+            record(&mut *fetch.commands, &self.step()?.neighbors);
+            let status = fetch.add(&self.neighbors.status);
+            let found = fetch.run("building neighbor lists")?;
+            if !self.settle_with(&found.take(status))? {
+                return Ok(());
+            }
+        }
     }
 
     /// The error of a bead with too many neighbors, if a list that cannot grow has one. Beads that

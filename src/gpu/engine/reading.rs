@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::super::biases::Biases;
-use super::super::buffer::{Fetch, Fetched, Fetching};
+use super::super::buffer::{Fetch, Fetched, Fetching, Slot};
 use super::super::kernel::record;
 use super::super::metadynamics::Metadynamics;
 use super::super::params::{GridNode, Walker};
 use super::super::variables::Observables;
 use super::GpuEngine;
+use super::evaluation::Plan;
 use super::requested::{Parts, Requested};
-use crate::engine::{Engine, Evaluation, Frozen, Reading, State, Terms, Wanted};
+use crate::engine::{Engine, Evaluation, Frozen, Reading, State, Wanted};
 use crate::error::Result;
+use crate::variable::Variable;
 
 impl GpuEngine {
     /// Submits the kernels whose results are missing and the copies to the host. With `keeps`, the
@@ -78,7 +80,7 @@ impl GpuEngine {
     }
 
     /// Waits for a read-back. After an error no forces are valid.
-    fn fetched(&mut self, fetching: Fetching) -> Result<Fetched> {
+    pub(super) fn fetched(&mut self, fetching: Fetching) -> Result<Fetched> {
         let found = fetching.wait("reading");
         if found.is_err() {
             self.evaluations.none_valid();
@@ -119,23 +121,10 @@ impl GpuEngine {
             second.get_mut(*r).into_iter().for_each(|value| *value = f64::NAN);
         }
         if let (Some(plan), Some(energy)) = (plan, energy) {
-            let force = force.map(|slot| found.take(slot));
-            let energy = match plan.bias() {
-                Some(k) => biases[k].iter().map(|[_, energy]| *energy).collect(),
-                None => {
-                    let sum = |[sum, rest]: &[f32; 2]| f64::from(*sum) + f64::from(*rest);
-                    found.take(energy).iter().map(sum).collect()
-                }
-            };
-            let mut evaluation = plan.evaluation(energy, force.as_deref(), self.state.n_beads());
-            if wanted.energies.is_some_and(Terms::has_network) {
-                let Evaluation { energy, bead_energy, .. } = &mut evaluation;
-                self.system.add_constants(energy, bead_energy);
+            reading.evaluation = self.evaluation_of(plan, found, (energy, force), &reading.frozen);
+            if let Some(k) = plan.bias() {
+                reading.evaluation.energy = biases[k].iter().map(|[_, energy]| *energy).collect();
             }
-            for r in reading.frozen.keys() {
-                evaluation.energy[*r] = f64::NAN;
-            }
-            reading.evaluation = evaluation;
         }
         if wanted.biases {
             reading.biases = biases;
@@ -146,6 +135,40 @@ impl GpuEngine {
             reading.observables = observables.fetched(found, slot);
         }
         reading
+    }
+
+    /// The results of a plan in a read-back. Those of a bias lack the energies.
+    pub(super) fn evaluation_of(
+        &self,
+        plan: Plan,
+        found: &Fetched,
+        (energy, force): (Slot<[f32; 2]>, Option<Slot<[f32; 4]>>),
+        frozen: &BTreeMap<usize, Frozen>,
+    ) -> Evaluation {
+        let force = force.map(|slot| found.take(slot));
+        let sum = |[sum, rest]: &[f32; 2]| f64::from(*sum) + f64::from(*rest);
+        let energy = found.take(energy).iter().map(sum).collect();
+        let mut evaluation = plan.evaluation(energy, force.as_deref(), self.state.n_beads());
+        if plan.has_network() {
+            let Evaluation { energy, bead_energy, .. } = &mut evaluation;
+            self.system.add_constants(energy, bead_energy);
+        }
+        for r in frozen.keys() {
+            evaluation.energy[*r] = f64::NAN;
+        }
+        evaluation
+    }
+
+    /// Replaces the variables of readings.
+    pub(super) fn replace_observables(&mut self, variables: &[Variable]) -> Result<()> {
+        variables.iter().try_for_each(|variable| variable.check(&self.system))?;
+        // A reading that was requested has the old variables.
+        self.complete()?;
+        self.observables = match variables.is_empty() {
+            true => None,
+            false => Some(Observables::new(&self.device, &self.state, variables)?),
+        };
+        Ok(())
     }
 
     /// Reads until no list has overflowed.
@@ -214,7 +237,7 @@ impl GpuEngine {
 }
 
 /// The frozen replicas after `step` steps.
-fn frozen(walkers: &[Walker], step: u64) -> BTreeMap<usize, Frozen> {
+pub(super) fn frozen(walkers: &[Walker], step: u64) -> BTreeMap<usize, Frozen> {
     let of_replica = |(r, walker): (usize, &Walker)| Some((r, walker.frozen(step)?));
     walkers.iter().enumerate().filter_map(of_replica).collect()
 }

@@ -14,8 +14,8 @@ use super::super::tuning::{ExactShape, RowShape, matrix_rows, matrix_segment};
 use super::constants::{activation_constants, radial_constants};
 use crate::engine::Numerics;
 use crate::error::{Error, Result};
-use crate::model::FilterTable;
 use crate::model::schnet::{Activation, SchNet};
+use crate::model::{FilterTable, Tabulated};
 
 /// The convolutions of all blocks.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ pub(super) fn feature_files(features: Features) -> Constants {
 impl Convolutions {
     pub(in crate::gpu) fn new(
         device: &Device,
-        schnet: &SchNet,
+        schnet: &Tabulated,
         numerics: Numerics,
         size: Size,
     ) -> Result<Self> {

@@ -10,6 +10,7 @@ use super::arguments::check_graph;
 use super::layout::{pad, places};
 use super::uploads::GpuOps;
 use crate::error::Result;
+use crate::model::Tabulated;
 use crate::model::schnet::SchNet;
 use crate::ops::Graph;
 
@@ -37,7 +38,7 @@ impl Convolution {
         check_graph(graph, n)?;
         let (row, col) = ops.rows(graph)?;
         let size = Size { n_beads: n, widest: n, n_edges: graph.col.len() };
-        let convolutions = Convolutions::new(&ops.0, schnet, ops.1, size)?;
+        let convolutions = Convolutions::new(&ops.0, &Tabulated::new(schnet.clone()), ops.1, size)?;
         let mut convolution = Convolution {
             params: ops.params(convolutions.params(schnet, 1.0, bare_params(n, 1, 0)))?,
             convolutions,

@@ -307,11 +307,13 @@ pub(in crate::gpu) fn coefficients(
 mod tests {
     use super::*;
     use crate::engine::Precision;
+    use crate::model::Tabulated;
 
     /// The check of stored numbers must not refuse an ordinary network.
     #[test]
     fn the_tables_of_the_built_in_network_are_held() {
         let schnet = crate::builtin::model().schnet.expect("it has a network");
+        let schnet = Tabulated::new(schnet);
         for precision in [Precision::F32, Precision::Mixed] {
             let table = precision.table().table(&schnet).unwrap().expect("it is tabulated");
             let (ones, exponent) = plain_scales(&schnet, &table);
