@@ -3,6 +3,9 @@
 use std::fmt::{self, Write};
 use std::path::{Path, PathBuf};
 
+pub use crate::text::printable;
+use crate::text::{Escape, cut, is_control, one_line, short};
+
 /// The result type of every function in this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -65,7 +68,9 @@ pub enum Error {
         needed: u64,
         /// The number of bytes that are available.
         available: u64,
-        /// For example, the number of replicas that would fit.
+        /// The number of replicas that would fit, if it is known.
+        fits: Option<usize>,
+        /// What the user can do.
         advice: String,
     },
     /// The GPU driver reported an error.
@@ -171,7 +176,7 @@ impl Error {
             Error::NoAdapter { found, advice } => {
                 write!(to, "no usable adapter: {found}; {advice}")
             }
-            Error::OutOfMemory { what, needed, available, advice } => write!(
+            Error::OutOfMemory { what, needed, available, advice, .. } => write!(
                 to,
                 "out of memory: {what} needs {needed} bytes, {available} are available; {advice}"
             ),
@@ -251,6 +256,17 @@ impl Error {
         Error::Io { path: path.to_owned(), source }
     }
 
+    /// A job that needs more memory than there is.
+    pub(crate) fn out_of_memory(
+        what: impl Into<String>,
+        needed: u64,
+        available: u64,
+        advice: impl Into<String>,
+    ) -> Self {
+        let (what, advice) = (what.into(), advice.into());
+        Error::OutOfMemory { what, needed, available, fits: None, advice }
+    }
+
     /// A failed GPU operation.
     pub fn gpu(during: impl Into<String>, message: impl ToString) -> Self {
         Error::Gpu { during: during.into(), message: one_line(message) }
@@ -274,40 +290,6 @@ impl Error {
     }
 }
 
-/// Text from a file is cut to this many characters in a message.
-const MOST: usize = 600;
-
-fn cut(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(MOST) {
-        text.truncate(end);
-        text.push('…');
-    }
-    text
-}
-
-/// A number of very many digits, in exponential notation.
-fn short(text: String) -> String {
-    const MOST_DIGITS: usize = 24;
-    let is_long = text.len() > MOST_DIGITS
-        && text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.".contains(&byte));
-    match text.parse::<f64>() {
-        Ok(number) if is_long => format!("{number:e}"),
-        _ => text,
-    }
-}
-
-/// The message of a driver, which can have several lines, in one line.
-fn one_line(message: impl ToString) -> String {
-    message.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ")
-}
-
-/// Whether a character does more than appear: it controls a terminal, ends a line, or changes the
-/// direction of the text after it.
-pub(crate) fn is_control(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 /// The largest number of characters in the name of a prior or of a tuple list.
 const LONGEST_NAME: usize = 200;
 
@@ -323,32 +305,6 @@ pub(crate) fn check_name(field: &str, name: &str) -> Result<()> {
             Err(Error::invalid(field, format!("{n} characters"), expected))
         }
         _ => Ok(()),
-    }
-}
-
-/// Text with control characters escaped, for messages that show a name or a path.
-pub fn printable(text: impl fmt::Display) -> String {
-    let mut escaped = String::new();
-    // Writing to a string cannot fail.
-    let _ = write!(Escape(&mut escaped), "{text}");
-    escaped
-}
-
-/// Escapes control characters in the text that passes through.
-struct Escape<'a, W>(&'a mut W);
-
-impl<W: Write> Write for Escape<'_, W> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for part in text.split_inclusive(is_control) {
-            match part.chars().next_back().filter(|c| is_control(*c)) {
-                Some(last) => {
-                    self.0.write_str(&part[..part.len() - last.len_utf8()])?;
-                    write!(self.0, "{}", last.escape_default())?;
-                }
-                None => self.0.write_str(part)?,
-            }
-        }
-        Ok(())
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) fn require(what: impl Into<String>, needed: u64, advice: &str) -> Res
     }
     match available() {
         Some(available) if needed > available => {
-            Err(Error::OutOfMemory { what: what.into(), needed, available, advice: advice.into() })
+            Err(Error::out_of_memory(what, needed, available, advice))
         }
         _ => Ok(()),
     }

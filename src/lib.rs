@@ -50,6 +50,7 @@
 //! crowd
 //! geometry, grid, host, largest, ramp, random, units
 //! error
+//! text
 //! ```
 //!
 //! Before a GPU makes its first engine, it has to give known answers ([`Backend::check`]): small
@@ -291,6 +292,7 @@ mod sanity;
 pub mod simulation;
 pub mod structure;
 pub mod system;
+mod text;
 pub mod units;
 pub mod variable;
 

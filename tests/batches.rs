@@ -457,7 +457,7 @@ fn replicas_that_belong_together_are_refused_if_they_do_not_fit() {
     let backend = Backend::from_device(device);
     let (system, _) = chains(20, 120);
     let said = |dynamics: &Dynamics| match backend.engine(system.clone(), dynamics) {
-        Err(error @ Error::OutOfMemory { .. }) => error.to_string(),
+        Err(error @ Error::OutOfMemory { fits: Some(1..120), .. }) => error.to_string(),
         other => panic!("found {other:?}"),
     };
     let beta: Vec<f64> = (0..100).map(|k| 0.6 - 0.001 * f64::from(k)).collect();

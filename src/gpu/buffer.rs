@@ -69,11 +69,8 @@ impl<T: Pod> Buffer<T> {
     }
 
     fn new(device: &Device, label: &'static str, len: usize, purpose: Purpose) -> Result<Self> {
-        let out_of_memory = |needed, available| Error::OutOfMemory {
-            what: format!("buffer {label}"),
-            needed,
-            available,
-            advice: String::new(),
+        let out_of_memory = |needed, available| {
+            Error::out_of_memory(format!("buffer {label}"), needed, available, "")
         };
         let most = device.capabilities().buffer_bytes;
         let bytes = (len.max(1) as u64).saturating_mul(size_of::<T>() as u64).max(LEAST_BYTES);
@@ -122,8 +119,8 @@ pub(super) fn of_constants(device: &Device, error: Error) -> Error {
         Error::OutOfMemory { what, needed, available, .. }
             if available == device.capabilities().buffer_bytes =>
         {
-            let advice = "the number of replicas does not matter; try --backend cpu".to_owned();
-            Error::OutOfMemory { what, needed, available, advice }
+            let advice = "the number of replicas does not matter; try --backend cpu";
+            Error::out_of_memory(what, needed, available, advice)
         }
         other => other,
     }

@@ -283,12 +283,8 @@ impl Device {
         drop(idle);
         let staging = self.api.stage(bytes)?;
         self.account.allocations.fetch_add(1, Ordering::Relaxed);
-        staging.ok_or_else(|| Error::OutOfMemory {
-            what: "host memory for reads".into(),
-            needed: bytes,
-            available: 0,
-            advice: "free memory".into(),
-        })
+        let what = "host memory for reads";
+        staging.ok_or_else(|| Error::out_of_memory(what, bytes, 0, "free memory"))
     }
 
     /// Returns host memory, which the next read-back can reuse.

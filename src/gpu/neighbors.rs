@@ -210,12 +210,8 @@ pub(super) fn widest(system: &System) -> usize {
 fn col(device: &Device, capacity: usize, n_replicas: usize) -> Result<Buffer<u32>> {
     let edges = capacity as u64 * n_replicas as u64;
     if edges > u64::from(u32::MAX) {
-        return Err(Error::OutOfMemory {
-            what: "the neighbor list, whose edges have numbers of 32 bits,".into(),
-            needed: 4 * edges,
-            available: 4 * u64::from(u32::MAX),
-            advice: String::new(),
-        });
+        let what = "the neighbor list, whose edges have numbers of 32 bits,";
+        return Err(Error::out_of_memory(what, 4 * edges, 4 * u64::from(u32::MAX), ""));
     }
     Buffer::zeroed(device, "col", edges as usize)
 }

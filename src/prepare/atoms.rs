@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::log::Warning;
 use super::mapping::Site;
 use super::names::{is_amino_acid, is_water_or_nucleotide};
-use crate::error::is_control;
+use crate::text::is_control;
 use crate::geometry::{separation, square};
 
 /// Which models of a file are taken.

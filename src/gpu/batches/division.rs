@@ -98,9 +98,11 @@ fn check_unit(
     let of_unit = system.select(unit.iter().copied());
     let checked = check_fit(device, &of_unit, dynamics, filter);
     checked.map_err(|error| match error {
-        Error::OutOfMemory { what, needed, available, advice } if dynamics.exchange.is_some() => {
+        Error::OutOfMemory { what, needed, available, fits, advice }
+            if dynamics.exchange.is_some() =>
+        {
             let what = format!("{what} of a ladder of {} replicas", unit.len());
-            Error::OutOfMemory { what, needed, available, advice }
+            Error::OutOfMemory { what, needed, available, fits, advice }
         }
         other => other,
     })

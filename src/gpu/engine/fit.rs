@@ -90,8 +90,7 @@ pub(in crate::gpu) fn check_fit(
     if needed <= available {
         return Ok(());
     }
-    let what = "the largest buffer".to_owned();
-    let error = Error::OutOfMemory { what, needed, available, advice: String::new() };
+    let error = Error::out_of_memory("the largest buffer", needed, available, "");
     Err(Fit::new(device, system, dynamics).advise(error))
 }
 
@@ -133,8 +132,7 @@ impl Fit {
     pub(in crate::gpu) fn advise_all(&self, error: Error) -> Error {
         match error {
             Error::OutOfMemory { what, needed, available, .. } if available != self.largest => {
-                let advice = String::new();
-                self.advise(Error::OutOfMemory { what, needed, available, advice })
+                self.advise(Error::out_of_memory(what, needed, available, ""))
             }
             other => other,
         }
@@ -143,7 +141,7 @@ impl Fit {
     /// Adds to an out-of-memory error without advice how many replicas would fit.
     pub(in crate::gpu) fn advise(&self, error: Error) -> Error {
         match error {
-            Error::OutOfMemory { what, needed, available, advice } if advice.is_empty() => {
+            Error::OutOfMemory { what, needed, available, advice, .. } if advice.is_empty() => {
                 let Fit { replicas, before, own, .. } = *self;
                 // A buffer that is too large is one of the replicas.
                 let shared = if available == self.largest { 0 } else { self.shared };
@@ -154,7 +152,7 @@ impl Fit {
                     0 => format!("not one of the {replicas} replicas fits; try --backend cpu"),
                     _ => format!("about {fit} of the {replicas} replicas would fit"),
                 };
-                Error::OutOfMemory { what, needed, available, advice }
+                Error::OutOfMemory { what, needed, available, fits: Some(fit), advice }
             }
             other => other,
         }
@@ -168,8 +166,7 @@ mod tests {
     #[test]
     fn the_grid_is_not_in_proportion_to_the_replicas() {
         let advice = |available: u64, shared: u64| {
-            let what = String::new();
-            let error = Error::OutOfMemory { what, needed: 1000, available, advice: String::new() };
+            let error = Error::out_of_memory("", 1000, available, "");
             let fit = Fit { replicas: 100, before: 0, own: 100, shared, largest: 700 };
             fit.advise(error).to_string()
         };
