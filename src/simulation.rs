@@ -29,6 +29,7 @@
 
 mod biases;
 mod blow_up;
+mod change;
 mod clash;
 mod drive;
 mod energies;
@@ -56,7 +57,10 @@ use crate::bias::Bias;
 use crate::engine::{
     Dynamics, Engine, Evaluation, ForceCallback, Minimization, Minimized, State, Terms, Wanted,
 };
-use crate::error::{Error, Result};
+#[cfg(doc)]
+use crate::error::Error;
+use crate::error::Result;
+use crate::gpu::{self, GpuPositions};
 use crate::model::Model;
 use crate::structure::Structure;
 use crate::system::System;
@@ -291,35 +295,21 @@ impl Simulation {
         &self.watching.good
     }
 
-    /// Puts a replica, counted from 0 within the run, to the given positions, Å, or to those of its
-    /// last good state, and lets it move. The other replicas, the step, temperatures and labels
-    /// stay. The random numbers of the dynamics are those of the present step, so with a thermostat
-    /// the replica does not repeat its path.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for a replica that does not exist or has no good state, because the state
-    /// was set with a frozen replica, and for wrong positions and velocities. Then nothing changes.
-    pub fn reset(
-        &mut self,
-        replica: usize,
-        positions: Option<&[[f64; 3]]>,
-        velocities: Velocities,
-    ) -> Result<()> {
-        let n_replicas = self.system.n_replicas();
-        if replica >= n_replicas {
-            return Err(Error::invalid("replica", replica, format!("one below {n_replicas}")));
-        }
-        let mut state = self.state()?;
-        let Simulation { watching, system, dynamics, .. } = self;
-        watching.good.reset((system, dynamics), replica, positions, velocities, &mut state)?;
-        self.replace(state)
-    }
-
     /// Replaces the state. Replicas that are frozen keep their last good state.
     fn replace(&mut self, state: State) -> Result<()> {
         self.put(&state)?;
         self.watching.good.take(&self.system, state);
         Ok(())
+    }
+
+    /// The positions in the memory of the GPU, for a program that shares its device: all replicas in one
+    /// buffer, or in a few. They are there without a copy; see [`GpuPositions`] for what may be done with
+    /// them.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] on a backend that does not compute through wgpu.
+    pub fn gpu_positions(&self) -> Result<Vec<GpuPositions>> {
+        gpu::positions(&*self.engine)
     }
 
     /// Å, `[n_beads]` over all replicas.
@@ -338,12 +328,6 @@ impl Simulation {
         self.engine.set_positions(positions)?;
         self.watching.forget_but(&BTreeMap::new());
         Ok(())
-    }
-
-    /// Replaces the velocities, Å/ps, `[n_beads]` over all replicas.
-    pub fn set_velocities(&mut self, velocities: &[[f64; 3]]) -> Result<()> {
-        let state = State { velocities: velocities.to_vec(), ..self.state()? };
-        self.replace(state)
     }
 
     /// Sets constant external forces, kcal/mol/Å, `[n_beads]` over all replicas. They are added to

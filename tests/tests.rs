@@ -61,6 +61,7 @@ mod system;
 // A state continues with the same bits in another process.
 mod continuation;
 // Checkpoints as values and files: damaged ones never yield wrong data.
+mod change;
 mod checkpoint;
 // Replicas and molecules far from the origin.
 mod far;
@@ -70,6 +71,7 @@ mod batches;
 mod device;
 // Energies without forces: the same bits as in a whole evaluation.
 mod scoring;
+mod shared;
 // The same bits in two runs, alone or among other replicas, with any number of threads.
 mod determinism;
 // Two backends compared: `flashschnet parity` and the files it reads.

@@ -2,6 +2,7 @@
 //! work inside one batch.
 
 mod exchange;
+mod memory;
 mod minimize;
 mod probe;
 mod steps;
@@ -235,10 +236,6 @@ impl Cpu {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn replica_id(&self, r: usize) -> u32 {
-        self.dynamics.replica_ids[r]
-    }
-
     /// Turns the bead of an error, counted from the first bead of the batch, into a replica and its
     /// bead.
     fn locate(&self, error: Error, first: usize) -> Error {
@@ -247,7 +244,12 @@ impl Cpu {
                 let bead = first + bead as usize;
                 let r = self.system.first_bead.partition_point(|start| *start <= bead) - 1;
                 let bead = (bead - self.system.first_bead[r]) as u32;
-                Error::TooManyNeighbors { replica: self.replica_id(r), bead, found, limit }
+                Error::TooManyNeighbors {
+                    replica: self.dynamics.replica_ids[r],
+                    bead,
+                    found,
+                    limit,
+                }
             }
             other => other,
         }
@@ -296,6 +298,16 @@ impl Engine for Cpu {
         self.state.origins = origins(&self.system, positions);
         self.state.frozen.clear();
         self.moved();
+        Ok(())
+    }
+
+    fn set_velocities(&mut self, velocities: &[[f64; 3]]) -> Result<()> {
+        self.state.set_velocities(velocities)
+    }
+
+    fn set_beta(&mut self, beta: &[f64]) -> Result<()> {
+        self.dynamics.check_beta(beta)?;
+        self.state.beta.copy_from_slice(beta);
         Ok(())
     }
 
@@ -377,17 +389,7 @@ impl Engine for Cpu {
     }
 
     fn memory(&self) -> Memory {
-        let beads = self.system.n_beads();
-        // Positions and velocities three times and noise, the forces of both classes twice and
-        // those that act, and three energies per bead; the forces of the host and their sum.
-        let vectors = 7 + 5 + self.host.n_vectors();
-        let lists: usize =
-            self.batches.iter().flat_map(|batch| &batch.candidates).map(Candidates::bytes).sum();
-        let vectors = (24 * vectors + 8 * 3) * beads;
-        let work: usize = self.workspaces().iter().map(Workspace::bytes).sum();
-        let weights = self.network.as_ref().map_or(0, Network::bytes);
-        let allocated = (vectors + lists + work + weights + self.host.bytes_of_hills()) as u64;
-        Memory { allocated, reserved: allocated }
+        self.memory_in_use()
     }
 
     fn probe(&mut self) -> &mut dyn Probe {

@@ -1,7 +1,7 @@
 //! The dynamics of a run: equations of motion, time step and random numbers.
 
 use super::ladder::{Exchange, Exchanged};
-use super::state::{State, check_count};
+use super::state::{State, check_beta, check_count};
 use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::hills::Grid;
@@ -281,6 +281,21 @@ impl Dynamics {
             None if state.exchanged == Exchanged::default() => Ok(()),
             None => Err(Error::invalid("exchanged", "labels", "none, without exchange")),
         }
+    }
+
+    /// Checks temperatures that a caller sets in a run.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a wrong count or a number out of range, and if replica exchange or
+    /// [`Dynamics::anneal`] sets the temperatures.
+    pub(crate) fn check_beta(&self, beta: &[f64]) -> Result<()> {
+        check_beta(beta, self.replica_ids.len())?;
+        let found = match (&self.exchange, self.anneal.is_empty()) {
+            (Some(_), _) => "replica exchange, which sets them",
+            (None, false) => "temperatures that change with the step",
+            (None, true) => return Ok(()),
+        };
+        Err(Error::invalid("temperatures", found, "dynamics at constant temperatures"))
     }
 
     /// The grid of the metadynamics with these nodes, or without hills if there are none.

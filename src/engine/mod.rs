@@ -39,6 +39,8 @@ pub use self::state::{FARTHEST, RECENTER, State, Work, origins};
 pub(crate) use self::uncollected::Uncollected;
 pub(crate) use self::watch::bonds;
 pub use self::watch::{Frozen, LEAST_REST, OnBlowUp, Reason, Watch};
+use std::any::Any;
+
 use crate::bias::Bias;
 use crate::error::{Error, Result};
 use crate::variable::Variable;
@@ -90,7 +92,7 @@ impl KernelTime {
 /// tested whenever forces are computed, so those of a state that was set are tested before its
 /// first step. Then the replica keeps its positions, velocities and temperature, exchanges nothing,
 /// and has the energy NaN. That is no error: [`Reading::frozen`] tells it.
-pub trait Engine: std::fmt::Debug + Shared {
+pub trait Engine: Any + std::fmt::Debug + Shared {
     /// A description of the device.
     fn device(&self) -> String;
 
@@ -106,6 +108,20 @@ pub trait Engine: std::fmt::Debug + Shared {
     /// # Errors
     /// See [`Engine::set_state`].
     fn set_positions(&mut self, positions: &[[f64; 3]]) -> Result<()>;
+
+    /// Replaces the velocities, Å/ps, `[n_beads]`. All else stays, and forces and neighbor lists remain
+    /// valid.
+    ///
+    /// # Errors
+    /// See [`Engine::set_state`].
+    fn set_velocities(&mut self, velocities: &[[f64; 3]]) -> Result<()>;
+
+    /// Replaces the temperatures as 1/(k_B T), mol/kcal, `[n_replicas]`. All else stays.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a wrong count, for numbers out of range, and if replica exchange or
+    /// [`Dynamics::anneal`] sets the temperatures; errors of the device.
+    fn set_beta(&mut self, beta: &[f64]) -> Result<()>;
 
     /// Sets constant forces that are added to those of the potential in every step, kcal/mol/Å,
     /// `[n_beads]`. They do not change the reported energies. `None` removes them.

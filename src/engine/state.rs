@@ -69,18 +69,13 @@ impl State {
         check_vectors("velocities", &self.velocities, system.n_beads())?;
         let n_replicas = system.n_replicas();
         check_count("origins", self.origins.len(), n_replicas)?;
-        check_count("beta", self.beta.len(), n_replicas)?;
         let near = |x: &f64| x.abs() <= FARTHEST && x.fract() == 0.0;
         if let Some(r) = self.origins.iter().position(|origin| !origin.iter().all(near)) {
             let found = format!("{:?}", self.origins[r]);
             let expected = format!("whole numbers within {FARTHEST} Å");
             return Err(Error::invalid(format!("origins[{r}]"), found, expected));
         }
-        // Devices hold kT in f32.
-        let is_temperature = |beta: &f64| *beta > 0.0 && ((1.0 / beta) as f32).is_normal();
-        if let Some(beta) = self.beta.iter().find(|beta| !is_temperature(beta)) {
-            return Err(Error::invalid("beta", beta, "a finite inverse temperature > 0"));
-        }
+        check_beta(&self.beta, n_replicas)?;
         let is_known = |(r, frozen): &(&usize, &Frozen)| {
             let known = **r < n_replicas && (frozen.bead as usize) < system.beads(**r).len();
             known && frozen.step <= self.step
@@ -92,6 +87,16 @@ impl State {
             }
             None => Ok(()),
         }
+    }
+
+    /// Replaces the velocities.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a wrong count or numbers that are not finite.
+    pub(crate) fn set_velocities(&mut self, velocities: &[[f64; 3]]) -> Result<()> {
+        check_vectors("velocities", velocities, self.velocities.len())?;
+        self.velocities.copy_from_slice(velocities);
+        Ok(())
     }
 
     /// Whether replica `r` is frozen.
@@ -137,6 +142,17 @@ pub(crate) fn check_positions(system: &System, positions: &[[f64; 3]]) -> Result
             Err(Error::invalid(format!("positions[{bead}]"), found, expected))
         }
         None => check_overlaps(system, positions),
+    }
+}
+
+/// Checks inverse temperatures.
+pub(super) fn check_beta(beta: &[f64], n_replicas: usize) -> Result<()> {
+    check_count("beta", beta.len(), n_replicas)?;
+    // Devices hold kT in f32.
+    let is_temperature = |beta: &f64| *beta > 0.0 && ((1.0 / beta) as f32).is_normal();
+    match beta.iter().find(|beta| !is_temperature(beta)) {
+        Some(beta) => Err(Error::invalid("beta", beta, "a finite inverse temperature > 0")),
+        None => Ok(()),
     }
 }
 

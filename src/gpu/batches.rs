@@ -10,18 +10,21 @@ mod division;
 mod probe;
 mod reading;
 
+use std::any::Any;
+
 use self::division::{Batch, Division, divide};
 use self::reading::{joined, joined_evaluation};
 use super::device::Device;
 use super::engine::GpuEngine;
 use super::engine::fit::Fit;
+use super::positions::GpuPositions;
 use crate::bias::Bias;
 use crate::engine::{
     CallbackForces, Dynamics, Engine, Evaluation, Exchange, ForceCallback, HostForces, Memory,
     Minimization, Minimized, Numerics, Probe, Reading, State, Terms, Uncollected, Wanted,
     check_biases, check_callback, check_positions, check_work,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::structure::check_vectors;
 use crate::system::System;
 use crate::variable::Variable;
@@ -43,6 +46,23 @@ pub(crate) fn make_engine(
         1 => Box::new(GpuEngine::new(device, system, dynamics, numerics)?),
         _ => Box::new(GpuBatches::new(device, system, dynamics, numerics, batches)?),
     })
+}
+
+/// The positions of the replicas of an engine, in one buffer or in a few.
+///
+/// # Errors
+/// [`Error::Unsupported`] for an engine that does not compute through wgpu.
+pub(crate) fn positions(engine: &dyn Engine) -> Result<Vec<GpuPositions>> {
+    let engine = engine as &dyn Any;
+    let found = if let Some(engine) = engine.downcast_ref::<GpuEngine>() {
+        engine.shared_positions().map(|found| vec![found])
+    } else if let Some(batches) = engine.downcast_ref::<GpuBatches>() {
+        batches.shared_positions()
+    } else {
+        None
+    };
+    let what = "positions on the GPU for a backend without wgpu";
+    found.ok_or_else(|| Error::unsupported(what, "use positions on the host"))
 }
 
 /// An engine for each batch of replicas.
@@ -114,6 +134,14 @@ impl GpuBatches {
         reading
     }
 
+    fn shared_positions(&self) -> Option<Vec<GpuPositions>> {
+        let of_batch = |(batch, engine): (&Batch, &GpuEngine)| {
+            let shared = engine.shared_positions()?;
+            Some(GpuPositions { replicas: batch.replicas.clone(), ..shared })
+        };
+        self.division.batches.iter().zip(&self.engines).map(of_batch).collect()
+    }
+
     /// Drops the readings of some batches, after an error in another.
     fn drop_readings(&mut self) {
         self.engines.iter_mut().for_each(|engine| drop(engine.collect()));
@@ -144,6 +172,18 @@ impl Engine for GpuBatches {
         check_positions(&self.system, positions)?;
         self.each(|batch, engine| engine.set_positions(&batch.of_beads(positions)))?;
         self.host.outdate();
+        Ok(())
+    }
+
+    fn set_velocities(&mut self, velocities: &[[f64; 3]]) -> Result<()> {
+        check_vectors("velocities", velocities, self.system.n_beads())?;
+        self.each(|batch, engine| engine.set_velocities(&batch.of_beads(velocities)))?;
+        Ok(())
+    }
+
+    fn set_beta(&mut self, beta: &[f64]) -> Result<()> {
+        self.dynamics.check_beta(beta)?;
+        self.each(|batch, engine| engine.set_beta(&batch.of_replicas(beta)))?;
         Ok(())
     }
 

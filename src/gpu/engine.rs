@@ -2,6 +2,7 @@
 
 mod biases;
 mod callback;
+mod change;
 mod evaluation;
 mod exchange;
 pub(super) mod fit;
@@ -11,6 +12,7 @@ mod probe;
 mod reading;
 mod requested;
 mod several;
+mod share;
 mod single;
 mod submit;
 
@@ -252,10 +254,7 @@ impl GpuEngine {
 
     /// Replaces the positions, which were checked.
     pub(super) fn place(&mut self, positions: &[[f64; 3]]) -> Result<()> {
-        self.complete()?;
-        if self.has_pending() {
-            self.look()?;
-        }
+        self.settle_steps()?;
         if self.exchanges.is_some() || !self.dynamics.anneal.is_empty() {
             self.state.read_temperatures(&self.device)?;
         }
@@ -300,6 +299,14 @@ impl Engine for GpuEngine {
     fn set_positions(&mut self, positions: &[[f64; 3]]) -> Result<()> {
         check_positions(&self.system, positions)?;
         self.place(positions)
+    }
+
+    fn set_velocities(&mut self, velocities: &[[f64; 3]]) -> Result<()> {
+        self.replace_velocities(velocities)
+    }
+
+    fn set_beta(&mut self, beta: &[f64]) -> Result<()> {
+        self.replace_temperatures(beta)
     }
 
     fn set_external_forces(&mut self, forces: Option<&[[f64; 3]]>) -> Result<()> {

@@ -7,6 +7,7 @@
 //! - `step` is the list of the dispatches of a step.
 //! - `state`, `neighbors`, `priors`, `integrate`, `network`, `exchange`, `variables` and `hills` each
 //!   own their buffers, grow them and make their dispatches.
+//! - `positions` shares the positions with a host program.
 //! - `kept` has copies of a state from which steps can be repeated.
 //! - `kernel`, `buffer`, `program` and `device` are typed.
 //! - `api` is the interface to the device. It knows bytes only.
@@ -37,6 +38,7 @@ mod ops;
 mod pack;
 #[doc(hidden)]
 pub mod params;
+mod positions;
 mod priors;
 mod program;
 mod state;
@@ -48,9 +50,10 @@ mod tuning;
 pub mod variables;
 
 pub use api::{
-    ADVICE, Access, AdapterInfo, FeatureSet, adapters, suitable_adapters, without_facts,
+    ADVICE, Access, AdapterInfo, FeatureSet, adapters, required_limits, suitable_adapters,
+    wanted_features, without_facts,
 };
-pub(crate) use batches::make_engine;
+pub(crate) use batches::{make_engine, positions};
 pub use ceilings::Ceilings;
 pub use device::{Counters, Device};
 pub use engine::GpuEngine;
@@ -58,6 +61,7 @@ pub use engine::GpuEngine;
 pub use ops::GpuOps;
 pub(crate) use pack::table::in_halves;
 pub(crate) use pack::{narrow, split};
+pub use positions::GpuPositions;
 pub(crate) use storage::{Filters, Layers, Storage};
 /// The version of wgpu whose devices [`Device::from_wgpu`] takes.
 pub use wgpu;

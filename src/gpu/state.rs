@@ -249,7 +249,18 @@ impl ReplicaState {
         self.moving.position.write(device, &all.collect::<Vec<_>>())
     }
 
-    fn set_velocities(&self, device: &Device, velocities: &[[f64; 3]]) -> Result<()> {
+    /// Replaces the temperatures, as 1/(k_B T).
+    pub(super) fn set_temperatures(&mut self, device: &Device, beta: &[f64]) -> Result<()> {
+        let mut walkers = self.moving.walker.read(device)?;
+        for ((walker, kt), beta) in walkers.iter_mut().zip(&mut self.kt).zip(beta) {
+            *kt = (1.0 / beta) as f32;
+            walker.kt = *kt;
+        }
+        self.moving.walker.write(device, &walkers)
+    }
+
+    /// Replaces the velocities.
+    pub(super) fn set_velocities(&self, device: &Device, velocities: &[[f64; 3]]) -> Result<()> {
         // A velocity beyond the range of f32 must not become infinite.
         let held = |v: f64| v.clamp(f64::from(f32::MIN), f64::from(f32::MAX));
         let of_bead = |(v, inverse_mass): (&[f64; 3], &f32)| vec4(v.map(held), *inverse_mass);

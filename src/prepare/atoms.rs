@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::log::Warning;
 use super::mapping::Site;
 use super::names::{is_amino_acid, is_water_or_nucleotide};
-use crate::text::is_control;
 use crate::geometry::{separation, square};
+use crate::text::is_control;
 
 /// Which models of a file are taken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

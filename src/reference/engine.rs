@@ -233,6 +233,16 @@ impl Engine for Reference {
         Ok(())
     }
 
+    fn set_velocities(&mut self, velocities: &[[f64; 3]]) -> Result<()> {
+        self.state.set_velocities(velocities)
+    }
+
+    fn set_beta(&mut self, beta: &[f64]) -> Result<()> {
+        self.dynamics.check_beta(beta)?;
+        self.state.beta.copy_from_slice(beta);
+        Ok(())
+    }
+
     fn set_external_forces(&mut self, forces: Option<&[[f64; 3]]>) -> Result<()> {
         if let Some(forces) = forces {
             check_vectors("external forces", forces, self.system.n_beads())?;

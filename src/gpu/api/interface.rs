@@ -127,6 +127,11 @@ pub(in crate::gpu) trait Api: Debug + Shared {
     /// Returns memory without references to the driver.
     fn release(&self) {}
 
+    /// A piece of memory as the buffer of wgpu that it is.
+    fn wgpu_buffer(&self, _memory: &Memory) -> Option<wgpu::Buffer> {
+        None
+    }
+
     /// The bytes that the allocator took from the driver, if known.
     fn reserved_bytes(&self) -> Option<u64> {
         None

@@ -23,7 +23,9 @@ pub use self::name::without_facts;
 #[cfg(not(target_family = "wasm"))]
 pub(super) use self::wgpu::from_wgpu;
 pub(super) use self::wgpu::open_wgpu;
-pub use self::wgpu::{ADVICE, AdapterInfo, FeatureSet, adapters, suitable_adapters};
+pub use self::wgpu::{
+    ADVICE, AdapterInfo, FeatureSet, adapters, required_limits, suitable_adapters, wanted_features,
+};
 #[cfg(not(feature = "cuda"))]
 use crate::error::Error;
 use crate::error::Result;

@@ -10,7 +10,9 @@ mod timer;
 
 use std::sync::{Arc, PoisonError};
 
-pub use self::adapter::{ADVICE, AdapterInfo, FeatureSet, adapters, suitable_adapters};
+pub use self::adapter::{
+    ADVICE, AdapterInfo, FeatureSet, adapters, required_limits, suitable_adapters, wanted_features,
+};
 use self::handle::{Failure, Wgpu};
 use self::record::{Bound, Recorder};
 use self::staging::Staged;
@@ -183,6 +185,10 @@ impl Api for Wgpu {
         if let Err(error) = self.device.poll(wgpu::PollType::Poll) {
             log::debug!("poll: {error}");
         }
+    }
+
+    fn wgpu_buffer(&self, memory: &Memory) -> Option<wgpu::Buffer> {
+        Some(own::<wgpu::Buffer>(&**memory).clone())
     }
 
     fn reserved_bytes(&self) -> Option<u64> {

@@ -15,7 +15,7 @@ use crate::system::System;
 #[derive(Debug)]
 pub(super) struct Batch {
     /// In order.
-    replicas: Vec<usize>,
+    pub(super) replicas: Vec<usize>,
     /// The beads of each replica in the system.
     beads: Vec<Range<usize>>,
     /// The beads of each replica in the batch.

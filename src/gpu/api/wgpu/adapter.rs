@@ -76,6 +76,19 @@ pub enum FeatureSet {
     Portable,
 }
 
+/// The limits that a device of the host program needs: those of WebGPU. Higher limits for buffers leave
+/// room for more replicas in one of them.
+pub fn required_limits() -> wgpu::Limits {
+    wgpu::Limits::default()
+}
+
+/// The features of an adapter with which a device of the host program computes faster or measures times.
+/// All of them are optional.
+pub fn wanted_features(adapter: &wgpu::Adapter) -> wgpu::Features {
+    let useful = adapter.features() & useful_features();
+    useful.difference(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX)
+}
+
 /// The features that some kernel or the profiler can use.
 fn useful_features() -> wgpu::Features {
     wgpu::Features::TIMESTAMP_QUERY
@@ -154,7 +167,7 @@ fn environment() -> Result<Environment> {
 /// limits of storage buffers, invocations, workgroup memory and workgroups (8, 256, 16 KiB and
 /// 65,535), which all kernels without optional features keep.
 fn usable(adapter: &wgpu::Adapter) -> bool {
-    let (has, needs) = (adapter.limits(), wgpu::Limits::default());
+    let (has, needs) = (adapter.limits(), required_limits());
     let (info, flags) = (adapter.get_info(), adapter.get_downlevel_capabilities().flags);
     flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
         && (info.backend != wgpu::Backend::Gl || opengl_computes(&info.driver_info))
@@ -310,7 +323,7 @@ pub(super) fn open(wanted: Option<&str>, features: FeatureSet) -> Result<Opened>
     let matrices = features == FeatureSet::Full && has_matrices(adapter);
     let (mut required_features, required_limits) = match features {
         FeatureSet::Full => (adapter.features() & useful_features(), adapter.limits()),
-        FeatureSet::Portable => (wgpu::Features::empty(), wgpu::Limits::default()),
+        FeatureSet::Portable => (wgpu::Features::empty(), required_limits()),
     };
     let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
     if matrices {
