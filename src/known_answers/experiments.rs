@@ -175,6 +175,14 @@ pub(super) fn steps(make: &Factory) -> Result<Vec<Answer>> {
     answers.extend(of_biases(&reading));
     let work = reading.work.values().flatten().copied().collect();
     answers.push(Answer::numbers("work", work));
+
+    // The other integrators.
+    for integrator in [Integrator::Nve, Integrator::Overdamped { friction: 20.0 }] {
+        let mut engine = make(system.clone(), &Dynamics { integrator, ..langevin(&system) })?;
+        engine.set_state(&start)?;
+        engine.advance(4)?;
+        answers.extend(motion(&system, &start, &engine.state()?));
+    }
     Ok(answers)
 }
 
@@ -198,7 +206,11 @@ pub(super) fn exchange(make: &Factory) -> Result<Vec<Answer>> {
         let reading = engine.read(wanted)?;
         let trace = reading.trace.iter().flatten().map(|label| u64::from(*label));
         answers.push(Answer::count(format!("labels, {mixing:?}"), trace));
-        answers.extend(motion(&system, &start, &reading.state.unwrap_or_default()));
+        let end = reading.state.unwrap_or_default();
+        let counts = end.exchanged.tally.iter().chain(&end.exchanged.ends);
+        let counts = counts.map(|n| u64::from(*n));
+        answers.push(Answer::count(format!("tries and ends, {mixing:?}"), counts));
+        answers.extend(motion(&system, &start, &end));
     }
     Ok(answers)
 }
