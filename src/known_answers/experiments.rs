@@ -186,7 +186,7 @@ pub(super) fn steps(make: &Factory) -> Result<Vec<Answer>> {
     Ok(answers)
 }
 
-/// Walkers that exchange temperatures, by both ways of mixing.
+/// Walkers that exchange temperatures and the centers of a spring, by both ways of mixing.
 pub(super) fn exchange(make: &Factory) -> Result<Vec<Answer>> {
     let (system, start) = system(false)?;
     let mut answers = Vec::new();
@@ -198,14 +198,18 @@ pub(super) fn exchange(make: &Factory) -> Result<Vec<Answer>> {
         let dynamics = Dynamics { exchange: Some(exchange), ..langevin(&system) };
         let mut engine = make(system.clone(), &dynamics)?;
         engine.set_state(&state)?;
+        let form = BiasForm::Harmonic { k: vec![0.5], center: vec![8.0, 9.0, 10.0, 11.0] };
+        let variable = Variable::radius_of_gyration();
+        engine.set_biases(&[Bias { name: "spring".into(), variable, form }])?;
         for _ in 0..4 {
             engine.advance(1)?;
             engine.exchange()?;
         }
-        let wanted = Wanted { state: true, trace: true, ..Wanted::default() };
+        let wanted = Wanted { state: true, trace: true, biases: true, ..Wanted::default() };
         let reading = engine.read(wanted)?;
         let trace = reading.trace.iter().flatten().map(|label| u64::from(*label));
         answers.push(Answer::count(format!("labels, {mixing:?}"), trace));
+        answers.extend(of_biases(&reading));
         let end = reading.state.unwrap_or_default();
         let counts = end.exchanged.tally.iter().chain(&end.exchanged.ends);
         let counts = counts.map(|n| u64::from(*n));

@@ -30,7 +30,7 @@ const HIDDEN: usize = 40;
 const FILTERS: usize = 36;
 const FUNCTIONS: usize = 20;
 const INNER: usize = 24;
-const BLOCKS: usize = 2;
+const BLOCKS: usize = 3;
 /// Å.
 const CUTOFF: f64 = 7.5;
 /// Å.
