@@ -355,15 +355,15 @@ fn wrong_settings_are_named() {
     for (settings, message) in cases {
         let (model, structures) = (small::model(), small::structures());
         let result = Simulation::new(&model, &structures, &settings, &reference());
-        let error = result.err().expect("is refused").to_string();
+        let error = result.expect_err("is refused").to_string();
         assert!(error.contains(message), "{error}");
     }
     let nothing = Simulation::new(&small::model(), &[], &replicas(1), &reference());
-    assert!(nothing.err().expect("is refused").to_string().starts_with("structures: found none"));
+    assert!(nothing.expect_err("is refused").to_string().starts_with("structures: found none"));
     let mut structures = small::structures();
     structures[1].positions[4][2] = f64::NAN;
     let error = Simulation::new(&small::model(), &structures, &replicas(1), &reference());
-    let error = error.err().expect("is refused").to_string();
+    let error = error.expect_err("is refused").to_string();
     assert!(error.starts_with("structure 1, positions[4]"), "{error}");
 }
 
