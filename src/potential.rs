@@ -163,7 +163,8 @@ impl Potential {
     ///
     /// An item without a result is no error: [`Scores::failed`] has it. On a GPU, a call with up to
     /// 65,536 beads is one submission and one wait once neighbor lists have found their size. A call
-    /// with as many conformations as one before it takes no memory of the device.
+    /// of another size makes an engine. The last eight are kept, and a call with one of them takes no
+    /// memory of the device.
     ///
     /// # Errors
     /// [`Error::Invalid`] for wrong counts and for terms that the model does not have; errors of the
