@@ -70,7 +70,7 @@ pub enum Error {
         available: u64,
         /// The number of replicas that would fit, if it is known.
         fits: Option<usize>,
-        /// What the user can do.
+        /// The advice to the user.
         advice: String,
     },
     /// The GPU driver reported an error.

@@ -10,7 +10,8 @@
 //! let mut scores = Scores::default();
 //! potential.evaluate(&[0], &structure.positions, &Request::forces(), &mut scores)?;
 //! assert!(scores.failed.is_empty());
-//! println!("{} kcal/mol", scores.evaluations[0].energy[0]);
+//! // kcal/mol
+//! assert!(scores.evaluations[0].energy[0].is_finite());
 //! # Ok::<(), flashschnet::Error>(())
 //! ```
 

@@ -13,7 +13,7 @@ fail() {
 # Arguments of tests that leave out the ignored ones which need hardware, or which others start.
 # shellcheck disable=SC2034 # the scripts that source this file use it
 without_hardware=(--skip cuda --skip cfconv::mixed::wgpu --skip continuation::child
-    --skip known_answers::most_small --skip portability::write)
+    --skip known_answers::child --skip known_answers::most_small --skip portability::write)
 
 # Debian's packages, for root only.
 install_packages() {

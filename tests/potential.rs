@@ -213,7 +213,7 @@ fn two_threads_share_a_device() {
     assert_eq!(together, alone);
 }
 
-/// What a host program holds can go to another thread, and shows in its logs.
+/// Each type that a host program holds can go to another thread, and implements `Debug`.
 #[test]
 fn everything_that_a_program_holds_can_go_to_another_thread() {
     fn is<T: Debug + Send + 'static>() {}
@@ -237,8 +237,8 @@ fn everything_that_a_program_holds_can_go_to_another_thread() {
     simulation.attach(10, observer).unwrap();
     let thread = std::thread::spawn(move || {
         simulation.run(30).unwrap();
-        format!("{simulation:?}").len()
+        format!("{simulation:?}")
     });
-    assert!(thread.join().unwrap() > 0);
+    assert!(thread.join().unwrap().starts_with("Simulation {"));
     assert_eq!(receiver.iter().collect::<Vec<_>>(), [10, 20, 30]);
 }

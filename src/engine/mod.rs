@@ -286,8 +286,9 @@ pub trait Engine: Any + std::fmt::Debug + Shared {
         Ok(self.read(wanted)?.evaluation)
     }
 
-    /// [`Engine::evaluate`] for each of some terms or, without `forces`, the energies alone. A GPU does
-    /// it in one submission.
+    /// [`Engine::evaluate`] for each of some terms of the potential or, without `forces`, the energies
+    /// alone. A GPU does it in one submission. [`Terms::Bias`] is for [`Engine::evaluate`]: a GPU refuses
+    /// it here.
     ///
     /// # Errors
     /// See [`Engine::read`].
