@@ -188,9 +188,8 @@ impl Error {
             ),
             Error::WrongResults { device, found } => write!(
                 to,
-                "{device} computes wrongly: {found}; update its driver, choose another device \
-                 (`flashschnet info` lists them) or --backend cpu; --trust-device takes it all the \
-                 same"
+                "{device} computes wrongly: {found}; update its driver, choose another device, or use \
+                 the CPU backend; or trust the device all the same"
             ),
             Error::BlowUp { replica, what, last_good: None, advice, .. } => {
                 write!(to, "replica {replica}: {what}; {advice}")

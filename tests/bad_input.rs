@@ -250,8 +250,11 @@ fn files_of_the_wrong_kind_are_called_by_their_names() {
         (file("answer.json", b"{\"error\": \"Not Found\"}"), "a JSON text"),
         (file("model.pt.gz", b"\x1f\x8b\x08\x00rest"), "a gzip file"),
         (file("old.pt", b"\x80\x02\x8a\nrest"), "PyTorch before 1.6"),
-        (file("frames.dcd", &frames), "a DCD trajectory, which --trajectory takes"),
-        (file("frames.xtc", b"\0\0\x07\xcb\0\0\0\x0c"), "an XTC trajectory, which --trajectory"),
+        (file("frames.dcd", &frames), "a DCD file, which is a trajectory (--trajectory)"),
+        (
+            file("frames.xtc", b"\0\0\x07\xcb\0\0\0\x0c"),
+            "an XTC file, which is a trajectory (--trajectory)",
+        ),
         (file("babel.pdb", b"COMPND    UNNAMED\nAUTHOR    OPEN BABEL\nATOM"), "a PDB file"),
         (
             file("chain.gro", b"\n    1\n    1ALA     CA    1   0.126   1.624   1.679\n"),
@@ -314,24 +317,42 @@ fn files_of_the_wrong_kind_are_called_by_their_names() {
         says(&arguments, &tensors, name);
     }
     // Files of this program under the wrong option.
-    says(&["energy", "--model", structures], structures, "which --structures takes");
+    says(
+        &["energy", "--model", structures],
+        structures,
+        "a file of native structures (--structures)",
+    );
     says(
         &["energy", "--model", model, "--structures", model],
         model,
-        "\"flashschnet-model\", which --model takes",
+        "\"flashschnet-model\", a native model file (--model)",
     );
     let chain = file("chain.pt", &pt::file(&pt::structure(vec![])));
     let priors = file("priors.pt", &pt::file(&pt::module_dict(pt::keyed_priors())));
     says(&["energy", "--model", &chain], &chain, "expected a model; --structures takes this file");
+    let error = flashschnet::model::Model::load(chain.as_ref()).unwrap_err().to_string();
+    assert!(error.ends_with("expected a model; give this file as structures"), "{error}");
     let inputs = ["energy", "--model", model, "--structures", &priors];
-    says(&inputs, &priors, "expected structures; --model or --priors takes this file");
+    says(
+        &inputs,
+        &priors,
+        "expected structures; give this file as a model or as priors (--model, --priors)",
+    );
     says(&["energy", "--model", model, "--priors", &chain], &chain, "structures and no model");
     let inputs = ["energy", "--model", model, "--structures", structures, "--trajectory"];
-    says(&[&inputs[..], &[model]].concat(), model, "a native model, which --model takes");
-    says(&[&inputs[..], &[structures]].concat(), structures, "which --structures takes");
-    says(&["verify", "--backend", "reference", model], model, "which --model takes");
+    says(&[&inputs[..], &[model]].concat(), model, "found a native model file (--model)");
+    says(
+        &[&inputs[..], &[structures]].concat(),
+        structures,
+        "a file of native structures (--structures)",
+    );
+    says(&["verify", "--backend", "reference", model], model, "a native model file (--model)");
     let case = file("case.json", b"{\"file\": \"x\", \"tensors\": {}}");
-    says(&["energy", "--model", &case], &case, "a reference case, which `flashschnet verify`");
+    says(
+        &["energy", "--model", &case],
+        &case,
+        "a reference case for verification (flashschnet verify)",
+    );
 }
 
 fn pt_or_npz(name: &str) -> bool {

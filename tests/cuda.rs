@@ -280,7 +280,7 @@ fn a_machine_without_cuda_is_told_so() {
         Ok(device) => assert!(device.is_cuda()),
         Err(Error::NoAdapter { found, advice }) => {
             assert!(found.contains("CUDA"), "{found}");
-            assert!(advice.contains("--backend"), "{advice}");
+            assert!(advice.contains("wgpu backend"), "{advice}");
         }
         Err(other) => panic!("{other}"),
     }

@@ -205,7 +205,7 @@ fn files_of_the_wrong_kind_say_what_they_are() {
     let error = load_structures(&path).unwrap_err().to_string();
     assert!(
         error.ends_with(
-            r#"found "flashschnet-model", which --model takes, expected "flashschnet-structures""#
+            r#"found "flashschnet-model", a native model file, expected "flashschnet-structures""#
         ),
         "{error}"
     );

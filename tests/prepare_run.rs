@@ -97,12 +97,20 @@ fn nothing_is_written_after_an_error() {
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0].starts_with("error: ") && lines[0].ends_with("[missing_atom]"), "{text}");
     assert_eq!(lines[1], "  LYS A 3 (line 11): CB");
+    assert!(
+        lines.last().unwrap().contains("rebuild CB and O (--rebuild cb,o), or repair"),
+        "{text}"
+    );
     let rebuilt = run(folder.path(), "a", &["--rebuild", "cb,o"]);
     assert!(stderr(&rebuilt).contains("between PRO 5 and VAL 7"), "{}", stderr(&rebuilt));
+    let advice = "split the chains at their breaks (--breaks split)";
+    assert!(stderr(&rebuilt).contains(advice), "{}", stderr(&rebuilt));
     assert_eq!(names(folder.path()), before);
     let split = run(folder.path(), "a", &["--rebuild", "cb", "--breaks", "split"]);
     // The two chains have lists that the model does not know.
     assert!(stderr(&split).contains("[missing_priors]"), "{}", stderr(&split));
+    let advice = "allow missing priors (--allow-missing-priors)";
+    assert!(stderr(&split).contains(advice), "{}", stderr(&split));
     assert_eq!(names(folder.path()), before);
     let report = folder.path().join("r").to_str().unwrap().to_owned();
     let allowed = ["--rebuild", "cb", "--breaks", "split", "--allow-missing-priors"];
@@ -142,6 +150,8 @@ fn options_are_parsed() {
     let taken =
         run(folder.path(), "a", &["--chain", "A,A", "--pdb-model", "all", "--map", "sep=SER"]);
     assert!(taken.status.success(), "{}", stderr(&taken));
+    let warning = "SEP=SER in the map of names (--map): no residue that is taken";
+    assert!(stdout(&taken).contains(warning), "{}", stdout(&taken));
 }
 
 /// A case that a manifest of its own describes: every kind of disagreement fails.

@@ -221,7 +221,11 @@ fn a_dry_run_writes_nothing() {
     let overdamped = ["--integrator", "overdamped", "--dt", "1e-4", "--friction", "500"];
     let more = [&arguments[..], &overdamped, &["--velocities"]].concat();
     let output = with_system("run", &more, &run).output().unwrap();
-    assert!(stderr(&output).contains("leave out --velocities"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("leave out the velocities (--velocities)"),
+        "{}",
+        stderr(&output)
+    );
     std::fs::create_dir(&run).unwrap();
     std::fs::write(run.join("energies.csv"), "").unwrap();
     let output = with_system("run", &arguments, &run).output().unwrap();

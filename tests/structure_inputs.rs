@@ -130,7 +130,7 @@ fn a_structure_file_that_is_not_certain_is_left_to_prepare() {
     std::fs::write(files.path("x.pdb"), pdb(&without_cb)).unwrap();
     let said = stderr(&files.run("energy", "x.pdb", &[]));
     assert!(said.contains("LYS A 3 (line 11): CB") && said.contains("[missing_atom]"), "{said}");
-    assert!(said.contains("flashschnet prepare has these options"), "{said}");
+    assert!(said.contains("prepare structures of it (flashschnet prepare)"), "{said}");
     // A model whose priors do not tell the beads.
     let model = small_files()[0].to_str().unwrap();
     let pdb = files.path("x.pdb");

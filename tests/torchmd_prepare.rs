@@ -410,7 +410,7 @@ fn models_force_fields_and_structures_that_do_not_belong_together_are_refused() 
         (&network, &with(&bonds), &[file], "bonds: found nothing for CAG, CAL"),
         (&network, &with(&unrelated), &[file], "or a force field (YAML)"),
         (&network, &with(file), &[file], "found a PDB file, expected"),
-        (&field, &[], &[file], "a force field (YAML), which --priors takes"),
+        (&field, &[], &[file], "the priors of a network of TorchMD (--priors)"),
         (&network, &with(&field), &[file, "--mapping", "five_bead"], "mapping: found five_bead"),
         (&network, &with(&field), &[file, "--allow-missing-priors"], "with a force field is not"),
         (&peptides, &[], &[file, "--psf", &psf], "--psf for a model without a force field"),

@@ -18,6 +18,7 @@ use flashschnet::model::{FilterTable, Model};
 use flashschnet::structure::Structure;
 
 use super::backend::PlaceOptions;
+use super::flags::with_flags;
 use super::inputs::InputOptions;
 use super::known_answers::KnownAnswers;
 use super::precision::Report;
@@ -135,7 +136,7 @@ impl Info {
             if adapter.usable && !self.place.how.trust_device {
                 // A driver that crashes leaves its name on the screen.
                 out.flush()?;
-                writeln!(out, "    {}", known_answers(adapter.index))?;
+                writeln!(out, "    {}", with_flags(known_answers(adapter.index)))?;
             }
         }
         let auto = Backend::open(BackendKind::Auto, None)?;
@@ -145,7 +146,7 @@ impl Info {
             false => "the best hardware adapter",
         };
         let best = auto.adapter().map(|name| format!("{rule}, {name}"));
-        let reason = best.as_deref().or(auto.reason()).unwrap_or_default();
+        let reason = with_flags(best.as_deref().or(auto.reason()).unwrap_or_default());
         writeln!(out, "auto takes: {} ({reason})", auto.kind().name())?;
         Ok(())
     }

@@ -6,6 +6,7 @@ use env_logger::Builder;
 use flashschnet::error::printable;
 use log::{Level, Log, Metadata, Record};
 
+use super::flags::with_flags;
 use super::tell::tell;
 
 static KEPT: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -63,7 +64,7 @@ pub(super) fn note(line: String) {
 }
 
 fn keep(line: String) {
-    KEPT.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner).push(with_flags(line));
 }
 
 /// The warnings and notes since the last call.

@@ -6,6 +6,7 @@ mod bench;
 mod config;
 mod desktop;
 mod energy;
+mod flags;
 mod import;
 mod info;
 mod inputs;

@@ -16,6 +16,7 @@ use flashschnet::model::Model;
 use flashschnet::prepare::{self, AminoAcid, Breaks, Mapping, Options, Origin, Prepared, Start};
 
 use super::backend::{BackendName, PlaceOptions};
+use super::flags::with_flags;
 use super::inputs::{self, Parts};
 use super::options::whole;
 use super::run::minimization_summary;
@@ -290,7 +291,7 @@ impl Prepare {
         prepared: &Prepared,
         files: &[&Path],
     ) -> std::io::Result<()> {
-        write!(out, "{}", prepared.summary(origin))?;
+        write!(out, "{}", with_flags(prepared.summary(origin)))?;
         if let Some(None) = self.report {
             write!(out, "{}", prepared.report())?;
         }

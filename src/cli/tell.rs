@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use flashschnet::error::printable;
 
-/// Prints a line to stderr. Unlike `eprintln!` it does not panic if stderr is closed or full, and
-/// does not wait for a reader that has stopped to read.
+use super::flags::with_flags;
+
+/// Prints a line to stderr, with the flags of its advice. Unlike `eprintln!` it does not panic if
+/// stderr is closed or full, and does not wait for a reader that has stopped to read.
 macro_rules! tell {
     ($($message:tt)*) => {
         $crate::cli::tell::line(format_args!($($message)*))
@@ -27,7 +29,7 @@ pub(crate) fn line(message: std::fmt::Arguments) {
     let has_room = stderr_has_room(wait);
     STUCK.store(!has_room, Ordering::Relaxed);
     if has_room {
-        let _ = writeln!(std::io::stderr(), "{message}");
+        let _ = writeln!(std::io::stderr(), "{}", with_flags(message));
     }
 }
 

@@ -17,6 +17,7 @@ use flashschnet::{Error, Result};
 use serde::Serialize;
 
 use super::backend::BackendOptions;
+use super::flags::with_flags;
 use super::options::whole;
 use super::tell;
 
@@ -61,7 +62,7 @@ struct Entries {
 
 impl Entries {
     fn add(&mut self, backend: &'static str, device: &str, report: Report) -> std::io::Result<()> {
-        let line = if self.json { None } else { Some(report.to_string()) };
+        let line = if self.json { None } else { Some(with_flags(&report)) };
         self.all.push(Entry { backend, device: device.to_owned(), report });
         // Each line is printed at once, because a large case takes minutes.
         line.map_or(Ok(()), |line| writeln!(tell::stdout_beside_result(), "{line}"))

@@ -31,7 +31,10 @@ impl Dynamics {
         match points.as_slice() {
             [] => return Ok(()),
             [point] => {
-                return wrong(text(point), "at least two points; --temperature has one value");
+                return wrong(
+                    text(point),
+                    "at least two points; a constant temperature needs none",
+                );
             }
             _ => {}
         }

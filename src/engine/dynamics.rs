@@ -179,7 +179,7 @@ impl Dynamics {
                 (0..system.n_replicas()).find(|r| system.molecule(*r).masses[0].is_nan())
         {
             let expected = format!(
-                "structures with masses, which {} dynamics needs; --integrator overdamped needs none",
+                "structures with masses, which {} dynamics needs; the overdamped integrator needs none",
                 self.integrator.name()
             );
             let found = format!("none in the structure of replica {replica}");

@@ -119,7 +119,7 @@ pub(super) fn of_constants(device: &Device, error: Error) -> Error {
         Error::OutOfMemory { what, needed, available, .. }
             if available == device.capabilities().buffer_bytes =>
         {
-            let advice = "the number of replicas does not matter; try --backend cpu";
+            let advice = "the number of replicas does not matter; try the CPU backend";
             Error::out_of_memory(what, needed, available, advice)
         }
         other => other,

@@ -166,7 +166,7 @@ fn check_fit(device: &Device, name: &str, reflection: &Reflection) -> Result<()>
              workgroup memory and {invocations} invocations",
             has.name
         ),
-        "use --backend cpu",
+        "use the CPU backend",
     ))
 }
 

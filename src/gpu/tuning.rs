@@ -135,7 +135,7 @@ impl ExactShape {
                 format!("{n_filters} filters and {n_rbf} radial functions on this adapter"),
                 format!(
                     "a tile of 4 edges needs {} bytes of workgroup memory and {has} are there; use \
-                     --backend cpu",
+                     the CPU backend",
                     bytes(1)
                 ),
             )),
@@ -203,7 +203,7 @@ impl LayerShape {
         let halved = (0..5).map(|k| most.map(|most| (most >> k).max(1)));
         let Some([rows, ahead]) = halved.into_iter().find(fits).filter(|_| lanes <= 256) else {
             let what = format!("a network {widest} channels wide on this adapter");
-            return Err(Error::unsupported(what, "use --backend cpu"));
+            return Err(Error::unsupported(what, "use the CPU backend"));
         };
         let tile = tile(rows) as usize;
         Ok(LayerShape { workgroup, width, rows, tile, lanes: Some([lanes, ahead]) })

@@ -13,9 +13,9 @@ const UNPACK: &str = "unpack it first";
 const SAVE_MODULE: &str = "save the Python module itself with torch.save";
 const OTHER_FORMATS: &str = "structures are read from .pt files with a list of AtomicData (mlcg), \
                              and trajectories from XTC, DCD and .npy files";
-const PREPARE: &str = "flashschnet prepare makes structures of it";
-const MODEL: Name = ("a native model, which --model takes", "");
-const STRUCTURES: Name = ("native structures, which --structures takes", "");
+const PREPARE: &str = "prepare structures of it";
+const MODEL: Name = ("a native model file", "");
+const STRUCTURES: Name = ("a file of native structures", "");
 
 /// The error for a file of the wrong kind: it names the content that the file has instead.
 pub(crate) fn wrong_content(start: &[u8], expected: &str) -> Error {
@@ -96,7 +96,7 @@ fn binary(start: &[u8]) -> Option<Name> {
     let dcd: [&[u8]; 4] =
         [b"\x54\0\0\0CORD", b"\0\0\0\x54CORD", b"\x54\0\0\0\0\0\0\0", b"\0\0\0\0\0\0\0\x54"];
     if dcd.iter().any(|bytes| start.starts_with(bytes)) {
-        return Some(("a DCD trajectory, which --trajectory takes", ""));
+        return Some(("a DCD file, which is a trajectory", ""));
     }
     if start.starts_with(b"PK") {
         // The name of the first member follows a header of 30 bytes.
@@ -104,13 +104,13 @@ fn binary(start: &[u8]) -> Option<Name> {
         let name = String::from_utf8_lossy(&first[..first.len().min(80)]);
         return Some(match name.contains(".npy") {
             true => ("a NumPy archive (.npz)", "save a single array of positions with numpy.save"),
-            false => ("a .pt or zip file; --model, --structures and --priors take .pt files", ""),
+            false => ("a .pt or zip file; a .pt file holds models, structures or priors", ""),
         });
     }
     let table: [(&[u8], Name); 28] = [
-        (b"\0\0\x07\xcb", ("an XTC trajectory, which --trajectory takes", "")),
-        (b"\0\0\x07\xe7", ("an XTC trajectory, which --trajectory takes", "")),
-        (b"\x93NUMPY", ("a NumPy array (.npy), which --trajectory takes if it has positions", "")),
+        (b"\0\0\x07\xcb", ("an XTC file, which is a trajectory", "")),
+        (b"\0\0\x07\xe7", ("an XTC file, which is a trajectory", "")),
+        (b"\x93NUMPY", ("a NumPy array (.npy), which is a trajectory if it has positions", "")),
         (b"\0\0\x07\xc9", ("a GROMACS .trr trajectory", OTHER_FORMATS)),
         (b"CDF\x01", ("a NetCDF file", OTHER_FORMATS)),
         (b"CDF\x02", ("a NetCDF file", OTHER_FORMATS)),
@@ -240,7 +240,7 @@ fn of_text(text: &str) -> Option<Name> {
         () if starts(&["{\\rtf"]) => ("an RTF document", ""),
         () if starts(&["<"]) => ("an XML file", "download the file itself"),
         () if starts(&["{", "["]) => match lower.contains("\"tensors\"") {
-            true => ("a reference case, which `flashschnet verify` takes", ""),
+            true => ("a reference case for verification", ""),
             false => ("a JSON text", "a server may answer with one instead of the file"),
         },
         () if starts(&["data_", "loop_"]) || (starts(&["#"]) && lower.contains("\nloop_")) => {
@@ -250,7 +250,7 @@ fn of_text(text: &str) -> Option<Name> {
         () if starts(&["@<tripos>"]) => ("a MOL2 file", OTHER_FORMATS),
         () if text.split_whitespace().next() == Some("PSF") => ("a PSF file", OTHER_FORMATS),
         () if is_force_field(text) => {
-            ("a force field (YAML), which --priors takes with a network of TorchMD", "")
+            ("a force field (YAML) with the priors of a network of TorchMD", "")
         }
         () if starts(&["ccopy_reg", "(dp0", "(lp0", "cmlcg", "ctorch"]) => PICKLE,
         () if !first_lines.is_empty() && first_lines.iter().take(2).all(is_record) => {
@@ -336,11 +336,11 @@ mod tests {
             (b"\x1f\x9d\x90", "a compressed file (.Z)"),
             (b"PK\x05\x06\0\0", "a .pt or zip file"),
             (b"Entry not found", "a text that starts with \"Entry not found\""),
-            (b"\0\0\x07\xcb\0\0\0\x0a", "an XTC trajectory, which --trajectory"),
+            (b"\0\0\x07\xcb\0\0\0\x0a", "an XTC file, which is a trajectory"),
             (b"\0\0\x07\xc9\0\0\0\x0a", "a GROMACS .trr trajectory"),
-            (b"\x54\0\0\0CORD", "a DCD trajectory, which --trajectory"),
-            (b"\0\0\0\x54CORD", "a DCD trajectory, which --trajectory"),
-            (b"\x93NUMPY\x01\0", "a NumPy array (.npy), which --trajectory"),
+            (b"\x54\0\0\0CORD", "a DCD file, which is a trajectory"),
+            (b"\0\0\0\x54CORD", "a DCD file, which is a trajectory"),
+            (b"\x93NUMPY\x01\0", "a NumPy array (.npy), which is a trajectory"),
             (b"PK\x03\x04..........................pos.npy", "a NumPy archive (.npz)"),
             (b"PK\x03\x04..........................a/data.pkl", "a .pt or zip file"),
             (b"CDF\x02\0", "a NetCDF file"),
@@ -355,7 +355,7 @@ mod tests {
             (b"\x08\x07\x12\x07pytorch", "an ONNX file"),
             (b"\x80\x02}q\0.", "PyTorch before 1.6"),
             (b"ccopy_reg\n_reconstructor\n", "PyTorch before 1.6"),
-            (b"\x40\0\0\0\0\0\0\0{\"format\":\"flashschnet-model\"}", "--model takes"),
+            (b"\x40\0\0\0\0\0\0\0{\"format\":\"flashschnet-model\"}", "a native model file"),
             (b"\x40\0\0\0\0\0\0\0{\"x\":{}}", "a safetensors file without"),
             (b"\x01\x02\x03\xff\xfe", "binary data of an unknown kind"),
         ];

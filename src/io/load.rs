@@ -96,7 +96,7 @@ impl Model {
         match read(path)? {
             (Kind::Native, bytes) => parse_model(&bytes).of_file(path),
             (Kind::Torch, bytes) => import_bytes(bytes).of_file(path)?.model.ok_or_else(|| {
-                missing(path, "structures and no model", "a model; --structures takes this file")
+                missing(path, "structures and no model", "a model; give this file as structures")
             }),
         }
     }
@@ -175,7 +175,7 @@ fn structures(opened: Opened) -> Result<Vec<Structure>> {
             missing(
                 path,
                 "a model and no structures",
-                "structures; --model or --priors takes this file",
+                "structures; give this file as a model or as priors",
             )
         }),
     }

@@ -110,7 +110,7 @@ impl FilterTable {
         let n_functions = schnet.radial_basis.n_rbf().saturating_mul(schnet.interactions.len());
         if n_functions > MOST_FUNCTIONS {
             let what = format!("a filter table for {n_functions} radial functions of all blocks");
-            return Err(Error::unsupported(what, "use --filter exact"));
+            return Err(Error::unsupported(what, "use exact filters"));
         }
         let radius = schnet.neighbor_radius();
         let survey = Survey::new(schnet);
@@ -178,7 +178,7 @@ impl FilterTable {
 /// The filters are too steep for a table, or not finite.
 fn too_steep(tolerance: f64) -> Error {
     let expected =
-        format!("one that a table of {MOST_INTERVALS} intervals can meet, or --filter exact");
+        format!("one that a table of {MOST_INTERVALS} intervals can meet, or exact filters");
     Error::invalid("table tolerance", tolerance, expected)
 }
 

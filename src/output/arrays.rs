@@ -93,13 +93,12 @@ impl Arrays {
         if options.velocities && !dynamics.integrator.has_velocities() {
             let integrator = dynamics.integrator.name();
             let what = format!("an array of velocities with the integrator {integrator}");
-            return Err(Error::unsupported(what, "leave out --velocities"));
+            return Err(Error::unsupported(what, "leave out the velocities"));
         }
         let differs = |r: usize| system.beads(r).len() != system.beads(0).len();
         let plan = Self::plan(simulation, options);
         if !plan.is_empty() && (1..system.n_replicas()).any(differs) {
-            let advice =
-                "leave out --npy, --velocities and --forces, or run the molecules one by one";
+            let advice = "leave out the arrays, or run the molecules one by one";
             return Err(Error::unsupported("an array of molecules of different sizes", advice));
         }
         let mut names = HashSet::new();

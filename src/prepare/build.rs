@@ -157,7 +157,7 @@ impl<'a> Growth<'a> {
             }
             if self.tries[step] > MOST_TRIES {
                 let found = format!("no room for residue {}", step + 1);
-                return Err(Error::invalid("random coil", found, "another --seed"));
+                return Err(Error::invalid("random coil", found, "another seed"));
             }
             for _ in 0..back.min(step) {
                 self.cut();

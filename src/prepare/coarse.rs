@@ -91,7 +91,7 @@ impl Coarse {
             };
             if of_frame.sequences() != first.sequences() {
                 let found = format!("other residues than in model {}", first.models[0]);
-                let expected = "the same molecule in all models; --pdb-model N takes one";
+                let expected = "the same molecule in all models, or one of the models";
                 return Err(Error::invalid(format!("model {}", frame.number), found, expected));
             }
             first.models.push(frame.number.clone());

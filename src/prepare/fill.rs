@@ -123,7 +123,7 @@ fn require(
     }
     let remedies = [
         "each of them is a bead of the model",
-        "rebuild CB and O with --rebuild cb,o, or repair the file with PDBFixer, Modeller or others",
+        "rebuild CB and O, or repair the file with PDBFixer, Modeller or others",
     ];
     Err(refuse("missing_atom", what, places, &remedies))
 }

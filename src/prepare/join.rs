@@ -32,7 +32,7 @@ pub fn mapping_of(model: &Model, options: &Options) -> Result<Mapping> {
         };
     }
     if model.schnet.as_ref().is_some_and(SchNet::has_filter1_bias) {
-        let advice = "its priors are a force field (YAML), which --priors takes";
+        let advice = "a force field (YAML) has the priors of a network of TorchMD";
         return Err(Error::unsupported("a network of TorchMD without a force field", advice));
     }
     let types = || {
@@ -61,7 +61,7 @@ pub fn mapping_of(model: &Model, options: &Options) -> Result<Mapping> {
             0 => "a model without priors",
             _ => "priors that do not tell it",
         };
-        let expected = "--mapping five_bead or ca; --priors FILE adds priors to a network";
+        let expected = "the mapping five_bead or ca; a prior file adds priors to a network";
         return Err(Error::invalid("mapping", found, expected));
     };
     for prior in &model.priors {
@@ -191,7 +191,7 @@ pub(super) fn join(
         if !options.allow_missing_priors {
             let remedies = [
                 "they were fitted to other sequences; the energy of these tuples would be zero",
-                "give priors for this sequence, or pass --allow-missing-priors",
+                "give priors for this sequence, or allow missing priors",
             ];
             return Err(refuse("missing_priors", what, places, &remedies));
         }
@@ -215,7 +215,10 @@ pub(super) fn join_force_field(
 ) -> Result<(Model, Topology, Joined)> {
     if options.allow_missing_priors {
         let advice = "without it, the error names the tuples that lack parameters";
-        return Err(Error::unsupported("--allow-missing-priors with a force field", advice));
+        return Err(Error::unsupported(
+            "the choice to allow missing priors with a force field",
+            advice,
+        ));
     }
     check_size(layout)?;
     let chains = of_layout(layout, min_pair(layout.mapping));
@@ -248,7 +251,7 @@ pub(super) fn check_size(layout: &Layout) -> Result<()> {
         layout.aminos.len(),
         layout.n_beads()
     );
-    host::require(what, tuples.saturating_mul(PER_TUPLE), "simulate some of its chains (--chain)")
+    host::require(what, tuples.saturating_mul(PER_TUPLE), "simulate some of its chains")
 }
 
 /// The tuples without parameters, if there are any, and a line about them.

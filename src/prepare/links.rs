@@ -64,7 +64,7 @@ pub(super) fn split(
 
 const REMEDIES: [&str; 2] = [
     "the force field would pull the ends together with a bond",
-    "model the loop, or pass --breaks split to simulate separate chains",
+    "model the loop, or split the chains at their breaks",
 ];
 
 /// The residues that no bond joins to the one before.

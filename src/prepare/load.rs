@@ -100,7 +100,7 @@ const WITHOUT_MAPPING: &str = "a native file or a .pt file, because the priors o
 /// Names the command that has the options for a structure file that is refused.
 fn advised(mut error: Error) -> Error {
     if let Error::Structure { lines, .. } = &mut error {
-        let line = "flashschnet prepare has these options; --structures takes what it writes";
+        let line = "prepare structures of it with options for these problems";
         lines.push(line.to_owned());
     }
     error

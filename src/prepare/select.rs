@@ -102,10 +102,13 @@ pub(super) fn select<'a>(
         match mapped.remove(&**name) {
             Some(places) => {
                 let (n, places) = (places.len(), super::log::capped(places).join(", "));
-                log.note(format!("{} read as {amino} by --map: {places}", count(n, name)));
+                log.note(format!(
+                    "{} read as {amino} by the map of names: {places}",
+                    count(n, name)
+                ));
             }
             None => {
-                let text = ": no residue that is taken has the name that --map gives";
+                let text = " in the map of names: no residue that is taken has this name";
                 log.warn("unused_map", vec![format!("{name}={amino}")], text);
             }
         }
@@ -299,15 +302,19 @@ fn unknown_residues(
         match known {
             Some(Known::Foreign(parent)) => {
                 format!(
-                    "{places}: modified {parent}; use --map {name}={parent} to treat it as {parent}"
+                    "{places}: modified {parent}; add {name}={parent} to the map of names to treat \
+                     it as {parent}"
                 )
             }
             Some(Known::Mirrored(mirror)) => format!(
-                "{places}: D form of {mirror}; the priors are those of the L form; use --map \
-                 {name}={mirror} only if you know that this does no harm"
+                "{places}: D form of {mirror}; the priors are those of the L form; add \
+                 {name}={mirror} to the map of names only if you know that this does no harm"
             ),
             _ => {
-                format!("{places}: use --map {name}=ALA, or another of the 20, to treat it as that")
+                format!(
+                    "{places}: add {name}=ALA, or another of the 20, to the map of names to treat \
+                     it as that"
+                )
             }
         }
     };

@@ -37,10 +37,10 @@ fn residues_are_renamed_refused_or_left_out() {
         (vec![aminos("AGMSK")], vec!["modified_residue"])
     );
     for (name, advice) in [
-        ("SEP", "modified SER; use --map SEP=SER"),
+        ("SEP", "modified SER; add SEP=SER to the map of names"),
         ("DSN", "D form of SER"),
-        ("UNK", "use --map UNK=ALA"),
-        ("XYZ", "use --map XYZ=ALA"),
+        ("UNK", "add UNK=ALA, or another of the 20, to the map of names"),
+        ("XYZ", "add XYZ=ALA, or another of the 20, to the map of names"),
     ] {
         let text = pdb(&named(4, name, true));
         let error = read(&text).unwrap_err().to_string();
@@ -409,7 +409,7 @@ fn replacements_are_told() {
     let to = |name: &str| AminoAcid::from_name(name).unwrap();
     let map = BTreeMap::from([("SEP".into(), to("SER")), ("TPO".into(), to("THR"))]);
     let found = read_with(&pdb(&lines), Options { map, ..Options::default() }).unwrap();
-    assert_eq!(found.log.notes[0], "1 SEP read as SER by --map: SEP A 3");
+    assert_eq!(found.log.notes[0], "1 SEP read as SER by the map of names: SEP A 3");
     assert_eq!(warnings(&found), ["unused_map"]);
     assert!(found.log.warnings[0].text.starts_with("TPO=THR"), "{:?}", found.log);
 }

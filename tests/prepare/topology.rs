@@ -253,7 +253,7 @@ fn priors_decide_the_mapping_and_must_fit() {
     let mut model = whole_model(Ca);
     model.priors.retain(|prior| prior.name != "pseudo_ca_dihedral");
     let error = mapping(&model, None).unwrap_err().to_string();
-    assert!(error.contains("--mapping five_bead or ca"), "{error}");
+    assert!(error.contains("the mapping five_bead or ca; a prior file adds priors"), "{error}");
     let error = mapping(&crate::common::small::model(), None).unwrap_err().to_string();
     assert!(error.contains("the specialised prior"), "{error}");
 

@@ -129,7 +129,7 @@ fn wrong_starts_are_one_error_with_the_file() {
         ("more.pdb", ["found 12 CA atoms", "expected 6, one for each bead of chain.psf"]),
         ("few.pdb", ["found 5 CA atoms", "expected 6, one for each bead of chain.psf"]),
         ("gap.pdb", ["PHE A 3", "[missing_atom]"]),
-        ("sep.pdb", ["SEP A 3", "flashschnet prepare has these options"]),
+        ("sep.pdb", ["SEP A 3", "prepare structures of it (flashschnet prepare)"]),
         ("empty", ["an empty file", "XTC, DCD, .npy, PDB or mmCIF"]),
         ("model.ckpt", ["a .pt or zip file", "XTC, DCD, .npy, PDB or mmCIF"]),
         ("nowhere", [no_file!(""), ""]),

@@ -13,6 +13,7 @@ use flashschnet::{Error, Result};
 use super::exchange;
 use super::look;
 use super::plan::{Limits, Plan};
+use crate::cli::flags::with_flags;
 use crate::cli::logger;
 use crate::cli::progress::{Progress, ns_per_day, short};
 use crate::cli::report;
@@ -109,7 +110,7 @@ impl Drive {
         if let Err(error) = ended {
             // Where the log cannot be written, stderr still has the error.
             let _ = log_warnings(&mut self.output);
-            let _ = self.output.log(format!("error: {error}"));
+            let _ = self.output.log(with_flags(format!("error: {error}")));
             if matches!(error, Error::BlowUp { .. }) {
                 self.save_free_energy();
             }

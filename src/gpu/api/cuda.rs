@@ -21,7 +21,7 @@ use super::name::with_facts;
 use crate::error::{Error, Result};
 
 const ADVICE: &str = "install NVIDIA's driver and CUDA's run-time compiler (libnvrtc), name their folders \
-     in LD_LIBRARY_PATH if they are elsewhere, or use --backend wgpu or cpu";
+     in LD_LIBRARY_PATH if they are elsewhere, or use the wgpu backend or the CPU backend";
 
 /// Fails if a library is missing: cudarc would panic.
 fn check_libraries() -> Result<()> {
@@ -95,7 +95,7 @@ fn architecture(capability: i32) -> Result<String> {
     let best = known.iter().filter(|known| **known <= capability).max();
     let best = best.ok_or_else(|| {
         let what = format!("compute capability {}.{}", capability / 10, capability % 10);
-        Error::unsupported(what, "use --backend wgpu or a CUDA compiler of its time")
+        Error::unsupported(what, "use the wgpu backend or a CUDA compiler of its time")
     })?;
     Ok(format!("compute_{best}"))
 }

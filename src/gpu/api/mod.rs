@@ -43,6 +43,6 @@ pub(super) fn open_cuda(wanted: Option<&str>) -> Result<Arc<dyn Api>> {
 /// Always [`Error::Unsupported`].
 #[cfg(not(feature = "cuda"))]
 pub(super) fn open_cuda(_: Option<&str>) -> Result<Arc<dyn Api>> {
-    let advice = "build it with --features cuda, or use --backend wgpu";
+    let advice = "build it with the feature cuda, or use the wgpu backend";
     Err(Error::unsupported("CUDA in this build", advice))
 }

@@ -149,7 +149,7 @@ impl Fit {
                 let fit = before + (own as f64 * left as f64 / all.max(1) as f64) as usize;
                 let fit = fit.min(replicas.saturating_sub(1));
                 let advice = match fit {
-                    0 => format!("not one of the {replicas} replicas fits; try --backend cpu"),
+                    0 => format!("not one of the {replicas} replicas fits; try the CPU backend"),
                     _ => format!("about {fit} of the {replicas} replicas would fit"),
                 };
                 Error::OutOfMemory { what, needed, available, fits: Some(fit), advice }

@@ -73,7 +73,7 @@ impl Table {
         // Interval 0, with all coefficients 0, stands for a missing edge.
         if bead_bits >= 32 || n_intervals >= 1 << (32 - bead_bits) {
             let what = format!("{n_intervals} intervals with {widest} beads");
-            return Err(Error::unsupported(what, "a larger --table-tolerance, or --filter exact"));
+            return Err(Error::unsupported(what, "use a larger table tolerance, or exact filters"));
         }
         let f32 = storage.features == Features::F32;
         Ok(Table {

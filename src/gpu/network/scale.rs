@@ -37,7 +37,7 @@ pub(super) fn scaled(schnet: &SchNet, features: Features, scales: &[Vec<f64>]) -
         if !weights.all(|weight| *weight == 0.0 || (*weight as f32).is_normal()) {
             return Err(Error::unsupported(
                 format!("block {b}, whose filters and features differ too much in size,"),
-                "use --filter exact --precision f32",
+                "use exact filters and f32 precision",
             ));
         }
     }
@@ -96,7 +96,7 @@ pub(super) fn gradient_scale(schnet: &SchNet, types: &[u32]) -> Result<f64> {
                 "mixed precision of a network whose gradients of messages, {least:.0e} to \
                  {most:.0e} kcal/mol, leave the range of f16"
             ),
-            "use --precision f32",
+            "use f32 precision",
         )),
     }
 }

@@ -172,7 +172,7 @@ fn check_rounded(
         if error.is_nan() || error > MOST_ERROR * most {
             return Err(Error::unsupported(
                 "filters on tensor cores whose weights or hidden channels leave the range of f16",
-                "use --precision f32",
+                "use f32 precision",
             ));
         }
     }

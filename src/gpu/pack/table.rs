@@ -145,7 +145,7 @@ pub(in crate::gpu) fn half_coefficients(
     slope_errors(table, b, stored).for_each(|(k, error)| squares[k] += error * error);
     let n_filters = schnet.n_filters() as f64;
     let of_intervals = squares.into_iter().map(|square| (square / n_filters).sqrt());
-    check_errors(of_intervals, MOST_HALF_ERROR, b, "use --precision f32")?;
+    check_errors(of_intervals, MOST_HALF_ERROR, b, "use f32 precision")?;
     let n_quads = quads(schnet.n_filters()) as usize;
     let mut words = vec![0; (1 + table.n_intervals()) * 2 * n_quads * 4];
     let unit = unit(table);
@@ -288,7 +288,7 @@ pub(in crate::gpu) fn coefficients(
         (k, c.map(|c| c * scales[f]), found.map(|c| c * scales[f]))
     });
     let errors = slope_errors(table, b, stored).map(|(_, error)| error);
-    check_errors(errors, MOST_ERROR, b, "use --filter exact")?;
+    check_errors(errors, MOST_ERROR, b, "use exact filters")?;
     let width = 4 * quads(schnet.n_filters()) as usize;
     let mut rows = vec![0; (1 + table.n_intervals()) * 3 * width];
     for (k, f, [c0, c1, c2, c3]) in parts() {

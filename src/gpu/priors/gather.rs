@@ -195,7 +195,7 @@ impl GatherLists {
             true => Ok(lists),
             false => Err(Error::unsupported(
                 "a prior parameter beyond the range of f32 (σ⁶ for repulsions)",
-                "use --backend cpu",
+                "use the CPU backend",
             )),
         }
     }

@@ -133,8 +133,8 @@ fn chosen(choice: &Choice) -> Result<Vec<String>> {
 /// terms that have no tuples.
 fn check_tuples(has: &dyn Fn(&str) -> bool, lists: &Lists, n_beads: usize) -> Result<()> {
     if has("bonds") && lists.bonds.is_empty() && n_beads > 1 {
-        let expected = "bonds, which the term Bonds needs; name the terms of a molecule without \
-                        bonds with --forceterms";
+        let expected = "bonds, which the term Bonds needs; choose the terms if the molecule has \
+                        none";
         return Err(Error::invalid("bonds", format!("none between {n_beads} beads"), expected));
     }
     let others = [

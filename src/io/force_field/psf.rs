@@ -158,7 +158,7 @@ impl Psf {
             let known = Residue::of_name(name).map(|residue| residue.bead_type);
             known.ok_or_else(|| {
                 let expected = format!(
-                    "a residue that the published networks know: {}; or --embeddings",
+                    "a residue that the published networks know: {}; or a list of embeddings",
                     known_names()
                 );
                 Error::invalid(format!("residue of bead {bead}"), name, expected)

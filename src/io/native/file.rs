@@ -213,10 +213,12 @@ impl<'a> Reader<'a> {
                 "" | "pt" | "tf" | "flax" | "np" | "mlx" => {
                     "tensors of another program, for example of Hugging Face".to_owned()
                 }
-                other @ "flashschnet-model" => format!("{other:?}, which --model takes"),
-                other @ "flashschnet-structures" => format!("{other:?}, which --structures takes"),
+                other @ "flashschnet-model" => format!("{other:?}, a native model file"),
+                other @ "flashschnet-structures" => {
+                    format!("{other:?}, a file of native structures")
+                }
                 other @ "flashschnet-checkpoint" => {
-                    format!("{other:?}, whose folder run --resume takes")
+                    format!("{other:?}, the last state of a run")
                 }
                 other => format!("{other:?}"),
             };

@@ -285,7 +285,7 @@ fn advice(
 
 /// Advice for a user without a suitable adapter.
 pub const ADVICE: &str = "install the GPU's Vulkan, Metal or DX12 driver (on Debian, `apt install mesa-vulkan-drivers` \
-     also brings a software adapter), or use --backend cpu";
+     also brings a software adapter), or use the CPU backend";
 
 /// An opened adapter.
 pub(super) struct Opened {
