@@ -1,4 +1,5 @@
-//! The layers of the crate: which file may import from which, and how long a file may be.
+//! The layers of the crate: which file may import from which, how long a file may be, and which
+//! files may name what a user types.
 //!
 //! An import is any path in `src` that leads into the crate, in a `use` declaration or in other
 //! code. Comments and test modules do not count. The files and their imports form a graph. It must
@@ -34,6 +35,14 @@ fn no_file_is_long() {
     assert!(long.is_empty(), "over {MOST_LINES} lines: {long:?}");
 }
 
+/// The messages of the library are also those of programs that embed it: only the program names its
+/// options and commands.
+#[test]
+fn the_library_names_no_option_of_the_program() {
+    let complaints = typed(&sources());
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
+
 /// All files of `src`.
 fn sources() -> Sources {
     fn add(root: &Path, folder: &Path, sources: &mut Sources) {
@@ -52,6 +61,34 @@ fn sources() -> Sources {
     let mut sources = Sources::new();
     add(&root, &root, &mut sources);
     sources
+}
+
+/// The options of NVIDIA's compiler.
+const OF_COMPILER: [&str; 4] =
+    ["gpu-architecture", "std", "device-as-default-execution-space", "diag-suppress"];
+
+/// Describes the options and commands in the literals of the library.
+fn typed(sources: &Sources) -> Vec<String> {
+    let is_library = |file: &&String| !["cli", "main"].contains(&layer(file));
+    let mut complaints = Vec::new();
+    for file in sources.keys().filter(is_library) {
+        for literal in literals(&sources[file]) {
+            let words: Vec<&str> =
+                literal.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').collect();
+            let options = words.iter().filter(|word| {
+                let option = word.strip_prefix("--").unwrap_or_default();
+                option.starts_with(|c: char| c.is_ascii_lowercase())
+                    && !OF_COMPILER.contains(&option)
+            });
+            let is_command = |name: &str| sources.contains_key(&format!("cli/{name}.rs"));
+            let commands =
+                words.windows(2).filter(|pair| pair[0] == "flashschnet" && is_command(pair[1]));
+            let names = options.map(|word| (*word).to_owned());
+            let names = names.chain(commands.map(|pair| pair.join(" ")));
+            complaints.extend(names.map(|name| format!("{file} names {name}")));
+        }
+    }
+    complaints
 }
 
 /// The list of layers in the documentation of the crate, from top to bottom.
@@ -262,7 +299,24 @@ fn is_name(token: &str) -> bool {
 /// The tokens of a text: names, `::` and other single characters. Comments, strings and character
 /// literals are left out.
 fn tokens(text: &str) -> Vec<String> {
-    let mut tokens = Vec::new();
+    let is_token = |piece: &&str| match *piece {
+        "::" => true,
+        // A raw string starts with a letter, as a name does.
+        name if is_name(name) => !name.contains('"'),
+        piece => piece.chars().count() == 1 && piece.trim() == piece,
+    };
+    pieces(text).into_iter().filter(is_token).map(str::to_owned).collect()
+}
+
+/// The string literals of a text, with their quotes.
+fn literals(text: &str) -> Vec<&str> {
+    let is_raw = |piece: &&str| piece.starts_with('r') && piece.contains('"');
+    pieces(text).into_iter().filter(|piece| piece.starts_with('"') || is_raw(piece)).collect()
+}
+
+/// A text in pieces: comments, literals, names, `::` and other single characters.
+fn pieces(text: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let raw = rest.strip_prefix('r').map(|quoted| quoted.trim_start_matches('#'));
@@ -286,16 +340,11 @@ fn tokens(text: &str) -> Vec<String> {
         } else {
             c.len_utf8()
         };
-        let (token, after) = rest.split_at(length);
-        if token == "::" || is_name(token) || (length == c.len_utf8() && !c.is_whitespace()) {
-            // A raw string starts with a letter, as a name does.
-            if !token.contains('"') {
-                tokens.push(token.to_owned());
-            }
-        }
+        let (piece, after) = rest.split_at(length);
+        pieces.push(piece);
         rest = after;
     }
-    tokens
+    pieces
 }
 
 /// Whether the quote at the start of the text begins a character literal and not a lifetime.
@@ -367,4 +416,27 @@ fn a_tree_without_circles_is_sound() {
     let wrong = ["b.rs imports a/mod.rs, which is not in a lower layer"];
     assert_eq!(misplaced(&graph, &[vec!["a"], vec!["b"]]), wrong);
     assert_eq!(misplaced(&graph, &[vec!["a", "b"]]), wrong);
+}
+
+#[test]
+fn an_option_in_a_message_is_found() {
+    let sources = made_up(&[
+        ("main.rs", "fn f() { \"--seed\" }"),
+        ("cli/info.rs", "fn f() { \"--seed, flashschnet info\" }"),
+        (
+            "a.rs",
+            "//! \"--seed\"
+             const A: &str = \"use (--backend cpu), `flashschnet info` or flashschnet itself\";
+             const B: [&str; 2] = [\"a - b -- c --std=c++17\", r#\"\"--filter\"\"#];
+             fn f(i: u32) -> u32 { i - --i + '\"' } // \"--seed\"",
+        ),
+        ("b.rs", "fn f() { \"use \\\n --model\" }"),
+    ]);
+    let expected = [
+        "a.rs names --backend",
+        "a.rs names flashschnet info",
+        "a.rs names --filter",
+        "b.rs names --model",
+    ];
+    assert_eq!(typed(&sources), expected);
 }
