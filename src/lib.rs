@@ -29,7 +29,7 @@
 //! # Layers
 //!
 //! A module imports only from the lines below its own. Modules on one line do not import each
-//! other. `tests/layers.rs` checks both. The program, `cli`, uses the library from outside.
+//! other. `tests/layers.rs` checks both. The program is the module `cli`.
 //!
 //! ```text
 //! cli
@@ -264,6 +264,8 @@ pub mod backend;
 pub mod bias;
 pub mod builtin;
 pub mod checkpoint;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod cpu;
 mod crowd;
 pub mod diagnose;

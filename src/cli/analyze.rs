@@ -25,8 +25,8 @@ mod transitions;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use flashschnet::error::printable;
-use flashschnet::{Error, Result};
+use crate::error::printable;
+use crate::{Error, Result};
 
 use self::columns::Columns;
 use self::correlation::Blocking;

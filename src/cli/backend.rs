@@ -1,10 +1,10 @@
 //! Command-line options for the backend, its filters and its precision.
 
+use crate::checkpoint::Identity;
+use crate::engine::{Filter, Numerics, Precision};
+use crate::gpu::{FeatureSet, adapters, without_facts};
+use crate::{Backend, BackendKind};
 use clap::{Args, ValueEnum};
-use flashschnet::checkpoint::Identity;
-use flashschnet::engine::{Filter, Numerics, Precision};
-use flashschnet::gpu::{FeatureSet, adapters, without_facts};
-use flashschnet::{Backend, BackendKind};
 use serde::{Deserialize, Serialize};
 
 use super::options::real;
@@ -55,7 +55,7 @@ pub(super) struct HowOptions {
 }
 
 /// The number of the adapter of an earlier run, or its name if it is not here.
-fn same_adapter(was: &Identity) -> flashschnet::Result<Option<String>> {
+fn same_adapter(was: &Identity) -> crate::Result<Option<String>> {
     let Some(device) = &was.device else { return Ok(None) };
     let known = if was.backend == BackendKind::Wgpu { adapters()? } else { Vec::new() };
     let found = known.into_iter().find(|info| info.is_of(device));
@@ -77,7 +77,7 @@ impl HowOptions {
         kind: BackendKind,
         adapter: Option<&str>,
         portable: bool,
-    ) -> flashschnet::Result<Backend> {
+    ) -> crate::Result<Backend> {
         let features = if portable { FeatureSet::Portable } else { FeatureSet::Full };
         let open = if self.trust_device { Backend::open_trusting } else { Backend::open_with };
         let backend = open(kind, adapter, features)?;
@@ -122,13 +122,13 @@ pub(super) enum FilterName {
 
 impl BackendOptions {
     /// Opens the backend, in f32 unless `--precision` is given.
-    pub(super) fn open(&self) -> flashschnet::Result<Backend> {
+    pub(super) fn open(&self) -> crate::Result<Backend> {
         let backend = self.place.open()?;
         self.finish(backend, Precision::F32)
     }
 
     /// Opens the backend with the defaults of [`Backend::for_dynamics`].
-    pub(super) fn open_for_dynamics(&self) -> flashschnet::Result<Backend> {
+    pub(super) fn open_for_dynamics(&self) -> crate::Result<Backend> {
         // `--filter` is applied first, because `for_dynamics` leaves exact filters in f32.
         let backend = self.place.finish(self.place.open()?, Precision::F32)?.for_dynamics();
         let usual = backend.precision();
@@ -149,11 +149,7 @@ impl BackendOptions {
     /// Opens the backend of an earlier run, or another one that the options ask for, with the
     /// filters and the precision of the earlier run. Mixed precision becomes f32 on a backend that
     /// has no other. The choice becomes that of the opened backend.
-    pub(super) fn open_again(
-        &self,
-        was: &Identity,
-        choice: &mut Choice,
-    ) -> flashschnet::Result<Backend> {
+    pub(super) fn open_again(&self, was: &Identity, choice: &mut Choice) -> crate::Result<Backend> {
         let PlaceOptions { backend: kind, how } = &self.place;
         let backend = match (kind, &how.adapter) {
             (None, None) => {
@@ -177,11 +173,7 @@ impl BackendOptions {
         Ok(backend.with_precision(precision)?.with_filter(filter))
     }
 
-    pub(super) fn finish(
-        &self,
-        backend: Backend,
-        usual: Precision,
-    ) -> flashschnet::Result<Backend> {
+    pub(super) fn finish(&self, backend: Backend, usual: Precision) -> crate::Result<Backend> {
         self.place.finish(backend, self.precision.map_or(usual, PrecisionName::precision))
     }
 }
@@ -208,21 +200,17 @@ impl BackendName {
 }
 
 impl PlaceOptions {
-    pub(super) fn open(&self) -> flashschnet::Result<Backend> {
+    pub(super) fn open(&self) -> crate::Result<Backend> {
         self.open_or(BackendName::default())
     }
 
     /// Opens the backend, the given one unless `--backend` is given.
-    pub(super) fn open_or(&self, usual: BackendName) -> flashschnet::Result<Backend> {
+    pub(super) fn open_or(&self, usual: BackendName) -> crate::Result<Backend> {
         self.how.open(self.backend.unwrap_or(usual), self.how.adapter.as_deref())
     }
 
     /// Sets the precision, and the filters that the options ask for.
-    pub(super) fn finish(
-        &self,
-        backend: Backend,
-        precision: Precision,
-    ) -> flashschnet::Result<Backend> {
+    pub(super) fn finish(&self, backend: Backend, precision: Precision) -> crate::Result<Backend> {
         let filter = self.how.filter(precision, backend.filter());
         Ok(backend.with_precision(precision)?.with_filter(filter))
     }
@@ -233,7 +221,7 @@ impl HowOptions {
         &self,
         backend: BackendName,
         adapter: Option<&str>,
-    ) -> flashschnet::Result<Backend> {
+    ) -> crate::Result<Backend> {
         self.open_with(backend.kind(), adapter, self.portable)
     }
 

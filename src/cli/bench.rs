@@ -10,12 +10,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::backend::Backend;
+use crate::engine::{Engine, check_multiple};
+use crate::gpu::{Ceilings, Counters, Device};
+use crate::simulation::{Settings, Simulation};
+use crate::{Error, Result};
 use clap::Args;
-use flashschnet::backend::Backend;
-use flashschnet::engine::{Engine, check_multiple};
-use flashschnet::gpu::{Ceilings, Counters, Device};
-use flashschnet::simulation::{Settings, Simulation};
-use flashschnet::{Error, Result};
 
 use self::figures::{Figures, StartUp};
 use self::submission::{Job, Submission};

@@ -13,11 +13,11 @@ use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::io::entry::{Entry, Source, Value};
+use crate::io::yaml;
+use crate::{Error, Result};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use flashschnet::io::entry::{Entry, Source, Value};
-use flashschnet::io::yaml;
-use flashschnet::{Error, Result};
 
 use self::translated::Translated;
 use self::unknown::unknown;

@@ -6,14 +6,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::engine::{Evaluation, Terms};
+use crate::error::{OfFile, printable};
+use crate::io::{Trajectory, check_free, write_new};
+use crate::largest::largest_by;
+use crate::potential::{Potential, Request, Scores};
+use crate::system::System;
+use crate::{Error, Result};
 use clap::Args;
-use flashschnet::engine::{Evaluation, Terms};
-use flashschnet::error::{OfFile, printable};
-use flashschnet::io::{Trajectory, check_free, write_new};
-use flashschnet::largest::largest_by;
-use flashschnet::potential::{Potential, Request, Scores};
-use flashschnet::system::System;
-use flashschnet::{Error, Result};
 use safetensors::{Dtype, tensor::TensorView};
 
 use super::backend::BackendOptions;

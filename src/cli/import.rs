@@ -4,13 +4,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::error::printable;
+use crate::io::check_free;
+use crate::io::native::{write_model, write_structures};
+use crate::model::{Model, PriorParameters};
+use crate::prepare::Options;
+use crate::structure::Structure;
 use clap::Args;
-use flashschnet::error::printable;
-use flashschnet::io::check_free;
-use flashschnet::io::native::{write_model, write_structures};
-use flashschnet::model::{Model, PriorParameters};
-use flashschnet::prepare::Options;
-use flashschnet::structure::Structure;
 
 use super::inputs::{self, Files, unlimited};
 use super::tell::{self, tell};

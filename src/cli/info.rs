@@ -6,16 +6,16 @@ mod system;
 use std::io::Write;
 use std::process::ExitCode;
 
+use crate::Error;
+use crate::backend::{Backend, BackendKind};
+use crate::diagnose::precision::{at_structures, tensors};
+use crate::engine::{Filter, Precision};
+use crate::error::printable;
+use crate::gpu::adapters;
+use crate::model::{FilterTable, Model};
+use crate::structure::Structure;
 use clap::builder::Resettable;
 use clap::{ArgGroup, Args, Id};
-use flashschnet::Error;
-use flashschnet::backend::{Backend, BackendKind};
-use flashschnet::diagnose::precision::{at_structures, tensors};
-use flashschnet::engine::{Filter, Precision};
-use flashschnet::error::printable;
-use flashschnet::gpu::adapters;
-use flashschnet::model::{FilterTable, Model};
-use flashschnet::structure::Structure;
 
 use super::backend::PlaceOptions;
 use super::flags::with_flags;
@@ -184,7 +184,7 @@ impl Info {
         report: &mut Report,
         model: &Model,
         structures: &[Structure],
-    ) -> flashschnet::Result<()> {
+    ) -> crate::Result<()> {
         if structures.is_empty() {
             return Ok(());
         }

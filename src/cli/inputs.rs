@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::error::{OfFile, printable};
+use crate::io::force_field::{ForceField, check_network};
+use crate::io::import::{Import, combine};
+use crate::io::{Priors, load_contents, load_priors, load_structures};
+use crate::model::Model;
+use crate::prepare::{Coarse, Loaded, ModelChoice, Options};
+use crate::structure::Structure;
+use crate::system::check_specialised;
+use crate::{Error, Result};
 use clap::{ArgGroup, Args};
-use flashschnet::error::{OfFile, printable};
-use flashschnet::io::force_field::{ForceField, check_network};
-use flashschnet::io::import::{Import, combine};
-use flashschnet::io::{Priors, load_contents, load_priors, load_structures};
-use flashschnet::model::Model;
-use flashschnet::prepare::{Coarse, Loaded, ModelChoice, Options};
-use flashschnet::structure::Structure;
-use flashschnet::system::check_specialised;
-use flashschnet::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::specialised;
@@ -352,5 +352,5 @@ pub(super) fn model_choice(text: &str) -> ModelChoice {
 
 /// The built-in system.
 pub(super) fn builtin() -> (Model, Vec<Structure>) {
-    (flashschnet::builtin::model(), vec![flashschnet::builtin::structure()])
+    (crate::builtin::model(), vec![crate::builtin::structure()])
 }

@@ -2,8 +2,8 @@
 
 use std::io::{Result, Write};
 
-use flashschnet::engine::KernelTime;
-use flashschnet::gpu::Ceilings;
+use crate::engine::KernelTime;
+use crate::gpu::Ceilings;
 use serde::Serialize;
 
 /// The kernels of a step, and the measured peak of the device to compare them with.

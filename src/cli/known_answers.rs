@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use flashschnet::{Backend, Error};
+use crate::{Backend, Error};
 use serde::Serialize;
 
 /// The result of [`Backend::check`].

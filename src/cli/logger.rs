@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::error::printable;
 use env_logger::Builder;
-use flashschnet::error::printable;
 use log::{Level, Log, Metadata, Record};
 
 use super::flags::with_flags;

@@ -1,4 +1,4 @@
-//! The command line: one file per subcommand.
+//! The program `flashschnet`: one file per subcommand. It exists with the feature `cli`.
 
 mod analyze;
 mod backend;
@@ -24,16 +24,20 @@ mod run;
 mod signals;
 mod specialised;
 mod table;
-pub(crate) mod tell;
+mod tell;
 mod threads;
 mod torchmd;
 mod verify;
 
+use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::config::settings::InForce;
+use self::tell::tell;
+use crate::Error;
 
 /// Molecular dynamics of coarse-grained proteins with CGSchNet potentials, many replicas at once.
 ///
@@ -61,13 +65,51 @@ enum Command {
     Report(report::Report),
 }
 
-/// Parses the command line and runs its command.
-pub(crate) fn main() -> anyhow::Result<ExitCode> {
+/// The program's `main`: runs the command of the process's arguments, and prints its error to stderr.
+pub fn main() -> ExitCode {
     // Before any thread is started.
     desktop::turn_off_complaint();
+    match execute(std::env::args_os(), || Ok(threads::start()?)) {
+        Ok(code) => code,
+        // The reader of stdout, for example `head`, has closed the pipe: no error.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let message = error.to_string();
+            if let Some(Error::Structure { .. }) = error.downcast_ref() {
+                // Its places and remedies have lines of their own.
+                tell!("error: {message}");
+            } else {
+                let lines: Vec<&str> = message.lines().map(str::trim).collect();
+                tell!("error: {}", lines.join(" "));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+/// Runs the command of a command line, which starts with the name of the program. Results go to
+/// stdout, messages to stderr. It belongs to a program: it takes over the log and the signals of the
+/// process.
+///
+/// # Errors
+/// That of the command, most often an [`Error`].
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<ExitCode> {
+    // The threads of the CPU backend are those of the process.
+    execute(arguments, || Ok(()))
+}
+
+fn execute(
+    arguments: impl IntoIterator<Item = OsString>,
+    start_threads: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
     signals::ignore_file_size_limit();
     let mut command = options::with_negative_numbers(Cli::command());
-    let expanded = config::expand(&command, std::env::args_os().collect())?;
+    let expanded = config::expand(&command, arguments.into_iter().collect())?;
     let parsed = command.try_get_matches_from_mut(&expanded.arguments);
     let parsed = parsed.and_then(|found| Cli::from_arg_matches(&found).map(|cli| (cli, found)));
     let (cli, found) = match parsed {
@@ -78,7 +120,7 @@ pub(crate) fn main() -> anyhow::Result<ExitCode> {
     if let Some(warning) = &expanded.warning {
         log::warn!("{warning}");
     }
-    threads::start()?;
+    start_threads()?;
     let ended = match cli.command {
         Command::Run(run) => run.run(InForce::new(&command, &found)),
         Command::Energy(command) => command.run(),

@@ -3,9 +3,9 @@
 use std::error::Error as _;
 use std::process::ExitCode;
 
+use crate::Error;
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use flashschnet::Error;
 
 use super::config::{Expanded, is_number};
 use super::tell::{self, tell};

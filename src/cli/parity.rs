@@ -4,12 +4,12 @@ use std::io::{Result, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::Error;
+use crate::backend::Backend;
+use crate::diagnose::parity::{Difference, Distance, Job, Pair, Speed};
+use crate::diagnose::verify::cases_at;
+use crate::engine::Filter;
 use clap::Args;
-use flashschnet::Error;
-use flashschnet::backend::Backend;
-use flashschnet::diagnose::parity::{Difference, Distance, Job, Pair, Speed};
-use flashschnet::diagnose::verify::cases_at;
-use flashschnet::engine::Filter;
 use serde::Serialize;
 
 use super::backend::{BackendName, HowOptions, PrecisionName};
@@ -101,7 +101,7 @@ impl Parity {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn open(&self, names: [BackendName; 2]) -> flashschnet::Result<[Backend; 2]> {
+    fn open(&self, names: [BackendName; 2]) -> crate::Result<[Backend; 2]> {
         let of_wgpu = |name| matches!(name, BackendName::Auto | BackendName::Wgpu);
         if let Some(adapter) = &self.how.adapter
             && !names.into_iter().any(of_wgpu)

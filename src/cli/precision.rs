@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use flashschnet::diagnose::precision::{AtStructure, Loss, Losses, Range, Tensor};
+use crate::diagnose::precision::{AtStructure, Loss, Losses, Range, Tensor};
 use serde::Serialize;
 
 /// The report, in the form of its JSON.

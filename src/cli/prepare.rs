@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use crate::engine::{Minimization, Precision};
+use crate::error::{Error, printable};
+use crate::io::force_field::{ForceField, Psf};
+use crate::io::native::{model_digest, write_with_provenance};
+use crate::io::{check_free, topology_pdb, write_new};
+use crate::model::Model;
+use crate::prepare::{self, AminoAcid, Breaks, Mapping, Options, Origin, Prepared, Start};
 use clap::{ArgGroup, Args, ValueEnum};
-use flashschnet::engine::{Minimization, Precision};
-use flashschnet::error::{Error, printable};
-use flashschnet::io::force_field::{ForceField, Psf};
-use flashschnet::io::native::{model_digest, write_with_provenance};
-use flashschnet::io::{check_free, topology_pdb, write_new};
-use flashschnet::model::Model;
-use flashschnet::prepare::{self, AminoAcid, Breaks, Mapping, Options, Origin, Prepared, Start};
 
 use super::backend::{BackendName, PlaceOptions};
 use super::flags::with_flags;
@@ -105,7 +105,7 @@ fn of_sequence() -> ArgGroup {
 
 impl SequenceOptions {
     /// The amino acids of all chains.
-    fn chains(&self) -> flashschnet::Result<Vec<Vec<AminoAcid>>> {
+    fn chains(&self) -> crate::Result<Vec<Vec<AminoAcid>>> {
         let mut chains = Vec::new();
         for text in &self.sequence {
             chains.extend(match text.contains(['.', '/', '\\']) {
@@ -241,7 +241,7 @@ impl Prepare {
         }
         texts.extend(report.map(|path| (path, prepared.report())));
         let mut files: Vec<&Path> = Vec::new();
-        let write = || -> flashschnet::Result<()> {
+        let write = || -> crate::Result<()> {
             write_with_provenance(&self.output, &prepared.structures, Some(provenance))?;
             files.push(&self.output);
             for (path, text) in &texts {
@@ -260,11 +260,7 @@ impl Prepare {
     }
 
     /// The structures, and where they come from.
-    fn prepare(
-        &self,
-        options: &Options,
-        model: &Model,
-    ) -> flashschnet::Result<(Origin<'_>, Prepared)> {
+    fn prepare(&self, options: &Options, model: &Model) -> crate::Result<(Origin<'_>, Prepared)> {
         if let Some(file) = &self.file {
             return Ok((Origin::File(file), prepare::prepare(file, options, model)?));
         }

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use flashschnet::io::load_structures;
-use flashschnet::prepare::{Coarse, Mapping, Options};
-use flashschnet::structure::Structure;
-use flashschnet::variable::Variable;
-use flashschnet::{Error, Result};
+use crate::io::load_structures;
+use crate::prepare::{Coarse, Mapping, Options};
+use crate::structure::Structure;
+use crate::variable::Variable;
+use crate::{Error, Result};
 
 /// The first structure of a file. Atoms of a PDB or mmCIF file become the beads of a mapping.
 pub(super) fn first_structure(path: &Path, mapping: Mapping) -> Result<Structure> {

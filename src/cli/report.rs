@@ -13,8 +13,8 @@ mod table;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::error::printable;
 use clap::Args;
-use flashschnet::error::printable;
 
 pub(super) use self::analysis::UNCONVERGED;
 use self::page::Page;
@@ -75,7 +75,7 @@ fn replace(path: &Path, page: String) -> anyhow::Result<()> {
     written.map_err(|error| {
         // A failure to remove the part is ignored: the caller needs the first error.
         let _ = std::fs::remove_file(&part);
-        flashschnet::Error::io(path, error)
+        crate::Error::io(path, error)
     })?;
     Ok(())
 }

@@ -18,15 +18,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use crate::checkpoint::{Identity, NEWEST};
+use crate::engine::{Integrator, check_multiple};
+use crate::error::printable;
+use crate::output::Output;
+use crate::simulation::{Settings, Simulation};
+use crate::system::System;
+use crate::{Error, Result};
 use anyhow::anyhow;
 use clap::{ArgGroup, Args, ValueEnum};
-use flashschnet::checkpoint::{Identity, NEWEST};
-use flashschnet::engine::{Integrator, check_multiple};
-use flashschnet::error::printable;
-use flashschnet::output::Output;
-use flashschnet::simulation::{Settings, Simulation};
-use flashschnet::system::System;
-use flashschnet::{Error, Result};
 
 use self::biases::BiasOptions;
 use self::drive::Drive;

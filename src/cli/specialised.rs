@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use flashschnet::error::{OfFile, printable};
-use flashschnet::io::force_field::{ForceField, specialise};
-use flashschnet::model::Model;
-use flashschnet::structure::{Structure, Topology};
-use flashschnet::{Error, Result};
+use crate::error::{OfFile, printable};
+use crate::io::force_field::{ForceField, specialise};
+use crate::model::Model;
+use crate::structure::{Structure, Topology};
+use crate::{Error, Result};
 
 /// Refuses structures of other molecules than the first one, whose file is `first`.
 pub(super) fn check_same(

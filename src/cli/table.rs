@@ -3,7 +3,7 @@
 
 use std::io::{Result, Write};
 
-use flashschnet::output::csv_cell;
+use crate::output::csv_cell;
 
 /// With more energies than this, each term has a row instead of a column.
 const MOST_COLUMNS: usize = 12;

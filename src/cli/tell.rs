@@ -7,7 +7,7 @@ use std::io::{Error, ErrorKind, Result, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use flashschnet::error::printable;
+use crate::error::printable;
 
 use super::flags::with_flags;
 

@@ -5,15 +5,15 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
-use flashschnet::backend::{Backend, BackendKind};
-use flashschnet::diagnose::verify::{
+use crate::backend::{Backend, BackendKind};
+use crate::diagnose::verify::{
     Options, Report, Status, all_cases_at, is_about_structures, verify_built_in, verify_file,
     verify_structures,
 };
-use flashschnet::engine::{Dynamics, Engine, Filter, Precision};
-use flashschnet::system::System;
-use flashschnet::{Error, Result};
+use crate::engine::{Dynamics, Engine, Filter, Precision};
+use crate::system::System;
+use crate::{Error, Result};
+use clap::Args;
 use serde::Serialize;
 
 use super::backend::BackendOptions;

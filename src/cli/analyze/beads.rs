@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use flashschnet::Result;
-use flashschnet::analysis::measures::{Fluctuations, Measured};
-use flashschnet::io::{npy_header, write_new};
+use crate::Result;
+use crate::analysis::measures::{Fluctuations, Measured};
+use crate::io::{npy_header, write_new};
 
 use super::columns::Columns;
 use super::source::Source;

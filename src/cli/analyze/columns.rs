@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use flashschnet::analysis::frames::{ChunkReader, in_chunks};
-use flashschnet::analysis::measures::{Contacts, Measures, Superposition};
-use flashschnet::error::OfFile;
-use flashschnet::variable::Variable;
-use flashschnet::{Error, Result};
+use crate::analysis::frames::{ChunkReader, in_chunks};
+use crate::analysis::measures::{Contacts, Measures, Superposition};
+use crate::error::OfFile;
+use crate::variable::Variable;
+use crate::{Error, Result};
 
 use super::options::{Analyze, Core, USUAL_CONTACTS};
 use super::source::Source;

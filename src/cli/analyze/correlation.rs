@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use flashschnet::Result;
-use flashschnet::analysis::frames::{self, ChunkReader, Frame, Track, in_chunks};
-use flashschnet::analysis::statistics::autocorrelation::Autocorrelation;
+use crate::Result;
+use crate::analysis::frames::{self, ChunkReader, Frame, Track, in_chunks};
+use crate::analysis::statistics::autocorrelation::Autocorrelation;
 
 use super::columns::Columns;
 use super::ensemble::Ensemble;

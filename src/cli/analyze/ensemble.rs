@@ -1,8 +1,8 @@
 //! The samples as an ensemble: their states, and the states whose averages are told.
 
-use flashschnet::analysis::statistics::blocks::{Blocks, Estimate};
-use flashschnet::analysis::statistics::mbar::{Mbar, Potentials};
-use flashschnet::{Error, Result, units};
+use crate::analysis::statistics::blocks::{Blocks, Estimate};
+use crate::analysis::statistics::mbar::{Mbar, Potentials};
+use crate::{Error, Result, units};
 
 use super::columns::Columns;
 use super::log::Log;

@@ -2,12 +2,10 @@
 
 use std::path::Path;
 
-use flashschnet::analysis::statistics::mbar::Mbar;
-use flashschnet::analysis::statistics::melting::{
-    MIDPOINT, MeltingTemperature, melting, temperatures,
-};
-use flashschnet::analysis::statistics::profile::{Bins, of_blocks, of_temperatures};
-use flashschnet::{Result, units};
+use crate::analysis::statistics::mbar::Mbar;
+use crate::analysis::statistics::melting::{MIDPOINT, MeltingTemperature, melting, temperatures};
+use crate::analysis::statistics::profile::{Bins, of_blocks, of_temperatures};
+use crate::{Result, units};
 
 use super::ensemble::{Ensemble, Weighing};
 use super::log::Log;

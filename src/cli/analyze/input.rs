@@ -3,10 +3,10 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use flashschnet::analysis::frames::Track;
-use flashschnet::error::{OfFile, printable};
-use flashschnet::io::Trajectory;
-use flashschnet::{Error, Result};
+use crate::analysis::frames::Track;
+use crate::error::{OfFile, printable};
+use crate::io::Trajectory;
+use crate::{Error, Result};
 use rayon::prelude::*;
 
 use super::molecule::Molecule;

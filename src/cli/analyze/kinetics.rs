@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use flashschnet::Result;
-use flashschnet::analysis::statistics::events::Direction;
+use crate::Result;
+use crate::analysis::statistics::events::Direction;
 
 use super::log::Log;
 use super::source::Source;

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use flashschnet::Result;
-use flashschnet::error::printable;
-use flashschnet::io::write_new;
+use crate::Result;
+use crate::error::printable;
+use crate::io::write_new;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::columns::Columns;

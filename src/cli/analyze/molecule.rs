@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use flashschnet::error::OfFile;
-use flashschnet::io::force_field::has_terms;
-use flashschnet::io::names_of_types;
-use flashschnet::prepare::{Loaded, Mapping, Options};
-use flashschnet::system::Convention;
-use flashschnet::{Error, Result};
+use crate::error::OfFile;
+use crate::io::force_field::has_terms;
+use crate::io::names_of_types;
+use crate::prepare::{Loaded, Mapping, Options};
+use crate::system::Convention;
+use crate::{Error, Result};
 
 /// A bead by its names.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +35,7 @@ impl Molecule {
         }
         let loaded = Loaded::load_alone(path, &Options::default())?;
         if let Some(coarse) = loaded.coarse() {
-            let bead = |bead: flashschnet::prepare::Bead| Bead {
+            let bead = |bead: crate::prepare::Bead| Bead {
                 atom: bead.site.name().to_owned(),
                 residue: bead.residue.name.clone(),
                 number: bead.residue.number.clone(),
@@ -52,7 +52,7 @@ impl Molecule {
             false => Convention::Mlcg,
         };
         let names = names_of_types(&topology.types, convention);
-        let bead = |name: flashschnet::io::BeadName| Bead {
+        let bead = |name: crate::io::BeadName| Bead {
             atom: name.atom.to_owned(),
             residue: name.residue.to_owned(),
             number: name.number.to_string(),

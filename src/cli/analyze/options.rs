@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::variable::{CONTACT_BETA, CONTACT_CUTOFF, CONTACT_LAMBDA};
+use crate::{Error, Result};
 use clap::{Args, ValueEnum};
-use flashschnet::variable::{CONTACT_BETA, CONTACT_CUTOFF, CONTACT_LAMBDA};
-use flashschnet::{Error, Result};
 
 use crate::cli::options::{real, whole};
 

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use flashschnet::error::printable;
-use flashschnet::{Error, Result};
+use crate::error::printable;
+use crate::{Error, Result};
 
 /// A file that every folder of results has.
 pub(super) const LOG: &str = "analysis.log";

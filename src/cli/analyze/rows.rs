@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use flashschnet::{Error, Result};
+use crate::{Error, Result};
 
 /// A row: a replica in a frame.
 #[derive(Debug, Clone, Copy)]

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use flashschnet::analysis::frames::Track;
-use flashschnet::bias::{Bias, BiasForm};
-use flashschnet::checkpoint::Checkpoint;
-use flashschnet::engine::Integrator;
-use flashschnet::error::OfFile;
-use flashschnet::io::Trajectory;
-use flashschnet::{Error, Result, units};
+use crate::analysis::frames::Track;
+use crate::bias::{Bias, BiasForm};
+use crate::checkpoint::Checkpoint;
+use crate::engine::Integrator;
+use crate::error::OfFile;
+use crate::io::Trajectory;
+use crate::{Error, Result, units};
 use rayon::prelude::*;
 use toml_edit::DocumentMut;
 

@@ -1,7 +1,7 @@
 //! The samples in memory, and sums over all frames.
 
-use flashschnet::Result;
-use flashschnet::analysis::frames::Track;
+use crate::Result;
+use crate::analysis::frames::Track;
 
 use super::source::Source;
 

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use flashschnet::analysis::frames::{CHUNK, Chunk, ChunkReader, Frame, Track, in_chunks};
-use flashschnet::analysis::measures::{Measured, Room};
-use flashschnet::io::npy_header;
-use flashschnet::output::csv_cell;
-use flashschnet::{Error, Result};
+use crate::analysis::frames::{CHUNK, Chunk, ChunkReader, Frame, Track, in_chunks};
+use crate::analysis::measures::{Measured, Room};
+use crate::io::npy_header;
+use crate::output::csv_cell;
+use crate::{Error, Result};
 
 use super::beads::Sums;
 use super::columns::Columns;

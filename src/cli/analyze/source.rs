@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use flashschnet::analysis::frames::{Stamp, Track};
-use flashschnet::analysis::statistics::blocks::{Cut, Group};
-use flashschnet::bias::Bias;
-use flashschnet::{Error, Result, units};
+use crate::analysis::frames::{Stamp, Track};
+use crate::analysis::statistics::blocks::{Cut, Group};
+use crate::bias::Bias;
+use crate::{Error, Result, units};
 
 use super::molecule::Molecule;
 use super::options::{Analyze, CONTACTS, USUAL_CONTACTS};

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use flashschnet::Result;
-use flashschnet::analysis::statistics::blocks::{Estimate, mean};
+use crate::Result;
+use crate::analysis::statistics::blocks::{Estimate, mean};
 
 use super::columns::{Columns, FOLDED};
 use super::correlation::{Correlations, judged};

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use flashschnet::Result;
-use flashschnet::analysis::statistics::blocks::Estimate;
-use flashschnet::io::{npy_header, write_new};
-use flashschnet::output::csv_cell;
+use crate::Result;
+use crate::analysis::statistics::blocks::Estimate;
+use crate::io::{npy_header, write_new};
+use crate::output::csv_cell;
 
 /// A cell.
 pub(super) enum Cell {

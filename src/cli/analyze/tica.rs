@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use flashschnet::analysis::features::Distances;
-use flashschnet::analysis::frames::{ChunkReader, Frame, Track, in_chunks};
-use flashschnet::analysis::statistics::blocks::Estimate;
-use flashschnet::analysis::statistics::tica::{Covariances, EPSILON, Tica};
-use flashschnet::{Error, Result};
+use crate::analysis::features::Distances;
+use crate::analysis::frames::{ChunkReader, Frame, Track, in_chunks};
+use crate::analysis::statistics::blocks::Estimate;
+use crate::analysis::statistics::tica::{Covariances, EPSILON, Tica};
+use crate::{Error, Result};
 
 use super::columns::{Columns, TICS};
 use super::correlation::{self, Blocking};

@@ -1,7 +1,7 @@
 //! The times of the frames of a file.
 
-use flashschnet::analysis::frames::{Stamp, Track};
-use flashschnet::error::printable;
+use crate::analysis::frames::{Stamp, Track};
+use crate::error::printable;
 
 use super::source::Clock;
 

@@ -1,8 +1,8 @@
 //! The folding and unfolding of all trajectories.
 
-use flashschnet::Result;
-use flashschnet::analysis::frames::Chunk;
-use flashschnet::analysis::statistics::events::{Cores, Direction, Event, Passages};
+use crate::Result;
+use crate::analysis::frames::Chunk;
+use crate::analysis::statistics::events::{Cores, Direction, Event, Passages};
 
 use super::columns::Columns;
 use super::source::{Source, States};

@@ -3,13 +3,13 @@
 use std::io::Write;
 use std::path::Path;
 
-use flashschnet::backend::{Backend, BackendKind};
-use flashschnet::diagnose::verify::{Comparison, Mixed, Report, Status};
-use flashschnet::engine::{Filter, Precision};
-use flashschnet::error::printable;
-use flashschnet::gpu::{AdapterInfo, adapters};
-use flashschnet::io::{check_free, write_new};
-use flashschnet::{Error, Result};
+use crate::backend::{Backend, BackendKind};
+use crate::diagnose::verify::{Comparison, Mixed, Report, Status};
+use crate::engine::{Filter, Precision};
+use crate::error::printable;
+use crate::gpu::{AdapterInfo, adapters};
+use crate::io::{check_free, write_new};
+use crate::{Error, Result};
 use serde::Serialize;
 use serde_json::{Map, Value};
 

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use flashschnet::Result;
+use crate::Result;
 
-use flashschnet::io::entry::{Entry, Source, Value};
+use crate::io::entry::{Entry, Source, Value};
 
 use super::translated::Translated;
 use super::unknown::unknown;

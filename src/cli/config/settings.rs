@@ -3,10 +3,10 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 
+use crate::checkpoint::Identity;
+use crate::engine::{Filter, Numerics};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
-use flashschnet::checkpoint::Identity;
-use flashschnet::engine::{Filter, Numerics};
 use toml_edit::{Array, DocumentMut, Item, Value};
 
 use super::{COMMAND, Shape, argument, excludes, is_number, is_path_in, keys, shape};

@@ -1,9 +1,9 @@
 //! Reads TOML files.
 
-use flashschnet::Result;
+use crate::Result;
 use toml_edit::{Document, Item, Key, Table, Value as Toml};
 
-use flashschnet::io::entry::{Entry, Source, Value};
+use crate::io::entry::{Entry, Source, Value};
 
 /// The keys of a file. The parser limits the depth of tables and arrays.
 pub(super) fn read(source: &Source, text: &str) -> Result<Vec<Entry>> {

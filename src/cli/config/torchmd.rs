@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use flashschnet::Result;
-use flashschnet::io::entry::{Entry, Source, Value};
+use crate::Result;
+use crate::io::entry::{Entry, Source, Value};
 
 use super::translated::Translated;
 use super::unknown::unknown;

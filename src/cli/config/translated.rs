@@ -1,6 +1,6 @@
 //! The settings of a file of another program as options of `run`.
 
-use flashschnet::io::entry::{Entry, Value};
+use crate::io::entry::{Entry, Value};
 
 /// Options of `run`.
 #[derive(Default)]

@@ -1,7 +1,7 @@
 //! Keys that are not known.
 
-use flashschnet::Error;
-use flashschnet::io::entry::{Entry, Source};
+use crate::Error;
+use crate::io::entry::{Entry, Source};
 
 /// The error of a key that is not known; it names the nearest one that is.
 pub(in crate::cli) fn unknown<'a>(

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use flashschnet::error::OfFile;
-use flashschnet::io::force_field::has_terms;
-use flashschnet::prepare::{Bead, Coarse, Mapping, Options};
-use flashschnet::structure::Structure;
-use flashschnet::{Error, Result};
+use crate::error::OfFile;
+use crate::io::force_field::has_terms;
+use crate::prepare::{Bead, Coarse, Mapping, Options};
+use crate::structure::Structure;
+use crate::{Error, Result};
 
 use crate::cli::torchmd::{Molecule, is_residue};
 

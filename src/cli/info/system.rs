@@ -2,13 +2,13 @@
 
 use std::io::Write;
 
-use flashschnet::diagnose::overview::{ListOverview, Overview};
-use flashschnet::engine::{Evaluation, Precision, Terms};
-use flashschnet::largest::largest_by;
-use flashschnet::model::Model;
-use flashschnet::potential::{Potential, Request, Scores};
-use flashschnet::structure::{Structure, molecules};
-use flashschnet::system::System;
+use crate::diagnose::overview::{ListOverview, Overview};
+use crate::engine::{Evaluation, Precision, Terms};
+use crate::largest::largest_by;
+use crate::model::Model;
+use crate::potential::{Potential, Request, Scores};
+use crate::structure::{Structure, molecules};
+use crate::system::System;
 
 use crate::cli::backend::{BackendName, PlaceOptions};
 use crate::cli::inputs::InputOptions;

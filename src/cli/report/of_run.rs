@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use flashschnet::Error;
+use crate::Error;
 
 use super::analysis;
 use super::names::{Name, counted, kelvin, name};

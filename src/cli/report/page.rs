@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::error::printable;
 use anyhow::anyhow;
-use flashschnet::error::printable;
 
 use super::plots::Plotted;
 

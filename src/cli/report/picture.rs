@@ -8,9 +8,9 @@ mod view;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use flashschnet::error::printable;
-use flashschnet::variable::superposed;
-use flashschnet::{Error, Result};
+use crate::error::printable;
+use crate::variable::superposed;
+use crate::{Error, Result};
 
 use self::beads::Molecule;
 use self::view::{ends, principal_axes, seen};

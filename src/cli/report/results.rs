@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use flashschnet::{Error, Result};
+use crate::{Error, Result};
 
 use super::names::{Name, bias_units, name};
 use super::series::{Series, Values};

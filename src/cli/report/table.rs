@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use flashschnet::{Error, Result};
+use crate::{Error, Result};
 
 use super::names::counted;
 

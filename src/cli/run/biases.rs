@@ -6,21 +6,21 @@ use std::collections::HashSet;
 use std::f64::consts::{PI, TAU};
 use std::path::{Path, PathBuf};
 
+use crate::bias::{Bias, BiasForm};
+use crate::engine::Integrator;
+use crate::error::OfFile;
+use crate::hills::{Axis, Hills};
+use crate::metadynamics::Metadynamics;
+use crate::simulation::Settings;
+use crate::system::System;
+use crate::variable::{CONTACT_BETA, CONTACT_CUTOFF, CONTACT_LAMBDA, Variable};
+use crate::{Result, units};
 use clap::Args;
-use flashschnet::bias::{Bias, BiasForm};
-use flashschnet::engine::Integrator;
-use flashschnet::error::OfFile;
-use flashschnet::hills::{Axis, Hills};
-use flashschnet::metadynamics::Metadynamics;
-use flashschnet::simulation::Settings;
-use flashschnet::system::System;
-use flashschnet::variable::{CONTACT_BETA, CONTACT_CUTOFF, CONTACT_LAMBDA, Variable};
-use flashschnet::{Result, units};
 
 use self::table::{Rows, Table, list};
 use crate::cli::config::read_toml;
 use crate::cli::config::unknown::unknown;
-use flashschnet::io::entry::{Entry, Source, Value};
+use crate::io::entry::{Entry, Source, Value};
 
 #[derive(Args)]
 #[command(next_help_heading = "Restraints")]

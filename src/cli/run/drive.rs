@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use flashschnet::checkpoint::{Checkpoint, Identity};
-use flashschnet::error::printable;
-use flashschnet::output::{Lengths, Output, Queue, in_background};
-use flashschnet::simulation::{Control, Frame, Observer, Simulation, Wants};
-use flashschnet::{Error, Result};
+use crate::checkpoint::{Checkpoint, Identity};
+use crate::error::printable;
+use crate::output::{Lengths, Output, Queue, in_background};
+use crate::simulation::{Control, Frame, Observer, Simulation, Wants};
+use crate::{Error, Result};
 
 use super::exchange;
 use super::look;

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use flashschnet::Result;
-use flashschnet::engine::Memory;
-use flashschnet::output::{Format, OutputOptions, TrajectoriesBy};
-use flashschnet::simulation::Simulation;
+use crate::Result;
+use crate::engine::Memory;
+use crate::output::{Format, OutputOptions, TrajectoriesBy};
+use crate::simulation::Simulation;
 
 use super::plan::Plan;
 use super::start::kinds;

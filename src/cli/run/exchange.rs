@@ -1,10 +1,10 @@
 //! Replica exchange on the command line.
 
+use crate::engine::{Exchange, Exchanged, Mixing, geometric};
+use crate::output::TrajectoriesBy;
+use crate::structure::{Structure, molecules};
+use crate::{Error, Result, units};
 use clap::{Args, ValueEnum};
-use flashschnet::engine::{Exchange, Exchanged, Mixing, geometric};
-use flashschnet::output::TrajectoriesBy;
-use flashschnet::structure::{Structure, molecules};
-use flashschnet::{Error, Result, units};
 
 use super::plan::ROUNDS;
 use crate::cli::options::whole;

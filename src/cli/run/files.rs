@@ -1,7 +1,7 @@
 //! The files of a run on the command line.
 
+use crate::output::{Format, OutputOptions, TrajectoriesBy};
 use clap::{Args, ValueEnum};
-use flashschnet::output::{Format, OutputOptions, TrajectoriesBy};
 
 #[derive(Args)]
 #[command(next_help_heading = "Files")]

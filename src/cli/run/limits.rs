@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use crate::engine::{OnBlowUp, Watch};
 use clap::{Args, ValueEnum};
-use flashschnet::engine::{OnBlowUp, Watch};
 
 use crate::cli::options::real;
 

@@ -1,11 +1,11 @@
 //! The first lines of a run's log.
 
-use flashschnet::Result;
-use flashschnet::bias::{Bias, BiasForm};
-use flashschnet::engine::{Exchange, Integrator};
-use flashschnet::hills::{Axis, Hills};
-use flashschnet::metadynamics::Metadynamics;
-use flashschnet::variable::Variable;
+use crate::Result;
+use crate::bias::{Bias, BiasForm};
+use crate::engine::{Exchange, Integrator};
+use crate::hills::{Axis, Hills};
+use crate::metadynamics::Metadynamics;
+use crate::variable::Variable;
 
 use super::Run;
 use super::drive::{Drive, log_warnings};

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::error::OfFile;
+use crate::prepare::Mapping;
+use crate::structure::Structure;
+use crate::system::{Convention, System};
+use crate::variable::{CONTACT_BETA, CONTACT_CUTOFF, CONTACT_LAMBDA, Variable};
+use crate::{Error, Result};
 use clap::{Args, ValueEnum};
-use flashschnet::error::OfFile;
-use flashschnet::prepare::Mapping;
-use flashschnet::structure::Structure;
-use flashschnet::system::{Convention, System};
-use flashschnet::variable::{CONTACT_BETA, CONTACT_CUTOFF, CONTACT_LAMBDA, Variable};
-use flashschnet::{Error, Result};
 
 use crate::cli::options::real;
 use crate::cli::reference::{first_structure, native_contacts};

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use flashschnet::Variable;
+use crate::Variable;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::backend::Choice;

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::checkpoint::{Checkpoint, Identity, NEWEST};
+use crate::error::printable;
+use crate::output::{FolderLock, Lengths, Output};
+use crate::simulation::Simulation;
+use crate::{Error, Result};
 use anyhow::anyhow;
-use flashschnet::checkpoint::{Checkpoint, Identity, NEWEST};
-use flashschnet::error::printable;
-use flashschnet::output::{FolderLock, Lengths, Output};
-use flashschnet::simulation::Simulation;
-use flashschnet::{Error, Result};
 
 use super::drive::{Drive, OUTPUT, PLAN, SECTIONS};
 use super::plan::{Limits, Plan};

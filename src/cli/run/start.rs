@@ -1,8 +1,8 @@
 //! The start of a run on the command line: minimization and motion of the center of mass.
 
+use crate::engine::{Minimization, Minimized};
+use crate::system::System;
 use clap::Args;
-use flashschnet::engine::{Minimization, Minimized};
-use flashschnet::system::System;
 
 use crate::cli::options::{real, whole};
 

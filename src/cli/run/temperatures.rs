@@ -1,7 +1,7 @@
 //! The temperatures on the command line.
 
+use crate::{Error, units};
 use clap::Args;
-use flashschnet::{Error, units};
 
 use crate::cli::options::real;
 
@@ -31,7 +31,7 @@ fn point(text: &str) -> Result<(u64, f64), String> {
 
 impl TemperatureOptions {
     /// The inverse temperatures.
-    pub(super) fn beta(&self) -> flashschnet::Result<Vec<f64>> {
+    pub(super) fn beta(&self) -> crate::Result<Vec<f64>> {
         // Devices hold k_B T in f32.
         let is_good = |beta: f64| beta > 0.0 && ((1.0 / beta) as f32).is_normal();
         if let Some(bad) = self.beta.iter().find(|beta| !is_good(**beta)) {

@@ -6,13 +6,13 @@ mod starts;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flashschnet::Result;
-use flashschnet::error::{Error, OfFile};
-use flashschnet::io::force_field::{ForceField, Psf, check_network, join};
-use flashschnet::io::load_contents;
-use flashschnet::model::Model;
-use flashschnet::prepare::Options;
-use flashschnet::structure::Structure;
+use crate::Result;
+use crate::error::{Error, OfFile};
+use crate::io::force_field::{ForceField, Psf, check_network, join};
+use crate::io::load_contents;
+use crate::model::Model;
+use crate::prepare::Options;
+use crate::structure::Structure;
 
 pub(super) use self::options::{Embeddings, TopologyOptions};
 pub(super) use self::starts::is_residue;

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::Result;
+use crate::error::{Error, printable};
+use crate::io::force_field::{Choice, Exclusions, Psf, TERMS};
+use crate::io::read_npy_types;
 use clap::Args;
-use flashschnet::Result;
-use flashschnet::error::{Error, printable};
-use flashschnet::io::force_field::{Choice, Exclusions, Psf, TERMS};
-use flashschnet::io::read_npy_types;
 use serde::{Deserialize, Serialize};
 
 /// A molecule of TorchMD.

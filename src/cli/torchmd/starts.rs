@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use flashschnet::Result;
-use flashschnet::error::{Error, OfFile, printable};
-use flashschnet::io::Trajectory;
-use flashschnet::io::force_field::{Psf, type_of};
-use flashschnet::prepare::{Breaks, Coarse, Mapping, Options, Residue};
+use crate::Result;
+use crate::error::{Error, OfFile, printable};
+use crate::io::Trajectory;
+use crate::io::force_field::{Psf, type_of};
+use crate::prepare::{Breaks, Coarse, Mapping, Options, Residue};
 
 use crate::cli::logger::note;
 use crate::cli::tell::tell;

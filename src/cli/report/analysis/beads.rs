@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use flashschnet::Error;
+use crate::Error;
 
 use super::super::page::Page;
 use super::super::plots::{self, Axes, Kind, Line};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use flashschnet::Error;
+use crate::Error;
 
 use super::super::names::{ERRORS, kelvin, name};
 use super::super::page::Page;

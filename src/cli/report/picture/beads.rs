@@ -3,9 +3,9 @@
 use std::ops::Range;
 use std::path::Path;
 
-use flashschnet::io::Trajectory;
-use flashschnet::prepare::Mapping;
-use flashschnet::{Error, Result};
+use crate::io::Trajectory;
+use crate::prepare::Mapping;
+use crate::{Error, Result};
 
 use crate::cli::reference::first_structure;
 

@@ -1,6 +1,6 @@
 //! The view of a structure: its principal axes and its size.
 
-use flashschnet::analysis::statistics::tica::eigen::{Eigen, symmetric};
+use crate::analysis::statistics::tica::eigen::{Eigen, symmetric};
 
 /// The principal axes of points as rows, the longest one first, right-handed. Points that are not
 /// finite have the axes of the coordinates.

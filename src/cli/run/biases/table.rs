@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use flashschnet::error::OfFile;
-use flashschnet::io::entry::{Entry, Source, Value};
-use flashschnet::simulation::Settings;
-use flashschnet::system::System;
-use flashschnet::{Error, Result};
+use crate::error::OfFile;
+use crate::io::entry::{Entry, Source, Value};
+use crate::simulation::Settings;
+use crate::system::System;
+use crate::{Error, Result};
 
 use crate::cli::config::unknown::unknown;
 use crate::cli::run::observables::reference;
