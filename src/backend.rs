@@ -1,13 +1,17 @@
 //! The choice of a backend.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+#[cfg(feature = "wgpu")]
+mod gpu;
 
+#[cfg(feature = "wgpu")]
+use self::gpu::Gpu;
 use crate::cpu::Cpu;
 use crate::engine::{Dynamics, Engine, Filter, Numerics, Precision};
 use crate::error::{Error, Result};
-use crate::gpu::{self, Device, FeatureSet, adapters, suitable_adapters};
-use crate::known_answers::{Part, find_fault};
+#[cfg(feature = "wgpu")]
+use crate::gpu::{Device, FeatureSet};
+#[cfg(feature = "wgpu")]
+use crate::known_answers::Part;
 use crate::reference::Reference;
 use crate::system::System;
 
@@ -52,30 +56,14 @@ pub struct Backend {
     numerics: Numerics,
     /// Why `Auto` did not take an adapter.
     reason: Option<String>,
-    /// Whether engines are made whatever the device computes.
-    trusted: bool,
-    checked: Arc<Mutex<Vec<Checked>>>,
 }
-
-/// The result of a part of the known answers.
-#[derive(Debug)]
-struct Checked {
-    part: Part,
-    /// Whether filters were tables.
-    table: bool,
-    precision: Precision,
-    /// The quantity that was wrong.
-    fault: Option<String>,
-}
-
-/// A device that takes longer for a submission of the known answers counts as lost.
-const CHECK_LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone)]
 enum On {
     Reference,
     Cpu,
-    Gpu(Device),
+    #[cfg(feature = "wgpu")]
+    Gpu(Gpu),
 }
 
 impl Backend {
@@ -90,9 +78,128 @@ impl Backend {
     /// [`Error::Invalid`] for an adapter with a backend on the CPU, or a wrong environment variable;
     /// [`Error::Gpu`] if the device cannot be opened.
     pub fn open(kind: BackendKind, adapter: Option<&str>) -> Result<Self> {
-        Self::open_with(kind, adapter, FeatureSet::Full)
+        #[cfg(feature = "wgpu")]
+        return Self::open_with(kind, adapter, FeatureSet::Full);
+        #[cfg(not(feature = "wgpu"))]
+        match (kind, adapter) {
+            (BackendKind::Cuda | BackendKind::Wgpu, _) | (BackendKind::Auto, Some(_)) => {
+                let what = format!("the {} backend in this build", kind.name());
+                Err(Error::unsupported(what, "build the crate with its feature wgpu"))
+            }
+            (BackendKind::Auto, None) => Ok(Self::on(
+                On::Cpu,
+                Some("computing on the CPU: this build is without wgpu".into()),
+            )),
+            (BackendKind::Cpu | BackendKind::Reference, _) => Self::on_host(kind, adapter),
+        }
     }
 
+    /// The CPU or the reference.
+    fn on_host(kind: BackendKind, adapter: Option<&str>) -> Result<Self> {
+        if let Some(adapter) = adapter {
+            let expected = format!("no adapter with the {} backend", kind.name());
+            return Err(Error::invalid("adapter", adapter, expected));
+        }
+        let on = if kind == BackendKind::Reference { On::Reference } else { On::Cpu };
+        Ok(Self::on(on, None))
+    }
+
+    fn on(on: On, reason: Option<String>) -> Self {
+        let filter = match on {
+            On::Reference => Filter::Exact,
+            _ => Filter::default(),
+        };
+        Backend { on, numerics: filter.into(), reason }
+    }
+
+    /// The backend with the defaults of the program's `run` and `bench`. On a GPU with 16-bit
+    /// floats and tabulated filters this is [`Precision::Mixed`] with tables to match. Any other
+    /// backend is unchanged.
+    ///
+    /// [`Backend::open`] alone gives f32, for single energies and verification.
+    pub fn for_dynamics(self) -> Self {
+        match &self.on {
+            On::Reference | On::Cpu => self,
+            #[cfg(feature = "wgpu")]
+            On::Gpu(gpu) => Backend { numerics: gpu.of_dynamics(self.numerics), ..self },
+        }
+    }
+
+    /// The backend with the given filters. The reference opens with [`Filter::Exact`], every other
+    /// backend with [`Filter::TABLE`].
+    pub fn with_filter(self, filter: Filter) -> Self {
+        Backend { numerics: Numerics { filter, ..self.numerics }, ..self }
+    }
+
+    /// The backend with the network in the given precision.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for [`Precision::Mixed`] if the backend does not run on a GPU.
+    pub fn with_precision(self, precision: Precision) -> Result<Self> {
+        if precision == Precision::Mixed && matches!(self.on, On::Reference | On::Cpu) {
+            let expected = format!("f32 with the {} backend", self.kind().name());
+            return Err(Error::invalid("precision", precision.name(), expected));
+        }
+        Ok(Backend { numerics: Numerics { precision, ..self.numerics }, ..self })
+    }
+
+    /// The precision in which its engines store the network.
+    pub fn precision(&self) -> Precision {
+        self.numerics.precision
+    }
+
+    /// The evaluation of filters in its engines.
+    pub fn filter(&self) -> Filter {
+        self.numerics.filter
+    }
+
+    /// The kind of the backend; never [`BackendKind::Auto`].
+    pub fn kind(&self) -> BackendKind {
+        match &self.on {
+            On::Reference => BackendKind::Reference,
+            On::Cpu => BackendKind::Cpu,
+            #[cfg(feature = "wgpu")]
+            On::Gpu(gpu) if gpu.device.is_cuda() => BackendKind::Cuda,
+            #[cfg(feature = "wgpu")]
+            On::Gpu(_) => BackendKind::Wgpu,
+        }
+    }
+
+    /// The name of the device, if the backend runs on a GPU.
+    pub fn adapter(&self) -> Option<&str> {
+        match &self.on {
+            On::Reference | On::Cpu => None,
+            #[cfg(feature = "wgpu")]
+            On::Gpu(gpu) => Some(gpu.device.name()),
+        }
+    }
+
+    /// The reason why [`BackendKind::Auto`] fell back to the CPU or to another adapter than the best,
+    /// if it did.
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    /// Makes an engine for a system and its dynamics.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] and [`Error::Gpu`] from the device, [`Error::WrongResults`] for a
+    /// device that computes wrongly, [`Error::Unsupported`] for a system that the GPU's kernels
+    /// cannot handle, [`Error::Invalid`] for a tolerance that no table can meet or for dynamics that
+    /// do not fit the system.
+    pub fn engine(&self, system: System, dynamics: &Dynamics) -> Result<Box<dyn Engine>> {
+        let filter = self.numerics.filter;
+        Ok(match &self.on {
+            On::Reference => Box::new(Reference::with_filter(system, dynamics, filter)?),
+            On::Cpu => Box::new(Cpu::new(system, dynamics, filter)?),
+            #[cfg(feature = "wgpu")]
+            On::Gpu(gpu) => gpu.engine(system, dynamics, self.numerics)?,
+        })
+    }
+}
+
+#[cfg(feature = "wgpu")]
+impl Backend {
     /// Like [`Backend::open`], with the given features of an adapter of wgpu.
     ///
     /// # Errors
@@ -124,32 +231,32 @@ impl Backend {
         features: FeatureSet,
         trusted: bool,
     ) -> Result<Self> {
-        let backend = match (kind, adapter) {
-            (BackendKind::Cpu | BackendKind::Reference, Some(adapter)) => {
-                let expected = format!("no adapter with the {} backend", kind.name());
-                Err(Error::invalid("adapter", adapter, expected))
-            }
-            (BackendKind::Cpu, None) => Ok(Self::on(On::Cpu, None)),
-            (BackendKind::Reference, None) => Ok(Self::on(On::Reference, None)),
-            (BackendKind::Cuda, _) => Ok(Self::on(On::Gpu(Device::open_cuda(adapter)?), None)),
+        let on_gpu = |gpu| Self::on(On::Gpu(gpu), None);
+        match (kind, adapter) {
+            (BackendKind::Cpu | BackendKind::Reference, _) => Self::on_host(kind, adapter),
+            (BackendKind::Cuda, _) => Ok(on_gpu(Gpu::new(Device::open_cuda(adapter)?, trusted))),
             (BackendKind::Auto, None) => Self::auto(features, trusted),
-            (BackendKind::Auto | BackendKind::Wgpu, Some(_)) => Self::wgpu(adapter, features),
-            (BackendKind::Wgpu, None) => match Self::wgpu(None, features) {
-                // The user asked for wgpu, so a software adapter is accepted if there is no other.
-                Err(Error::NoAdapter { .. }) if !adapters()?.is_empty() => {
-                    Self::wgpu(Some("0"), features)
-                }
-                opened => opened,
-            },
-        }?;
-        Ok(Backend { trusted, ..backend })
+            (BackendKind::Auto | BackendKind::Wgpu, _) => {
+                Gpu::wgpu(adapter, features, trusted).map(on_gpu)
+            }
+        }
+    }
+
+    fn auto(features: FeatureSet, trusted: bool) -> Result<Self> {
+        Ok(match Gpu::auto(features, trusted, Filter::default().into())? {
+            (Some(gpu), reason) => Self::on(On::Gpu(gpu), reason),
+            (None, why) => {
+                let why = why.unwrap_or_default();
+                Self::on(On::Cpu, Some(format!("computing on the CPU: {why}")))
+            }
+        })
     }
 
     /// A backend on an open device, for example that of the host program ([`Device::from_wgpu`]).
     /// Like [`Backend::open`], it uses f32 with tabulated filters. The device is trusted: call
     /// [`Backend::check`] to find out whether it computes correctly.
     pub fn from_device(device: Device) -> Self {
-        Backend { trusted: true, ..Self::on(On::Gpu(device), None) }
+        Self::on(On::Gpu(Gpu::new(device, true)), None)
     }
 
     /// Checks that the device computes correctly with the backend's filters and precision: it runs
@@ -164,172 +271,24 @@ impl Backend {
     /// [`Error::WrongResults`] names the device and the first quantity that is wrong; errors of the
     /// device.
     pub fn check(&self) -> Result<()> {
-        Part::ALL.into_iter().try_for_each(|part| self.check_part(part))
-    }
-
-    fn check_part(&self, part: Part) -> Result<()> {
-        let On::Gpu(device) = &self.on else { return Ok(()) };
-        let Numerics { filter, precision } = self.numerics;
-        let table = filter != Filter::Exact;
-        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_known = |known: &Checked| {
-            (known.part, known.table, known.precision) == (part, table, precision)
-        };
-        if !checked.iter().any(is_known) {
-            // The answers are those of tables with small errors.
-            let filter = if table { precision.table() } else { filter };
-            let numerics = Numerics { filter, precision };
-            let device = device.clone().with_wait_limit(CHECK_LIMIT);
-            let fault = find_fault(part, precision, &|system, dynamics| {
-                gpu::make_engine(&device, system, dynamics, numerics)
-            })?;
-            checked.push(Checked { part, table, precision, fault });
-        }
-        match checked.iter().find(|known| is_known(known)).and_then(|known| known.fault.as_ref()) {
-            Some(found) => {
-                Err(Error::WrongResults { device: device.name().into(), found: found.clone() })
+        match &self.on {
+            On::Reference | On::Cpu => Ok(()),
+            On::Gpu(gpu) => {
+                Part::ALL.into_iter().try_for_each(|part| gpu.check(part, self.numerics))
             }
-            None => Ok(()),
-        }
-    }
-
-    fn on(on: On, reason: Option<String>) -> Self {
-        let filter = match on {
-            On::Reference => Filter::Exact,
-            On::Cpu | On::Gpu(_) => Filter::default(),
-        };
-        let numerics = filter.into();
-        Backend { on, numerics, reason, trusted: false, checked: Arc::default() }
-    }
-
-    /// The backend with the defaults of the program's `run` and `bench`. On a GPU with 16-bit
-    /// floats and tabulated filters this is [`Precision::Mixed`] with tables to match. Any other
-    /// backend is unchanged.
-    ///
-    /// [`Backend::open`] alone gives f32, for single energies and verification.
-    pub fn for_dynamics(self) -> Self {
-        let f16 = self.device().is_some_and(Device::has_f16);
-        if !f16 || self.filter() == Filter::Exact {
-            return self;
-        }
-        let precision = Precision::Mixed;
-        Backend { numerics: Numerics { filter: precision.table(), precision }, ..self }
-    }
-
-    /// The backend with the given filters. The reference opens with [`Filter::Exact`], every other
-    /// backend with [`Filter::TABLE`].
-    pub fn with_filter(self, filter: Filter) -> Self {
-        Backend { numerics: Numerics { filter, ..self.numerics }, ..self }
-    }
-
-    /// The backend with the network in the given precision.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for [`Precision::Mixed`] if the backend does not run on a GPU.
-    pub fn with_precision(self, precision: Precision) -> Result<Self> {
-        if precision == Precision::Mixed && self.device().is_none() {
-            let expected = format!("f32 with the {} backend", self.kind().name());
-            return Err(Error::invalid("precision", precision.name(), expected));
-        }
-        Ok(Backend { numerics: Numerics { precision, ..self.numerics }, ..self })
-    }
-
-    /// The precision in which its engines store the network.
-    pub fn precision(&self) -> Precision {
-        self.numerics.precision
-    }
-
-    /// The evaluation of filters in its engines.
-    pub fn filter(&self) -> Filter {
-        self.numerics.filter
-    }
-
-    /// The first suitable adapter that is trusted or gives the known answers of a run, or the CPU.
-    fn auto(features: FeatureSet, trusted: bool) -> Result<Self> {
-        let on_cpu = |why: &str| Self::on(On::Cpu, Some(format!("computing on the CPU: {why}")));
-        let numbers = match suitable_adapters() {
-            Ok(numbers) => numbers,
-            Err(Error::NoAdapter { found, .. }) => return Ok(on_cpu(&found)),
-            // A wrong variable of the environment: the user wants a certain device.
-            Err(error) => return Err(error),
-        };
-        let mut faults = Vec::new();
-        for number in numbers {
-            let opened = Self::wgpu(Some(&number.to_string()), features);
-            match opened.and_then(|opened| if trusted { Ok(opened) } else { opened.checked() }) {
-                Ok(backend) => {
-                    let reason = (!faults.is_empty()).then(|| faults.join("; "));
-                    return Ok(Backend { reason, ..backend });
-                }
-                Err(error) => faults.push(error.to_string()),
-            }
-        }
-        Ok(on_cpu(&faults.join("; ")))
-    }
-
-    /// The backend, if it gives the known answers of a run.
-    fn checked(self) -> Result<Self> {
-        let numerics = self.numerics;
-        let backend = self.for_dynamics();
-        [Part::Forces, Part::Steps].into_iter().try_for_each(|part| backend.check_part(part))?;
-        Ok(Backend { numerics, ..backend })
-    }
-
-    fn wgpu(adapter: Option<&str>, features: FeatureSet) -> Result<Self> {
-        Ok(Self::on(On::Gpu(Device::open(adapter, features)?), None))
-    }
-
-    /// The kind of the backend; never [`BackendKind::Auto`].
-    pub fn kind(&self) -> BackendKind {
-        match self.on {
-            On::Reference => BackendKind::Reference,
-            On::Cpu => BackendKind::Cpu,
-            On::Gpu(ref device) if device.is_cuda() => BackendKind::Cuda,
-            On::Gpu(_) => BackendKind::Wgpu,
         }
     }
 
     /// The device, if the backend runs on a GPU.
     pub fn device(&self) -> Option<&Device> {
         match &self.on {
-            On::Gpu(device) => Some(device),
+            On::Gpu(gpu) => Some(&gpu.device),
             On::Reference | On::Cpu => None,
         }
     }
-
-    /// The name of the device, if the backend runs on a GPU.
-    pub fn adapter(&self) -> Option<&str> {
-        self.device().map(Device::name)
-    }
-
-    /// The reason why [`BackendKind::Auto`] fell back to the CPU or to another adapter than the best,
-    /// if it did.
-    pub fn reason(&self) -> Option<&str> {
-        self.reason.as_deref()
-    }
-
-    /// Makes an engine for a system and its dynamics.
-    ///
-    /// # Errors
-    /// [`Error::OutOfMemory`] and [`Error::Gpu`] from the device, [`Error::WrongResults`] for a
-    /// device that computes wrongly, [`Error::Unsupported`] for a system that the GPU's kernels
-    /// cannot handle, [`Error::Invalid`] for a tolerance that no table can meet or for dynamics that
-    /// do not fit the system.
-    pub fn engine(&self, system: System, dynamics: &Dynamics) -> Result<Box<dyn Engine>> {
-        if !self.trusted {
-            let used = Part::ALL.into_iter().filter(|part| part.is_used(dynamics));
-            used.into_iter().try_for_each(|part| self.check_part(part))?;
-        }
-        let Numerics { filter, .. } = self.numerics;
-        Ok(match &self.on {
-            On::Reference => Box::new(Reference::with_filter(system, dynamics, filter)?),
-            On::Cpu => Box::new(Cpu::new(system, dynamics, filter)?),
-            On::Gpu(device) => gpu::make_engine(device, system, dynamics, self.numerics)?,
-        })
-    }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "wgpu"))]
 mod tests {
     use super::*;
 

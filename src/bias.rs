@@ -240,6 +240,7 @@ impl Bias {
     }
 
     /// The bias of some replicas, with the numbers of these if it has different ones for replicas.
+    #[cfg(feature = "wgpu")]
     pub(crate) fn select(&self, replicas: &[usize]) -> Bias {
         let mut bias = self.clone();
         let lists = match &mut bias.form {

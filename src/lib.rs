@@ -272,11 +272,13 @@ pub mod diagnose;
 pub mod engine;
 pub mod error;
 mod geometry;
+#[cfg(feature = "wgpu")]
 pub mod gpu;
 mod grid;
 pub mod hills;
 mod host;
 pub mod io;
+#[cfg(feature = "wgpu")]
 mod known_answers;
 #[doc(hidden)]
 pub mod largest;

@@ -60,6 +60,7 @@ use crate::engine::{
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
+#[cfg(feature = "wgpu")]
 use crate::gpu::{self, GpuPositions};
 use crate::model::Model;
 use crate::structure::Structure;
@@ -308,6 +309,7 @@ impl Simulation {
     ///
     /// # Errors
     /// [`Error::Unsupported`] on a backend that does not compute through wgpu.
+    #[cfg(feature = "wgpu")]
     pub fn gpu_positions(&self) -> Result<Vec<GpuPositions>> {
         gpu::positions(&*self.engine)
     }

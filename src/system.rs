@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::model::{Model, Prior, PriorForm, PriorParameters, SchNet, Tabulated};
+use crate::model::{Model, Prior, PriorForm, PriorParameters, Tabulated};
 use crate::structure::{self, Structure, Topology, in_structure};
 
 /// Refuses a molecule whose bead types or tuples differ from the first molecule's, if a prior has
@@ -261,7 +261,8 @@ impl System {
     }
 
     /// The network.
-    pub(crate) fn schnet(&self) -> Option<&SchNet> {
+    #[cfg(feature = "wgpu")]
+    pub(crate) fn schnet(&self) -> Option<&crate::model::SchNet> {
         self.schnet.as_ref().map(|network| &***network)
     }
 

@@ -5,5 +5,6 @@
 
 pub mod overview;
 pub mod parity;
+#[cfg(feature = "wgpu")]
 pub mod precision;
 pub mod verify;

@@ -161,6 +161,7 @@ impl HostForces {
         }
     }
 
+    #[cfg(feature = "wgpu")]
     pub(crate) fn has_external(&self) -> bool {
         self.external.is_some()
     }
@@ -187,6 +188,7 @@ impl HostForces {
     ///
     /// # Errors
     /// [`Error::Unsupported`].
+    #[cfg(feature = "wgpu")]
     pub(crate) fn check_timed(&self) -> Result<()> {
         match self.has_callback() {
             true => Err(Error::unsupported("timing kernels with a force callback", "remove it")),

@@ -28,8 +28,10 @@ pub(crate) use self::guard::{end_step, hold, watch_bonds};
 pub use self::host_forces::{CallbackForces, ForceCallback};
 pub(crate) use self::host_forces::{HostForces, check_callback};
 pub use self::ladder::{Exchange, Exchanged, Ladder, MOST_STATES, Mixing, NO_LABEL, geometric};
-pub(crate) use self::minimize::{FIRE, broken, end_minimization, minimize};
+#[cfg(feature = "wgpu")]
+pub(crate) use self::minimize::{FIRE, broken};
 pub use self::minimize::{Minimization, Minimized};
+pub(crate) use self::minimize::{end_minimization, minimize};
 pub use self::numerics::{Filter, Numerics, Precision};
 pub(crate) use self::parts::Parts;
 pub use self::reading::{Reading, Wanted};
