@@ -1,18 +1,18 @@
 //! The CPU engine. Replicas are joined into batches; the threads share the batches, or else the
 //! work inside one batch.
 
+mod batch;
 mod exchange;
 mod memory;
 mod minimize;
 mod probe;
 mod steps;
 
-use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::neighbor::Candidates;
+use self::batch::{Batch, batches};
 use super::network::{Network, Workspace};
 use super::prior::Sums;
 use crate::bias::Bias;
@@ -26,9 +26,9 @@ use crate::structure::check_vectors;
 use crate::system::System;
 use crate::variable::Variable;
 
-/// Replicas are joined into batches of up to this many beads, so that the matrix products of small
-/// molecules have enough rows.
-const BATCH: usize = 256;
+/// One thread computes a batch of up to this many beads faster than several, which have to wait for each
+/// other.
+const SMALL: usize = 64;
 
 /// An [`Engine`] on the threads of the CPU: the network in f32, priors, integration and all sums
 /// over beads in f64.
@@ -58,43 +58,6 @@ pub struct Cpu {
     idle: Mutex<Vec<Workspace>>,
 }
 
-/// Consecutive replicas that are computed together, and their results.
-#[derive(Debug)]
-struct Batch {
-    replicas: Range<usize>,
-    beads: Range<usize>,
-    candidates: Vec<Candidates>,
-    energy: Vec<f64>,
-    bead_energy: Vec<f64>,
-    prior_energy: Vec<f64>,
-    fast: Vec<[f64; 3]>,
-    slow: Vec<[f64; 3]>,
-}
-
-/// Cuts the replicas into batches of up to `limit` beads. A larger replica is a batch of its own.
-fn batches(system: &System, limit: usize) -> Vec<Batch> {
-    let first_bead = &system.first_bead;
-    let mut batches = Vec::new();
-    let mut start = 0;
-    for r in 1..=system.n_replicas() {
-        if first_bead.get(r + 1).is_none_or(|next| next - first_bead[start] > limit) {
-            let beads = first_bead[start]..first_bead[r];
-            batches.push(Batch {
-                replicas: start..r,
-                candidates: vec![Candidates::default(); r - start],
-                energy: vec![0.0; r - start],
-                bead_energy: vec![0.0; beads.len()],
-                prior_energy: vec![0.0; beads.len()],
-                fast: vec![[0.0; 3]; beads.len()],
-                slow: vec![[0.0; 3]; beads.len()],
-                beads,
-            });
-            start = r;
-        }
-    }
-    batches
-}
-
 impl Cpu {
     /// An engine for a system and its dynamics, with filters evaluated as `filter` says.
     ///
@@ -118,8 +81,6 @@ impl Cpu {
         let mut host = HostForces::default();
         host.set_hills(dynamics, &[])?;
         let state = dynamics.at_start(State::at_rest(&system, zero.clone()));
-        // Two batches per thread even out the different costs of batches.
-        let limit = n_beads.div_ceil(2 * rayon::current_num_threads()).clamp(1, BATCH);
         Ok(Cpu {
             network,
             dynamics: dynamics.clone(),
@@ -129,7 +90,7 @@ impl Cpu {
             host,
             observables: Vec::new(),
             noise: zero,
-            batches: batches(&system, limit),
+            batches: batches(&system),
             total: Parts::default(),
             is_current: false,
             trace: Trace::default(),
@@ -152,7 +113,10 @@ impl Cpu {
         // The largest multiple of `n_threads` batches runs in parallel, one thread for each batch.
         // The remaining batches run one after the other, each on all threads.
         let n_threads = rayon::current_num_threads();
-        let n_full = batches.len() / n_threads * n_threads;
+        let n_full = match batches.iter().all(|batch| batch.beads.len() <= SMALL) {
+            true => batches.len(),
+            false => batches.len() / n_threads * n_threads,
+        };
         let (full, rest) = batches.split_at_mut(n_full);
         let evaluate = |batch: &mut Batch, min_chunks| {
             self.evaluate_batch(batch, (terms, slow), with_forces, min_chunks)
@@ -160,7 +124,11 @@ impl Cpu {
         let found = (full.par_iter_mut().with_max_len(1))
             .map(|batch| evaluate(batch, usize::MAX))
             .reduce(|| Ok(()), Result::and)
-            .and_then(|()| rest.iter_mut().try_for_each(|batch| evaluate(batch, 1)));
+            .and_then(|()| match rest.is_empty() {
+                true => Ok(()),
+                // On a pool thread, for the reason of `advance`.
+                false => rayon::scope(|_| rest.iter_mut().try_for_each(|batch| evaluate(batch, 1))),
+            });
         parts.clear();
         for batch in &batches {
             parts.energy.extend(&batch.energy);

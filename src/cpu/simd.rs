@@ -95,7 +95,8 @@ fn times(x: Lanes, y: Lanes) -> Lanes {
     Lanes(std::array::from_fn(|lane| x.0[lane] * y.0[lane]))
 }
 
-/// `y = x w + bias` or, if `add`, `y += x w + bias`, for the `ROWS` rows from `first` on.
+/// `y = x w + bias` or, if `add`, `y += x w + bias`, for the rows of y, up to `ROWS`, which are those
+/// of x from `first` on.
 #[inline(always)]
 fn tile<const FMA: bool, const ROWS: usize>(
     x: &[Lanes],
@@ -103,12 +104,22 @@ fn tile<const FMA: bool, const ROWS: usize>(
     first: usize,
     w: &[Lanes],
     bias: Lanes,
-    y: &mut [Lanes; ROWS],
+    y: &mut [Lanes],
     add: bool,
 ) {
     let mut sum = [bias; ROWS];
+    // A tile that is not full has other rows, too: fewer sums would wait for the latency of each
+    // addition.
+    let mut filled = [Lanes::ZERO; ROWS];
     for (x, w) in x.chunks_exact(n_rows).zip(w.as_chunks::<LANES>().0) {
-        let Some(x) = x[first..].first_chunk::<ROWS>() else { return };
+        let x = &x[first..][..y.len()];
+        let x = match x.first_chunk::<ROWS>() {
+            Some(x) => x,
+            None => {
+                filled[..x.len()].copy_from_slice(x);
+                &filled
+            }
+        };
         for (k, w) in w.iter().enumerate() {
             for (sum, x) in sum.iter_mut().zip(x) {
                 *sum = scaled::<FMA>(x.0[k], *w, *sum);
@@ -152,13 +163,8 @@ vectorized! {
     /// so that the bits of a row of y depend only on the same row of x.
     fn product(x: &[Lanes], w: &[Lanes], bias: Lanes, y: &mut [Lanes], add: bool) {
         let n_rows = y.len();
-        let (tiles, rest) = y.as_chunks_mut::<ROWS>();
-        let n_tiled = ROWS * tiles.len();
-        for (k, y) in tiles.iter_mut().enumerate() {
+        for (k, y) in y.chunks_mut(ROWS).enumerate() {
             tile::<FMA, ROWS>(x, n_rows, k * ROWS, w, bias, y, add);
-        }
-        for (k, y) in rest.iter_mut().enumerate() {
-            tile::<FMA, 1>(x, n_rows, n_tiled + k, w, bias, std::array::from_mut(y), add);
         }
     }
 
