@@ -8,7 +8,7 @@ mod minimize;
 mod probe;
 mod steps;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 
@@ -38,7 +38,7 @@ const SMALL: usize = 64;
 #[derive(Debug)]
 pub struct Cpu {
     system: System,
-    network: Option<Network>,
+    network: Option<Arc<Network>>,
     dynamics: Dynamics,
     state: State,
     /// The state before an outer step. All beads return there if it fails.
@@ -73,7 +73,7 @@ impl Cpu {
             return Err(Error::unsupported("a network with a layer of no channels", ""));
         }
         let network = match &system.schnet {
-            Some(schnet) => Some(Network::new(schnet, filter)?),
+            Some(schnet) => Some(schnet.kept(filter, || Network::new(schnet, filter))?),
             None => None,
         };
         let n_beads = system.n_beads();

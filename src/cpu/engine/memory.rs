@@ -1,7 +1,7 @@
 //! The memory of the CPU engine.
 
 use super::super::neighbor::Candidates;
-use super::super::network::{Network, Workspace};
+use super::super::network::Workspace;
 use super::Cpu;
 use crate::engine::Memory;
 
@@ -15,7 +15,7 @@ impl Cpu {
             self.batches.iter().flat_map(|batch| &batch.candidates).map(Candidates::bytes).sum();
         let vectors = (24 * vectors + 8 * 3) * beads;
         let work: usize = self.workspaces().iter().map(Workspace::bytes).sum();
-        let weights = self.network.as_ref().map_or(0, Network::bytes);
+        let weights = self.network.as_ref().map_or(0, |network| network.bytes());
         let allocated = (vectors + lists + work + weights + self.host.bytes_of_hills()) as u64;
         Memory { allocated, reserved: allocated }
     }

@@ -4,9 +4,8 @@ use super::super::buffer::Buffer;
 use super::super::compose::{Constants, Value};
 use super::super::device::Device;
 use super::super::kernel::{Dispatch, Kernel, Scope};
-use super::super::pack::filter::{
-    divided, filter_weights, matrices, matrix_scales, matrix_weights,
-};
+use super::super::pack::filter::matrices;
+use super::super::pack::filters::PackedFilters;
 use super::super::pack::{quads, table};
 use super::super::params::Params;
 use super::super::storage::{Features, Filters, Storage};
@@ -122,49 +121,18 @@ impl Convolutions {
             scales: Vec::new(),
             n_beads: size.n_beads,
         };
-        let mut upload = |words: &[u32]| -> Result<()> {
+        let packed = schnet.kept((storage, numerics.filter), || {
+            PackedFilters::new(schnet, storage, numerics.filter.table(schnet)?.as_deref())
+        })?;
+        convolutions.scales.clone_from(&packed.scales);
+        for words in &packed.weights {
             convolutions.weights.push(Buffer::constants(device, "weights", words)?);
-            Ok(())
-        };
-        match storage.filters {
-            Filters::Exact => {
-                for block in &schnet.interactions {
-                    upload(&bytemuck::cast_vec(filter_weights(schnet, block)))?;
-                }
-            }
-            Filters::Matrices => {
-                for (b, block) in schnet.interactions.iter().enumerate() {
-                    let (scales, activation) = (matrix_scales(block), schnet.activation_of(b));
-                    let divided = divided(block, &scales);
-                    let (halves, numbers) = matrix_weights(schnet, activation, &divided)?;
-                    convolutions.scales.push(scales);
-                    upload(&bytemuck::pod_collect_to_vec(&halves))?;
-                    convolutions.numbers.push(Buffer::constants(device, "numbers", &numbers)?);
-                }
-            }
-            Filters::Table => {
-                let table = numerics.filter.table(schnet)?;
-                let table = table.expect("filters from tables have one");
-                let f32 = storage.features == Features::F32;
-                let (scales, exponent) = table::plain_scales(schnet, &table);
-                if f32 && scales.iter().flatten().any(|scale| *scale != 1.0) {
-                    convolutions.scales = scales;
-                }
-                let ones = vec![1.0; schnet.n_filters()];
-                let of_device = Table::new(device, &table, storage, size, exponent)?;
-                for b in 0..schnet.interactions.len() {
-                    if f32 {
-                        let scales = convolutions.scales.get(b).unwrap_or(&ones);
-                        let exponent = of_device.exponent;
-                        upload(&table::coefficients(schnet, &table, b, scales, exponent)?)?;
-                    } else {
-                        let scales = table::scales(schnet, &table, b);
-                        upload(&table::half_coefficients(schnet, &table, b, &scales)?)?;
-                        convolutions.scales.push(scales);
-                    }
-                }
-                convolutions.table = Some(of_device);
-            }
+        }
+        for numbers in &packed.numbers {
+            convolutions.numbers.push(Buffer::constants(device, "numbers", numbers)?);
+        }
+        if let Some(table) = numerics.filter.table(schnet)? {
+            convolutions.table = Some(Table::new(device, &table, storage, size, packed.exponent)?);
         }
         Ok(convolutions)
     }

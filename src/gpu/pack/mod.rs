@@ -1,6 +1,7 @@
 //! The layouts in which kernels read weights, features and tables.
 
 pub(super) mod filter;
+pub(super) mod filters;
 pub(super) mod table;
 
 use half::f16;
