@@ -7,6 +7,8 @@
 //! times a margin of a few.
 
 use crate::engine::{Dynamics, Integrator, State};
+#[cfg(doc)]
+use crate::error::Error;
 use crate::error::Result;
 use crate::hills::{Grid, ValueAndGradient};
 use crate::model::RadialBasis;
@@ -54,6 +56,11 @@ pub enum Dense<'a> {
 }
 
 /// One method per operation. Every backend implements them; one test body checks all backends.
+///
+/// # Errors
+/// Every method returns the errors of its device. A GPU also returns [`Error::Invalid`] for arguments
+/// that do not fit together. The CPU and the reference rely on arguments that fit, and may panic
+/// otherwise.
 pub trait Ops {
     /// The edges between beads of the same replica that are shorter than `radius`:
     /// `j ∈ row i ⇔ i ≠ j, |x_i − x_j| < radius`.
@@ -61,6 +68,9 @@ pub trait Ops {
     /// * `positions`: `[n_beads]` of all replicas; `first_bead`: `[n_replicas + 1]`.
     ///
     /// Exact, except for pairs whose distance equals the radius up to rounding.
+    ///
+    /// # Errors
+    /// See [`Ops`].
     fn neighbor_list(
         &self,
         positions: &[[f64; 3]],
@@ -79,6 +89,9 @@ pub trait Ops {
     /// ratio of the largest curvature to the largest slope. The shift is 1e-6 for t = d, because
     /// distances and centers are some 10 Å, and 1.5e-7 for a warped t up to 1, the exponential of a
     /// rounded argument.
+    ///
+    /// # Errors
+    /// See [`Ops`].
     fn radial_basis(
         &self,
         basis: &RadialBasis,
@@ -90,6 +103,9 @@ pub trait Ops {
     /// act(filter0 B(d) + b0)` of block `block`: "flash message passing" and "flash aggregation".
     ///
     /// * `y`: `[n_beads, F]`; returns `[n_beads, F]`. Tolerance: 1e-5 of the largest magnitude.
+    ///
+    /// # Errors
+    /// See [`Ops`]; [`Error::Invalid`] for a tolerance that no table can meet.
     fn cfconv_forward(
         &self,
         schnet: &SchNet,
@@ -108,6 +124,9 @@ pub trait Ops {
     ///
     /// Returns `grad_y [n_beads, F]` and the force `[n_beads]`. Tolerance: 2e-5 of the largest
     /// magnitude of each.
+    ///
+    /// # Errors
+    /// See [`Ops`]; [`Error::Invalid`] for a tolerance that no table can meet.
     fn cfconv_backward(
         &self,
         schnet: &SchNet,
@@ -122,12 +141,18 @@ pub trait Ops {
     /// before and after it: see [`Dense`].
     ///
     /// Tolerance: 1e-5 of the largest magnitude.
+    ///
+    /// # Errors
+    /// See [`Ops`].
     fn dense(&self, layer: &Linear, mode: Dense, x: &[f64]) -> Result<Vec<f64>>;
 
     /// Every [`crate::model::PriorForm`] but the repulsions, for all replicas: energy of each bead
     /// `[n_beads]` and force `[n_beads]`. The energy of a tuple belongs to its first bead.
     ///
     /// Tolerance: 1e-5 of the largest magnitude of each.
+    ///
+    /// # Errors
+    /// See [`Ops`].
     fn prior_bonded(
         &self,
         system: &System,
@@ -139,6 +164,9 @@ pub trait Ops {
     /// each of its beads.
     ///
     /// Tolerance: 1e-5 of the largest magnitude of each.
+    ///
+    /// # Errors
+    /// See [`Ops`].
     fn prior_repulsion(
         &self,
         system: &System,
@@ -152,6 +180,9 @@ pub trait Ops {
     /// where L is the distance of the farthest bead from the center: places relative to the center,
     /// and the rotation, have errors of a few 2⁻²⁴, and the residuals are differences of them. The
     /// error of the rotation grows where the two largest eigenvalues nearly meet.
+    ///
+    /// # Errors
+    /// See [`Ops`] and [`Variable::check`].
     fn variable(
         &self,
         system: &System,
@@ -168,6 +199,9 @@ pub trait Ops {
     /// Tolerance of the nodes, the potential and the gradient: 1e-5 + 5e-7 L/σ of the largest
     /// magnitude of each, where L is the largest magnitude on an axis and σ the width of its hills:
     /// a value in f32 has an error of L 2⁻²⁴, which shifts the hill by this part of its width.
+    ///
+    /// # Errors
+    /// See [`Ops`].
     fn hills(
         &self,
         grid: &Grid,
@@ -182,6 +216,9 @@ pub trait Ops {
     /// * `forces`, `noise`: `[n_beads]`.
     ///
     /// Tolerance: 1e-6 of the largest magnitude.
+    ///
+    /// # Errors
+    /// See [`Ops`].
     #[allow(clippy::too_many_arguments, reason = "a kernel's bindings, in order")]
     fn integrate(
         &self,
@@ -210,6 +247,9 @@ pub trait Ops {
     /// Labels, ends and tally: exact, if every ln u differs from its threshold by more than 1e-9.
     /// A device has an energy as the sum of two f32, which adds its error of 2⁻⁴⁸ to the threshold.
     /// Tolerance of the velocities: 1e-6 of the largest magnitude.
+    ///
+    /// # Errors
+    /// See [`Ops`]; [`Error::Invalid`] for dynamics without exchange, and for a wrong state.
     fn exchange(
         &self,
         system: &System,
@@ -221,5 +261,8 @@ pub trait Ops {
 
     /// The standard normal numbers of one step for `n_beads` beads of replica `replica`:
     /// [`crate::random::normal3`]. Tolerance: 2e-6 absolute, from the f32 logarithm and cosine.
+    ///
+    /// # Errors
+    /// See [`Ops`].
     fn noise(&self, seed: u64, replica: u32, step: u64, n_beads: usize) -> Result<Vec<[f64; 3]>>;
 }

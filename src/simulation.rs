@@ -315,17 +315,26 @@ impl Simulation {
     }
 
     /// Å, `[n_beads]` over all replicas.
+    ///
+    /// # Errors
+    /// See [`Simulation::state`].
     pub fn positions(&mut self) -> Result<Vec<[f64; 3]>> {
         Ok(self.state_without_hills()?.positions)
     }
 
     /// Å/ps, `[n_beads]` over all replicas.
+    ///
+    /// # Errors
+    /// See [`Simulation::state`].
     pub fn velocities(&mut self) -> Result<Vec<[f64; 3]>> {
         Ok(self.state_without_hills()?.velocities)
     }
 
     /// Replaces the positions, Å, `[n_beads]` over all replicas. Frozen replicas move again;
     /// [`Simulation::reset`] changes one replica.
+    ///
+    /// # Errors
+    /// See [`Simulation::set_state`].
     pub fn set_positions(&mut self, positions: &[[f64; 3]]) -> Result<()> {
         self.engine.set_positions(positions)?;
         self.watching.forget_but(&BTreeMap::new());
@@ -377,6 +386,9 @@ impl Simulation {
 
     /// Energies and forces at the current positions, of all terms or of one term. External forces and
     /// those of a callback are not included, and biases only as [`Terms::Bias`].
+    ///
+    /// # Errors
+    /// See [`Engine::read`].
     pub fn evaluate(&mut self, terms: Terms) -> Result<Evaluation> {
         self.engine.evaluate(terms)
     }

@@ -42,6 +42,9 @@ pub struct Structure {
 
 impl Topology {
     /// Checks counts, masses and indices.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the first wrong value.
     pub fn check(&self) -> Result<()> {
         let n_beads = self.types.len();
         if n_beads == 0 {
@@ -82,6 +85,9 @@ impl Topology {
 
 impl Structure {
     /// Checks the topology, and the number and finiteness of positions and velocities.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the first wrong value.
     pub fn check(&self) -> Result<()> {
         self.topology.check()?;
         self.check_vectors()

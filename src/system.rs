@@ -82,6 +82,11 @@ impl Molecule {
     /// prior does not apply; a list that is missing is an error. A tuple whose bead types have no
     /// parameters gets zeros; one warning per prior gives the number of such tuples. A tuple list
     /// that belongs to no prior of the model is ignored with a warning.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a wrong topology ([`Topology::check`]), a bead type beyond the rows of
+    /// the embedding, a list that is missing or has another order than its prior, and tuples without
+    /// parameters that their prior needs.
     pub fn join(model: &Model, topology: &Topology) -> Result<Self> {
         Self::join_with(model, topology, |warning| log::warn!("{warning}"))
     }

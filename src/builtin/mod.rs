@@ -36,6 +36,7 @@ pub fn model() -> Model {
 }
 
 /// The chain, compact and at equilibrium, without velocities.
+#[allow(clippy::missing_panics_doc, reason = "the file is part of the crate")]
 pub fn structure() -> Structure {
     let number = |word: &str| word.parse().expect("the file holds numbers");
     let position = |line: &str| {

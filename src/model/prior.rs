@@ -274,6 +274,9 @@ pub struct Prior {
 
 impl Prior {
     /// Checks the shapes and values of the parameters.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a wrong number of parameters, or one that is not finite.
     pub fn check(&self) -> Result<()> {
         let field = || format!("prior/{}", self.name);
         let stride = self.form.n_parameters();

@@ -212,6 +212,9 @@ impl SchNet {
     }
 
     /// Checks all shapes and values, so that backends can rely on them.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the first wrong field.
     pub fn check(&self) -> Result<()> {
         self.radial_basis.check()?;
         self.cutoff.check("conv.cutoff")?;
