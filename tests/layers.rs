@@ -3,7 +3,7 @@
 //!
 //! An import is any path in `src` that leads into the crate, in a `use` declaration or in other
 //! code. Comments and test modules do not count. The files and their imports form a graph. It must
-//! have no circles, and it must follow the list of layers in the documentation of `src/lib.rs`.
+//! have no circles, and it must follow the list of layers in `src/guide/architecture.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -20,7 +20,9 @@ type Graph = BTreeMap<String, BTreeSet<String>>;
 #[test]
 fn files_import_from_lower_layers_without_circles() {
     let sources = sources();
-    let layers = layers(&sources["lib.rs"]);
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/guide/architecture.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let layers = layers(&guide);
     let graph = graph(&sources);
     let mut complaints = misplaced(&graph, &layers);
     complaints.extend(circles(&graph));
@@ -91,10 +93,10 @@ fn typed(sources: &Sources) -> Vec<String> {
     complaints
 }
 
-/// The list of layers in the documentation of the crate, from top to bottom.
-fn layers(lib: &str) -> Vec<Vec<&str>> {
-    let doc = lib.lines().filter_map(|line| line.strip_prefix("//!")).map(str::trim);
-    let list = doc.skip_while(|line| *line != "# Layers").skip_while(|line| *line != "```text");
+/// The list of layers in the architecture page of the guide, from top to bottom.
+fn layers(page: &str) -> Vec<Vec<&str>> {
+    let page = page.lines().skip_while(|line| *line != "## Layers");
+    let list = page.skip_while(|line| *line != "```text");
     let lines = list.skip(1).take_while(|line| *line != "```");
     lines.map(|line| line.split(',').map(str::trim).collect()).collect()
 }
@@ -112,7 +114,7 @@ fn misplaced(graph: &Graph, layers: &[Vec<&str>]) -> Vec<String> {
     let mut complaints = Vec::new();
     for (file, imports) in graph.iter().filter(|(file, _)| !is_root(file)) {
         if height(file).is_none() {
-            complaints.push(format!("{file}: no layer in src/lib.rs"));
+            complaints.push(format!("{file}: no layer"));
         }
         for other in imports.iter().filter(|other| !is_root(other)) {
             if layer(file) != layer(other) && height(file) >= height(other) {
@@ -122,7 +124,7 @@ fn misplaced(graph: &Graph, layers: &[Vec<&str>]) -> Vec<String> {
     }
     for name in layers.iter().flatten() {
         if !graph.keys().any(|file| layer(file) == *name) {
-            complaints.push(format!("layer {name} of src/lib.rs has no file"));
+            complaints.push(format!("layer {name} has no file"));
         }
     }
     complaints
@@ -411,8 +413,8 @@ fn a_tree_without_circles_is_sound() {
     assert_eq!(imports("a/twin.rs"), [""; 0]);
     assert_eq!(imports("b.rs"), ["a/mod.rs"]);
 
-    let doc = "//! # Layers\n//!\n//! ```text\n//! b\n//! a\n//! ```\n";
-    assert_eq!(misplaced(&graph, &layers(doc)), [""; 0]);
+    let page = "## Layers\n\n```text\nb\na\n```\n";
+    assert_eq!(misplaced(&graph, &layers(page)), [""; 0]);
     let wrong = ["b.rs imports a/mod.rs, which is not in a lower layer"];
     assert_eq!(misplaced(&graph, &[vec!["a"], vec!["b"]]), wrong);
     assert_eq!(misplaced(&graph, &[vec!["a", "b"]]), wrong);
