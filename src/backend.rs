@@ -18,6 +18,7 @@ use crate::system::System;
 /// The kinds of backends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum BackendKind {
     /// wgpu on the best hardware adapter that computes correctly ([`Backend::check`]), or the CPU if
     /// there is none; never a software adapter.

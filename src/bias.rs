@@ -46,6 +46,7 @@ pub struct Bias {
 /// a ladder with replica exchange, else for each replica of the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum BiasForm {
     /// k (q − center)², without a factor of ½ as in the priors.
     Harmonic {

@@ -57,6 +57,7 @@ impl Request {
 /// The results of [`Potential::evaluate`]. They can be used for the next call, which then takes no
 /// memory for them.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Scores {
     /// An evaluation for each of [`Request::terms`]: energies `[n_items]`, and if wanted the forces
     /// and the network's energies of all beads in the order of the positions. Those of an item that

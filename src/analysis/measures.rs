@@ -137,6 +137,7 @@ impl Fluctuations {
 
 /// The results of the frames of a chunk.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Measured {
     /// The values of all quantities in the first frame, then those in the second one, and so on.
     pub values: Vec<f64>,

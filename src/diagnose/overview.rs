@@ -38,6 +38,7 @@ pub struct Overview {
 
 /// A chain of beads that bonds connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ChainOverview {
     /// Its letter.
     pub letter: char,
@@ -51,6 +52,7 @@ pub struct ChainOverview {
 
 /// An index list.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ListOverview {
     /// Its name.
     pub name: String,
@@ -62,6 +64,7 @@ pub struct ListOverview {
 
 /// The positions of a structure.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Geometry {
     /// The mean and the largest number of neighbors of a bead within the cutoff.
     pub neighbors: Option<(f64, usize)>,

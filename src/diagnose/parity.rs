@@ -43,6 +43,7 @@ pub struct Job {
 
 /// The differences of the energies and forces of a term.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Difference {
     /// The name of the term: `total`, the network or a prior.
     pub term: String,
@@ -55,6 +56,7 @@ pub struct Difference {
 
 /// The difference of two trajectories with the same random numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Distance {
     /// The number of steps.
     pub step: u64,
@@ -64,6 +66,7 @@ pub struct Distance {
 
 /// The speed of both backends.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Speed {
     /// The wall-clock time of a step.
     pub ms_per_step: [f64; 2],

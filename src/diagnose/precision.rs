@@ -22,6 +22,7 @@ use crate::system::System;
 
 /// The range of the absolute values of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Range {
     /// The largest absolute value.
     pub largest: f64,
@@ -51,6 +52,7 @@ impl Range {
 /// The errors of a tensor's values, in units of the root mean square of their channel. NaN if the
 /// format cannot represent a value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Loss {
     /// Root mean square.
     pub rms: f64,
@@ -60,6 +62,7 @@ pub struct Loss {
 
 /// The loss of a tensor in each storage format.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Losses {
     /// f16, with one power of two as the scale factor of the whole tensor.
     pub f16: Loss,
@@ -80,6 +83,7 @@ pub struct Losses {
 /// have the format [`Losses::snorm_by_channel`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Format {
     /// [`Losses::f16`].
     F16,
@@ -111,6 +115,7 @@ impl Format {
 
 /// A tensor of a network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Tensor {
     /// For example `block0.lin2`, `out1`, or `block0.c3` for a coefficient of a filter table.
     pub name: String,
@@ -246,6 +251,7 @@ fn coefficients(schnet: &SchNet, table: &FilterTable, b: usize) -> Vec<Tensor> {
 
 /// Errors of the network at a structure in mixed precision, against f64 with exact filters.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct AtStructure {
     /// The number of beads of the structure.
     pub n_beads: usize,

@@ -11,6 +11,7 @@ use crate::system::System;
 /// The equations of motion.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Integrator {
     /// Langevin dynamics, BAOAB splitting (Leimkuhler and Matthews 2013). With h = dt and
     /// c = exp(−friction h): v += h/2 F/m; x += h/2 v; v = c v + √((1−c²)/(β m)) ξ; x += h/2 v;

@@ -6,6 +6,7 @@ use crate::system::System;
 
 /// The terms of the potential whose energies and forces to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Terms {
     /// The network and all priors.
     Total,
@@ -50,6 +51,7 @@ impl Terms {
 
 /// Energies and forces of all replicas.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct Evaluation {
     /// Potential energy, kcal/mol, `[n_replicas]`; NaN for a frozen replica.
     pub energy: Vec<f64>,

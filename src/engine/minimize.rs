@@ -35,6 +35,7 @@ impl Default for Minimization {
 
 /// The result of the minimization of one replica.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Minimized {
     /// Steps done.
     pub steps: u32,

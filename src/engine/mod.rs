@@ -49,6 +49,7 @@ use crate::variable::Variable;
 
 /// Device memory in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Memory {
     /// Bytes that the engine requested.
     pub allocated: u64,
@@ -58,6 +59,7 @@ pub struct Memory {
 
 /// Device time and work of one kernel call of an outer step.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct KernelTime {
     /// The name of the kernel.
     pub kernel: &'static str,

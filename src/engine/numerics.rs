@@ -8,6 +8,7 @@ use crate::model::{FilterTable, Tabulated};
 /// How the filters of the network are evaluated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Filter {
     /// By the filter networks, for every edge.
     Exact,
@@ -42,6 +43,7 @@ impl Filter {
 /// The precision in which the network's weights and features are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Precision {
     /// f32. On tensor cores linear layers use pairs of f16, which are as exact.
     #[default]

@@ -38,6 +38,7 @@ impl Wanted {
 
 /// The results of a reading of the present state.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct Reading {
     /// Steps done.
     pub step: u64,

@@ -31,6 +31,7 @@ pub struct Watch {
 /// The end of a run, or of a replica alone, if the replica blows up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum OnBlowUp {
     /// The run ends with an error.
     #[default]
@@ -45,6 +46,7 @@ pub const LEAST_REST: f64 = 1.0;
 /// The reason why a replica froze.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Reason {
     /// A bead did not move, because its next position or velocity was not finite, or its next
     /// position was beyond [`FARTHEST`](super::FARTHEST).

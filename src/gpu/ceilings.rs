@@ -12,6 +12,7 @@ use crate::error::Result;
 
 /// The highest rates of a device.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Ceilings {
     /// Bytes per second, read and written, of a copy of a buffer larger than most caches.
     pub copy_bytes: f64,

@@ -49,6 +49,7 @@ fn planted_by_the_environment() -> Vec<Planted> {
 
 /// Counts of a device since it was opened. Their differences show the overhead of steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Counters {
     /// Allocations of buffers on the device and of host memory for read-backs.
     pub allocations: u64,

@@ -7,6 +7,7 @@ use crate::largest::largest;
 
 /// A cutoff envelope C(d). Distances in Å.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum Cutoff {
     /// C = 1 everywhere; `upper` still bounds the neighbor list.
     Identity {
@@ -123,6 +124,7 @@ impl Envelope {
 
 /// The K functions of a radial basis, without its envelope.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum RadialFunctions {
     /// exp(coeff (d − offset_k)²).
     Gaussian {

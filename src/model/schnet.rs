@@ -49,6 +49,7 @@ fn check_weights<'a>(field: &str, weights: impl IntoIterator<Item = &'a f64>) ->
 
 /// The activation shared by the filter networks, the blocks and the readout.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum Activation {
     /// tanh x.
     Tanh,

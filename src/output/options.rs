@@ -32,6 +32,7 @@ impl OutputOptions {
 /// The trajectories to write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum TrajectoriesBy {
     /// One of each replica, which moves between the states of its ladder.
     #[default]
@@ -46,6 +47,7 @@ pub enum TrajectoriesBy {
 /// The format of the trajectories.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Format {
     /// GROMACS' XTC: compressed, positions rounded to 0.01 Å.
     #[default]

@@ -18,6 +18,7 @@ use crate::structure::{Structure, Topology};
 
 /// The beads of a structure file, without priors.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Coarse {
     /// Which atoms are beads.
     pub mapping: Mapping,

@@ -117,6 +117,7 @@ fn check_name(name: &str, mapping: Mapping) -> Result<()> {
 
 /// The priors of a molecule.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Joined {
     /// The number of terms.
     pub n_terms: usize,
@@ -128,6 +129,7 @@ pub struct Joined {
 
 /// Tuples of a term without parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Missing {
     /// The name of the term.
     pub term: String,

@@ -6,6 +6,7 @@ use crate::error::Error;
 
 /// A message about something that may be wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Warning {
     /// Its kind in one word: `modified_residue`, `alternate_residue`, `chirality`, `cis_peptide`,
     /// `clash`, `large_force`, `missing_priors`, `truncated`, `left_out` or `unused_map`.
@@ -23,6 +24,7 @@ impl Warning {
 
 /// The messages of a preparation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Log {
     /// Facts: choices that were made, and molecules that were left out.
     pub notes: Vec<String>,

@@ -8,6 +8,7 @@ use crate::units::AMU;
 
 /// Which atoms of a residue are beads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Mapping {
     /// N, CA, CB, C and O; glycine has no CB.
     FiveBead,

@@ -82,6 +82,7 @@ use crate::system::Molecule;
 
 /// Structures for a model, and everything that is to be told about them.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Prepared {
     /// The beads.
     pub coarse: Coarse,
@@ -101,6 +102,7 @@ pub struct Prepared {
 
 /// The structures of a file.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Loaded {
     /// Those of a native file or of a `.pt` file of mlcg or flashmd.
     Structures(Vec<Structure>),

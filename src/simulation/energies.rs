@@ -6,6 +6,7 @@ use crate::units;
 
 /// Energies of each replica; NaN for a frozen one.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct Energies {
     /// kcal/mol.
     pub potential: Vec<f64>,
@@ -24,6 +25,7 @@ pub struct Energies {
 
 /// Value and energy of a bias at one step; for metadynamics the value of the first variable.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct BiasValues {
     /// The name of the bias.
     pub name: String,

@@ -21,6 +21,7 @@ pub enum Velocities<'a> {
 /// The last good state of each replica: that of the latest frame before it blew up, or the state
 /// that was set if there was no frame yet.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct LastGood {
     /// A state in which no replica is frozen, unless it was set with frozen replicas. Temperatures,
     /// labels and the step are those of the latest frame. The hills of metadynamics are not part of it:

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 
 /// The replicas at one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Frame<'a> {
     /// Steps done.
     pub step: u64,

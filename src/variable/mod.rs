@@ -32,6 +32,7 @@ use crate::system::System;
 /// it may have a kink, and the gradient is that of one of the optimal rotations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Variable {
     /// The displacement from fixed points, √(1/n Σ_i |x_i − x0_i|²), without superposition.
     Position {

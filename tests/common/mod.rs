@@ -121,8 +121,8 @@ pub(crate) fn device(features: FeatureSet) -> Device {
     static FULL: LazyLock<Device> = LazyLock::new(|| open(FeatureSet::Full));
     static PORTABLE: LazyLock<Device> = LazyLock::new(|| open(FeatureSet::Portable));
     match features {
-        FeatureSet::Full => FULL.clone(),
         FeatureSet::Portable => PORTABLE.clone(),
+        _ => FULL.clone(),
     }
 }
 

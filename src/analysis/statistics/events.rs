@@ -87,6 +87,7 @@ pub struct Passages {
 
 /// First passages in one direction.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Kinetics {
     /// The direction.
     pub direction: Direction,

@@ -29,6 +29,7 @@ pub const MIDPOINT: f64 = 0.5;
 
 /// Averages at a temperature.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Point {
     /// T, K.
     pub temperature: f64,
@@ -54,6 +55,7 @@ pub enum MeltingTemperature {
 
 /// Averages over a range of temperatures.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Melting {
     /// Averages at each temperature.
     pub points: Vec<Point>,

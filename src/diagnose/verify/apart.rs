@@ -6,6 +6,7 @@ use crate::largest::largest;
 
 /// The differences of two arrays, element by element.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Apart {
     /// The root mean square of the differences.
     pub rms: f64,

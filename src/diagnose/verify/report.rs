@@ -9,6 +9,7 @@ use crate::largest::largest_by;
 /// The result of a case in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Status {
     /// All errors are within the tolerance.
     Pass,
@@ -20,6 +21,7 @@ pub enum Status {
 
 /// The comparison of one tensor: the element with the largest error relative to its tolerance.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Comparison {
     /// The name of the tensor, without `out/f64/`.
     pub tensor: String,
@@ -37,6 +39,7 @@ pub struct Comparison {
 
 /// The result of one case.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Report {
     /// The name of the case.
     pub case: String,
@@ -54,6 +57,7 @@ pub struct Report {
 
 /// The errors of the network in mixed precision.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Mixed {
     /// The root mean square error of the forces, in units of the root mean square of the network's
     /// forces.

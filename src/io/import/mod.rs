@@ -28,6 +28,7 @@ use crate::structure::{Structure, Topology};
 
 /// The content of a file: a model, structures, or both.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Import {
     /// A network, priors, or both. One part alone may be an incomplete model.
     pub model: Option<Model>,

@@ -20,6 +20,7 @@ const LARGEST: f64 = 1_048_576.0;
 
 /// The format of a trajectory file.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum FrameFormat {
     /// GROMACS' XTC.
     Xtc,

@@ -3,6 +3,7 @@
 
 /// Eigenvalues in no order, and the unit eigenvector of each as a row.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Eigen {
     /// The eigenvalues.
     pub values: Vec<f64>,

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 
 /// An adapter as `info` shows it.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct AdapterInfo {
     /// The number for `--adapter`.
     pub index: usize,
@@ -68,6 +69,7 @@ pub(super) fn device_name(info: &wgpu::AdapterInfo, origin: &str) -> String {
 
 /// The features and limits to request from an adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum FeatureSet {
     /// The adapter's own limits, and all its features that are useful here.
     #[default]
