@@ -22,11 +22,11 @@ pub(crate) fn value_at(points: &[Point], step: u64) -> Option<f64> {
 /// Checks that the steps increase from point to point.
 pub(crate) fn check_order(field: &str, points: &[Point]) -> Result<()> {
     let text = |(step, value): &Point| format!("{step}:{value}");
-    match points.array_windows().find(|[a, b]| a.0 >= b.0) {
+    match points.windows(2).find(|pair| pair[0].0 >= pair[1].0) {
         Some([a, b]) => {
             let found = format!("{}, {}", text(a), text(b));
             Err(Error::invalid(field, found, "steps that increase from point to point"))
         }
-        None => Ok(()),
+        _ => Ok(()),
     }
 }
