@@ -33,6 +33,7 @@ impl Run {
             ..Settings::default()
         };
         let device = Device::from_wgpu(gpu.device.clone(), gpu.queue.clone());
+        // A program whose results matter calls `backend.check()` here, which computes known answers.
         let backend = Backend::from_device(device).for_dynamics();
         let simulation = Simulation::new(&model, &structures, &settings, &backend)?;
         let scene = Scene::new(gpu, &simulation, format, arguments.replica, arguments.trail)?;

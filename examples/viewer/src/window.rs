@@ -17,13 +17,17 @@ use crate::camera::Camera;
 use crate::gpu::{Gpu, scoped};
 use crate::run::Run;
 
-/// How often the title is written anew.
+/// How often the speed is measured and the title written.
 const TITLE: Duration = Duration::from_millis(500);
 
 /// Opens the window and runs the simulation until the user quits.
 pub(crate) fn open(arguments: Arguments) -> Result<()> {
-    let advice = "--offscreen writes a picture without one";
-    let events = EventLoop::new().map_err(|error| format!("no display: {error}; {advice}"))?;
+    let events = EventLoop::new().map_err(|error| {
+        // Without the place in winit's source that the message begins with.
+        let message = error.to_string();
+        let reason = message.rsplit(": ").next().unwrap_or_default().trim_end_matches('.');
+        format!("no display: {reason}; with --offscreen FILE the viewer needs none")
+    })?;
     let mut program = Program { arguments, open: None, failure: None };
     events.run_app(&mut program)?;
     program.failure.map_or(Ok(()), Err)
@@ -46,13 +50,16 @@ struct Open {
     steps_per_frame: u64,
     camera: Camera,
     is_paused: bool,
+    is_minimized: bool,
     shows_trails: bool,
     /// Where the mouse is, and whether it holds the chain.
     mouse: PhysicalPosition<f64>,
     holds: bool,
-    /// The step when the title was last written, and the time spent on steps since.
-    titled: (u64, Instant),
+    /// The step and the moment when the speed was last measured, and the time spent on steps since.
+    measured: (u64, Instant),
     running: Duration,
+    /// Of all replicas, ns/day.
+    speed: Option<f64>,
 }
 
 impl ApplicationHandler for Program {
@@ -111,11 +118,13 @@ impl Open {
             steps_per_frame: arguments.steps_per_frame,
             camera: Camera::default(),
             is_paused: false,
+            is_minimized: false,
             shows_trails: true,
             mouse: PhysicalPosition::default(),
             holds: false,
-            titled: (0, Instant::now()),
+            measured: (0, Instant::now()),
             running: Duration::ZERO,
+            speed: None,
         })
     }
 
@@ -126,11 +135,20 @@ impl Open {
     fn handle(&mut self, event: WindowEvent, events: &ActiveEventLoop) -> Result<()> {
         match event {
             WindowEvent::CloseRequested => events.exit(),
-            WindowEvent::Resized(size) if size.width > 0 && size.height > 0 => {
+            WindowEvent::Resized(size) => {
+                self.is_minimized = size.width == 0 || size.height == 0;
+                if self.is_minimized {
+                    return Ok(());
+                }
                 (self.config.width, self.config.height) = (size.width, size.height);
                 self.configure()?;
             }
-            WindowEvent::KeyboardInput { event, .. } if event.state == ElementState::Pressed => {
+            WindowEvent::Occluded(false) => {}
+            // A surface has at least one pixel.
+            WindowEvent::RedrawRequested if self.is_minimized => return Ok(()),
+            WindowEvent::KeyboardInput { event, is_synthetic: false, .. }
+                if event.state == ElementState::Pressed =>
+            {
                 self.press(event, events)?;
             }
             WindowEvent::MouseInput { button: MouseButton::Left, state, .. } => {
@@ -187,46 +205,50 @@ impl Open {
         let start = Instant::now();
         self.run.advance(self.steps_per_frame)?;
         self.running += start.elapsed();
-        if self.titled.1.elapsed() >= TITLE {
+        if self.measured.1.elapsed() >= TITLE {
+            let simulation = &self.run.simulation;
+            let steps = (simulation.step() - self.measured.0) as f64;
+            let time = steps * simulation.dynamics().dt * 1e-3 * self.run.scene.n_replicas() as f64;
+            self.speed = Some(86_400.0 * time / self.running.as_secs_f64());
+            (self.measured, self.running) = ((simulation.step(), Instant::now()), Duration::ZERO);
             self.title();
         }
         Ok(())
     }
 
-    /// Writes step, time and speed into the title. The speed is that of all replicas, without the
-    /// time for pictures.
-    fn title(&mut self) {
-        let simulation = &self.run.simulation;
-        let (step, dt) = (simulation.step(), simulation.dynamics().dt);
-        let (replica, n) = (self.run.scene.replica(), self.run.scene.n_replicas());
-        let done = (step - self.titled.0) as f64 * dt * 1e-3 * n as f64;
-        let per_day = 86_400.0 * done / self.running.as_secs_f64();
-        let speed = match self.is_paused || self.running.is_zero() {
-            true => "paused".into(),
-            false => format!("{per_day:.0} ns/day"),
+    fn title(&self) {
+        let (simulation, scene) = (&self.run.simulation, &self.run.scene);
+        let of = match scene.n_replicas() {
+            1 => String::new(),
+            n => format!(" of {n}"),
         };
-        let time = simulation.time() * 1e-3;
-        let of = if n > 1 { format!(" of {n}") } else { String::new() };
-        self.window.set_title(&format!(
-            "flashschnet: replica {replica}{of}, step {step}, {time:.4} ns, {speed}"
-        ));
-        (self.titled, self.running) = ((step, Instant::now()), Duration::ZERO);
+        let (step, time) = (simulation.step(), simulation.time() * 1e-3);
+        let speed = match self.speed {
+            _ if self.is_paused => ", paused".into(),
+            Some(speed) => format!(", {speed:.0} ns/day"),
+            None => String::new(),
+        };
+        let replica = scene.replica();
+        let title = format!("flashschnet: replica {replica}{of}, step {step}, {time:.4} ns{speed}");
+        self.window.set_title(&title);
     }
 
     fn draw(&mut self) -> Result<()> {
+        use wgpu::CurrentSurfaceTexture as Current;
         let texture = match self.surface.get_current_texture() {
-            wgpu::CurrentSurfaceTexture::Success(texture) => texture,
-            wgpu::CurrentSurfaceTexture::Occluded => return Ok(()),
-            wgpu::CurrentSurfaceTexture::Timeout => {
+            Current::Success(texture) | Current::Suboptimal(texture) => texture,
+            // The next event asks for a picture.
+            Current::Occluded => return Ok(()),
+            Current::Timeout => {
                 self.window.request_redraw();
                 return Ok(());
             }
-            // The window has changed: the next picture fits it.
-            _ => {
+            Current::Outdated => {
                 self.configure()?;
                 self.window.request_redraw();
                 return Ok(());
             }
+            lost => return Err(format!("the window cannot be drawn: {lost:?}").into()),
         };
         let view = texture.texture.create_view(&wgpu::TextureViewDescriptor {
             format: self.config.view_formats.first().copied(),

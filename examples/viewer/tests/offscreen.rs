@@ -1,5 +1,6 @@
 //! The offscreen picture shows the beads where the same run on the CPU has them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -358,6 +359,31 @@ fn wrong_arguments_are_refused() {
         assert_eq!(message.lines().count(), 1, "{message}");
     }
     assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0, "a picture is left over");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn without_a_display_the_offscreen_mode_is_advised() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_viewer"));
+    let output = command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.starts_with("error: no display: ") && message.contains("--offscreen"));
+    assert_eq!(message.lines().count(), 1, "{message}");
+}
+
+/// The README has the options of the help, and no others.
+#[test]
+fn the_readme_has_the_options() {
     let help = viewer(&["--help"]);
-    assert!(help.status.success() && String::from_utf8_lossy(&help.stdout).contains("Usage:"));
+    assert!(help.status.success());
+    let options = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|c: char| !c.is_ascii_lowercase() && c != '-');
+        words.filter(|word| word.starts_with("--") && word.len() > 2).map(str::to_owned).collect()
+    };
+    let mut expected = options(&String::from_utf8(help.stdout).unwrap());
+    assert!(expected.remove("--help"));
+    let readme = include_str!("../README.md");
+    let rows: Vec<&str> = readme.lines().filter(|line| line.starts_with("| `--")).collect();
+    assert_eq!(options(&rows.join(" ")), expected);
 }
