@@ -305,17 +305,21 @@ fn each_replica_has_its_picture_and_its_trail() {
     let trail = draw(&["--replica", "1", "--trail", &FRAMES.to_string()]);
     let differs = |pixel: [f64; 2]| trail.at(pixel) != plain[1].at(pixel);
     let project = |frame: usize, i: usize| seen[1].project(of(1, frame)[i]);
-    let mut tested = 0;
-    for frame in FRAMES / 2..FRAMES - 1 {
-        for i in 0..seen[1].positions.len() {
-            let x = of(1, frame)[i];
-            if seen[1].is_free(x, |_| false) {
-                assert!(differs(seen[1].project(x)), "no trail of bead {i} in frame {frame}");
-                tested += 1;
-            }
-        }
-    }
-    assert!(tested > 20, "only {tested} points of the trail can be seen");
+    // The strength of the trail at each point that can be seen.
+    let strengths = |frames: std::ops::Range<usize>| -> Vec<f64> {
+        let points =
+            frames.flat_map(|frame| of(1, frame)).filter(|x| seen[1].is_free(**x, |_| false));
+        let strength = |x: &Point| {
+            let [with, without] = [&trail, &plain[1]].map(|of| of.at(seen[1].project(*x)));
+            (0..3).map(|c| f64::from(with[c].abs_diff(without[c]))).sum::<f64>()
+        };
+        points.map(strength).collect()
+    };
+    let [old, new] = [strengths(2..7), strengths(FRAMES - 8..FRAMES - 3)];
+    assert!(old.len() > 20 && new.len() > 20, "few points of the trail can be seen");
+    assert!(new.iter().chain(&old).all(|strength| *strength > 0.0), "{old:?} {new:?}");
+    let mean = |of: &[f64]| of.iter().sum::<f64>() / of.len() as f64;
+    assert!(mean(&new) > 1.5 * mean(&old), "{old:?} {new:?}");
     for pixel in trail.pixels().filter(|pixel| differs(*pixel)) {
         let mut segments = (0..FRAMES).flat_map(|k| (0..10).map(move |i| (k, i)));
         let is_near =
