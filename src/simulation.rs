@@ -48,6 +48,7 @@ use self::exchanging::Exchanging;
 pub use self::last_good::{LastGood, Velocities};
 use self::observer::{Attached, Schedule};
 pub use self::observer::{Control, Frame, Observer, Wants};
+use self::pace::Pace;
 pub use self::resonance::fastest_vibration;
 pub use self::start::Settings;
 use std::collections::BTreeMap;
@@ -90,6 +91,8 @@ pub struct Simulation {
     step: u64,
     /// The steps of a run that the engine has begun.
     ahead: u64,
+    /// The latest length of the pieces of a run.
+    pace: Pace,
     exchanges: Exchanging,
     watching: Watching,
     minimized: Vec<Minimized>,
@@ -149,6 +152,7 @@ impl Simulation {
             biases: settings.biases.clone(),
             step: 0,
             ahead: 0,
+            pace: Pace::default(),
             exchanges: Exchanging::new(settings.exchange.as_ref())?,
             watching: Watching::new(state, None),
             minimized,

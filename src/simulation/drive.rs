@@ -40,7 +40,7 @@ impl Simulation {
         let start = self.step;
         let passive = observers.iter().all(|(_, observer)| observer.is_passive());
         let overlaps = passive && self.engine.is_asynchronous();
-        let mut pace = Pace::default();
+        let mut pace = self.pace;
         let (mut clock, mut stop) = (Instant::now(), false);
         loop {
             if self.ahead == self.step {
@@ -85,6 +85,7 @@ impl Simulation {
             let reading = self.engine.read(Wanted { trace: true, ..Wanted::default() })?;
             self.exchanges.show(&reading.trace, observers)?;
         }
+        self.pace = pace;
         Ok(self.step - start)
     }
 

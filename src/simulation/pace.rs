@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Cuts a run into pieces of about half a second, so that progress and a blow-up are noticed soon
 /// on any device. The results do not depend on the cuts. Steps are outer steps.
-#[derive(Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Pace {
     steps: u64,
 }
