@@ -116,6 +116,10 @@ pub unsafe extern "C" fn fsn_backend_get_kind(backend: *const Backend, kind: *mu
                 Kind::Cuda => BackendKind::Cuda,
                 Kind::Cpu => BackendKind::Cpu,
                 Kind::Reference => BackendKind::Reference,
+                other => {
+                    let what = format!("a number for the {} backend", other.name());
+                    return Err(flashschnet::Error::unsupported(what, "").into());
+                }
             };
             Ok(number as i32)
         })
