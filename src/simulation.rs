@@ -194,7 +194,7 @@ impl Simulation {
     /// [`Error::TooManyNeighbors`]; [`Error::Invalid`] if the last step is no multiple of
     /// [`Settings::mts`]; errors of the device and of the observers.
     pub fn run(&mut self, n_steps: u64) -> Result<u64> {
-        self.run_observed(self.step.saturating_add(n_steps), None)
+        self.run_among(n_steps, Vec::new())
     }
 
     /// [`Simulation::run`] with one more observer, called at every step that is a multiple of
@@ -209,8 +209,22 @@ impl Simulation {
         every: u64,
         observer: &mut dyn Observer,
     ) -> Result<u64> {
-        let schedule = self.schedule(every, None)?;
-        self.run_observed(self.step.saturating_add(n_steps), Some((schedule, observer)))
+        self.run_among(n_steps, vec![(every, observer)])
+    }
+
+    /// [`Simulation::run`] with more observers, each called at every step that is a multiple of its
+    /// number.
+    ///
+    /// # Errors
+    /// See [`Simulation::run_with`].
+    pub fn run_among(
+        &mut self,
+        n_steps: u64,
+        observers: Vec<(u64, &mut dyn Observer)>,
+    ) -> Result<u64> {
+        let scheduled = |(every, observer)| Ok((self.schedule(every, None)?, observer));
+        let observers = observers.into_iter().map(scheduled).collect::<Result<_>>()?;
+        self.run_observed(self.step.saturating_add(n_steps), observers)
     }
 
     /// Runs until `last_step` steps are done in all, with one more observer. It is called at every
@@ -227,7 +241,7 @@ impl Simulation {
         observer: &mut dyn Observer,
     ) -> Result<u64> {
         let schedule = self.schedule(every, Some(last_step))?;
-        self.run_observed(last_step, Some((schedule, observer)))
+        self.run_observed(last_step, vec![(schedule, observer)])
     }
 
     fn schedule(&self, every: u64, last: Option<u64>) -> Result<Schedule> {

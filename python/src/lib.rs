@@ -1,1 +1,37 @@
-//! The native module of the Python package.
+//! The native module of the Python package: thin classes around the library. The package itself is in
+//! `flashschnet/*.py`, which checks and shapes arguments.
+
+mod arrays;
+mod error;
+mod frame;
+mod inputs;
+mod output;
+mod potential;
+mod program;
+mod simulation;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+mod _native {
+    use super::*;
+
+    #[pymodule_export]
+    use super::frame::Frame;
+    #[pymodule_export]
+    use super::inputs::{Model, Structures, builtin, load, load_case};
+    #[pymodule_export]
+    use super::output::Output;
+    #[pymodule_export]
+    use super::potential::Potential;
+    #[pymodule_export]
+    use super::program::execute;
+    #[pymodule_export]
+    use super::simulation::{Checkpoint, Simulation};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        flashschnet::cli::log_to_stderr();
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

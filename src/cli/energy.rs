@@ -41,9 +41,9 @@ const BATCH: usize = 64;
 #[command(group = inputs::required())]
 pub(super) struct Energy {
     #[command(flatten)]
-    inputs: InputOptions,
+    pub(super) inputs: InputOptions,
     #[command(flatten)]
-    backend: BackendOptions,
+    pub(super) backend: BackendOptions,
     /// Evaluate the frames of this XTC, DCD or .npy file; a .npy file holds (frames, beads, 3),
     /// (replicas, frames, beads, 3) or, as torchmd writes it, (beads, 3, frames) in Å
     #[arg(long, value_name = "FILE")]

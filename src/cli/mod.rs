@@ -5,6 +5,7 @@ mod backend;
 mod bench;
 mod config;
 mod desktop;
+mod embed;
 mod energy;
 mod flags;
 mod import;
@@ -35,7 +36,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use self::config::Expanded;
 use self::config::settings::InForce;
+pub use self::embed::{load, log_to_stderr, potential, restore, simulation};
+pub use self::options::Unparsed;
 use self::tell::tell;
 use crate::Error;
 
@@ -73,6 +77,10 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         // The reader of stdout, for example `head`, has closed the pipe: no error.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Unparsed>() => {
+            error.downcast_ref().map(Unparsed::tell);
+            ExitCode::from(Unparsed::EXIT_CODE)
+        }
         Err(error) => {
             let message = error.to_string();
             if let Some(Error::Structure { .. }) = error.downcast_ref() {
@@ -93,14 +101,35 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 /// Runs the command of a command line, which starts with the name of the program. Results go to
-/// stdout, messages to stderr. It belongs to a program: it takes over the log and the signals of the
-/// process.
+/// stdout, messages to stderr. It takes over the log of the process, and while `run` and `analyze`
+/// work its signals.
 ///
 /// # Errors
-/// That of the command, most often an [`Error`].
+/// That of the command, most often an [`Error`], or [`Unparsed`].
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<ExitCode> {
     // The threads of the CPU backend are those of the process.
     execute(arguments, || Ok(()))
+}
+
+/// A command line with all its settings.
+struct Parsed {
+    definition: clap::Command,
+    expanded: Expanded,
+    cli: Cli,
+    found: clap::ArgMatches,
+}
+
+/// Parses a command line. Prints the help or the version if it asks for one; then there is nothing to
+/// run.
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Option<Parsed>> {
+    let mut definition = options::with_negative_numbers(Cli::command());
+    let expanded = config::expand(&definition, arguments.into_iter().collect())?;
+    let parsed = definition.try_get_matches_from_mut(&expanded.arguments);
+    let parsed = parsed.and_then(|found| Cli::from_arg_matches(&found).map(|cli| (cli, found)));
+    match parsed {
+        Ok((cli, found)) => Ok(Some(Parsed { definition, expanded, cli, found })),
+        Err(text) => options::answer(text.format(&mut definition), &expanded).map(|()| None),
+    }
 }
 
 fn execute(
@@ -108,21 +137,17 @@ fn execute(
     start_threads: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     signals::ignore_file_size_limit();
-    let mut command = options::with_negative_numbers(Cli::command());
-    let expanded = config::expand(&command, arguments.into_iter().collect())?;
-    let parsed = command.try_get_matches_from_mut(&expanded.arguments);
-    let parsed = parsed.and_then(|found| Cli::from_arg_matches(&found).map(|cli| (cli, found)));
-    let (cli, found) = match parsed {
-        Ok(parsed) => parsed,
-        Err(text) => return options::answer(text.format(&mut command), &expanded),
-    };
+    let Some(parsed) = parse(arguments)? else { return Ok(ExitCode::SUCCESS) };
+    let Parsed { definition, expanded, cli, found } = parsed;
     logger::install();
+    // Lines of another command of the process do not belong to this one.
+    logger::take_lines();
     if let Some(warning) = &expanded.warning {
         log::warn!("{warning}");
     }
     start_threads()?;
     let ended = match cli.command {
-        Command::Run(run) => run.run(InForce::new(&command, &found)),
+        Command::Run(run) => run.run(InForce::new(&definition, &found)),
         Command::Energy(command) => command.run(),
         Command::Verify(command) => command.run(),
         Command::Parity(command) => command.run(),
@@ -133,7 +158,7 @@ fn execute(
         Command::Analyze(command) => command.run(),
         Command::Report(command) => command.run(),
     };
-    let options = found.subcommand_name().and_then(|name| command.find_subcommand(name));
+    let options = found.subcommand_name().and_then(|name| definition.find_subcommand(name));
     ended.map_err(|error| options::of_option(error, options, &expanded))
 }
 

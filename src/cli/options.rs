@@ -1,7 +1,7 @@
 //! The numbers of the command line, and the messages about the values of options.
 
 use std::error::Error as _;
-use std::process::ExitCode;
+use std::fmt;
 
 use crate::Error;
 use clap::Command;
@@ -41,13 +41,49 @@ pub(super) fn with_negative_numbers(command: Command) -> Command {
 /// The longest value that is shown as it is.
 const MOST: usize = 60;
 
-/// Prints the help, the version, or the reason why the command line cannot be parsed.
-pub(super) fn answer(mut text: clap::Error, from: &Expanded) -> anyhow::Result<ExitCode> {
-    let code = ExitCode::from(text.exit_code() as u8);
+/// A command line that cannot be parsed.
+#[derive(Debug)]
+pub struct Unparsed(Reason);
+
+#[derive(Debug)]
+enum Reason {
+    /// The value of an option is wrong.
+    Value(Error),
+    /// All else.
+    Text(clap::Error),
+}
+
+impl Unparsed {
+    pub(super) const EXIT_CODE: u8 = 2;
+
+    /// Prints it to stderr. A failure to do so is ignored.
+    pub(super) fn tell(&self) {
+        match &self.0 {
+            Reason::Value(error) => tell!("error: {error}"),
+            Reason::Text(text) => drop(text.print()),
+        }
+    }
+}
+
+impl fmt::Display for Unparsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Reason::Value(error) => error.fmt(f),
+            Reason::Text(text) => {
+                let text = text.render().to_string();
+                f.write_str(text.trim_start_matches("error: ").trim_end())
+            }
+        }
+    }
+}
+
+impl std::error::Error for Unparsed {}
+
+/// Prints the help or the version, or returns the reason why the command line cannot be parsed.
+pub(super) fn answer(mut text: clap::Error, from: &Expanded) -> anyhow::Result<()> {
     if !text.use_stderr() {
         // The help and the version are results.
-        tell::help(|| text.print())?;
-        return Ok(code);
+        return Ok(tell::help(|| text.print())?);
     }
     if let Some(ContextValue::String(value)) = text.get(ContextKind::InvalidValue)
         && let Some((end, _)) = value.char_indices().nth(MOST)
@@ -55,12 +91,8 @@ pub(super) fn answer(mut text: clap::Error, from: &Expanded) -> anyhow::Result<E
         let short = format!("{}… ({} characters)", &value[..end], value.chars().count());
         text.insert(ContextKind::InvalidValue, ContextValue::String(short));
     }
-    match refused(&text, from) {
-        Some(error) => tell!("error: {error}"),
-        // A failure to print an error is ignored.
-        None => drop(text.print()),
-    }
-    Ok(code)
+    let reason = refused(&text, from).map_or(Reason::Text(text), Reason::Value);
+    Err(Unparsed(reason).into())
 }
 
 /// The error of a value that the parser of its option has refused, and any error of a value from a

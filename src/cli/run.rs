@@ -10,6 +10,7 @@ mod log_settings;
 mod look;
 mod observables;
 mod plan;
+mod ready;
 mod resume;
 mod start;
 mod temperatures;
@@ -19,29 +20,28 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::checkpoint::{Identity, NEWEST};
-use crate::engine::{Integrator, check_multiple};
+use crate::engine::check_multiple;
 use crate::error::printable;
 use crate::output::Output;
-use crate::simulation::{Settings, Simulation};
-use crate::system::System;
 use crate::{Error, Result};
 use anyhow::anyhow;
 use clap::{ArgGroup, Args, ValueEnum};
 
 use self::biases::BiasOptions;
 use self::drive::Drive;
-use self::exchange::{ExchangeOptions, Number};
+use self::exchange::ExchangeOptions;
 use self::files::FileOptions;
 use self::limits::LimitOptions;
 use self::observables::ObservableOptions;
 use self::plan::{Limits, Plan};
+pub(super) use self::ready::Ready;
 use self::resume::{Again, SETTINGS, resume};
 use self::start::StartOptions;
 pub(super) use self::start::summary as minimization_summary;
 use self::temperatures::TemperatureOptions;
 use super::backend::BackendOptions;
 use super::config::settings::{InForce, Resolved, of_backend};
-use super::inputs::{InputOptions, Inputs};
+use super::inputs::InputOptions;
 use super::options::{real, whole};
 use super::signals::Interrupt;
 use super::tell::tell;
@@ -84,7 +84,7 @@ pub(super) struct Run {
     #[arg(value_name = "CONFIG", conflicts_with = "resume")]
     config: Option<PathBuf>,
     #[command(flatten)]
-    inputs: InputOptions,
+    pub(super) inputs: InputOptions,
     #[command(flatten)]
     backend: BackendOptions,
     /// Number of replicas [default: 64, or the temperatures of a ladder]
@@ -210,43 +210,12 @@ impl Run {
         for (name, number) in self.counts() {
             check_multiple(name, number, self.mts)?;
         }
-        let mut settings = self.settings()?;
+        let settings = self.settings()?;
         let inputs = self.inputs.load()?;
-        if self.all_structures {
-            settings.n_replicas = inputs.structures.len();
-        }
-        let settings = self.with_exchange(settings, &inputs)?;
-        let system = || System::new(&inputs.model, &inputs.structures);
-        let (biases, metadynamics) = self.biases.read(self.config.as_deref(), &settings, system)?;
-        let settings = Settings { biases, metadynamics, ..settings };
         self.inputs.warn_of_pipes();
-        let backend = self.backend.open_for_dynamics()?;
-        let identity = Identity::new(&inputs.model, &inputs.structures, &backend)?;
-        let mut simulation =
-            Simulation::new(&inputs.model, &inputs.structures, &settings, &backend)?;
-        if !simulation.minimized().is_empty() {
-            let (line, is_complete) = start::summary(simulation.minimized());
-            tell!("{line}");
-            if !is_complete {
-                log::warn!("some replicas did not converge in the minimization");
-            }
-        }
-        let observables = self.observables.variables(simulation.system())?;
-        simulation.set_observables(&observables)?;
-        let replicas = settings.n_replicas;
+        let Ready { mut simulation, identity, observables } = self.set_up(settings, &inputs)?;
+        let replicas = simulation.system().n_replicas();
         let in_force = in_force.map(|all| all.text(&self.resolved(replicas, &identity)));
-        if inputs.structures.len() > replicas {
-            let given = inputs.structures.len();
-            log::warn!("{given} structures for {replicas} replicas: some structures are not used");
-        }
-        if inputs.molecule.is_some() && (2..replicas).contains(&inputs.structures.len()) {
-            let given = inputs.structures.len();
-            log::warn!(
-                "{replicas} replicas start from {given} frames in turn; torchmd starts all from the \
-                 first"
-            );
-        }
-        start::warn_of_torsions(simulation.system(), settings.dt);
         let interrupt = Interrupt::install().map_err(|error| anyhow!("signals: {error}"))?;
         let options = self.files.options(self.exchange.trajectories_by());
         let plan = Plan {
@@ -324,48 +293,6 @@ impl Run {
             Some(hours) => return Err(Error::invalid("max-hours", hours, "a time > 0")),
         };
         Ok(Limits { end })
-    }
-
-    fn settings(&self) -> Result<Settings> {
-        let friction = self.friction;
-        Ok(Settings {
-            exchange: None,
-            watch: self.blow_ups.watch(),
-            n_replicas: self.replicas.unwrap_or(64),
-            integrator: match self.integrator {
-                IntegratorName::Langevin => Integrator::Langevin { friction },
-                IntegratorName::Nve => Integrator::Nve,
-                IntegratorName::Overdamped => Integrator::Overdamped { friction },
-                IntegratorName::OverdampedPublished => Integrator::OverdampedPublished { friction },
-            },
-            dt: self.dt,
-            mts: self.mts,
-            beta: self.temperatures.beta()?,
-            seed: self.seed,
-            first_replica: self.first_replica,
-            remove_com_motion: self.start.remove_com_motion,
-            anneal: self.temperatures.anneal.clone(),
-            biases: Vec::new(),
-            metadynamics: None,
-            minimize: self.start.minimization(),
-            check_start: true,
-        })
-    }
-
-    /// The settings with the ladders, if states are exchanged.
-    fn with_exchange(&self, settings: Settings, inputs: &Inputs) -> Result<Settings> {
-        let structures = &inputs.structures;
-        let number = match (self.replicas, self.all_structures) {
-            (Some(replicas), _) => Number::Replicas(replicas),
-            (None, true) => Number::Ladders(structures.len()),
-            (None, false) => Number::LadderPerMolecule,
-        };
-        let (beta, first) = (&settings.beta, self.first_replica);
-        let may_be_equal = self.biases.bias.is_some();
-        let ladders = self.exchange.ladders(beta, structures, number, first, may_be_equal)?;
-        let Some((exchange, n_replicas)) = ladders else { return Ok(settings) };
-        let beta = exchange.ladders[0].beta[..1].to_vec();
-        Ok(Settings { n_replicas, beta, exchange: Some(exchange), ..settings })
     }
 
     /// The options that the program has chosen itself.

@@ -13,7 +13,7 @@ impl Simulation {
     pub(super) fn run_observed(
         &mut self,
         last_step: u64,
-        extra: Option<(Schedule, &mut dyn Observer)>,
+        extra: Vec<(Schedule, &mut dyn Observer)>,
     ) -> Result<u64> {
         // The observers are moved out of `self`, which `drive` borrows as mutable.
         self.dynamics.check_steps("steps", last_step)?;
@@ -22,7 +22,7 @@ impl Simulation {
         for Attached(schedule, observer) in &mut attached {
             observers.push((*schedule, &mut **observer));
         }
-        if let Some((schedule, observer)) = extra {
+        for (schedule, observer) in extra {
             observers.push((schedule, observer));
         }
         self.ahead = self.step;

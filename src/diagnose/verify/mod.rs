@@ -44,6 +44,8 @@ pub use self::report::{Comparison, Mixed, Report, Status};
 use self::report::{Findings, finish};
 pub use self::structures::{is_about_structures, verify_structures};
 use crate::error::{Error, OfFile, Result, printable};
+use crate::model::Model;
+use crate::structure::Structure;
 
 /// The manifests of the cases at `path`, which is a manifest or a folder. In a folder, subfolders,
 /// cases about structures and other JSON files are ignored.
@@ -83,6 +85,15 @@ fn manifests(path: &Path, is_case: &dyn Fn(&Value) -> bool) -> Result<Vec<PathBu
         return Err(error.of_file(path));
     }
     Ok(cases)
+}
+
+/// The model of the case whose manifest is at `path`, and a structure for each of its replicas.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Invalid`]; [`Error::Unsupported`] for a case without a single model.
+pub fn load_case(path: &Path) -> Result<(Model, Vec<Structure>)> {
+    let Start { model, structures, .. } = Case::open(path)?.start().of_file(path)?;
+    Ok((model, structures))
 }
 
 /// Runs the case whose manifest is at `path`.

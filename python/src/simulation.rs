@@ -1,0 +1,395 @@
+//! Replicas in motion.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use flashschnet::checkpoint::Identity;
+use flashschnet::engine::{Minimization, State, Terms};
+use flashschnet::simulation::{Control, Frame, Observer, Velocities, Wants};
+use flashschnet::{Error, Result, cli, units};
+use numpy::{PyArray1, PyArray2, PyReadonlyArray2};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::arrays::{array, numbers, vectors};
+use crate::error::{exception, of_program};
+use crate::frame;
+use crate::inputs::{Model, Structures, given};
+use crate::output::Output;
+
+/// Replicas in motion. While it runs, every other call is an error.
+#[pyclass(frozen, module = "flashschnet._native")]
+pub(crate) struct Simulation {
+    inner: Mutex<Inner>,
+    runs: AtomicBool,
+    /// The number of beads of each replica.
+    #[pyo3(get)]
+    sizes: Vec<usize>,
+    /// The names of the terms.
+    #[pyo3(get)]
+    terms: Vec<String>,
+    /// Time step, ps.
+    #[pyo3(get)]
+    dt: f64,
+    #[pyo3(get)]
+    backend: &'static str,
+    #[pyo3(get)]
+    precision: &'static str,
+    #[pyo3(get)]
+    device: String,
+}
+
+pub(crate) struct Inner {
+    pub(crate) simulation: flashschnet::Simulation,
+    identity: Identity,
+}
+
+/// A state with all that decides the bits.
+#[pyclass(frozen, module = "flashschnet._native")]
+pub(crate) struct Checkpoint(Arc<flashschnet::Checkpoint>);
+
+#[pymethods]
+impl Checkpoint {
+    #[staticmethod]
+    fn from_bytes(bytes: &[u8]) -> PyResult<Self> {
+        let read = flashschnet::Checkpoint::from_bytes(bytes).map_err(exception)?;
+        Ok(Checkpoint(Arc::new(read)))
+    }
+
+    /// The newest whole checkpoint of a folder.
+    #[staticmethod]
+    fn latest(py: Python<'_>, folder: PathBuf) -> PyResult<Self> {
+        let found = py.detach(|| flashschnet::Checkpoint::latest(&folder, |_| Ok(())));
+        let (found, skipped) = found.map_err(exception)?;
+        if let Some(error) = skipped {
+            let warnings = py.import("warnings")?;
+            warnings.call_method1("warn", (format!("{error}; the checkpoint before it is used"),))?;
+        }
+        Ok(Checkpoint(Arc::new(found)))
+    }
+
+    fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = py.detach(|| self.0.to_bytes()).map_err(exception)?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// Writes it to a folder, where the one before stays.
+    fn save(&self, py: Python<'_>, folder: PathBuf) -> PyResult<()> {
+        py.detach(|| self.0.save(&folder)).map_err(exception)
+    }
+
+    #[getter]
+    fn step(&self) -> u64 {
+        self.0.state.step
+    }
+
+    #[getter]
+    fn time(&self) -> f64 {
+        self.0.state.step as f64 * self.0.dynamics.dt
+    }
+}
+
+#[pymethods]
+impl Simulation {
+    /// The simulation of a command line of `run`.
+    #[new]
+    #[pyo3(signature = (arguments, system))]
+    fn new(
+        py: Python<'_>,
+        arguments: Vec<OsString>,
+        system: Option<(Model, Structures)>,
+    ) -> PyResult<Self> {
+        let made = py.detach(|| cli::simulation(arguments, given(system)));
+        Self::made(py, made)
+    }
+
+    /// The simulation that continues from a checkpoint, with a command line of `energy`.
+    #[staticmethod]
+    #[pyo3(signature = (checkpoint, arguments, system))]
+    fn restore(
+        py: Python<'_>,
+        checkpoint: &Checkpoint,
+        arguments: Vec<OsString>,
+        system: Option<(Model, Structures)>,
+    ) -> PyResult<Self> {
+        let made = py.detach(|| cli::restore(arguments, given(system), &checkpoint.0));
+        Self::made(py, made)
+    }
+
+    /// Runs, with reporters: the steps between their frames, an `Output` or a function of a frame, and
+    /// whether its frames have forces and energies of terms. Returns the number of steps done.
+    fn run(
+        &self,
+        py: Python<'_>,
+        n_steps: u64,
+        reporters: Vec<(u64, Py<PyAny>, bool, bool)>,
+    ) -> PyResult<u64> {
+        if self.runs.swap(true, Ordering::SeqCst) {
+            return Err(busy());
+        }
+        let raised = Mutex::new(None);
+        let result = self.run_with(py, n_steps, reporters, &raised);
+        self.runs.store(false, Ordering::SeqCst);
+        match raised.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(exception) => Err(exception),
+            None => result,
+        }
+    }
+
+    #[getter]
+    fn step(&self, py: Python<'_>) -> PyResult<u64> {
+        self.with(py, |of| Ok(of.simulation.step()))
+    }
+
+    fn positions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f64>>> {
+        array(py, self.with(py, |of| of.simulation.positions())?)
+    }
+
+    fn set_positions(&self, py: Python<'_>, positions: PyReadonlyArray2<f64>) -> PyResult<()> {
+        let positions = vectors(&positions)?;
+        self.with(py, |of| of.simulation.set_positions(positions))
+    }
+
+    fn velocities<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f64>>> {
+        array(py, self.with(py, |of| of.simulation.velocities())?)
+    }
+
+    fn set_velocities(&self, py: Python<'_>, velocities: PyReadonlyArray2<f64>) -> PyResult<()> {
+        let velocities = vectors(&velocities)?;
+        self.with(py, |of| of.simulation.set_velocities(velocities))
+    }
+
+    /// Temperatures of the thermostats, K.
+    fn temperatures<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let State { beta, .. } = self.with(py, |of| of.simulation.state())?;
+        Ok(numbers(py, beta.into_iter().map(units::kelvin).collect()))
+    }
+
+    fn set_temperatures(&self, py: Python<'_>, kelvin: Vec<f64>) -> PyResult<()> {
+        self.with(py, |of| of.simulation.set_temperatures(&kelvin))
+    }
+
+    #[pyo3(signature = (forces))]
+    fn set_external_forces(
+        &self,
+        py: Python<'_>,
+        forces: Option<PyReadonlyArray2<f64>>,
+    ) -> PyResult<()> {
+        let forces = forces.as_ref().map(vectors).transpose()?;
+        self.with(py, |of| of.simulation.set_external_forces(forces))
+    }
+
+    /// Potential and kinetic energies, and temperatures of the kinetic energies.
+    fn energies<'py>(&self, py: Python<'py>) -> PyResult<[Bound<'py, PyArray1<f64>>; 3]> {
+        let found = self.with(py, |of| of.simulation.energies())?;
+        Ok([found.potential, found.kinetic, found.temperature].map(|of| numbers(py, of)))
+    }
+
+    /// Forces of all terms.
+    fn forces<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f64>>> {
+        array(py, self.with(py, |of| of.simulation.evaluate(Terms::Total))?.forces)
+    }
+
+    /// Values of the observables, by name.
+    fn observables<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let (names, values) = self.with(py, |of| {
+            let names = of.simulation.observables().iter().map(|(name, _)| name.clone());
+            Ok((names.collect::<Vec<_>>(), of.simulation.observe()?))
+        })?;
+        let found = PyDict::new(py);
+        for (name, values) in names.into_iter().zip(values) {
+            found.set_item(name, numbers(py, values))?;
+        }
+        Ok(found)
+    }
+
+    /// Value and energy of each bias, by name.
+    fn biases<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        frame::named(py, &self.with(py, |of| of.simulation.bias_values())?)
+    }
+
+    /// The frozen replicas.
+    fn frozen(&self, py: Python<'_>) -> PyResult<Vec<usize>> {
+        let State { frozen, .. } = self.with(py, |of| of.simulation.state())?;
+        Ok(frozen.into_keys().collect())
+    }
+
+    /// Puts a replica back to its last good state, with new random velocities.
+    fn reset(&self, py: Python<'_>, replica: usize) -> PyResult<()> {
+        self.with(py, |of| of.simulation.reset(replica, None, Velocities::Draw))
+    }
+
+    /// Minimizes. Returns whether each replica has converged.
+    fn minimize(&self, py: Python<'_>, most_steps: u32, tolerance: f64) -> PyResult<Vec<bool>> {
+        let minimization = Minimization { most_steps, tolerance };
+        let results = self.with(py, |of| of.simulation.minimize(&minimization))?;
+        Ok(results.iter().map(|of| of.is_converged).collect())
+    }
+
+    fn checkpoint(&self, py: Python<'_>) -> PyResult<Checkpoint> {
+        let made = self.with(py, |of| {
+            let Inner { simulation, identity } = of;
+            flashschnet::Checkpoint::new(simulation, identity)
+        })?;
+        Ok(Checkpoint(Arc::new(made)))
+    }
+
+    /// Goes on from the state of a checkpoint of the same model and structures.
+    fn set_state(&self, py: Python<'_>, checkpoint: &Checkpoint) -> PyResult<()> {
+        self.with(py, |of| {
+            of.identity.check(&checkpoint.0.identity)?;
+            of.simulation.set_state(&checkpoint.0.state)
+        })
+    }
+}
+
+impl Simulation {
+    fn made(
+        py: Python<'_>,
+        made: anyhow::Result<(flashschnet::Simulation, Identity)>,
+    ) -> PyResult<Self> {
+        let (mut simulation, identity) = made.map_err(of_program)?;
+        let system = simulation.system();
+        let sizes = (0..system.n_replicas()).map(|r| system.beads(r).len()).collect();
+        let terms = system.term_names();
+        let dt = simulation.dynamics().dt;
+        let (backend, precision) = (identity.backend.name(), identity.numerics.precision.name());
+        let device = py.detach(|| simulation.engine().device().to_string());
+        let inner = Mutex::new(Inner { simulation, identity });
+        let runs = AtomicBool::new(false);
+        Ok(Simulation { inner, runs, sizes, terms, dt, backend, precision, device })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Calls a function without the GIL, unless the simulation runs.
+    pub(crate) fn with<T: Send>(
+        &self,
+        py: Python<'_>,
+        call: impl FnOnce(&mut Inner) -> Result<T> + Send,
+    ) -> PyResult<T> {
+        // A reporter that waited for the run that calls it would wait for ever.
+        if self.runs.load(Ordering::SeqCst) {
+            return Err(busy());
+        }
+        py.detach(|| call(&mut self.lock())).map_err(exception)
+    }
+
+    fn run_with(
+        &self,
+        py: Python<'_>,
+        n_steps: u64,
+        reporters: Vec<(u64, Py<PyAny>, bool, bool)>,
+        raised: &Mutex<Option<PyErr>>,
+    ) -> PyResult<u64> {
+        let mut all: Vec<(u64, Reporter)> = Vec::new();
+        for (every, called, forces, terms) in reporters {
+            let to = match called.bind(py).cast::<Output>() {
+                Ok(output) => To::Files(output.clone().unbind()),
+                Err(_) => To::Function(called, Wants { forces, terms }),
+            };
+            all.push((every, Reporter { to, raised }));
+        }
+        let done = py.detach(|| {
+            let mut inner = self.lock();
+            let simulation = &mut inner.simulation;
+            // No frame is due at the last of all multiples of an outer step.
+            let mts = u64::from(simulation.dynamics().mts);
+            let mut signals = Signals(raised);
+            let mut observers: Vec<(u64, &mut dyn Observer)> =
+                vec![(u64::MAX / mts * mts, &mut signals)];
+            for (every, reporter) in &mut all {
+                observers.push((*every, reporter));
+            }
+            let done = simulation.run_among(n_steps, observers)?;
+            let exchange = simulation.dynamics().exchange.clone();
+            for (exchange, reporter) in exchange.iter().cycle().zip(&all) {
+                if let To::Files(output) = &reporter.1.to {
+                    let exchanged = simulation.state()?.exchanged;
+                    output.get().lock().summarize(exchange, &exchanged)?;
+                }
+            }
+            Ok(done)
+        });
+        done.map_err(exception)
+    }
+}
+
+fn busy() -> PyErr {
+    Python::attach(|py| {
+        let message = "the simulation runs, in this thread or another; a reporter uses its frame";
+        let make = || py.import("flashschnet.errors")?.getattr("BusyError")?.call1((message,));
+        make().map_or_else(|error| error, PyErr::from_value)
+    })
+}
+
+/// Stops a run when Python has a signal, for example Ctrl-C.
+struct Signals<'a>(&'a Mutex<Option<PyErr>>);
+
+impl Observer for Signals<'_> {
+    fn frame(&mut self, _: &Frame, _: &mut Control) -> Result<()> {
+        Ok(())
+    }
+
+    fn is_passive(&self) -> bool {
+        true
+    }
+
+    fn progress(&mut self, _: u64, control: &mut Control) -> Result<()> {
+        let mut raised = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if raised.is_none() {
+            *raised = Python::attach(|py| py.check_signals()).err();
+        }
+        if raised.is_some() {
+            control.stop();
+        }
+        Ok(())
+    }
+}
+
+/// Passes frames on.
+struct Reporter<'a> {
+    to: To,
+    raised: &'a Mutex<Option<PyErr>>,
+}
+
+enum To {
+    Files(Py<Output>),
+    Function(Py<PyAny>, Wants),
+}
+
+impl Observer for Reporter<'_> {
+    fn frame(&mut self, frame: &Frame, _: &mut Control) -> Result<()> {
+        let function = match &self.to {
+            To::Files(output) => return output.get().lock().write(frame),
+            To::Function(function, _) => function,
+        };
+        let copy = frame::Frame::copy(frame);
+        Python::attach(|py| function.call1(py, (copy,))).map(drop).map_err(|exception| {
+            self.raised.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(exception);
+            Error::invalid("reporter", "an exception", "none")
+        })
+    }
+
+    fn is_passive(&self) -> bool {
+        true
+    }
+
+    fn wants(&self) -> Wants {
+        match &self.to {
+            To::Files(output) => output.get().lock().options().wants(),
+            To::Function(_, wants) => *wants,
+        }
+    }
+
+    fn exchanged(&mut self, step: u64, label: &[u32]) -> Result<()> {
+        match &self.to {
+            To::Files(output) => output.get().lock().exchanged(step, label),
+            To::Function(..) => Ok(()),
+        }
+    }
+}

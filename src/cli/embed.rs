@@ -1,0 +1,108 @@
+//! Functions for programs that embed the library and take the options of the program, as the Python
+//! package does. Command lines start with the name of the program and of a command.
+
+use std::ffi::OsString;
+
+use super::inputs::{InputOptions, Inputs};
+use super::run::Ready;
+use super::{Command, logger, parse};
+use crate::checkpoint::{Checkpoint, Identity};
+use crate::model::Model;
+use crate::potential::Potential;
+use crate::simulation::Simulation;
+use crate::structure::Structure;
+use crate::{Error, Result};
+
+/// A model and structures.
+type System = (Model, Vec<Structure>);
+
+/// Warnings of the library go to stderr from now on, as those of the program do.
+pub fn log_to_stderr() {
+    logger::install();
+}
+
+/// The model and the structures that a command line of `energy` names.
+///
+/// # Errors
+/// [`Unparsed`](super::Unparsed), or an [`Error`] of a file.
+pub fn load(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<System> {
+    let Inputs { model, structures, .. } = energy(arguments)?.inputs.load()?;
+    Ok((model, structures))
+}
+
+/// The potential of a command line of `energy`. `given` replaces its model and structures.
+///
+/// # Errors
+/// [`Unparsed`](super::Unparsed), or an [`Error`] of a file or of the device.
+pub fn potential(
+    arguments: impl IntoIterator<Item = OsString>,
+    given: Option<System>,
+) -> anyhow::Result<Potential> {
+    let options = energy(arguments)?;
+    let Inputs { model, structures, .. } = inputs(&options.inputs, given)?;
+    Ok(Potential::new(&model, &structures, options.backend.open()?)?)
+}
+
+/// The simulation of a command line of `run`, and its identity for checkpoints. `given` replaces its
+/// model and structures. Options about steps and files have no effect.
+///
+/// # Errors
+/// [`Unparsed`](super::Unparsed), or an [`Error`] as that of [`Simulation::new`].
+pub fn simulation(
+    arguments: impl IntoIterator<Item = OsString>,
+    given: Option<System>,
+) -> anyhow::Result<(Simulation, Identity)> {
+    let Command::Run(run) = command(arguments)? else { return Err(other("run")) };
+    let settings = run.settings()?;
+    let Ready { simulation, identity, .. } = run.set_up(settings, &inputs(&run.inputs, given)?)?;
+    Ok((simulation, identity))
+}
+
+/// The simulation that continues from a checkpoint, with model and structures of a command line of
+/// `energy` or with `given` ones. Its backend is that of the checkpoint unless the options name another.
+///
+/// # Errors
+/// [`Unparsed`](super::Unparsed); [`Error::Invalid`] for another model or other structures.
+pub fn restore(
+    arguments: impl IntoIterator<Item = OsString>,
+    given: Option<System>,
+    checkpoint: &Checkpoint,
+) -> anyhow::Result<(Simulation, Identity)> {
+    let options = energy(arguments)?;
+    let Inputs { model, structures, .. } = inputs(&options.inputs, given)?;
+    let mut choice = options.backend.choice();
+    let backend = options.backend.open_again(&checkpoint.identity, &mut choice)?;
+    let identity = Identity::new(&model, &structures, &backend)?;
+    identity.check(&checkpoint.identity)?;
+    let mut simulation = Simulation::new(&model, &structures, &checkpoint.settings(), &backend)?;
+    simulation.set_state(&checkpoint.state)?;
+    Ok((simulation, identity))
+}
+
+fn command(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Command> {
+    let parsed = parse(arguments)?.ok_or_else(|| other("run"))?;
+    if let Some(warning) = &parsed.expanded.warning {
+        log::warn!("{warning}");
+    }
+    Ok(parsed.cli.command)
+}
+
+fn energy(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<super::energy::Energy> {
+    match command(arguments)? {
+        Command::Energy(options) => Ok(options),
+        _ => Err(other("energy")),
+    }
+}
+
+fn other(expected: &str) -> anyhow::Error {
+    Error::invalid("command", "another one", expected).into()
+}
+
+fn inputs(options: &InputOptions, given: Option<System>) -> Result<Inputs> {
+    match given {
+        Some((model, structures)) => {
+            Ok(Inputs { model, structures, source: String::new(), builtin: false, molecule: None })
+        }
+        None => options.load(),
+    }
+}
