@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    flashschnet::cli::main()
+    flashschnet::cli::main(std::env::args_os())
 }

@@ -115,10 +115,7 @@ impl Frame {
 }
 
 /// Value and energy of biases, by name.
-pub(crate) fn named<'py>(
-    py: Python<'py>,
-    biases: &[BiasValues],
-) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn named<'py>(py: Python<'py>, biases: &[BiasValues]) -> PyResult<Bound<'py, PyDict>> {
     let found = PyDict::new(py);
     for of in biases {
         let pair = (numbers(py, of.value.clone()), numbers(py, of.energy.clone()));

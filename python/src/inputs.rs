@@ -10,7 +10,7 @@ use flashschnet::{Error, Structure, cli, io};
 use numpy::{PyArray1, PyArray2, PyReadonlyArray2};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PySlice};
 
 use crate::arrays::{array, numbers, vectors};
 use crate::error::{exception, of_program};
@@ -18,7 +18,7 @@ use crate::error::{exception, of_program};
 /// A potential without a molecule: a SchNet network and prior terms.
 ///
 /// `Model(path)` reads a native file, or a file of mlcg, flashmd or TorchMD.
-#[pyclass(frozen, module = "flashschnet")]
+#[pyclass(frozen, from_py_object, module = "flashschnet")]
 #[derive(Clone)]
 pub(crate) struct Model(pub(crate) Arc<flashschnet::Model>);
 
@@ -51,7 +51,7 @@ impl Model {
 /// Molecules with coordinates. They behave like a list: `len`, indices and slices.
 ///
 /// `Structures(path)` reads a native file, or a file of mlcg or flashmd.
-#[pyclass(frozen, sequence, module = "flashschnet")]
+#[pyclass(frozen, sequence, from_py_object, module = "flashschnet")]
 #[derive(Clone)]
 pub(crate) struct Structures(pub(crate) Arc<Vec<Structure>>);
 
@@ -103,6 +103,25 @@ impl Structures {
         Ok(Structures(Arc::new(vec![structure])))
     }
 
+    /// The structures of an index or a slice.
+    fn __getitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let numbers = match index.cast::<PySlice>() {
+            Ok(slice) => {
+                let range = slice.indices(self.0.len() as isize)?;
+                let number = |k| range.start + k as isize * range.step;
+                (0..range.slicelength).map(number).collect()
+            }
+            Err(_) => vec![index.extract()?],
+        };
+        self.select(numbers)
+    }
+
+    /// The structures of all parts, in their order.
+    #[staticmethod]
+    fn join(parts: Vec<Structures>) -> Self {
+        Structures(Arc::new(parts.iter().flat_map(|part| part.0.iter().cloned()).collect()))
+    }
+
     /// The structures with these numbers.
     fn select(&self, numbers: Vec<isize>) -> PyResult<Self> {
         let chosen = numbers.into_iter().map(|number| self.get(number).cloned());
@@ -114,22 +133,26 @@ impl Structures {
     }
 
     /// Types of the beads of structure k, which are rows of the embedding.
+    #[pyo3(signature = (k = 0))]
     fn types(&self, k: isize) -> PyResult<Vec<u32>> {
         Ok(self.get(k)?.topology.types.clone())
     }
 
     /// Masses of the beads of structure k, amu; empty if none are given.
+    #[pyo3(signature = (k = 0))]
     fn masses<'py>(&self, py: Python<'py>, k: isize) -> PyResult<Bound<'py, PyArray1<f64>>> {
         let masses = self.get(k)?.topology.masses.iter().map(|mass| mass / AMU);
         Ok(numbers(py, masses.collect()))
     }
 
     /// Positions of structure k, Å.
+    #[pyo3(signature = (k = 0))]
     fn positions<'py>(&self, py: Python<'py>, k: isize) -> PyResult<Bound<'py, PyArray2<f64>>> {
         array(py, self.get(k)?.positions.clone())
     }
 
     /// Velocities of structure k, Å/ps, if it has some.
+    #[pyo3(signature = (k = 0))]
     fn velocities<'py>(
         &self,
         py: Python<'py>,
@@ -140,10 +163,12 @@ impl Structures {
     }
 
     /// Tuples of beads of structure k, by the name of their prior.
+    #[pyo3(signature = (k = 0))]
     fn lists<'py>(&self, py: Python<'py>, k: isize) -> PyResult<Bound<'py, PyDict>> {
         let lists = PyDict::new(py);
         for list in &self.get(k)?.topology.lists {
-            let tuples: Vec<&[u32]> = list.tuples.iter().map(|beads| &beads[..list.order]).collect();
+            let tuples: Vec<&[u32]> =
+                list.tuples.iter().map(|beads| &beads[..list.order]).collect();
             lists.set_item(&list.name, tuples)?;
         }
         Ok(lists)

@@ -25,7 +25,7 @@ mod _native {
     #[pymodule_export]
     use super::potential::Potential;
     #[pymodule_export]
-    use super::program::execute;
+    use super::program::{execute, main, place};
     #[pymodule_export]
     use super::simulation::{Checkpoint, Simulation};
 

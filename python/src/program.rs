@@ -1,16 +1,33 @@
 //! The program in the process of Python.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use pyo3::prelude::*;
 
 use crate::error::of_program;
 
+/// Runs the program with a command line, and returns the exit code. Errors are printed.
+#[pyfunction]
+pub(crate) fn main(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
+    number(py.detach(|| flashschnet::cli::main(arguments)))
+}
+
+/// Where a command line of `run`, `prepare` or `analyze` writes its results.
+#[pyfunction]
+pub(crate) fn place(arguments: Vec<OsString>) -> PyResult<PathBuf> {
+    flashschnet::cli::place(arguments).map_err(of_program)
+}
+
 /// Runs a command line, which starts with the name of the program, and returns the exit code.
 #[pyfunction]
 pub(crate) fn execute(py: Python<'_>, arguments: Vec<OsString>) -> PyResult<u8> {
     let code = py.detach(|| flashschnet::cli::run(arguments)).map_err(of_program)?;
-    // The number of an exit code has no stable function.
-    Ok((0..=u8::MAX).find(|number| ExitCode::from(*number) == code).unwrap_or(1))
+    Ok(number(code))
+}
+
+/// The number of an exit code, for which the standard library has no stable function.
+fn number(code: ExitCode) -> u8 {
+    (0..=u8::MAX).find(|number| ExitCode::from(*number) == code).unwrap_or(1)
 }

@@ -65,7 +65,8 @@ impl Checkpoint {
         let (found, skipped) = found.map_err(exception)?;
         if let Some(error) = skipped {
             let warnings = py.import("warnings")?;
-            warnings.call_method1("warn", (format!("{error}; the checkpoint before it is used"),))?;
+            warnings
+                .call_method1("warn", (format!("{error}; the checkpoint before it is used"),))?;
         }
         Ok(Checkpoint(Arc::new(found)))
     }
@@ -119,18 +120,21 @@ impl Simulation {
     }
 
     /// Runs, with reporters: the steps between their frames, an `Output` or a function of a frame, and
-    /// whether its frames have forces and energies of terms. Returns the number of steps done.
+    /// whether its frames have forces and energies of terms. `progress` is called with the number of
+    /// steps about twice a second. Returns the number of steps done.
+    #[pyo3(signature = (n_steps, reporters, progress))]
     fn run(
         &self,
         py: Python<'_>,
         n_steps: u64,
         reporters: Vec<(u64, Py<PyAny>, bool, bool)>,
+        progress: Option<Py<PyAny>>,
     ) -> PyResult<u64> {
         if self.runs.swap(true, Ordering::SeqCst) {
             return Err(busy());
         }
         let raised = Mutex::new(None);
-        let result = self.run_with(py, n_steps, reporters, &raised);
+        let result = self.run_with(py, n_steps, reporters, progress, &raised);
         self.runs.store(false, Ordering::SeqCst);
         match raised.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some(exception) => Err(exception),
@@ -284,6 +288,7 @@ impl Simulation {
         py: Python<'_>,
         n_steps: u64,
         reporters: Vec<(u64, Py<PyAny>, bool, bool)>,
+        progress: Option<Py<PyAny>>,
         raised: &Mutex<Option<PyErr>>,
     ) -> PyResult<u64> {
         let mut all: Vec<(u64, Reporter)> = Vec::new();
@@ -299,7 +304,7 @@ impl Simulation {
             let simulation = &mut inner.simulation;
             // No frame is due at the last of all multiples of an outer step.
             let mts = u64::from(simulation.dynamics().mts);
-            let mut signals = Signals(raised);
+            let mut signals = Signals { progress, raised };
             let mut observers: Vec<(u64, &mut dyn Observer)> =
                 vec![(u64::MAX / mts * mts, &mut signals)];
             for (every, reporter) in &mut all {
@@ -327,8 +332,11 @@ fn busy() -> PyErr {
     })
 }
 
-/// Stops a run when Python has a signal, for example Ctrl-C.
-struct Signals<'a>(&'a Mutex<Option<PyErr>>);
+/// Stops a run when Python has a signal, for example Ctrl-C, and shows its progress.
+struct Signals<'a> {
+    progress: Option<Py<PyAny>>,
+    raised: &'a Mutex<Option<PyErr>>,
+}
 
 impl Observer for Signals<'_> {
     fn frame(&mut self, _: &Frame, _: &mut Control) -> Result<()> {
@@ -339,12 +347,13 @@ impl Observer for Signals<'_> {
         true
     }
 
-    fn progress(&mut self, _: u64, control: &mut Control) -> Result<()> {
-        let mut raised = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if raised.is_none() {
-            *raised = Python::attach(|py| py.check_signals()).err();
-        }
-        if raised.is_some() {
+    fn progress(&mut self, step: u64, control: &mut Control) -> Result<()> {
+        let looked = Python::attach(|py| {
+            py.check_signals()?;
+            self.progress.as_ref().map_or(Ok(()), |show| show.call1(py, (step,)).map(drop))
+        });
+        if let Err(exception) = looked {
+            self.raised.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(exception);
             control.stop();
         }
         Ok(())

@@ -2,6 +2,7 @@
 //! package does. Command lines start with the name of the program and of a command.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use super::inputs::{InputOptions, Inputs};
 use super::run::Ready;
@@ -77,6 +78,19 @@ pub fn restore(
     let mut simulation = Simulation::new(&model, &structures, &checkpoint.settings(), &backend)?;
     simulation.set_state(&checkpoint.state)?;
     Ok((simulation, identity))
+}
+
+/// The folder or the file to which a command line of `run`, `prepare` or `analyze` writes its results.
+///
+/// # Errors
+/// [`Unparsed`](super::Unparsed), or an [`Error`] of a configuration file.
+pub fn place(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<PathBuf> {
+    Ok(match command(arguments)? {
+        Command::Run(run) => run.place().ok_or_else(|| other("one with an output"))?.to_owned(),
+        Command::Prepare(prepare) => prepare.output,
+        Command::Analyze(analyze) => analyze.place()?,
+        _ => return Err(other("run, prepare or analyze")),
+    })
 }
 
 fn command(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Command> {

@@ -38,7 +38,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::config::Expanded;
 use self::config::settings::InForce;
-pub use self::embed::{load, log_to_stderr, potential, restore, simulation};
+pub use self::embed::{load, log_to_stderr, place, potential, restore, simulation};
 pub use self::options::Unparsed;
 use self::tell::tell;
 use crate::Error;
@@ -69,11 +69,12 @@ enum Command {
     Report(report::Report),
 }
 
-/// The program's `main`: runs the command of the process's arguments, and prints its error to stderr.
-pub fn main() -> ExitCode {
+/// The program's `main`: runs a command line, which starts with the name of the program, and prints its
+/// error to stderr.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     // Before any thread is started.
     desktop::turn_off_complaint();
-    match execute(std::env::args_os(), || Ok(threads::start()?)) {
+    match execute(arguments, || Ok(threads::start()?)) {
         Ok(code) => code,
         // The reader of stdout, for example `head`, has closed the pipe: no error.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,

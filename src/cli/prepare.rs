@@ -42,7 +42,7 @@ pub(super) struct Prepare {
     priors: Option<PathBuf>,
     /// New file for the structures
     #[arg(short, long, value_name = "FILE")]
-    output: PathBuf,
+    pub(super) output: PathBuf,
     #[command(flatten)]
     choices: Choices,
     /// New file for the topology of a model of TorchMD, as torchmd and --topology take it

@@ -15,7 +15,7 @@ mod resume;
 mod start;
 mod temperatures;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -191,6 +191,11 @@ impl Run {
             (None, Some(folder)) => self.start(folder.clone(), limits, in_force.as_ref()),
             (None, None) => Err(anyhow!("--output is missing")),
         }
+    }
+
+    /// The folder of the run.
+    pub(super) fn place(&self) -> Option<&Path> {
+        self.resume.as_deref().or(self.output.as_deref())
     }
 
     /// Starts a new run.

@@ -150,7 +150,7 @@ impl Analyze {
     }
 
     /// The folder of the results.
-    pub(super) fn place(&self) -> Result<PathBuf> {
+    pub(in crate::cli) fn place(&self) -> Result<PathBuf> {
         match (&self.output, &self.inputs[..]) {
             (Some(output), _) => Ok(output.clone()),
             (None, [run]) if run.is_dir() => Ok(run.join("analysis")),
