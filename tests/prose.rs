@@ -10,8 +10,8 @@ use crate::common::program::{program, stdout};
 type Pages = BTreeMap<String, String>;
 
 /// The folders whose paths a page may name in backticks or in a command.
-const TOPS: [&str; 8] =
-    ["src/", "shaders/", "tests/", "examples/", "benches/", "docs/", ".ci/", ".github/"];
+const TOPS: [&str; 9] =
+    ["src/", "shaders/", "tests/", "examples/", "benches/", "docs/", "python/", ".ci/", ".github/"];
 
 #[test]
 fn every_link_leads_to_a_file_and_a_heading() {
