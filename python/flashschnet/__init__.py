@@ -2,12 +2,11 @@
 
 >>> import flashschnet as fs
 >>> model, structures = fs.builtin()
->>> potential = fs.Potential(model, structures)           # energies and forces of positions
->>> sim = fs.Simulation(model, structures, replicas=2)    # dynamics
->>> sim.run(5)
-5
+>>> potential = fs.Potential(model, structures)
+>>> potential.sizes
+[269]
 
-`fs.run`, `fs.prepare` and `fs.analyze` are the commands of the program `flashschnet`. The modules
+`fs.Potential` gives energies and forces of positions, and `fs.Simulation` is dynamics. `fs.run`, `fs.prepare` and `fs.analyze` are the commands of the program `flashschnet`. The modules
 `flashschnet.ase`, `flashschnet.openmm` and `flashschnet.torch` are adapters of other packages.
 
 Units: Å, kcal/mol, ps, K, and amu for masses.

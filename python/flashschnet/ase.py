@@ -61,6 +61,15 @@ class Calculator(AseCalculator):
             raise invalid(next(iter(options)), "an option", "none, because the potential has its own")
         self._options = options
 
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """The changes since the last calculation, with those of the bead types."""
+        changes = super().check_state(atoms, tol)
+        old, new = (
+            None if of is None else of.arrays.get(BEAD_TYPES) for of in (self.atoms, atoms)
+        )
+        same = old is new is None or (old is not None and new is not None and (old == new).all())
+        return changes if same or changes else [BEAD_TYPES]
+
     def calculate(
         self,
         atoms: Atoms | None = None,
@@ -86,6 +95,7 @@ class Calculator(AseCalculator):
     def _of(self, types: Any, beads: Atoms) -> Potential:
         """The potential; one of the model and these types if there is none."""
         if self._model is None:
+            assert self._potential is not None
             return self._potential
         if types is None:
             raise invalid(f"atoms.arrays[{BEAD_TYPES!r}]", None, "the type of each bead")

@@ -132,7 +132,8 @@ class Potential:
         energy, force = out if out is not None else (None, None)
         shape = () if single else (len(of),)
         energies = self._buffer("out[0]", energy, shape)
-        places, parts = None, None
+        places: Any = None
+        parts = None
         if forces:
             uniform = all(size == sizes[0] for size in sizes)
             if force is None or uniform:

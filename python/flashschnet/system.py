@@ -65,9 +65,9 @@ def structure(
         tuples.append((name, array.shape[1], array.astype(int).tolist()))
     place = real("positions", positions)
     motion = None if velocities is None else real("velocities", velocities)
-    for field, array in (("positions", place), ("velocities", motion)):
-        if array is not None and (array.ndim != 2 or array.shape[1] != 3):
-            raise invalid(field, f"the shape {array.shape}", "(N, 3)")
+    for field, given in (("positions", place), ("velocities", motion)):
+        if given is not None and (given.ndim != 2 or given.shape[1] != 3):
+            raise invalid(field, f"the shape {given.shape}", "(N, 3)")
     numbers = [] if masses is None else real("masses", masses).ravel().tolist()
     kinds = real("types", types).ravel()
     if (kinds < 0).any() or (kinds % 1).any():

@@ -16,7 +16,7 @@ pub(crate) fn instance<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'p
     let fields = PyDict::new(py);
     let class = match error {
         Error::Io { path, source } => {
-            fields.set_item("filename", path)?;
+            fields.set_item("filename", path.as_os_str())?;
             fields.set_item("errno", source.raw_os_error())?;
             fields.set_item("strerror", source.to_string())?;
             "IoError"
@@ -42,7 +42,7 @@ pub(crate) fn instance<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'p
             "StructureError"
         }
         Error::Exists(path) => {
-            fields.set_item("filename", path)?;
+            fields.set_item("filename", path.as_os_str())?;
             "ExistsError"
         }
         Error::NoAdapter { found, advice } => {

@@ -105,3 +105,31 @@ def simulate(ww):
         return fs.Simulation(*ww, **(usual | options))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def keyed(tmp_path_factory):
+    """A model of priors by bead types, and a PDB file with CA atoms for it."""
+    path = tmp_path_factory.mktemp("keyed") / "model.safetensors"
+    forms = dict(
+        bonds=(dict(kind="harmonic_bond"), 2, [50.0, 3.8, 0.0]),
+        angles=(dict(kind="harmonic_angle"), 3, [4.0, -0.2, 0.0]),
+        non_bonded=(dict(kind="repulsion"), 2, [3.5]),
+        pseudo_ca_dihedral=(dict(kind="dihedral", degree=1), 4, [0.1, 0.1, 0.0]),
+    )
+    priors, header, data = [], {}, b""
+    for name, (form, order, values) in forms.items():
+        # All tuples of the types of CA beads.
+        keys = 1 + np.indices([20] * order, "<u4").reshape(order, -1).T
+        numbers = np.tile(np.array(values, "<f4"), (len(keys), 1))
+        priors.append(dict(name=name, form=form, parameters="keyed", n_rows=len(keys)))
+        for part, kind, array in (("keys", "U32", keys.astype("<u4")), ("values", "F32", numbers)):
+            offsets = [len(data), len(data) + array.nbytes]
+            data += array.tobytes()
+            about = dict(dtype=kind, shape=array.shape, data_offsets=offsets)
+            header[f"prior/{name}/{part}"] = about
+    text = json.dumps(dict(schnet=None, priors=priors))
+    about = dict(format="flashschnet-model", version="1", hyperparameters=text)
+    text = json.dumps({"__metadata__": about} | header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+    return path, ROOT / "examples/demonstration/ww_domain_ca.pdb"

@@ -156,7 +156,7 @@ def test_threads_share_a_potential(potential, x):
     assert found == [[energy] * 20 for energy in expected]
 
 
-def test_files_and_objects(ww):
+def test_files_and_objects(ww, keyed):
     model, structures = fs.Model(ww[0]), fs.Structures(ww[1])
     assert model.has_network and "bonds" in " ".join(model.priors)
     of_files = fs.Potential(str(ww[0]), ww[1], backend="cpu")
@@ -165,8 +165,7 @@ def test_files_and_objects(ww):
         found = fs.Potential(*given, backend="cpu")(structures.positions())
         assert found[0] == expected[0]
     # A PDB file becomes beads of the model.
-    pdb = ww[0].parent / "ww_domain_ca.pdb"
-    assert fs.Potential(ww[0], pdb, backend="cpu").sizes == of_files.sizes
+    assert fs.Potential(*keyed, backend="cpu").sizes == of_files.sizes
     with pytest.raises(fs.IoError) as raised:
         fs.Potential("missing.pt", backend="cpu")
     assert isinstance(raised.value, OSError) and raised.value.filename == "missing.pt"

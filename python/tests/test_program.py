@@ -49,11 +49,15 @@ def test_run_and_analyze(config, tmp_path):
         fs.run(config)
 
 
-def test_prepare(ww, tmp_path):
-    pdb = ww[0].parent / "ww_domain_ca.pdb"
-    prepared = fs.prepare(pdb, model=ww[0], output=tmp_path / "ww.system")
+def test_prepare(keyed, tmp_path):
+    model, pdb = keyed
+    prepared = fs.prepare(pdb, model=model, output=tmp_path / "ww.system")
     assert prepared.path.is_file()
-    assert fs.Potential(ww[0], prepared, backend="cpu").sizes == [34]
+    assert fs.Potential(model, prepared, backend="cpu").sizes == [28]
+    with pytest.raises(fs.ExistsError):
+        fs.prepare(pdb, model=model, output=prepared)
+    chain = fs.prepare(sequence="GYDPETGTWG", model=model, output=tmp_path / "chain.system")
+    assert fs.Potential(model, chain, backend="cpu").sizes == [10]
 
 
 def test_errors(config, tmp_path):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import flashschnet as fs
+
 README = Path(__file__).parents[1] / "README.md"
 #: Modules whose packages only tests/long/bindings installs.
 OTHERS = ["openmm", "torch"]
@@ -21,16 +23,16 @@ structures = ["structures.pt"]
 observables = "rg,end-to-end"
 replicas = 2
 steps = 500
-dt = 0.02
 """
 
 
-def test_the_readme(ww, tmp_path, monkeypatch):
+def test_the_readme(keyed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    model, pdb = keyed
     # The content of a file tells its format.
-    shutil.copy(ww[0], "model.pt")
-    shutil.copy(ww[1], "structures.pt")
-    shutil.copy(ww[0].parent / "ww_domain_ca.pdb", "1l2y.pdb")
+    shutil.copy(model, "model.pt")
+    shutil.copy(pdb, "1l2y.pdb")
+    fs.prepare(pdb, model=model, output="structures.pt")
     Path("config.toml").write_text(CONFIG)
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
     assert len(blocks) > 6

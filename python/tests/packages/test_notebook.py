@@ -14,7 +14,9 @@ fs.run(model={model!r}, structures={structures!r}, replicas=2, dt=0.02, steps=20
 """
 
 
-def test_a_notebook(ww, tmp_path):
+def test_a_notebook(ww, tmp_path, monkeypatch):
+    # With it the kernel shows no text of native code.
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
     names = dict(model=str(ww[0]), structures=str(ww[1]))
     cells = [nbformat.v4.new_code_cell(text.format(**names)) for text in (CELL, RUN)]
     notebook = nbformat.v4.new_notebook(cells=cells)

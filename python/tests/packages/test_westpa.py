@@ -42,7 +42,8 @@ def test_three_iterations(ww, tmp_path):
     shutil.copy(ww[1], tmp_path / "structures.pt")
     (tmp_path / "west.cfg").write_text(CONFIG)
     commands = Path(sys.executable).parent
-    environment = os.environ | dict(WEST_SIM_ROOT=str(tmp_path), PYTHONPATH=str(tmp_path))
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | dict(WEST_SIM_ROOT=str(tmp_path), PYTHONPATH=path)
 
     def call(*arguments):
         command = [str(commands / arguments[0]), *arguments[1:]]
