@@ -56,6 +56,25 @@ fn frames_come_at_multiples_of_the_interval() {
     assert!(simulation.run_with(1, 0, &mut |_: &Frame, _: &mut Control| Ok(())).is_err());
 }
 
+#[test]
+fn each_of_several_observers_has_its_own_interval() {
+    let (mut often, mut rarely) = (Vec::new(), Vec::new());
+    let mut note_often = |frame: &Frame, _: &mut Control| {
+        often.push(frame.step);
+        Ok(())
+    };
+    let mut note_rarely = |frame: &Frame, _: &mut Control| {
+        rarely.push(frame.step);
+        Ok(())
+    };
+    let mut simulation = chains(replicas(1));
+    let done = simulation.run_among(12, vec![(4, &mut note_often), (5, &mut note_rarely)]);
+    assert_eq!(done.unwrap(), 12);
+    let mut silent = |_: &Frame, _: &mut Control| Ok(());
+    assert!(simulation.run_among(1, vec![(0, &mut silent)]).is_err());
+    assert_eq!((often, rarely), (vec![4, 8, 12], vec![5, 10]));
+}
+
 /// The last interval of a run to a given step can be shorter.
 #[test]
 fn the_end_of_a_run_is_a_frame_too() {

@@ -12,6 +12,23 @@ from .errors import Error
 _Array = NDArray[np.float64]
 _Path = str | os.PathLike[str]
 
+__all__ = [
+    "Checkpoint",
+    "Frame",
+    "Model",
+    "Output",
+    "Potential",
+    "Simulation",
+    "Structures",
+    "__version__",
+    "builtin",
+    "execute",
+    "load",
+    "load_case",
+    "main",
+    "place",
+]
+
 __version__: str
 
 @final
