@@ -51,49 +51,6 @@ impl Output {
 }
 
 impl Output {
-    #[new]
-    #[pyo3(signature = (simulation, folder, format, *, npy, velocities, forces, terms))]
-    fn new(
-        py: Python<'_>,
-        simulation: &Simulation,
-        folder: PathBuf,
-        format: &str,
-        npy: bool,
-        velocities: bool,
-        forces: bool,
-        terms: bool,
-    ) -> PyResult<Self> {
-        let format = match format {
-            "xtc" => Format::Xtc,
-            "dcd" => Format::Dcd,
-            "both" => Format::Both,
-            _ => return Err(PyValueError::new_err("the format is xtc, dcd or both")),
-        };
-        let options =
-            OutputOptions { format, npy, velocities, forces, terms, ..OutputOptions::default() };
-        let output = simulation.with(py, |simulation| {
-            flashschnet::output::Output::create(&folder, &mut simulation.simulation, options)
-        })?;
-        Ok(Output { inner: Mutex::new(output) })
-    }
-
-    /// Completes all files, and waits until the storage holds them.
-    fn finish(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.lock().finish()).map_err(exception)
-    }
-
-    /// Adds a line to run.log.
-    fn log(&self, py: Python<'_>, line: String) -> PyResult<()> {
-        py.detach(|| self.lock().log(line)).map_err(exception)
-    }
-
-    /// A line for each kind of file.
-    fn files(&self) -> Vec<String> {
-        self.lock().files()
-    }
-}
-
-impl Output {
     pub(crate) fn lock(&self) -> MutexGuard<'_, flashschnet::output::Output> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
