@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,11 @@ class Case:
     energy_error: np.ndarray
     force_error: float
 
+    @cached_property
+    def potential(self) -> fs.Potential:
+        """The potential on the CPU. To fit its tables takes longer than all else."""
+        return fs.Potential(self.model, self.structures, backend="cpu")
+
     def check(self, energies, forces, unit=1.0):
         """Compares results in another unit of energy."""
         error = np.abs(np.asarray(energies) / unit - self.energies)
@@ -65,7 +71,12 @@ def tensors(path: Path) -> dict[str, np.ndarray]:
 
 @pytest.fixture(params=CASES, ids=lambda path: path.stem)
 def case(request) -> Case:
-    path = request.param
+    return read_case(request.param)
+
+
+@cache
+def read_case(path: Path) -> Case:
+    """The case with a manifest."""
     manifest = json.loads(path.read_text())
     data = tensors(path.parent / manifest["file"])
     model, structures = _native.load_case(path)

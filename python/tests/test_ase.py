@@ -10,12 +10,11 @@ import flashschnet.ase
 
 
 def test_reference_cases(case):
-    potential = fs.Potential(case.model, case.structures, backend="cpu")
     energies, forces = [], []
     for x in case.positions:
         atoms = fs.ase.atoms(case.structures)
         atoms.positions = x
-        atoms.calc = fs.ase.Calculator(potential)
+        atoms.calc = fs.ase.Calculator(case.potential)
         energies.append(atoms.get_potential_energy())
         forces.append(atoms.get_forces())
     case.check(energies, np.array(forces), unit=kcal / mol)

@@ -9,7 +9,7 @@ import flashschnet as fs
 
 
 def test_reference_cases(case):
-    potential = fs.Potential(case.model, case.structures, backend="cpu")
+    potential = case.potential
     energies, forces = potential(case.positions)
     case.check(energies, forces)
     assert potential.failed == {}

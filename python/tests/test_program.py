@@ -124,7 +124,8 @@ def test_the_command(tmp_path):
 
     def run(*arguments):
         code = call.format(list(arguments))
-        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        command = [sys.executable, "-c", code]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
 
     shown = run("--version")
     assert shown.returncode == 0 and shown.stdout == f"flashschnet {fs.__version__}\n"

@@ -9,12 +9,11 @@ import flashschnet.openmm
 
 
 def test_reference_cases(case):
-    potential = fs.Potential(case.model, case.structures, backend="cpu")
     masses = np.full(len(case.structures.types()), 12.0)
     structures = fs.structure(
         case.structures.types(), case.positions[0], masses=masses, lists=case.structures.lists()
     )
-    system = fs.openmm.system(potential, structures)
+    system = fs.openmm.system(case.potential, structures)
     # Double precision, so that positions are those of the case.
     platform = openmm.Platform.getPlatform("Reference")
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)

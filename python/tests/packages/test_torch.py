@@ -9,7 +9,7 @@ import flashschnet.torch
 
 
 def test_reference_cases(case):
-    energy = fs.torch.Energy(fs.Potential(case.model, case.structures, backend="cpu"))
+    energy = fs.torch.Energy(case.potential)
     x = torch.tensor(case.positions, requires_grad=True)
     energies = energy(x)
     energies.sum().backward()
