@@ -123,11 +123,7 @@ class Output:
         simulation: Simulation,
         folder: _Path,
         format: str,
-        *,
-        npy: bool,
-        velocities: bool,
-        forces: bool,
-        terms: bool,
+        parts: Sequence[str],
     ) -> Output: ...
     def finish(self) -> None: ...
 

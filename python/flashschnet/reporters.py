@@ -74,7 +74,8 @@ class Files:
         if format not in ("xtc", "dcd", "both"):
             raise invalid("format", format, "xtc, dcd or both")
         self.folder, self.every = FilePath(folder), _interval(every)
-        self._options = dict(npy=npy, velocities=velocities, forces=forces, terms=terms)
+        options = dict(npy=npy, velocities=velocities, forces=forces, terms=terms)
+        self._parts = [name for name, is_wanted in options.items() if is_wanted]
         self._format = format
         #: The native files, which get frames without the GIL.
         self.target: _native.Output | None = None
@@ -84,7 +85,7 @@ class Files:
         """Makes the files before the first run."""
         if self.target is None:
             native = simulation._native
-            self.target = _native.Output(native, self.folder, self._format, **self._options)
+            self.target = _native.Output(native, self.folder, self._format, self._parts)
             self._of = native
         elif self._of is not simulation._native:
             raise invalid("reporter", "one of another simulation", "one for each simulation")

@@ -18,17 +18,14 @@ pub(crate) struct Output {
 
 #[pymethods]
 impl Output {
+    /// `parts` are the files beside trajectories and energies: npy, velocities, forces and terms.
     #[new]
-    #[pyo3(signature = (simulation, folder, format, *, npy, velocities, forces, terms))]
     fn new(
         py: Python<'_>,
         simulation: &Simulation,
         folder: PathBuf,
         format: &str,
-        npy: bool,
-        velocities: bool,
-        forces: bool,
-        terms: bool,
+        parts: Vec<String>,
     ) -> PyResult<Self> {
         let format = match format {
             "xtc" => Format::Xtc,
@@ -36,8 +33,15 @@ impl Output {
             "both" => Format::Both,
             _ => return Err(PyValueError::new_err("the format is xtc, dcd or both")),
         };
-        let options =
-            OutputOptions { format, npy, velocities, forces, terms, ..OutputOptions::default() };
+        let has = |name: &str| parts.iter().any(|part| part == name);
+        let options = OutputOptions {
+            format,
+            npy: has("npy"),
+            velocities: has("velocities"),
+            forces: has("forces"),
+            terms: has("terms"),
+            ..OutputOptions::default()
+        };
         let output = simulation.with(py, |simulation| {
             flashschnet::output::Output::create(&folder, &mut simulation.simulation, options)
         })?;
