@@ -49,7 +49,7 @@ class Frame:
 
     @property
     def forces(self) -> Any:
-        """kcal/mol/Å; None unless the reporter has `forces = True`."""
+        """kcal/mol/Å; None unless a reporter of this step has `forces = True`."""
         forces = self._native.forces
         return shaped(forces, self._sizes) if len(forces) else None
 
@@ -70,7 +70,7 @@ class Frame:
 
     @property
     def terms(self) -> dict[str, Array]:
-        """The energy of each term, kcal/mol; empty unless the reporter has `terms = True`."""
+        """The energy of each term, kcal/mol; empty unless a reporter of this step has `terms = True`."""
         return dict(zip(self._terms, self._native.terms))
 
     @property
