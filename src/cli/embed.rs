@@ -4,9 +4,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use super::command_line::{Command, parse};
 use super::inputs::{InputOptions, Inputs};
-use super::run::Ready;
-use super::{Command, logger, parse};
+use super::logger;
 use crate::checkpoint::{Checkpoint, Identity};
 use crate::model::Model;
 use crate::potential::Potential;
@@ -55,7 +55,7 @@ pub fn simulation(
 ) -> anyhow::Result<(Simulation, Identity)> {
     let Command::Run(run) = command(arguments)? else { return Err(other("run")) };
     let settings = run.settings()?;
-    let Ready { simulation, identity, .. } = run.set_up(settings, &inputs(&run.inputs, given)?)?;
+    let (simulation, identity, _) = run.set_up(settings, &inputs(&run.inputs, given)?)?;
     Ok((simulation, identity))
 }
 

@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn every_flag_can_be_typed() {
-        let program = super::super::Cli::command();
+        let program = super::super::command_line::Cli::command();
         let has_option = |long: &str| {
             let mut options = program.get_subcommands().flat_map(clap::Command::get_arguments);
             options.any(|option| option.get_long() == Some(long))

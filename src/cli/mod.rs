@@ -3,6 +3,7 @@
 mod analyze;
 mod backend;
 mod bench;
+mod command_line;
 mod config;
 mod desktop;
 mod embed;
@@ -34,40 +35,12 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-
-use self::config::Expanded;
+use self::command_line::{Command, Parsed, parse};
 use self::config::settings::InForce;
 pub use self::embed::{load, log_to_stderr, place, potential, restore, simulation};
 pub use self::options::Unparsed;
 use self::tell::tell;
 use crate::Error;
-
-/// Molecular dynamics of coarse-grained proteins with CGSchNet potentials, many replicas at once.
-///
-/// Exit codes: 0, finished; 1, an error; 2, a command line that cannot be parsed; 75, a run that
-/// --max-hours has stopped; 128 plus the number of the signal, an interrupted run (129 SIGHUP, 130
-/// SIGINT, 143 SIGTERM).
-#[derive(Parser)]
-#[command(version, arg_required_else_help = true)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    Run(Box<run::Run>),
-    Energy(energy::Energy),
-    Verify(verify::Verify),
-    Parity(parity::Parity),
-    Bench(bench::Bench),
-    Info(info::Info),
-    Import(import::Import),
-    Prepare(prepare::Prepare),
-    Analyze(Box<analyze::Analyze>),
-    Report(report::Report),
-}
 
 /// The program's `main`: runs a command line, which starts with the name of the program, and prints its
 /// error to stderr.
@@ -112,27 +85,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Exit
     execute(arguments, || Ok(()))
 }
 
-/// A command line with all its settings.
-struct Parsed {
-    definition: clap::Command,
-    expanded: Expanded,
-    cli: Cli,
-    found: clap::ArgMatches,
-}
-
-/// Parses a command line. Prints the help or the version if it asks for one; then there is nothing to
-/// run.
-fn parse(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Option<Parsed>> {
-    let mut definition = options::with_negative_numbers(Cli::command());
-    let expanded = config::expand(&definition, arguments.into_iter().collect())?;
-    let parsed = definition.try_get_matches_from_mut(&expanded.arguments);
-    let parsed = parsed.and_then(|found| Cli::from_arg_matches(&found).map(|cli| (cli, found)));
-    match parsed {
-        Ok((cli, found)) => Ok(Some(Parsed { definition, expanded, cli, found })),
-        Err(text) => options::answer(text.format(&mut definition), &expanded).map(|()| None),
-    }
-}
-
 fn execute(
     arguments: impl IntoIterator<Item = OsString>,
     start_threads: impl FnOnce() -> anyhow::Result<()>,
@@ -165,7 +117,9 @@ fn execute(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use clap::CommandFactory;
+
+    use super::command_line::Cli;
 
     #[test]
     fn the_command_line_is_consistent() {

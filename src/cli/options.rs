@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn every_number_is_refused_by_its_own_parser() {
-        let command = with_negative_numbers(super::super::Cli::command());
+        let command = with_negative_numbers(crate::cli::command_line::Cli::command());
         let mut n_options = 0;
         for sub in command.get_subcommands() {
             for arg in sub.get_arguments().filter(|arg| is_number(arg)) {

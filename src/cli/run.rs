@@ -34,7 +34,6 @@ use self::files::FileOptions;
 use self::limits::LimitOptions;
 use self::observables::ObservableOptions;
 use self::plan::{Limits, Plan};
-pub(super) use self::ready::Ready;
 use self::resume::{Again, SETTINGS, resume};
 use self::start::StartOptions;
 pub(super) use self::start::summary as minimization_summary;
@@ -218,7 +217,7 @@ impl Run {
         let settings = self.settings()?;
         let inputs = self.inputs.load()?;
         self.inputs.warn_of_pipes();
-        let Ready { mut simulation, identity, observables } = self.set_up(settings, &inputs)?;
+        let (mut simulation, identity, observables) = self.set_up(settings, &inputs)?;
         let replicas = simulation.system().n_replicas();
         let in_force = in_force.map(|all| all.text(&self.resolved(replicas, &identity)));
         let interrupt = Interrupt::install().map_err(|error| anyhow!("signals: {error}"))?;

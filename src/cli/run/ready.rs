@@ -12,12 +12,8 @@ use super::{IntegratorName, Run, minimization_summary, start};
 use crate::cli::inputs::Inputs;
 use crate::cli::tell::tell;
 
-/// A simulation, and what a run of it needs to know.
-pub(in crate::cli) struct Ready {
-    pub(in crate::cli) simulation: Simulation,
-    pub(in crate::cli) identity: Identity,
-    pub(super) observables: Vec<(String, Variable)>,
-}
+/// A simulation, its identity for checkpoints, and the observables by their names.
+type Ready = (Simulation, Identity, Vec<(String, Variable)>);
 
 impl Run {
     /// Sets up the simulation of these options. `settings` are those of [`Run::settings`].
@@ -55,7 +51,7 @@ impl Run {
             );
         }
         start::warn_of_torsions(simulation.system(), settings.dt);
-        Ok(Ready { simulation, identity, observables })
+        Ok((simulation, identity, observables))
     }
 
     /// The settings without ladders and biases, which need the inputs.
