@@ -12,6 +12,13 @@ from .errors import invalid
 Path = str | os.PathLike
 
 
+def whole(name: str, value: Any, least: int) -> int:
+    """A whole number of at least `least`."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
+        raise invalid(name, value, f"a whole number >= {least}")
+    return value.__index__()
+
+
 def text(value: Any) -> str:
     """The text of a value. Numbers have commas between them."""
     if isinstance(value, (str, os.PathLike)):

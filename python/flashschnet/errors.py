@@ -34,7 +34,8 @@ class OptionError(Error, ValueError):
     def __init__(self, message: str) -> None:
         # Options have the names of Python's keywords.
         text = re.sub(r"--([a-z][a-z0-9-]*)", lambda name: name[1].replace("-", "_"), message)
-        super().__init__(text.split("\n\nUsage:")[0].strip())
+        of_command_lines = r"\n\n(?:Usage:|For more information)[\s\S]*|\n\n  tip: to pass [^\n]*"
+        super().__init__(re.sub(of_command_lines, "", text).strip())
 
 
 class UnsupportedError(Error):

@@ -20,17 +20,11 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import _native
-from ._options import Path
+from ._options import Path, whole
 from .errors import Error, invalid
 
 if TYPE_CHECKING:
     from .simulation import Frame, Simulation
-
-
-def _interval(every: int) -> int:
-    if isinstance(every, bool) or not hasattr(every, "__index__") or every < 1:
-        raise invalid("every", every, "an interval of at least one step")
-    return every.__index__()
 
 
 class Function:
@@ -44,7 +38,7 @@ class Function:
         forces: bool = False,
         terms: bool = False,
     ) -> None:
-        self.function, self.every = function, _interval(every)
+        self.function, self.every = function, whole("every", every, 1)
         self.forces, self.terms = forces, terms
 
     def __call__(self, frame: Frame) -> None:
@@ -73,7 +67,7 @@ class Files:
     ) -> None:
         if format not in ("xtc", "dcd", "both"):
             raise invalid("format", format, "xtc, dcd or both")
-        self.folder, self.every = FilePath(folder), _interval(every)
+        self.folder, self.every = FilePath(folder), whole("every", every, 1)
         options = dict(npy=npy, velocities=velocities, forces=forces, terms=terms)
         self._parts = [name for name, is_wanted in options.items() if is_wanted]
         self._format = format
@@ -119,7 +113,7 @@ class Checkpoints:
     """Saves a checkpoint after every so many steps, and at the end of a run."""
 
     def __init__(self, folder: Path, every: int = 10_000) -> None:
-        self.folder, self.every = FilePath(folder), _interval(every)
+        self.folder, self.every = FilePath(folder), whole("every", every, 1)
 
     def pause(self, simulation: Simulation) -> None:
         """Saves one."""

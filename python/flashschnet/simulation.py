@@ -10,7 +10,7 @@ import numpy as np
 
 from . import _native, reporters
 from ._arrays import Array, real, shaped, vectors
-from ._options import Path, system
+from ._options import Path, system, whole
 from .errors import invalid
 
 #: Options of `flashschnet run` about steps and files, which a simulation does not have.
@@ -216,7 +216,7 @@ class Simulation:
         exception of a reporter.
         """
         first = self.step
-        last = first + steps
+        last = first + whole("steps", steps, 0)
         for reporter in self.reporters:
             begin = getattr(reporter, "begin", None)
             if begin is not None:

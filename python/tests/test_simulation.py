@@ -26,6 +26,17 @@ def test_a_run(simulate):
     assert sim.frozen == [] and sim.observables == {} and sim.biases == {}
 
 
+def test_numbers_of_steps_are_whole(simulate):
+    simulation = simulate()
+    for steps in [-1, 2.5, "5", True, None]:
+        with pytest.raises(fs.InvalidError, match="steps: found .*, expected a whole number >= 0"):
+            simulation.run(steps)
+    assert simulation.run(0) == 0 and simulation.step == 0
+    for every in [0, 2.5, False]:
+        with pytest.raises(fs.InvalidError, match="every: found"):
+            fs.reporters.Function(print, every=every)
+
+
 def test_the_same_seed_gives_the_same_bits(simulate):
     one, other = simulate(), simulate()
     one.run(30)
