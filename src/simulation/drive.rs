@@ -2,14 +2,91 @@
 
 use std::time::Instant;
 
+#[cfg(doc)]
+use super::Settings;
 use super::energies::Energies;
 use super::observer::{Attached, Control, Frame, Observer, Schedule, Wants};
 use super::pace::Pace;
 use super::{FRAME, Simulation};
 use crate::engine::{Evaluation, Reading, Terms, Wanted};
+#[cfg(doc)]
+use crate::error::Error;
 use crate::error::Result;
 
 impl Simulation {
+    /// Calls `observer` in every run from now on, at every step that is a multiple of `every`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if `every` is 0 or no multiple of [`Settings::mts`].
+    pub fn attach(&mut self, every: u64, observer: impl Observer + Send + 'static) -> Result<()> {
+        self.observers.push(Attached(self.schedule(every, None)?, Box::new(observer)));
+        Ok(())
+    }
+
+    /// Moves every replica by `n_steps` steps, or fewer if an observer stops the run. Returns the
+    /// number of steps done.
+    ///
+    /// # Errors
+    /// [`Error::BlowUp`] if a replica exceeds a limit of [`Settings::watch`], or, with
+    /// [`OnBlowUp::Freeze`](crate::engine::OnBlowUp), if all replicas have done so;
+    /// [`Error::TooManyNeighbors`]; [`Error::Invalid`] if the last step is no multiple of
+    /// [`Settings::mts`]; errors of the device and of the observers.
+    pub fn run(&mut self, n_steps: u64) -> Result<u64> {
+        self.run_among(n_steps, Vec::new())
+    }
+
+    /// [`Simulation::run`] with one more observer, called at every step that is a multiple of
+    /// `every`.
+    ///
+    /// # Errors
+    /// See [`Simulation::run`]; [`Error::Invalid`] if `every` is 0 or no multiple of
+    /// [`Settings::mts`].
+    pub fn run_with(
+        &mut self,
+        n_steps: u64,
+        every: u64,
+        observer: &mut dyn Observer,
+    ) -> Result<u64> {
+        self.run_among(n_steps, vec![(every, observer)])
+    }
+
+    /// [`Simulation::run`] with more observers, each called at every step that is a multiple of its
+    /// number.
+    ///
+    /// # Errors
+    /// See [`Simulation::run_with`].
+    pub fn run_among(
+        &mut self,
+        n_steps: u64,
+        observers: Vec<(u64, &mut dyn Observer)>,
+    ) -> Result<u64> {
+        let scheduled = |(every, observer)| Ok((self.schedule(every, None)?, observer));
+        let observers = observers.into_iter().map(scheduled).collect::<Result<_>>()?;
+        self.run_observed(self.step.saturating_add(n_steps), observers)
+    }
+
+    /// Runs until `last_step` steps are done in all, with one more observer. It is called at every
+    /// step that is a multiple of `every`, and at the last step. Returns the number of steps done
+    /// in this call.
+    ///
+    /// # Errors
+    /// See [`Simulation::run`]; [`Error::Invalid`] if `every` is 0 or no multiple of
+    /// [`Settings::mts`].
+    pub fn run_to(
+        &mut self,
+        last_step: u64,
+        every: u64,
+        observer: &mut dyn Observer,
+    ) -> Result<u64> {
+        let schedule = self.schedule(every, Some(last_step))?;
+        self.run_observed(last_step, vec![(schedule, observer)])
+    }
+
+    fn schedule(&self, every: u64, last: Option<u64>) -> Result<Schedule> {
+        self.dynamics.check_steps("every", every)?;
+        Schedule::new(every, last)
+    }
+
     pub(super) fn run_observed(
         &mut self,
         last_step: u64,
