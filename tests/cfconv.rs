@@ -181,6 +181,7 @@ mod mixed {
         rows_without_edges_are_zero,
         #[ignore = "takes long without a GPU"]
         bits_are_of_the_neighbors_alone,
+        #[ignore = "takes long without a GPU"]
         forces_of_the_built_in_system_keep_the_bar,
     );
 
