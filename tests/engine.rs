@@ -23,7 +23,7 @@ on_every_backend!(
 );
 
 on_every_backend!(
-    @ wgpu_emulated:
+    @ slow wgpu_emulated:
     every_term_matches_the_reference,
     a_short_run_matches_the_reference
 );
