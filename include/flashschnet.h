@@ -229,7 +229,7 @@ typedef int32_t fsn_integrator;
 #endif // __cplusplus
 
 /**
- * What happens when a replica exceeds a limit.
+ * The action when a replica exceeds a limit.
  */
 enum fsn_on_blow_up
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L

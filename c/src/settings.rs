@@ -24,7 +24,7 @@ pub enum Integrator {
     OverdampedPublished = 3,
 }
 
-/// What happens when a replica exceeds a limit.
+/// The action when a replica exceeds a limit.
 #[repr(i32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnBlowUp {

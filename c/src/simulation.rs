@@ -28,7 +28,7 @@ pub(crate) struct Running {
     identity: Option<Identity>,
 }
 
-/// What a simulation is made of.
+/// A simulation and the values that its functions need.
 #[derive(Debug)]
 struct Of {
     model: Arc<flashschnet::Model>,

@@ -34,7 +34,7 @@ In the window:
   R                    reset the view
   Esc                  quit";
 
-/// What the user asked for.
+/// The values of the command line.
 #[derive(Debug, Clone)]
 pub(crate) struct Arguments {
     /// The files of model and structures, or the built-in ones.

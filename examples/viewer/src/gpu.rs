@@ -40,7 +40,7 @@ impl Gpu {
         };
         let adapter = adapters.swap_remove(chosen);
         let has = adapter.limits();
-        // What the engine needs. Larger buffers have room for more replicas, and larger textures for
+        // The engine needs these limits. Larger buffers hold more replicas, and larger textures hold
         // larger pictures.
         let required_limits = wgpu::Limits {
             max_buffer_size: has.max_buffer_size,

@@ -50,7 +50,7 @@ pub(crate) struct Scene {
     targets: Option<Targets>,
 }
 
-/// What the shaders read.
+/// The inputs of the shaders.
 struct Inputs {
     system: System,
     /// The engine's buffers: one for all replicas, or a few.
@@ -74,7 +74,7 @@ struct Shown {
     trails: wgpu::BindGroup,
 }
 
-/// What a picture of some size needs beside its own texture.
+/// The textures of a picture, beside its own.
 struct Targets {
     size: [u32; 2],
     samples: wgpu::TextureView,

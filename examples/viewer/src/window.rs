@@ -58,7 +58,7 @@ struct Open {
     /// The step and the moment when the speed was last measured, and the time spent on steps since.
     measured: (u64, Instant),
     running: Duration,
-    /// Of all replicas, ns/day.
+    /// The speed of all replicas together, ns/day.
     speed: Option<f64>,
 }
 

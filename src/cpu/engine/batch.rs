@@ -6,7 +6,8 @@ use super::super::neighbor::Candidates;
 use crate::system::System;
 
 /// Replicas are joined into batches, so that the matrix products of small molecules have enough rows:
-/// up to the second number of beads, and up to the first even where that leaves threads idle.
+/// up to the second number of beads, and up to the first, two tiles of AVX-512, even where that leaves
+/// threads idle.
 const BATCH: [usize; 2] = [24, 256];
 
 /// Consecutive replicas that are computed together, and their results.
