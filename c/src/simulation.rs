@@ -28,7 +28,7 @@ pub(crate) struct Running {
     identity: Option<Identity>,
 }
 
-/// A simulation and the values that its functions need.
+/// The model, the structures and the backend of a simulation.
 #[derive(Debug)]
 struct Of {
     model: Arc<flashschnet::Model>,
