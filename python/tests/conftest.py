@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -28,6 +29,14 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(
             "FLASHSCHNET_REFERENCE is not set: only the cases in tests/data were computed"
         )
+
+
+@pytest.fixture
+def ctrl_c():
+    """Python's handler of Ctrl-C. In the background of a shell, Python starts without it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @dataclass

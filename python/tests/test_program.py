@@ -89,7 +89,7 @@ def interrupt_later(number, folder):
     return thread
 
 
-def test_ctrl_c(config, tmp_path):
+def test_ctrl_c(ctrl_c, config, tmp_path):
     before = signal.getsignal(signal.SIGINT)
     for name in ("first", "second"):
         thread = interrupt_later(signal.SIGINT, tmp_path / name)

@@ -170,7 +170,7 @@ def test_threads(simulate):
     assert len(counted) == 1000 and sim.step > 0
 
 
-def test_ctrl_c(simulate, tmp_path):
+def test_ctrl_c(ctrl_c, simulate, tmp_path):
     sim = simulate()
     sim.reporters.append(fs.reporters.Checkpoints(tmp_path, every=10**9))
     timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))

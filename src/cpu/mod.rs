@@ -20,6 +20,7 @@ mod math;
 mod neighbor;
 mod network;
 mod prior;
+mod projection;
 mod radial;
 mod simd;
 mod slab;

@@ -129,3 +129,18 @@ pub(crate) fn product(layer: &Linear, x: &[f64], with_bias: bool) -> Vec<f64> {
     }
     y
 }
+
+/// `Wᵀ x` for every row of `x`.
+pub(crate) fn transposed_product(layer: &Linear, x: &[f64]) -> Vec<f64> {
+    let mut y = Vec::with_capacity(x.len() / layer.n_out * layer.n_in);
+    for row in x.chunks_exact(layer.n_out) {
+        let start = y.len();
+        y.resize(start + layer.n_in, 0.0);
+        for (value, weights) in row.iter().zip(layer.weight.chunks_exact(layer.n_in)) {
+            for (sum, weight) in y[start..].iter_mut().zip(weights) {
+                *sum += weight * value;
+            }
+        }
+    }
+    y
+}

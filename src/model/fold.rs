@@ -101,7 +101,7 @@ fn identity(n: usize) -> Linear {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::model::{Activation, Cutoff, RadialBasis, RadialFunctions};
 
@@ -130,16 +130,17 @@ mod tests {
         (0..layer.n_out).map(row).collect()
     }
 
-    fn network() -> SchNet {
-        let block = Interaction {
-            filter0: layer(RADIAL, FILTERS, 1),
-            filter1: layer(FILTERS, FILTERS, 2),
-            lin1: Linear { bias: None, ..layer(HIDDEN, FILTERS, 3) },
-            lin2: layer(FILTERS, HIDDEN, 4),
-            lin: layer(HIDDEN, HIDDEN, 5),
+    /// A small network, and a neighbor embedding's features for it.
+    pub(crate) fn network(n_blocks: usize) -> (SchNet, Vec<f64>) {
+        let block = |seed| Interaction {
+            filter0: layer(RADIAL, FILTERS, seed + 1),
+            filter1: layer(FILTERS, FILTERS, seed + 2),
+            lin1: Linear { bias: None, ..layer(HIDDEN, FILTERS, seed + 3) },
+            lin2: layer(FILTERS, HIDDEN, seed + 4),
+            lin: layer(HIDDEN, HIDDEN, seed + 5),
         };
         let cutoff = Cutoff::Cosine { lower: 0.0, upper: 12.0 };
-        SchNet {
+        let schnet = SchNet {
             n_types: TYPES,
             n_hidden: HIDDEN,
             embedding: noise(TYPES * HIDDEN, 6),
@@ -149,12 +150,13 @@ mod tests {
             },
             cutoff,
             activation: Activation::Tanh,
-            interactions: vec![block],
+            interactions: (0..n_blocks).map(|b| block(100 * b)).collect(),
             readout: vec![layer(HIDDEN, 2, 8), layer(2, 1, 9)],
             max_num_neighbors: None,
             neighbor_embedding: None,
             constants: None,
-        }
+        };
+        (schnet, noise(TYPES * FILTERS, 12))
     }
 
     fn assert_near(a: &[f64], b: &[f64]) {
@@ -173,7 +175,7 @@ mod tests {
         for (std, atomref) in
             [(2.5, None), (-1e4, Some(noise(TYPES, 10))), (0.0, Some(noise(TYPES + 2, 11)))]
         {
-            let (plain, mut folded) = (network(), network());
+            let (plain, mut folded) = (network(1).0, network(1).0);
             folded.fold_scale(scale(std, atomref.clone())).unwrap();
             let constants = folded.constants.clone().unwrap();
             assert_eq!(constants.of_molecule, -3.5);
@@ -193,14 +195,14 @@ mod tests {
     #[test]
     fn wrong_tables_and_biases_are_refused() {
         let refused = |change: fn(&mut SchNet), table| {
-            let mut schnet = network();
+            let mut schnet = network(1).0;
             change(&mut schnet);
             schnet.fold_scale(scale(1.0, table)).unwrap_err().to_string()
         };
         assert!(refused(|_| {}, Some(vec![0.0; TYPES - 1])).contains("rows of atomref: found 2"));
         let two = |schnet: &mut SchNet| schnet.readout[1].bias = Some(vec![0.0; 2]);
         assert!(refused(two, None).contains("found 2 values"));
-        let mut schnet = network();
+        let mut schnet = network(1).0;
         schnet.readout[1].bias = None;
         schnet.fold_scale(scale(1.0, None)).unwrap();
         assert_eq!(schnet.constants.unwrap().of_type, [0.0; TYPES]);
@@ -208,8 +210,8 @@ mod tests {
 
     #[test]
     fn a_neighbor_embedding_is_a_block_before_the_others() {
-        let (plain, mut folded) = (network(), network());
-        let (features, filter) = (noise(TYPES * FILTERS, 12), layer(RADIAL, FILTERS, 13));
+        let (plain, mut folded) = (network(1).0, network(1).0);
+        let (features, filter) = (network(1).1, layer(RADIAL, FILTERS, 13));
         let combine = layer(HIDDEN + FILTERS, HIDDEN, 14);
         folded.fold_neighbors(features.clone(), filter.clone(), &combine).unwrap();
         let block = &folded.interactions[0];
@@ -228,7 +230,7 @@ mod tests {
             assert_near(&found, &expected);
         }
         let narrow = layer(HIDDEN + FILTERS - 1, HIDDEN, 14);
-        let error = network().fold_neighbors(features, filter, &narrow).unwrap_err().to_string();
+        let error = network(1).0.fold_neighbors(features, filter, &narrow).unwrap_err().to_string();
         assert!(error.contains("combine.weight: found shape (4, 8), expected (4, 9)"), "{error}");
     }
 }

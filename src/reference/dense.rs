@@ -1,23 +1,8 @@
 //! Linear layers on rows of features.
 
-use crate::model::filter::product;
+use crate::model::filter::{product, transposed_product};
 use crate::model::schnet::Linear;
 use crate::ops::Dense;
-
-/// `Wᵀ x` for every row of `x`.
-fn transposed_product(layer: &Linear, x: &[f64]) -> Vec<f64> {
-    let mut y = Vec::with_capacity(x.len() / layer.n_out * layer.n_in);
-    for row in x.chunks_exact(layer.n_out) {
-        let start = y.len();
-        y.resize(start + layer.n_in, 0.0);
-        for (value, weights) in row.iter().zip(layer.weight.chunks_exact(layer.n_in)) {
-            for (sum, weight) in y[start..].iter_mut().zip(weights) {
-                *sum += weight * value;
-            }
-        }
-    }
-    y
-}
 
 fn add(mut y: Vec<f64>, residual: &[f64]) -> Vec<f64> {
     for (y, residual) in y.iter_mut().zip(residual) {

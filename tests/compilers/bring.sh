@@ -9,7 +9,8 @@ refused=$PWD/tests/compilers/refused
 
 # Writes the shaders, and builds the program that calls libraries.
 write_shaders() {
-    local features=(--quiet --features serde,cuda)
+    # The packages of tests/run, so that nothing is compiled again.
+    local features=(--quiet --workspace --features serde,cuda)
     mkdir -p "$work"
     cargo test "${features[@]}" --test tests -- --ignored --exact portability::write \
         >"$work/write.log" 2>&1 || { cat "$work/write.log" >&2; exit 1; }
