@@ -77,7 +77,7 @@ fn the_environment_names_the_adapter() {
     assert!(taken.starts_with("wgpu: ") && taken.to_uppercase().contains(&name), "{taken}");
     let absent = [("WGPU_ADAPTER_NAME", "no such name")];
     for command in [&["bench"][..], &["verify", "--backend", "wgpu"], &["info"]] {
-        let output = with(&absent, command);
+        let output = with(&absent, &[command, &["--trust-device"]].concat());
         let said = stderr(&output);
         assert_eq!(output.status.code(), Some(1), "{said}");
         let expected = "error: WGPU_ADAPTER_NAME: found no such name, expected a part of the name of \
