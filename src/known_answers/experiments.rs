@@ -1,7 +1,7 @@
 //! The experiments. Each makes engines, runs them for a few steps, and reports what it found.
 
 use super::answers::Answer;
-use super::system::{CHAIN, CHAINS_WITH_NETWORK, system};
+use super::system::{CHAIN, CHAINS_WITH_NETWORK, CLOUD, SMALL_CLOUD, system};
 use crate::bias::{Bias, BiasForm};
 use crate::engine::{
     Dynamics, Engine, Exchange, Integrator, Minimization, Mixing, Reading, State, Terms, Wanted,
@@ -112,7 +112,7 @@ fn of_biases(reading: &Reading) -> Vec<Answer> {
 
 /// Neighbor lists, and the energies and forces of the network and of all terms.
 pub(super) fn forces(make: &Factory) -> Result<Vec<Answer>> {
-    let (system, start) = system(true)?;
+    let (system, start) = system(Some(CLOUD))?;
     let mut engine = make(system.clone(), &langevin(&system))?;
     engine.set_state(&start)?;
     let edges = engine.probe().n_edges()?;
@@ -126,7 +126,7 @@ pub(super) fn forces(make: &Factory) -> Result<Vec<Answer>> {
 
 /// Steps with biases and observables, a replica that freezes, and a minimization.
 pub(super) fn steps(make: &Factory) -> Result<Vec<Answer>> {
-    let (system, mut start) = system(true)?;
+    let (system, mut start) = system(Some(SMALL_CLOUD))?;
     let hot = system.beads(CHAINS_WITH_NETWORK - 1).start + 40;
     start.velocities[hot] = [200.0, 0.0, 0.0];
     let watch = Watch { max_kinetic: 400.0, ..Watch::OFF };
@@ -159,7 +159,7 @@ pub(super) fn steps(make: &Factory) -> Result<Vec<Answer>> {
     answers.push(Answer::numbers("largest forces", of(|found| found.largest_force)).of_network());
 
     // Priors alone, and springs whose centers move, in the chains.
-    let (system, start) = self::system(false)?;
+    let (system, start) = self::system(None)?;
     let mut engine = make(system.clone(), &langevin(&system))?;
     engine.set_state(&start)?;
     let priors = Terms::of(&system);
@@ -188,7 +188,7 @@ pub(super) fn steps(make: &Factory) -> Result<Vec<Answer>> {
 
 /// Walkers that exchange temperatures and the centers of a spring, by both ways of mixing.
 pub(super) fn exchange(make: &Factory) -> Result<Vec<Answer>> {
-    let (system, start) = system(false)?;
+    let (system, start) = system(None)?;
     let mut answers = Vec::new();
     for mixing in [Mixing::Neighbors, Mixing::AllPairs] {
         let exchange = Exchange::copies(mixing, &[2.0, 1.5, 1.0, 0.75], 1);
@@ -221,7 +221,7 @@ pub(super) fn exchange(make: &Factory) -> Result<Vec<Answer>> {
 
 /// Hills of one variable and of two, whose walkers share a grid.
 pub(super) fn metadynamics(make: &Factory) -> Result<Vec<Answer>> {
-    let (system, start) = system(false)?;
+    let (system, start) = system(None)?;
     let turn = std::f64::consts::PI;
     let axes = [
         Axis { lower: -turn, upper: turn, bins: 40, periodic: true, width: 0.35 },
@@ -252,7 +252,7 @@ pub(super) fn metadynamics(make: &Factory) -> Result<Vec<Answer>> {
 
 /// A network that acts in every second step, while the temperature rises.
 pub(super) fn schedule(make: &Factory) -> Result<Vec<Answer>> {
-    let (system, start) = system(true)?;
+    let (system, start) = system(Some(SMALL_CLOUD))?;
     let anneal = vec![(0, 200.0), (8, 900.0)];
     let dynamics = Dynamics { mts: 2, anneal, ..langevin(&system) };
     let mut engine = make(system.clone(), &dynamics)?;

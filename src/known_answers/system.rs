@@ -17,8 +17,10 @@ use crate::units::AMU;
 
 /// Beads of the chain. Some invocations of a workgroup get one bead more than others.
 pub(super) const CHAIN: usize = 67;
-/// Beads of the cloud: more than the 1,024 of a tile of the neighbor list.
-const CLOUD: usize = 1100;
+/// Beads of the cloud for neighbor lists: more than the 1,024 of a tile.
+pub(super) const CLOUD: usize = 1100;
+/// Beads of the cloud that moves: more than the invocations of a workgroup.
+pub(super) const SMALL_CLOUD: usize = 300;
 /// Replicas of the chain without a network, and before the cloud with one.
 const CHAINS: usize = 4;
 pub(super) const CHAINS_WITH_NETWORK: usize = 2;
@@ -197,9 +199,10 @@ fn network(draw: &mut Draw) -> SchNet {
     }
 }
 
-/// Chains and, with a network, the cloud; and a state of thermal beads that are fast enough for new
-/// neighbor lists after a few steps.
-pub(super) fn system(with_network: bool) -> Result<(System, State)> {
+/// Chains and, with a network, a cloud of so many beads; and a state of thermal beads that are fast enough
+/// for new neighbor lists after a few steps.
+pub(super) fn system(cloud: Option<usize>) -> Result<(System, State)> {
+    let with_network = cloud.is_some();
     let mut draw = Draw::new(SEED);
     let model = Model {
         schnet: with_network.then(|| network(&mut draw)),
@@ -215,10 +218,10 @@ pub(super) fn system(with_network: bool) -> Result<(System, State)> {
         let topology = Arc::clone(&chain);
         structures.push(Structure { topology, positions, velocities: None });
     }
-    if with_network {
-        let mut positions = folded(&mut draw, CLOUD, [11, 10], 7.0, 1.25);
+    if let Some(n) = cloud {
+        let mut positions = folded(&mut draw, n, [11, 10], 7.0, 1.25);
         crowd(&mut positions);
-        let topology = topology(CLOUD, lists(0));
+        let topology = topology(n, lists(0));
         structures.push(Structure { topology, positions, velocities: None });
     }
     let system = System::new(&model, &structures)?;
