@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use flashschnet::backend::{Backend, BackendKind};
 use flashschnet::builtin;
-use flashschnet::simulation::{Settings, Simulation, Velocities};
+use flashschnet::simulation::{Reset, Settings, Simulation};
 
 const ROUNDS: usize = 21;
 const STEPS: u64 = 10;
@@ -42,12 +42,14 @@ fn main() -> flashschnet::Result<()> {
     let velocities = simulation.velocities()?;
     let (hotter, same) = (vec![310.0; n_replicas], vec![1.0; n_replicas]);
     let last = n_replicas - 1;
-    let changes: [(&str, &Change); 5] = [
+    let all: Vec<Reset> = (0..n_replicas).map(Reset::last_good).collect();
+    let changes: [(&str, &Change); 6] = [
         ("set_temperatures", &|simulation| simulation.set_temperatures(&hotter)),
         ("scale_velocities", &|simulation| simulation.scale_velocities(&same)),
         ("set_velocities", &|simulation| simulation.set_velocities(&velocities)),
-        ("swap", &|simulation| simulation.swap(0, last)),
-        ("reset", &|simulation| simulation.reset(last, None, Velocities::Draw)),
+        ("swap", &|simulation| simulation.swap(&[[0, last]])),
+        ("reset", &|simulation| simulation.reset(&[Reset::last_good(last)])),
+        ("reset_all", &|simulation| simulation.reset(&all)),
     ];
     for (name, change) in changes {
         let without = round(&mut simulation, &|_| Ok(()))?;

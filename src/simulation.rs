@@ -45,7 +45,7 @@ mod tuning;
 use self::blow_up::Watching;
 pub use self::energies::{BiasValues, Energies};
 use self::exchanging::Exchanging;
-pub use self::last_good::{LastGood, Velocities};
+pub use self::last_good::{LastGood, Reset, Velocities};
 use self::observer::Attached;
 pub use self::observer::{Control, Frame, Observer, Wants};
 use self::pace::Pace;

@@ -7,7 +7,7 @@ use flashschnet::engine::{
     Dynamics, Engine, Exchange, Frozen, Integrator, Mixing, OnBlowUp, Reason, State, Terms, Watch,
 };
 use flashschnet::model::{Model, Prior, PriorForm, PriorParameters};
-use flashschnet::simulation::{Control, Frame, Velocities};
+use flashschnet::simulation::{Control, Frame, Reset, Velocities};
 use flashschnet::structure::{Structure, Topology, TupleList};
 use flashschnet::system::System;
 use flashschnet::{Backend as Opened, BackendKind, Error, Settings, Simulation};
@@ -461,28 +461,39 @@ fn a_frozen_replica_can_be_reset() {
         assert_eq!(last.state.velocities[12..24], good.velocities[12..24]);
 
         simulation.set_external_forces(None).unwrap();
-        simulation.reset(1, None, Velocities::Keep).unwrap();
+        let keep = Reset { velocities: Velocities::Keep, ..Reset::last_good(1) };
+        simulation.reset(&[keep]).unwrap();
         let kept = simulation.state().unwrap();
         assert_eq!(kept.step, 40);
         assert!(kept.frozen.is_empty());
         assert_eq!(kept.positions[12..24], good.positions[12..24]);
         assert_eq!(kept.velocities[12..24], good.velocities[12..24]);
         assert_eq!(kept.positions[..12], expected.positions[..12]);
-        simulation.reset(1, None, Velocities::Draw).unwrap();
+        simulation.reset(&[Reset::last_good(1)]).unwrap();
         let drawn = simulation.state().unwrap();
         assert_eq!(drawn.positions, kept.positions);
         assert_ne!(drawn.velocities[12..24], kept.velocities[12..24]);
         assert_eq!(drawn.velocities[..12], kept.velocities[..12]);
         let at = &expected.positions[12..24];
-        simulation.reset(1, Some(at), Velocities::Given(&[[0.0; 3]; 12])).unwrap();
-        assert_eq!(simulation.state().unwrap().positions[12..24], expected.positions[12..24]);
+        let velocities = Velocities::Given(&[[0.0; 3]; 12]);
+        let given = Reset { replica: 1, positions: Some(at), velocities };
+        simulation.reset(&[Reset::last_good(2), given]).unwrap();
+        let both = simulation.state().unwrap();
+        assert_eq!(both.positions[12..24], expected.positions[12..24]);
+        assert_eq!(both.positions[24..], drawn.positions[24..]);
+        assert_ne!(both.velocities[24..], drawn.velocities[24..]);
+        assert_eq!(both.velocities[..12], drawn.velocities[..12]);
         simulation.run(10).unwrap();
         assert_ne!(simulation.positions().unwrap()[12..24], expected.positions[12..24]);
         for r in 0..3 {
             assert!(simulation.energies().unwrap().potential[r].is_finite());
         }
-        assert!(simulation.reset(3, None, Velocities::Keep).is_err());
-        assert!(simulation.reset(1, Some(&at[..3]), Velocities::Draw).is_err());
+        let before = simulation.state().unwrap();
+        let short = Reset { positions: Some(&at[..3]), ..Reset::last_good(1) };
+        for wrong in [Reset::last_good(3), short] {
+            assert!(simulation.reset(&[Reset::last_good(0), wrong]).is_err());
+            assert_eq!(simulation.state().unwrap(), before, "{kind:?}");
+        }
     }
 }
 
@@ -512,9 +523,10 @@ fn a_run_ends_with_its_last_replica() {
         assert_eq!(state.frozen.values().map(|f| f.step).collect::<Vec<_>>(), [11, 21, 1]);
         simulation.set_external_forces(None).unwrap();
         simulation.set_state(&state).unwrap();
-        assert!(simulation.reset(1, None, Velocities::Draw).is_err());
+        assert!(simulation.reset(&[Reset::last_good(1)]).is_err());
         let at = small::structures()[1].positions.clone();
-        simulation.reset(1, Some(&at), Velocities::Draw).unwrap();
+        let placed = Reset { positions: Some(&at), ..Reset::last_good(1) };
+        simulation.reset(&[placed]).unwrap();
         let step = simulation.step();
         assert_eq!(simulation.run(5).unwrap(), 5);
         assert_eq!(simulation.step(), step + 5);

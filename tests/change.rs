@@ -58,18 +58,24 @@ fn replicas_change_while_a_simulation_runs() {
         kelvin.iter().zip([250.0, 300.0, 400.0]).all(|(found, t)| (found / t - 1.0).abs() < 1e-6)
     );
 
-    simulation.swap(0, 2).unwrap();
+    simulation.swap(&[[0, 2]]).unwrap();
     let swapped = simulation.state().unwrap();
     let n = swapped.positions.len() / 3;
     assert_eq!(swapped.positions[..n], state.positions[2 * n..]);
     assert_eq!(swapped.velocities[2 * n..], state.velocities[..n]);
     assert_eq!(swapped.positions[n..2 * n], state.positions[n..2 * n]);
     assert_eq!((&swapped.beta, swapped.step), (&state.beta, 5));
+    // One pair after the other: 0, 1, 2 → 1, 0, 2 → 1, 2, 0.
+    simulation.swap(&[[0, 1], [1, 2]]).unwrap();
+    let turned = simulation.state().unwrap();
+    assert_eq!(turned.positions[..n], swapped.positions[n..2 * n]);
+    assert_eq!(turned.velocities[n..2 * n], swapped.velocities[2 * n..]);
+    assert_eq!(turned.positions[2 * n..], swapped.positions[..n]);
     simulation.run(5).unwrap();
     assert_eq!(simulation.step(), 10);
 
     let says = |found: flashschnet::Result<()>| found.unwrap_err().to_string();
-    assert_eq!(says(simulation.swap(0, 3)), "replica: found 3, expected one below 3");
+    assert_eq!(says(simulation.swap(&[[0, 1], [0, 3]])), "replica: found 3, expected one below 3");
     assert_eq!(
         says(simulation.scale_velocities(&[1.0])),
         "factors: found 1, expected 3, one per replica"

@@ -6,7 +6,7 @@ use flashschnet::engine::{
     CallbackForces, Dynamics, Engine, Exchange, Frozen, Integrator, Mixing, Reason, State, Watch,
 };
 use flashschnet::model::{Model, Prior, PriorForm, PriorParameters};
-use flashschnet::simulation::{Control, Frame, Settings, Simulation, Velocities};
+use flashschnet::simulation::{Control, Frame, Reset, Settings, Simulation};
 use flashschnet::structure::{Structure, Topology, TupleList};
 use flashschnet::{Backend as Place, BackendKind, units};
 
@@ -274,7 +274,7 @@ fn the_center_of_mass_is_at_rest() {
         let mut thermostat = drawn(&structure, Integrator::Langevin { friction: 1.0 }, true);
         assert!(momentum(&structure, &thermostat.velocities().unwrap()[n..]) < 1e-12);
         assert!((degrees(&mut thermostat) - (3 * n) as f64).abs() < 1e-9);
-        without.reset(1, None, Velocities::Draw).unwrap();
+        without.reset(&[Reset::last_good(1)]).unwrap();
         assert!(momentum(&structure, &without.velocities().unwrap()[n..]) < 1e-12);
     }
 }

@@ -465,5 +465,5 @@ pub unsafe extern "C" fn fsn_simulation_swap(
     second: usize,
 ) -> Status {
     // SAFETY: the caller follows the header.
-    guard(|| unsafe { Ok(running(simulation)?.simulation.swap(first, second)?) })
+    guard(|| unsafe { Ok(running(simulation)?.simulation.swap(&[[first, second]])?) })
 }

@@ -375,9 +375,10 @@ class Simulation:
         kcal/mol/Å. Returns whether each replica has converged. Velocities and the step stay."""
         return self._native.minimize(most_steps, tolerance)
 
-    def reset(self, replica: int) -> None:
-        """Puts a replica back to its last good state, with new random velocities, and lets it move."""
-        self._native.reset(replica)
+    def reset(self, *replicas: int) -> None:
+        """Puts replicas back to their last good states, with new random velocities, and lets them move.
+        A call takes the time of a few steps, for one replica as for all."""
+        self._native.reset([whole("replica", replica, 0) for replica in replicas])
 
     @property
     def checkpoint(self) -> Checkpoint:

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flashschnet::checkpoint::Identity;
 use flashschnet::engine::{Minimization, State, Terms};
-use flashschnet::simulation::{Control, Frame, Observer, Velocities, Wants};
+use flashschnet::simulation::{Control, Frame, Observer, Reset, Wants};
 use flashschnet::{Error, Result, cli, units};
 use numpy::{PyArray1, PyArray2, PyReadonlyArray2};
 use pyo3::prelude::*;
@@ -220,9 +220,10 @@ impl Simulation {
         Ok(frozen.into_keys().collect())
     }
 
-    /// Puts a replica back to its last good state, with new random velocities.
-    fn reset(&self, py: Python<'_>, replica: usize) -> PyResult<()> {
-        self.with(py, |of| of.simulation.reset(replica, None, Velocities::Draw))
+    /// Puts replicas back to their last good states, with new random velocities.
+    fn reset(&self, py: Python<'_>, replicas: Vec<usize>) -> PyResult<()> {
+        let resets: Vec<Reset> = replicas.into_iter().map(Reset::last_good).collect();
+        self.with(py, |of| of.simulation.reset(&resets))
     }
 
     /// Minimizes. Returns whether each replica has converged.

@@ -226,7 +226,10 @@ def test_blow_up(simulate):
         sim.run(10)
     assert raised.value.replica == 1 and raised.value.step == 1
     assert sim.frozen == [1]
-    sim.reset(1)
+    with pytest.raises(fs.InvalidError, match="replica: found 9"):
+        sim.reset(1, 9)
+    assert sim.frozen == [1]
+    sim.reset(*sim.frozen)
     assert sim.frozen == []
     sim.run(5)
 

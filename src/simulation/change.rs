@@ -1,6 +1,6 @@
 //! Changes of replicas between steps.
 
-use super::{Simulation, Velocities};
+use super::{Reset, Simulation};
 use crate::error::{Error, Result};
 use crate::units;
 
@@ -47,50 +47,53 @@ impl Simulation {
         Ok(())
     }
 
-    /// Exchanges positions and velocities of two replicas of one molecule, counted from 0 within the
-    /// run. Temperatures and labels stay with the replica. The whole state goes through the host.
+    /// Exchanges positions and velocities of the two replicas of each pair, one pair after the other.
+    /// Replicas of a pair have one molecule and are counted from 0 within the run. Temperatures and
+    /// labels stay with the replica. The whole state goes through the host, once for all pairs.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for replicas that do not exist, of different molecules, or frozen; see also
-    /// [`Simulation::state`].
-    pub fn swap(&mut self, first: usize, second: usize) -> Result<()> {
-        [first, second].into_iter().try_for_each(|replica| self.check_replica(replica))?;
-        let molecules = [first, second].map(|replica| self.system.molecule_of()[replica]);
-        if molecules[0] != molecules[1] {
-            let found = format!("molecules {} and {}", molecules[0], molecules[1]);
-            return Err(Error::invalid("replicas to swap", found, "replicas of one molecule"));
+    /// [`Error::Invalid`] for replicas that do not exist, of different molecules, or frozen: then
+    /// nothing changes; see also [`Simulation::state`].
+    pub fn swap(&mut self, pairs: &[[usize; 2]]) -> Result<()> {
+        for pair in pairs {
+            pair.iter().try_for_each(|replica| self.check_replica(*replica))?;
+            let molecules = pair.map(|replica| self.system.molecule_of()[replica]);
+            if molecules[0] != molecules[1] {
+                let found = format!("molecules {} and {}", molecules[0], molecules[1]);
+                return Err(Error::invalid("replicas to swap", found, "replicas of one molecule"));
+            }
         }
         let mut state = self.state()?;
-        if let Some(replica) = [first, second].into_iter().find(|replica| state.is_frozen(*replica))
+        if let Some(replica) =
+            pairs.as_flattened().iter().find(|replica| state.is_frozen(**replica))
         {
             return Err(Error::invalid("replica", replica, "one that is not frozen"));
         }
-        for (i, j) in self.system.beads(first).zip(self.system.beads(second)) {
-            state.positions.swap(i, j);
-            state.velocities.swap(i, j);
+        for &[first, second] in pairs {
+            for (i, j) in self.system.beads(first).zip(self.system.beads(second)) {
+                state.positions.swap(i, j);
+                state.velocities.swap(i, j);
+            }
+            state.origins.swap(first, second);
         }
-        state.origins.swap(first, second);
         self.replace(state)
     }
 
-    /// Puts a replica, counted from 0 within the run, to the given positions, Å, or to those of its
-    /// last good state, and lets it move. The other replicas, the step, temperatures and labels
-    /// stay. The random numbers of the dynamics are those of the present step, so with a thermostat
-    /// the replica does not repeat its path.
+    /// Puts replicas to given positions, or to those of their last good state, and lets them move. The
+    /// other replicas, the step, temperatures and labels stay. The random numbers of the dynamics are
+    /// those of the present step, so with a thermostat a replica does not repeat its path. The whole
+    /// state goes through the host, once for all of them.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a replica that does not exist or has no good state, because the state
     /// was set with a frozen replica, and for wrong positions and velocities. Then nothing changes.
-    pub fn reset(
-        &mut self,
-        replica: usize,
-        positions: Option<&[[f64; 3]]>,
-        velocities: Velocities,
-    ) -> Result<()> {
-        self.check_replica(replica)?;
+    pub fn reset(&mut self, resets: &[Reset]) -> Result<()> {
+        resets.iter().try_for_each(|reset| self.check_replica(reset.replica))?;
         let mut state = self.state()?;
         let Simulation { watching, system, dynamics, .. } = self;
-        watching.good.reset((system, dynamics), replica, positions, velocities, &mut state)?;
+        for reset in resets {
+            watching.good.reset((system, dynamics), reset, &mut state)?;
+        }
         self.replace(state)
     }
 

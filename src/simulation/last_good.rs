@@ -18,6 +18,24 @@ pub enum Velocities<'a> {
     Given(&'a [[f64; 3]]),
 }
 
+/// A replica that is put back, and to where: see [`Simulation::reset`](super::Simulation::reset).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reset<'a> {
+    /// The replica, counted from 0 within the run.
+    pub replica: usize,
+    /// Å, `[n_beads]` of the replica, or `None` for those of its last good state.
+    pub positions: Option<&'a [[f64; 3]]>,
+    /// Its velocities.
+    pub velocities: Velocities<'a>,
+}
+
+impl Reset<'_> {
+    /// A replica that starts again from the positions of its last good state, with random velocities.
+    pub fn last_good(replica: usize) -> Self {
+        Reset { replica, positions: None, velocities: Velocities::Draw }
+    }
+}
+
 /// The last good state of each replica: that of the latest frame before it blew up, or the state
 /// that was set if there was no frame yet.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,11 +83,10 @@ impl LastGood {
     pub(super) fn reset(
         &self,
         (system, dynamics): (&System, &Dynamics),
-        replica: usize,
-        positions: Option<&[[f64; 3]]>,
-        velocities: Velocities,
+        Reset { replica, positions, velocities }: &Reset,
         state: &mut State,
     ) -> Result<()> {
+        let (replica, positions, velocities) = (*replica, *positions, *velocities);
         let needs_good = positions.is_none() || velocities == Velocities::Keep;
         if needs_good && self.state.is_frozen(replica) {
             return Err(Error::invalid("replica", replica, "one with a good state"));
