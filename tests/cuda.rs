@@ -265,7 +265,8 @@ fn twins_lay_out_memory_alike() {
         let values = ptx.split_once(".b8 FACTS[").expect("the facts are an array of bytes").1;
         let values = values.split_once(" = {").expect("the array has values").1;
         let values = values.split_once('}').expect("the array ends").0;
-        let mut bytes: Vec<u8> = values.split(", ").map(|value| value.parse().unwrap()).collect();
+        let mut bytes: Vec<u8> =
+            values.split(", ").map(|value| value.parse::<u8>().unwrap()).collect();
         // PTX leaves out zeros at the end of an array.
         bytes.resize(4 * facts.len(), 0);
         let found = bytes.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().unwrap()));
