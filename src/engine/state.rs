@@ -124,11 +124,16 @@ impl State {
 /// The origin of each replica by the rule of the devices: the position of the first bead, rounded
 /// to whole Å, if a coordinate of it is farther than [`RECENTER`] from 0; else 0.
 pub fn origins(system: &System, positions: &[[f64; 3]]) -> Vec<[f64; 3]> {
-    let of_replica = |r: usize| match positions.get(system.first_bead[r]) {
+    let first = system.first_bead[..system.n_replicas()].iter();
+    first.map(|first| origin(positions.get(*first))).collect()
+}
+
+/// The origin of a replica whose first bead has this position.
+pub(crate) fn origin(first: Option<&[f64; 3]>) -> [f64; 3] {
+    match first {
         Some(first) if first.iter().any(|x| x.abs() > RECENTER) => first.map(f64::round),
         _ => [0.0; 3],
-    };
-    (0..system.n_replicas()).map(of_replica).collect()
+    }
 }
 
 /// Checks that every bead has a position, that all coordinates are within [`FARTHEST`], and that no

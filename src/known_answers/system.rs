@@ -1,5 +1,5 @@
-//! The systems of the known answers: a folded chain with every prior, a loose cloud of beads that
-//! fills several tiles of the neighbor list, and a small network.
+//! The systems of the known answers: a folded chain with every prior, a loose cloud of beads, and a
+//! small network.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! The last good state of each replica, and how a replica is put back to it.
 
 use super::start;
-use crate::engine::{Dynamics, State, origins};
+use crate::engine::{Dynamics, State, origin};
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;
 use crate::system::System;
@@ -111,7 +111,7 @@ impl LastGood {
         check_vectors("velocities", velocities, beads.len())?;
         state.positions[beads.clone()].copy_from_slice(positions);
         state.velocities[beads].copy_from_slice(velocities);
-        state.origins[replica] = origins(system, &state.positions)[replica];
+        state.origins[replica] = origin(positions.first());
         state.frozen.remove(&replica);
         Ok(())
     }
