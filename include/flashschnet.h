@@ -450,6 +450,11 @@ typedef struct fsn_frame {
    * Temperature of the kinetic energy, K, [n_replicas]; NaN like it.
    */
   const double *temperature;
+  /**
+   * Energy of the force callback, kcal/mol, [n_replicas]; NaN for a frozen replica. NULL without a
+   * force callback.
+   */
+  const double *callback;
 } fsn_frame;
 
 /**
@@ -457,6 +462,19 @@ typedef struct fsn_frame {
  * that called fsn_simulation_run_observed.
  */
 typedef int32_t (*fsn_frame_callback)(const struct fsn_frame *frame, void *user_data);
+
+/**
+ * Computes forces in every step. It gets the positions of all replicas, A, [3 n_beads], and writes
+ * energies, kcal/mol, [n_replicas], and forces, kcal/mol/A, [3 n_beads]. Both are 0 before the call.
+ * 0 goes on, any other number is an error. It can be called on another thread, but not on two at a
+ * time. It cannot use the simulation: a call returns FSN_STATUS_BUSY.
+ */
+typedef int32_t (*fsn_force_callback)(const double *positions,
+                                      size_t n_beads,
+                                      double *energies,
+                                      size_t n_replicas,
+                                      double *forces,
+                                      void *user_data);
 
 /**
  * Receives a message with its level, an fsn_log_level. It can be called on any thread, on several at a
@@ -742,12 +760,10 @@ fsn_status fsn_simulation_velocities(struct fsn_simulation *simulation,
                                      size_t n_beads);
 
 /**
- * Writes the forces of the potential on all beads, kcal/mol/A, [3 n_beads], without external forces.
- * n_beads is the number of all beads.
+ * Writes the forces of the potential on all beads, kcal/mol/A, [3 n_beads], without external forces
+ * and those of a callback. n_beads is the number of all beads.
  */
-fsn_status fsn_simulation_forces(struct fsn_simulation *simulation,
-                                 double *forces,
-                                 size_t n_beads);
+fsn_status fsn_simulation_forces(struct fsn_simulation *simulation, double *forces, size_t n_beads);
 
 /**
  * Writes potential and kinetic energies, kcal/mol, and temperatures of the kinetic energies, K, of
@@ -790,17 +806,38 @@ fsn_status fsn_simulation_set_temperatures(struct fsn_simulation *simulation,
                                            size_t n_replicas);
 
 /**
+ * Exchanges positions and velocities of the two replicas of each pair, [2 n_pairs], one pair after the
+ * other. Replicas of a pair have one molecule. Temperatures stay. The time is that of a few steps, for
+ * any number of pairs.
+ */
+fsn_status fsn_simulation_swap(struct fsn_simulation *simulation,
+                               const size_t *pairs,
+                               size_t n_pairs);
+
+/**
+ * Puts replicas back to their last good states, with new random velocities, and lets them move if
+ * they were frozen. The time is that of a few steps, for any number of replicas.
+ */
+fsn_status fsn_simulation_reset(struct fsn_simulation *simulation,
+                                const size_t *replicas,
+                                size_t n_replicas);
+
+/**
+ * Has a callback add forces in every step; NULL removes it. Frames have its energies, which the
+ * potential energy does not include. A GPU waits for it in every step. Checkpoints do not contain it.
+ * user_data must live until the callback is removed or the simulation is freed.
+ */
+fsn_status fsn_simulation_set_force_callback(struct fsn_simulation *simulation,
+                                             fsn_force_callback callback,
+                                             void *user_data);
+
+/**
  * Sets external forces, kcal/mol/A, [3 n_beads], which are added to those of the potential until they
  * are replaced. NULL with n_beads 0 removes them. Energies and checkpoints do not contain them.
  */
 fsn_status fsn_simulation_set_external_forces(struct fsn_simulation *simulation,
                                               const double *forces,
                                               size_t n_beads);
-
-/**
- * Exchanges positions and velocities of two replicas of one molecule. Temperatures stay.
- */
-fsn_status fsn_simulation_swap(struct fsn_simulation *simulation, size_t first, size_t second);
 
 /**
  * Makes a checkpoint of a simulation at its present step. External forces are not part of it.

@@ -26,6 +26,8 @@ pub mod settings;
 
 pub mod simulation;
 
+pub mod force;
+
 pub mod checkpoint;
 
 pub mod log;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use flashschnet::checkpoint::Identity;
 use flashschnet::engine::Terms;
-use flashschnet::simulation::{self, Control, Energies};
+use flashschnet::simulation::{self, Control, Energies, Reset};
 use flashschnet::{Error, Structure};
 
 use crate::backend::Backend;
@@ -108,6 +108,9 @@ pub struct Frame {
     pub kinetic: *const f64,
     /// Temperature of the kinetic energy, K, [n_replicas]; NaN like it.
     pub temperature: *const f64,
+    /// Energy of the force callback, kcal/mol, [n_replicas]; NaN for a frozen replica. NULL without a
+    /// force callback.
+    pub callback: *const f64,
 }
 
 /// Receives a frame. 0 goes on, any other number ends the run at this step. It is called on the thread
@@ -219,6 +222,10 @@ pub unsafe extern "C" fn fsn_simulation_run_observed(
                 potential: frame.potential.as_ptr(),
                 kinetic: frame.kinetic.as_ptr(),
                 temperature: frame.temperature.as_ptr(),
+                callback: match frame.callback.is_empty() {
+                    true => std::ptr::null(),
+                    false => frame.callback.as_ptr(),
+                },
             };
             if callback(&raw const frame, user_data) != 0 {
                 control.stop();
@@ -341,8 +348,8 @@ pub unsafe extern "C" fn fsn_simulation_velocities(
     unsafe { read_vectors(simulation, to, flashschnet::Simulation::velocities) }
 }
 
-/// Writes the forces of the potential on all beads, kcal/mol/A, [3 n_beads], without external forces.
-/// n_beads is the number of all beads.
+/// Writes the forces of the potential on all beads, kcal/mol/A, [3 n_beads], without external forces
+/// and those of a callback. n_beads is the number of all beads.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fsn_simulation_forces(
     simulation: *mut Simulation,
@@ -439,31 +446,34 @@ pub unsafe extern "C" fn fsn_simulation_set_temperatures(
     })
 }
 
-/// Sets external forces, kcal/mol/A, [3 n_beads], which are added to those of the potential until they
-/// are replaced. NULL with n_beads 0 removes them. Energies and checkpoints do not contain them.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fsn_simulation_set_external_forces(
-    simulation: *mut Simulation,
-    forces: *const f64,
-    n_beads: usize,
-) -> Status {
-    // SAFETY: the caller follows the header.
-    guard(|| unsafe {
-        let forces = match forces.is_null() && n_beads == 0 {
-            true => None,
-            false => Some(vectors("forces", forces, n_beads)?),
-        };
-        Ok(running(simulation)?.simulation.set_external_forces(forces)?)
-    })
-}
-
-/// Exchanges positions and velocities of two replicas of one molecule. Temperatures stay.
+/// Exchanges positions and velocities of the two replicas of each pair, [2 n_pairs], one pair after the
+/// other. Replicas of a pair have one molecule. Temperatures stay. The time is that of a few steps, for
+/// any number of pairs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fsn_simulation_swap(
     simulation: *mut Simulation,
-    first: usize,
-    second: usize,
+    pairs: *const usize,
+    n_pairs: usize,
 ) -> Status {
     // SAFETY: the caller follows the header.
-    guard(|| unsafe { Ok(running(simulation)?.simulation.swap(&[[first, second]])?) })
+    guard(|| unsafe {
+        let pairs: &[[usize; 2]] = array("pairs", pairs.cast(), n_pairs)?;
+        Ok(running(simulation)?.simulation.swap(pairs)?)
+    })
+}
+
+/// Puts replicas back to their last good states, with new random velocities, and lets them move if
+/// they were frozen. The time is that of a few steps, for any number of replicas.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fsn_simulation_reset(
+    simulation: *mut Simulation,
+    replicas: *const usize,
+    n_replicas: usize,
+) -> Status {
+    // SAFETY: the caller follows the header.
+    guard(|| unsafe {
+        let replicas = array("replicas", replicas, n_replicas)?;
+        let resets: Vec<Reset> = replicas.iter().copied().map(Reset::last_good).collect();
+        Ok(running(simulation)?.simulation.reset(&resets)?)
+    })
 }

@@ -215,6 +215,25 @@ static void settings_of(const fsn_model *model, const fsn_structures *structures
     INVALID(fsn_simulation_new(NULL, structures, NULL, backend, &simulation), "model: found NULL");
 }
 
+/* Swaps and resets of two replicas of the built-in structure. */
+static void changes(fsn_simulation *simulation) {
+    const size_t pair[2] = {0, 1}, second = 1;
+    static double before[3 * 538], after[3 * 538], velocities[3 * 538];
+    const size_t half = sizeof before / 2;
+    GOOD(fsn_simulation_velocities(simulation, before, 538));
+    GOOD(fsn_simulation_swap(simulation, pair, 1));
+    GOOD(fsn_simulation_velocities(simulation, after, 538));
+    HOLDS(memcmp(after, before + 3 * 269, half) == 0 && memcmp(after + 3 * 269, before, half) == 0);
+    GOOD(fsn_simulation_swap(simulation, pair, 1));
+
+    memcpy(velocities, before, sizeof before);
+    velocities[3 * 269] = 1e5;
+    GOOD(fsn_simulation_set_velocities(simulation, velocities, 538));
+    FAILS(fsn_simulation_run(simulation, 1, NULL), FSN_STATUS_BLOW_UP, "replica 1");
+    GOOD(fsn_simulation_reset(simulation, &second, 1));
+    GOOD(fsn_simulation_run(simulation, 1, NULL));
+}
+
 static void simulations(const fsn_model *model, const fsn_structures *structures,
                         const fsn_backend *backend, const char *folder) {
     char path[4096];
@@ -246,7 +265,11 @@ static void simulations(const fsn_model *model, const fsn_structures *structures
     INVALID(fsn_simulation_scale_velocities(simulation, numbers, 1), "factors: found 1");
     INVALID(fsn_simulation_set_external_forces(simulation, NULL, 538), "forces: found NULL");
     GOOD(fsn_simulation_set_external_forces(simulation, NULL, 0));
-    INVALID(fsn_simulation_swap(simulation, 0, 2), "replica: found 2");
+    const size_t pairs[4] = {0, 1, 0, 2};
+    INVALID(fsn_simulation_swap(simulation, pairs, 2), "replica: found 2");
+    INVALID(fsn_simulation_swap(simulation, NULL, 1), "pairs: found NULL");
+    INVALID(fsn_simulation_reset(simulation, pairs, 4), "replica: found 2");
+    INVALID(fsn_simulation_reset(simulation, NULL, 1), "replicas: found NULL");
 
     watcher watching = {simulation, 0};
     GOOD(fsn_simulation_run_observed(simulation, 8, 2, from_callback, &watching, &done));
@@ -288,8 +311,79 @@ static void simulations(const fsn_model *model, const fsn_structures *structures
 
     GOOD(fsn_simulation_run(simulation, 2, &done));
     HOLDS(done == 2);
+    changes(simulation);
     fsn_simulation_free(simulation);
     fsn_simulation_free(NULL);
+}
+
+/* What a force callback adds, and what it returns. */
+typedef struct {
+    fsn_simulation *simulation;
+    double force;
+    int32_t result;
+} puller;
+
+static int32_t pull(const double *positions, size_t n_beads, double *energies, size_t n_replicas,
+                    double *forces, void *user_data) {
+    const puller *by = user_data;
+    size_t n;
+    HOLDS(n_beads == 538 && n_replicas == 2 && energies[1] == 0 && forces[3 * 269] == 0);
+    FAILS(fsn_simulation_n_beads(by->simulation, &n), FSN_STATUS_BUSY, "");
+    energies[1] = -by->force * positions[3 * 269];
+    forces[3 * 269] = by->force;
+    return by->result;
+}
+
+static int32_t compare_energy(const fsn_frame *frame, void *user_data) {
+    const puller *by = user_data;
+    HOLDS(frame->callback != NULL && frame->callback[0] == 0);
+    HOLDS(frame->callback[1] == -by->force * frame->positions[3 * 269]);
+    return 0;
+}
+
+static int32_t without_callback(const fsn_frame *frame, void *user_data) {
+    HOLDS(frame->callback == NULL && user_data == NULL);
+    return 0;
+}
+
+/* A constant force has the same effect from a callback as from outside. */
+static void force_callbacks(const fsn_model *model, const fsn_structures *structures,
+                            const fsn_backend *backend) {
+    enum { CALLBACK, EXTERNAL, NONE, N };
+    fsn_simulation *of[N];
+    static double positions[N][3 * 538], forces[3 * 538];
+    fsn_settings settings;
+    uint64_t done;
+    GOOD(fsn_settings_init(&settings, sizeof settings));
+    settings.n_replicas = 2;
+    for (int k = 0; k < N; k++) {
+        GOOD(fsn_simulation_new(model, structures, &settings, backend, &of[k]));
+    }
+    puller by = {of[CALLBACK], 3.0, 0};
+    forces[3 * 269] = by.force;
+    GOOD(fsn_simulation_set_force_callback(of[CALLBACK], pull, &by));
+    GOOD(fsn_simulation_set_external_forces(of[EXTERNAL], forces, 538));
+    GOOD(fsn_simulation_run_observed(of[CALLBACK], 4, 2, compare_energy, &by, NULL));
+    GOOD(fsn_simulation_run_observed(of[EXTERNAL], 4, 2, without_callback, NULL, NULL));
+    GOOD(fsn_simulation_run(of[NONE], 4, NULL));
+    for (int k = 0; k < N; k++) {
+        GOOD(fsn_simulation_positions(of[k], positions[k], 538));
+    }
+    HOLDS(memcmp(positions[CALLBACK], positions[EXTERNAL], sizeof positions[0]) == 0);
+    HOLDS(memcmp(positions[CALLBACK], positions[NONE], sizeof positions[0]) != 0);
+
+    by.result = 17;
+    INVALID(fsn_simulation_run(of[CALLBACK], 2, NULL), "force callback: found 17, expected 0");
+    by.result = 0;
+    by.force = NAN;
+    INVALID(fsn_simulation_run(of[CALLBACK], 2, NULL), "of the force callback");
+    GOOD(fsn_simulation_set_force_callback(of[CALLBACK], NULL, NULL));
+    GOOD(fsn_simulation_run(of[CALLBACK], 2, &done));
+    HOLDS(done == 2);
+    INVALID(fsn_simulation_set_force_callback(NULL, pull, &by), "simulation: found NULL");
+    for (int k = 0; k < N; k++) {
+        fsn_simulation_free(of[k]);
+    }
 }
 
 static void leak(void) {
@@ -317,6 +411,7 @@ int main(int argc, char **argv) {
     potentials(model, structures, backend);
     settings_of(model, structures, backend);
     simulations(model, structures, backend, argv[2]);
+    force_callbacks(model, structures, backend);
     fsn_backend_free(backend);
     fsn_structures_free(structures);
     fsn_model_free(model);
