@@ -124,7 +124,7 @@ class TooManyNeighborsError(Error):
 
 
 class BusyError(Error, RuntimeError):
-    """The simulation runs, in another thread or in the run that calls a reporter."""
+    """The simulation works, in another thread or in the call that calls a reporter or a force callback."""
 
 
 def invalid(field: str, found: Any, expected: str) -> InvalidError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path as FilePath
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
 import numpy as np
 
@@ -67,6 +67,12 @@ class Frame:
     def temperature(self) -> Array:
         """Temperatures of the kinetic energies, K, `(replicas,)`."""
         return self._native.temperature
+
+    @property
+    def callback(self) -> Array:
+        """Energies of the force callback, kcal/mol, `(replicas,)`; empty without one. `potential` is without
+        them."""
+        return self._native.callback
 
     @property
     def terms(self) -> dict[str, Array]:
@@ -160,7 +166,7 @@ class Simulation:
     Units: Å, kcal/mol, ps, K. A replica that exceeds a limit raises `fs.BlowUpError`, unless the option
     `on_blow_up` is `"freeze"`.
 
-    While `run` works, other threads can do other work. Any other use of the simulation raises
+    While a method works, other threads can do other work. Any other use of the simulation raises
     `fs.BusyError` then.
     """
 
@@ -331,8 +337,14 @@ class Simulation:
         return self._native.energies()[2]
 
     @property
+    def callback_energies(self) -> Array:
+        """Energies of the force callback, kcal/mol, `(replicas,)`; empty without one."""
+        return self._native.energies()[3]
+
+    @property
     def forces(self) -> Any:
-        """Forces of the potential, kcal/mol/Å, as `positions`."""
+        """Forces of the potential, kcal/mol/Å, as `positions`, without external forces, those of a callback
+        and biases."""
         return shaped(self._native.forces(), self.sizes)
 
     @property
@@ -370,10 +382,51 @@ class Simulation:
         flat = None if forces is None else vectors("forces", forces, self.sizes)
         self._native.set_external_forces(flat)
 
+    def set_force_callback(self, callback: Callable[[Any], tuple[Any, Any]] | None) -> None:
+        """Adds forces that a function computes in every step; None removes them.
+
+        `callback(positions)` returns energies, kcal/mol, `(replicas,)`, and forces, kcal/mol/Å, shaped as
+        `positions`. The energies are reported as `callback_energies` and `Frame.callback`. The forces act as
+        they are. An exception ends the run, and the callback cannot use the simulation. A GPU waits for it
+        in every step; a file of biases (the option `bias`) needs no waiting. A checkpoint does not have the
+        callback.
+
+        >>> import flashschnet as fs
+        >>> sim = fs.Simulation(*fs.builtin(), replicas=2, backend="cpu")
+        >>> center = sim.positions.mean(axis=1, keepdims=True)
+        >>> def restrain(x):
+        ...     d = x - center
+        ...     return 0.5 * (d**2).sum(axis=(1, 2)), -d
+        >>> sim.set_force_callback(restrain)
+        >>> sim.run(5)
+        5
+        """
+        if callback is None:
+            self._native.set_force_callback(None)
+            return
+        function, sizes = callback, self.sizes
+
+        def call(flat: Array) -> tuple[Array, Array]:
+            found = function(shaped(flat, sizes))
+            if not isinstance(found, tuple) or len(found) != 2:
+                raise invalid("force callback", type(found).__name__, "a pair of energies and forces")
+            energies, forces = found
+            return real("energies", energies).reshape(-1), vectors("forces", forces, sizes)
+
+        self._native.set_force_callback(call)
+
     def minimize(self, most_steps: int = 5000, tolerance: float = 1.0) -> list[bool]:
         """Minimizes the energy of every replica until the force on each bead is within the tolerance,
         kcal/mol/Å. Returns whether each replica has converged. Velocities and the step stay."""
         return self._native.minimize(most_steps, tolerance)
+
+    def swap(self, *pairs: tuple[int, int]) -> None:
+        """Exchanges positions and velocities of the two replicas of each pair, one pair after the other.
+        Temperatures stay. A call takes the time of a few steps, for any number of pairs."""
+        for pair in pairs:
+            if len(pair) != 2:
+                raise invalid("pair", f"{len(pair)} replicas", "2")
+        self._native.swap([(whole("replica", a, 0), whole("replica", b, 0)) for a, b in pairs])
 
     def reset(self, *replicas: int) -> None:
         """Puts replicas back to their last good states, with new random velocities, and lets them move.

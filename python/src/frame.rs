@@ -22,6 +22,7 @@ pub(crate) struct Frame {
     potential: Vec<f64>,
     kinetic: Vec<f64>,
     temperature: Vec<f64>,
+    callback: Vec<f64>,
     terms: Vec<Vec<f64>>,
     observables: Vec<(String, Vec<f64>)>,
     biases: Vec<BiasValues>,
@@ -44,6 +45,7 @@ impl Frame {
             potential: of.potential.to_vec(),
             kinetic: of.kinetic.to_vec(),
             temperature: of.temperature.to_vec(),
+            callback: of.callback.to_vec(),
             terms: of.terms.to_vec(),
             observables: of.observables.to_vec(),
             biases: of.biases.to_vec(),
@@ -89,6 +91,12 @@ impl Frame {
     #[getter]
     fn temperature<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
         numbers(py, self.temperature.clone())
+    }
+
+    /// kcal/mol; empty without a force callback.
+    #[getter]
+    fn callback<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
+        numbers(py, self.callback.clone())
     }
 
     /// kcal/mol, of each term; empty unless they are asked for.

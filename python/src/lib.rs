@@ -2,6 +2,7 @@
 //! `flashschnet/*.py`, which checks and shapes arguments.
 
 mod arrays;
+mod called;
 mod error;
 mod frame;
 mod inputs;

@@ -2,28 +2,27 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, TryLockError};
 
 use flashschnet::checkpoint::Identity;
 use flashschnet::engine::{Minimization, State, Terms};
-use flashschnet::simulation::{Control, Frame, Observer, Reset, Wants};
-use flashschnet::{Error, Result, cli, units};
+use flashschnet::simulation::{Energies, Observer, Reset, Wants};
+use flashschnet::{Result, cli, units};
 use numpy::{PyArray1, PyArray2, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::arrays::{array, numbers, vectors};
+use crate::called::{Callback, Raised, Reporter, Signals};
 use crate::error::{exception, of_program};
 use crate::frame;
 use crate::inputs::{Model, Structures, given};
-use crate::output::Output;
 
-/// Replicas in motion. While it runs, every other call is an error.
+/// Replicas in motion. While a call works, every other call is an error.
 #[pyclass(frozen, module = "flashschnet._native")]
 pub(crate) struct Simulation {
     inner: Mutex<Inner>,
-    runs: AtomicBool,
+    raised: Raised,
     /// The number of beads of each replica.
     #[pyo3(get)]
     sizes: Vec<usize>,
@@ -130,16 +129,30 @@ impl Simulation {
         reporters: Vec<(u64, Py<PyAny>, bool, bool)>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<u64> {
-        if self.runs.swap(true, Ordering::SeqCst) {
-            return Err(busy());
+        let mut all: Vec<(u64, Reporter)> = Vec::new();
+        for (every, called, forces, terms) in reporters {
+            let wants = Wants { forces, terms };
+            all.push((every, Reporter::new(called.into_bound(py), wants, &self.raised)));
         }
-        let raised = Mutex::new(None);
-        let result = self.run_with(py, n_steps, reporters, progress, &raised);
-        self.runs.store(false, Ordering::SeqCst);
-        match raised.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(exception) => Err(exception),
-            None => result,
-        }
+        let mut signals = Signals { progress, raised: self.raised.clone() };
+        self.with(py, |Inner { simulation, .. }| {
+            // No frame is due at the last of all multiples of an outer step.
+            let mts = u64::from(simulation.dynamics().mts);
+            let mut observers: Vec<(u64, &mut dyn Observer)> =
+                vec![(u64::MAX / mts * mts, &mut signals)];
+            for (every, reporter) in &mut all {
+                observers.push((*every, reporter));
+            }
+            let done = simulation.run_among(n_steps, observers)?;
+            let exchange = simulation.dynamics().exchange.clone();
+            for (exchange, reporter) in exchange.iter().cycle().zip(&all) {
+                if let Some(output) = reporter.1.files() {
+                    let exchanged = simulation.state()?.exchanged;
+                    output.lock().summarize(exchange, &exchanged)?;
+                }
+            }
+            Ok(done)
+        })
     }
 
     #[getter]
@@ -185,10 +198,22 @@ impl Simulation {
         self.with(py, |of| of.simulation.set_external_forces(forces))
     }
 
-    /// Potential and kinetic energies, and temperatures of the kinetic energies.
-    fn energies<'py>(&self, py: Python<'py>) -> PyResult<[Bound<'py, PyArray1<f64>>; 3]> {
-        let found = self.with(py, |of| of.simulation.energies())?;
-        Ok([found.potential, found.kinetic, found.temperature].map(|of| numbers(py, of)))
+    /// Has a function add forces in every step: it gets positions, and returns energies and forces.
+    #[pyo3(signature = (function))]
+    fn set_force_callback(&self, py: Python<'_>, function: Option<Py<PyAny>>) -> PyResult<()> {
+        let raised = self.raised.clone();
+        let callback = function.map(|function| Callback { function, raised });
+        self.with(py, |of| {
+            of.simulation.set_force_callback(callback.map(|callback| Box::new(callback) as _))
+        })
+    }
+
+    /// Potential and kinetic energies, temperatures of the kinetic energies, and energies of the
+    /// force callback.
+    fn energies<'py>(&self, py: Python<'py>) -> PyResult<[Bound<'py, PyArray1<f64>>; 4]> {
+        let Energies { potential, kinetic, temperature, callback, .. } =
+            self.with(py, |of| of.simulation.energies())?;
+        Ok([potential, kinetic, temperature, callback].map(|of| numbers(py, of)))
     }
 
     /// Forces of all terms.
@@ -218,6 +243,11 @@ impl Simulation {
     fn frozen(&self, py: Python<'_>) -> PyResult<Vec<usize>> {
         let State { frozen, .. } = self.with(py, |of| of.simulation.state())?;
         Ok(frozen.into_keys().collect())
+    }
+
+    /// Exchanges positions and velocities of pairs of replicas.
+    fn swap(&self, py: Python<'_>, pairs: Vec<[usize; 2]>) -> PyResult<()> {
+        self.with(py, |of| of.simulation.swap(&pairs))
     }
 
     /// Puts replicas back to their last good states, with new random velocities.
@@ -263,143 +293,35 @@ impl Simulation {
         let (backend, precision) = (identity.backend.name(), identity.numerics.precision.name());
         let device = py.detach(|| simulation.engine().device().to_string());
         let inner = Mutex::new(Inner { simulation, identity });
-        let runs = AtomicBool::new(false);
-        Ok(Simulation { inner, runs, sizes, terms, dt, backend, precision, device })
+        let raised = Raised::default();
+        Ok(Simulation { inner, raised, sizes, terms, dt, backend, precision, device })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Calls a function without the GIL, unless the simulation runs.
+    /// Calls a function without the GIL. If it had Python raise an exception, that is the result.
     pub(crate) fn with<T: Send>(
         &self,
         py: Python<'_>,
         call: impl FnOnce(&mut Inner) -> Result<T> + Send,
     ) -> PyResult<T> {
-        // A reporter that waited for the run that calls it would wait for ever.
-        if self.runs.load(Ordering::SeqCst) {
-            return Err(busy());
+        // A reporter or a force callback that waited for the call that calls it would wait for ever.
+        let mut guard = match self.inner.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(busy()),
+        };
+        let inner = &mut *guard;
+        let result = py.detach(|| call(inner));
+        match self.raised.take() {
+            Some(exception) => Err(exception),
+            None => result.map_err(exception),
         }
-        py.detach(|| call(&mut self.lock())).map_err(exception)
-    }
-
-    fn run_with(
-        &self,
-        py: Python<'_>,
-        n_steps: u64,
-        reporters: Vec<(u64, Py<PyAny>, bool, bool)>,
-        progress: Option<Py<PyAny>>,
-        raised: &Mutex<Option<PyErr>>,
-    ) -> PyResult<u64> {
-        let mut all: Vec<(u64, Reporter)> = Vec::new();
-        for (every, called, forces, terms) in reporters {
-            let to = match called.bind(py).cast::<Output>() {
-                Ok(output) => To::Files(output.clone().unbind()),
-                Err(_) => To::Function(called, Wants { forces, terms }),
-            };
-            all.push((every, Reporter { to, raised }));
-        }
-        let done = py.detach(|| {
-            let mut inner = self.lock();
-            let simulation = &mut inner.simulation;
-            // No frame is due at the last of all multiples of an outer step.
-            let mts = u64::from(simulation.dynamics().mts);
-            let mut signals = Signals { progress, raised };
-            let mut observers: Vec<(u64, &mut dyn Observer)> =
-                vec![(u64::MAX / mts * mts, &mut signals)];
-            for (every, reporter) in &mut all {
-                observers.push((*every, reporter));
-            }
-            let done = simulation.run_among(n_steps, observers)?;
-            let exchange = simulation.dynamics().exchange.clone();
-            for (exchange, reporter) in exchange.iter().cycle().zip(&all) {
-                if let To::Files(output) = &reporter.1.to {
-                    let exchanged = simulation.state()?.exchanged;
-                    output.get().lock().summarize(exchange, &exchanged)?;
-                }
-            }
-            Ok(done)
-        });
-        done.map_err(exception)
     }
 }
 
 fn busy() -> PyErr {
     Python::attach(|py| {
-        let message = "the simulation runs, in this thread or another; a reporter uses its frame";
+        let message = "the simulation works, in this thread or another; reporters and force callbacks cannot use it";
         let make = || py.import("flashschnet.errors")?.getattr("BusyError")?.call1((message,));
         make().map_or_else(|error| error, PyErr::from_value)
     })
-}
-
-/// Stops a run when Python has a signal, for example Ctrl-C, and shows its progress.
-struct Signals<'a> {
-    progress: Option<Py<PyAny>>,
-    raised: &'a Mutex<Option<PyErr>>,
-}
-
-impl Observer for Signals<'_> {
-    fn frame(&mut self, _: &Frame, _: &mut Control) -> Result<()> {
-        Ok(())
-    }
-
-    fn is_passive(&self) -> bool {
-        true
-    }
-
-    fn progress(&mut self, step: u64, control: &mut Control) -> Result<()> {
-        let looked = Python::attach(|py| {
-            py.check_signals()?;
-            self.progress.as_ref().map_or(Ok(()), |show| show.call1(py, (step,)).map(drop))
-        });
-        if let Err(exception) = looked {
-            self.raised.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(exception);
-            control.stop();
-        }
-        Ok(())
-    }
-}
-
-/// Passes frames on.
-struct Reporter<'a> {
-    to: To,
-    raised: &'a Mutex<Option<PyErr>>,
-}
-
-enum To {
-    Files(Py<Output>),
-    Function(Py<PyAny>, Wants),
-}
-
-impl Observer for Reporter<'_> {
-    fn frame(&mut self, frame: &Frame, _: &mut Control) -> Result<()> {
-        let function = match &self.to {
-            To::Files(output) => return output.get().lock().write(frame),
-            To::Function(function, _) => function,
-        };
-        let copy = frame::Frame::copy(frame);
-        Python::attach(|py| function.call1(py, (copy,))).map(drop).map_err(|exception| {
-            self.raised.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(exception);
-            Error::invalid("reporter", "an exception", "none")
-        })
-    }
-
-    fn is_passive(&self) -> bool {
-        true
-    }
-
-    fn wants(&self) -> Wants {
-        match &self.to {
-            To::Files(output) => output.get().lock().options().wants(),
-            To::Function(_, wants) => *wants,
-        }
-    }
-
-    fn exchanged(&mut self, step: u64, label: &[u32]) -> Result<()> {
-        match &self.to {
-            To::Files(output) => output.get().lock().exchanged(step, label),
-            To::Function(..) => Ok(()),
-        }
-    }
 }
