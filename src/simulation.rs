@@ -89,6 +89,8 @@ pub struct Simulation {
     observables: Vec<(String, Variable)>,
     biases: Vec<Bias>,
     step: u64,
+    /// Whether the caller has had the engine since the last run, and may have done steps on it.
+    lent: bool,
     /// The steps of a run that the engine has begun.
     ahead: u64,
     /// The latest length of the pieces of a run.
@@ -151,6 +153,7 @@ impl Simulation {
             observables: Vec::new(),
             biases: settings.biases.clone(),
             step: 0,
+            lent: false,
             ahead: 0,
             pace: Pace::default(),
             exchanges: Exchanging::new(settings.exchange.as_ref())?,
@@ -197,8 +200,9 @@ impl Simulation {
     }
 
     /// The engine, for example to ask for its device or its memory. Steps that the caller does on
-    /// the engine itself are not in [`Simulation::step`] before the next [`Simulation::state`].
+    /// the engine itself are not in [`Simulation::step`] before the next run or reading.
     pub fn engine(&mut self) -> &mut dyn Engine {
+        self.lent = true;
         &mut *self.engine
     }
 

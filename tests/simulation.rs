@@ -285,6 +285,29 @@ fn cuts_leave_no_trace() {
     assert_eq!(whole.state().unwrap(), cut.state().unwrap());
 }
 
+/// Steps on the engine itself are steps of the simulation.
+#[test]
+fn steps_on_the_engine_count() {
+    let (mut whole, mut parts) = (chains(replicas(2)), chains(replicas(2)));
+    whole.run(24).unwrap();
+    parts.run(3).unwrap();
+    parts.engine().advance(4).unwrap();
+    assert_eq!((parts.run(5).unwrap(), parts.step()), (5, 12));
+    parts.engine().advance(6).unwrap();
+    let mut seen = Vec::new();
+    let mut note = |frame: &Frame, _: &mut Control| {
+        seen.push(frame.step);
+        Ok(())
+    };
+    assert_eq!(parts.run_to(24, 4, &mut note).unwrap(), 6);
+    assert_eq!(seen, [20, 24]);
+    parts.engine().advance(1).unwrap();
+    let mut never = |_: &Frame, _: &mut Control| unreachable!("no step is left");
+    assert_eq!((parts.run_to(24, 4, &mut never).unwrap(), parts.step()), (0, 25));
+    whole.run(1).unwrap();
+    assert_eq!(whole.state().unwrap(), parts.state().unwrap());
+}
+
 #[test]
 fn a_replica_alone_moves_as_among_others() {
     let mut many = chains(replicas(5));

@@ -62,6 +62,7 @@ impl Simulation {
     ) -> Result<u64> {
         let scheduled = |(every, observer)| Ok((self.schedule(every, None)?, observer));
         let observers = observers.into_iter().map(scheduled).collect::<Result<_>>()?;
+        self.catch_up()?;
         self.run_observed(self.step.saturating_add(n_steps), observers)
     }
 
@@ -82,6 +83,15 @@ impl Simulation {
         self.run_observed(last_step, vec![(schedule, observer)])
     }
 
+    /// Reads the step, if the caller may have done steps on the engine.
+    fn catch_up(&mut self) -> Result<()> {
+        if self.lent {
+            self.step = self.engine.read(Wanted::default())?.step;
+            self.lent = false;
+        }
+        Ok(())
+    }
+
     fn schedule(&self, every: u64, last: Option<u64>) -> Result<Schedule> {
         self.dynamics.check_steps("every", every)?;
         Schedule::new(every, last)
@@ -94,6 +104,7 @@ impl Simulation {
     ) -> Result<u64> {
         // The observers are moved out of `self`, which `drive` borrows as mutable.
         self.dynamics.check_steps("steps", last_step)?;
+        self.catch_up()?;
         let mut attached = std::mem::take(&mut self.observers);
         let mut observers: Vec<(Schedule, &mut dyn Observer)> = Vec::new();
         for Attached(schedule, observer) in &mut attached {
