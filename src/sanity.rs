@@ -47,16 +47,23 @@ fn undefined(molecule: &Molecule, positions: &[[f64; 3]], leader: &[u32]) -> Opt
 /// The first bead in the place of each bead, and two beads in one place. `None` if all are apart.
 fn overlaps(positions: &[[f64; 3]]) -> Option<(Vec<u32>, [u32; 2])> {
     // Devices round positions, so places are cells of MIN_DISTANCE.
-    let place = |i: &u32| positions[*i as usize].map(|x| (x / MIN_DISTANCE).round() as i64);
+    let cell = |x: f64| (x / MIN_DISTANCE).round() as i64;
+    // In most replicas all x differ already.
+    let mut sorted: Vec<i64> = positions.iter().map(|[x, ..]| cell(*x)).collect();
+    sorted.sort_unstable();
+    if sorted.windows(2).all(|two| two[0] < two[1]) {
+        return None;
+    }
+    let places: Vec<[i64; 3]> = positions.iter().map(|x| x.map(cell)).collect();
     let mut order: Vec<u32> = (0..positions.len() as u32).collect();
-    order.sort_by_key(place);
+    order.sort_by_key(|i| places[*i as usize]);
     let mut leader: Vec<u32> = (0..positions.len() as u32).collect();
     let mut found = None;
     for two in order.windows(2) {
-        let [i, j] = [two[0], two[1]];
-        if place(&i) == place(&j) {
-            leader[j as usize] = leader[i as usize];
-            found.get_or_insert([i, j]);
+        let [i, j] = [two[0] as usize, two[1] as usize];
+        if places[i] == places[j] {
+            leader[j] = leader[i];
+            found.get_or_insert([two[0], two[1]]);
         }
     }
     Some((leader, found?))

@@ -111,6 +111,21 @@ fn parts_of_a_replica_in_one_place_are_refused() {
     assert!(error.contains("beads 2 and 4 are in one place"), "{error}");
 }
 
+/// Beads that share one or two coordinates are in places of their own.
+#[test]
+fn beads_on_a_line_are_apart() {
+    let mut engine = truth(system(14, true));
+    for axis in 0..3 {
+        let on_line =
+            |i: u8| std::array::from_fn(|c| if c == axis { 3.8 * f64::from(i) } else { 1.0 });
+        let mut positions: Vec<[f64; 3]> = (0..14).map(on_line).collect();
+        engine.set_positions(&positions).unwrap();
+        positions[9] = positions[5];
+        let error = engine.set_positions(&positions).unwrap_err().to_string();
+        assert!(error.contains("beads 5 and 9 are in one place"), "{error}");
+    }
+}
+
 #[test]
 fn a_wrapped_chain_and_far_coordinates_are_doubted() {
     let backend = Opened::open(BackendKind::Cpu, None).unwrap();
