@@ -40,6 +40,7 @@ pub(crate) fn make_engine(
     dynamics: &Dynamics,
     numerics: Numerics,
 ) -> Result<Box<dyn Engine>> {
+    device.api.check_limits()?;
     dynamics.check(&system)?;
     let batches = divide(device, &system, dynamics, numerics.filter)?;
     Ok(match batches.len() {

@@ -98,6 +98,22 @@ pub(in crate::gpu) trait Api: Debug + Shared {
 
     fn capabilities(&self) -> &Capabilities;
 
+    /// Whether the device was opened with the limits that kernels need.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unsupported`] names the first limit that is too low.
+    fn check_limits(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether the device is still there.
+    ///
+    /// # Errors
+    /// [`crate::Error::DeviceLost`].
+    fn check_presence(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Allocates zeroed memory; `None` if there is no room.
     fn allocate(&self, label: &'static str, bytes: u64, purpose: Purpose)
     -> Result<Option<Memory>>;

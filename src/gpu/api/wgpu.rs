@@ -80,6 +80,24 @@ impl Api for Wgpu {
         &self.capabilities
     }
 
+    fn check_limits(&self) -> Result<()> {
+        let mut low = None;
+        let found = self.device.limits();
+        required_limits().check_limits_with_fail_fn(&found, true, |name, needed, has| {
+            low = Some(format!("a limit {name} of {has} on {}", self.capabilities.name));
+            log::debug!("{name}: {has}, {needed} is needed");
+        });
+        let advice = "request the device with gpu::required_limits()";
+        low.map_or(Ok(()), |what| Err(Error::unsupported(what, advice)))
+    }
+
+    fn check_presence(&self) -> Result<()> {
+        match self.is_lost() {
+            true => Err(self.lost("computing", "the device was destroyed or removed")),
+            false => Ok(()),
+        }
+    }
+
     fn allocate(
         &self,
         label: &'static str,
@@ -103,8 +121,7 @@ impl Api for Wgpu {
     }
 
     fn write(&self, memory: &Memory, offset: u64, data: &[u8]) -> Result<()> {
-        self.queue.write_buffer(own(&**memory), offset, data);
-        Ok(())
+        self.scoped("writing", || self.queue.write_buffer(own(&**memory), offset, data))
     }
 
     fn compile(&self, signature: Signature, text: &str) -> Result<Program> {

@@ -39,9 +39,30 @@ impl Wgpu {
         Wgpu { device, queue, capabilities, failure }
     }
 
-    /// A failed operation. A user with several devices learns which one.
+    /// A failed operation, or the loss of the device if that is why. A user with several devices
+    /// learns which one.
     pub(super) fn failed(&self, during: &str, message: impl ToString) -> Error {
-        Error::gpu(self.here(during), message)
+        match self.check(during) {
+            Err(first) => first,
+            Ok(()) if self.is_lost() => self.lost(during, message),
+            Ok(()) => Error::gpu(self.here(during), message),
+        }
+    }
+
+    /// Whether a write to a new buffer fails. wgpu tells the loss of a device to one callback alone,
+    /// which may be the host program's, and to others by the failure of later operations.
+    pub(super) fn is_lost(&self) -> bool {
+        let descriptor = wgpu::BufferDescriptor {
+            label: Some("probe"),
+            size: wgpu::COPY_BUFFER_ALIGNMENT,
+            usage: wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        };
+        let write = || {
+            let buffer = self.device.create_buffer(&descriptor);
+            self.queue.write_buffer(&buffer, 0, &[0; wgpu::COPY_BUFFER_ALIGNMENT as usize]);
+        };
+        matches!(self.observed(write), Err(wgpu::Error::Validation { .. }))
     }
 
     /// The loss of the device.
@@ -63,24 +84,30 @@ impl Wgpu {
         }
     }
 
-    /// Runs `make` and returns the errors that wgpu reports about it.
+    /// Runs `make` and returns the error that wgpu reports about it. Without a scope, wgpu reports
+    /// it to the callback of the device, which may be the host program's, or panics.
     pub(super) fn scoped<T>(&self, during: &str, make: impl FnOnce() -> T) -> Result<T> {
         self.scoped_for_memory(during, make)?.ok_or_else(|| self.failed(during, "out of memory"))
     }
 
     /// The same, with `None` if the device is out of memory.
     fn scoped_for_memory<T>(&self, during: &str, make: impl FnOnce() -> T) -> Result<Option<T>> {
+        match self.observed(make) {
+            Err(wgpu::Error::OutOfMemory { .. }) => Ok(None),
+            Err(error) => Err(self.failed(during, error)),
+            Ok(made) => Ok(Some(made)),
+        }
+    }
+
+    /// Runs `make` and returns the first error that wgpu reports about it.
+    fn observed<T>(&self, make: impl FnOnce() -> T) -> std::result::Result<T, wgpu::Error> {
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
         let made = make();
         // On native devices error scopes resolve at once.
         let errors = [internal, validation, memory].map(|scope| pollster::block_on(scope.pop()));
-        match errors.into_iter().flatten().next() {
-            Some(wgpu::Error::OutOfMemory { .. }) => Ok(None),
-            Some(error) => Err(self.failed(during, error)),
-            None => Ok(Some(made)),
-        }
+        errors.into_iter().flatten().next().map_or(Ok(made), Err)
     }
 
     pub(super) fn buffer(

@@ -113,8 +113,9 @@ impl Commands for Recorder {
     fn submit(mut self: Box<Self>) -> Result<Box<dyn Submission>> {
         self.pass = None;
         let Recorder { wgpu, encoder, .. } = *self;
-        let index = wgpu.queue.submit([encoder.finish()]);
-        wgpu.check("submitting")?;
+        let during = "submitting";
+        let index = wgpu.scoped(during, || wgpu.queue.submit([encoder.finish()]))?;
+        wgpu.check(during)?;
         Ok(Box::new(Submitted { wgpu, index }))
     }
 }
