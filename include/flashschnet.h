@@ -466,8 +466,8 @@ typedef int32_t (*fsn_frame_callback)(const struct fsn_frame *frame, void *user_
 /**
  * Computes forces in every step. It gets the positions of all replicas, A, [3 n_beads], and writes
  * energies, kcal/mol, [n_replicas], and forces, kcal/mol/A, [3 n_beads]. Both are 0 before the call.
- * 0 goes on, any other number is an error. It can be called on another thread, but not on two at a
- * time. It cannot use the simulation: a call returns FSN_STATUS_BUSY.
+ * 0 goes on, any other number is an error. It is called on the thread that uses the simulation. It
+ * cannot use the simulation itself: a call returns FSN_STATUS_BUSY.
  */
 typedef int32_t (*fsn_force_callback)(const double *positions,
                                       size_t n_beads,

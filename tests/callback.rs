@@ -28,6 +28,7 @@ with_tables!(
     overflows_do_not_show,
     its_energy_is_reported,
     an_error_leaves_the_state,
+    it_is_called_on_the_thread_of_the_caller,
     wrong_results_are_errors,
     forces_of_frozen_replicas_are_ignored,
     replica_exchange_is_refused,
@@ -360,7 +361,21 @@ fn failing(
     })
 }
 
-/// After an error the run goes on from the state before the outer step, with the same bits.
+/// A lock that a callback takes may be held by other work of the pool of threads.
+fn it_is_called_on_the_thread_of_the_caller(backend: &Backend) {
+    let (system, start) = chains(9, 2);
+    let mut engine = backend.moving(system, &hot(2), &start);
+    let (mut inner, caller) = (pulling(2), std::thread::current().id());
+    let callback = move |positions: &[[f64; 3]]| {
+        assert_eq!(std::thread::current().id(), caller);
+        inner.evaluate(positions)
+    };
+    engine.set_force_callback(Some(Box::new(callback))).unwrap();
+    engine.advance(3).unwrap();
+    engine.read(EVERYTHING).unwrap();
+}
+
+/// After an error or a panic the run goes on from the state before the outer step, with the same bits.
 fn an_error_leaves_the_state(backend: &Backend) {
     let (system, start) = chains(9, 2);
     for (integrator, mts) in integrators() {
@@ -375,20 +390,29 @@ fn an_error_leaves_the_state(backend: &Backend) {
         let middle = expected.state().unwrap();
         expected.advance(4).unwrap();
         // Call 6 belongs to step 6, the last one of its outer step.
-        let mut found = run(failing(6, |_| Err(Error::unsupported("this step", ""))));
-        found.advance(4).unwrap();
-        let reached = if mts == 1 { 5 } else { 4 };
-        let error = found.advance(4).unwrap_err().to_string();
-        assert!(error.contains("this step is not supported"), "{error}");
-        let state = found.state().unwrap();
-        assert_eq!(state.step, reached);
-        if reached == 4 {
-            assert_eq!(state, middle);
+        for (callback, message) in [
+            (
+                failing(6, |_| Err(Error::unsupported("this step", ""))),
+                "this step is not supported",
+            ),
+            (failing(6, |_| panic!("in step 6")), "force callback: found a panic"),
+        ] {
+            let mut found = run(callback);
+            found.advance(4).unwrap();
+            let reached = if mts == 1 { 5 } else { 4 };
+            let error = found.advance(4).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+            let state = found.state().unwrap();
+            assert_eq!(state.step, reached);
+            if reached == 4 {
+                assert_eq!(state, middle);
+            }
+            found.advance(8 - reached).unwrap();
+            assert_eq!(found.state().unwrap(), expected.state().unwrap());
+            let readings =
+                [&mut found, &mut expected].map(|engine| engine.read(EVERYTHING).unwrap());
+            assert_eq!(readings[0], readings[1]);
         }
-        found.advance(8 - reached).unwrap();
-        assert_eq!(found.state().unwrap(), expected.state().unwrap());
-        let readings = [&mut found, &mut expected].map(|engine| engine.read(EVERYTHING).unwrap());
-        assert_eq!(readings[0], readings[1]);
     }
 }
 

@@ -11,8 +11,8 @@ use crate::status::{Status, guard};
 
 /// Computes forces in every step. It gets the positions of all replicas, A, [3 n_beads], and writes
 /// energies, kcal/mol, [n_replicas], and forces, kcal/mol/A, [3 n_beads]. Both are 0 before the call.
-/// 0 goes on, any other number is an error. It can be called on another thread, but not on two at a
-/// time. It cannot use the simulation: a call returns FSN_STATUS_BUSY.
+/// 0 goes on, any other number is an error. It is called on the thread that uses the simulation. It
+/// cannot use the simulation itself: a call returns FSN_STATUS_BUSY.
 pub type ForceCallback = Option<
     unsafe extern "C" fn(
         positions: *const f64,
@@ -32,7 +32,7 @@ struct Given {
     n_replicas: usize,
 }
 
-// SAFETY: the caller of `fsn_simulation_set_force_callback` knows that it is called on other threads.
+// SAFETY: the callback is called on the thread that uses the simulation, which the caller chooses.
 unsafe impl Send for Given {}
 // SAFETY: nothing is done with a shared reference.
 unsafe impl Sync for Given {}

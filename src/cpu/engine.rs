@@ -14,6 +14,7 @@ use rayon::prelude::*;
 
 use self::batch::{Batch, batches};
 use super::network::{Network, Workspace};
+use super::pool;
 use super::prior::Sums;
 use crate::bias::Bias;
 use crate::engine::{
@@ -66,6 +67,7 @@ impl Cpu {
     /// [`Error::Invalid`] for a tolerance that no table can meet or dynamics that do not fit the
     /// system.
     pub fn new(system: System, dynamics: &Dynamics, filter: Filter) -> Result<Self> {
+        pool::check()?;
         dynamics.check(&system)?;
         if let Some(schnet) = &system.schnet
             && (schnet.n_filters() == 0 || schnet.readout.iter().any(|layer| layer.n_out == 0))
@@ -109,6 +111,7 @@ impl Cpu {
         with_forces: bool,
         parts: &mut Parts,
     ) -> Result<()> {
+        pool::check()?;
         let mut batches = std::mem::take(&mut self.batches);
         // The largest multiple of `n_threads` batches runs in parallel, one thread for each batch.
         // The remaining batches run one after the other, each on all threads.
@@ -308,9 +311,15 @@ impl Engine for Cpu {
 
     fn advance(&mut self, n_steps: u64) -> Result<()> {
         self.dynamics.check_steps("steps", n_steps)?;
-        // The loop runs on a pool thread: from outside the pool, every parallel call would first
-        // have to wake one.
-        rayon::scope(|_| self.steps(n_steps))
+        pool::check()?;
+        match self.host.has_callback() {
+            // A callback that waits for something on a pool thread, such as a lock, could wait for
+            // ever: the thread may do other work of the pool below the code that holds the lock.
+            true => self.steps(n_steps),
+            // The loop runs on a pool thread: from outside the pool, every parallel call would first
+            // have to wake one.
+            false => rayon::scope(|_| self.steps(n_steps)),
+        }
     }
 
     fn minimize(&mut self, minimization: &Minimization) -> Result<Vec<Minimized>> {

@@ -20,6 +20,7 @@ mod integrate;
 mod math;
 mod neighbor;
 mod network;
+mod pool;
 mod prior;
 mod projection;
 mod radial;

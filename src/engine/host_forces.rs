@@ -2,6 +2,7 @@
 //! biases for engines whose state is in host memory.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::biases;
 use super::dynamics::Dynamics;
@@ -37,11 +38,11 @@ impl CallbackForces {
 /// A function of the host program that computes forces in every step. Closures that take positions
 /// implement it.
 pub trait ForceCallback: Send + Sync {
-    /// Energies and forces at these positions, Å, `[n_beads]` over all replicas. An engine may call
-    /// it from another thread. Forces of a frozen replica are ignored.
+    /// Energies and forces at these positions, Å, `[n_beads]` over all replicas. An engine calls it on
+    /// the thread that called the engine. Forces of a frozen replica are ignored.
     ///
     /// # Errors
-    /// Any error ends the step, and the call that asked for the step returns it.
+    /// Any error ends the step, and the call that asked for the step returns it. A panic is an error, too.
     fn evaluate(&mut self, positions: &[[f64; 3]]) -> Result<CallbackForces>;
 }
 
@@ -217,7 +218,12 @@ impl HostForces {
     ) -> Result<()> {
         self.found = None;
         let Some(callback) = &mut self.callback else { return Ok(()) };
-        let mut found = callback.evaluate(positions)?;
+        // A panic that passed through an engine would leave it in the middle of a step.
+        let mut found = catch_unwind(AssertUnwindSafe(|| callback.evaluate(positions)))
+            .unwrap_or_else(|_| {
+                let expected = "energies and forces";
+                Err(Error::invalid("force callback", "a panic", expected))
+            })?;
         let n_replicas = first_bead.len() - 1;
         check_count("energies of the force callback", found.energy.len(), n_replicas)?;
         for r in (0..n_replicas).filter(|r| is_frozen(*r)) {
