@@ -200,7 +200,9 @@ impl Simulation {
     }
 
     /// The engine, for example to ask for its device or its memory. Steps that the caller does on
-    /// the engine itself are not in [`Simulation::step`] before the next run or reading.
+    /// the engine itself are not in [`Simulation::step`] before the next run or reading. For all else
+    /// that is set, the simulation has functions of its own, and knows nothing of what is set here, such
+    /// as biases, observables, and readings that are requested and not collected.
     pub fn engine(&mut self) -> &mut dyn Engine {
         self.lent = true;
         &mut *self.engine
@@ -286,6 +288,7 @@ impl Simulation {
     /// See [`Simulation::set_state`].
     pub fn set_positions(&mut self, positions: &[[f64; 3]]) -> Result<()> {
         self.engine.set_positions(positions)?;
+        self.watching.good.place(&self.system, positions);
         self.watching.forget_but(&BTreeMap::new());
         Ok(())
     }

@@ -497,6 +497,28 @@ fn a_frozen_replica_can_be_reset() {
     }
 }
 
+/// The end of a run is a good state also without frames, and so are positions that are set.
+#[test]
+fn runs_without_frames_have_good_states() {
+    for kind in [BackendKind::Reference, BackendKind::Cpu, BackendKind::Wgpu] {
+        let backend = flashschnet::Backend::open(kind, None).unwrap();
+        let settings = Settings { n_replicas: 3, ..Settings::default() };
+        let mut simulation =
+            Simulation::new(&small::model(), &small::structures(), &settings, &backend).unwrap();
+        for end in [7, 12] {
+            simulation.run(end - simulation.step()).unwrap();
+            let state = simulation.state().unwrap();
+            let good = simulation.last_good();
+            assert_eq!((&good.state, &good.step), (&state, &vec![end; 3]), "{kind:?}");
+        }
+        let moved: Vec<[f64; 3]> =
+            simulation.positions().unwrap().iter().map(|x| x.map(|x| x + 500.0)).collect();
+        simulation.set_positions(&moved).unwrap();
+        simulation.reset(&[Reset::last_good(1)]).unwrap();
+        assert!((simulation.positions().unwrap()[12][0] - moved[12][0]).abs() < 1e-9);
+    }
+}
+
 /// A run ends when no replica is left. A state that was set with a frozen replica has no good state
 /// of it.
 #[test]

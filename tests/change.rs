@@ -81,7 +81,8 @@ fn replicas_change_while_a_simulation_runs() {
         "factors: found 1, expected 3, one per replica"
     );
     assert!(says(simulation.scale_velocities(&[f64::NAN, 1.0, 1.0])).contains("velocities[0]"));
-    assert!(says(simulation.set_temperatures(&[300.0, 0.0, 300.0])).contains("beta: found"));
+    let error = says(simulation.set_temperatures(&[300.0, -5.0, 300.0]));
+    assert_eq!(error, "temperatures: found -5, expected temperatures > 0 K");
     let annealed = Settings { anneal: vec![(0, 300.0), (100, 200.0)], ..Settings::default() };
     let error = says(self::simulation(annealed).set_temperatures(&[300.0; 3]));
     assert!(error.contains("temperatures that change with the step"), "{error}");

@@ -1,7 +1,8 @@
 //! The library's simulation on the reference engine: bookkeeping, and physics on small systems.
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use flashschnet::backend::{Backend, BackendKind};
 use flashschnet::engine::{Integrator, State, Terms};
@@ -198,6 +199,30 @@ fn an_observer_stops_the_run_and_an_error_ends_it() {
     let mut fail = |_: &Frame, _: &mut Control| Err(Error::invalid("it", "bad", "good"));
     assert!(matches!(simulation.run_with(100, 3, &mut fail), Err(Error::Invalid { .. })));
     assert_eq!(simulation.step(), 9);
+}
+
+/// A panic of an observer passes through. The simulation is at a whole step then, keeps its observers, and
+/// goes on with the same bits.
+#[test]
+fn a_panic_of_an_observer_leaves_no_trace() {
+    let mut undisturbed = chains(replicas(2));
+    undisturbed.run(24).unwrap();
+    let mut simulation = chains(replicas(2));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let frames = Arc::clone(&seen);
+    let attached = move |frame: &Frame, _: &mut Control| {
+        frames.lock().unwrap().push(frame.step);
+        Ok(())
+    };
+    simulation.attach(8, attached).unwrap();
+    let mut fail = |_: &Frame, _: &mut Control| panic!("an observer fails");
+    let run = AssertUnwindSafe(|| simulation.run_with(24, 12, &mut fail));
+    let panic = catch_unwind(run).unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"an observer fails"));
+    assert_eq!(simulation.step(), 12);
+    simulation.run(12).unwrap();
+    assert_eq!(*seen.lock().unwrap(), [8, 16, 24]);
+    assert_eq!(simulation.state().unwrap(), undisturbed.state().unwrap());
 }
 
 /// Collects what it wants.

@@ -194,7 +194,7 @@ impl Watching {
                 replica: dynamics.replica_ids[r],
                 step: state.step,
                 what: format!("its potential energy is {}", potential[r]),
-                last_good: Some(self.good.step[r]),
+                last_good: self.good.step_of(r),
                 advice: Reason::Force.advice(),
             }),
             None => Ok(()),
@@ -214,7 +214,7 @@ impl Watching {
         let acting = Acting { system, external: external.as_deref(), biases, metadynamics };
         let mut blow_up = |r: usize, frozen: Frozen, end: &str| {
             let what = acting.describe(engine, dynamics, r, frozen)? + end;
-            let (replica, last_good) = (dynamics.replica_ids[r], Some(good.step[r]));
+            let (replica, last_good) = (dynamics.replica_ids[r], good.step_of(r));
             let advice = frozen.reason.advice();
             Ok(Error::BlowUp { replica, step: frozen.step, what, last_good, advice })
         };

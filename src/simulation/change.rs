@@ -6,7 +6,7 @@ use crate::units;
 
 impl Simulation {
     /// Replaces the velocities, Å/ps, `[n_beads]` over all replicas. Forces and neighbor lists stay.
-    /// [`Simulation::last_good`] stays that of the latest frame.
+    /// [`Simulation::last_good`] stays as it is.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a wrong count or numbers that are not finite; errors of the device.
@@ -41,6 +41,10 @@ impl Simulation {
     /// exchange or [`Settings::anneal`](super::Settings::anneal) sets the temperatures; errors of
     /// the device.
     pub fn set_temperatures(&mut self, kelvin: &[f64]) -> Result<()> {
+        let broken = |kelvin: &&f64| !(**kelvin > 0.0 && kelvin.is_finite());
+        if let Some(kelvin) = kelvin.iter().find(broken) {
+            return Err(Error::invalid("temperatures", kelvin, "temperatures > 0 K"));
+        }
         let beta: Vec<f64> = kelvin.iter().map(|kelvin| units::beta(*kelvin)).collect();
         self.engine.set_beta(&beta)?;
         self.watching.good.state.beta = beta;

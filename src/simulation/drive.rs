@@ -1,5 +1,7 @@
 //! The loop of a run: pieces of steps, readings, and calls of the observers.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Instant;
 
 #[cfg(doc)]
@@ -9,9 +11,20 @@ use super::observer::{Attached, Control, Frame, Observer, Schedule, Wants};
 use super::pace::Pace;
 use super::{FRAME, Simulation};
 use crate::engine::{Evaluation, Reading, Terms, Wanted};
-#[cfg(doc)]
-use crate::error::Error;
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+/// Why a run ends early.
+enum Failure {
+    Error(Error),
+    /// The panic of an observer.
+    Panic(Box<dyn Any + Send>),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Error(error)
+    }
+}
 
 impl Simulation {
     /// Calls `observer` in every run from now on, at every step that is a multiple of `every`.
@@ -25,6 +38,9 @@ impl Simulation {
 
     /// Moves every replica by `n_steps` steps, or fewer if an observer stops the run. Returns the
     /// number of steps done.
+    ///
+    /// After an error or a panic of an observer the replicas are at a whole step, and the simulation can
+    /// go on. That step depends on the speed of the device: it is that of the last one begun.
     ///
     /// # Errors
     /// [`Error::BlowUp`] if a replica exceeds a limit of [`Settings::watch`], or, with
@@ -121,10 +137,17 @@ impl Simulation {
             Err(_) => self.engine.read(Wanted::default()).map_or(self.ahead, |found| found.step),
         };
         self.observers = attached;
-        result
+        result.map_err(|failure| match failure {
+            Failure::Error(error) => error,
+            Failure::Panic(panic) => resume_unwind(panic),
+        })
     }
 
-    fn drive(&mut self, end: u64, observers: &mut [(Schedule, &mut dyn Observer)]) -> Result<u64> {
+    fn drive(
+        &mut self,
+        end: u64,
+        observers: &mut [(Schedule, &mut dyn Observer)],
+    ) -> std::result::Result<u64, Failure> {
         let start = self.step;
         let passive = observers.iter().all(|(_, observer)| observer.is_passive());
         let overlaps = passive && self.engine.is_asynchronous();
@@ -143,6 +166,8 @@ impl Simulation {
             let mut wanted = if due.peek().is_some() { FRAME } else { Wanted::default() };
             let wants = due.fold(Wants::default(), |all, (_, of)| all.or(of.wants()));
             wanted.forces = wants.forces;
+            // The state at the end of a run is a good one also without a frame.
+            wanted.state |= at >= end;
             self.engine.request(Wanted { trace: true, ..wanted })?;
             if overlaps && !wants.terms && !stop && at < end && pace.is_short() {
                 // The device goes on while the observers work. Energies of terms are computed later,
@@ -154,20 +179,13 @@ impl Simulation {
             pace.measure((at - self.step) / u64::from(self.dynamics.mts), clock.elapsed());
             clock = Instant::now();
             self.step = reading.step;
-            self.exchanges.show(&reading.trace, observers)?;
-            let Simulation { watching, engine, system, biases, dynamics, .. } = self;
-            watching.check(&mut **engine, (system, biases), dynamics, &reading.frozen)?;
-            for (_, observer) in observers.iter_mut() {
-                let mut control = Control::default();
-                observer.progress(reading.step, &mut control)?;
-                stop |= self.obey(control)?;
-            }
-            let shown = self.show(reading, wants, observers);
+            let tell = || self.tell(reading, wants, observers);
+            let told = catch_unwind(AssertUnwindSafe(tell));
             if self.ahead == at {
                 // Also if an observer fails, so that the state does not depend on observers.
                 self.exchanges.exchange(&mut *self.engine, at)?;
             }
-            stop |= shown?;
+            stop |= told.map_err(Failure::Panic)??;
         }
         if self.exchanges.has_unread() {
             let reading = self.engine.read(Wanted { trace: true, ..Wanted::default() })?;
@@ -201,6 +219,25 @@ impl Simulation {
         Ok(control.stop)
     }
 
+    /// Passes a reading to the watch and to the observers. Returns whether one of them stops the run.
+    fn tell(
+        &mut self,
+        reading: Reading,
+        wants: Wants,
+        observers: &mut [(Schedule, &mut dyn Observer)],
+    ) -> Result<bool> {
+        self.exchanges.show(&reading.trace, observers)?;
+        let Simulation { watching, engine, system, biases, dynamics, .. } = self;
+        watching.check(&mut **engine, (system, biases), dynamics, &reading.frozen)?;
+        let mut stop = false;
+        for (_, observer) in observers.iter_mut() {
+            let mut control = Control::default();
+            observer.progress(reading.step, &mut control)?;
+            stop |= self.obey(control)?;
+        }
+        Ok(self.show(reading, wants, observers)? | stop)
+    }
+
     /// Passes the frame of a reading, if it has one, to the observers that are due. Returns whether
     /// one of them stops the run.
     fn show(
@@ -210,6 +247,10 @@ impl Simulation {
         observers: &mut [(Schedule, &mut dyn Observer)],
     ) -> Result<bool> {
         let Some(state) = state else { return Ok(false) };
+        if !observers.iter().any(|(schedule, _)| schedule.is_due(state.step)) {
+            self.watching.good.take(&self.system, state);
+            return Ok(false);
+        }
         let Evaluation { energy, forces, .. } = evaluation;
         let callback = callback.unwrap_or_default().energy;
         let energies = Energies::new(&self.system, &self.dynamics, &state, energy, callback);

@@ -1,7 +1,7 @@
 //! The last good state of each replica, and how a replica is put back to it.
 
 use super::start;
-use crate::engine::{Dynamics, State, origin};
+use crate::engine::{Dynamics, State, origin, origins};
 use crate::error::{Error, Result};
 use crate::structure::check_vectors;
 use crate::system::System;
@@ -36,13 +36,13 @@ impl Reset<'_> {
     }
 }
 
-/// The last good state of each replica: that of the latest frame before it blew up, or the state
-/// that was set if there was no frame yet.
+/// The last good state of each replica: that of the latest frame or end of a run before it blew up, or
+/// the state or positions that were set after it.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct LastGood {
     /// A state in which no replica is frozen, unless it was set with frozen replicas. Temperatures,
-    /// labels and the step are those of the latest frame. The hills of metadynamics are not part of it:
+    /// labels and the step are those of the latest of these states. The hills of metadynamics are not part of it:
     /// with [`Simulation::set_state`](super::Simulation::set_state) it would start them anew.
     pub state: State,
     /// The step of each replica. `[n_replicas]`
@@ -53,6 +53,17 @@ impl LastGood {
     pub(super) fn new(state: State) -> Self {
         let state = State { hills: Vec::new(), ..state };
         LastGood { step: vec![state.step; state.beta.len()], state }
+    }
+
+    /// The step of a replica, unless it was set as a frozen one.
+    pub(super) fn step_of(&self, replica: usize) -> Option<u64> {
+        (!self.state.is_frozen(replica)).then(|| self.step[replica])
+    }
+
+    /// Takes positions that were set for all replicas.
+    pub(super) fn place(&mut self, system: &System, positions: &[[f64; 3]]) {
+        self.state.positions.copy_from_slice(positions);
+        self.state.origins = origins(system, positions);
     }
 
     /// Takes the state of a frame. Replicas that are frozen in it stay as they were.

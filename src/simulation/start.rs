@@ -82,8 +82,7 @@ impl Default for Settings {
 fn replica_ids(settings: &Settings) -> Result<std::ops::Range<u32>> {
     let Settings { n_replicas, first_replica, .. } = *settings;
     let Some(n) = u32::try_from(n_replicas).ok().filter(|n| *n > 0) else {
-        let expected = format!("a whole number from 1 to {}", u32::MAX);
-        return Err(Error::invalid("replicas", n_replicas, expected));
+        return Err(Error::invalid("replicas", n_replicas, "at least 1"));
     };
     let most = u32::MAX - n;
     if first_replica > most {
@@ -120,7 +119,8 @@ pub(super) fn replicas(
     let beads = settings.n_replicas as u64 * most_beads as u64;
     let what = format!("{} replicas of {most_beads} beads", settings.n_replicas);
     let fit = host::available().unwrap_or(u64::MAX) / BEAD_BYTES / most_beads as u64;
-    host::require(what, beads * BEAD_BYTES, &format!("about {fit} replicas would fit"))?;
+    let advice = format!("about {fit} replicas would fit");
+    host::require(what, beads * BEAD_BYTES, &advice).map_err(|error| error.fitting(fit))?;
     let number = |id| id as usize % structures.len();
     let numbers: Vec<usize> = replica_ids(settings)?.map(number).collect();
     // The system is built from the structures, not the replicas, so that errors name a structure.
