@@ -85,7 +85,8 @@ impl Backend {
         match (kind, adapter) {
             (BackendKind::Cuda | BackendKind::Wgpu, _) | (BackendKind::Auto, Some(_)) => {
                 let what = format!("the {} backend in this build", kind.name());
-                Err(Error::unsupported(what, "build the crate with its feature wgpu"))
+                let feature = if kind == BackendKind::Cuda { "cuda" } else { "wgpu" };
+                Err(Error::unsupported(what, format!("build the crate with its feature {feature}")))
             }
             (BackendKind::Auto, None) => Ok(Self::on(
                 On::Cpu,

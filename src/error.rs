@@ -266,6 +266,14 @@ impl Error {
         Error::OutOfMemory { what, needed, available, fits: None, advice }
     }
 
+    /// An error of memory that tells how many replicas would fit.
+    pub(crate) fn fitting(mut self, replicas: u64) -> Self {
+        if let Error::OutOfMemory { fits, .. } = &mut self {
+            *fits = usize::try_from(replicas).ok();
+        }
+        self
+    }
+
     /// A failed GPU operation.
     pub fn gpu(during: impl Into<String>, message: impl ToString) -> Self {
         Error::Gpu { during: during.into(), message: one_line(message) }

@@ -151,7 +151,7 @@ impl Potential {
     }
 
     /// Describes positions that look wrong for a molecule of [`Potential::system`]: bonds that are far
-    /// from their rest lengths, or coordinates that trajectories cannot hold.
+    /// from their rest lengths, beads in one place, or coordinates that trajectories cannot hold.
     ///
     /// # Panics
     /// If there is no such molecule, or if the number of positions is not that of its beads.
@@ -169,7 +169,7 @@ impl Potential {
     /// memory of the device.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for wrong counts and for terms that the model does not have; errors of the
+    /// [`Error::Invalid`] for wrong counts and for priors that the model does not have; errors of the
     /// device. Then `scores` has no meaning.
     pub fn evaluate(
         &mut self,

@@ -7,9 +7,9 @@ use crate::model::PriorForm;
 use crate::system::{Molecule, System, Term};
 use crate::units;
 
-/// Refuses replicas whose energy is not defined, and warns of beads in one place that have one.
-/// Network and bonded priors exert no force along a direction that is not defined; a repulsion is
-/// infinite.
+/// Refuses replicas whose energy is not defined. Network and bonded priors exert no force along a
+/// direction that is not defined; a repulsion is infinite. [`doubts`] tells of beads in one place that
+/// have an energy.
 ///
 /// # Errors
 /// [`Error::Overlap`] for two beads in one place with a repulsion between them, and for three beads
@@ -17,14 +17,11 @@ use crate::units;
 pub(crate) fn check_overlaps(system: &System, positions: &[[f64; 3]]) -> Result<()> {
     for r in 0..system.n_replicas() {
         let (molecule, positions) = (system.molecule(r), &positions[system.beads(r)]);
-        let Some((leader, [i, j])) = overlaps(positions) else { continue };
-        if let Some(what) = undefined(molecule, positions, &leader) {
+        let undefined =
+            overlaps(positions).and_then(|(leader, _)| undefined(molecule, positions, &leader));
+        if let Some(what) = undefined {
             return Err(Error::Overlap { replica: r as u32, what });
         }
-        log::warn!(
-            "replica {r}: beads {i} and {j} are in one place; network and bonds exert no force \
-             between them"
-        );
     }
     Ok(())
 }
@@ -202,11 +199,16 @@ fn strain(molecule: &Molecule, positions: &[[f64; 3]]) -> Option<(String, bool)>
     }
 }
 
-/// Describes positions that look wrong: bonds that are far from their rest lengths, and coordinates too
-/// large for trajectories.
+/// Describes positions that look wrong: bonds that are far from their rest lengths, two beads in one
+/// place, and coordinates too large for trajectories.
 pub(crate) fn doubts(molecule: &Molecule, positions: &[[f64; 3]]) -> Vec<String> {
     let mut doubts: Vec<String> =
         strain(molecule, positions).into_iter().map(|(what, _)| what).collect();
+    if let Some((_, [i, j])) = overlaps(positions) {
+        doubts.push(format!(
+            "beads {i} and {j} are in one place; network and bonds exert no force between them"
+        ));
+    }
     let farthest = largest(positions.as_flattened().iter().map(|x| x.abs()));
     if farthest > FAR {
         doubts.push(format!(

@@ -12,7 +12,7 @@ use flashschnet::random::{Stream, normal3, uniform4};
 use flashschnet::reference::{Reference, ReferenceOps};
 use flashschnet::structure::{Structure, Topology, TupleList};
 use flashschnet::system::System;
-use flashschnet::{Backend as Opened, BackendKind, Settings, Simulation, units};
+use flashschnet::{Backend as Opened, BackendKind, Error, Settings, Simulation, units};
 
 use crate::common::{self, Backend, assert_close, chains, hot, numbers, points, small_schnet};
 
@@ -463,7 +463,11 @@ fn wrong_ladders_are_refused() {
             assert!(error.contains(expected), "{error}");
         }
     }
-    assert!(geometric(300.0, 400.0, 0).is_err() && geometric(0.0, 400.0, 3).is_err());
+    for (lowest, highest, states) in
+        [(300.0, 400.0, 0), (0.0, 400.0, 3), (1e-300, 1e300, 3), (300.0, 400.0, usize::MAX)]
+    {
+        assert!(matches!(geometric(lowest, highest, states), Err(Error::Invalid { .. })));
+    }
     let ratio = geometric(300.0, 400.0, 3).unwrap();
     assert_close(
         "beta",

@@ -12,6 +12,7 @@ use flashschnet::structure::{Structure, Topology, TupleList};
 use flashschnet::variable::Variable;
 
 use crate::common::program::{npy, table};
+use crate::common::small;
 
 /// A chain of alanines on a line.
 fn chain(n_beads: u32) -> Structure {
@@ -90,6 +91,21 @@ fn a_frame_must_have_what_the_files_need() {
         assert!(error.contains(expected), "{error}");
         assert_eq!(output.last_frame(), None);
     }
+}
+
+/// A frame of another system is an error.
+#[test]
+fn a_frame_must_be_of_the_system_of_the_files() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("run");
+    let mut output = Output::create(&folder, &mut exchanging(), OutputOptions::default()).unwrap();
+    let settings = Settings { n_replicas: 1, ..Settings::default() };
+    let backend = Backend::open(BackendKind::Reference, None).unwrap();
+    let mut other =
+        Simulation::new(&small::model(), &small::structures(), &settings, &backend).unwrap();
+    let error = other.run_with(1, 1, &mut Direct(&mut output)).unwrap_err().to_string();
+    assert!(error.contains("frame: found 1 replicas with 12 beads"), "{error}");
+    assert_eq!(output.last_frame(), None);
 }
 
 /// Observables are columns of `energies.csv` and arrays. Their values are those of the positions.

@@ -92,6 +92,9 @@ const MOST_MTS: u32 = 1000;
 /// round smaller frictions by more than some percent, and finally to none.
 const LEAST_FRICTION: f64 = 1e-6;
 
+/// The last step that a state may have, so that no sum of steps overflows.
+const LAST_STEP: u64 = u64::MAX / 2;
+
 /// The dynamics of a run: equations of motion, time step, random numbers and ladders. Temperatures
 /// are part of the [`State`].
 #[derive(Debug, Clone, PartialEq)]
@@ -275,6 +278,9 @@ impl Dynamics {
     /// [`Error::Invalid`] names the first value that is wrong.
     pub fn check_state(&self, system: &System, state: &State) -> Result<()> {
         state.check(system)?;
+        if state.step > LAST_STEP {
+            return Err(Error::invalid("step", state.step, format!("at most {LAST_STEP}")));
+        }
         self.check_steps("step", state.step)?;
         self.grid(&state.hills)?;
         match &self.exchange {

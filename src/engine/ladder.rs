@@ -77,15 +77,23 @@ const LARGEST_BETA: f64 = 1e5;
 /// to `highest`, both in K.
 ///
 /// # Errors
-/// [`Error::Invalid`] for temperatures that are not positive, or no states.
+/// [`Error::Invalid`] for temperatures that are not positive or whose ratio is no number, and for no
+/// states or more than [`MOST_STATES`].
 pub fn geometric(lowest: f64, highest: f64, n_states: usize) -> Result<Vec<f64>> {
     for temperature in [lowest, highest] {
         if !(temperature.is_finite() && temperature > 0.0) {
             return Err(Error::invalid("temperature", temperature, "a temperature > 0 K"));
         }
     }
+    if !(highest / lowest).is_normal() {
+        let expected = "temperatures whose ratio is a number";
+        return Err(Error::invalid("temperature", format!("{lowest} and {highest} K"), expected));
+    }
     match n_states {
         0 => Err(Error::invalid("states", 0, "at least one")),
+        _ if n_states > MOST_STATES => {
+            Err(Error::invalid("states", n_states, format!("at most {MOST_STATES}")))
+        }
         1 => Ok(vec![units::beta(lowest)]),
         _ => {
             let last = (n_states - 1) as f64;
@@ -105,6 +113,9 @@ impl Ladder {
 impl Exchange {
     /// `copies` independent ladders with the same temperatures and an exchange every 1,000 steps.
     /// Replica k · `copies` + c starts in state k of ladder c.
+    ///
+    /// # Panics
+    /// If memory cannot hold so many ladders.
     pub fn copies(mixing: Mixing, beta: &[f64], copies: usize) -> Self {
         let ladder = |c: usize| Ladder {
             beta: beta.to_vec(),

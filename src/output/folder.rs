@@ -288,23 +288,12 @@ impl Output {
     /// Adds a frame to every file. After an error the frame is in none of them.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if a format cannot hold the frame, or if another program changed the
-    /// length of a file; [`Error::Io`].
+    /// [`Error::Invalid`] if the frame is that of another system, if a format cannot hold it, or if
+    /// another program changed the length of a file; [`Error::Io`].
     pub fn write(&mut self, frame: &Frame) -> Result<()> {
         self.follow()?;
-        if frame.terms.len() < self.n_terms {
-            let expected = "energies of terms, as OutputOptions::wants";
-            return Err(Error::invalid("frame", "none", expected));
-        }
+        self.check(frame)?;
         let exchange = self.exchange.as_ref().map(ExchangeFiles::exchange);
-        if !frame.observables.iter().map(|(name, _)| name).eq(&self.observables) {
-            let expected = "those for which the files were created";
-            return Err(Error::invalid("frame", "other observables", expected));
-        }
-        if !frame.biases.iter().map(|bias| &bias.name).eq(&self.biases) {
-            let expected = "those for which the files were created";
-            return Err(Error::invalid("frame", "other biases", expected));
-        }
         self.trajectories.encode(frame, &self.first_bead, exchange)?;
         let appended = self.append(frame);
         // The frame is removed from the files wherever they are now.
@@ -321,6 +310,27 @@ impl Output {
             Err(_) => files.for_each(|file| drop(file.undo())),
         }
         written
+    }
+
+    /// Checks that a frame has what the files hold.
+    fn check(&self, frame: &Frame) -> Result<()> {
+        if frame.terms.len() < self.n_terms {
+            let expected = "energies of terms, as OutputOptions::wants";
+            return Err(Error::invalid("frame", "none", expected));
+        }
+        let counts = [frame.potential.len(), frame.positions.len()];
+        let n_beads = self.first_bead.last().copied().unwrap_or(0);
+        let observables = frame.observables.iter().map(|(name, _)| name);
+        let other = if counts != [self.replica_ids.len(), n_beads] {
+            format!("{} replicas with {} beads", counts[0], counts[1])
+        } else if !observables.eq(&self.observables) {
+            "other observables".to_owned()
+        } else if !frame.biases.iter().map(|bias| &bias.name).eq(&self.biases) {
+            "other biases".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(Error::invalid("frame", other, "those for which the files were created"))
     }
 
     /// Adds the labels after an exchange to `states.csv`. After an error they are not there.
