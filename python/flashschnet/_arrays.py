@@ -22,9 +22,20 @@ def real(field: str, values: Any) -> Array:
     return np.ascontiguousarray(array, dtype=np.float64)
 
 
-def vectors(field: str, values: Any, sizes: Sequence[int]) -> Array:
+def vectors(field: str, values: Any, sizes: Sequence[int], *, finite: bool = False) -> Array:
     """The vectors of all molecules, one after the other, `(sum(sizes), 3)`. They are given as an array or, of
-    molecules of different sizes, as a list of arrays."""
+    molecules of different sizes, as a list of arrays. With `finite`, all numbers have to be finite."""
+    flat = _flat(field, values, sizes)
+    if finite and not np.isfinite(flat).all():
+        row = int(np.argmin(np.isfinite(flat).all(axis=1)))
+        ends = np.cumsum(sizes)
+        k = int(np.searchsorted(ends, row, side="right"))
+        bead = row - int(ends[k]) + sizes[k]
+        raise invalid(f"{field}[{k}][{bead}]", flat[row].tolist(), "finite numbers")
+    return flat
+
+
+def _flat(field: str, values: Any, sizes: Sequence[int]) -> Array:
     if isinstance(values, (list, tuple)):
         given = [real(f"{field}[{k}]", part) for k, part in enumerate(values)]
         if len(given) != len(sizes):

@@ -45,7 +45,7 @@ class Calculator(AseCalculator):
 
     `atoms.arrays["bead_types"]` tells the molecule: that of the potential with these types. Without the
     array there must be one molecule, with as many beads. Masses, which only ASE's dynamics use, are those of
-    the atoms.
+    the atoms. Molecules are in free space: periodic atoms are refused.
 
     With a `fs.Model` instead of a potential, the molecule is made of the bead types. It has no tuples, so
     that this serves models of a network alone. The keywords are then those of `fs.Potential`.
@@ -55,6 +55,8 @@ class Calculator(AseCalculator):
 
     def __init__(self, potential: Potential | Model, **options: Any) -> None:
         super().__init__()
+        if not isinstance(potential, (Potential, Model)):
+            raise invalid("potential", type(potential).__name__, "a fs.Potential or a fs.Model")
         self._model = potential if isinstance(potential, Model) else None
         self._potential = potential if isinstance(potential, Potential) else None
         if self._model is None and options:
@@ -78,6 +80,8 @@ class Calculator(AseCalculator):
     ) -> None:
         super().calculate(atoms, properties, system_changes)
         beads = self.atoms
+        if beads.pbc.any():
+            raise invalid("atoms.pbc", beads.pbc.tolist(), "no periodic directions: molecules are in free space")
         types = beads.arrays.get(BEAD_TYPES)
         potential = self._of(types, beads)
         molecule = self._molecule(potential, types, len(beads))

@@ -120,7 +120,7 @@ class Potential:
         lists of arrays.
 
         `out=(energies, forces)` are arrays of float64 or float32 to which the results are written, and
-        which are returned. With `forces=False` there are only energies.
+        which are returned. With `forces=False` there are only energies, and `out[1]` is not used.
 
         A conformation without a result, for example with a NaN, has the energy NaN, and `failed` has its
         exception. With `strict=True` the first one is raised.
@@ -129,7 +129,11 @@ class Potential:
         if single:
             positions = np.asarray(positions)[None]
         of, sizes, flat = self._items(positions, molecules)
+        if out is not None and not (isinstance(out, (list, tuple)) and len(out) == 2):
+            raise invalid("out", type(out).__name__, "a pair of arrays for energies and forces")
         energy, force = out if out is not None else (None, None)
+        if any(isinstance(to, np.ndarray) and np.may_share_memory(to, flat) for to in (energy, force)):
+            flat = flat.copy()
         shape = () if single else (len(of),)
         energies = self._buffer("out[0]", energy, shape)
         places: Any = None
@@ -232,7 +236,10 @@ class Potential:
                     if not np.shares_memory(row, array):
                         array[...] = row.reshape(array.shape)
         if strict and failed:
-            raise failed[min(failed)]
+            first = failed[min(failed)]
+            named = type(first)(f"conformation {min(failed)}: {first}")
+            named.__dict__.update(first.__dict__)
+            raise named
 
     def __repr__(self) -> str:
         place = self.device or self.backend

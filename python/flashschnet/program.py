@@ -36,13 +36,12 @@ class Folder:
         return sorted(path for path in self.folder.iterdir() if path.is_file())
 
     def table(self, name: str) -> dict[str, Array]:
-        """The columns of a CSV file of numbers, by their names."""
+        """The columns of a CSV file, by their names: of numbers, NaN for an empty cell, or of texts."""
         with open(self.folder / name, newline="") as file:
             rows = csv.reader(file)
             names = next(rows)
-            cells = [[float(cell) if cell else np.nan for cell in row] for row in rows]
-        columns = np.array(cells, dtype=float).reshape(-1, len(names)).T
-        return dict(zip(names, columns))
+            columns = list(zip(*rows)) or [()] * len(names)
+        return {name: _column(cells) for name, cells in zip(names, columns)}
 
     def _repr_html_(self) -> str | None:
         if not self.report.is_file():
@@ -54,6 +53,14 @@ class Folder:
 
     def __repr__(self) -> str:
         return f"<flashschnet.{type(self).__name__} in {str(self.folder)!r}>"
+
+
+def _column(cells: Sequence[str]) -> Array:
+    """The cells of a table's column as numbers, or as texts if one of them is none."""
+    try:
+        return np.array([float(cell) if cell else np.nan for cell in cells], dtype=float)
+    except ValueError:
+        return np.array(cells)
 
 
 class Run(Folder):

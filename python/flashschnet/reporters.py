@@ -47,7 +47,8 @@ class Function:
 
 class Files:
     """The folder of files that `flashschnet run` writes: trajectories, a topology for viewers, `energies.csv`
-    and `run.log`. `flashschnet analyze` and `fs.analyze` read it.
+    and `run.log`. `fs.analyze` reads it if a reporter `Checkpoints` writes to the same folder. Without
+    checkpoints, give it the trajectories, `topology` and `temperature`.
 
     `format` is `"xtc"`, `"dcd"` or `"both"`. With `npy`, `velocities`, `forces` and `terms` there are arrays
     in mlcg's layout too. The files are complete after each run. A folder with files of another run is

@@ -170,6 +170,8 @@ class Simulation:
     `fs.BusyError` then.
     """
 
+    __slots__ = ("_native", "reporters", "__weakref__")
+
     reporters: list[Any]
 
     def __init__(
@@ -223,6 +225,10 @@ class Simulation:
         """
         first = self.step
         last = first + whole("steps", steps, 0)
+        for k, reporter in enumerate(self.reporters):
+            if not hasattr(reporter, "every"):
+                expected = "a reporter; fs.reporters.Function(f, every=100) makes one of a function"
+                raise invalid(f"reporters[{k}]", reporter, expected)
         for reporter in self.reporters:
             begin = getattr(reporter, "begin", None)
             if begin is not None:
@@ -297,7 +303,7 @@ class Simulation:
 
     @positions.setter
     def positions(self, values: Any) -> None:
-        self._native.set_positions(vectors("positions", values, self.sizes))
+        self._native.set_positions(vectors("positions", values, self.sizes, finite=True))
 
     @property
     def velocities(self) -> Any:
@@ -306,7 +312,7 @@ class Simulation:
 
     @velocities.setter
     def velocities(self, values: Any) -> None:
-        self._native.set_velocities(vectors("velocities", values, self.sizes))
+        self._native.set_velocities(vectors("velocities", values, self.sizes, finite=True))
 
     @property
     def temperatures(self) -> Array:
@@ -379,7 +385,7 @@ class Simulation:
 
     def set_external_forces(self, forces: Any | None) -> None:
         """Adds constant forces, kcal/mol/Å, shaped as `positions`; None removes them."""
-        flat = None if forces is None else vectors("forces", forces, self.sizes)
+        flat = None if forces is None else vectors("forces", forces, self.sizes, finite=True)
         self._native.set_external_forces(flat)
 
     def set_force_callback(self, callback: Callable[[Any], tuple[Any, Any]] | None) -> None:
@@ -411,7 +417,7 @@ class Simulation:
             if not isinstance(found, tuple) or len(found) != 2:
                 raise invalid("force callback", type(found).__name__, "a pair of energies and forces")
             energies, forces = found
-            return real("energies", energies).reshape(-1), vectors("forces", forces, sizes)
+            return real("energies", energies).reshape(-1), vectors("forces of the force callback", forces, sizes, finite=False)
 
         self._native.set_force_callback(call)
 

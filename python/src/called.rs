@@ -6,9 +6,11 @@ use flashschnet::engine::{CallbackForces, ForceCallback};
 use flashschnet::simulation::{Control, Frame, Observer, Wants};
 use flashschnet::{Error, Result};
 use numpy::{PyReadonlyArray1, PyReadonlyArray2};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::arrays::{array, vectors};
+use crate::exit::attach;
 use crate::frame;
 use crate::output::Output;
 
@@ -46,7 +48,7 @@ impl Observer for Signals {
     }
 
     fn progress(&mut self, step: u64, control: &mut Control) -> Result<()> {
-        let looked = Python::attach(|py| {
+        let looked = attach(|py| {
             py.check_signals()?;
             self.progress.as_ref().map_or(Ok(()), |show| show.call1(py, (step,)).map(drop))
         });
@@ -95,7 +97,7 @@ impl Observer for Reporter {
             To::Function(function, _) => function,
         };
         let copy = frame::Frame::copy(frame);
-        Python::attach(|py| function.call1(py, (copy,))).map(drop).map_err(|exception| {
+        attach(|py| function.call1(py, (copy,))).map(drop).map_err(|exception| {
             self.raised.keep(exception);
             Error::invalid("reporter", "an exception", "none")
         })
@@ -120,16 +122,25 @@ impl Observer for Reporter {
     }
 }
 
-/// A function of positions, `[n_beads]` over all replicas, that returns energies and forces.
+/// A function of positions, `[n_beads]` over all replicas, that returns energies and forces. The
+/// simulation shares it with its engine, so that Python's garbage collector finds it and can take it.
+pub(crate) type Function = Arc<Mutex<Option<Py<PyAny>>>>;
+
+/// A force callback of an engine.
 pub(crate) struct Callback {
-    pub(crate) function: Py<PyAny>,
+    pub(crate) function: Function,
     pub(crate) raised: Raised,
 }
 
 impl ForceCallback for Callback {
     fn evaluate(&mut self, positions: &[[f64; 3]]) -> Result<CallbackForces> {
-        let found = Python::attach(|py| {
-            let found = self.function.bind(py).call1((array(py, positions.to_vec())?,))?;
+        let found = attach(|py| {
+            let function = {
+                let held = self.function.lock().unwrap_or_else(PoisonError::into_inner);
+                held.as_ref().map(|function| function.clone_ref(py))
+            };
+            let function = function.ok_or_else(|| PyRuntimeError::new_err("it was collected"))?;
+            let found = function.bind(py).call1((array(py, positions.to_vec())?,))?;
             let (energy, forces): (PyReadonlyArray1<f64>, PyReadonlyArray2<f64>) =
                 found.extract()?;
             let (energy, forces) = (energy.as_slice()?.to_vec(), vectors(&forces)?.to_vec());

@@ -5,9 +5,11 @@ use flashschnet::cli::Unparsed;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::exit::attach;
+
 /// The exception of an error: its class has the name of the variant, and its attributes are the fields.
 pub(crate) fn exception(error: Error) -> PyErr {
-    Python::attach(|py| instance(py, &error).map_or_else(|error| error, PyErr::from_value))
+    attach(|py| instance(py, &error).map_or_else(|error| error, PyErr::from_value))
 }
 
 /// The same as an object.
@@ -111,7 +113,7 @@ pub(crate) fn of_program(error: anyhow::Error) -> PyErr {
     };
     let class = if error.is::<Unparsed>() { "OptionError" } else { "Error" };
     let message = error.to_string();
-    Python::attach(|py| {
+    attach(|py| {
         let make = || py.import("flashschnet.errors")?.getattr(class)?.call1((message,));
         make().map_or_else(|error| error, PyErr::from_value)
     })

@@ -14,6 +14,7 @@ use pyo3::types::{PyDict, PySlice};
 
 use crate::arrays::{array, numbers, vectors};
 use crate::error::{exception, of_program};
+use crate::exit::detach;
 
 /// A potential without a molecule: a SchNet network and prior terms.
 ///
@@ -26,7 +27,7 @@ pub(crate) struct Model(pub(crate) Arc<flashschnet::Model>);
 impl Model {
     #[new]
     fn new(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        let loaded = py.detach(|| flashschnet::Model::load(&path));
+        let loaded = detach(py, || flashschnet::Model::load(&path));
         Ok(Model(Arc::new(loaded.map_err(exception)?)))
     }
 
@@ -68,7 +69,7 @@ impl Structures {
 impl Structures {
     #[new]
     fn new(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        let loaded = py.detach(|| io::load_structures(&path));
+        let loaded = detach(py, || io::load_structures(&path));
         Ok(Structures(Arc::new(loaded.map_err(exception)?)))
     }
 
@@ -83,6 +84,13 @@ impl Structures {
         lists: Vec<(String, usize, Vec<Vec<u32>>)>,
         velocities: Option<PyReadonlyArray2<'_, f64>>,
     ) -> PyResult<Self> {
+        for (name, order, tuples) in &lists {
+            let is_wrong = |beads: &&Vec<u32>| beads.len() != *order;
+            if !(2..=4).contains(order) || tuples.iter().any(|beads| is_wrong(&beads)) {
+                let expected = format!("tuples of {order} beads, 2 to 4");
+                return Err(exception(Error::invalid(format!("list {name}"), "others", expected)));
+            }
+        }
         let list = |(name, order, tuples): (String, usize, Vec<Vec<u32>>)| {
             let tuple = |beads: Vec<u32>| {
                 std::array::from_fn(|k| beads.get(k).copied().unwrap_or_default())
@@ -191,7 +199,7 @@ pub(crate) fn given(
 /// The model and the structures of a command line.
 #[pyfunction]
 pub(crate) fn load(py: Python<'_>, arguments: Vec<OsString>) -> PyResult<(Model, Structures)> {
-    let loaded = py.detach(|| cli::load(arguments)).map_err(of_program)?;
+    let loaded = detach(py, || cli::load(arguments)).map_err(of_program)?;
     Ok(pair(loaded))
 }
 
@@ -204,7 +212,7 @@ pub(crate) fn builtin() -> (Model, Structures) {
 /// The model and the structures of a case of reference data.
 #[pyfunction]
 pub(crate) fn load_case(py: Python<'_>, path: PathBuf) -> PyResult<(Model, Structures)> {
-    let loaded = py.detach(|| flashschnet::diagnose::verify::load_case(&path));
+    let loaded = detach(py, || flashschnet::diagnose::verify::load_case(&path));
     Ok(pair(loaded.map_err(|error: Error| exception(error))?))
 }
 

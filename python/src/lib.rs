@@ -4,6 +4,7 @@
 mod arrays;
 mod called;
 mod error;
+mod exit;
 mod frame;
 mod inputs;
 mod output;
@@ -33,6 +34,7 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         flashschnet::cli::log_to_stderr();
+        exit::register(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

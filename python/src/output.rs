@@ -8,6 +8,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::error::exception;
+use crate::exit::detach;
 use crate::simulation::Simulation;
 
 /// The folder of files of a simulation.
@@ -50,7 +51,7 @@ impl Output {
 
     /// Completes all files, and waits until the storage holds them.
     fn finish(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| self.lock().finish()).map_err(exception)
+        detach(py, || self.lock().finish()).map_err(exception)
     }
 }
 

@@ -13,6 +13,7 @@ use pyo3::types::PyDict;
 
 use crate::arrays::vectors;
 use crate::error::{exception, instance, of_program};
+use crate::exit::detach;
 use crate::inputs::{Model, Structures, given};
 
 /// A potential on a backend. Threads that use it at a time wait for each other.
@@ -59,7 +60,7 @@ impl Potential {
         arguments: Vec<OsString>,
         system: Option<(Model, Structures)>,
     ) -> PyResult<Self> {
-        let made = py.detach(|| cli::potential(arguments, given(system)));
+        let made = detach(py, || cli::potential(arguments, given(system)));
         let potential = made.map_err(of_program)?;
         let (system, backend) = (potential.system(), potential.backend());
         Ok(Potential {
@@ -88,7 +89,7 @@ impl Potential {
         let positions = vectors(&positions)?;
         let forces = forces.as_mut().map(|forces| forces.as_slice_mut()).transpose()?;
         let out = Out { energies: energies.as_slice_mut()?, forces };
-        let failed = py.detach(|| {
+        let failed = detach(py, || {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
             inner.evaluate(&molecules, positions, &terms, out)
         });

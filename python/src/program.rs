@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use pyo3::prelude::*;
 
 use crate::error::of_program;
+use crate::exit::detach;
 
 /// Runs the program with a command line, and returns the exit code. Errors are printed.
 #[pyfunction]
 pub(crate) fn main(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
-    number(py.detach(|| flashschnet::cli::main(arguments)))
+    number(detach(py, || flashschnet::cli::main(arguments)))
 }
 
 /// Where a command line of `run`, `prepare` or `analyze` writes its results.
@@ -23,7 +24,7 @@ pub(crate) fn place(arguments: Vec<OsString>) -> PyResult<PathBuf> {
 /// Runs a command line, which starts with the name of the program, and returns the exit code.
 #[pyfunction]
 pub(crate) fn execute(py: Python<'_>, arguments: Vec<OsString>) -> PyResult<u8> {
-    let code = py.detach(|| flashschnet::cli::run(arguments)).map_err(of_program)?;
+    let code = detach(py, || flashschnet::cli::run(arguments)).map_err(of_program)?;
     Ok(number(code))
 }
 

@@ -9,12 +9,14 @@ use flashschnet::engine::{Minimization, State, Terms};
 use flashschnet::simulation::{Energies, Observer, Reset, Wants};
 use flashschnet::{Result, cli, units};
 use numpy::{PyArray1, PyArray2, PyReadonlyArray2};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::arrays::{array, numbers, vectors};
-use crate::called::{Callback, Raised, Reporter, Signals};
+use crate::called::{Callback, Function, Raised, Reporter, Signals};
 use crate::error::{exception, of_program};
+use crate::exit::{attach, detach};
 use crate::frame;
 use crate::inputs::{Model, Structures, given};
 
@@ -23,6 +25,8 @@ use crate::inputs::{Model, Structures, given};
 pub(crate) struct Simulation {
     inner: Mutex<Inner>,
     raised: Raised,
+    /// The function of the force callback.
+    function: Mutex<Function>,
     /// The number of beads of each replica.
     #[pyo3(get)]
     sizes: Vec<usize>,
@@ -60,7 +64,7 @@ impl Checkpoint {
     /// The newest whole checkpoint of a folder.
     #[staticmethod]
     fn latest(py: Python<'_>, folder: PathBuf) -> PyResult<Self> {
-        let found = py.detach(|| flashschnet::Checkpoint::latest(&folder, |_| Ok(())));
+        let found = detach(py, || flashschnet::Checkpoint::latest(&folder, |_| Ok(())));
         let (found, skipped) = found.map_err(exception)?;
         if let Some(error) = skipped {
             let warnings = py.import("warnings")?;
@@ -71,13 +75,13 @@ impl Checkpoint {
     }
 
     fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let bytes = py.detach(|| self.0.to_bytes()).map_err(exception)?;
+        let bytes = detach(py, || self.0.to_bytes()).map_err(exception)?;
         Ok(PyBytes::new(py, &bytes))
     }
 
     /// Writes it to a folder, where the one before stays.
     fn save(&self, py: Python<'_>, folder: PathBuf) -> PyResult<()> {
-        py.detach(|| self.0.save(&folder)).map_err(exception)
+        detach(py, || self.0.save(&folder)).map_err(exception)
     }
 
     #[getter]
@@ -101,7 +105,7 @@ impl Simulation {
         arguments: Vec<OsString>,
         system: Option<(Model, Structures)>,
     ) -> PyResult<Self> {
-        let made = py.detach(|| cli::simulation(arguments, given(system)));
+        let made = detach(py, || cli::simulation(arguments, given(system)));
         Self::made(py, made)
     }
 
@@ -114,7 +118,7 @@ impl Simulation {
         arguments: Vec<OsString>,
         system: Option<(Model, Structures)>,
     ) -> PyResult<Self> {
-        let made = py.detach(|| cli::restore(arguments, given(system), &checkpoint.0));
+        let made = detach(py, || cli::restore(arguments, given(system), &checkpoint.0));
         Self::made(py, made)
     }
 
@@ -201,11 +205,30 @@ impl Simulation {
     /// Has a function add forces in every step: it gets positions, and returns energies and forces.
     #[pyo3(signature = (function))]
     fn set_force_callback(&self, py: Python<'_>, function: Option<Py<PyAny>>) -> PyResult<()> {
-        let raised = self.raised.clone();
-        let callback = function.map(|function| Callback { function, raised });
-        self.with(py, |of| {
-            of.simulation.set_force_callback(callback.map(|callback| Box::new(callback) as _))
-        })
+        let new = Function::new(Mutex::new(function));
+        let has_one = new.lock().is_ok_and(|function| function.is_some());
+        let callback = has_one.then(|| {
+            let (function, raised) = (Arc::clone(&new), self.raised.clone());
+            Box::new(Callback { function, raised }) as _
+        });
+        self.with(py, |of| of.simulation.set_force_callback(callback))?;
+        // The old one is dropped without the lock: it may be the last reference to anything.
+        let old = self.function.lock().map(|mut function| std::mem::replace(&mut *function, new));
+        drop(old);
+        Ok(())
+    }
+
+    /// Shows the garbage collector the function that only this simulation holds.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> std::result::Result<(), PyTraverseError> {
+        let Ok(function) = self.function.try_lock() else { return Ok(()) };
+        let Ok(function) = function.try_lock() else { return Ok(()) };
+        function.as_ref().map_or(Ok(()), |function| visit.call(function))
+    }
+
+    fn __clear__(&self) {
+        let function = self.function.try_lock().map(|function| Arc::clone(&function));
+        let taken = function.ok().and_then(|function| function.try_lock().ok()?.take());
+        drop(taken);
     }
 
     /// Potential and kinetic energies, temperatures of the kinetic energies, and energies of the
@@ -291,10 +314,10 @@ impl Simulation {
         let terms = system.term_names();
         let dt = simulation.dynamics().dt;
         let (backend, precision) = (identity.backend.name(), identity.numerics.precision.name());
-        let device = py.detach(|| simulation.engine().device().to_string());
+        let device = detach(py, || simulation.engine().device().to_string());
         let inner = Mutex::new(Inner { simulation, identity });
-        let raised = Raised::default();
-        Ok(Simulation { inner, raised, sizes, terms, dt, backend, precision, device })
+        let (raised, function) = Default::default();
+        Ok(Simulation { inner, raised, function, sizes, terms, dt, backend, precision, device })
     }
 
     /// Calls a function without the GIL. If it had Python raise an exception, that is the result.
@@ -310,7 +333,7 @@ impl Simulation {
             Err(TryLockError::WouldBlock) => return Err(busy()),
         };
         let inner = &mut *guard;
-        let result = py.detach(|| call(inner));
+        let result = detach(py, || call(inner));
         match self.raised.take() {
             Some(exception) => Err(exception),
             None => result.map_err(exception),
@@ -319,7 +342,7 @@ impl Simulation {
 }
 
 fn busy() -> PyErr {
-    Python::attach(|py| {
+    attach(|py| {
         let message = "the simulation works, in this thread or another; reporters and force callbacks cannot use it";
         let make = || py.import("flashschnet.errors")?.getattr("BusyError")?.call1((message,));
         make().map_or_else(|error| error, PyErr::from_value)

@@ -36,6 +36,12 @@ def test_bead_types(cloud):
         atoms.get_potential_energy()
     del atoms.arrays["bead_types"]
     assert atoms.get_potential_energy() == energy
+    atoms.pbc = True
+    with pytest.raises(fs.InvalidError, match="atoms.pbc"):
+        atoms.get_potential_energy()
+    atoms.pbc = False
+    with pytest.raises(fs.InvalidError, match="potential: found str"):
+        fs.ase.Calculator("model.pt")
     with pytest.raises(fs.InvalidError, match="beads of the only molecule"):
         atoms[:-1].copy()
         short = atoms[:-1]

@@ -81,6 +81,7 @@ def test_wrong_arguments(potential, x):
         (dict(positions=x, out=(np.zeros(2), None)), "out[0]: found the shape (2,), expected (3,)"),
         (dict(positions=x, out=(np.zeros(3, int), None)), "out[0]: found int64"),
         (dict(positions=x, out=(frozen, None)), "out[0]: found an array that cannot be written"),
+        (dict(positions=x, out=frozen), "out: found ndarray, expected a pair"),
     ]
     for arguments, message in wrong:
         with pytest.raises(fs.InvalidError) as raised:
@@ -100,8 +101,12 @@ def test_a_wrong_conformation_spoils_no_other(potential, x):
     assert (forces[[0, 2]] == expected[1][[0, 2]]).all()
     assert list(potential.failed) == [1]
     assert isinstance(potential.failed[1], fs.InvalidError)
-    with pytest.raises(fs.InvalidError, match=r"positions\[4\]"):
+    with pytest.raises(fs.InvalidError, match=r"conformation 1: positions\[4\]") as raised:
         potential(broken, strict=True)
+    assert raised.value.field == "positions[4]"
+    # The results may replace the positions.
+    place = x.copy()
+    assert (potential(place, out=(np.zeros(3), place))[1] == expected[1]).all()
     potential(x)
     assert potential.failed == {}
 
@@ -194,3 +199,6 @@ def test_structures(cloud, ww):
         fs.structure([1, 1], np.zeros((2, 3)), lists={"bonds": [[0, 0]]})
     with pytest.raises(fs.InvalidError, match="positions"):
         fs.structure([1, 1], np.zeros((3, 3)))
+    for order, beads in [(2, [0, 1, 5]), (3, [0, 1]), (5, [0, 1, 2, 3, 4])]:
+        with pytest.raises(fs.InvalidError, match="list bonds: found others"):
+            fs.Structures.from_arrays([1, 1], np.zeros((2, 3)), [], [("bonds", order, [beads])], None)

@@ -43,6 +43,11 @@ def test_run_and_analyze(config, tmp_path):
     analysis = fs.analyze(other, bins=5, blocks=2)
     assert analysis.folder == tmp_path / "other/analysis" and analysis.files
     assert analysis._repr_html_() is not None
+    tables = [file.name for file in analysis.files if file.suffix == ".csv"]
+    assert all(analysis.table(name) for name in tables)
+    summary = analysis.table("summary.csv")
+    texts = [name for name, column in summary.items() if column.dtype.kind == "U"]
+    assert texts and all(summary[name].dtype == float for name in summary if name not in texts)
     resumed = fs.run(resume=other, steps=40)
     assert sorted(set(resumed.energies["step"])) == [10, 20, 30, 40]
     with pytest.raises(fs.ExistsError):

@@ -1,10 +1,13 @@
 """Dynamics."""
 
+import gc
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
-import time
+import weakref
 
 import numpy as np
 import pytest
@@ -82,6 +85,14 @@ def test_changes(simulate):
     assert len(sim.minimize(50)) == 3 and (sim.energies <= before).all()
     with pytest.raises(fs.InvalidError, match="positions: found the shape"):
         sim.positions = x[:2]
+    x[2, 5, 1] = np.nan
+    with pytest.raises(fs.InvalidError, match=r"positions\[2\]\[5\]: found .*nan"):
+        sim.positions = x
+    with pytest.raises(fs.InvalidError, match="temperatures: found -1, expected temperatures > 0 K"):
+        sim.temperatures = -1
+    # The attribute is `temperatures`.
+    with pytest.raises(AttributeError):
+        sim.temperature = 310
 
 
 def test_swap(simulate):
@@ -136,7 +147,7 @@ def test_wrong_force_callbacks(simulate):
     for callback, exception, message in [
         (fail, KeyError, "mine"),
         (lambda x: None, fs.InvalidError, "force callback: found NoneType, expected a pair"),
-        (lambda x: (zeros, x[:2]), fs.InvalidError, "forces: found the shape"),
+        (lambda x: (zeros, x[:2]), fs.InvalidError, "of the force callback: found the shape"),
         (lambda x: (zeros[:2], 0 * x), fs.InvalidError, "energies of the force callback: found 2"),
         (lambda x: (nan, 0 * x), fs.InvalidError, "energies of the force callback.0.: found NaN"),
         (lambda x: (zeros, np.nan * x), fs.InvalidError, "forces of the force callback"),
@@ -188,6 +199,90 @@ def test_reporters(simulate, tmp_path):
     with pytest.raises(fs.ExistsError) as raised:
         other.run(1)
     assert isinstance(raised.value, FileExistsError)
+
+
+def test_a_function_alone_is_no_reporter(simulate):
+    sim = simulate()
+    for wrong in (print, None, 5):
+        sim.reporters[:] = [wrong]
+        with pytest.raises(fs.InvalidError, match=r"reporters\[0\]: found .* fs.reporters.Function"):
+            sim.run(1)
+    assert sim.step == 0
+
+
+def test_a_force_callback_is_collected_with_its_simulation(simulate):
+    sim = simulate(replicas=1)
+    gone = weakref.ref(sim)
+    sim.set_force_callback(lambda positions, sim=sim: (np.zeros(1), 0 * positions))
+    sim.run(1)
+    del sim
+    gc.collect()
+    assert gone() is None
+
+
+def test_two_simulations_share_a_potential(simulate, ww):
+    """Their force callbacks wait for each other."""
+    potential = fs.Potential(*ww, backend="cpu")
+
+    def score(positions):
+        energies, forces = potential(positions)
+        return energies, 0 * forces
+
+    simulations = [simulate(), simulate()]
+    threads = []
+    for sim in simulations:
+        sim.set_force_callback(score)
+        threads.append(threading.Thread(target=sim.run, args=(20,), daemon=True))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert [sim.step for sim in simulations] == [20, 20]
+    assert (simulations[0].positions == simulations[1].positions).all()
+
+
+SETUP = """
+import sys, threading, time
+import numpy as np
+import flashschnet as fs
+
+sim = fs.Simulation(*sys.argv[1:], replicas=2, dt=0.02, friction=0.5, backend="cpu")
+potential = fs.Potential(*sys.argv[1:], backend="cpu")
+x = sim.positions
+"""
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "sim.set_force_callback(lambda x: (np.zeros(2), 0 * x)); sim.run(10**9)",
+        "sim.reporters.append(fs.reporters.Function(lambda frame: None, every=1)); sim.run(10**9)",
+        "while True: potential(x)",
+    ],
+)
+def test_the_end_of_the_interpreter_during_work(ww, work):
+    script = f"{SETUP}\ndef work():\n    {work}\n"
+    script += "threading.Thread(target=work, daemon=True).start()\ntime.sleep(0.3)\n"
+    done = subprocess.run([sys.executable, "-c", script, *ww], timeout=60, capture_output=True)
+    assert done.returncode == 0, done
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+def test_a_forked_process_gets_an_error(ww):
+    script = SETUP + """
+import os
+if os.fork() == 0:
+    n_errors = 0
+    for work in (lambda: sim.run(1), lambda: potential(x), lambda: fs.Potential(*sys.argv[1:], backend="cpu")(x)):
+        try:
+            work()
+        except fs.UnsupportedError as error:
+            n_errors += "forked" in str(error)
+    os._exit(n_errors)
+sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", script, *ww], timeout=60, capture_output=True)
+    assert done.returncode == 3, done
 
 
 def test_an_exception_of_a_reporter_ends_the_run(simulate):
