@@ -20,7 +20,10 @@
  * Threads: every function can be called from any thread. Any number of calls at a time can use one
  * model, structures, backend or checkpoint. A potential or a simulation does one call at a time;
  * another one, also one from its own callback, returns FSN_STATUS_BUSY. Nothing may use a handle while
- * it is freed, or afterwards.
+ * it is freed, or afterwards. A call that computes on the CPU fails with FSN_STATUS_UNSUPPORTED in a
+ * process that was forked from one that has computed there.
+ *
+ * Molecules are in free space: there are no periodic boxes.
  *
  * Strings are UTF-8, paths too. Callbacks must return: no longjmp and no exception.
  *
@@ -97,7 +100,8 @@ enum fsn_status
    */
   FSN_STATUS_BLOW_UP = 11,
   /**
-   * Beads are in one place, where the energy is not defined.
+   * Beads are in one place, where the energy is not defined: two with a repulsion between them, or
+   * more than two.
    */
   FSN_STATUS_OVERLAP = 12,
   /**
@@ -323,6 +327,28 @@ typedef struct fsn_simulation fsn_simulation;
 typedef struct fsn_structures fsn_structures;
 
 /**
+ * The tuples of beads of a prior of the model.
+ */
+typedef struct fsn_list {
+  /**
+   * The name of the prior, or of the list that it shares with others.
+   */
+  const char *name;
+  /**
+   * Beads of a tuple, 2 to 4.
+   */
+  size_t order;
+  /**
+   * Beads, counted from 0, [n_tuples, order].
+   */
+  const uint32_t *beads;
+  /**
+   * The number of tuples.
+   */
+  size_t n_tuples;
+} fsn_list;
+
+/**
  * The settings of a simulation. fsn_settings_init sets all fields; then change those you want.
  * Later versions add fields at the end.
  */
@@ -540,6 +566,19 @@ fsn_status fsn_structures_load(const char *path, struct fsn_structures **structu
 fsn_status fsn_structures_builtin(struct fsn_structures **structures);
 
 /**
+ * Makes one structure of arrays. types [n_beads] are rows of the embedding of the model, positions, A,
+ * [3 n_beads]. masses [n_beads] may be NULL: only dynamics with velocities need them. lists [n_lists]
+ * has the tuples of each prior that the model has.
+ */
+fsn_status fsn_structures_new(const uint32_t *types,
+                              const double *masses,
+                              const double *positions,
+                              size_t n_beads,
+                              const struct fsn_list *lists,
+                              size_t n_lists,
+                              struct fsn_structures **structures);
+
+/**
  * Frees structures.
  */
 void fsn_structures_free(struct fsn_structures *structures);
@@ -572,6 +611,24 @@ fsn_status fsn_structures_positions(const struct fsn_structures *structures,
                                     size_t index,
                                     double *positions,
                                     size_t n_beads);
+
+/**
+ * Writes the types of the beads of the structure with an index, [n_beads], which are rows of the
+ * embedding. n_beads is the number of its beads.
+ */
+fsn_status fsn_structures_types(const struct fsn_structures *structures,
+                                size_t index,
+                                uint32_t *types,
+                                size_t n_beads);
+
+/**
+ * Writes the masses of the beads of the structure with an index, [n_beads]. n_beads is the number of its
+ * beads. A structure without masses is FSN_STATUS_INVALID.
+ */
+fsn_status fsn_structures_masses(const struct fsn_structures *structures,
+                                 size_t index,
+                                 double *masses,
+                                 size_t n_beads);
 
 /**
  * Opens a backend. kind is an fsn_backend_kind. adapter is the index of an adapter, a part of its
@@ -640,8 +697,8 @@ fsn_status fsn_potential_n_beads(const struct fsn_potential *potential,
  * energies, kcal/mol, [n_items], and forces, kcal/mol/A, [3 n_beads], are results. NULL for forces
  * saves the time to compute them.
  *
- * An item can fail for itself, for example with a coordinate that is NaN or with two beads in one
- * place. Then its energy and forces are NaN. statuses [n_items] has the status of each item, and
+ * An item can fail for itself, for example with a coordinate that is NaN
+ * (FSN_STATUS_INVALID) or with beads in one place (FSN_STATUS_OVERLAP). Then its energy and forces are NaN. statuses [n_items] has the status of each item, and
  * fsn_potential_message the message. If statuses is NULL, the call returns the status of the first
  * item that failed, with its message, after all results are written.
  *
@@ -699,15 +756,18 @@ fsn_status fsn_simulation_continue(const struct fsn_model *model,
 void fsn_simulation_free(struct fsn_simulation *simulation);
 
 /**
- * Moves every replica by n_steps steps. done is the number of steps done; it may be NULL.
+ * Moves every replica by n_steps steps. done is the number of steps done; it may be NULL. After an error
+ * fsn_simulation_step has the step. Only a callback of fsn_simulation_run_observed can end a run early.
  */
-fsn_status fsn_simulation_run(struct fsn_simulation *simulation, uint64_t n_steps, uint64_t *done);
+fsn_status fsn_simulation_run(struct fsn_simulation *simulation,
+                              uint64_t n_steps,
+                              uint64_t *done);
 
 /**
  * Moves every replica by n_steps steps, or fewer if the callback ends the run. The callback gets
  * user_data and a frame at every step that is a multiple of every. done is the number of steps done
- * in this call; it may be NULL. The callback cannot use the simulation: a call returns
- * FSN_STATUS_BUSY.
+ * in this call; it may be NULL. Steps are counted from the start of the simulation, and step 0 has no
+ * frame. The callback cannot use the simulation: a call returns FSN_STATUS_BUSY.
  */
 fsn_status fsn_simulation_run_observed(struct fsn_simulation *simulation,
                                        uint64_t n_steps,
@@ -777,6 +837,22 @@ fsn_status fsn_simulation_energies(struct fsn_simulation *simulation,
                                    size_t n_replicas);
 
 /**
+ * Writes for each replica, [n_replicas], 1 if it is frozen, because it exceeded a limit of fsn_settings,
+ * and else 0. n_replicas is the number of replicas.
+ */
+fsn_status fsn_simulation_frozen(struct fsn_simulation *simulation,
+                                 int32_t *frozen,
+                                 size_t n_replicas);
+
+/**
+ * The time step, ps, and how many steps an outer step has: every number of steps has to be a multiple
+ * of mts. Either may be NULL.
+ */
+fsn_status fsn_simulation_time_step(const struct fsn_simulation *simulation,
+                                    double *dt,
+                                    uint32_t *mts);
+
+/**
  * Replaces the positions of all replicas, A, [3 n_beads]. Frozen replicas move again.
  */
 fsn_status fsn_simulation_set_positions(struct fsn_simulation *simulation,
@@ -807,7 +883,7 @@ fsn_status fsn_simulation_set_temperatures(struct fsn_simulation *simulation,
 
 /**
  * Exchanges positions and velocities of the two replicas of each pair, [2 n_pairs], one pair after the
- * other. Replicas of a pair have one molecule. Temperatures stay. The time is that of a few steps, for
+ * other, so that a replica can be in several. Replicas of a pair have one molecule. Temperatures stay. The time is that of a few steps, for
  * any number of pairs.
  */
 fsn_status fsn_simulation_swap(struct fsn_simulation *simulation,
@@ -826,6 +902,9 @@ fsn_status fsn_simulation_reset(struct fsn_simulation *simulation,
  * Has a callback add forces in every step; NULL removes it. Frames have its energies, which the
  * potential energy does not include. A GPU waits for it in every step. Checkpoints do not contain it.
  * user_data must live until the callback is removed or the simulation is freed.
+ *
+ * It is called by functions that run, and by fsn_simulation_energies. If it fails, or returns numbers
+ * that are not finite, the run ends with an error at the last whole step, and can go on.
  */
 fsn_status fsn_simulation_set_force_callback(struct fsn_simulation *simulation,
                                              fsn_force_callback callback,

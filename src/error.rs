@@ -97,7 +97,7 @@ pub enum Error {
     },
     /// A replica exceeded a limit of [`crate::engine::Watch`].
     BlowUp {
-        /// The replica, by its global number.
+        /// The replica, by its global number ([`Simulation::index_of`](crate::Simulation::index_of)).
         replica: u32,
         /// The step at which it did so.
         step: u64,
@@ -108,7 +108,8 @@ pub enum Error {
         /// The advice to the user.
         advice: &'static str,
     },
-    /// Beads are in one place, where the energy is not defined.
+    /// Beads are in one place, where the energy is not defined: two with a repulsion between them, or more
+    /// than two.
     Overlap {
         /// The replica, counted from 0 among those that were given.
         replica: u32,
@@ -196,7 +197,7 @@ impl Error {
             }
             Error::BlowUp { replica, step, what, last_good: Some(good), advice } => write!(
                 to,
-                "replica {replica} blew up at step {step}: {what}; its last good frame is of step \
+                "replica {replica} blew up at step {step}: {what}; its last good state is of step \
                  {good}; {advice}"
             ),
             Error::Overlap { replica, what } => write!(to, "replica {replica}: {what}"),

@@ -301,7 +301,7 @@ fn a_replica_that_leaves_the_grid_ends_the_run_or_freezes() {
     for part in [
         "replica 1 blew up at step ",
         "it is not on the grid of bias hills: value 0 is 3",
-        " Å, on an axis from 31 to 35; its last good frame",
+        " Å, on an axis from 31 to 35; its last good state",
         "; use a wider axis, or a restraint that keeps the replica on the grid",
     ] {
         assert!(said.contains(part), "{said}");

@@ -406,7 +406,7 @@ fn a_run_stops_with_the_whole_story() {
         for part in [
             "replica 41 blew up at step 21: the force on bead 3 is 1.99",
             "e5 kcal/mol/Å, the limit 1e5; the largest force on bead 3 is from external forces, 2.000e5 ",
-            "; its last good frame is of step 20; ",
+            "; its last good state is of step 20; ",
         ] {
             assert!(said.contains(part), "{kind:?}: {said}");
         }

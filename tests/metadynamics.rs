@@ -435,5 +435,5 @@ fn leaving_the_grid_ends_a_run() {
     };
     let mut simulation = simulation(&narrow(0.01)).unwrap();
     let error = simulation.run(2000).unwrap_err().to_string();
-    assert!(error.contains(" Å, on an axis from 4 to 4.05; its last good frame"), "{error}");
+    assert!(error.contains(" Å, on an axis from 4 to 4.05; its last good state"), "{error}");
 }

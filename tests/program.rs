@@ -189,7 +189,7 @@ fn a_frozen_replica_ends_alone() {
     let step = said.split_once("blew up at step ").unwrap().1.split(':').next().unwrap();
     let step: usize = step.parse().unwrap();
     let good = (step - 1) / 5;
-    assert!(said.contains(&format!("; its last good frame is of step {}; ", 5 * good)), "{said}");
+    assert!(said.contains(&format!("; its last good state is of step {}; ", 5 * good)), "{said}");
     assert!((1..20).contains(&good), "{said}");
     for (r, frames) in [(0, 20), (1, good), (2, 20)] {
         assert_eq!(xtc(&run.join(format!("replica_{r:04}.xtc"))).len(), frames);

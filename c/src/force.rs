@@ -57,6 +57,9 @@ impl Callback for Given {
 /// Has a callback add forces in every step; NULL removes it. Frames have its energies, which the
 /// potential energy does not include. A GPU waits for it in every step. Checkpoints do not contain it.
 /// user_data must live until the callback is removed or the simulation is freed.
+///
+/// It is called by functions that run, and by fsn_simulation_energies. If it fails, or returns numbers
+/// that are not finite, the run ends with an error at the last whole step, and can go on.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fsn_simulation_set_force_callback(
     simulation: *mut Simulation,

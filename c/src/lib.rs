@@ -26,6 +26,8 @@ pub mod settings;
 
 pub mod simulation;
 
+pub mod change;
+
 pub mod force;
 
 pub mod checkpoint;

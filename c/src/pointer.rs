@@ -81,7 +81,10 @@ pub(crate) unsafe fn text<'a>(name: &str, pointer: *const c_char) -> Result<&'a 
 /// See [`text`].
 pub(crate) unsafe fn path<'a>(name: &str, pointer: *const c_char) -> Result<&'a Path> {
     // SAFETY: that of the caller.
-    unsafe { text(name, pointer) }.map(Path::new)
+    match unsafe { text(name, pointer) }? {
+        "" => Err(Error::invalid(name, "an empty text", "a path").into()),
+        path => Ok(Path::new(path)),
+    }
 }
 
 /// A place of the caller for a result.

@@ -5,15 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use flashschnet::checkpoint::Identity;
 use flashschnet::engine::Terms;
-use flashschnet::simulation::{self, Control, Energies, Reset};
+use flashschnet::simulation::{self, Control, Energies};
 use flashschnet::{Error, Structure};
 
 use crate::backend::Backend;
 use crate::checkpoint::Checkpoint;
 use crate::model::{Model, Structures};
-use crate::pointer::{
-    Place, Room, array, check_count, create, free_idle, get, lock, value, vectors,
-};
+use crate::pointer::{Place, Room, check_count, create, free_idle, get, lock, value};
 use crate::settings::Settings;
 use crate::status::{Result, Status, guard};
 
@@ -176,7 +174,8 @@ pub unsafe extern "C" fn fsn_simulation_free(simulation: *mut Simulation) {
     unsafe { free_idle("simulation", simulation, |simulation| &simulation.0) }
 }
 
-/// Moves every replica by n_steps steps. done is the number of steps done; it may be NULL.
+/// Moves every replica by n_steps steps. done is the number of steps done; it may be NULL. After an error
+/// fsn_simulation_step has the step. Only a callback of fsn_simulation_run_observed can end a run early.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fsn_simulation_run(
     simulation: *mut Simulation,
@@ -195,8 +194,8 @@ pub unsafe extern "C" fn fsn_simulation_run(
 
 /// Moves every replica by n_steps steps, or fewer if the callback ends the run. The callback gets
 /// user_data and a frame at every step that is a multiple of every. done is the number of steps done
-/// in this call; it may be NULL. The callback cannot use the simulation: a call returns
-/// FSN_STATUS_BUSY.
+/// in this call; it may be NULL. Steps are counted from the start of the simulation, and step 0 has no
+/// frame. The callback cannot use the simulation: a call returns FSN_STATUS_BUSY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fsn_simulation_run_observed(
     simulation: *mut Simulation,
@@ -389,91 +388,40 @@ pub unsafe extern "C" fn fsn_simulation_energies(
     })
 }
 
-/// Replaces the positions of all replicas, A, [3 n_beads]. Frozen replicas move again.
+/// Writes for each replica, [n_replicas], 1 if it is frozen, because it exceeded a limit of fsn_settings,
+/// and else 0. n_replicas is the number of replicas.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fsn_simulation_set_positions(
+pub unsafe extern "C" fn fsn_simulation_frozen(
     simulation: *mut Simulation,
-    positions: *const f64,
-    n_beads: usize,
-) -> Status {
-    // SAFETY: the caller follows the header.
-    guard(|| unsafe {
-        let positions = vectors("positions", positions, n_beads)?;
-        Ok(running(simulation)?.simulation.set_positions(positions)?)
-    })
-}
-
-/// Replaces the velocities of all replicas, A/ps, [3 n_beads].
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fsn_simulation_set_velocities(
-    simulation: *mut Simulation,
-    velocities: *const f64,
-    n_beads: usize,
-) -> Status {
-    // SAFETY: the caller follows the header.
-    guard(|| unsafe {
-        let velocities = vectors("velocities", velocities, n_beads)?;
-        Ok(running(simulation)?.simulation.set_velocities(velocities)?)
-    })
-}
-
-/// Multiplies the velocities of each replica by its factor, [n_replicas]: sqrt(T_new/T_old) after a
-/// change of temperature.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fsn_simulation_scale_velocities(
-    simulation: *mut Simulation,
-    factors: *const f64,
+    frozen: *mut i32,
     n_replicas: usize,
 ) -> Status {
     // SAFETY: the caller follows the header.
     guard(|| unsafe {
-        let factors = array("factors", factors, n_replicas)?;
-        Ok(running(simulation)?.simulation.scale_velocities(factors)?)
+        let mut running = running(simulation)?;
+        check_count("n_replicas", n_replicas, running.simulation.system().n_replicas())?;
+        let room = Room::new("frozen", frozen, n_replicas)?;
+        let state = running.simulation.state()?;
+        room.put(&(0..n_replicas).map(|r| i32::from(state.is_frozen(r))).collect::<Vec<_>>());
+        Ok(())
     })
 }
 
-/// Replaces the temperatures of the thermostats, K, [n_replicas]. Velocities stay.
+/// The time step, ps, and how many steps an outer step has: every number of steps has to be a multiple
+/// of mts. Either may be NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fsn_simulation_set_temperatures(
-    simulation: *mut Simulation,
-    temperatures: *const f64,
-    n_replicas: usize,
+pub unsafe extern "C" fn fsn_simulation_time_step(
+    simulation: *const Simulation,
+    dt: *mut f64,
+    mts: *mut u32,
 ) -> Status {
     // SAFETY: the caller follows the header.
     guard(|| unsafe {
-        let temperatures = array("temperatures", temperatures, n_replicas)?;
-        Ok(running(simulation)?.simulation.set_temperatures(temperatures)?)
-    })
-}
-
-/// Exchanges positions and velocities of the two replicas of each pair, [2 n_pairs], one pair after the
-/// other. Replicas of a pair have one molecule. Temperatures stay. The time is that of a few steps, for
-/// any number of pairs.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fsn_simulation_swap(
-    simulation: *mut Simulation,
-    pairs: *const usize,
-    n_pairs: usize,
-) -> Status {
-    // SAFETY: the caller follows the header.
-    guard(|| unsafe {
-        let pairs: &[[usize; 2]] = array("pairs", pairs.cast(), n_pairs)?;
-        Ok(running(simulation)?.simulation.swap(pairs)?)
-    })
-}
-
-/// Puts replicas back to their last good states, with new random velocities, and lets them move if
-/// they were frozen. The time is that of a few steps, for any number of replicas.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fsn_simulation_reset(
-    simulation: *mut Simulation,
-    replicas: *const usize,
-    n_replicas: usize,
-) -> Status {
-    // SAFETY: the caller follows the header.
-    guard(|| unsafe {
-        let replicas = array("replicas", replicas, n_replicas)?;
-        let resets: Vec<Reset> = replicas.iter().copied().map(Reset::last_good).collect();
-        Ok(running(simulation)?.simulation.reset(&resets)?)
+        let running = running(simulation)?;
+        let (to_dt, to_mts) = (Place::optional("dt", dt)?, Place::optional("mts", mts)?);
+        let dynamics = running.simulation.dynamics();
+        to_dt.into_iter().for_each(|to| to.put(dynamics.dt));
+        to_mts.into_iter().for_each(|to| to.put(dynamics.mts));
+        Ok(())
     })
 }

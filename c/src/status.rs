@@ -35,7 +35,8 @@ pub enum Status {
     WrongResults = 10,
     /// A replica exceeded a limit of fsn_settings.
     BlowUp = 11,
-    /// Beads are in one place, where the energy is not defined.
+    /// Beads are in one place, where the energy is not defined: two with a repulsion between them, or
+    /// more than two.
     Overlap = 12,
     /// A bead has more neighbors than the model allows.
     TooManyNeighbors = 13,

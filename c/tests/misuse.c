@@ -104,6 +104,39 @@ static void model_and_structures(const char *folder) {
     INVALID(fsn_structures_positions(structures, 0, (double *)((char *)positions + 4), 269),
             "a multiple of 8");
     HOLDS(positions[0] == 0.5);
+
+    /* The same structure, made of its arrays. */
+    uint32_t types[269], beads[4] = {0, 1, 1, 2};
+    double masses[269], again[3 * 269];
+    fsn_structures *made = JUNK(fsn_structures);
+    INVALID(fsn_structures_types(structures, 0, types, 268), "n_beads: found 268");
+    INVALID(fsn_structures_masses(structures, 0, NULL, 269), "masses: found NULL");
+    GOOD(fsn_structures_types(structures, 0, types, 269));
+    GOOD(fsn_structures_masses(structures, 0, masses, 269));
+    GOOD(fsn_structures_positions(structures, 0, positions, 269));
+    fsn_list list = {"bonds", 2, beads, 2};
+    INVALID(fsn_structures_new(NULL, masses, positions, 269, &list, 1, &made), "types: found NULL");
+    HOLDS(made == NULL);
+    INVALID(fsn_structures_new(types, masses, positions, 269, NULL, 1, &made), "lists: found NULL");
+    list.order = 5;
+    INVALID(fsn_structures_new(types, masses, positions, 269, &list, 1, &made), "list.order: found 5");
+    list.order = 2;
+    list.n_tuples = SIZE_MAX;
+    INVALID(fsn_structures_new(types, masses, positions, 269, &list, 1, &made), "list.n_tuples");
+    list.n_tuples = 2;
+    beads[3] = 269;
+    INVALID(fsn_structures_new(types, masses, positions, 269, &list, 1, &made), "bonds");
+    beads[3] = 2;
+    list.name = "\xff";
+    INVALID(fsn_structures_new(types, masses, positions, 269, &list, 1, &made), "UTF-8");
+    list.name = "bonds";
+    GOOD(fsn_structures_new(types, masses, positions, 269, &list, 1, &made));
+    GOOD(fsn_structures_positions(made, 0, again, 269));
+    HOLDS(memcmp(again, positions, sizeof again) == 0);
+    fsn_structures_free(made);
+    GOOD(fsn_structures_new(types, NULL, positions, 269, NULL, 0, &made));
+    INVALID(fsn_structures_masses(made, 0, masses, 269), "masses of the structure: found 0");
+    fsn_structures_free(made);
     fsn_structures_free(structures);
 }
 
@@ -229,8 +262,14 @@ static void changes(fsn_simulation *simulation) {
     memcpy(velocities, before, sizeof before);
     velocities[3 * 269] = 1e5;
     GOOD(fsn_simulation_set_velocities(simulation, velocities, 538));
+    int32_t frozen[2];
     FAILS(fsn_simulation_run(simulation, 1, NULL), FSN_STATUS_BLOW_UP, "replica 1");
+    INVALID(fsn_simulation_frozen(simulation, frozen, 1), "n_replicas: found 1");
+    GOOD(fsn_simulation_frozen(simulation, frozen, 2));
+    HOLDS(frozen[0] == 0 && frozen[1] == 1);
     GOOD(fsn_simulation_reset(simulation, &second, 1));
+    GOOD(fsn_simulation_frozen(simulation, frozen, 2));
+    HOLDS(frozen[1] == 0);
     GOOD(fsn_simulation_run(simulation, 1, NULL));
 }
 
@@ -250,6 +289,12 @@ static void simulations(const fsn_model *model, const fsn_structures *structures
     INVALID(fsn_simulation_run(NULL, 1, NULL), "simulation: found NULL");
     INVALID(fsn_simulation_run_observed(simulation, 2, 1, NULL, NULL, &done), "callback: found NULL");
     INVALID(fsn_simulation_run_observed(simulation, 2, 0, from_callback, NULL, &done), "every: found 0");
+    double dt = 7;
+    uint32_t mts = 7;
+    INVALID(fsn_simulation_time_step(NULL, &dt, &mts), "simulation: found NULL");
+    HOLDS(dt == 7 && mts == 7);
+    GOOD(fsn_simulation_time_step(simulation, &dt, &mts));
+    HOLDS(dt == settings.dt && mts == 1);
     INVALID(fsn_simulation_beads(simulation, 2, &first, &n), "a replica below 2");
     INVALID(fsn_simulation_beads(simulation, 1, &first, NULL), "n_beads: found NULL");
     HOLDS(first == 7 && n == 7 && done == 7);
@@ -261,7 +306,7 @@ static void simulations(const fsn_model *model, const fsn_structures *structures
     INVALID(fsn_simulation_set_positions(simulation, numbers, 269), "positions: found 269");
     FAILS(fsn_simulation_set_positions(simulation, numbers, 538), FSN_STATUS_OVERLAP, "replica 0");
     INVALID(fsn_simulation_set_velocities(simulation, NULL, 538), "velocities: found NULL");
-    INVALID(fsn_simulation_set_temperatures(simulation, numbers, 1), "beta: found 1");
+    INVALID(fsn_simulation_set_temperatures(simulation, numbers, 1), "temperatures: found");
     INVALID(fsn_simulation_scale_velocities(simulation, numbers, 1), "factors: found 1");
     INVALID(fsn_simulation_set_external_forces(simulation, NULL, 538), "forces: found NULL");
     GOOD(fsn_simulation_set_external_forces(simulation, NULL, 0));
@@ -279,6 +324,7 @@ static void simulations(const fsn_model *model, const fsn_structures *structures
     HOLDS(checkpoint == NULL);
     GOOD(fsn_checkpoint_new(simulation, &checkpoint));
     FAILS(fsn_checkpoint_save(checkpoint, "/no/such/folder"), FSN_STATUS_IO, "/no/such/folder");
+    INVALID(fsn_checkpoint_save(checkpoint, ""), "found an empty text");
     GOOD(fsn_checkpoint_save(checkpoint, folder));
     GOOD(fsn_checkpoint_save(checkpoint, folder));
     const uint8_t *bytes;

@@ -101,6 +101,13 @@ impl Simulation {
         self.replace(state)
     }
 
+    /// The index within the run of the replica with a global number, as [`Error::BlowUp`] and files have
+    /// it: they count from [`Settings::first_replica`](super::Settings::first_replica). `None` if the
+    /// run has no such replica.
+    pub fn index_of(&self, replica: u32) -> Option<usize> {
+        self.dynamics.replica_ids.iter().position(|id| *id == replica)
+    }
+
     fn check_replica(&self, replica: usize) -> Result<()> {
         let n_replicas = self.system.n_replicas();
         match replica < n_replicas {
