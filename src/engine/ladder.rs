@@ -90,16 +90,13 @@ pub fn geometric(lowest: f64, highest: f64, n_states: usize) -> Result<Vec<f64>>
         return Err(Error::invalid("temperature", format!("{lowest} and {highest} K"), expected));
     }
     match n_states {
-        0 => Err(Error::invalid("states", 0, "at least one")),
-        _ if n_states > MOST_STATES => {
-            Err(Error::invalid("states", n_states, format!("at most {MOST_STATES}")))
-        }
         1 => Ok(vec![units::beta(lowest)]),
-        _ => {
+        2..=MOST_STATES => {
             let last = (n_states - 1) as f64;
             let temperature = |k: usize| lowest * (highest / lowest).powf(k as f64 / last);
             Ok((0..n_states).map(|k| units::beta(temperature(k))).collect())
         }
+        _ => Err(Error::invalid("ladder", n_states, format!("1 to {MOST_STATES} states"))),
     }
 }
 

@@ -185,13 +185,11 @@ impl GpuEngine {
     }
 
     fn step(&self) -> Result<&Step> {
-        match &self.step {
-            Some(step) => Ok(step),
-            None => {
-                self.device.api.check_presence()?;
-                Err(Error::invalid("engine", "one without memory or dispatches", "a new one"))
-            }
+        if self.step.is_none() {
+            self.device.api.check_presence()?;
         }
+        let lost = || Error::invalid("engine", "one that ran out of memory", "a new one");
+        self.step.as_ref().ok_or_else(lost)
     }
 
     fn write_params(&mut self, params: Params) -> Result<()> {

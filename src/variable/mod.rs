@@ -10,7 +10,7 @@ mod superpose;
 pub(crate) use superpose::optimal;
 pub use superpose::superposed;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -168,7 +168,12 @@ impl Variable {
                 check_reference("position", beads.len(), reference)
             }
             Variable::Distance { groups } => {
-                groups.iter().try_for_each(|beads| check_beads("distance", beads, n_beads))
+                groups.iter().try_for_each(|beads| check_beads("distance", beads, n_beads))?;
+                let [first, second] = groups.each_ref().map(|beads| BTreeSet::from_iter(beads));
+                match first == second {
+                    true => Err(Error::invalid("distance", "the same beads twice", "two groups")),
+                    false => Ok(()),
+                }
             }
             Variable::Angle(beads) => check_beads("angle", beads, n_beads),
             Variable::Dihedral(beads) => check_beads("dihedral", beads, n_beads),

@@ -39,6 +39,10 @@ fn wrong_biases_are_refused(backend: &Backend) {
             vec![harmonic("pull", Variable::end_to_end(10), &[1.0], &[1.0])],
             "bias pull: distance: found bead 9",
         ),
+        (
+            vec![harmonic("pull", Variable::end_to_end(1), &[1.0], &[1.0])],
+            "bias pull: distance: found the same beads twice",
+        ),
         (vec![harmonic("pull", ends(), &[1.0], &[1.0]); 2], "bias: found pull twice"),
         (vec![flat(ends(), &[], &[])], "bias pull: lower: found neither lower nor upper"),
         (

@@ -83,7 +83,13 @@ impl Api for Wgpu {
     fn check_limits(&self) -> Result<()> {
         let mut low = None;
         let found = self.device.limits();
-        required_limits().check_limits_with_fail_fn(&found, true, |name, needed, has| {
+        // Smaller buffers have room for fewer replicas.
+        let needed = wgpu::Limits {
+            max_buffer_size: found.max_buffer_size,
+            max_storage_buffer_binding_size: found.max_storage_buffer_binding_size,
+            ..required_limits()
+        };
+        needed.check_limits_with_fail_fn(&found, true, |name, needed, has| {
             low = Some(format!("a limit {name} of {has} on {}", self.capabilities.name));
             log::debug!("{name}: {has}, {needed} is needed");
         });
