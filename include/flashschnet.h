@@ -697,10 +697,10 @@ fsn_status fsn_potential_n_beads(const struct fsn_potential *potential,
  * energies, kcal/mol, [n_items], and forces, kcal/mol/A, [3 n_beads], are results. NULL for forces
  * saves the time to compute them.
  *
- * An item can fail for itself, for example with a coordinate that is NaN
- * (FSN_STATUS_INVALID) or with beads in one place (FSN_STATUS_OVERLAP). Then its energy and forces are NaN. statuses [n_items] has the status of each item, and
- * fsn_potential_message the message. If statuses is NULL, the call returns the status of the first
- * item that failed, with its message, after all results are written.
+ * An item can fail for itself, for example with a coordinate that is NaN (FSN_STATUS_INVALID) or with
+ * beads in one place (FSN_STATUS_OVERLAP). Then its energy and forces are NaN. statuses [n_items] has the
+ * status of each item, and fsn_potential_message the message. If statuses is NULL, the call returns the
+ * status of the first item that failed, with its message, after all results are written.
  *
  * A call with another number of items than before can take longer: room is made on the device, and
  * kept for the last eight.
@@ -883,8 +883,8 @@ fsn_status fsn_simulation_set_temperatures(struct fsn_simulation *simulation,
 
 /**
  * Exchanges positions and velocities of the two replicas of each pair, [2 n_pairs], one pair after the
- * other, so that a replica can be in several. Replicas of a pair have one molecule. Temperatures stay. The time is that of a few steps, for
- * any number of pairs.
+ * other, so that a replica can be in several. Replicas of a pair have one molecule. Temperatures stay.
+ * The time is that of a few steps, for any number of pairs.
  */
 fsn_status fsn_simulation_swap(struct fsn_simulation *simulation,
                                const size_t *pairs,

@@ -17,9 +17,7 @@ use crate::units;
 pub(crate) fn check_overlaps(system: &System, positions: &[[f64; 3]]) -> Result<()> {
     for r in 0..system.n_replicas() {
         let (molecule, positions) = (system.molecule(r), &positions[system.beads(r)]);
-        let undefined =
-            overlaps(positions).and_then(|(leader, _)| undefined(molecule, positions, &leader));
-        if let Some(what) = undefined {
+        if let Some(what) = undefined(molecule, positions) {
             return Err(Error::Overlap { replica: r as u32, what });
         }
     }
@@ -27,13 +25,14 @@ pub(crate) fn check_overlaps(system: &System, positions: &[[f64; 3]]) -> Result<
 }
 
 /// Describes beads in one place whose energy is not defined.
-fn undefined(molecule: &Molecule, positions: &[[f64; 3]], leader: &[u32]) -> Option<String> {
+fn undefined(molecule: &Molecule, positions: &[[f64; 3]]) -> Option<String> {
+    let (leader, _) = overlaps(positions)?;
     let n = positions.len();
-    if let Some((first, many)) = largest_group(leader).filter(|(_, many)| *many > 2) {
+    if let Some((first, many)) = largest_group(&leader).filter(|(_, many)| *many > 2) {
         let (at, many) = (positions[first], if many == n { "all" } else { &many.to_string() });
         return Some(format!("{many} of {n} beads are at {at:?}, as in the padding of a file"));
     }
-    let (term, i, j) = repulsion_between(molecule, leader)?;
+    let (term, i, j) = repulsion_between(molecule, &leader)?;
     Some(format!(
         "beads {i} and {j} are in one place, where the repulsion {} between them is infinite; move \
          them apart",
@@ -161,10 +160,8 @@ fn bonds<'a>(molecule: &'a Molecule, positions: &[[f64; 3]]) -> Vec<Bond<'a>> {
 /// Why positions cannot be those of a molecule: beads at one point, as in the padding of a file; a
 /// chain that was wrapped into a periodic cell; another unit; or beads in another order.
 pub(crate) fn misfit(molecule: &Molecule, positions: &[[f64; 3]]) -> Option<String> {
-    let overlap =
-        overlaps(positions).and_then(|(leader, _)| undefined(molecule, positions, &leader));
     let strain = || strain(molecule, positions).filter(|(_, is_misfit)| *is_misfit);
-    overlap.or_else(|| strain().map(|(what, _)| what))
+    undefined(molecule, positions).or_else(|| strain().map(|(what, _)| what))
 }
 
 /// Describes bonds that are far from their rest lengths, and tells whether the positions cannot be those

@@ -64,8 +64,8 @@ pub unsafe extern "C" fn fsn_simulation_set_temperatures(
 }
 
 /// Exchanges positions and velocities of the two replicas of each pair, [2 n_pairs], one pair after the
-/// other, so that a replica can be in several. Replicas of a pair have one molecule. Temperatures stay. The time is that of a few steps, for
-/// any number of pairs.
+/// other, so that a replica can be in several. Replicas of a pair have one molecule. Temperatures stay.
+/// The time is that of a few steps, for any number of pairs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fsn_simulation_swap(
     simulation: *mut Simulation,

@@ -138,10 +138,10 @@ pub unsafe extern "C" fn fsn_potential_n_beads(
 /// energies, kcal/mol, [n_items], and forces, kcal/mol/A, [3 n_beads], are results. NULL for forces
 /// saves the time to compute them.
 ///
-/// An item can fail for itself, for example with a coordinate that is NaN
-/// (FSN_STATUS_INVALID) or with beads in one place (FSN_STATUS_OVERLAP). Then its energy and forces are NaN. statuses [n_items] has the status of each item, and
-/// fsn_potential_message the message. If statuses is NULL, the call returns the status of the first
-/// item that failed, with its message, after all results are written.
+/// An item can fail for itself, for example with a coordinate that is NaN (FSN_STATUS_INVALID) or with
+/// beads in one place (FSN_STATUS_OVERLAP). Then its energy and forces are NaN. statuses [n_items] has the
+/// status of each item, and fsn_potential_message the message. If statuses is NULL, the call returns the
+/// status of the first item that failed, with its message, after all results are written.
 ///
 /// A call with another number of items than before can take longer: room is made on the device, and
 /// kept for the last eight.

@@ -6,8 +6,9 @@
 >>> potential.sizes
 [269]
 
-`fs.Potential` gives energies and forces of positions, and `fs.Simulation` is dynamics. `fs.run`, `fs.prepare` and `fs.analyze` are the commands of the program `flashschnet`. The modules
-`flashschnet.ase`, `flashschnet.openmm` and `flashschnet.torch` are adapters of other packages.
+`fs.Potential` gives energies and forces of positions, and `fs.Simulation` is dynamics. `fs.run`,
+`fs.prepare` and `fs.analyze` are the commands of the program `flashschnet`. The modules `flashschnet.ase`,
+`flashschnet.openmm` and `flashschnet.torch` are adapters of other packages.
 
 Units: Å, kcal/mol, ps, K, and amu for masses.
 """

@@ -81,7 +81,8 @@ class Calculator(AseCalculator):
         super().calculate(atoms, properties, system_changes)
         beads = self.atoms
         if beads.pbc.any():
-            raise invalid("atoms.pbc", beads.pbc.tolist(), "no periodic directions: molecules are in free space")
+            expected = "no periodic directions: molecules are in free space"
+            raise invalid("atoms.pbc", beads.pbc.tolist(), expected)
         types = beads.arrays.get(BEAD_TYPES)
         potential = self._of(types, beads)
         molecule = self._molecule(potential, types, len(beads))

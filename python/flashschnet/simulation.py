@@ -416,8 +416,8 @@ class Simulation:
             found = function(shaped(flat, sizes))
             if not isinstance(found, tuple) or len(found) != 2:
                 raise invalid("force callback", type(found).__name__, "a pair of energies and forces")
-            energies, forces = found
-            return real("energies", energies).reshape(-1), vectors("forces of the force callback", forces, sizes, finite=False)
+            energies = real("energies of the force callback", found[0]).reshape(-1)
+            return energies, vectors("forces of the force callback", found[1], sizes)
 
         self._native.set_force_callback(call)
 

@@ -85,8 +85,8 @@ impl Structures {
         velocities: Option<PyReadonlyArray2<'_, f64>>,
     ) -> PyResult<Self> {
         for (name, order, tuples) in &lists {
-            let is_wrong = |beads: &&Vec<u32>| beads.len() != *order;
-            if !(2..=4).contains(order) || tuples.iter().any(|beads| is_wrong(&beads)) {
+            let is_wrong = |beads: &Vec<u32>| beads.len() != *order;
+            if !(2..=4).contains(order) || tuples.iter().any(is_wrong) {
                 let expected = format!("tuples of {order} beads, 2 to 4");
                 return Err(exception(Error::invalid(format!("list {name}"), "others", expected)));
             }

@@ -313,8 +313,8 @@ impl Engine for Cpu {
         self.dynamics.check_steps("steps", n_steps)?;
         pool::check()?;
         match self.host.has_callback() {
-            // A callback that waits for something on a pool thread, such as a lock, could wait for
-            // ever: the thread may do other work of the pool below the code that holds the lock.
+            // On a pool thread a callback could wait for ever for a lock: a pool thread that waits
+            // takes up other work, whose callback may want the lock that the waiting code holds.
             true => self.steps(n_steps),
             // The loop runs on a pool thread: from outside the pool, every parallel call would first
             // have to wake one.

@@ -42,7 +42,8 @@ pub trait ForceCallback: Send + Sync {
     /// the thread that called the engine. Forces of a frozen replica are ignored.
     ///
     /// # Errors
-    /// Any error ends the step, and the call that asked for the step returns it. A panic is an error, too.
+    /// Any error ends the step, and the call that asked for the step returns it. A panic is an error,
+    /// too.
     fn evaluate(&mut self, positions: &[[f64; 3]]) -> Result<CallbackForces>;
 }
 

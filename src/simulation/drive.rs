@@ -40,7 +40,7 @@ impl Simulation {
     /// number of steps done.
     ///
     /// After an error or a panic of an observer the replicas are at a whole step, and the simulation can
-    /// go on. That step depends on the speed of the device: it is that of the last one begun.
+    /// go on. The step can be later than that of the error; how much depends on the speed of the device.
     ///
     /// # Errors
     /// [`Error::BlowUp`] if a replica exceeds a limit of [`Settings::watch`], or, with
@@ -189,7 +189,8 @@ impl Simulation {
         }
         if self.exchanges.has_unread() {
             let reading = self.engine.read(Wanted { trace: true, ..Wanted::default() })?;
-            self.exchanges.show(&reading.trace, observers)?;
+            let show = || self.exchanges.show(&reading.trace, observers);
+            catch_unwind(AssertUnwindSafe(show)).map_err(Failure::Panic)??;
         }
         self.pace = pace;
         Ok(self.step - start)

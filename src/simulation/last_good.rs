@@ -42,8 +42,8 @@ impl Reset<'_> {
 #[non_exhaustive]
 pub struct LastGood {
     /// A state in which no replica is frozen, unless it was set with frozen replicas. Temperatures,
-    /// labels and the step are those of the latest of these states. The hills of metadynamics are not part of it:
-    /// with [`Simulation::set_state`](super::Simulation::set_state) it would start them anew.
+    /// labels and the step are those of the latest of these states. The hills of metadynamics are not
+    /// part of it: with [`Simulation::set_state`](super::Simulation::set_state) it would start them anew.
     pub state: State,
     /// The step of each replica. `[n_replicas]`
     pub step: Vec<u64>,
@@ -64,6 +64,7 @@ impl LastGood {
     pub(super) fn place(&mut self, system: &System, positions: &[[f64; 3]]) {
         self.state.positions.copy_from_slice(positions);
         self.state.origins = origins(system, positions);
+        self.state.frozen.clear();
     }
 
     /// Takes the state of a frame. Replicas that are frozen in it stay as they were.

@@ -169,7 +169,7 @@ impl Variable {
             }
             Variable::Distance { groups } => {
                 groups.iter().try_for_each(|beads| check_beads("distance", beads, n_beads))?;
-                let [first, second] = groups.each_ref().map(|beads| BTreeSet::from_iter(beads));
+                let [first, second] = groups.each_ref().map(BTreeSet::from_iter);
                 match first == second {
                     true => Err(Error::invalid("distance", "the same beads twice", "two groups")),
                     false => Ok(()),
