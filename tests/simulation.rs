@@ -380,6 +380,27 @@ fn positions_and_velocities_can_be_replaced() {
     assert!(simulation.set_velocities(&positions[..4]).is_err());
 }
 
+/// No sum of steps may overflow.
+#[test]
+fn steps_without_end_are_refused() {
+    let mut simulation = chains(replicas(2));
+    let state = simulation.state().unwrap();
+    let last = u64::MAX / 2;
+    let error = simulation.set_state(&State { step: last + 1, ..state.clone() }).unwrap_err();
+    assert!(error.to_string().starts_with(&format!("step: found {}, expected", last + 1)));
+    assert_eq!(simulation.state().unwrap(), state);
+    simulation.set_state(&State { step: last, ..state }).unwrap();
+    simulation.run(2).unwrap();
+    assert_eq!(simulation.step(), last + 2);
+}
+
+/// Errors have global numbers of replicas.
+#[test]
+fn replicas_have_indices_within_their_run() {
+    let simulation = chains(Settings { first_replica: 5, ..replicas(3) });
+    assert_eq!([4, 5, 7, 8].map(|id| simulation.index_of(id)), [None, Some(0), Some(2), None]);
+}
+
 #[test]
 fn a_blow_up_names_the_replica() {
     let settings = Settings { dt: 5.0, first_replica: 40, ..replicas(2) };
